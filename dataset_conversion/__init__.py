@@ -1,0 +1,1 @@
+"""Dataset conversion scripts in the manner of nnU-Net, one per dataset."""

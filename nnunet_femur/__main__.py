@@ -1,0 +1,6 @@
+"""Run `nnfemur` as `python -m nnunet_femur`."""
+
+from nnunet_femur.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The commands `nnfemur` and `nnfemur-compare`: a thin layer over functions that are useful in a notebook."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnunet_femur.errors import FemurError
+from nnunet_femur.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    help="Segment the femur in CT with nnU-Net and TotalSegmentator, from hospital files to a report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where everything is written; run again to resume.")] = Path(
+        "nnfemur-demo"
+    ),
+) -> None:
+    """Run the whole way once on phantoms: convert, plan, train a 2D and a 3D method, predict, compare.
+
+    Example: nnfemur demo
+    """
+    from nnunet_femur.demo import run_demo
+
+    typer.echo(run_demo(folder))
+
+
+@app.command()
+def env(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder that holds, or will hold, nnU-Net's three.")
+    ] = Path(),
+) -> None:
+    """Print the shell lines that point nnU-Net at FOLDER and at this package's trainers.
+
+    Example: eval "$(nnfemur env ~/femur)"
+    """
+    from nnunet_femur.environment import export_lines
+
+    for line in export_lines(folder):
+        typer.echo(line)
+
+
+@app.command()
+def phantoms(
+    folder: Annotated[Path, typer.Argument(help="Where Images/ and GoldStandard/ are written.")],
+    cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+    size: Annotated[tuple[int, int, int], typer.Option(help="Voxels along z, y, x.", metavar="Z Y X")] = (
+        96,
+        64,
+        64,
+    ),
+    spacing: Annotated[
+        tuple[float, float, float], typer.Option(help="Voxel spacing along z, y, x in mm.", metavar="Z Y X")
+    ] = (5.0, 3.0, 3.0),
+) -> None:
+    """Write femur phantoms with exact masks, laid out as a hospital's pairs of NRRD files.
+
+    Example: nnfemur phantoms drop --cases 12
+    """
+    from nnunet_femur.phantoms import write_phantoms
+    from nnunet_femur.progress import bar
+
+    write_phantoms(folder, cases=cases, seed=seed, size_zyx=size, spacing_mm_zyx=spacing, track=bar)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Folder with Images/*.nrrd and GoldStandard/*.nrrd.")],
+    dataset_id: Annotated[
+        int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")
+    ],
+    name: Annotated[str, typer.Option(help="The part of the dataset's name after its number.")] = "Femur",
+    seed: Annotated[int, typer.Option(help="Seed of the split into patients.")] = 0,
+) -> None:
+    """Turn a hospital folder into an nnU-Net dataset with a split by patient and five stratified folds.
+
+    Example: nnfemur convert ~/drop --dataset-id 1
+    """
+    from nnunet_femur.environment import require
+    from nnunet_femur.intake import convert as run
+    from nnunet_femur.progress import bar
+
+    target = run(
+        source, dataset_id=dataset_id, name=name, raw_folder=require("nnUNet_raw"), seed=seed, track=bar
+    )
+    typer.echo(target)
+
+
+@app.command()
+def plan(
+    dataset_id: Annotated[
+        int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")
+    ],
+    preset: Annotated[
+        str | None, typer.Option(help="'small': few features, small patch; for CPUs and demos.")
+    ] = None,
+    configuration: Annotated[
+        list[str] | None,
+        typer.Option("--configuration", "-c", help="Configurations to preprocess. [2d and 3d_fullres]"),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every trainer.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Iterations in an epoch of every trainer.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that preprocess.")] = 2,
+) -> None:
+    """Fingerprint, plan and preprocess a dataset for nnU-Net, with its splits checked.
+
+    Example: nnfemur plan -d 1
+    """
+    from nnunet_femur.planning import plan_dataset
+
+    typer.echo(
+        plan_dataset(
+            dataset_id,
+            preset=preset,
+            configurations=tuple(configuration or ("2d", "3d_fullres")),
+            epochs=epochs,
+            iterations=iterations,
+            jobs=jobs,
+        )
+    )
+
+
+def compare(
+    results: Annotated[Path, typer.Argument(help="nnU-Net's results folder, or a part of it.")],
+    raw: Annotated[
+        Path | None, typer.Option(help="nnU-Net's raw folder with the truth. [$nnUNet_raw]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")
+    ] = None,
+) -> None:
+    """Score every method's predictions against the truth and write scores.csv, tables and a report.
+
+    Example: nnfemur-compare results/
+    """
+    from nnunet_femur.comparison import compare as run
+    from nnunet_femur.progress import bar
+
+    outcome = run(results, raw=raw, output=output, track=bar)
+    outcome.print()
+    typer.echo(outcome.report)
+    if not outcome.complete:
+        raise typer.Exit(1)
+
+
+app.command("compare")(compare)
+
+
+def _run(command: Callable[[], object]) -> None:
+    try:
+        command()
+    except FemurError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+
+
+def main() -> None:
+    """Run `nnfemur`; a mendable problem ends it with status 1 and one message."""
+    _run(app)
+
+
+def compare_main() -> None:
+    """Run `nnfemur-compare`, which is `nnfemur compare` by the name users type most."""
+    _run(lambda: typer.run(compare))
+
+
+if __name__ == "__main__":
+    main()

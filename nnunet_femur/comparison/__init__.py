@@ -1,0 +1,1 @@
+"""Many cases of many methods: discovery, scores, tables, figures, report."""

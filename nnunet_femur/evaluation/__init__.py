@@ -1,0 +1,1 @@
+"""Scores of one case: overlap in three dimensions and slice by slice."""

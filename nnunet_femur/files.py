@@ -1,0 +1,42 @@
+"""Write files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def written_beside(path: Path, *, ending: str | None = None) -> Iterator[Path]:
+    """Give a hidden path beside `path` to write to, and rename it to `path` unless something was raised.
+
+    What a killed process leaves behind has a fixed name, so that the next run writes over it.
+
+    Args:
+        path: The file to write; its folder must exist.
+        ending: The file ending to keep, since many writers choose the format by it. Default: the last suffix.
+    """
+    kept = path.suffix if ending is None else ending
+    partial = path.with_name(f".{path.name[: len(path.name) - len(kept)]}.partial{kept}")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all, with the same line ends on every platform."""
+    with written_beside(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as readable JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,1 @@
+"""Hospital drop to nnU-Net raw dataset: pairing, checks, splits, writing."""

@@ -1,0 +1,1 @@
+"""Two-dimensional networks of segmentation-models-pytorch, and the wrapper that runs them on three planes."""

@@ -1,0 +1,1 @@
+"""Recipe, slice loader and the parts that our trainers share."""

@@ -1,0 +1,1 @@
+"""The nnUNetTrainer subclasses that nnU-Net finds by name."""
