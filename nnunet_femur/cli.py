@@ -56,9 +56,7 @@ def demo(
 
 @app.command()
 def env(
-    folder: Annotated[
-        Path, typer.Argument(help="The folder that holds, or will hold, nnU-Net's three.")
-    ] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The folder that holds, or will hold, nnU-Net's three.")] = Path(),
 ) -> None:
     """Print the shell lines that point nnU-Net at FOLDER and at this package's trainers.
 
@@ -97,9 +95,7 @@ def phantoms(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="Folder with Images/*.nrrd and GoldStandard/*.nrrd.")],
-    dataset_id: Annotated[
-        int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")
-    ],
+    dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")],
     name: Annotated[str, typer.Option(help="The part of the dataset's name after its number.")] = "Femur",
     seed: Annotated[int, typer.Option(help="Seed of the split into patients.")] = 0,
 ) -> None:
@@ -108,59 +104,56 @@ def convert(
     Example: nnfemur convert ~/drop --dataset-id 1
     """
     from nnunet_femur.environment import require
-    from nnunet_femur.intake import convert as run
+    from nnunet_femur.intake import Conversion
     from nnunet_femur.progress import bar
 
-    target = run(
-        source, dataset_id=dataset_id, name=name, raw_folder=require("nnUNet_raw"), seed=seed, track=bar
+    conversion = Conversion(
+        source=source, dataset_id=dataset_id, raw_folder=require("nnUNet_raw"), name=name, seed=seed
     )
-    typer.echo(target)
+    outcome = conversion.run(track=bar)
+    outcome.print()
+    typer.echo(outcome.folder)
 
 
 @app.command()
 def plan(
-    dataset_id: Annotated[
-        int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")
-    ],
+    dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")],
     preset: Annotated[
-        str | None, typer.Option(help="'small': few features, small patch; for CPUs and demos.")
-    ] = None,
+        str, typer.Option(help="'default', or 'small': few features and a small patch, for CPUs and demos.")
+    ] = "default",
     configuration: Annotated[
         list[str] | None,
-        typer.Option("--configuration", "-c", help="Configurations to preprocess. [2d and 3d_fullres]"),
+        typer.Option("--configuration", "-c", help="Configuration to preprocess; may be repeated. [2d, 3d_fullres]"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every trainer.")] = None,
-    iterations: Annotated[
-        int | None, typer.Option(min=1, help="Iterations in an epoch of every trainer.")
-    ] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations in an epoch of every trainer.")] = None,
+    pretrained: Annotated[  # noqa: FBT002
+        bool, typer.Option(help="Whether encoders of 2D networks start from ImageNet weights.")
+    ] = True,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that preprocess.")] = 2,
 ) -> None:
-    """Fingerprint, plan and preprocess a dataset for nnU-Net, with its splits checked.
+    """Fingerprint, plan and preprocess a dataset for nnU-Net, with its folds checked and the recipe in the plans.
 
     Example: nnfemur plan -d 1
     """
     from nnunet_femur.planning import plan_dataset
 
-    typer.echo(
-        plan_dataset(
-            dataset_id,
-            preset=preset,
-            configurations=tuple(configuration or ("2d", "3d_fullres")),
-            epochs=epochs,
-            iterations=iterations,
-            jobs=jobs,
-        )
+    folder = plan_dataset(
+        dataset_id,
+        preset=preset,
+        configurations=tuple(configuration or ("2d", "3d_fullres")),
+        epochs=epochs,
+        iterations=iterations,
+        pretrained=pretrained,
+        jobs=jobs,
     )
+    typer.echo(folder)
 
 
 def compare(
     results: Annotated[Path, typer.Argument(help="nnU-Net's results folder, or a part of it.")],
-    raw: Annotated[
-        Path | None, typer.Option(help="nnU-Net's raw folder with the truth. [$nnUNet_raw]")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")
-    ] = None,
+    raw: Annotated[Path | None, typer.Option(help="nnU-Net's raw folder with the truth. [$nnUNet_raw]")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")] = None,
 ) -> None:
     """Score every method's predictions against the truth and write scores.csv, tables and a report.
 

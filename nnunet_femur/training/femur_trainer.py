@@ -1,0 +1,144 @@
+"""What all trainers of this package share: a recipe from the plans, checked folds, safe checkpoints, ``run.json``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_femur.errors import FemurError
+from nnunet_femur.files import write_json, written_beside
+from nnunet_femur.folds import SPLITS_FILE, choose_fold
+from nnunet_femur.training.recipe import Recipe
+from nnunet_femur.training.run_record import run_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def ending_without_traceback() -> Iterator[None]:
+    """Inside nnU-Net's own commands: end the process with the message of a mendable problem, status 1."""
+    try:
+        yield
+    except FemurError as error:
+        message = f"error: {error}"
+        raise SystemExit(message) from None
+
+
+class FemurTrainer(nnUNetTrainer):
+    """An nnUNetTrainer whose hyper-parameters come from a recipe that travels in the plans.
+
+    Subclasses name the class of their recipe. The arguments are nnU-Net's and must be exactly these.
+    """
+
+    recipe_class: ClassVar[type[Recipe]] = Recipe
+    deep_supervision: ClassVar[bool] = True
+    inference_allowed_mirroring_axes: tuple[int, ...] | None
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008
+    ) -> None:
+        # A copy, since a trainer may change its configuration and must not change that of others.
+        plans = deepcopy(plans)
+        with ending_without_traceback():
+            self.recipe = self.read_recipe(plans, configuration)
+        self.adapt_configuration(plans, configuration)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = self.recipe.epochs
+        self.num_val_iterations_per_epoch = self.recipe.validation_iterations
+        if self.recipe.iterations_per_epoch is not None:
+            self.num_iterations_per_epoch = self.recipe.iterations_per_epoch
+        self.initial_lr = self.recipe.learning_rate
+        self.weight_decay = self.recipe.weight_decay
+        self.oversample_foreground_percent = self.recipe.foreground_fraction
+        self.save_every = self.recipe.checkpoint_every
+        self.enable_deep_supervision = self.deep_supervision
+        self.resumed = False
+
+    @classmethod
+    def read_recipe(cls, plans: dict, configuration: str) -> Recipe:
+        """This trainer's recipe under a configuration of the plans.
+
+        Raises:
+            InputError: As :meth:`Recipe.from_configuration`.
+        """
+        resolved = PlansManager(plans).get_configuration(configuration).configuration
+        return cls.recipe_class.from_configuration(resolved, cls.__name__)
+
+    def adapt_configuration(self, plans: dict, configuration: str) -> None:
+        """Change the plans that this run trains under, and that its checkpoints carry, before nnU-Net reads them."""
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """The cases to train and to validate on, from the checked folds of the dataset."""
+        if self.fold == "all":
+            return super().do_split()
+        cases = self.dataset_class.get_identifiers(self.preprocessed_dataset_folder)
+        with ending_without_traceback():
+            fold = choose_fold(Path(self.preprocessed_dataset_folder_base) / SPLITS_FILE, cases, self.fold)
+        return list(fold.train), list(fold.val)
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """The recipe's optimizer and schedule."""
+        recipe = self.recipe
+        settings: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        if recipe.optimizer == "SGD":
+            settings |= {"momentum": 0.99, "nesterov": True}
+        optimizer = getattr(torch.optim, recipe.optimizer)(self.network.parameters(), **settings)
+        exponent = {"poly": 0.9, "constant": 0.0}[recipe.schedule]
+        return optimizer, PolyLRScheduler(optimizer, recipe.learning_rate, recipe.epochs, exponent=exponent)
+
+    def _build_loss(self) -> torch.nn.Module:
+        if self.recipe.loss == "cross_entropy":
+            return RobustCrossEntropyLoss()
+        return super()._build_loss()
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
+        """nnU-Net's choice of augmentation, without mirroring where the recipe has none."""
+        rotation, dummy_2d, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if not self.recipe.mirror:
+            mirror_axes = self.inference_allowed_mirroring_axes = None
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
+
+    def on_epoch_start(self) -> None:
+        """Seed the epoch, so that a run that was killed and resumed sees the batches of one that was not."""
+        super().on_epoch_start()
+        if self.recipe.seed is not None:
+            seed = self.recipe.seed + self.current_epoch
+            np.random.seed(seed)  # noqa: NPY002 - the generator of nnU-Net's loaders
+            torch.manual_seed(seed)
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write the checkpoint whole or not at all: a half-written one could not be resumed from."""
+        if self.local_rank != 0 or self.disable_checkpointing:
+            super().save_checkpoint(filename)
+            return
+        with written_beside(Path(filename)) as partial:
+            super().save_checkpoint(str(partial))
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """Go on from a checkpoint; its weights are not replaced by pretrained ones."""
+        super().load_checkpoint(filename_or_checkpoint)
+        self.resumed = True
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002
+        """nnU-Net's final validation; afterwards ``run.json`` says how this network came about."""
+        super().perform_actual_validation(save_probabilities)
+        if self.local_rank == 0:
+            write_json(Path(self.output_folder) / "run.json", run_record(self, command=sys.argv))

@@ -1,0 +1,163 @@
+"""Hyper-parameters of a training, and how they travel in nnU-Net's plans.
+
+A plans file may hold, in a configuration, what differs from the defaults::
+
+    "femur_recipe": {
+        "epochs": 20,                                    # for every trainer
+        "slice": {"slice_size": [64, 64]},               # for the trainers of a family
+        "FemurScratchTrainer": {"learning_rate": 0.003}  # for one trainer
+    }
+
+The nearest wins. Since nnU-Net copies its plans into every checkpoint, a run's settings stay with its network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from nnunet_femur.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECIPE_KEY = "femur_recipe"
+"""The key of a configuration in nnU-Net's plans under which a recipe stands."""
+
+Optimizer = Literal["Adam", "AdamW", "SGD"]
+Schedule = Literal["constant", "poly"]
+Loss = Literal["cross_entropy", "dice_cross_entropy"]
+Plane = Literal["axial", "coronal", "sagittal"]
+
+PLANES: tuple[Plane, ...] = get_args(Plane)
+"""The planes across the array axes z, y, x of a volume in RAS order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What every trainer can be told; the defaults are nnU-Net's own.
+
+    Attributes:
+        epochs: Number of epochs.
+        iterations_per_epoch: Batches in an epoch; None lets the trainer decide.
+        validation_iterations: Batches after each epoch that nnU-Net's pseudo Dice is taken from.
+        optimizer: Adam, AdamW or SGD (Nesterov momentum 0.99).
+        learning_rate: The learning rate of the first step.
+        schedule: "poly" is nnU-Net's decay to zero with exponent 0.9.
+        weight_decay: Weight decay.
+        loss: Cross-entropy, or nnU-Net's sum of Dice loss and cross-entropy.
+        augment: Whether nnU-Net's augmentation is applied.
+        mirror: Whether images are mirrored in augmentation and at prediction (2 or 3 axes: 4 or 8 passes).
+        foreground_fraction: Fraction of a batch that is centred on the femur, 0 to 1.
+        checkpoint_every: Epochs between two checkpoints that ``--c`` can go on from.
+        seed: Seed of every epoch where data is loaded in the main process (``nnUNet_n_proc_DA=0``); None for chance.
+    """
+
+    family: ClassVar[str] = "volume"
+
+    epochs: int = 1000
+    iterations_per_epoch: int | None = 250
+    validation_iterations: int = 50
+    optimizer: Optimizer = "SGD"
+    learning_rate: float = 1e-2
+    schedule: Schedule = "poly"
+    weight_decay: float = 3e-5
+    loss: Loss = "dice_cross_entropy"
+    augment: bool = True
+    mirror: bool = True
+    foreground_fraction: float = 0.33
+    checkpoint_every: int = 50
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that would only fail, or silently misbehave, once the training runs."""
+        for name in ("epochs", "iterations_per_epoch", "validation_iterations", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                _refuse(f"{name} is {value}, but must be at least 1")
+        if not 0 <= self.foreground_fraction <= 1:
+            _refuse(f"foreground_fraction is {self.foreground_fraction}, but lies between 0 and 1")
+        if not self.learning_rate > 0:
+            _refuse(f"learning_rate is {self.learning_rate}, but must be positive")
+        for name, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("loss", Loss)):
+            if getattr(self, name) not in get_args(choices):
+                _refuse(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(choices))}")
+
+    @classmethod
+    def from_configuration(cls, configuration: Mapping[str, Any], trainer: str) -> Recipe:
+        """The recipe of a trainer under a configuration of nnU-Net's plans.
+
+        Args:
+            configuration: The configuration, its inheritance resolved.
+            trainer: The class name of the trainer.
+
+        Raises:
+            InputError: The plans name a hyper-parameter that does not exist, or a value that cannot be.
+        """
+        written: Mapping[str, Any] = configuration.get(RECIPE_KEY, {})
+        shared = {key: value for key, value in written.items() if not isinstance(value, dict)}
+        chosen = {**shared, **written.get(cls.family, {}), **written.get(trainer, {})}
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(chosen) - known)
+        if unknown:
+            _refuse(f"{trainer} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
+        return cls(**values)
+
+    def replaced(self, **changes: Any) -> Recipe:
+        """The same recipe with some values changed."""
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All hyper-parameters, for ``run.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceRecipe(Recipe):
+    """What the trainers of two-dimensional networks can be told; the defaults are the study's.
+
+    Attributes:
+        iterations_per_epoch: Batches in an epoch; None for as many as hold every slice with femur once.
+        batch_size: Slices in a batch.
+        slice_size: Rows and columns of a training slice in voxels of the preprocessed data.
+        planes: The planes that slices are drawn from, and that a volume is predicted in.
+        encoder_weights: Name of the weights that the encoder starts from; None for random ones.
+        slices_at_once: Slices that go through the network together at prediction; bounds its memory.
+    """
+
+    family: ClassVar[str] = "slice"
+
+    epochs: int = 5
+    iterations_per_epoch: int | None = None
+    validation_iterations: int = 20
+    optimizer: Optimizer = "Adam"
+    learning_rate: float = 3e-4
+    schedule: Schedule = "constant"
+    weight_decay: float = 0.0
+    loss: Loss = "cross_entropy"
+    augment: bool = False
+    mirror: bool = False
+    foreground_fraction: float = 1.0
+    checkpoint_every: int = 1
+    batch_size: int = 16
+    slice_size: tuple[int, int] = (256, 256)
+    planes: tuple[Plane, ...] = PLANES
+    encoder_weights: str | None = "imagenet"
+    slices_at_once: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse values that would only fail, or silently misbehave, once the training runs."""
+        super().__post_init__()
+        for name, value in (("batch_size", self.batch_size), ("slices_at_once", self.slices_at_once)):
+            if value < 1:
+                _refuse(f"{name} is {value}, but must be at least 1")
+        if len(self.slice_size) != 2 or min(self.slice_size) < 1:
+            _refuse(f"slice_size is {self.slice_size}, but must be two positive numbers, rows and columns")
+        if not self.planes or not set(self.planes) <= set(PLANES):
+            _refuse(f"planes is {self.planes}, but must be some of {', '.join(PLANES)}")
+
+
+def _refuse(problem: str) -> None:
+    msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
+    raise InputError(msg)

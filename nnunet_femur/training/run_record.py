@@ -1,0 +1,70 @@
+"""The record of a finished training: ``run.json`` beside its checkpoint."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nnunet_femur.training.femur_trainer import FemurTrainer
+
+PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "segmentation_models_pytorch", "numpy", "SimpleITK")
+
+
+def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, Any]:
+    """What somebody needs to know to repeat or to judge a training.
+
+    Seconds are those of the epochs, those before an interruption included; the memory is the largest of this
+    process, so after a resumption that of the last part.
+    """
+    return {
+        "trainer": type(trainer).__name__,
+        "plans": trainer.plans_manager.plans_name,
+        "configuration": trainer.configuration_name,
+        "fold": trainer.fold,
+        "command": [Path(command[0]).name, *command[1:]],
+        "recipe": trainer.recipe.as_dict(),
+        "epochs_done": trainer.current_epoch,
+        "iterations_per_epoch": trainer.num_iterations_per_epoch,
+        "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
+        "seconds": round(_seconds(trainer), 1),
+        "peak_memory_mib": peak_memory_mib(),
+        "peak_device_memory_mib": _peak_device_memory_mib(trainer),
+        "device": _device_name(trainer),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _seconds(trainer: FemurTrainer) -> float:
+    starts = trainer.logger.get_value("epoch_start_timestamps", step=None)
+    ends = trainer.logger.get_value("epoch_end_timestamps", step=None)
+    return sum(end - start for start, end in zip(starts, ends, strict=False))
+
+
+def peak_memory_mib() -> int | None:
+    """Largest resident memory of this process so far in MiB; None on Windows, which does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 2**20) if sys.platform == "darwin" else round(peak / 2**10)
+
+
+def _peak_device_memory_mib(trainer: FemurTrainer) -> int | None:
+    import torch
+
+    return round(torch.cuda.max_memory_allocated() / 2**20) if trainer.device.type == "cuda" else None
+
+
+def _device_name(trainer: FemurTrainer) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if trainer.device.type == "cuda" else trainer.device.type

@@ -1,0 +1,57 @@
+"""nnU-Net's folders and trainer path."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nnunet_femur.environment import EXT_TRAINER, TRAINER_FOLDER, export_lines, require, variables
+from nnunet_femur.errors import SetupError
+
+
+class TestVariables:
+    def test_three_folders_below_one(self, tmp_path: Path) -> None:
+        assert variables(tmp_path)["nnUNet_raw"] == str(tmp_path / "nnUNet_raw")
+        assert variables(tmp_path)["nnUNet_preprocessed"] == str(tmp_path / "nnUNet_preprocessed")
+        assert variables(tmp_path)["nnUNet_results"] == str(tmp_path / "nnUNet_results")
+
+    def test_trainers_of_others_are_kept_behind_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(EXT_TRAINER, os.pathsep.join(["/others", str(TRAINER_FOLDER), "/more"]))
+        assert variables(tmp_path)[EXT_TRAINER].split(os.pathsep) == [str(TRAINER_FOLDER), "/others", "/more"]
+
+    def test_the_trainer_folder_holds_one_module(self) -> None:
+        """nnU-Net imports every module of the folder, and stops at the first that cannot be imported."""
+        assert [path.name for path in TRAINER_FOLDER.glob("*.py")] == ["nnunet_femur_trainers.py"]
+
+
+class TestExportLines:
+    @pytest.mark.parametrize("name", ["plain", "with space", "quote'quote", "$HOME", "a;b", "ümlaut"])
+    def test_a_shell_reads_back_any_folder(self, tmp_path: Path, name: str) -> None:
+        script = "\n".join([*export_lines(tmp_path / name), 'printf %s "$nnUNet_raw"'])
+        printed = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout
+        assert printed == str(tmp_path / name / "nnUNet_raw")
+
+    def test_a_relative_folder_becomes_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert f"export nnUNet_raw={tmp_path / 'x' / 'nnUNet_raw'}" in export_lines(Path("x"))
+
+
+class TestRequire:
+    def test_makes_the_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("nnUNet_raw", str(tmp_path / "a" / "b"))
+        assert require("nnUNet_raw") == tmp_path / "a" / "b"
+        assert (tmp_path / "a" / "b").is_dir()
+
+    def test_says_what_to_do_without_the_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("nnUNet_raw", raising=False)
+        with pytest.raises(SetupError, match=r"nnUNet_raw is not set.*nnfemur env"):
+            require("nnUNet_raw")
+
+    def test_names_a_folder_that_cannot_be_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("nnUNet_raw", str(tmp_path / "file" / "raw"))
+        with pytest.raises(SetupError, match="nnUNet_raw points here"):
+            require("nnUNet_raw")
