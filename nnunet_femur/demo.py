@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 DATASET_ID = 1
 DATASET = "Dataset001_Femur"
@@ -80,6 +81,8 @@ def run_demo(folder: Path, *, size: DemoSize | None = None) -> Path:
         raise FemurError(msg)
     return base / "nnUNet_results" / "comparison" / "report.html"
 
+
+_NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
 
 _NNFEMUR = [sys.executable, "-m", "nnunet_femur"]
 
@@ -151,14 +154,14 @@ def _run_stage(stage: _Stage, environment: dict[str, str], log: Path, progress: 
     progress.update(task, total=1, completed=1, status="")
 
 
-def _show(line: str, task: object, progress: Progress) -> None:
-    """Show how far nnU-Net's training is, and otherwise the last line that a command printed."""
-    progress.update(task, status=line.strip()[:60])  # type: ignore[arg-type]
+def _show(line: str, task: TaskID, progress: Progress) -> None:
+    """Show what nnU-Net says of how far it is; it prints much else."""
+    found = _NEWS.search(line)
+    if found:
+        progress.update(task, status=found[0].strip())
 
 
-def _run_logged(
-    command: Sequence[str], environment: dict[str, str], log: Path, on_line: Callable[[str], None]
-) -> int:
+def _run_logged(command: Sequence[str], environment: dict[str, str], log: Path, on_line: Callable[[str], None]) -> int:
     """Run a command, write its output to `log` line by line, and return its exit status."""
     with (
         log.open("w", encoding="utf-8") as file,

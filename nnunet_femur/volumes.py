@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.files import written_beside
 
 if TYPE_CHECKING:
@@ -19,12 +20,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import SimpleITK as sitk
+    from numpy.typing import NDArray
 
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
 """File endings (lower case) that are read as volumes."""
 
+WRITTEN_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
+"""Those that are written: one file each, so that a rename can put it in place."""
+
 GRID_TOLERANCE = 1e-3
 """Largest difference of two equal grids: mm for origin and spacing, cosines for direction."""
+
+
+class VolumeError(InputError):
+    """A file that cannot be used as a volume.
+
+    Attributes:
+        path: The file.
+        problem: What is wrong with it.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        super().__init__(f"{path}: {problem} {remedy}")
+        self.path, self.problem, self.remedy = path, problem, remedy
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,56 @@ class Geometry:
         return found
 
 
+@dataclass(frozen=True)
+class AxisOrder:
+    """The same voxels, stored along other axes: a permutation and flips, nothing is interpolated.
+
+    Attributes:
+        axes_xyz: For each new axis, which old one it is.
+        flipped_xyz: For each new axis, whether it runs against the old one.
+    """
+
+    axes_xyz: tuple[int, ...]
+    flipped_xyz: tuple[bool, ...]
+
+    @classmethod
+    def between(cls, stored: Geometry, wanted: Geometry) -> AxisOrder:
+        """The order that brings axes `stored` closest to axes `wanted`.
+
+        Two grids that agree physically are brought together exactly, oblique ones too, where naming the nearest
+        of the patient's axes for each of them could end differently by a rounding error.
+        """
+        cosines = np.reshape(wanted.direction, (3, 3)).T @ np.reshape(stored.direction, (3, 3))
+        best = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[i, axes[i]]) for i in range(3)))
+        return cls(best, tuple(bool(cosines[i, best[i]] < 0) for i in range(3)))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the voxels are stored along the wanted axes already."""
+        return self == AxisOrder((0, 1, 2), (False, False, False))
+
+    def of_geometry(self, geometry: Geometry) -> Geometry:
+        """The geometry of the reordered volume."""
+        steps = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
+        origin = np.array(geometry.origin_mm_xyz)
+        for axis, flipped in zip(self.axes_xyz, self.flipped_xyz, strict=True):
+            if flipped:
+                origin = origin + steps[:, axis] * (geometry.size_xyz[axis] - 1)
+        signs = np.where(self.flipped_xyz, -1.0, 1.0)
+        direction = np.reshape(geometry.direction, (3, 3))[:, self.axes_xyz] * signs
+        return Geometry(
+            tuple(geometry.size_xyz[axis] for axis in self.axes_xyz),
+            tuple(geometry.spacing_mm_xyz[axis] for axis in self.axes_xyz),
+            tuple(float(o) for o in origin),
+            tuple(float(d) for d in direction.ravel()),
+        )
+
+    def of_array(self, array_zyx: NDArray) -> NDArray:
+        """A view of the reordered voxels, z, y, x."""
+        turned = array_zyx.transpose([2 - axis for axis in self.axes_xyz[::-1]])
+        return turned[tuple(slice(None, None, -1 if flipped else 1) for flipped in self.flipped_xyz[::-1])]
+
+
 def _words(numbers: tuple[float, ...]) -> str:
     return "(" + ", ".join(f"{n:.6g}" for n in numbers) + ")"
 
@@ -127,23 +196,42 @@ def read_volume(path: Path) -> sitk.Image:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
-        msg = f"{path}: there is no such file."
-        raise InputError(msg)
+        raise VolumeError(path, "there is no such file.", "Check the path.")
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        msg = f"{path}: cannot be read; truncated, or not a volume. Export or copy it again. ({reason})"
-        raise InputError(msg) from error
+        problem = f"cannot be read; truncated, or not a volume ({_last_line(error)})."
+        raise VolumeError(path, problem, "Export or copy it again.") from error
+
+
+def _last_line(error: RuntimeError) -> str:
+    """ITK's messages are stacks of lines, from where it noticed to what it noticed."""
+    return str(error).strip().rpartition("\n")[2].strip()
 
 
 def _require_3d(path: Path, dimension: int, components: int) -> None:
     if dimension != 3 or components != 1:
-        msg = (
-            f"{path}: has {dimension} dimensions and {components} component(s) per voxel; a volume has three "
-            "dimensions and one grey value per voxel. Export a single 3D series."
+        problem = (
+            f"has {dimension} dimensions and {components} component(s) per voxel; a volume has three dimensions and "
+            "one grey value per voxel."
         )
-        raise InputError(msg)
+        raise VolumeError(path, problem, "Export a single 3D series.")
+
+
+def image_of(array_zyx: NDArray, geometry: Geometry) -> sitk.Image:
+    """An image of these voxels and this geometry and nothing else: no names or dates of a source file.
+
+    Args:
+        array_zyx: The voxels, z, y, x.
+        geometry: Where they lie.
+    """
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(array_zyx)
+    image.SetSpacing(geometry.spacing_mm_xyz)
+    image.SetOrigin(geometry.origin_mm_xyz)
+    image.SetDirection(geometry.direction)
+    return image
 
 
 def oriented(image: sitk.Image, orientation: str = "RAS") -> sitk.Image:
@@ -158,8 +246,21 @@ def oriented(image: sitk.Image, orientation: str = "RAS") -> sitk.Image:
 
 
 def write_volume(image: sitk.Image, path: Path, *, compress: bool = True) -> None:
-    """Write a volume whole or not at all: beside the target first, then renamed over it."""
+    """Write a volume whole or not at all: beside the target first, then renamed over it.
+
+    Raises:
+        InputError: The ending of `path` is none of :data:`WRITTEN_ENDINGS`.
+        SetupError: The file cannot be written.
+    """
     import SimpleITK as sitk
 
-    with written_beside(path, ending=volume_ending(path)) as partial:
-        sitk.WriteImage(image, str(partial), compress)
+    ending = volume_ending(path)
+    if ending not in WRITTEN_ENDINGS:
+        msg = f"{path}: volumes are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
+        raise InputError(msg)
+    with written_beside(path, ending=ending) as partial:
+        try:
+            sitk.WriteImage(image, str(partial), compress)
+        except RuntimeError as error:
+            msg = f"{path}: cannot be written ({_last_line(error)}). Check the folder and the space on the disk."
+            raise SetupError(msg) from error

@@ -83,6 +83,11 @@ class FemurTrainer(nnUNetTrainer):
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Change the plans that this run trains under, and that its checkpoints carry, before nnU-Net reads them."""
 
+    def initialize(self) -> None:
+        """Build network, optimizer and loss; under a seed, with the same random weights each time."""
+        self._seed(0)
+        super().initialize()
+
     def do_split(self) -> tuple[list[str], list[str]]:
         """The cases to train and to validate on, from the checked folds of the dataset."""
         if self.fold == "all":
@@ -119,10 +124,12 @@ class FemurTrainer(nnUNetTrainer):
     def on_epoch_start(self) -> None:
         """Seed the epoch, so that a run that was killed and resumed sees the batches of one that was not."""
         super().on_epoch_start()
+        self._seed(self.current_epoch)
+
+    def _seed(self, epoch: int) -> None:
         if self.recipe.seed is not None:
-            seed = self.recipe.seed + self.current_epoch
-            np.random.seed(seed)  # noqa: NPY002 - the generator of nnU-Net's loaders
-            torch.manual_seed(seed)
+            np.random.seed(self.recipe.seed + epoch)  # noqa: NPY002 - the generator of nnU-Net's loaders
+            torch.manual_seed(self.recipe.seed + epoch)
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint whole or not at all: a half-written one could not be resumed from."""

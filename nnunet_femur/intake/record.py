@@ -1,0 +1,232 @@
+"""What a dataset says about itself: dataset.json, splits_final.json, cases.csv and conversion.json.
+
+None of them holds a time or a path of the machine, so that the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.files import write_json, write_text
+from nnunet_femur.intake.findings import Finding
+from nnunet_femur.intake.voxels import AIR_HU, ORIENTATION, PADDING_HU
+from nnunet_femur.version import __version__
+from nnunet_femur.volumes import GRID_TOLERANCE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.splits import Split
+
+FILE_ENDING = ".nrrd"
+"""Ending of every volume of the dataset."""
+
+COLUMNS = (
+    *("case", "patient", "side", "source_image", "source_mask", "set", "fold"),
+    *("size", "spacing_mm", "volume_ml", "notes"),
+)
+"""Columns of cases.csv. Sizes and spacings are x y z of the written volume, in voxels and mm."""
+
+_MADE_BY = "nnunet_femur"
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that decides about the bytes of a written volume."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    return {_MADE_BY: __version__, "SimpleITK": sitk.Version.VersionString(), "numpy": np.__version__}
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What is known of a case whose files are written.
+
+    Attributes:
+        case: Its id.
+        sources: The file and its SHA-256 for "image" and "mask".
+        versions: What it was written with, as :func:`versions` tells.
+        image: The written CT, relative to the dataset.
+        image_sha256: Its content.
+        mask: The written mask, relative to the dataset.
+        mask_sha256: Its content.
+        size_xyz: Voxels along x, y, z as written.
+        spacing_mm_xyz: Their distances in mm.
+        volume_ml: Volume of the femur in millilitres.
+        stored: The geometry of the source CT, which is the way back from the written one.
+        findings: What was found in the case's files.
+    """
+
+    case: str
+    sources: dict[str, dict[str, str]]
+    versions: dict[str, str]
+    image: str
+    image_sha256: str
+    mask: str
+    mask_sha256: str
+    size_xyz: tuple[int, ...]
+    spacing_mm_xyz: tuple[float, ...]
+    volume_ml: float
+    stored: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> CaseRecord | None:
+        """The record in a JSON file; None if there is none that this version understands."""
+        try:
+            return cls.from_json(_read_json(path))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def moved(self, *, image: str, mask: str) -> CaseRecord:
+        """The same record with other places of the two written files."""
+        return replace(self, image=image, mask=mask)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as a JSON object."""
+        return asdict(self) | {"findings": [finding.as_json() for finding in self.findings]}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> CaseRecord:
+        """The record that :meth:`as_json` gave; other keys are ignored."""
+        known = {field.name: content[field.name] for field in fields(cls)}
+        known["size_xyz"] = tuple(known["size_xyz"])
+        known["spacing_mm_xyz"] = tuple(known["spacing_mm_xyz"])
+        known["findings"] = tuple(Finding.from_json(finding) for finding in known["findings"])
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The content of a dataset's conversion.json.
+
+    Attributes:
+        options: What the conversion was asked for.
+        versions: What it was made with.
+        findings: What was found that belongs to no case.
+        cases: One record per case.
+        counts: Number of cases per set and side.
+        files: SHA-256 of the written files that belong to no case.
+    """
+
+    options: dict[str, Any]
+    versions: dict[str, str]
+    findings: tuple[Finding, ...]
+    cases: tuple[CaseRecord, ...]
+    counts: dict[str, dict[str, int]]
+    files: dict[str, str]
+
+    def written_files(self) -> dict[str, str]:
+        """Every file of the dataset but conversion.json itself, relative to it, and its SHA-256."""
+        volumes = {case.image: case.image_sha256 for case in self.cases}
+        return volumes | {case.mask: case.mask_sha256 for case in self.cases} | self.files
+
+    def all_findings(self) -> list[Finding]:
+        """The findings of the dataset and of every case."""
+        return [*self.findings, *(finding for case in self.cases for finding in case.findings)]
+
+
+def record_file(folder: Path) -> Path:
+    """Where a dataset's record stands."""
+    return folder / "conversion.json"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, empty if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_record(folder: Path) -> DatasetRecord | None:
+    """The record of a dataset; None if this package has not made it."""
+    content = _read_json(record_file(folder))
+    try:
+        if content["made_by"] != _MADE_BY:
+            return None
+        return DatasetRecord(
+            content["options"],
+            content["versions"],
+            tuple(Finding.from_json(finding) for finding in content["findings"]),
+            tuple(CaseRecord.from_json(case | {"versions": content["versions"]}) for case in content["cases"]),
+            content["counts"],
+            content["files"],
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def place(case: str, set_name: str) -> dict[str, str]:
+    """Where nnU-Net expects the image and the mask of a case, relative to the dataset."""
+    suffix = "Ts" if set_name == "test" else "Tr"
+    return {"image": f"images{suffix}/{case}_0000{FILE_ENDING}", "mask": f"labels{suffix}/{case}{FILE_ENDING}"}
+
+
+def write_descriptions(folder: Path, cases: dict[str, Case], records: list[CaseRecord], split: Split) -> list[str]:
+    """Write dataset.json, splits_final.json and cases.csv; returns their names."""
+    write_json(
+        folder / "dataset.json",
+        {
+            "channel_names": {"0": "CT"},
+            "labels": {"background": 0, "femur": 1},
+            "numTraining": len(split.fold_of),
+            "file_ending": FILE_ENDING,
+            # Turns a CT of any orientation to RAS for the network and its prediction back.
+            "overwrite_image_reader_writer": "SimpleITKIOWithReorient",
+        },
+    )
+    write_json(folder / "splits_final.json", split.as_nnunet())
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record in records:
+        case = cases[record.case]
+        writer.writerow(
+            (
+                *(case.id, case.patient, case.side, case.image.as_posix(), case.mask.as_posix()),
+                *(split.set_of[case.id], split.fold_of.get(case.id, "")),
+                " ".join(map(str, record.size_xyz)),
+                " ".join(f"{spacing:.9g}" for spacing in record.spacing_mm_xyz),
+                f"{record.volume_ml:.3f}",
+                "; ".join(f"{finding.code}: {finding.problem}" for finding in record.findings),
+            )
+        )
+    write_text(folder / "cases.csv", table.getvalue())
+    return ["dataset.json", "splits_final.json", "cases.csv"]
+
+
+def write_record(folder: Path, record: DatasetRecord, cases: dict[str, Case], split: Split) -> None:
+    """Write conversion.json."""
+    described = []
+    for entry in record.cases:
+        case = cases[entry.case]
+        whose = {"case": case.id, "patient": case.patient, "side": case.side, "set": split.set_of[case.id]}
+        content = entry.as_json()
+        del content["versions"]  # the same for all, and said once
+        described.append(whose | {"fold": split.fold_of.get(case.id)} | content)
+    write_json(
+        record_file(folder),
+        {
+            "made_by": _MADE_BY,
+            "versions": record.versions,
+            "options": record.options,
+            "decisions": {
+                "image": "int16 HU, rounded and clipped where the source is not",
+                "mask": "uint8: 1 where the source is above 0, else 0",
+                "padding_hu": {str(PADDING_HU): AIR_HU},
+                "orientation": ORIENTATION,
+                "grid": f"a mask within {GRID_TOLERANCE:g} (mm, cosines) of its image takes the image's geometry",
+            },
+            "counts": record.counts,
+            "findings": [finding.as_json() for finding in record.findings],
+            "files": record.files,
+            "cases": described,
+        },
+    )

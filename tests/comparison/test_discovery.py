@@ -1,0 +1,227 @@
+"""What is found, what is named as missing, and every kind of folder that is refused."""
+
+import json
+
+import pytest
+
+from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.errors import InputError, SetupError
+
+SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
+BASELINE = "TotalSegmentator__total__1.5mm"
+
+
+def _summary(found):
+    return [(one.method, one.set, one.fold, sorted(one.files)) for one in found.predictions]
+
+
+class TestSets:
+    def test_folds_test_sets_and_ensemble(self, tree):
+        tree.validate(SCRATCH, 0)
+        tree.validate(SCRATCH, 5)
+        tree.test(SCRATCH, "fold_0/test")
+        tree.test(SCRATCH)
+        assert _summary(discover(tree.results)) == [
+            (SCRATCH, "cv", "0", ["L1"]),
+            (SCRATCH, "fixed", "5", ["L1", "L2"]),
+            (SCRATCH, "test", "0", ["L6", "R7"]),
+            (SCRATCH, "test", "ensemble", ["L6", "R7"]),
+        ]
+
+    def test_baseline_has_no_folds(self, tree):
+        tree.predict(BASELINE, "validation", ("L1", "L2", "L3", "L4", "R5"))
+        tree.test(BASELINE)
+        found = discover(tree.results)
+        assert [(one.set, one.fold, len(one.files)) for one in found.predictions] == [
+            ("cv", "none", 5),
+            ("test", "none", 2),
+        ]
+        assert not found.warnings
+        assert not found.notes
+
+    @pytest.mark.parametrize("part", ["", "Dataset001_Femur", f"Dataset001_Femur/{SCRATCH}"])
+    def test_any_part_of_the_results_folder(self, tree, part):
+        tree.test(SCRATCH)
+        found = discover(tree.results / part)
+        assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
+
+    def test_several_datasets_are_told_apart(self, tree):
+        other = type(tree)(tree.base, "Dataset002_Other").add_raw()
+        tree.test(SCRATCH)
+        other.test(SCRATCH)
+        methods = [one.method for one in discover(tree.results).predictions]
+        assert methods == [f"Dataset001_Femur/{SCRATCH}", f"Dataset002_Other/{SCRATCH}"]
+
+    def test_what_is_hidden_partial_or_no_volume_is_ignored(self, tree):
+        folder = tree.test(SCRATCH)
+        (folder / "summary.json").write_text("{}")
+        (folder / "L6.npz").write_bytes(b"")
+        (folder / ".R7.partial.nrrd").write_bytes(b"")
+        tree.test(SCRATCH, "fold_1.partial/test")
+        tree.test(".hidden__a__b")
+        (tree.results / "comparison").mkdir()
+        found = discover(tree.results)
+        assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
+        assert not found.warnings
+
+    def test_another_file_ending_than_the_truth(self, tree):
+        folder = tree.test(SCRATCH)
+        for path in folder.iterdir():
+            path.rename(path.with_suffix(".mha"))
+        assert not discover(tree.results).warnings
+
+    def test_training_time(self, tree):
+        tree.validate(SCRATCH, 0)
+        tree.validate(SCRATCH, 1)
+        tree.test(SCRATCH)
+        for fold, seconds in enumerate((60, 120)):
+            (tree.method(SCRATCH) / f"fold_{fold}" / "run.json").write_text(json.dumps({"seconds": seconds}))
+        assert [one.seconds for one in discover(tree.results).predictions] == [60, 120, 90]
+
+
+class TestMissing:
+    def test_predictions_are_counted_and_named(self, tree):
+        (tree.test(SCRATCH, "fold_0/test") / "R7.nrrd").unlink()
+        (tree.validate(SCRATCH, 5) / "L1.nrrd").unlink()
+        found = discover(tree.results)
+        assert f"{SCRATCH}, fold 0, test set: 1 of 2 predictions missing: R7." in found.warnings
+        assert f"{SCRATCH}, fold 5, validation: 1 of 2 predictions missing: L1." in found.warnings
+
+    def test_an_empty_validation_misses_all(self, tree):
+        tree.test(SCRATCH)
+        (tree.method(SCRATCH) / "fold_0" / "validation").mkdir(parents=True)
+        assert f"{SCRATCH}, fold 0, validation: 1 of 1 predictions missing: L1." in discover(tree.results).warnings
+
+    def test_folds_not_run_are_a_note(self, tree):
+        tree.validate(SCRATCH, 0)
+        (tree.method(SCRATCH) / "fold_2").mkdir()
+        found = discover(tree.results)
+        assert not found.warnings
+        assert found.notes == [
+            f"{SCRATCH}: fold 2 is not validated yet.",
+            f"{SCRATCH}: the test set is not predicted yet.",
+            f"{SCRATCH}: folds 1, 3, 4 not trained yet.",
+        ]
+
+    def test_extra_predictions_are_named_and_left_out(self, tree):
+        tree.predict(SCRATCH, "test", ("L6", "R7", "stranger"))
+        tree.predict(SCRATCH, "fold_0/validation", ("L1", "L2"))
+        found = discover(tree.results)
+        assert f"{SCRATCH}, ensemble, test set: 1 not scored, without truth in labelsTs: stranger." in found.warnings
+        assert f"{SCRATCH}, fold 0, validation: 1 not scored, no validation cases of this fold: L2." in found.warnings
+        assert [sorted(one.files) for one in found.predictions] == [["L1"], ["L6", "R7"]]
+
+    def test_a_fold_without_a_number_is_named(self, tree):
+        tree.test(SCRATCH)
+        tree.test(SCRATCH, "fold_all/test")
+        found = discover(tree.results)
+        assert len(found.predictions) == 1
+        assert any("fold_all" in warning for warning in found.warnings)
+
+    def test_a_fold_that_is_not_in_the_splits_is_named(self, tree):
+        tree.predict(SCRATCH, "fold_7/validation", ("L1",))
+        found = discover(tree.results)
+        assert _summary(found) == [(SCRATCH, "fixed", "7", ["L1"])]
+        assert any("fold 7 is not in the dataset's splits_final.json" in warning for warning in found.warnings)
+
+    def test_a_case_validated_in_two_folds_is_named(self, tree):
+        (tree.raw / "splits_final.json").unlink()
+        tree.predict(SCRATCH, "fold_0/validation", ("L1", "L2"))
+        tree.predict(SCRATCH, "fold_1/validation", ("L2", "L3"))
+        assert any("several folds" in warning and "L2" in warning for warning in discover(tree.results).warnings)
+
+
+class TestTruth:
+    def test_the_splits_may_lie_in_the_preprocessed_dataset(self, tree):
+        tree.validate(SCRATCH, 5)
+        preprocessed = tree.base / "nnUNet_preprocessed" / tree.dataset
+        preprocessed.mkdir(parents=True)
+        (tree.raw / "splits_final.json").rename(preprocessed / "splits_final.json")
+        assert not discover(tree.results).warnings
+
+    def test_raw_folder_as_argument_and_as_variable(self, tree, monkeypatch):
+        tree.test(SCRATCH)
+        elsewhere = tree.base / "elsewhere"
+        (tree.base / "nnUNet_raw").rename(elsewhere)
+        with pytest.raises(SetupError, match="--raw"):
+            discover(tree.results)
+        assert len(discover(tree.results, raw=elsewhere).predictions) == 1
+        monkeypatch.setenv("nnUNet_raw", str(elsewhere))
+        assert len(discover(tree.results).predictions) == 1
+
+    def test_patients_come_from_cases_csv(self, tree):
+        tree.test(SCRATCH)
+        (predictions,) = discover(tree.results).predictions
+        assert predictions.patient("L6") == "patient6"
+        (tree.raw / "cases.csv").unlink()
+        (predictions,) = discover(tree.results).predictions
+        assert predictions.patient("L6") == "L6"
+
+
+class TestRefused:
+    def test_missing_folder(self, tree):
+        with pytest.raises(InputError, match="nowhere: there is no such folder"):
+            discover(tree.base / "nowhere")
+
+    def test_empty_folder(self, tree):
+        tree.results.mkdir()
+        with pytest.raises(InputError, match="nnUNet_results: holds no DatasetNNN_NAME"):
+            discover(tree.results)
+
+    def test_the_folder_above(self, tree):
+        tree.results.mkdir()
+        with pytest.raises(InputError, match=r"Did you mean .*nnUNet_results"):
+            discover(tree.base)
+
+    def test_the_raw_folder(self, tree):
+        with pytest.raises(InputError, match="nnUNet_raw: holds no DatasetNNN_NAME/TRAINER"):
+            discover(tree.raw.parent)
+
+    def test_a_method_without_predictions(self, tree):
+        (tree.method(SCRATCH) / "fold_0").mkdir(parents=True)
+        with pytest.raises(InputError, match=r"holds no prediction to score.*not validated yet"):
+            discover(tree.results)
+
+    def test_two_predictions_of_one_case(self, tree):
+        folder = tree.test(SCRATCH)
+        (folder / "L6.nii.gz").write_bytes(b"")
+        with pytest.raises(InputError, match=r"L6\.nrrd: L6\.nii\.gz predicts the same case"):
+            discover(tree.results)
+
+    def test_a_case_in_training_and_test(self, tree):
+        tree.test(SCRATCH)
+        (tree.raw / "labelsTr" / "L6.nrrd").write_bytes(b"")
+        with pytest.raises(InputError, match="L6 stand in labelsTr and in labelsTs"):
+            discover(tree.results)
+
+    def test_no_truth_at_all(self, tree):
+        tree.test(SCRATCH)
+        for path in tree.raw.glob("labelsT*/*"):
+            path.unlink()
+        with pytest.raises(SetupError, match=r"hold no \.nrrd file"):
+            discover(tree.results)
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("dataset.json", "{"),
+            ("dataset.json", "[]"),
+            ("splits_final.json", "{"),
+            ("splits_final.json", '[{"train": ["L1"]}]'),
+            ("splits_final.json", '[{"train": ["L1"], "val": ["unknown"]}]'),
+            ("cases.csv", ""),
+            ("cases.csv", "name,side\nL1,left\n"),
+        ],
+    )
+    def test_a_broken_file_of_the_dataset(self, tree, name, content):
+        tree.test(SCRATCH)
+        (tree.raw / name).write_text(content)
+        with pytest.raises(InputError, match=name):
+            discover(tree.results)
+
+    @pytest.mark.parametrize("content", ["{", "[]", '{"seconds": "long"}'])
+    def test_a_broken_record_of_a_training(self, tree, content):
+        folder = tree.validate(SCRATCH, 0)
+        (folder.parent / "run.json").write_text(content)
+        with pytest.raises(InputError, match=r"run\.json"):
+            discover(tree.results)

@@ -1,0 +1,72 @@
+"""A tiny dataset, converted and planned once for all tests that run nnU-Net."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+ONE_MACHINE = {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "OMP_NUM_THREADS": "1", "nnUNet_compile": "f"}
+"""nnU-Net's settings for two cores: every further process would import it anew."""
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the synthetic cohort and the real CTs, which is no part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight small phantoms, laid out as a hospital would send them."""
+    from nnunet_femur.phantoms import write_phantoms
+
+    folder = tmp_path_factory.mktemp("drop")
+    write_phantoms(folder, cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds nnUNet_raw with the phantoms as dataset 1."""
+    from nnunet_femur.intake import convert
+
+    base = tmp_path_factory.mktemp("nnunet")
+    (base / "nnUNet_raw").mkdir()
+    convert(drop, dataset_id=1, raw_folder=base / "nnUNet_raw")
+    return base
+
+
+@pytest.fixture(scope="session")
+def planned(converted: Path) -> Path:
+    """The same folder after planning and preprocessing, with two tiny epochs."""
+    from nnunet_femur.environment import variables
+    from nnunet_femur.planning import plan_dataset
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**variables(converted), **ONE_MACHINE}.items():
+            patch.setenv(name, value)
+        plan_dataset(1, preset="small", epochs=3, iterations=2, jobs=1)
+    return converted
+
+
+@pytest.fixture
+def nnunet(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The planned dataset, with the environment of `nnfemur env` around the test."""
+    from nnunet_femur.environment import variables
+
+    for name, value in {**variables(planned), **ONE_MACHINE}.items():
+        monkeypatch.setenv(name, value)
+    return planned
+
+
+@pytest.fixture
+def environment(nnunet: Path) -> dict[str, str]:
+    """The same environment for a process."""
+    assert nnunet.is_dir()
+    return dict(os.environ)

@@ -1,0 +1,53 @@
+"""The conversion script, run in both of nnU-Net's ways."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+SCRIPT = Path(__file__).parents[2] / "dataset_conversion" / "Dataset001_Femur.py"
+
+
+@pytest.fixture
+def drop(tmp_path) -> Path:
+    folder = tmp_path / "drop"
+    for name, dtype in (("Images", np.int16), ("GoldStandard", np.uint8)):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            volume = sitk.GetImageFromArray(np.ones((3, 4, 5), dtype))
+            sitk.WriteImage(volume, str(folder / name / f"L{number}_x.nrrd"))
+    return folder
+
+
+@pytest.mark.parametrize("way", [("-m", "nnunet_femur.dataset_conversion.Dataset001_Femur"), (str(SCRIPT),)])
+def test_it_converts(drop, tmp_path, way):
+    done = _run(way, drop, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "raw" / "Dataset003_Femur")
+    assert (tmp_path / "raw" / "Dataset003_Femur" / "conversion.json").is_file()
+
+
+def test_an_error_is_a_message_and_status_1(drop, tmp_path):
+    (drop / "Images" / "L0_x.nrrd").unlink()
+    done = _run((str(SCRIPT),), drop, tmp_path)
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "has no image" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _run(way: tuple[str, ...], source: Path, folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *way, str(source), "-d", "3"],
+        env={**os.environ, "nnUNet_raw": str(folder / "raw")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,102 @@
+"""Both protocols on hand-worked cases, empty masks, and properties that must hold for any mask."""
+
+import numpy as np
+import pytest
+
+from nnunet_femur.evaluation import PLANES, CaseScores, score_case
+
+
+def _boxes():
+    """Truth of slices 1-2 and prediction of slices 2-3: one slice missed, one half right, one false find."""
+    truth, prediction = np.zeros((2, 6, 7, 8), dtype=bool)
+    truth[1:3, 2:4, 3:5] = True
+    prediction[2:4, 2:4, 4:6] = True
+    return truth, prediction
+
+
+def _values(case: CaseScores) -> dict[tuple[str, str, str], float]:
+    assert {score.region for score in case.scores} == {"whole"}
+    return {(score.protocol, score.plane, score.metric): score.value for score in case.scores}
+
+
+class TestVolume:
+    def test_overlap_and_volume(self):
+        values = _values(score_case(*_boxes(), voxel_volume_ml=0.5))
+        assert values["volume", "all", "dice"] == 2 * 2 / 16
+        assert values["volume", "all", "iou"] == 2 / 14
+        assert values["volume", "all", "vs"] == 1
+        assert values["volume", "all", "truth_volume"] == values["volume", "all", "prediction_volume"] == 4
+        assert values["volume", "all", "prediction_empty"] == 0
+
+
+class TestSlices:
+    def test_axial_means_count_misses_and_false_finds(self):
+        values = _values(score_case(*_boxes(), voxel_volume_ml=1))
+        assert values["slices", "axial", "slices"] == 3
+        assert values["slices", "axial", "dice"] == pytest.approx((0 + 0.5 + 0) / 3)
+        assert values["slices", "axial", "iou"] == pytest.approx((0 + 2 / 6 + 0) / 3)
+        assert values["slices", "axial", "vs"] == pytest.approx((0 + 1 + 2) / 3)
+        assert values["slices", "axial", "prediction_empty"] == 1
+        assert values["slices", "axial", "truth_empty"] == 1
+        assert values["slices", "axial", "both_empty"] == 0
+
+    def test_coronal_and_sagittal(self):
+        values = _values(score_case(*_boxes(), voxel_volume_ml=1))
+        assert values["slices", "coronal", "dice"] == 0.25
+        assert values["slices", "coronal", "slices"] == 2
+        assert values["slices", "sagittal", "dice"] == pytest.approx(0.5 / 3)
+
+    def test_slices_know_their_place_in_the_volume(self):
+        axial = score_case(*_boxes(), voxel_volume_ml=1).slices["axial"]
+        assert axial.index.tolist() == [1, 2, 3]
+        assert axial.size.tolist() == [4, 6, 4]
+        assert axial.values["dice"].tolist() == [0, 0.5, 0]
+
+
+class TestEmpty:
+    empty = np.zeros((3, 4, 5), dtype=bool)
+    full = np.ones((3, 4, 5), dtype=bool)
+
+    @pytest.mark.parametrize(
+        ("truth", "prediction", "dice", "vs", "kind"),
+        [
+            (empty, empty, 1, 1, "both_empty"),
+            (empty, full, 0, 2, "truth_empty"),
+            (full, empty, 0, 0, "prediction_empty"),
+        ],
+    )
+    def test_policy_decides(self, truth, prediction, dice, vs, kind):
+        values = _values(score_case(truth, prediction, voxel_volume_ml=1))
+        assert values["volume", "all", kind] == 1
+        for protocol, plane in (("volume", "all"), *(("slices", plane) for plane in PLANES)):
+            assert values[protocol, plane, "dice"] == values[protocol, plane, "iou"] == dice
+            assert values[protocol, plane, "vs"] == vs
+
+    def test_two_empty_masks_have_no_slices_but_one_substitution(self):
+        values = _values(score_case(self.empty, self.empty, voxel_volume_ml=1))
+        assert values["slices", "axial", "slices"] == 0
+        assert values["slices", "axial", "both_empty"] == 1
+
+
+class TestProperties:
+    rng = np.random.default_rng(1)
+    truth, prediction = rng.random((2, 6, 7, 8)) > 0.5
+
+    def test_identity_is_perfect(self):
+        values = _values(score_case(self.truth, self.truth, voxel_volume_ml=1))
+        assert {values[key] for key in values if key[2] in {"dice", "iou", "vs"}} == {1.0}
+
+    def test_swapping_truth_and_prediction_mirrors_vs_and_keeps_overlap(self):
+        one = _values(score_case(self.truth, self.prediction, voxel_volume_ml=1))
+        other = _values(score_case(self.prediction, self.truth, voxel_volume_ml=1))
+        for key, value in one.items():
+            if key[2] in {"dice", "iou"}:
+                assert other[key] == pytest.approx(value)
+            if key[2] == "vs":
+                assert other[key] == pytest.approx(2 - value)
+
+    def test_air_around_changes_nothing_but_the_place_of_slices(self):
+        padded = [np.pad(mask, ((2, 1), (0, 3), (4, 0))) for mask in (self.truth, self.prediction)]
+        plain, wide = (score_case(*masks, voxel_volume_ml=1) for masks in ((self.truth, self.prediction), padded))
+        assert wide.scores == plain.scores
+        assert (wide.slices["axial"].index - plain.slices["axial"].index == 2).all()

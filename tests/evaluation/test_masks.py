@@ -1,0 +1,110 @@
+"""Masks in any order, of any type, and all that is refused."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.errors import InputError
+from nnunet_femur.evaluation import read_mask, require_same_grid
+
+
+def _write(path, voxels, *, direction=None, origin=(0.0, 0.0, 0.0)):
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((1.0, 2.0, 3.0))
+    image.SetOrigin(origin)
+    if direction:
+        image.SetDirection(direction)
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+@pytest.fixture
+def voxels():
+    return (np.random.default_rng(0).random((4, 5, 6)) > 0.5).astype(np.uint8)
+
+
+class TestReadMask:
+    def test_axes_lead_to_superior_anterior_and_right(self, tmp_path):
+        corner = np.zeros((4, 5, 6), dtype=np.uint8)
+        corner[3, 0, 1] = 1  # Stored LPS: superior, most anterior, second from the right.
+        mask = read_mask(_write(tmp_path / "a.nrrd", corner))
+        assert np.argwhere(mask.voxels).tolist() == [[3, 4, 4]]
+        assert mask.geometry.direction == (-1, 0, 0, 0, -1, 0, 0, 0, 1)
+
+    @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+    def test_any_type_of_zeros_and_ones(self, tmp_path, voxels, kind):
+        mask = read_mask(_write(tmp_path / "a.nii.gz", voxels.astype(kind)))
+        assert mask.voxels.dtype == bool
+        assert mask.voxels.sum() == voxels.sum()
+
+    @pytest.mark.parametrize(
+        ("bad", "named"),
+        [
+            (np.full((2, 2, 2), 2, np.uint8), "holds 2;"),
+            (np.full((2, 2, 2), -1, np.int16), "holds -1;"),
+            (np.full((2, 2, 2), 0.25, np.float32), "holds 0.25;"),
+            (np.arange(8, dtype=np.uint8).reshape(2, 2, 2), "holds 2, 3, 4, ...;"),
+            (np.full((2, 2, 2), np.nan, np.float32), "holds nan;"),
+        ],
+    )
+    def test_other_values_are_refused(self, tmp_path, bad, named):
+        with pytest.raises(InputError, match=named) as error:
+            read_mask(_write(tmp_path / "bad.nrrd", bad))
+        assert "bad.nrrd" in str(error.value)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "cut.nrrd",
+            "cut.mha",
+            pytest.param("cut.nii.gz", marks=pytest.mark.xfail(reason="ITK fills a truncated NIfTI with zeros")),
+        ],
+    )
+    def test_truncated(self, tmp_path, name):
+        noise = np.random.default_rng(0).integers(0, 2, (30, 30, 30), dtype=np.uint8)
+        path = _write(tmp_path / name, noise)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(InputError, match=name):
+            read_mask(path)
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(InputError, match="no such file"):
+            read_mask(tmp_path / "nothing.nrrd")
+
+
+class TestRequireSameGrid:
+    def test_the_order_in_which_files_store_a_volume_does_not_matter(self, tmp_path, voxels):
+        stored = read_mask(_write(tmp_path / "lps.nrrd", voxels))
+        ras = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "lps.nrrd")), "RAS")
+        sitk.WriteImage(ras, str(tmp_path / "ras.nrrd"))
+        assert not np.array_equal(sitk.GetArrayFromImage(ras), voxels)
+        other = read_mask(tmp_path / "ras.nrrd")
+        require_same_grid(stored, other)
+        assert np.array_equal(stored.voxels, other.voxels)
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [({"origin": (5.0, 0.0, 0.0)}, "origin"), ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)}, "origin")],
+    )
+    def test_another_place_in_the_patient_is_refused(self, tmp_path, voxels, changes, named):
+        truth = read_mask(_write(tmp_path / "truth.nrrd", voxels))
+        prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, **changes))
+        with pytest.raises(InputError, match=named) as error:
+            require_same_grid(truth, prediction)
+        assert "truth.nrrd" in str(error.value)
+        assert "prediction.nrrd" in str(error.value)
+
+    def test_oblique_axes_halfway_between_two_directions(self, tmp_path, voxels):
+        cosine = np.sqrt(0.5)
+        turned = (cosine, -cosine, 0, cosine, cosine, 0, 0, 0, 1)
+        nudged = (cosine + 1e-9, -cosine + 1e-9, 0, cosine - 1e-9, cosine + 1e-9, 0, 0, 0, 1)
+        truth = read_mask(_write(tmp_path / "truth.nrrd", voxels, direction=turned))
+        prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, direction=nudged), like=truth.geometry)
+        require_same_grid(truth, prediction)
+        assert np.array_equal(truth.voxels, prediction.voxels)
+
+    def test_another_size_is_refused(self, tmp_path, voxels):
+        truth = read_mask(_write(tmp_path / "truth.nrrd", voxels))
+        prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels[1:]))
+        with pytest.raises(InputError, match="size"):
+            require_same_grid(truth, prediction)

@@ -1,0 +1,96 @@
+"""What the headers of a pair tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.intake.checks import check_headers
+from nnunet_femur.intake.findings import Severity
+from nnunet_femur.intake.pairing import Case
+
+CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), Path("GoldStandard/L442_GS.nrrd"))
+
+
+def _findings(drop):
+    return [(finding.code, finding.severity.value) for finding in check_headers(drop.folder, CASE)]
+
+
+@pytest.fixture
+def pair(drop):
+    return drop.add("L442")
+
+
+def _rewrite_mask(drop, **changes):
+    drop.write("GoldStandard/L442_GS.nrrd", changes.pop("array", drop.mask()), **changes)
+
+
+class TestGrids:
+    def test_equal(self, pair):
+        assert _findings(pair) == []
+
+    @pytest.mark.parametrize("shift_mm", [1e-4, -9e-4])
+    def test_a_rounding_error_is_snapped(self, pair, shift_mm):
+        x, y, z = pair.origin_mm_xyz
+        _rewrite_mask(pair, origin=(x + shift_mm, y, z))
+        assert _findings(pair) == [("grid-snapped", "note")]
+
+    def test_arithmetic_is_not_mentioned(self, pair):
+        _rewrite_mask(pair, spacing=(0.7 + 1e-8, 0.8, 2.0))
+        assert _findings(pair) == []
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"origin": (-10.002, 20.5, -300.25)}, "origin (-10.002, 20.5, -300.25) against (-10, 20.5, -300.25) mm"),
+            ({"spacing": (0.7, 0.8, 2.5)}, "spacing (0.7, 0.8, 2.5) against (0.7, 0.8, 2) mm"),
+            ({"array": np.ones((4, 6, 7), np.uint8)}, "size (7, 6, 4) against (7, 6, 5) voxels"),
+            ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)}, "origin"),
+            ({"direction": (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)}, "direction"),
+        ],
+        ids=["origin", "spacing", "size", "flip", "rotation"],
+    )
+    def test_another_grid_stops(self, pair, changes, words):
+        _rewrite_mask(pair, **changes)
+        (finding,) = check_headers(pair.folder, CASE)
+        assert (finding.code, finding.severity) == ("grids-differ", Severity.ERROR)
+        assert finding.file == "GoldStandard/L442_GS.nrrd"
+        assert "Images/L442_CT.nrrd" in finding.problem
+        assert words in finding.problem
+        assert "own grid" in finding.remedy
+
+    @pytest.mark.parametrize("orientation", ["RAS", "SLA", "PIR"])
+    def test_the_same_place_along_other_axes(self, pair, orientation):
+        path = pair.folder / "GoldStandard/L442_GS.nrrd"
+        sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(path)), orientation), str(path))
+        assert _findings(pair) == [("mask-reordered", "note")]
+
+    def test_oblique_at_45_degrees_where_names_of_axes_are_a_toss_up(self, pair):
+        c = np.sqrt(0.5)
+        for name, array, tilt in (
+            ("Images/L442_CT.nrrd", pair.image(), 1e-9),
+            ("GoldStandard/L442_GS.nrrd", pair.mask(), -1e-9),
+        ):
+            pair.write(name, array, direction=(c + tilt, -c + tilt, 0, c - tilt, c + tilt, 0, 0, 0, 1))
+        assert _findings(pair) == []
+
+
+class TestUnreadable:
+    def test_both_files_are_named(self, pair):
+        (pair.folder / CASE.image).write_bytes(b"no volume")
+        (pair.folder / CASE.mask).write_bytes(b"")
+        findings = check_headers(pair.folder, CASE)
+        assert [(f.code, f.file) for f in findings] == [
+            ("unreadable", "Images/L442_CT.nrrd"),
+            ("unreadable", "GoldStandard/L442_GS.nrrd"),
+        ]
+        assert findings[0].remedy == "Export or copy it again."
+
+    def test_colour_is_no_volume(self, pair):
+        image = sitk.GetImageFromArray(np.zeros((5, 6, 7, 3), np.uint8), isVector=True)
+        sitk.WriteImage(image, str(pair.folder / CASE.image))
+        (finding,) = check_headers(pair.folder, CASE)
+        assert "3 component(s) per voxel" in finding.problem

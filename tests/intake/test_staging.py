@@ -1,0 +1,65 @@
+"""What earlier, cut-off runs have left beside a dataset."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnunet_femur.errors import InputError
+from nnunet_femur.intake import Conversion, convert
+from nnunet_femur.intake.staging import recover
+
+
+class TestRecover:
+    def test_killed_between_the_two_renames_the_old_dataset_comes_back(self, drop, raw, tree):
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        before = tree(dataset)
+        dataset.rename(raw / ".Dataset001_Femur.previous")
+        (drop.folder / "Images/L101_CT.nrrd").unlink()
+        with pytest.raises(InputError, match="has no image"):
+            convert(drop.folder, dataset_id=1, raw_folder=raw)
+        assert tree(raw) == {f"Dataset001_Femur/{name}": content for name, content in before.items()}
+
+    def test_killed_after_them_the_new_one_stays(self, tmp_path):
+        for name in ("Dataset001_Femur", ".Dataset001_Femur.previous", ".Dataset001_Femur.discarded"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "file").write_text(name)
+        recover(tmp_path / "Dataset001_Femur")
+        assert [path.name for path in tmp_path.iterdir()] == ["Dataset001_Femur"]
+        assert (tmp_path / "Dataset001_Femur" / "file").read_text() == "Dataset001_Femur"
+
+
+class TestLeftovers:
+    @pytest.fixture
+    def begun(self, drop, raw):
+        """A staging folder with five finished cases; the sixth was unusable and has been mended since."""
+        drop.add_patients()
+        drop.write("GoldStandard/R106_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError):
+            convert(drop.folder, dataset_id=1, raw_folder=raw)
+        drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
+        return raw / ".Dataset001_Femur.partial"
+
+    def test_of_another_seed_and_of_killed_writers(self, drop, raw, begun, tree, tmp_path):
+        (begun / "imagesTr" / ".L999_0000.partial.nrrd").write_text("half")
+        for seed in (1, 2):
+            expected = tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / str(seed), seed=seed))
+            outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=seed).run()
+            assert outcome.written == (("R106",) if seed == 1 else ())
+            assert tree(outcome.folder) == expected
+
+    def test_damaged_since(self, drop, raw, begun, tree, tmp_path):
+        (path,) = begun.glob("images*/L101_0000.nrrd")
+        path.write_bytes(path.read_bytes()[:-1])
+        (begun / "finished" / "R102.json").write_text('{"case": "R102"}')
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        assert outcome.written == ("L101", "R102", "R106")
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+
+    def test_not_needed_any_more(self, drop, raw):
+        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        drop.write("GoldStandard/R106_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError):
+            convert(drop.folder, dataset_id=1, raw_folder=raw)
+        drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
+        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().written == ()
+        assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]

@@ -1,0 +1,182 @@
+"""Voxels of one case in the dataset's form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.intake.pairing import Case
+from nnunet_femur.intake.voxels import read_case
+from nnunet_femur.volumes import Geometry
+
+CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), Path("GoldStandard/L442_GS.nrrd"))
+RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.fixture
+def pair(drop):
+    return drop.add("L442")
+
+
+def _codes(findings):
+    return [(finding.code, finding.severity.value) for finding in findings]
+
+
+def _at(image: sitk.Image, point_mm) -> float:
+    return image[image.TransformPhysicalPointToIndex(point_mm)]
+
+
+class TestGeometry:
+    def test_lps_becomes_ras_and_every_point_keeps_its_value(self, pair):
+        source_image = sitk.ReadImage(str(pair.folder / CASE.image))
+        source_mask = sitk.ReadImage(str(pair.folder / CASE.mask))
+        voxels = read_case(pair.folder, CASE)
+        assert voxels.image.GetDirection() == RAS
+        assert voxels.image.GetOrigin() == pytest.approx((-10 + 6 * 0.7, 20.5 + 5 * 0.8, -300.25))
+        assert Geometry.of(voxels.image) == Geometry.of(voxels.mask)
+        for index in np.ndindex(7, 6, 5):
+            point = source_image.TransformIndexToPhysicalPoint(index)
+            assert _at(voxels.image, point) == source_image[index]
+            assert _at(voxels.mask, point) == source_mask[index]
+
+    def test_array_of_the_written_ct_is_flipped_in_x_and_y(self, pair):
+        written = sitk.GetArrayFromImage(read_case(pair.folder, CASE).image)
+        np.testing.assert_array_equal(written, pair.image()[:, ::-1, ::-1])
+
+    @pytest.mark.parametrize("orientation", ["RAS", "SLA", "PIR", "LAI"])
+    def test_a_mask_along_other_axes_covers_the_same_place(self, pair, orientation):
+        expected = read_case(pair.folder, CASE)
+        path = str(pair.folder / CASE.mask)
+        sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(path), orientation), path)
+        turned = read_case(pair.folder, CASE)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(turned.mask), sitk.GetArrayFromImage(expected.mask))
+        assert Geometry.of(turned.mask) == Geometry.of(turned.image)
+
+    def test_image_turned_by_180_degrees_about_ap(self, pair):
+        expected = read_case(pair.folder, CASE)
+        x, y, z = pair.origin_mm_xyz
+        turned_zyx = pair.image()[::-1, :, ::-1]
+        origin = (x + 6 * 0.7, y, z + 4 * 2.0)
+        pair.write(CASE.image.as_posix(), turned_zyx, origin=origin, direction=(-1, 0, 0, 0, 1, 0, 0, 0, -1))
+        voxels = read_case(pair.folder, CASE)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(voxels.image), sitk.GetArrayFromImage(expected.image))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(voxels.mask), sitk.GetArrayFromImage(expected.mask))
+        assert voxels.image.GetOrigin() == pytest.approx(expected.image.GetOrigin())
+
+    def test_the_mask_takes_the_images_geometry(self, pair):
+        x, y, z = pair.origin_mm_xyz
+        pair.write(CASE.mask.as_posix(), pair.mask(), origin=(x + 1e-4, y, z))
+        voxels = read_case(pair.folder, CASE)
+        assert Geometry.of(voxels.mask) == Geometry.of(voxels.image)
+
+    def test_the_way_back_is_kept(self, pair):
+        assert read_case(pair.folder, CASE).source_geometry.origin_mm_xyz == pair.origin_mm_xyz
+
+    def test_volume(self, pair):
+        assert read_case(pair.folder, CASE).volume_ml == pytest.approx((2 * 3 * 3 + 1) * 0.7 * 0.8 * 2.0 / 1000)
+
+    def test_nothing_of_the_source_header_stays(self, pair):
+        image = sitk.ReadImage(str(pair.folder / CASE.image))
+        image.SetMetaData("PatientName", "Somebody")
+        sitk.WriteImage(image, str(pair.folder / CASE.image))
+        assert b"Somebody" in (pair.folder / CASE.image).read_bytes()
+        assert read_case(pair.folder, CASE).image.GetMetaDataKeys() == ()
+
+
+class TestImage:
+    def _read(self, pair, array):
+        pair.write(CASE.image.as_posix(), array)
+        voxels = read_case(pair.folder, CASE)
+        return sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.image, "LPS")), voxels
+
+    def test_int16_passes_unchanged(self, pair):
+        array, voxels = self._read(pair, pair.image())
+        assert array.dtype == np.int16
+        np.testing.assert_array_equal(array, pair.image())
+        assert voxels.findings == ()
+
+    def test_padding_becomes_air(self, pair):
+        source = pair.image()
+        source[0] = -3024
+        source[1, 0, 0] = -3023
+        array, voxels = self._read(pair, source)
+        assert (array[0] == -1000).all()
+        assert array[1, 0, 0] == -3023
+        assert _codes(voxels.findings) == [("padding", "note")]
+        assert "42 voxels were set to -1000 HU" in voxels.findings[0].problem
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+    def test_whole_numbers_of_another_type(self, pair, dtype):
+        array, voxels = self._read(pair, pair.image(dtype=dtype))
+        assert array.dtype == np.int16
+        np.testing.assert_array_equal(array, pair.image())
+        assert voxels.findings == ()
+
+    def test_fractions_are_rounded_and_far_values_clipped(self, pair):
+        source = pair.image(dtype=np.float64)
+        source[0, 0, :4] = (10.4, -10.6, 40000.0, -50000.0)
+        array, voxels = self._read(pair, source)
+        assert array[0, 0, :4].tolist() == [10, -11, 32767, -32768]
+        assert _codes(voxels.findings) == [("image-rounded", "note"), ("image-clipped", "warning")]
+        assert "2 voxels were rounded" in voxels.findings[0].problem
+        assert "2 voxels were clipped" in voxels.findings[1].problem
+
+    def test_unsigned_beyond_int16(self, pair):
+        source = np.full(pair.shape_zyx, 40000, np.uint16)
+        array, voxels = self._read(pair, source)
+        assert (array == 32767).all()
+        assert _codes(voxels.findings) == [("image-clipped", "warning")]
+
+    def test_nan_stops(self, pair):
+        source = pair.image(dtype=np.float32)
+        source[0, 0, :2] = (np.nan, np.inf)
+        pair.write(CASE.image.as_posix(), source)
+        (finding,) = read_case(pair.folder, CASE)
+        assert (finding.code, finding.severity.value) == ("not-finite", "error")
+        assert "2 values" in finding.problem
+
+
+class TestMask:
+    def _read(self, pair, array):
+        pair.write(CASE.mask.as_posix(), array)
+        voxels = read_case(pair.folder, CASE)
+        return sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS")), _codes(voxels.findings)
+
+    def test_label_2_is_femur_too(self, pair):
+        source = pair.mask()
+        source[1] *= 2
+        array, codes = self._read(pair, source)
+        assert array.dtype == np.uint8
+        np.testing.assert_array_equal(array, pair.mask())
+        assert codes == [("mask-label-2", "note")]
+
+    def test_float64(self, pair):
+        array, codes = self._read(pair, pair.mask(dtype=np.float64))
+        np.testing.assert_array_equal(array, pair.mask())
+        assert codes == [("mask-type", "note")]
+
+    @pytest.mark.parametrize(("label", "femur"), [(255, 1), (3, 1), (-1, 0)])
+    def test_other_labels_are_doubtful(self, pair, label, femur):
+        source = pair.mask(dtype=np.int16)
+        source[0, 0, 0] = label
+        array, codes = self._read(pair, source)
+        assert array[0, 0, 0] == femur
+        assert codes == [("mask-labels", "warning")]
+
+    def test_empty_stops(self, pair):
+        pair.write(CASE.mask.as_posix(), pair.mask() * 0)
+        (finding,) = read_case(pair.folder, CASE)
+        assert (finding.code, finding.severity.value, finding.file) == ("empty-mask", "error", CASE.mask.as_posix())
+
+
+class TestTruncated:
+    @pytest.mark.parametrize("file", [CASE.image, CASE.mask])
+    def test_it_is_named(self, pair, file):
+        path = pair.folder / file
+        path.write_bytes(path.read_bytes()[:-20])
+        (finding,) = read_case(pair.folder, CASE)
+        assert (finding.code, finding.file) == ("unreadable", file.as_posix())
+        assert "truncated" in finding.problem

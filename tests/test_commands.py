@@ -1,0 +1,132 @@
+"""nnU-Net's own commands, as a user types them, with this package's trainers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sysconfig
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+DATASET = "Dataset001_Femur"
+TRAINER = "FemurUnetResNet34Trainer"
+MODEL = f"{TRAINER}__nnUNetPlans__3d_fullres"
+
+
+def _command(name: str, *arguments: str) -> list[str]:
+    found = shutil.which(name, path=sysconfig.get_path("scripts"))
+    assert found is not None
+    return [found, *arguments]
+
+
+TRAIN = (DATASET, "3d_fullres", "0", "-tr", TRAINER, "-device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder after an undisturbed training from an unrelated directory."""
+    result = subprocess.run(
+        _command("nnUNetv2_train", *TRAIN),
+        env=_process_environment(planned),
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return planned / "nnUNet_results" / DATASET / MODEL
+
+
+def _process_environment(base: Path, **changes: str) -> dict[str, str]:
+    import os
+
+    from nnunet_femur.environment import variables
+
+    single = {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **variables(base), **single, **changes}
+
+
+class TestTrain:
+    def test_validates_every_case_of_the_fold(self, trained: Path, planned: Path) -> None:
+        folds = json.loads((planned / "nnUNet_preprocessed" / DATASET / "splits_final.json").read_text())
+        written = {path.stem for path in (trained / "fold_0" / "validation").glob("*.nrrd")}
+        assert written == set(folds[0]["val"])
+
+    def test_predictions_lie_on_the_grid_of_the_truth(self, trained: Path, planned: Path) -> None:
+        for path in (trained / "fold_0" / "validation").glob("*.nrrd"):
+            predicted = sitk.ReadImage(str(path))
+            truth = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "labelsTr" / path.name))
+            assert predicted.GetSize() == truth.GetSize()
+            assert predicted.GetDirection() == truth.GetDirection()
+            assert np.allclose(predicted.GetOrigin(), truth.GetOrigin())
+
+    def test_the_record_tells_how_it_came_about(self, trained: Path) -> None:
+        record = json.loads((trained / "fold_0" / "run.json").read_text())
+        assert record["command"] == ["nnUNetv2_train", *TRAIN]
+        assert record["recipe"]["epochs"] == record["epochs_done"] == 3
+        assert record["seconds"] > 0
+        assert record["device"] == "cpu"
+        assert round(record["parameters"] / 1e6, 1) == 24.4
+
+    def test_killed_and_resumed_equals_undisturbed(self, trained: Path, planned: Path, tmp_path: Path) -> None:
+        environment = _process_environment(planned, nnUNet_results=str(tmp_path))
+        fold = tmp_path / DATASET / MODEL / "fold_0"
+        with subprocess.Popen(
+            _command("nnUNetv2_train", *TRAIN), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            until = time.monotonic() + 120
+            while not (fold / "checkpoint_latest.pth").exists() and time.monotonic() < until:
+                assert process.poll() is None, "the training ended before it could be killed"
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        assert not (fold / "checkpoint_final.pth").exists()
+        subprocess.run(_command("nnUNetv2_train", *TRAIN, "--c"), env=environment, check=True, capture_output=True)
+        disturbed, undisturbed = (
+            torch.load(folder / "checkpoint_final.pth", map_location="cpu", weights_only=False)
+            for folder in (fold, trained / "fold_0")
+        )
+        assert disturbed["current_epoch"] == undisturbed["current_epoch"] == 3
+        for key, value in undisturbed["network_weights"].items():
+            assert torch.allclose(disturbed["network_weights"][key].float(), value.float(), atol=1e-5), key
+
+
+class TestPredict:
+    def test_equals_the_validation_of_the_same_case(self, trained: Path, planned: Path, tmp_path: Path) -> None:
+        """In whatever orientation the CT is stored."""
+        validated = sorted((trained / "fold_0" / "validation").glob("*.nrrd"))[0]
+        image = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "imagesTr" / f"{validated.stem}_0000.nrrd"))
+        (tmp_path / "in").mkdir()
+        sitk.WriteImage(image, str(tmp_path / "in" / "same_0000.nrrd"))
+        sitk.WriteImage(sitk.DICOMOrient(image, "LPI"), str(tmp_path / "in" / "turned_0000.nrrd"))
+        arguments = ("-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-d", DATASET, "-c", "3d_fullres")
+        result = subprocess.run(
+            _command(
+                "nnUNetv2_predict", *arguments, "-tr", TRAINER, "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1"
+            ),
+            env=_process_environment(planned),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        expected = sitk.GetArrayFromImage(sitk.ReadImage(str(validated)))
+        turned = sitk.ReadImage(str(tmp_path / "out" / "turned.nrrd"))
+        assert sitk.DICOMOrientImageFilter().GetOrientationFromDirectionCosines(turned.GetDirection()) == "LPI"
+        for predicted in (
+            sitk.ReadImage(str(tmp_path / "out" / "same.nrrd")),
+            sitk.DICOMOrient(turned, "RAS"),
+        ):
+            # Validation reads the preprocessed case from disk, prediction makes it anew: equal but for rounding.
+            assert np.mean(sitk.GetArrayFromImage(predicted) != expected) < 1e-4

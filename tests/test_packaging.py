@@ -1,0 +1,93 @@
+"""The installed package: `trainers` and `dataset_conversion` from the top level, the data files, the commands."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
+
+
+def _expected_files() -> set[str]:
+    """The files of the repository that a wheel must hold, by their place in it."""
+    found = set()
+    for source in SOURCES:
+        place = source if source == "nnunet_femur" else f"nnunet_femur/{source}"
+        for path in (REPOSITORY / source).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found.add(f"{place}/{path.relative_to(REPOSITORY / source).as_posix()}")
+    return found
+
+
+@pytest.mark.parametrize("source", SOURCES[1:])
+def test_editable_install_maps_the_top_level_folders(source: str) -> None:
+    module = importlib.import_module(f"nnunet_femur.{source}")
+    assert Path(str(module.__file__)).is_file()
+
+
+def test_versions_agree() -> None:
+    from nnunet_femur import __version__
+
+    assert version("nnunet_femur") == __version__
+
+
+def test_dependencies_have_both_bounds() -> None:
+    for requirement in requires("nnunet_femur") or []:
+        assert ">=" in requirement, requirement
+        assert "<" in requirement.replace(">=", ""), requirement
+
+
+@pytest.mark.integration
+class TestWheel:
+    @pytest.fixture(scope="class")
+    def wheel(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        uv = shutil.which("uv")
+        if uv is None:
+            pytest.skip("uv is not here to build a wheel with")
+        folder = tmp_path_factory.mktemp("wheel")
+        built = subprocess.run(
+            [uv, "build", "--wheel", "--out-dir", str(folder), str(REPOSITORY)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert built.returncode == 0, built.stderr
+        return next(folder.glob("*.whl"))
+
+    def test_holds_every_file_and_nothing_generic(self, wheel: Path) -> None:
+        names = set(zipfile.ZipFile(wheel).namelist())
+        code = {name for name in names if ".dist-info/" not in name}
+        assert code == _expected_files()
+
+    def test_has_the_commands(self, wheel: Path) -> None:
+        archive = zipfile.ZipFile(wheel)
+        entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        text = archive.read(entry_points).decode()
+        assert "nnfemur = nnunet_femur.cli:main" in text
+        assert "nnfemur-compare = nnunet_femur.cli:compare_main" in text
+
+    def test_imports_from_where_it_is_installed(self, wheel: Path, tmp_path: Path) -> None:
+        site = tmp_path / "site"
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+        code = (
+            f"import sys; sys.path.insert(0, {str(site)!r})\n"
+            "import nnunet_femur.trainers, nnunet_femur.dataset_conversion.Dataset001_Femur\n"
+            "from nnunet_femur.environment import TRAINER_FOLDER\n"
+            "print(nnunet_femur.trainers.FemurScratchTrainer.__module__, nnunet_femur.trainers.__file__)\n"
+            "print(*TRAINER_FOLDER.iterdir())"
+        )
+        printed = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert printed.returncode == 0, printed.stderr
+        assert f"nnunet_femur.trainers.volumes {site}" in printed.stdout
+        assert f"{site}/nnunet_femur/ext_trainers/nnunet_femur_trainers.py" in printed.stdout

@@ -1,0 +1,165 @@
+"""Volumes: geometry, reading, orientation, writing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.volumes import (
+    WRITTEN_ENDINGS,
+    AxisOrder,
+    Geometry,
+    VolumeError,
+    image_of,
+    oriented,
+    read_geometry,
+    read_volume,
+    volume_ending,
+    write_volume,
+)
+
+LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+GRID = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (10.0, -20.0, 30.0), LPS)
+ARRAY_ZYX = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+ORIENTATIONS = ("LPS", "RAS", "SLA", "PIR", "ILA", "ASR")
+
+
+def _image(geometry: Geometry = GRID) -> sitk.Image:
+    return image_of(ARRAY_ZYX, geometry)
+
+
+class TestGeometry:
+    def test_of_an_image(self):
+        assert Geometry.of(_image()) == GRID
+        assert GRID.shape_zyx == ARRAY_ZYX.shape
+        assert GRID.voxel_volume_ml == pytest.approx(0.001)
+
+    def test_differences_are_told_in_words(self):
+        other = Geometry((4, 3, 5), (0.5, 1.0, 2.5), (10.0, -20.0, 30.0), LPS)
+        assert GRID.differences(other) == [
+            "size (4, 3, 2) against (4, 3, 5) voxels (x, y, z)",
+            "spacing (0.5, 1, 2) against (0.5, 1, 2.5) mm",
+        ]
+
+    @pytest.mark.parametrize(("shift_mm", "differs"), [(0.0009, False), (0.0011, True), (float("nan"), True)])
+    def test_tolerance(self, shift_mm, differs):
+        other = Geometry(GRID.size_xyz, GRID.spacing_mm_xyz, (10.0 + shift_mm, -20.0, 30.0), LPS)
+        assert bool(GRID.differences(other)) is differs
+
+
+class TestAxisOrder:
+    @pytest.mark.parametrize("orientation", ORIENTATIONS)
+    def test_agrees_with_simpleitk(self, orientation):
+        turned = oriented(_image(), orientation)
+        order = AxisOrder.between(GRID, Geometry.of(turned))
+        ours, theirs = order.of_geometry(GRID), Geometry.of(turned)
+        assert ours.size_xyz == theirs.size_xyz
+        assert ours.differences(theirs, tolerance=1e-9) == []
+        np.testing.assert_array_equal(order.of_array(ARRAY_ZYX), sitk.GetArrayFromImage(turned))
+
+    def test_nothing_to_change(self):
+        assert AxisOrder.between(GRID, GRID).changes_nothing
+        assert not AxisOrder.between(GRID, Geometry.of(oriented(_image(), "RAS"))).changes_nothing
+
+    def test_oblique(self):
+        c, s = np.cos(0.3), np.sin(0.3)
+        tilted = Geometry(GRID.size_xyz, GRID.spacing_mm_xyz, GRID.origin_mm_xyz, (c, -s, 0, s, c, 0, 0, 0, 1))
+        turned = Geometry.of(oriented(_image(tilted), "RAS"))
+        assert AxisOrder.between(tilted, turned).of_geometry(tilted).differences(turned, tolerance=1e-9) == []
+
+
+class TestOriented:
+    @pytest.mark.parametrize("orientation", ORIENTATIONS)
+    def test_there_and_back(self, orientation):
+        back = oriented(oriented(_image(), orientation), "LPS")
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(back), ARRAY_ZYX)
+        assert Geometry.of(back).differences(GRID, tolerance=1e-9) == []
+
+    def test_ras_flips_x_and_y_of_an_lps_volume(self):
+        ras = oriented(_image())
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(ras), ARRAY_ZYX[:, ::-1, ::-1])
+        assert ras.GetOrigin() == (10.0 + 3 * 0.5, -20.0 + 2 * 1.0, 30.0)
+
+
+class TestRead:
+    @pytest.mark.parametrize("ending", WRITTEN_ENDINGS)
+    def test_written_and_read(self, tmp_path, ending):
+        path = tmp_path / f"a.b{ending}"
+        write_volume(_image(), path)
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+        assert read_geometry(path).differences(GRID, tolerance=1e-6) == []
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(path)), ARRAY_ZYX)
+
+    @pytest.mark.parametrize("read", [read_volume, read_geometry])
+    def test_missing(self, tmp_path, read):
+        with pytest.raises(VolumeError, match=r"gone\.nrrd: there is no such file"):
+            read(tmp_path / "gone.nrrd")
+
+    @pytest.mark.parametrize("read", [read_volume, read_geometry])
+    @pytest.mark.parametrize("content", [b"", b"hello", b"NRRD0004\ntype: short\ndimension: 3\n"])
+    def test_no_volume(self, tmp_path, read, content):
+        path = tmp_path / "a.nrrd"
+        path.write_bytes(content)
+        with pytest.raises(VolumeError, match=r"cannot be read; truncated, or not a volume .* again\.") as caught:
+            read(path)
+        assert caught.value.path == path
+
+    @pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+    @pytest.mark.parametrize("compress", [True, False])
+    def test_truncated(self, tmp_path, ending, compress):
+        path = tmp_path / f"a{ending}"
+        noise = np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20)).astype(np.int16)
+        write_volume(sitk.GetImageFromArray(noise), path, compress=compress)
+        path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
+        with pytest.raises(VolumeError, match="truncated"):
+            read_volume(path)
+
+    @pytest.mark.parametrize("read", [read_volume, read_geometry])
+    def test_four_dimensions_or_colours(self, tmp_path, read):
+        path = tmp_path / "a.nrrd"
+        sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4, 5), np.uint8), isVector=False), str(path))
+        with pytest.raises(VolumeError, match=r"has 4 dimensions and 1 component\(s\)"):
+            read(path)
+        sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True), str(path))
+        with pytest.raises(VolumeError, match=r"has 3 dimensions and 3 component\(s\)"):
+            read(path)
+
+
+class TestWrite:
+    def test_the_same_bytes_each_time(self, tmp_path):
+        for name in ("a.nrrd", "b.nrrd"):
+            write_volume(_image(), tmp_path / name)
+        assert (tmp_path / "a.nrrd").read_bytes() == (tmp_path / "b.nrrd").read_bytes()
+
+    @pytest.mark.parametrize("name", ["a.mhd", "a.nhdr", "a.txt", "a"])
+    def test_formats_of_two_files_are_refused(self, tmp_path, name):
+        with pytest.raises(InputError, match=r"written as one file\. Name it \.nrrd"):
+            write_volume(_image(), tmp_path / name)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to play a full disk")
+    def test_a_full_disk_leaves_nothing(self, tmp_path):
+        import resource
+
+        noise = sitk.GetImageFromArray(np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20)).astype(np.int16))
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+        try:
+            with pytest.raises(SetupError, match=r"a\.nrrd: cannot be written .* space on the disk"):
+                write_volume(noise, tmp_path / "a.nrrd")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [("a.NRRD", ".nrrd"), ("a.seg.nrrd", ".nrrd"), ("a.nii.gz", ".nii.gz"), ("a.gz", None), ("nrrd", None)],
+)
+def test_volume_ending(name, ending):
+    assert volume_ending(Path(name)) == ending

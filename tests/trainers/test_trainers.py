@@ -1,0 +1,156 @@
+"""The trainers inside nnU-Net, on a tiny planned dataset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+if TYPE_CHECKING:
+    from nnunet_femur.training.femur_trainer import FemurTrainer
+
+pytestmark = pytest.mark.integration
+
+DATASET = "Dataset001_Femur"
+TRAINERS = ("FemurUnetResNet34Trainer", "FemurScratchTrainer")
+
+
+def _trainer(
+    name: str, configuration: str = "3d_fullres", *, fold: Any = 0, recipe: dict | None = None
+) -> FemurTrainer:
+    """A trainer as nnUNetv2_train makes it, by nnU-Net's own look-up."""
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    preprocessed = Path(_environment("nnUNet_preprocessed")) / DATASET
+    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
+    plans["continue_training"] = False
+    plans["configurations"][configuration]["femur_recipe"][name] = recipe or {}
+    description = json.loads((preprocessed / "dataset.json").read_text())
+    return recursive_find_trainer_class_by_name(name)(plans, configuration, fold, description, torch.device("cpu"))
+
+
+def _environment(name: str) -> str:
+    import os
+
+    return os.environ[name]
+
+
+@pytest.mark.usefixtures("nnunet")
+class TestEveryTrainer:
+    @pytest.mark.parametrize("name", TRAINERS)
+    def test_nnunet_finds_an_importable_class(self, name: str) -> None:
+        trainer = _trainer(name)
+        assert type(trainer).__module__.startswith("nnunet_femur.trainers."), "only such a class can be pickled"
+
+    @pytest.mark.parametrize("name", TRAINERS)
+    def test_the_recipe_of_the_plans_is_obeyed(self, name: str) -> None:
+        trainer = _trainer(name, recipe={"epochs": 4, "learning_rate": 0.5, "optimizer": "AdamW"})
+        trainer.initialize()
+        assert trainer.num_epochs == 4
+        assert isinstance(trainer.optimizer, torch.optim.AdamW)
+        assert trainer.optimizer.param_groups[0]["lr"] == 0.5
+        assert trainer.num_iterations_per_epoch == 2
+
+    @pytest.mark.parametrize("name", TRAINERS)
+    def test_a_wrong_recipe_ends_without_a_traceback(self, name: str) -> None:
+        with pytest.raises(SystemExit, match="does not know epoch"):
+            _trainer(name, recipe={"epoch": 4})
+
+    @pytest.mark.parametrize("name", TRAINERS)
+    def test_a_fold_that_is_not_there_ends_without_a_traceback(self, name: str) -> None:
+        trainer = _trainer(name, fold=6)
+        trainer.initialize()
+        with pytest.raises(SystemExit, match="there is no fold 6"):
+            trainer.do_split()
+
+    @pytest.mark.parametrize("name", TRAINERS)
+    def test_the_split_is_that_of_the_dataset(self, name: str) -> None:
+        trainer = _trainer(name, fold=5)
+        trainer.initialize()
+        written = json.loads((Path(trainer.preprocessed_dataset_folder_base) / "splits_final.json").read_text())[5]
+        assert trainer.do_split() == (written["train"], written["val"])
+
+    @pytest.mark.parametrize(("name", "configuration"), [*((t, "3d_fullres") for t in TRAINERS), (TRAINERS[0], "2d")])
+    def test_a_step_lowers_the_loss_of_its_batch(self, name: str, configuration: str) -> None:
+        trainer = _trainer(name, configuration)
+        trainer.on_train_start()
+        batch = next(trainer.dataloader_train)
+        losses = [float(trainer.train_step(batch)["loss"]) for _ in range(8)]
+        assert losses[-1] < losses[0]
+        assert np.isfinite(losses).all()
+
+    @pytest.mark.parametrize("name", TRAINERS)
+    def test_a_checkpoint_brings_back_the_state(self, name: str, tmp_path: Path) -> None:
+        trainer = _trainer(name)
+        trainer.on_train_start()
+        trainer.train_step(next(trainer.dataloader_train))
+        trainer.current_epoch = 1
+        trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pth"], "nothing half written is left"
+        other = _trainer(name)
+        other.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+        assert other.current_epoch == 2
+        assert other.resumed
+        for key, value in trainer.network.state_dict().items():
+            assert torch.equal(other.network.state_dict()[key], value), key
+        moments = [state.optimizer.state_dict()["state"][0]["exp_avg"] for state in (trainer, other)]
+        assert torch.equal(*moments)
+
+
+@pytest.mark.usefixtures("nnunet")
+class TestSliceTrainer:
+    def test_batches_hold_slices_of_the_recipe(self) -> None:
+        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"slice_size": [32, 64], "batch_size": 6})
+        trainer.on_train_start()
+        batch = next(trainer.dataloader_train)
+        assert batch["data"].shape == (6, 1, 32, 64)
+        assert batch["target"].shape == (6, 1, 32, 64)
+        assert set(np.unique(batch["target"])) <= {0, 1}
+
+    def test_every_slice_shows_femur_when_asked(self) -> None:
+        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"foreground_fraction": 1.0, "batch_size": 32})
+        trainer.on_train_start()
+        assert (next(trainer.dataloader_train)["target"].sum((1, 2, 3)) > 0).all()
+
+    def test_an_epoch_of_the_study_is_one_pass(self) -> None:
+        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"iterations_per_epoch": None, "batch_size": 4})
+        trainer.on_train_start()
+        slices = 0
+        for case in trainer.do_split()[0]:
+            mask = trainer.dataset_class(trainer.preprocessed_dataset_folder, [case]).load_case(case)[1][:][0] == 1
+            slices += sum(int(mask.any(axis=tuple({0, 1, 2} - {axis})).sum()) for axis in range(3))
+        assert trainer.num_iterations_per_epoch == -(-slices // 4)
+
+    def test_augmentation_is_nnunets(self) -> None:
+        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"augment": True, "mirror": True})
+        trainer.on_train_start()
+        assert next(trainer.dataloader_train)["data"].shape[2:] == (64, 64)
+        assert trainer.inference_allowed_mirroring_axes == (0, 1, 2)
+
+    def test_planes_follow_nnunets_transposition(self) -> None:
+        from nnunet_femur.training.recipe import SliceRecipe
+        from nnunet_femur.training.slice_trainer import _axes
+
+        class Transposed:
+            transpose_forward = (1, 0, 2)  # y, z, x
+
+        assert _axes(SliceRecipe(), Transposed()) == (1, 0, 2)
+        assert _axes(SliceRecipe(planes=("sagittal",)), Transposed()) == (2,)
+
+    def test_pretrained_weights_are_asked_for_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        asked = []
+        monkeypatch.setattr(
+            "nnunet_femur.training.slice_trainer.load_encoder_weights", lambda *args, **kwargs: asked.append(args[1:])
+        )
+        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
+        trainer.on_train_start()
+        assert asked == [("resnet34", "imagenet")]
+        trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+        resumed = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
+        resumed.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+        resumed.on_train_start()
+        assert len(asked) == 1
