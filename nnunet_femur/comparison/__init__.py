@@ -30,7 +30,7 @@ class Comparison:
 
     Attributes:
         scores: The tidy table that stands in scores.csv.
-        tables: Mean ± standard deviation of every method, a table per set.
+        tables: Mean ± standard deviation of every method; for every set a summary and all slice scores.
         report: The HTML report; Markdown, scores.csv and figures lie beside it.
         complete: Whether every validation and test set that was begun is there as a whole.
         warnings: What is missing, wrong or left out, a sentence each.
@@ -73,7 +73,7 @@ def compare(results: Path, *, raw: Path | None = None, output: Path | None = Non
         for predictions in found.predictions
         if predictions.seconds is not None
     }
-    tables = [tabulate(group, seconds) for group in group_scores(scored.scores)]
+    tables = [table for group in group_scores(scored.scores) for table in tabulate(group, seconds)]
     report = Report(
         datasets=sorted({predictions.dataset.folder.name for predictions in found.predictions}),
         tables=tables,

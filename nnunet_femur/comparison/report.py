@@ -8,7 +8,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.comparison.tables import COLUMNS
 from nnunet_femur.evaluation import METRICS, STRICT
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Report:
 
     Attributes:
         datasets: Names of the datasets.
-        tables: The main table of every group.
+        tables: The tables of every group.
         drawings: The figures.
         complete: Whether every expected prediction was there.
         warnings: What is missing, wrong or left out.
@@ -56,8 +55,6 @@ def render(report: Report, ending: str) -> str:
     environment.filters["data_uri"] = _data_uri
     return environment.get_template(f"report.{ending}.j2").render(
         report=report,
-        columns=COLUMNS,
-        headings=[(title, list(columns)) for title, columns in groupby(COLUMNS, key=lambda column: column.above)],
         sections=[(title, list(of)) for title, of in groupby(report.drawings, key=lambda drawing: drawing.section)],
         timed=any(table.timed for table in report.tables),
         metrics=list(METRICS.values()),

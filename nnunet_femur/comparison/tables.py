@@ -1,8 +1,9 @@
-"""The main table: mean ± standard deviation over cases, a line per method and set."""
+"""The tables: mean ± standard deviation over cases, a line per method and set."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES
@@ -18,7 +19,7 @@ DIGITS = 3
 
 @dataclass(frozen=True)
 class Column:
-    """One score of the main table.
+    """One score of a table.
 
     Attributes:
         heading: Title of the column.
@@ -35,11 +36,18 @@ class Column:
     metric: str
 
 
-COLUMNS = (
+SUMMARY = (
     *(Column(metric.label, "3D", "volume", "all", name) for name, metric in METRICS.items()),
     *(Column(plane, "Dice of slices", "slices", plane, "dice") for plane in PLANES),
 )
-"""Columns of the main table; another one is another line."""
+"""Columns of the table that is shown first; another one is another line."""
+
+SLICES = tuple(
+    Column(metric.label, f"{plane} slices", "slices", plane, name)
+    for plane in PLANES
+    for name, metric in METRICS.items()
+)
+"""Columns of the table of all slice scores."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,21 @@ class Table:
     """The table of one group.
 
     Attributes:
-        title: Title of the group.
+        title: Title of the group, and what of it is shown.
+        columns: The scores that are shown.
         rows: One per line of the group.
         note: What a reader must know about this table, in sentences.
     """
 
     title: str
+    columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     note: str
+
+    @property
+    def headings(self) -> list[tuple[str, int]]:
+        """The titles over the columns, and over how many each of them stands."""
+        return [(above, len(list(under))) for above, under in groupby(self.columns, key=lambda column: column.above)]
 
     @property
     def timed(self) -> bool:
@@ -96,8 +111,8 @@ class Table:
         return any(row.minutes is not None for row in self.rows)
 
 
-def tabulate(group: Group, seconds: Mapping[tuple[str, str], float]) -> Table:
-    """The main table of a group.
+def tabulate(group: Group, seconds: Mapping[tuple[str, str], float]) -> tuple[Table, Table]:
+    """The summary of a group, and the table of its slice scores.
 
     The best mean of a column, the one nearest to the metric's ideal, is marked if there are several rows and
     all rest on the same cases.
@@ -106,22 +121,29 @@ def tabulate(group: Group, seconds: Mapping[tuple[str, str], float]) -> Table:
         group: The lines to summarise.
         seconds: Duration of the training in seconds by method and fold, where it is known.
     """
+    note = _note(group)
+    return (
+        Table(group.title, SUMMARY, _rows(group, SUMMARY, seconds), note),
+        Table(f"{group.title}, slices", SLICES, _rows(group, SLICES, {}), note),
+    )
+
+
+def _rows(group: Group, columns: tuple[Column, ...], seconds: Mapping[tuple[str, str], float]) -> tuple[Row, ...]:
     means = [line.values.mean() for line in group.lines]
     deviations = [line.values.std(ddof=1) for line in group.lines]
     marked = group.same_cases and len(group.lines) > 1
     cells: list[list[Cell]] = [[] for _ in group.lines]
-    for column in COLUMNS:
+    for column in columns:
         key = (column.protocol, column.plane, column.metric)
         distances = [round(abs(mean[key] - METRICS[column.metric].ideal), DIGITS) for mean in means]
         for row, (line, mean, deviation) in enumerate(zip(group.lines, means, deviations, strict=True)):
             spread = float(deviation[key]) if len(line.values) > 1 else None
             best = marked and distances[row] == min(distances)
             cells[row].append(Cell(float(mean[key]), spread, best))
-    rows = (
+    return tuple(
         Row(line.name, line.detail, line.label, len(line.values), tuple(own), _minutes(line, seconds))
         for line, own in zip(group.lines, cells, strict=True)
     )
-    return Table(group.title, tuple(rows), _note(group))
 
 
 def _minutes(line: Line, seconds: Mapping[tuple[str, str], float]) -> float | None:

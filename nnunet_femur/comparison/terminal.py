@@ -1,10 +1,10 @@
-"""The main tables in the terminal."""
+"""The summaries in the terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.tables import COLUMNS
+from nnunet_femur.comparison.tables import SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ _FILE_COLUMNS = 160
 
 
 def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str]) -> None:
-    """Print what is missing, and the main tables, to standard output."""
+    """Print what is missing, and those tables that are summaries, to standard output."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -25,11 +25,11 @@ def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Seq
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_FILE_COLUMNS)
-    for table in tables:
+    for table in (table for table in tables if table.columns == SUMMARY):
         grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
         grid.add_column("method", overflow="fold")
         grid.add_column("n", justify="right")
-        for column in COLUMNS:
+        for column in table.columns:
             grid.add_column(f"{column.above}\n{column.heading}", justify="right")
         if table.timed:
             grid.add_column("training\nminutes", justify="right")

@@ -11,7 +11,7 @@ from nnunet_femur.comparison.tables import tabulate
 
 KEYS = (
     [("volume", "all", metric) for metric in ("dice", "iou", "vs")]
-    + [("slices", plane, "dice") for plane in ("axial", "coronal", "sagittal")]
+    + [("slices", plane, metric) for plane in ("axial", "coronal", "sagittal") for metric in ("dice", "iou", "vs")]
     + [("slices", "axial", "slices")]
     + [
         (*place, kind)
@@ -32,6 +32,10 @@ def _scores(*cases: tuple[str, str, str, str, float]) -> pd.DataFrame:
 
 
 def _table(*cases, seconds=None):
+    return _tables(*cases, seconds=seconds)[0]
+
+
+def _tables(*cases, seconds=None):
     (group,) = group_scores(_scores(*cases))
     return tabulate(group, seconds or {})
 
@@ -70,6 +74,14 @@ class TestCells:
         assert [row.minutes for row in table.rows] == [2, None]
         assert table.timed
         assert not _table(*cases).timed
+
+    def test_slices_have_every_metric_in_every_plane(self):
+        table = _tables(("A__P__c", "test", "0", "a", 0.8), ("A__P__c", "test", "0", "b", 0.9))[1]
+        assert table.title == "Test set, slices"
+        assert table.headings == [("axial slices", 3), ("coronal slices", 3), ("sagittal slices", 3)]
+        assert [column.heading for column in table.columns] == ["Dice", "IoU", "VS"] * 3
+        assert {str(cell) for cell in table.rows[0].cells} == {"0.850 ± 0.071"}
+        assert not table.timed
 
     def test_substitutions_are_counted(self):
         table = _table(("A__P__c", "test", "0", "a", 1), ("A__P__c", "test", "0", "b", 1))
