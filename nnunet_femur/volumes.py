@@ -5,7 +5,10 @@ Order of axes: everything named ``_xyz`` is SimpleITK's order, every array is nu
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import gzip
+import os
+import zlib
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -189,6 +192,8 @@ def read_volume(path: Path) -> sitk.Image:
 
     with _readable(path):
         image = sitk.ReadImage(str(path))
+        if volume_ending(path) in (".nii", ".nii.gz"):
+            _require_whole_nifti(path)
     _require_3d(path, image.GetDimension(), image.GetNumberOfComponentsPerPixel())
     return image
 
@@ -202,6 +207,33 @@ def _readable(path: Path) -> Iterator[None]:
     except RuntimeError as error:
         problem = f"cannot be read; truncated, or not a volume ({_last_line(error)})."
         raise VolumeError(path, problem, "Export or copy it again.") from error
+
+
+def _require_whole_nifti(path: Path) -> None:
+    """Raise RuntimeError if voxels are missing: where a NIfTI file ends too early, ITK makes up the rest."""
+    import nibabel
+
+    header = nibabel.load(path).header
+    needed = header.get_data_offset() + int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize
+    if path.suffix.lower() == ".gz":
+        with path.open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            # gzip ends with the number of bytes that it packed, modulo 2^32.
+            whole = int.from_bytes(file.read(), "little") == needed % 2**32 or _unpacked_bytes(path) >= needed
+    else:
+        whole = path.stat().st_size >= needed
+    if not whole:
+        msg = f"the file ends before its {needed} bytes"
+        raise RuntimeError(msg)
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Number of bytes that a gzip file holds as far as it can be read; it may be several files, one after another."""
+    total = 0
+    with gzip.open(path) as file, suppress(EOFError, OSError, zlib.error):
+        while block := file.read(1 << 20):
+            total += len(block)
+    return total
 
 
 def _last_line(error: RuntimeError) -> str:

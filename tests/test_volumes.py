@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -109,7 +110,7 @@ class TestRead:
             read(path)
         assert caught.value.path == path
 
-    @pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+    @pytest.mark.parametrize("ending", [".nrrd", ".mha", ".nii", ".nii.gz"])
     @pytest.mark.parametrize("compress", [True, False])
     def test_truncated(self, tmp_path, ending, compress):
         path = tmp_path / f"a{ending}"
@@ -117,6 +118,17 @@ class TestRead:
         write_volume(sitk.GetImageFromArray(noise), path, compress=compress)
         path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
         with pytest.raises(VolumeError, match="truncated"):
+            read_volume(path)
+
+    def test_nifti_packed_in_several_pieces(self, tmp_path):
+        """As bgzip does: the file's last bytes tell the size of the last piece alone."""
+        write_volume(_image(), tmp_path / "a.nii")
+        content = (tmp_path / "a.nii").read_bytes()
+        path = tmp_path / "b.nii.gz"
+        path.write_bytes(gzip.compress(content[:370]) + gzip.compress(content[370:]))
+        assert Geometry.of(read_volume(path)).differences(GRID) == []
+        path.write_bytes(gzip.compress(content[:370]) + gzip.compress(content[370:-3]))
+        with pytest.raises(VolumeError, match="ends before"):
             read_volume(path)
 
     @pytest.mark.parametrize("read", [read_volume, read_geometry])
