@@ -213,8 +213,8 @@ def _require_whole_nifti(path: Path) -> None:
     """Raise RuntimeError if voxels are missing: where a NIfTI file ends too early, ITK makes up the rest."""
     import nibabel
 
-    header = nibabel.load(path).header
-    needed = header.get_data_offset() + int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize
+    voxels = nibabel.load(path).dataobj
+    needed = voxels.offset + int(np.prod(voxels.shape)) * voxels.dtype.itemsize
     if path.suffix.lower() == ".gz":
         with path.open("rb") as file:
             file.seek(-4, os.SEEK_END)

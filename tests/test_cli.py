@@ -1,0 +1,88 @@
+"""The command line: examples in every help, one message for a mendable problem, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from nnunet_femur.cli import app
+from nnunet_femur.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERBS = ("demo", "env", "phantoms", "convert", "plan", "compare")
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nnunet_femur", *arguments],
+        env={"PATH": "", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestHelp:
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_has_an_example(self, verb: str) -> None:
+        result = CliRunner().invoke(app, [verb, "--help"])
+        assert result.exit_code == 0
+        assert "Example:" in result.output
+
+    def test_every_verb_is_tested_here(self) -> None:
+        assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(VERBS)
+
+    def test_version(self) -> None:
+        assert CliRunner().invoke(app, ["--version"]).output.strip() == __version__
+
+
+class TestEnv:
+    def test_prints_nothing_but_exports(self, tmp_path: Path) -> None:
+        result = _run("env", str(tmp_path))
+        assert result.returncode == 0
+        assert result.stderr == ""
+        lines = result.stdout.splitlines()
+        assert [line.split("=")[0] for line in lines] == [
+            "export nnUNet_raw",
+            "export nnUNet_preprocessed",
+            "export nnUNet_results",
+            "export nnUNet_extTrainer",
+        ]
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("convert", "nowhere", "-d", "1"), "nnUNet_raw is not set"),
+            (("plan", "-d", "1"), "nnUNet_raw is not set"),
+            (("plan", "-d", "1", "--preset", "huge"), "There is no preset 'huge'"),
+            (("compare", "nowhere"), "nowhere: there is no such folder"),
+            (("phantoms", "x", "--spacing", "0", "1", "1"), "Spacing (0.0, 1.0, 1.0)"),
+        ],
+    )
+    def test_end_with_one_message(self, arguments: tuple[str, ...], message: str) -> None:
+        result = _run(*arguments)
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
+        assert result.stdout == ""
+
+    @pytest.mark.parametrize("arguments", [("convert",), ("plan", "-d", "0"), ("plan", "-d", "1000"), ("nonsense",)])
+    def test_wrong_usage_is_status_2(self, arguments: tuple[str, ...]) -> None:
+        result = _run(*arguments)
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr
+
+
+def test_compare_has_a_command_of_its_own() -> None:
+    command = "import sys; sys.argv[1:] = ['nowhere']; from nnunet_femur.cli import compare_main; compare_main()"
+    result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "nowhere: there is no such folder" in result.stderr
