@@ -46,7 +46,6 @@ class Preset:
 _SMALL_TRAINING = {
     "validation_iterations": 2,
     "optimizer": "Adam",
-    "learning_rate": 1e-3,
     "schedule": "poly",
     "loss": "dice_cross_entropy",
     "augment": False,
@@ -61,10 +60,11 @@ PRESETS = {
         base_features=8,
         largest_patch={3: 48, 2: 128},
         recipe={
-            "volume": {**_SMALL_TRAINING, "epochs": 8, "iterations_per_epoch": 20},
+            "volume": {**_SMALL_TRAINING, "learning_rate": 5e-3, "epochs": 8, "iterations_per_epoch": 20},
             "slice": {
                 **_SMALL_TRAINING,
-                "epochs": 5,
+                "learning_rate": 1e-3,
+                "epochs": 8,
                 "iterations_per_epoch": 20,
                 "batch_size": 8,
                 "slice_size": [64, 64],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,62 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.integration
+from nnunet_femur.demo import _progress, _run_stage, _Stage
+from nnunet_femur.errors import FemurError
+
+
+class TestStage:
+    def test_output_goes_to_the_log(self, tmp_path: Path) -> None:
+        self._run(tmp_path, "print('Epoch 3'); import sys; print('ümlaut', file=sys.stderr)")
+        assert (tmp_path / "log").read_text(encoding="utf-8").split() == ["Epoch", "3", "ümlaut"]
+
+    def test_a_failure_names_the_log_and_its_last_lines(self, tmp_path: Path) -> None:
+        with pytest.raises(FemurError, match=r"(?s)'try' failed with status 3.*log.*the reason") as caught:
+            self._run(tmp_path, "print('the reason'); raise SystemExit(3)")
+        assert str(tmp_path / "log") in str(caught.value)
+
+    def test_what_is_done_is_not_done_again(self, tmp_path: Path) -> None:
+        (tmp_path / "done").mkdir()
+        self._run(tmp_path, "raise SystemExit(1)", done=tmp_path / "done")
+        assert not (tmp_path / "log").exists()
+
+    def test_results_appear_whole(self, tmp_path: Path) -> None:
+        partial, done = tmp_path / "part", tmp_path / "done"
+        partial.mkdir()
+        (partial / "of an earlier run").touch()
+        write = f"import pathlib; p = pathlib.Path({str(partial)!r}); p.mkdir(); (p / 'new').touch()"
+        with pytest.raises(FemurError):
+            self._run(tmp_path, f"{write}; raise SystemExit(1)", done=done, partial=partial)
+        assert not done.exists()
+        self._run(tmp_path, write, done=done, partial=partial)
+        assert [path.name for path in done.iterdir()] == ["new"]
+        assert not partial.exists()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+    def test_a_killed_demo_takes_its_stage_with_it(self, tmp_path: Path) -> None:
+        beat = tmp_path / "beat"
+        forever = f"import time, pathlib\nwhile True: pathlib.Path({str(beat)!r}).touch(); time.sleep(0.02)"
+        log = tmp_path / "log"
+        code = (
+            "import sys, os, pathlib; from nnunet_femur.demo import _run_logged\n"
+            f"_run_logged([sys.executable, '-c', {forever!r}], dict(os.environ), pathlib.Path({str(log)!r}), id)"
+        )
+        with subprocess.Popen([sys.executable, "-c", code]) as process:
+            until = time.monotonic() + 30
+            while not beat.exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.2)
+        last = beat.stat().st_mtime_ns
+        time.sleep(0.3)
+        assert beat.stat().st_mtime_ns == last
+
+    def _run(self, folder: Path, code: str, *, done: Path | None = None, partial: Path | None = None) -> None:
+        stage = _Stage("try", [sys.executable, "-c", code], done=done, partial=partial)
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        with _progress() as progress:
+            _run_stage(stage, environment, folder / "log", progress)
+
 
 SIZE = ("--cases", "7", "--epochs", "1", "--iterations", "2")
 
@@ -35,6 +91,7 @@ def _state(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
 
 
+@pytest.mark.integration
 def test_killed_resumed_and_run_again(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     _kill_when(folder, "nnUNet_raw/.Dataset001_Femur.partial/imagesTr/*.nrrd")
