@@ -102,6 +102,26 @@ class TestTrain:
             assert torch.allclose(disturbed["network_weights"][key].float(), value.float(), atol=1e-5), key
 
 
+def test_axial_slices_on_the_fixed_split(planned: Path) -> None:
+    """Configuration 2d, fold 5, and the dataset by its number."""
+    arguments = ("1", "2d", "5", "-tr", TRAINER, "-device", "cpu")
+    result = subprocess.run(
+        _command("nnUNetv2_train", *arguments),
+        env=_process_environment(planned),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    fold = planned / "nnUNet_results" / DATASET / f"{TRAINER}__nnUNetPlans__2d" / "fold_5"
+    table = (planned / "nnUNet_raw" / DATASET / "cases.csv").read_text(encoding="utf-8").splitlines()
+    columns = table[0].split(",")
+    cases = [dict(zip(columns, line.split(","), strict=False)) for line in table[1:]]
+    validated = {path.stem for path in (fold / "validation").glob("*.nrrd")}
+    assert validated == {case["case"] for case in cases if case["set"] == "validation"}
+    assert json.loads((fold / "run.json").read_text())["configuration"] == "2d"
+
+
 class TestPredict:
     def test_equals_the_validation_of_the_same_case(self, trained: Path, planned: Path, tmp_path: Path) -> None:
         """In whatever orientation the CT is stored."""
