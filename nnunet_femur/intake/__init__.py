@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.intake.conversion import Conversion
-from nnunet_femur.intake.pairing import ID_PATTERN, IMAGES_FOLDER, MASKS_FOLDER
+from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.progress import Track
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "IntakeOptions", "convert"]
 
 
 def convert(
@@ -28,9 +28,7 @@ def convert(
     name: str = "Femur",
     raw_folder: Path,
     seed: int = 0,
-    images_folder: str = IMAGES_FOLDER,
-    masks_folder: str = MASKS_FOLDER,
-    id_pattern: str = ID_PATTERN,
+    intake: IntakeOptions | None = None,
     track: Track = silent,
 ) -> Path:
     """Turn a folder with pairs of CT and mask into a raw dataset of nnU-Net, with splits by patient.
@@ -43,9 +41,7 @@ def convert(
         name: The part of the dataset's name after its number.
         raw_folder: nnU-Net's folder of raw datasets.
         seed: Seed of the split into patients.
-        images_folder: Name of the folder with the CTs.
-        masks_folder: Name of the folder with the masks.
-        id_pattern: Regular expression of an id; its groups `patient` and `side` (L or R) are optional.
+        intake: How the files of the source are found and read. Default: the study's folders and ids.
         track: Shows the progress.
 
     Returns:
@@ -65,8 +61,6 @@ def convert(
         raw_folder=raw_folder,
         name=name,
         seed=seed,
-        images_folder=images_folder,
-        masks_folder=masks_folder,
-        id_pattern=id_pattern,
+        intake=intake or IntakeOptions(),
     )
     return conversion.run(track=track).folder

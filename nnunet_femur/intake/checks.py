@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.options import IntakeOptions
     from nnunet_femur.volumes import Geometry
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ _ROUNDING = 1e-6
 """Differences below this (mm, cosines) come from arithmetic or a header's digits; nobody needs to hear of them."""
 
 
-def check_headers(source: Path, case: Case) -> list[Finding]:
+def check_headers(source: Path, case: Case, options: IntakeOptions | None = None) -> list[Finding]:
     """What is wrong with the two headers of a case, and what will be done about small differences."""
     image = usable(read_geometry, source, case.image)
     mask = usable(read_geometry, source, case.mask)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.findings import Finding, stop_at_errors
-from nnunet_femur.intake.pairing import ID_PATTERN, IMAGES_FOLDER, MASKS_FOLDER, find_pairs
+from nnunet_femur.intake.layouts import find_cases
+from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.record import (
     CaseRecord,
     DatasetRecord,
@@ -21,6 +22,7 @@ from nnunet_femur.intake.record import (
     write_record,
 )
 from nnunet_femur.intake.report import Outcome
+from nnunet_femur.intake.sources import digest
 from nnunet_femur.intake.splits import Member, Split, split
 from nnunet_femur.intake.staging import (
     Staging,
@@ -39,7 +41,7 @@ from nnunet_femur.volumes import Geometry, write_volume
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
     from nnunet_femur.progress import Track
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -55,9 +57,7 @@ class Conversion:
         raw_folder: nnU-Net's folder of raw datasets.
         name: The part of the dataset's name after its number.
         seed: Seed of the split into patients.
-        images_folder: Name of the folder with the CTs.
-        masks_folder: Name of the folder with the masks.
-        id_pattern: Regular expression of a case's id, matched at the start of a file's name.
+        intake: How the files of the source are found and read.
     """
 
     source: Path
@@ -65,9 +65,7 @@ class Conversion:
     raw_folder: Path
     name: str = "Femur"
     seed: int = 0
-    images_folder: str = IMAGES_FOLDER
-    masks_folder: str = MASKS_FOLDER
-    id_pattern: str = ID_PATTERN
+    intake: IntakeOptions = field(default_factory=IntakeOptions)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a dataset's number or name."""
@@ -86,8 +84,7 @@ class Conversion:
     @property
     def options(self) -> dict[str, Any]:
         """Everything that decides about the dataset besides the files; it goes into the record."""
-        options = asdict(self)
-        return {key: options[key] for key in ("name", "seed", "images_folder", "masks_folder", "id_pattern")}
+        return {"name": self.name, "seed": self.seed, **self.intake.as_json()}
 
     def run(self, *, track: Track = silent) -> Outcome:
         """Convert, or take up an interrupted conversion, or do nothing if the dataset is up to date.
@@ -108,19 +105,15 @@ class Conversion:
     def _run(self, track: Track) -> Outcome:
         recover(self.target)
         require_replaceable(self.target)
-        pairs, findings = find_pairs(
-            self.source,
-            images_folder=self.images_folder,
-            masks_folder=self.masks_folder,
-            id_pattern=self.id_pattern,
-        )
+        drop = find_cases(self.source, self.intake, track=track)
+        pairs, findings = drop.cases, list(drop.findings)
         cases = {case.id: case for case in pairs}
-        headers = {case.id: check_headers(self.source, case) for case in track(pairs, "Checking")}
+        headers = {case.id: check_headers(drop.root, case, self.intake) for case in track(pairs, "Checking")}
         found = findings + [finding for case in headers.values() for finding in case]
         stop_at_errors(found, self.source, outcome=f"nothing was written to {self.target.name}:")
         parts = split((Member(case.id, case.patient, case.side) for case in pairs), seed=self.seed)
 
-        sources = {case.id: self._sources(case) for case in track(pairs, "Comparing")}
+        sources = {case.id: self._sources(drop.root, case) for case in track(pairs, "Comparing")}
         if self._up_to_date(sources, findings):
             drop_staging(self.target)
             return Outcome(self.target, written=(), unchanged=tuple(cases))
@@ -135,7 +128,7 @@ class Conversion:
             files = place(case.id, parts.set_of[case.id])
             record = staging.reuse(case.id, sources[case.id], made_with, **files)
             if record is None:
-                result = self._write(staging, case, files, sources[case.id], made_with, headers[case.id])
+                result = self._write(drop.root, staging, case, files, sources[case.id], made_with, headers[case.id])
                 if not isinstance(result, CaseRecord):
                     errors += result
                     continue
@@ -146,10 +139,11 @@ class Conversion:
         self._publish(staging, cases, records, parts, findings, made_with)
         return Outcome(self.target, tuple(written), tuple(case for case in cases if case not in written))
 
-    def _sources(self, case: Case) -> dict[str, dict[str, str]]:
+    def _sources(self, root: Path, case: Case) -> dict[str, dict[str, str]]:
+        masks = {f"mask{number or ''}": file for number, file in enumerate(case.masks)}
         return {
-            kind: {"file": file.as_posix(), "sha256": sha256(self.source / file)}
-            for kind, file in (("image", case.image), ("mask", case.mask))
+            kind: {"file": file.as_posix(), "sha256": digest(root / file)}
+            for kind, file in {"image": case.image, **masks}.items()
         }
 
     def _up_to_date(self, sources: dict[str, dict[str, dict[str, str]]], findings: list[Finding]) -> bool:
@@ -165,6 +159,7 @@ class Conversion:
 
     def _write(
         self,
+        root: Path,
         staging: Staging,
         case: Case,
         files: dict[str, str],
@@ -172,7 +167,7 @@ class Conversion:
         made_with: dict[str, str],
         header_findings: list[Finding],
     ) -> CaseRecord | list[Finding]:
-        voxels = read_case(self.source, case)
+        voxels = read_case(root, case, self.intake)
         if isinstance(voxels, list):
             return voxels
         image, mask = staging.folder / files["image"], staging.folder / files["mask"]

@@ -8,42 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.findings import Finding, Severity
+from nnunet_femur.intake.options import ID_PATTERN, IMAGES_FOLDER, MASKS_FOLDER
 from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-IMAGES_FOLDER, MASKS_FOLDER = "Images", "GoldStandard"
-"""The study's names of the two folders; upper and lower case count as equal."""
-
-ID_PATTERN = r"(?P<side>[A-Z])(?P<patient>\d+)"
-"""The study's ids, as in ``L442_CT.nrrd``; upper and lower case count as equal.
-
-The groups are optional: without ``patient`` every id is its own patient, without ``side`` the side is unknown.
-"""
-
 _SIDES = {"L": "left", "R": "right"}
 _SAFE_ID = re.compile(r"[A-Z0-9][A-Z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One femur: a CT, its mask, and whose it is.
-
-    Attributes:
-        id: The case's name in the dataset, in upper case.
-        patient: The patient's part of the id, without leading zeros; left and right femur share it.
-        side: "left", "right" or "unknown".
-        image: The CT, relative to the source folder.
-        mask: The mask, relative to the source folder.
-    """
-
-    id: str
-    patient: str
-    side: str
-    image: Path
-    mask: Path
 
 
 def find_pairs(
@@ -95,7 +69,7 @@ def find_pairs(
             for case in sorted(here.keys() - there.keys())
         ]
     cases = [
-        Case(case, images[case].patient, images[case].side, images[case].file, masks[case].file)
+        Case(case, images[case].patient, images[case].side, images[case].file, (masks[case].file,))
         for case in sorted(images.keys() & masks.keys())
     ]
     return cases, findings

@@ -20,7 +20,7 @@ from nnunet_femur.volumes import GRID_TOLERANCE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
     from nnunet_femur.intake.splits import Split
 
 FILE_ENDING = ".nrrd"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from numpy.typing import NDArray
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.options import IntakeOptions
 
 ORIENTATION = "RAS"
 """The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
@@ -48,7 +49,7 @@ class CaseVoxels:
     findings: tuple[Finding, ...]
 
 
-def read_case(source: Path, case: Case) -> CaseVoxels | list[Finding]:
+def read_case(source: Path, case: Case, options: IntakeOptions | None = None) -> CaseVoxels | list[Finding]:
     """Read a case whose headers have been checked; errors that only the voxels show come back as findings."""
     image = usable(read_volume, source, case.image)
     mask = usable(read_volume, source, case.mask)

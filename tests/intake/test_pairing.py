@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.findings import Severity
-from nnunet_femur.intake.pairing import Case, find_pairs
+from nnunet_femur.intake.pairing import find_pairs
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def _codes(findings):
 class TestPairs:
     def test_an_id_is_a_letter_and_a_number(self, folder):
         cases, findings = find_pairs(folder("Images/L442_CT.nrrd", "GoldStandard/L442_GS.nrrd"))
-        assert cases == [Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), Path("GoldStandard/L442_GS.nrrd"))]
+        assert cases == [Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))]
         assert findings == []
 
     def test_case_of_letters_does_not_matter(self, folder):

@@ -1,0 +1,52 @@
+"""The files that a volume of a source consists of."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from nnunet_femur.files import sha256
+from nnunet_femur.volumes import volume_ending
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DETACHED = (".nhdr", ".mhd")
+"""Headers whose voxels lie in other files."""
+
+
+def parts(path: Path) -> list[Path]:
+    """All files of a volume: itself, a detached header's data files, or the files of a folder of DICOM slices.
+
+    Hidden files are nobody's data. Where a header names its data files by a pattern or not at all, every file of its
+    folder counts.
+    """
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    if volume_ending(path) not in _DETACHED:
+        return [path]
+    return [path, *_data_files(path)]
+
+
+def _data_files(header: Path) -> list[Path]:
+    try:
+        text = header.read_bytes()[: 1 << 20].decode("latin-1")
+        beside = sorted(file for file in header.parent.iterdir() if file != header and not file.name.startswith("."))
+    except OSError:
+        return []
+    others = [file for file in beside if file.is_file() and volume_ending(file) not in _DETACHED]
+    named = [file for file in others if file.name in text]
+    return named if named and "%" not in text else others
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of everything a volume consists of; of a single file, the file's own.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    files = parts(path)
+    if files == [path]:
+        return sha256(path)
+    listing = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
