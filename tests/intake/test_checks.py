@@ -39,14 +39,14 @@ class TestGrids:
         assert _findings(pair) == [("grid-snapped", "note")]
 
     def test_arithmetic_is_not_mentioned(self, pair):
-        _rewrite_mask(pair, spacing=(0.7 + 1e-8, 0.8, 2.0))
+        _rewrite_mask(pair, spacing=(20 + 1e-8, 21, 60))
         assert _findings(pair) == []
 
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
             ({"origin": (-10.002, 20.5, -300.25)}, "origin (-10.002, 20.5, -300.25) against (-10, 20.5, -300.25) mm"),
-            ({"spacing": (0.7, 0.8, 2.5)}, "spacing (0.7, 0.8, 2.5) against (0.7, 0.8, 2) mm"),
+            ({"spacing": (20, 21, 66)}, "spacing (20, 21, 66) against (20, 21, 60) mm"),
             ({"array": np.ones((4, 6, 7), np.uint8)}, "size (7, 6, 4) against (7, 6, 5) voxels"),
             ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)}, "origin"),
             ({"direction": (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)}, "direction"),

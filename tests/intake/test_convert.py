@@ -80,7 +80,7 @@ class TestDataset:
         row = _rows(dataset)["L101"]
         assert (row["patient"], row["side"]) == ("101", "left")
         assert (row["source_image"], row["source_mask"]) == ("Images/L101_CT.nrrd", "GoldStandard/L101_GS.nrrd")
-        assert (row["size"], row["spacing_mm"], row["volume_ml"]) == ("7 6 5", "0.7 0.8 2", "0.021")
+        assert (row["size"], row["spacing_mm"], row["volume_ml"]) == ("7 6 5", "20 21 60", "478.800")
         assert "label 2" in row["notes"]
         record = next(case for case in _json(dataset / "conversion.json")["cases"] if case["case"] == "L101")
         assert [finding["code"] for finding in record["findings"]] == ["mask-label-2"]

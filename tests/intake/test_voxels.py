@@ -35,7 +35,7 @@ class TestGeometry:
         source_mask = sitk.ReadImage(str(pair.folder / CASE.mask))
         voxels = read_case(pair.folder, CASE)
         assert voxels.image.GetDirection() == RAS
-        assert voxels.image.GetOrigin() == pytest.approx((-10 + 6 * 0.7, 20.5 + 5 * 0.8, -300.25))
+        assert voxels.image.GetOrigin() == pytest.approx((-10 + 6 * 20, 20.5 + 5 * 21, -300.25))
         assert Geometry.of(voxels.image) == Geometry.of(voxels.mask)
         for index in np.ndindex(7, 6, 5):
             point = source_image.TransformIndexToPhysicalPoint(index)
@@ -59,7 +59,7 @@ class TestGeometry:
         expected = read_case(pair.folder, CASE)
         x, y, z = pair.origin_mm_xyz
         turned_zyx = pair.image()[::-1, :, ::-1]
-        origin = (x + 6 * 0.7, y, z + 4 * 2.0)
+        origin = (x + 6 * 20, y, z + 4 * 60)
         pair.write(CASE.image.as_posix(), turned_zyx, origin=origin, direction=(-1, 0, 0, 0, 1, 0, 0, 0, -1))
         voxels = read_case(pair.folder, CASE)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(voxels.image), sitk.GetArrayFromImage(expected.image))
@@ -76,7 +76,7 @@ class TestGeometry:
         assert read_case(pair.folder, CASE).source_geometry.origin_mm_xyz == pair.origin_mm_xyz
 
     def test_volume(self, pair):
-        assert read_case(pair.folder, CASE).volume_ml == pytest.approx((2 * 3 * 3 + 1) * 0.7 * 0.8 * 2.0 / 1000)
+        assert read_case(pair.folder, CASE).volume_ml == pytest.approx((2 * 3 * 3 + 1) * 20 * 21 * 60 / 1000)
 
     def test_nothing_of_the_source_header_stays(self, pair):
         image = sitk.ReadImage(str(pair.folder / CASE.image))
