@@ -128,14 +128,30 @@ def convert(
     min_volume_ml: Annotated[
         float, typer.Option(min=0, help="Least volume of each femur of a subject (totalsegmentator).")
     ] = 50.0,
+    patients: Annotated[
+        Path | None, typer.Option(help="Table with columns case and patient (.csv). [patients are read from ids]")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Training, validation and test set in proportion; 60/20/20 is the same.")
+    ] = "24/8/8",
+    test_ids: Annotated[
+        Path | None, typer.Option(help="File that names the cases of the test set, one a line. [dealt by --split]")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Processes; each holds one case in memory at a time.")
+    ] = 1,
+    qc: Annotated[bool, typer.Option("--qc", help="Draw every case and its mask, in folder qc.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")] = False,  # noqa: FBT002
 ) -> None:
     """Turn a hospital folder into an nnU-Net dataset with a split by patient and five stratified folds.
 
-    Example: nnfemur convert ~/drop --dataset-id 1
+    Example: nnfemur convert ~/drop --dataset-id 1 --jobs 2 --qc
     """
     from nnunet_femur.environment import require
     from nnunet_femur.intake import Conversion
     from nnunet_femur.intake.options import ID_PATTERN, IntakeOptions, parse_labels
+    from nnunet_femur.intake.qc import draw_dataset
+    from nnunet_femur.intake.splits import parse_parts
     from nnunet_femur.progress import bar
 
     intake = IntakeOptions(
@@ -149,10 +165,25 @@ def convert(
         min_volume_ml=min_volume_ml,
     )
     conversion = Conversion(
-        source=source, dataset_id=dataset_id, raw_folder=require("nnUNet_raw"), name=name, seed=seed, intake=intake
+        source=source,
+        dataset_id=dataset_id,
+        raw_folder=require("nnUNet_raw"),
+        name=name,
+        seed=seed,
+        intake=intake,
+        parts=parse_parts(split),
+        patients=patients,
+        test_ids=test_ids,
+        jobs=jobs,
     )
+    if dry_run:
+        outcome = conversion.preview(track=bar)
+        outcome.print()
+        raise typer.Exit(0 if outcome.usable else 1)
     outcome = conversion.run(track=bar)
     outcome.print()
+    if qc:
+        typer.echo(draw_dataset(outcome.folder, jobs=jobs, track=bar))
     typer.echo(outcome.folder)
 
 

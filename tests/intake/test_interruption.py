@@ -107,7 +107,7 @@ def test_killed_by_the_system_at_random_moments(drop, raw, tmp_path, tree):
 def test_finished_cases_are_not_converted_again(drop, raw):
     drop.add_patients()
     total = _steps(drop.folder, raw.with_name("undisturbed"))
-    _dying(drop.folder, raw, total // 2)
+    _dying(drop.folder, raw, total // 4)
     outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
     assert 0 < len(outcome.written) < 6
 
@@ -123,4 +123,4 @@ def test_ctrl_c_leaves_no_dataset(drop, raw):
         convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw, track=interrupted)
     assert _visible(raw) == []
     outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
-    assert len(outcome.written) == 3
+    assert len(outcome.written) == 2  # the fourth was written when the bar was told of it

@@ -40,7 +40,7 @@ class TestLeftovers:
         return raw / ".Dataset001_Femur.partial"
 
     def test_of_another_seed_and_of_killed_writers(self, drop, raw, begun, tree, tmp_path):
-        (begun / "imagesTr" / ".L999_0000.partial.nrrd").write_text("half")
+        (begun / "cases" / ".L999_0000.partial.nrrd").write_text("half")
         for seed in (1, 2):
             expected = tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / str(seed), seed=seed))
             outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=seed).run()
@@ -48,7 +48,7 @@ class TestLeftovers:
             assert tree(outcome.folder) == expected
 
     def test_damaged_since(self, drop, raw, begun, tree, tmp_path):
-        (path,) = begun.glob("images*/L101_0000.nrrd")
+        path = begun / "cases" / "L101_0000.nrrd"
         path.write_bytes(path.read_bytes()[:-1])
         (begun / "finished" / "R102.json").write_text('{"case": "R102"}')
         outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
