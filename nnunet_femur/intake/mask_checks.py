@@ -147,14 +147,14 @@ class MaskFacts:
 
 @MASK_CHECKS.register("empty-mask")
 def _empty(mask: MaskFacts) -> str | None:
-    if mask.femur.voxels_zyx.size:
+    if mask.femur.voxels_zyx.size or mask.femur.outside:
         return None
     return "is empty: no voxel is femur, so the CT would count as one without a femur."
 
 
 @MASK_CHECKS.register("mask-outside")
 def _outside(mask: MaskFacts) -> str | None:
-    if mask.femur.outside <= _OUTSIDE or not mask.femur.voxels_zyx.size:
+    if mask.femur.outside <= _OUTSIDE:
         return None
     return f"has {mask.femur.outside:.0%} of its femur beyond the end of its CT."
 
