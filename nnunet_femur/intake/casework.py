@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.files import sha256
 from nnunet_femur.intake.findings import Finding, Severity
+from nnunet_femur.intake.nrrd import write_nrrd
 from nnunet_femur.intake.record import CaseRecord
 from nnunet_femur.intake.sources import digest
 from nnunet_femur.intake.staging import finish, staged
 from nnunet_femur.intake.voxels import read_case
-from nnunet_femur.volumes import Geometry, write_volume
+from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,13 +120,13 @@ def _failed(task: Task, problem: str, remedy: str, *, code: str) -> Done:
 
 
 def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
+    import SimpleITK as sitk
+
     case, files, digests = task.case, staged(task.case.id), {"image": "", "mask": ""}
+    geometry = Geometry.of(voxels.image)
     if task.staging is not None:
         for kind, volume in (("image", voxels.image), ("mask", voxels.mask)):
-            path = task.staging / files[kind]
-            write_volume(volume, path)
-            digests[kind] = sha256(path)
-    geometry = Geometry.of(voxels.image)
+            digests[kind] = write_nrrd(sitk.GetArrayViewFromImage(volume), geometry, task.staging / files[kind])
     record = CaseRecord(
         case=case.id,
         side=case.side,

@@ -47,8 +47,10 @@ def versions() -> dict[str, str]:
     """Versions of everything that decides about the bytes of a written volume."""
     import numpy as np
     import SimpleITK as sitk
+    from isal import __version__ as isal_version
 
-    return {_MADE_BY: __version__, "SimpleITK": sitk.Version.VersionString(), "numpy": np.__version__}
+    libraries = {"SimpleITK": sitk.Version.VersionString(), "numpy": np.__version__, "isal": isal_version}
+    return {_MADE_BY: __version__, **libraries}
 
 
 def made_with(options: IntakeOptions) -> dict[str, Any]:
