@@ -38,7 +38,10 @@ MAY_IMPORT = {
 }
 """For each part of the package, the parts that it may import; itself is understood."""
 
-WITHOUT_TORCH = ("cli", "phantoms", "intake", "dataset_conversion", "evaluation", "comparison", "volumes", "dicom", "folds")
+WITHOUT_TORCH = (
+    *("cli", "phantoms", "intake", "dataset_conversion", "evaluation", "comparison"),
+    *("volumes", "dicom", "folds"),
+)
 HEAVY = {"torch", "nnunetv2", "batchgenerators", "batchgeneratorsv2", "segmentation_models_pytorch", "totalsegmentator"}
 
 
