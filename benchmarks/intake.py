@@ -1,8 +1,9 @@
 """Seconds per case of `nnfemur convert` against a bare loop of SimpleITK that reads and writes the same files.
 
-Both write gzip NRRD at level 2, SimpleITK's default. "copy" reads every file and copies its bytes. Every round runs the bare loop, one job and two jobs in turn,
-each in a process of its own, and gives one ratio of each; what is printed are medians over rounds, so that a busy
-machine slows all of them. The time to start Python and import is not counted, that to start the jobs is.
+Both write gzip NRRD at level 2, SimpleITK's default. "copy" reads every file and copies its bytes. Every round runs the
+ways in turn, each in a process of its own, and gives one ratio to the bare loop for each; what is printed are medians
+over rounds, so that a busy machine slows all of them. The time to start Python and import is not counted, that to start
+the jobs is.
 
 Run: python benchmarks/intake.py [--cases 12] [--rounds 5] [--size Z Y X]
 """

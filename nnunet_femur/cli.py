@@ -167,7 +167,7 @@ def convert(
     conversion = Conversion(
         source=source,
         dataset_id=dataset_id,
-        raw_folder=require("nnUNet_raw"),
+        raw_folder=require("nnUNet_raw", create=not dry_run),
         name=name,
         seed=seed,
         intake=intake,
