@@ -273,9 +273,19 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except (RuntimeError, MemoryError) as error:
+    except MemoryError as error:
+        raise _too_large(path) from error
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise _too_large(path) from error
         problem = f"cannot be read; truncated, or not a volume ({_last_line(error)})."
         raise VolumeError(path, problem, "Export or copy it again.") from error
+
+
+def _too_large(path: Path) -> VolumeError:
+    return VolumeError(
+        path, "does not fit into memory.", "Use fewer --jobs, or crop the volume to the leg.", code="too-large"
+    )
 
 
 def _require_whole_nifti(path: Path) -> None:

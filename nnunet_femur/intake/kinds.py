@@ -51,8 +51,33 @@ _ALL = (
     Kind("femur-missing", _NOTE, "a subject without both femurs in view; left out"),
     Kind("femur-cut", _NOTE, "a subject with a femur cut short; left out", "Lower --min-volume-ml to keep it."),
     Kind("no-set", _NOTE, "a subject for which meta.csv names no set"),
+    Kind(
+        "patient-without-case",
+        _WARNING,
+        "a line of --patients for which there is no case",
+        "Check how the id is written; a case under another id keeps the patient of its id.",
+    ),
+    Kind(
+        "case-without-patient",
+        _WARNING,
+        "a case that --patients does not name; its patient is that of its id",
+        "Add it, unless no other case is of the same patient.",
+    ),
+    Kind("split", _ERROR, "a split that cannot be made of these patients (in a dry run)", "Add patients."),
     # What a file's header and bytes tell.
     Kind("unreadable", _ERROR, "missing, truncated, or no volume", _EXPORT),
+    Kind(
+        "too-large",
+        _ERROR,
+        "a volume that does not fit into memory",
+        "Use fewer --jobs, or crop the volume to the leg.",
+    ),
+    Kind(
+        "crash",
+        _ERROR,
+        "a volume whose reading ended the process",
+        "Open and save both in 3D Slicer, or use fewer --jobs if memory is short.",
+    ),
     Kind("not-3d", _ERROR, "not three-dimensional", "Export a single 3D series."),
     Kind("colour", _ERROR, "several values per voxel, as in RGB", "Export grey values, or one mask."),
     Kind("bad-geometry", _ERROR, "spacing, origin or direction that no scanner writes", "Export it again."),

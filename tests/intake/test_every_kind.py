@@ -425,9 +425,13 @@ def test_a_good_pair_has_no_finding(source):
     assert source.findings() == []
 
 
+OF_A_RUN = {"crash", "too-large", "patient-without-case", "case-without-patient", "split"}
+"""What no file of a source has by itself; the tests of the whole conversion have them."""
+
+
 def test_every_kind_is_tried():
     assert [code for code, *_ in KINDS_AND_SOURCES if code not in KINDS] == []
-    assert set(KINDS) == {code for code, *_ in KINDS_AND_SOURCES}
+    assert set(KINDS) - OF_A_RUN == {code for code, *_ in KINDS_AND_SOURCES}
 
 
 @pytest.mark.parametrize(
