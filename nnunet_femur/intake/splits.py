@@ -228,9 +228,6 @@ def _enough(patients: Sequence[_Patient], parts: Sequence[int]) -> None:
             f"each of {FOLDS} folds; here are {len(patients)}. Add patients."
         )
         raise InputError(msg)
-    elif len(developing) <= FOLDS and len(free) < len(patients) and len(developing) - 1 < FOLDS:
-        msg = f"{FOLDS} folds and a test set need at least {FOLDS + 1} patients; here are {len(developing)}."
-        raise InputError(msg)
     if developing and all(patient.set == VALIDATION for patient in developing):
         msg = "Every case is given to the validation or test set. Leave cases to train on."
         raise InputError(msg)

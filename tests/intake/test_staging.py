@@ -63,3 +63,33 @@ class TestLeftovers:
         drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
         assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().written == ()
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
+
+    def test_killed_while_files_were_put_in_their_places(self, drop, raw, begun, tree, tmp_path):
+        (begun / "imagesTr").mkdir()
+        (begun / "cases" / "L101_0000.nrrd").rename(begun / "imagesTr" / "L101_0000.nrrd")
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        assert outcome.written == ("R106",)
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+
+
+class TestLinks:
+    """Nothing is written or removed where a link leads."""
+
+    @pytest.mark.parametrize("link", [".partial", ".discarded", ".lock", ".partial/cases", ".partial/imagesTr"])
+    def test_beside_the_dataset(self, drop, raw, tmp_path, link):
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "precious").write_text("mine")
+        path = raw / f".Dataset001_Femur{link}"
+        path.parent.mkdir(parents=True)
+        path.symlink_to(elsewhere / "precious" if link == ".lock" else elsewhere)
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        assert [(path.name, path.read_text()) for path in elsewhere.iterdir()] == [("precious", "mine")]
+        assert list(raw.iterdir()) == [dataset]
+        assert not any(path.is_symlink() for path in dataset.rglob("*"))
+
+    def test_reused_files_do_not_hang_together_with_a_dataset_that_is_copied(self, drop, raw, tmp_path):
+        """Cases are linked from the dataset that is replaced, which is gone afterwards."""
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=1).run()
+        assert {path.stat().st_nlink for path in dataset.rglob("*.nrrd")} == {1}
