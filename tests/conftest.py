@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 from pathlib import Path
 
@@ -99,7 +100,10 @@ def write_slices():
             for key, value in header.items():
                 image.SetMetaData(key, value)
             writer.SetFileName(str(folder / f"slice{first + index:03d}.dcm"))
+            # GDCM leaves the process in the locale "C" when it writes (not when it reads).
+            locale_before = locale.setlocale(locale.LC_ALL)
             writer.Execute(image)
+            locale.setlocale(locale.LC_ALL, locale_before)
         return folder
 
     return write
