@@ -87,6 +87,10 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
 
 def _labels(values: NDArray) -> dict[int, int]:
     """The labels other than 0 and their numbers of voxels."""
+    if values.min() >= 0 and values.max() <= max(FEMUR_LABELS):
+        # The usual labels are counted without a table of all values, which takes ten times as long.
+        usual = {label: int(np.count_nonzero(values == label)) for label in FEMUR_LABELS}
+        return {label: count for label, count in usual.items() if count}
     if values.dtype in (np.uint8, np.uint16):
         counts = np.bincount(values.ravel())
         return {int(label): int(counts[label]) for label in np.flatnonzero(counts) if label}
@@ -140,8 +144,9 @@ class MaskFacts:
 
         # Pieces that touch with their faces are found in half the time, and usually there is one.
         labels, count = scipy.ndimage.label(self.femur.voxels_zyx)
-        if count > 1:
-            labels, _ = scipy.ndimage.label(self.femur.voxels_zyx, np.ones((3, 3, 3)))
+        if count <= 1:
+            return [len(self.values)] * count
+        labels, _ = scipy.ndimage.label(self.femur.voxels_zyx, np.ones((3, 3, 3)))
         return sorted(np.bincount(labels.ravel())[1:].tolist(), reverse=True)
 
 
