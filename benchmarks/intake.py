@@ -90,12 +90,16 @@ def _measure(drop: Path, out: Path, arguments: argparse.Namespace) -> None:
         print(f"round {number + 1}: {line} s per case", flush=True)
     size = " x ".join(map(str, arguments.size))
     print(f"\n{arguments.cases} cases of {size} voxels (z, y, x), medians of {arguments.rounds} rounds")
-    print(f"{'way':<8}{'s per case':>12}{'ratio to bare':>15}{'peak MB':>10}{'of a worker':>13}")
+    columns = (("s per case", 12), ("ratio to bare", 15), ("CPU s", 8), ("CPU ratio", 11), ("peak MB", 10))
+    print(f"{'way':<8}" + "".join(f"{name:>{width}}" for name, width in columns) + f"{'of a worker':>13}")
     for way in WAYS:
         seconds = statistics.median(measured[way]["seconds"] for measured in rounds) / arguments.cases
         ratio = statistics.median(measured[way]["seconds"] / measured["bare"]["seconds"] for measured in rounds)
+        cpu = statistics.median(measured[way]["cpu"] for measured in rounds) / arguments.cases
+        of_bare = statistics.median(measured[way]["cpu"] / measured["bare"]["cpu"] for measured in rounds)
         peak_mb, worker_mb = (max(measured[way][key] for measured in rounds) for key in ("peak_mb", "worker_mb"))
-        print(f"{way:<8}{seconds:>12.3f}{ratio:>15.2f}{peak_mb:>10.0f}{worker_mb:>13.0f}")
+        line = f"{way:<8}{seconds:>12.3f}{ratio:>15.2f}{cpu:>8.3f}{of_bare:>11.2f}{peak_mb:>10.0f}{worker_mb:>13.0f}"
+        print(line)
 
 
 def _run(way: str, drop: Path, out: Path) -> dict[str, float]:
@@ -104,7 +108,7 @@ def _run(way: str, drop: Path, out: Path) -> dict[str, float]:
     from nnunet_femur.intake import Conversion
 
     out.mkdir()
-    start = time.perf_counter()
+    cpu, start = _cpu_seconds(), time.perf_counter()
     if way == "bare":
         for path in sorted(drop.rglob("*.nrrd")):
             sitk.WriteImage(sitk.ReadImage(str(path)), str(out / f"{path.parent.name}_{path.name}"), True)  # noqa: FBT003
@@ -119,7 +123,13 @@ def _run(way: str, drop: Path, out: Path) -> dict[str, float]:
     of_self, of_workers = (
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return {"seconds": seconds, "peak_mb": of_self / 1024, "worker_mb": of_workers / 1024}
+    return {"seconds": seconds, "cpu": _cpu_seconds() - cpu, "peak_mb": of_self / 1024, "worker_mb": of_workers / 1024}
+
+
+def _cpu_seconds() -> float:
+    """Of this process and those that it has waited for: what a busy machine does not change."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import permutations
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -205,6 +206,7 @@ def read_header(path: Path) -> Header:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     with _readable(path):
+        _require_harmless(path)
         reader.ReadImageInformation()
     if reader.GetDimension() != 3:
         _refuse_dimensions(path, reader.GetDimension(), reader.GetNumberOfComponents())
@@ -317,7 +319,7 @@ def _require_whole_nrrd(path: Path, image: sitk.Image) -> None:
     from isal import isal_zlib
 
     with path.open("rb") as file:
-        head, blank, _ = file.read(1 << 20).partition(b"\n\n")
+        head, blank, _ = file.read(_FIRST_BYTES).partition(b"\n\n")
         if not blank or not re.search(rb"^encoding: *(gzip|gz)\s*$", head, re.MULTILINE):
             return
         file.seek(-8, os.SEEK_END)
@@ -372,6 +374,59 @@ def _refuse_dimensions(path: Path, dimension: int, components: int) -> NoReturn:
     )
     remedy = "Export a single 3D series." if dimension != 3 else "Export grey values, or one mask."
     raise VolumeError(path, problem, remedy, code="not-3d" if dimension != 3 else "colour")
+
+
+_FIRST_BYTES = 1 << 20
+"""As much of a file as its header can be."""
+
+_TEXT_ENCODING = re.compile(rb"^\s*encoding:\s*(ascii|text|txt)\b", re.MULTILINE | re.IGNORECASE)
+_DATA_FILE = re.compile(rb"^\s*(?:data ?file\s*:|ElementDataFile\s*=)\s*(.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def _require_harmless(path: Path) -> None:
+    """Refuse what would crash or hang ITK, or have it read files that are not the volume's.
+
+    ITK writes NRRD voxels that are stored as text over its own memory where a number has too many digits, and takes
+    them from any path that a header names, be it a device without an end.
+
+    Raises:
+        VolumeError: The header is of this kind.
+    """
+    if volume_ending(path) not in (".nrrd", ".nhdr", ".mha", ".mhd"):
+        return
+    with path.open("rb") as file:
+        head = file.read(_FIRST_BYTES)
+    if head.startswith(b"NRRD"):
+        head = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
+        if _TEXT_ENCODING.search(head):
+            problem = "stores its voxels as text, which cannot be read safely."
+            raise VolumeError(path, problem, "Save it with gzip or raw encoding.")
+    else:
+        # MetaImage's header ends with this field.
+        match = _DATA_FILE.search(head)
+        head = head[: match.end()] if match else b""
+    for match in _DATA_FILE.finditer(head):
+        _require_beside(path, match[1].decode("utf-8", "replace"), head[match.end() :].decode("utf-8", "replace"))
+
+
+def _require_beside(path: Path, name: str, following: str) -> None:
+    """Refuse data files of a header that do not lie in or below its folder, or are no plain files."""
+    if name.upper() == "LOCAL":
+        return
+    if name.upper().split()[:1] == ["LIST"]:
+        names = [line.strip() for line in following.splitlines() if line.strip()]
+    elif "%" in name:
+        names = name.split()[:1]
+    else:
+        names = [name]
+    for each in names:
+        relative = PurePath(each)
+        if relative.is_absolute() or ".." in relative.parts:
+            problem = "has a header that looks for its voxels outside its folder."
+            raise VolumeError(path, problem, "Export it as one file, or with the voxels beside the header.")
+        if "%" not in each and not (path.parent / relative).is_file():
+            problem = "cannot be read: the file with its voxels, which its header names, is not there."
+            raise VolumeError(path, problem, "Copy it beside the header.")
 
 
 def _require_geometry(path: Path, geometry: Geometry) -> None:

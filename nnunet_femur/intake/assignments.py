@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.intake.cases import safe_id
-from nnunet_femur.intake.findings import Finding, Severity
+from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.splits import TEST
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.findings import Finding
 
 _CASE_COLUMNS = ("case", "id", "case_id")
 _MOST_NAMED = 8
@@ -51,23 +52,11 @@ def with_patients(cases: Sequence[Case], table: Path) -> tuple[list[Case], list[
             raise InputError(msg)
     known = {case.id for case in cases}
     findings = [
-        Finding(
-            "patient-without-case",
-            Severity.WARNING,
-            table.name,
-            f"names {case}, which is no case of the source.",
-            "Check how the id is written; a case under another id keeps the patient of its id.",
-        )
+        finding("patient-without-case", table.name, f"names {case}, which is no case of the source.")
         for case in sorted(patients.keys() - known)
     ]
     findings += [
-        Finding(
-            "case-without-patient",
-            Severity.WARNING,
-            table.name,
-            f"does not name {case}; its patient was taken from its id.",
-            "Add it, unless no other case is of the same patient.",
-        )
+        finding("case-without-patient", table.name, f"does not name {case}; its patient was taken from its id.")
         for case in sorted(known - patients.keys())
     ]
     # A patient of the table and one of an id are never the same, even where they are written alike.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.intake.findings import Finding, Severity
+from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.nrrd import write_nrrd
 from nnunet_femur.intake.record import CaseRecord
 from nnunet_femur.intake.sources import digest
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.findings import Finding
     from nnunet_femur.intake.options import IntakeOptions
     from nnunet_femur.intake.staging import Finished
     from nnunet_femur.intake.voxels import CaseVoxels
@@ -90,7 +91,7 @@ def convert_case(task: Task) -> Done:
     try:
         sources = sources_of(task.root, case)
     except OSError as error:
-        return _failed(task, f"cannot be read ({error.strerror}).", "Check its permissions.", code="unreadable")
+        return _failed(task, "unreadable", f"cannot be read ({error.strerror}).", "Check its permissions.")
     if task.staging is not None:
         for earlier in task.earlier:
             if matches(earlier.record, case, sources, task.made_with):
@@ -100,8 +101,7 @@ def convert_case(task: Task) -> Done:
     try:
         voxels = read_case(task.root, case, task.options)
     except MemoryError:
-        problem = "does not fit into memory."
-        return _failed(task, problem, "Use fewer --jobs, or crop the volume to the leg.", code="too-large")
+        return _failed(task, "too-large", "does not fit into memory.")
     if isinstance(voxels, list):
         return Done(case.id, None, _each_once(task.header_findings, voxels))
     return _written(task, voxels, sources)
@@ -109,14 +109,12 @@ def convert_case(task: Task) -> Done:
 
 def crashed(task: Task) -> Done:
     """What is said of a case whose process died of it."""
-    problem = "or its mask ended the process that read it."
-    remedy = "Open and save both in 3D Slicer, or use fewer --jobs if memory is short."
-    return _failed(task, problem, remedy, code="crash")
+    return _failed(task, "crash", "or its mask ended the process that read it.")
 
 
-def _failed(task: Task, problem: str, remedy: str, *, code: str) -> Done:
-    finding = Finding(code, Severity.ERROR, task.case.image.as_posix(), problem, remedy)
-    return Done(task.case.id, None, _each_once(task.header_findings, [finding]))
+def _failed(task: Task, code: str, problem: str, remedy: str | None = None) -> Done:
+    found = finding(code, task.case.image, problem, remedy)
+    return Done(task.case.id, None, _each_once(task.header_findings, [found]))
 
 
 def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
@@ -148,4 +146,4 @@ def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
 
 
 def _each_once(*several: list[Finding] | tuple[Finding, ...]) -> tuple[Finding, ...]:
-    return tuple(dict.fromkeys(finding for findings in several for finding in findings))
+    return tuple(dict.fromkeys(one for findings in several for one in findings))

@@ -11,8 +11,9 @@ from nnunet_femur.intake.assignments import shown_patients, with_patients, with_
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.findings import Finding, Severity, stop_at_errors
+from nnunet_femur.intake.findings import Severity, stop_at_errors
 from nnunet_femur.intake.jobs import each
+from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.record import RECORD_FILE, Described, made_with, place, read_record
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.intake.cases import Case
     from nnunet_femur.intake.casework import Done
+    from nnunet_femur.intake.findings import Finding
     from nnunet_femur.intake.record import CaseRecord
     from nnunet_femur.progress import Track
 
@@ -117,7 +119,7 @@ class Conversion:
         require_replaceable(self.target)
         drop = self._drop(track)
         headers = drop.headers(track)
-        found = [*drop.findings, *(finding for case in headers.values() for finding in case)]
+        found = [*drop.findings, *(one for case in headers.values() for one in case)]
         stop_at_errors(found, self.source, outcome=f"nothing was written to {self.target.name}:")
         require_enough(_members(drop.cases), parts=self.parts)
         if (same := self._up_to_date(drop, track)) is not None:
@@ -136,7 +138,7 @@ class Conversion:
             for case in drop.cases
         ]
         done = self._converted(tasks, track)
-        errors = [finding for one in done if one.record is None for finding in one.findings]
+        errors = [found for one in done if one.record is None for found in one.findings]
         stop_at_errors(errors, self.source, outcome=f"{self.target.name} was not made, but the other cases are kept:")
         records = [one.record for one in done if one.record is not None]
         dataset = self._described(drop, records)
@@ -167,7 +169,7 @@ class Conversion:
                 require_enough(_members(drop.cases), parts=self.parts)
             except InputError as error:
                 problem, _, remedy = str(error).rpartition(". ")
-                findings.append(Finding("split", Severity.ERROR, self.source.name, f"{problem}.", remedy))
+                findings.append(finding("split", self.source.name, f"{problem}.", remedy))
             else:
                 dataset = self._described(drop, [one.record for one in done if one.record is not None])
         return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
@@ -241,4 +243,4 @@ def _members(cases: Iterable[Case], records: Iterable[CaseRecord] = ()) -> list[
 
 
 def _errors(findings: Iterable[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity is Severity.ERROR]
+    return [one for one in findings if one.severity is Severity.ERROR]

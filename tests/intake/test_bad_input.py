@@ -182,7 +182,7 @@ def detached_voxels_missing(drop):
     (drop.folder / name).with_suffix(".raw").unlink()
 
 
-@bad("L101_CT.nhdr")
+@bad("outside its folder")
 def header_that_leads_out_of_the_source(drop):
     name = _as(drop, ".nhdr")
     next((drop.folder / "Images").glob("*.raw*")).unlink()
@@ -246,6 +246,17 @@ def axes_in_one_plane(drop):
 @bad("L101_CT.nrrd")
 def origin_infinite(drop):
     _header(drop, IMAGE, "space origin: .*", "space origin: (inf,0,0)")
+
+
+@bad("stores its voxels as text")
+def voxels_as_text_that_crashes_itk(drop):
+    _header(drop, IMAGE, "encoding: .*", "encoding: ascii")
+    _bytes(drop, IMAGE, lambda content: content.partition(b"\n\n")[0] + b"\n\n" + b"0" * 100_000)
+
+
+@bad("outside its folder")
+def header_that_leads_to_a_device(drop):
+    _header(drop, IMAGE, "encoding: .*", "encoding: raw\ndata file: /dev/zero")
 
 
 # Volumes of another kind
@@ -471,7 +482,7 @@ def all_cases_of_two_patients(drop):
 
 
 @bad("names L999, not among the cases")
-def test_case_that_is_not_there(drop):
+def unknown_case_to_test_on(drop):
     return ["--test-ids", _file(drop, "test.txt", "L101\nL999\n")]
 
 

@@ -73,6 +73,7 @@ def _serve(pipe, folder: str) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    pipe.send("ready")
     while True:
         case = pipe.recv()
         found = check_headers(Path(folder), case, IntakeOptions())
@@ -94,6 +95,8 @@ class Reader:
         self.process = context.Process(target=_serve, args=(theirs, str(self.folder)), daemon=True)
         self.process.start()
         theirs.close()
+        # Starting is slow on a busy machine, and no file's fault.
+        assert self.pipe.recv() == "ready"
 
     def read(self, case: Case) -> list[str]:
         """The findings about a case.
