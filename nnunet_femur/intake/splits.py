@@ -216,10 +216,9 @@ def _enough(patients: Sequence[_Patient], parts: Sequence[int]) -> None:
     developing = [patient for patient in patients if patient.set != TEST]
     if test_given or not free:
         if len(developing) < FOLDS:
-            msg = (
-                f"Besides the given test set, {FOLDS} folds need at least {FOLDS} patients; here are "
-                f"{len(developing)}. Add patients, or give fewer of them to the test set."
-            )
+            besides = "Besides the given test set, " if test_given else ""
+            remedy = "Add patients, or give fewer of them to the test set." if test_given else "Add patients."
+            msg = f"{besides}{FOLDS} folds need at least {FOLDS} patients; here are {len(developing)}. {remedy}"
             raise InputError(msg)
     elif len(patients) < (smallest := _smallest(parts)):
         shown = "/".join(map(str, parts))

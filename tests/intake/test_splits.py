@@ -196,6 +196,10 @@ class TestGiven:
         with pytest.raises(InputError, match=r"5 folds need at least 5 patients; here are 4"):
             require_enough(_given("test", "test", *[None] * 4))
 
+    def test_too_few_in_all(self):
+        with pytest.raises(InputError, match=r"^5 folds need at least 5 patients; here are 4\. Add patients\.$"):
+            require_enough(_given(*["train"] * 4))
+
     def test_nobody_left_to_train_on(self):
         with pytest.raises(InputError, match="Leave cases to train on"):
             require_enough(_given("test", *["val"] * 6))
