@@ -11,19 +11,22 @@ from pathlib import Path
 
 from nnunet_femur.environment import require
 from nnunet_femur.errors import FemurError
-from nnunet_femur.intake import Conversion
+from nnunet_femur.intake import Conversion, IntakeOptions
 from nnunet_femur.progress import bar
 
 
 def main() -> None:
     """Convert the folder that the command line names into nnUNet_raw, and print the dataset's folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="folder with Images/*.nrrd and GoldStandard/*.nrrd")
+    parser.add_argument("source", type=Path, help="folder with Images/ and GoldStandard/")
     parser.add_argument("-d", "--dataset-id", type=int, default=1, help="nnU-Net's dataset number (default: 1)")
     arguments = parser.parse_args()
     try:
         conversion = Conversion(
-            source=arguments.source, dataset_id=arguments.dataset_id, raw_folder=require("nnUNet_raw")
+            source=arguments.source,
+            dataset_id=arguments.dataset_id,
+            raw_folder=require("nnUNet_raw"),
+            intake=IntakeOptions(layout="pairs"),
         )
         outcome = conversion.run(track=bar)
     except FemurError as error:

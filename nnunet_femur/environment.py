@@ -35,8 +35,12 @@ def export_lines(folder: Path) -> list[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in variables(folder).items()]
 
 
-def require(name: str) -> Path:
-    """The folder that nnU-Net's variable `name` points to; created if it is missing.
+def require(name: str, *, create: bool = True) -> Path:
+    """The folder that nnU-Net's variable `name` points to.
+
+    Args:
+        name: The variable.
+        create: Whether the folder is made if it is missing.
 
     Raises:
         SetupError: The variable is not set, or the folder cannot be made.
@@ -46,6 +50,8 @@ def require(name: str) -> Path:
         msg = f'{name} is not set, so nnU-Net has no place for it. Run: eval "$(nnfemur env DIR)"'
         raise SetupError(msg)
     folder = Path(value)
+    if not create:
+        return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

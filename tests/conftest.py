@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 from pathlib import Path
 
@@ -70,3 +71,39 @@ def environment(nnunet: Path) -> dict[str, str]:
     """The same environment for a process."""
     assert nnunet.is_dir()
     return dict(os.environ)
+
+
+@pytest.fixture
+def write_slices():
+    """Write a series of DICOM slices, with a patient's name and number in each."""
+    import SimpleITK as sitk
+
+    def write(folder: Path, array_zyx, *, z_mm=None, series: str = "1.2.3", first: int = 0, **fields: str) -> Path:
+        """Write one file per slice; `fields` as ``t0028_1052="-1024"`` override or add header fields."""
+        folder.mkdir(parents=True, exist_ok=True)
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        for index, plane in enumerate(array_zyx):
+            image = sitk.GetImageFromArray(plane)
+            image.SetSpacing((20.0, 21.0))
+            z = 60.0 * index if z_mm is None else z_mm[index]
+            header = {
+                "0008|0060": "CT",
+                "0008|0018": f"{series}.{first + index}",
+                "0010|0010": "Rossi^Mario",
+                "0010|0020": "PID12345",
+                "0020|000e": series,
+                "0020|0013": str(index),
+                "0020|0032": f"-10\\20.5\\{z}",
+                "0020|0037": "1\\0\\0\\0\\1\\0",
+            } | {name[1:].replace("_", "|"): value.format(z=z) for name, value in fields.items()}
+            for key, value in header.items():
+                image.SetMetaData(key, value)
+            writer.SetFileName(str(folder / f"slice{first + index:03d}.dcm"))
+            # GDCM leaves the process in the locale "C" when it writes (not when it reads).
+            locale_before = locale.setlocale(locale.LC_ALL)
+            writer.Execute(image)
+            locale.setlocale(locale.LC_ALL, locale_before)
+        return folder
+
+    return write

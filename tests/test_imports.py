@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-BASE = {"version", "errors", "files", "progress", "environment", "volumes", "folds"}
+BASE = {"version", "errors", "files", "progress", "environment", "volumes", "dicom", "folds"}
 MAY_IMPORT = {
     "version": set(),
     "errors": set(),
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "progress": set(),
     "environment": {"errors"},
     "volumes": {"errors", "files"},
+    "dicom": {"volumes"},
     "folds": {"errors"},
     "phantoms": BASE,
     "intake": BASE,
@@ -37,7 +38,10 @@ MAY_IMPORT = {
 }
 """For each part of the package, the parts that it may import; itself is understood."""
 
-WITHOUT_TORCH = ("cli", "phantoms", "intake", "dataset_conversion", "evaluation", "comparison", "volumes", "folds")
+WITHOUT_TORCH = (
+    *("cli", "phantoms", "intake", "dataset_conversion", "evaluation", "comparison"),
+    *("volumes", "dicom", "folds"),
+)
 HEAVY = {"torch", "nnunetv2", "batchgenerators", "batchgeneratorsv2", "segmentation_models_pytorch", "totalsegmentator"}
 
 

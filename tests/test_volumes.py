@@ -21,6 +21,7 @@ from nnunet_femur.volumes import (
     read_geometry,
     read_volume,
     volume_ending,
+    writable_array,
     write_volume,
 )
 
@@ -140,6 +141,90 @@ class TestRead:
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True), str(path))
         with pytest.raises(VolumeError, match=r"has 3 dimensions and 3 component\(s\)"):
             read(path)
+
+    @pytest.mark.parametrize(
+        ("line", "secret"),
+        [
+            ("type: Rossi^Mario", "Rossi"),
+            ("PatientName Rossi^Mario", "Rossi"),
+            ("Rossi^Mario: x", "Rossi"),
+            ("kinds: Rossi a b", "Rossi"),
+            ("encoding: Rossi", "Rossi"),
+            ("space origin: (Rossi,0,0)", "Rossi"),
+            ("data file: Rossi.raw", "Rossi"),
+        ],
+    )
+    def test_messages_quote_nothing_of_a_header(self, tmp_path, capfd, line, secret):
+        fields = {
+            "type": "short",
+            "dimension": "3",
+            "space": "left-posterior-superior",
+            "sizes": "2 2 2",
+            "space directions": "(1,0,0) (0,1,0) (0,0,1)",
+            "kinds": "domain domain domain",
+            "endian": "little",
+            "encoding": "raw",
+            "space origin": "(0,0,0)",
+        }
+        lines = [f"{key}: {value}" for key, value in fields.items() if not line.startswith(f"{key}:")]
+        path = tmp_path / "a.nrrd"
+        path.write_bytes(("NRRD0004\n" + "\n".join([*lines, line]) + "\n\n").encode() + bytes(16))
+        with pytest.raises(VolumeError) as caught:
+            read_volume(path)
+        assert secret not in str(caught.value)
+        assert secret not in "".join(capfd.readouterr())
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (("(1,0,0)", "(1,0.5,0)"), "axes that are not at right angles"),
+            (("(1,0,0)", "(1e-5,0,0)"), r"voxels of \(1e-05, 1, 1\) mm"),
+            (("(1,0,0)", "(1e5,0,0)"), r"voxels of \(100000, 1, 1\) mm"),
+            (("(0,0,0)", "(0,0,1e9)"), r"lies at \(0, 0, 1e\+09\) mm"),
+            (("(1,0,0) (0,1,0)", "(1,0,0) (1,0,0)"), "cannot be read|not at right angles"),
+            (("2 2 2", "90000 90000 90000"), "cannot be read; truncated: its header promises"),
+        ],
+    )
+    def test_a_header_that_makes_no_sense(self, tmp_path, change, words):
+        header = (
+            "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 2 2\n"
+            "space directions: (1,0,0) (0,1,0) (0,0,1)\nkinds: domain domain domain\nendian: little\nencoding: raw\n"
+            "space origin: (0,0,0)\n\n"
+        )
+        path = tmp_path / "a.nrrd"
+        path.write_bytes(header.encode() + bytes(16))
+        assert read_geometry(path).size_xyz == (2, 2, 2)
+        path.write_bytes(header.replace(*change).encode() + bytes(16))
+        with pytest.raises(VolumeError, match=words):
+            read_volume(path)
+
+    @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x\nFailed to allocate memory for image.")])
+    def test_what_does_not_fit_into_memory(self, tmp_path, monkeypatch, error):
+        def fail(name: str) -> None:
+            raise error
+
+        write_volume(_image(), tmp_path / "a.nrrd")
+        monkeypatch.setattr(sitk, "ReadImage", fail)
+        with pytest.raises(VolumeError, match=r"does not fit into memory\. Use fewer --jobs") as caught:
+            read_volume(tmp_path / "a.nrrd")
+        assert caught.value.code == "too-large"
+
+    def test_an_empty_volume_that_is_packed_well_is_read(self, tmp_path):
+        path = tmp_path / "a.nrrd"
+        write_volume(sitk.Image(200, 200, 200, sitk.sitkUInt8), path)
+        assert path.stat().st_size < 10_000
+        assert read_volume(path).GetSize() == (200, 200, 200)
+
+
+class TestWritableArray:
+    def test_it_writes_into_the_image_and_no_other(self):
+        image = _image()
+        copy = sitk.Image(image)
+        writable_array(image)[1, 2, 3] = -7
+        assert image[3, 2, 1] == -7
+        assert copy[3, 2, 1] == 23
+        writable_array(image)[:] = ARRAY_ZYX
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX)
 
 
 class TestWrite:

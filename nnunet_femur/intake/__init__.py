@@ -1,8 +1,9 @@
 """Hospital drop to nnU-Net raw dataset.
 
-The data's way: `pairing` finds the cases, `checks` looks at their headers, `splits` deals patients to sets and folds,
-`voxels` reads a case and brings it to the dataset's form, `staging` puts the dataset in its place whole, `record`
-describes it, `report` tells a person. `conversion` calls them in this order; `findings` is what they have to say.
+The data's way: `layouts` finds the cases, `assignments` says whose they are, `checks` looks at their headers, `voxels`
+reads a case and brings it to the dataset's form, `casework` does so for one case and `jobs` for many, `splits` deals
+patients to sets and folds, `staging` puts the dataset in its place whole, `record` describes it, `report` tells a
+person, `qc` shows it. `conversion` calls them in this order; `findings` is what they have to say.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.intake.conversion import Conversion
-from nnunet_femur.intake.pairing import ID_PATTERN, IMAGES_FOLDER, MASKS_FOLDER
+from nnunet_femur.intake.options import IntakeOptions
+from nnunet_femur.intake.splits import STUDY_PARTS
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.progress import Track
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "IntakeOptions", "convert"]
 
 
 def convert(
@@ -28,24 +30,28 @@ def convert(
     name: str = "Femur",
     raw_folder: Path,
     seed: int = 0,
-    images_folder: str = IMAGES_FOLDER,
-    masks_folder: str = MASKS_FOLDER,
-    id_pattern: str = ID_PATTERN,
+    intake: IntakeOptions | None = None,
+    parts: tuple[int, int, int] = STUDY_PARTS,
+    patients: Path | None = None,
+    test_ids: Path | None = None,
+    jobs: int = 1,
     track: Track = silent,
 ) -> Path:
-    """Turn a folder with pairs of CT and mask into a raw dataset of nnU-Net, with splits by patient.
+    """Turn CTs and masks into a raw dataset of nnU-Net, with splits by patient.
 
     An interrupted conversion is taken up where it stopped; with an unchanged source nothing is done.
 
     Args:
-        source: Folder with a folder of CTs and a folder of masks, NRRD files paired by the id that begins their names.
+        source: Folder with CTs and masks, or a table of them.
         dataset_id: nnU-Net's number of the dataset, 1 to 999.
         name: The part of the dataset's name after its number.
         raw_folder: nnU-Net's folder of raw datasets.
         seed: Seed of the split into patients.
-        images_folder: Name of the folder with the CTs.
-        masks_folder: Name of the folder with the masks.
-        id_pattern: Regular expression of an id; its groups `patient` and `side` (L or R) are optional.
+        intake: How the files of the source are found and read. Default: the study's folders and ids.
+        parts: Training, validation and test set in proportion.
+        patients: A table that says whose cases are.
+        test_ids: A file that names the cases of the test set.
+        jobs: Number of processes that convert cases; with more than 1, a script needs an ``if __name__`` guard.
         track: Shows the progress.
 
     Returns:
@@ -65,8 +71,10 @@ def convert(
         raw_folder=raw_folder,
         name=name,
         seed=seed,
-        images_folder=images_folder,
-        masks_folder=masks_folder,
-        id_pattern=id_pattern,
+        intake=intake or IntakeOptions(),
+        parts=parts,
+        patients=patients,
+        test_ids=test_ids,
+        jobs=jobs,
     )
     return conversion.run(track=track).folder

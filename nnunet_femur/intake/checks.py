@@ -1,58 +1,130 @@
-"""Check what the headers of a pair tell, before any voxel is read or anything is written."""
+"""Check what the headers of a case tell, before any voxel is read or anything is written."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from nnunet_femur.intake.findings import Finding, Severity
-from nnunet_femur.volumes import AxisOrder, VolumeError, read_geometry
+import numpy as np
+
+from nnunet_femur.intake.findings import Finding
+from nnunet_femur.intake.grids import Placement, Relation
+from nnunet_femur.intake.kinds import Checks, finding
+from nnunet_femur.intake.options import IntakeOptions
+from nnunet_femur.intake.segments import choose_segments
+from nnunet_femur.intake.sources import read_source_header
+from nnunet_femur.volumes import AxisOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.sources import SourceHeader
     from nnunet_femur.volumes import Geometry
 
-T = TypeVar("T")
+IMAGE_HEADER_CHECKS = Checks()
+"""Checks of a CT's header."""
 
 _ROUNDING = 1e-6
 """Differences below this (mm, cosines) come from arithmetic or a header's digits; nobody needs to hear of them."""
 
 
-def check_headers(source: Path, case: Case) -> list[Finding]:
-    """What is wrong with the two headers of a case, and what will be done about small differences."""
-    image = usable(read_geometry, source, case.image)
-    mask = usable(read_geometry, source, case.mask)
-    if isinstance(image, Finding) or isinstance(mask, Finding):
-        return [found for found in (image, mask) if isinstance(found, Finding)]
-    return _compare(case, image, mask)
+def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) -> list[Finding]:
+    """What is wrong with the headers of a case, and what will be done about differences of their grids.
+
+    Args:
+        root: The folder that the case's files are relative to.
+        case: The case.
+        options: What the user says about the files.
+    """
+    image = read_source_header(root, case.image)
+    masks = [(file, read_source_header(root, file, mask=True)) for file in case.masks]
+    findings = [image] if isinstance(image, Finding) else IMAGE_HEADER_CHECKS.run(image, case.image)
+    for file, mask in masks:
+        if isinstance(mask, Finding):
+            findings.append(mask)
+            continue
+        findings += _check_segments(file, mask, options or IntakeOptions())
+        if not isinstance(image, Finding):
+            findings += _check_grids(case.image, file, image.geometry, mask.geometry)
+    return findings
 
 
-def usable(read: Callable[[Path], T], source: Path, file: Path) -> T | Finding:
-    """What `read` makes of a file, or the finding that it cannot be used."""
-    try:
-        return read(source / file)
-    except VolumeError as error:
-        return Finding("unreadable", Severity.ERROR, file.as_posix(), error.problem, error.remedy)
+@IMAGE_HEADER_CHECKS.register("image-direction")
+def _direction(image: SourceHeader) -> str | None:
+    axes = np.reshape(image.geometry.direction, (3, 3))
+    if np.allclose(axes, np.eye(3), atol=1e-4):
+        return None
+    nearest = AxisOrder.between(image.geometry, _patient_axes(image.geometry))
+    words = []
+    if nearest.axes_xyz != (0, 1, 2):
+        words.append("permuted")
+    if any(nearest.flipped_xyz):
+        words.append("flipped")
+    tilt = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=0).min(), -1, 1))))
+    if tilt > 0.05:
+        words.append(f"oblique by {tilt:.1f} degrees")
+    if not words:
+        return None
+    return f"has axes that are {' and '.join(words)} against the patient's; written in RAS order, the way back is kept."
 
 
-def _compare(case: Case, image: Geometry, mask: Geometry) -> list[Finding]:
+def _patient_axes(geometry: Geometry) -> Geometry:
+    """The same volume along the patient's own axes (LPS), for what it says about axes."""
+    from dataclasses import replace
+
+    return replace(geometry, direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+
+
+@IMAGE_HEADER_CHECKS.register("image-rescaled")
+def _rescaled(image: SourceHeader) -> str | None:
+    return "has a slope or an intercept in its header; it was applied to the values." if image.rescaled else None
+
+
+@IMAGE_HEADER_CHECKS.register("slice-distance")
+def _slice_distance(image: SourceHeader) -> str | None:
+    if not image.distances_mm:
+        return None
+    least, most = min(image.distances_mm), max(image.distances_mm)
+    if most - least <= max(0.01, 0.01 * least):
+        return None
+    mean = image.geometry.spacing_mm_xyz[2]
+    return f"has slices at {least:.6g} to {most:.6g} mm from each other; {mean:.6g} mm was taken for all."
+
+
+def _check_segments(file: Path, mask: SourceHeader, options: IntakeOptions) -> list[Finding]:
+    if not mask.segments:
+        return []
+    chosen = choose_segments(mask.segments, options.segments)
+    if not chosen:
+        names = ", ".join(segment.name for segment in mask.segments)
+        wanted = " or ".join(options.segments) or "femur"
+        problem = f"has {len(mask.segments)} segments ({names}), none of which is called {wanted}."
+        return [finding("segment-missing", file, problem)]
+    if len(chosen) == len(mask.segments) == 1:
+        return []
+    problem = f"has {len(mask.segments)} segments; {len(chosen)} were taken as femur and joined."
+    return [finding("segments-chosen", file, problem)]
+
+
+def _check_grids(image_file: Path, file: Path, image: Geometry, mask: Geometry) -> list[Finding]:
     """Both on one grid after flips and permutations, up to a tolerance: the mask takes the image's geometry."""
-    file = case.mask.as_posix()
-    order = AxisOrder.between(mask, image)
-    turned = order.of_geometry(mask)
-    differences = turned.differences(image)
-    if differences:
-        problem = f"is not on the grid of {case.image.as_posix()}: {'; '.join(differences)}."
-        remedy = "Export the mask on the CT's own grid (in 3D Slicer: the CT as reference volume)."
-        return [Finding("grids-differ", Severity.ERROR, file, problem, remedy)]
+    way = Placement.of(mask, image)
+    differences = "; ".join(way.turned.differences(image))
+    if way.relation is Relation.APART:
+        problem = f"lies nowhere on {image_file.as_posix()}: {differences}."
+        return [finding("grids-apart", file, problem)]
     findings = []
-    if not order.changes_nothing:
+    if not way.order.changes_nothing:
         problem = "is stored along other axes than its CT, at the same place in space; it was turned."
-        findings.append(Finding("mask-reordered", Severity.NOTE, file, problem))
-    if turned.differences(image, tolerance=_ROUNDING):
-        apart = "; ".join(turned.differences(image, tolerance=_ROUNDING))
+        findings.append(finding("mask-reordered", file, problem))
+    if way.relation is Relation.SHIFTED:
+        problem = f"covers another box of its CT's grid ({differences}); it was placed there voxel by voxel."
+        findings.append(finding("mask-cropped", file, problem))
+    elif way.relation is Relation.OTHER:
+        problem = f"is on another grid than its CT ({differences}); nearest neighbour took it onto the CT's."
+        findings.append(finding("mask-resampled", file, problem))
+    elif way.turned.differences(image, tolerance=_ROUNDING):
+        apart = "; ".join(way.turned.differences(image, tolerance=_ROUNDING))
         problem = f"lies a rounding error beside its CT ({apart}) and was put onto the CT's grid."
-        findings.append(Finding("grid-snapped", Severity.NOTE, file, problem))
+        findings.append(finding("grid-snapped", file, problem))
     return findings

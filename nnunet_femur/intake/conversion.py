@@ -1,45 +1,35 @@
-"""One conversion from beginning to end: pairs, header checks, splits, voxels, dataset."""
+"""One conversion from beginning to end: cases, header checks, voxels, splits, dataset."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.intake.assignments import shown_patients, with_patients, with_test_ids
+from nnunet_femur.intake.cases import safe_id
+from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.findings import Finding, stop_at_errors
-from nnunet_femur.intake.pairing import ID_PATTERN, IMAGES_FOLDER, MASKS_FOLDER, find_pairs
-from nnunet_femur.intake.record import (
-    CaseRecord,
-    DatasetRecord,
-    place,
-    read_record,
-    record_file,
-    versions,
-    write_descriptions,
-    write_record,
-)
+from nnunet_femur.intake.findings import Severity, stop_at_errors
+from nnunet_femur.intake.jobs import each
+from nnunet_femur.intake.kinds import finding
+from nnunet_femur.intake.layouts import find_cases
+from nnunet_femur.intake.options import IntakeOptions
+from nnunet_femur.intake.record import RECORD_FILE, Described, made_with, place, read_record
 from nnunet_femur.intake.report import Outcome
-from nnunet_femur.intake.splits import Member, Split, split
-from nnunet_femur.intake.staging import (
-    Staging,
-    drop_staging,
-    locked,
-    recover,
-    require_replaceable,
-    require_untouched,
-    sha256,
-)
-from nnunet_femur.intake.voxels import read_case
+from nnunet_femur.intake.splits import STUDY_PARTS, Member, require_enough, split
+from nnunet_femur.intake.staging import Staging, drop_staging, locked, recover, require_replaceable, require_untouched
 from nnunet_femur.progress import silent
-from nnunet_femur.version import __version__
-from nnunet_femur.volumes import Geometry, write_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.casework import Done
+    from nnunet_femur.intake.findings import Finding
+    from nnunet_femur.intake.record import CaseRecord
     from nnunet_femur.progress import Track
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -50,14 +40,16 @@ class Conversion:
     """What is to be converted, and into what.
 
     Attributes:
-        source: Folder with a folder of CTs and a folder of masks.
+        source: Folder with CTs and masks, or a table of them.
         dataset_id: nnU-Net's number of the dataset, 1 to 999.
         raw_folder: nnU-Net's folder of raw datasets.
         name: The part of the dataset's name after its number.
         seed: Seed of the split into patients.
-        images_folder: Name of the folder with the CTs.
-        masks_folder: Name of the folder with the masks.
-        id_pattern: Regular expression of a case's id, matched at the start of a file's name.
+        intake: How the files of the source are found and read.
+        parts: Training, validation and test set in proportion.
+        patients: A table that says whose cases are; see :mod:`nnunet_femur.intake.assignments`.
+        test_ids: A file that names the cases of the test set.
+        jobs: Number of processes that convert cases.
     """
 
     source: Path
@@ -65,9 +57,11 @@ class Conversion:
     raw_folder: Path
     name: str = "Femur"
     seed: int = 0
-    images_folder: str = IMAGES_FOLDER
-    masks_folder: str = MASKS_FOLDER
-    id_pattern: str = ID_PATTERN
+    intake: IntakeOptions = field(default_factory=IntakeOptions)
+    parts: tuple[int, int, int] = STUDY_PARTS
+    patients: Path | None = None
+    test_ids: Path | None = None
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a dataset's number or name."""
@@ -77,6 +71,9 @@ class Conversion:
         if not _SAFE_NAME.fullmatch(self.name):
             msg = f"{self.name!r}: cannot be part of a folder's name. Use letters, digits, - and _."
             raise InputError(msg)
+        if self.jobs < 1:
+            msg = f"{self.jobs}: cannot be a number of processes. Use 1 or more."
+            raise InputError(msg)
 
     @property
     def target(self) -> Path:
@@ -85,9 +82,8 @@ class Conversion:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything that decides about the dataset besides the files; it goes into the record."""
-        options = asdict(self)
-        return {key: options[key] for key in ("name", "seed", "images_folder", "masks_folder", "id_pattern")}
+        """What decides about the dataset besides files; it goes into the record."""
+        return {"name": self.name, "seed": self.seed, "split": "/".join(map(str, self.parts)), **self.intake.as_json()}
 
     def run(self, *, track: Track = silent) -> Outcome:
         """Convert, or take up an interrupted conversion, or do nothing if the dataset is up to date.
@@ -105,113 +101,146 @@ class Conversion:
             msg = f"{error.filename or self.target}: {error.strerror}. Check its permissions and the space on the disk."
             raise SetupError(msg) from error
 
+    def preview(self, *, track: Track = silent) -> Outcome:
+        """Read everything and tell what would be made of it, but write nothing, not even the raw folder.
+
+        Raises:
+            InputError: The source holds no case at all, or the dataset's place is taken.
+            SetupError: Something cannot be read.
+        """
+        try:
+            return self._preview(track)
+        except OSError as error:
+            msg = f"{error.filename or self.source}: {error.strerror}. Check its permissions."
+            raise SetupError(msg) from error
+
     def _run(self, track: Track) -> Outcome:
         recover(self.target)
         require_replaceable(self.target)
-        pairs, findings = find_pairs(
-            self.source,
-            images_folder=self.images_folder,
-            masks_folder=self.masks_folder,
-            id_pattern=self.id_pattern,
-        )
-        cases = {case.id: case for case in pairs}
-        headers = {case.id: check_headers(self.source, case) for case in track(pairs, "Checking")}
-        found = findings + [finding for case in headers.values() for finding in case]
+        drop = self._drop(track)
+        headers = drop.headers(track)
+        found = [*drop.findings, *(one for case in headers.values() for one in case)]
         stop_at_errors(found, self.source, outcome=f"nothing was written to {self.target.name}:")
-        parts = split((Member(case.id, case.patient, case.side) for case in pairs), seed=self.seed)
-
-        sources = {case.id: self._sources(case) for case in track(pairs, "Comparing")}
-        if self._up_to_date(sources, findings):
+        require_enough(_members(drop.cases), parts=self.parts)
+        if (same := self._up_to_date(drop, track)) is not None:
             drop_staging(self.target)
-            return Outcome(self.target, written=(), unchanged=tuple(cases))
+            return Outcome(self.target, same, unchanged=tuple(case.id for case in drop.cases))
         require_untouched(self.target)
 
         staging = Staging(self.target)
-        made_with = versions()
-        records: list[CaseRecord] = []
-        written: list[str] = []
-        errors: list[Finding] = []
-        for case in track(pairs, "Converting"):
-            files = place(case.id, parts.set_of[case.id])
-            record = staging.reuse(case.id, sources[case.id], made_with, **files)
-            if record is None:
-                result = self._write(staging, case, files, sources[case.id], made_with, headers[case.id])
-                if not isinstance(result, CaseRecord):
-                    errors += result
-                    continue
-                record = result
-                written.append(case.id)
-            records.append(record)
+        tasks = [
+            replace(
+                drop.task(case),
+                header_findings=headers[case.id],
+                staging=staging.folder,
+                earlier=staging.earlier(case.id),
+            )
+            for case in drop.cases
+        ]
+        done = self._converted(tasks, track)
+        errors = [found for one in done if one.record is None for found in one.findings]
         stop_at_errors(errors, self.source, outcome=f"{self.target.name} was not made, but the other cases are kept:")
-        self._publish(staging, cases, records, parts, findings, made_with)
-        return Outcome(self.target, tuple(written), tuple(case for case in cases if case not in written))
+        records = [one.record for one in done if one.record is not None]
+        dataset = self._described(drop, records)
+        staging.publish(records, dataset.records, dataset.texts())
+        return Outcome(
+            self.target,
+            dataset,
+            written=tuple(one.case for one in done if not one.reused),
+            unchanged=tuple(one.case for one in done if one.reused),
+        )
 
-    def _sources(self, case: Case) -> dict[str, dict[str, str]]:
-        return {
-            kind: {"file": file.as_posix(), "sha256": sha256(self.source / file)}
-            for kind, file in (("image", case.image), ("mask", case.mask))
-        }
+    def _preview(self, track: Track) -> Outcome:
+        if self.raw_folder.is_dir():
+            require_replaceable(self.target)
+        drop = self._drop(track)
+        headers = drop.headers(track)
+        # Voxels on grids that do not agree would be read in vain.
+        usable = [case for case in drop.cases if not _errors(headers[case.id])]
+        tasks = [replace(drop.task(case), header_findings=headers[case.id]) for case in usable]
+        done = self._converted(tasks, track)
+        read = {one.case: one for one in done}
+        findings = [*drop.findings]
+        for case in drop.cases:
+            findings += read[case.id].findings if case.id in read else headers[case.id]
+        dataset = None
+        if not _errors(findings):
+            try:
+                require_enough(_members(drop.cases), parts=self.parts)
+            except InputError as error:
+                problem, _, remedy = str(error).rpartition(". ")
+                findings.append(finding("split", self.source.name, f"{problem}.", remedy))
+            else:
+                dataset = self._described(drop, [one.record for one in done if one.record is not None])
+        return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
 
-    def _up_to_date(self, sources: dict[str, dict[str, dict[str, str]]], findings: list[Finding]) -> bool:
+    def _drop(self, track: Track) -> _Drop:
+        found = find_cases(self.source, self.intake, track=track)
+        cases, findings = list(found.cases), list(found.findings)
+        for case in cases:
+            if safe_id(case.id) != case.id:
+                msg = f"{case.image.as_posix()}: has an id that cannot be a file name in the dataset. Rename it."
+                raise InputError(msg)
+        if self.patients is not None:
+            cases, more = with_patients(cases, self.patients)
+            findings += more
+        if self.test_ids is not None:
+            cases = with_test_ids(cases, self.test_ids)
+        return _Drop(found.root, tuple(cases), tuple(findings), self.intake, made_with(self.intake))
+
+    def _converted(self, tasks: Sequence[Task], track: Track) -> list[Done]:
+        done = track(each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks))
+        return [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
+
+    def _described(self, drop: _Drop, records: Sequence[CaseRecord]) -> Described:
+        parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
+        return Described(
+            cases={case.id: case for case in drop.cases},
+            patients=shown_patients(drop.cases),
+            records=[record.moved(**place(record.case, parts.set_of[record.case])) for record in records],
+            split=parts,
+            options=self.options,
+            findings=drop.findings,
+        )
+
+    def _up_to_date(self, drop: _Drop, track: Track) -> Described | None:
+        """The dataset that stands there if converting would give the same; hashes sources only if that may be."""
         record = read_record(self.target)
-        return (
-            record is not None
-            and record.options == self.options
-            and record.versions.get("nnunet_femur") == __version__
-            and list(record.findings) == findings
-            and {case.case: case.sources for case in record.cases} == sources
-            and all((self.target / name).is_file() for name in record.written_files())
-        )
+        if record is None:
+            return None
+        earlier = {case.case: case for case in record.cases}
+        if list(earlier) != [case.id for case in drop.cases]:
+            return None
+        for case in track(drop.cases, "Comparing"):
+            if not matches(earlier[case.id], case, sources_of(drop.root, case), drop.made_with):
+                return None
+        dataset = self._described(drop, record.cases)
+        text = (self.target / RECORD_FILE).read_text(encoding="utf-8")
+        files_there = all((self.target / name).is_file() for name in record.written_files())
+        return dataset if files_there and dataset.texts()[RECORD_FILE] == text else None
 
-    def _write(
-        self,
-        staging: Staging,
-        case: Case,
-        files: dict[str, str],
-        sources: dict[str, dict[str, str]],
-        made_with: dict[str, str],
-        header_findings: list[Finding],
-    ) -> CaseRecord | list[Finding]:
-        voxels = read_case(self.source, case)
-        if isinstance(voxels, list):
-            return voxels
-        image, mask = staging.folder / files["image"], staging.folder / files["mask"]
-        write_volume(voxels.image, image)
-        write_volume(voxels.mask, mask)
-        written = Geometry.of(voxels.image)
-        record = CaseRecord(
-            case.id,
-            sources,
-            made_with,
-            files["image"],
-            sha256(image),
-            files["mask"],
-            sha256(mask),
-            written.size_xyz,
-            written.spacing_mm_xyz,
-            round(voxels.volume_ml, 3),
-            asdict(voxels.source_geometry),
-            (*header_findings, *voxels.findings),
-        )
-        staging.finish(record)
-        return record
 
-    def _publish(
-        self,
-        staging: Staging,
-        cases: dict[str, Case],
-        records: list[CaseRecord],
-        parts: Split,
-        findings: list[Finding],
-        made_with: dict[str, str],
-    ) -> None:
-        described = write_descriptions(staging.folder, cases, records, parts)
-        sides = sorted({case.side for case in cases.values()})
-        counts = {
-            name: {side: sum(cases[case].side == side for case in members) for side in sides}
-            for name, members in parts.sets.items()
-        }
-        files = {name: sha256(staging.folder / name) for name in described}
-        record = DatasetRecord(self.options, made_with, tuple(findings), tuple(records), counts, files)
-        write_record(staging.folder, record, cases, parts)
-        staging.publish([*record.written_files(), record_file(staging.folder).name])
+@dataclass(frozen=True)
+class _Drop:
+    """The cases of a source with the patients and sets that a user gives them."""
+
+    root: Path
+    cases: tuple[Case, ...]
+    findings: tuple[Finding, ...]
+    intake: IntakeOptions
+    made_with: dict[str, Any]
+
+    def headers(self, track: Track) -> dict[str, tuple[Finding, ...]]:
+        return {case.id: tuple(check_headers(self.root, case, self.intake)) for case in track(self.cases, "Checking")}
+
+    def task(self, case: Case) -> Task:
+        return Task(self.root, case, self.intake, self.made_with)
+
+
+def _members(cases: Iterable[Case], records: Iterable[CaseRecord] = ()) -> list[Member]:
+    volumes_ml = {record.case: record.volume_ml for record in records}
+    return [Member(case.id, case.patient, case.side, volumes_ml.get(case.id), case.set or None) for case in cases]
+
+
+def _errors(findings: Iterable[Finding]) -> list[Finding]:
+    return [one for one in findings if one.severity is Severity.ERROR]

@@ -6,21 +6,23 @@ None of them holds a time or a path of the machine, so that the same input gives
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.files import write_json, write_text
 from nnunet_femur.intake.findings import Finding
-from nnunet_femur.intake.voxels import AIR_HU, ORIENTATION, PADDING_HU
+from nnunet_femur.intake.voxels import ORIENTATION
 from nnunet_femur.version import __version__
 from nnunet_femur.volumes import GRID_TOLERANCE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
+    from nnunet_femur.intake.options import IntakeOptions
     from nnunet_femur.intake.splits import Split
 
 FILE_ENDING = ".nrrd"
@@ -32,25 +34,44 @@ COLUMNS = (
 )
 """Columns of cases.csv. Sizes and spacings are x y z of the written volume, in voxels and mm."""
 
+RECORD_FILE = "conversion.json"
+"""Name of the dataset's record."""
+
 _MADE_BY = "nnunet_femur"
+
+_FINDS_FILES = ("layout", "images_folder", "masks_folder", "id_pattern", "min_volume_ml")
+"""Options that decide which files make a case, but nothing about what is written of them."""
 
 
 def versions() -> dict[str, str]:
     """Versions of everything that decides about the bytes of a written volume."""
     import numpy as np
     import SimpleITK as sitk
+    from isal import __version__ as isal_version
 
-    return {_MADE_BY: __version__, "SimpleITK": sitk.Version.VersionString(), "numpy": np.__version__}
+    libraries = {"SimpleITK": sitk.Version.VersionString(), "numpy": np.__version__, "isal": isal_version}
+    return {_MADE_BY: __version__, **libraries}
+
+
+def made_with(options: IntakeOptions) -> dict[str, Any]:
+    """Everything besides its sources that decides about the bytes of a written case."""
+    return _made_with(versions(), options.as_json())
+
+
+def _made_with(versions_of: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
+    ignored = (*_FINDS_FILES, "name", "seed", "split")
+    return {"versions": versions_of, "options": {key: options[key] for key in sorted(options) if key not in ignored}}
 
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """What is known of a case whose files are written.
+    """What is known of a case that was read and, but in a dry run, written.
 
     Attributes:
         case: Its id.
-        sources: The file and its SHA-256 for "image" and "mask".
-        versions: What it was written with, as :func:`versions` tells.
+        side: "left", "right", "both" or "unknown".
+        sources: File and SHA-256 of each source: "image", "mask", and "mask1", ... where there are several.
+        made_with: What else decided about its files, as :func:`made_with` tells.
         image: The written CT, relative to the dataset.
         image_sha256: Its content.
         mask: The written mask, relative to the dataset.
@@ -63,8 +84,9 @@ class CaseRecord:
     """
 
     case: str
+    side: str
     sources: dict[str, dict[str, str]]
-    versions: dict[str, str]
+    made_with: dict[str, Any]
     image: str
     image_sha256: str
     mask: str
@@ -80,7 +102,7 @@ class CaseRecord:
         """The record in a JSON file; None if there is none that this version understands."""
         try:
             return cls.from_json(_read_json(path))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
     def moved(self, *, image: str, mask: str) -> CaseRecord:
@@ -133,7 +155,7 @@ class DatasetRecord:
 
 def record_file(folder: Path) -> Path:
     """Where a dataset's record stands."""
-    return folder / "conversion.json"
+    return folder / RECORD_FILE
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -151,15 +173,16 @@ def read_record(folder: Path) -> DatasetRecord | None:
     try:
         if content["made_by"] != _MADE_BY:
             return None
+        how = {"made_with": _made_with(content["versions"], content["options"])}
         return DatasetRecord(
             content["options"],
             content["versions"],
             tuple(Finding.from_json(finding) for finding in content["findings"]),
-            tuple(CaseRecord.from_json(case | {"versions": content["versions"]}) for case in content["cases"]),
+            tuple(CaseRecord.from_json(case | how) for case in content["cases"]),
             content["counts"],
             content["files"],
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
@@ -169,64 +192,106 @@ def place(case: str, set_name: str) -> dict[str, str]:
     return {"image": f"images{suffix}/{case}_0000{FILE_ENDING}", "mask": f"labels{suffix}/{case}{FILE_ENDING}"}
 
 
-def write_descriptions(folder: Path, cases: dict[str, Case], records: list[CaseRecord], split: Split) -> list[str]:
-    """Write dataset.json, splits_final.json and cases.csv; returns their names."""
-    write_json(
-        folder / "dataset.json",
-        {
+@dataclass(frozen=True)
+class Described:
+    """A dataset that is ready to be described.
+
+    Attributes:
+        cases: The cases, by id.
+        patients: By what name each patient is called in the dataset.
+        records: The record of each case, its files where they belong.
+        split: Who is in which set and fold.
+        options: What the conversion was asked for.
+        findings: What was found that belongs to no case.
+    """
+
+    cases: dict[str, Case]
+    patients: dict[str, str]
+    records: Sequence[CaseRecord]
+    split: Split
+    options: dict[str, Any]
+    findings: Sequence[Finding]
+
+    def record(self) -> DatasetRecord:
+        """What conversion.json tells."""
+        sides = sorted({case.side for case in self.cases.values()})
+        counts = {
+            name: {side: sum(self.cases[case].side == side for case in members) for side in sides}
+            for name, members in self.split.sets.items()
+        }
+        files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in self._tables().items()}
+        return DatasetRecord(self.options, versions(), tuple(self.findings), tuple(self.records), counts, files)
+
+    def texts(self) -> dict[str, str]:
+        """The files that describe the dataset, by name; conversion.json is the last."""
+        return self._tables() | {RECORD_FILE: _json_text(self._conversion())}
+
+    def _tables(self) -> dict[str, str]:
+        dataset = {
             "channel_names": {"0": "CT"},
             "labels": {"background": 0, "femur": 1},
-            "numTraining": len(split.fold_of),
+            "numTraining": len(self.split.fold_of),
             "file_ending": FILE_ENDING,
             # Turns a CT of any orientation to RAS for the network and its prediction back.
             "overwrite_image_reader_writer": "SimpleITKIOWithReorient",
-        },
-    )
-    write_json(folder / "splits_final.json", split.as_nnunet())
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for record in records:
-        case = cases[record.case]
-        writer.writerow(
-            (
-                *(case.id, case.patient, case.side, case.image.as_posix(), case.mask.as_posix()),
-                *(split.set_of[case.id], split.fold_of.get(case.id, "")),
-                " ".join(map(str, record.size_xyz)),
-                " ".join(f"{spacing:.9g}" for spacing in record.spacing_mm_xyz),
-                f"{record.volume_ml:.3f}",
-                "; ".join(f"{finding.code}: {finding.problem}" for finding in record.findings),
+        }
+        return {
+            "dataset.json": _json_text(dataset),
+            "splits_final.json": _json_text(self.split.as_nnunet()),
+            "cases.csv": self._table(),
+        }
+
+    def _table(self) -> str:
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for record in self.records:
+            case = self.cases[record.case]
+            masks = ";".join(mask.as_posix() for mask in case.masks)
+            writer.writerow(
+                (
+                    *(case.id, self.patients[case.patient], case.side, case.image.as_posix(), masks),
+                    *(self.split.set_of[case.id], self.split.fold_of.get(case.id, "")),
+                    " ".join(map(str, record.size_xyz)),
+                    " ".join(f"{spacing:.9g}" for spacing in record.spacing_mm_xyz),
+                    f"{record.volume_ml:.3f}",
+                    "; ".join(_note(finding) for finding in record.findings),
+                )
             )
-        )
-    write_text(folder / "cases.csv", table.getvalue())
-    return ["dataset.json", "splits_final.json", "cases.csv"]
+        return table.getvalue()
 
-
-def write_record(folder: Path, record: DatasetRecord, cases: dict[str, Case], split: Split) -> None:
-    """Write conversion.json."""
-    described = []
-    for entry in record.cases:
-        case = cases[entry.case]
-        whose = {"case": case.id, "patient": case.patient, "side": case.side, "set": split.set_of[case.id]}
-        content = entry.as_json()
-        del content["versions"]  # the same for all, and said once
-        described.append(whose | {"fold": split.fold_of.get(case.id)} | content)
-    write_json(
-        record_file(folder),
-        {
+    def _conversion(self) -> dict[str, Any]:
+        record = self.record()
+        described = []
+        for entry in record.cases:
+            case = self.cases[entry.case]
+            whose = {"case": case.id, "patient": self.patients[case.patient], "side": case.side}
+            where = {"set": self.split.set_of[case.id], "fold": self.split.fold_of.get(case.id)}
+            content = entry.as_json()
+            del content["made_with"]  # the same for all, and said once
+            described.append(whose | where | content)
+        return {
             "made_by": _MADE_BY,
             "versions": record.versions,
             "options": record.options,
             "decisions": {
                 "image": "int16 HU, rounded and clipped where the source is not",
-                "mask": "uint8: 1 where the source is above 0, else 0",
-                "padding_hu": {str(PADDING_HU): AIR_HU},
+                "mask": "uint8: 1 where the source says femur, else 0",
                 "orientation": ORIENTATION,
                 "grid": f"a mask within {GRID_TOLERANCE:g} (mm, cosines) of its image takes the image's geometry",
+                "split": "whole patients; sides and thirds by femur volume in every set and fold",
             },
             "counts": record.counts,
             "findings": [finding.as_json() for finding in record.findings],
             "files": record.files,
             "cases": described,
-        },
-    )
+        }
+
+
+def _note(finding: Finding) -> str:
+    said = f"{finding.code} ({finding.severity.value}): {finding.problem} {finding.remedy}"
+    return said.strip()
+
+
+def _json_text(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -3,7 +3,7 @@
 Beside ``DatasetNNN_Name`` there may stand, hidden from nnU-Net:
 
 ``.DatasetNNN_Name.partial``
-    The dataset being built. ``finished/CASE.json`` in it is written when both files of a case are.
+    The dataset being built. Volumes lie in ``cases/``; ``finished/CASE.json`` is written when both files of a case are.
 ``.DatasetNNN_Name.previous``
     The dataset that is being replaced, complete. It is there only between two renames.
 ``.DatasetNNN_Name.discarded``
@@ -14,30 +14,26 @@ Beside ``DatasetNNN_Name`` there may stand, hidden from nnU-Net:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
+from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import write_json, written_beside
-from nnunet_femur.intake.record import CaseRecord, read_record, record_file
+from nnunet_femur.files import sha256, write_json, write_text, written_beside
+from nnunet_femur.intake.record import FILE_ENDING, RECORD_FILE, CaseRecord, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_FINISHED = "finished"
+_CASES, _FINISHED = "cases", "finished"
+_PLACES = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+QC_FOLDER = "qc"
+"""Folder in a dataset with its pictures, which are drawn from it at any time and are no part of its record."""
 
 
 def _beside(target: Path, what: str) -> Path:
@@ -52,6 +48,8 @@ def locked(target: Path) -> Iterator[None]:
         SetupError: Another process is building it.
     """
     path = _beside(target, "lock")
+    if path.is_symlink():
+        path.unlink()
     with path.open("w") as file:
         try:
             import fcntl
@@ -80,7 +78,7 @@ def recover(target: Path) -> None:
             _discard(target, previous)
         else:
             previous.rename(target)
-    shutil.rmtree(_beside(target, "discarded"), ignore_errors=True)
+    _remove(_beside(target, "discarded"))
 
 
 def require_replaceable(target: Path) -> None:
@@ -89,6 +87,9 @@ def require_replaceable(target: Path) -> None:
     Raises:
         InputError: Another dataset has its number, or what stands there was not made by this package.
     """
+    if target.is_symlink():
+        msg = f"{target}: is a link; a dataset is replaced by renaming. Move it away, or give the folder it leads to."
+        raise InputError(msg)
     number = target.name.partition("_")[0]
     for other in sorted(target.parent.glob(f"{number}_*")):
         if other.name != target.name:
@@ -110,7 +111,9 @@ def require_untouched(target: Path) -> None:
         return
     written = record.written_files()
     changed = [
-        name for path, name in _files(target) if name != record_file(target).name and written.get(name) != sha256(path)
+        name
+        for path, name in _files(target)
+        if name != RECORD_FILE and not _is_picture(name) and written.get(name) != sha256(path)
     ]
     if changed:
         names = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
@@ -121,65 +124,62 @@ def require_untouched(target: Path) -> None:
         raise InputError(msg)
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The files below a folder and their relative names, but hidden ones."""
+def _is_picture(name: str) -> bool:
+    return name.startswith(f"{QC_FOLDER}/") and name.endswith((".png", ".html"))
+
+
+def _files(folder: Path, *, hidden: bool = False) -> Iterator[tuple[Path, str]]:
+    """The files below a folder and their relative names."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
+        if (path.is_symlink() or path.is_file()) and (hidden or not path.name.startswith(".")):
             yield path, path.relative_to(folder).as_posix()
 
 
 class Staging:
-    """The folder in which a dataset is built."""
+    """The folder in which a dataset is built.
+
+    Volumes are written to ``cases/``, since the set that a case belongs to is known only when all are read; they are
+    renamed to their places at the end.
+    """
 
     def __init__(self, target: Path) -> None:
         self.target = target
         self.folder = _beside(target, "partial")
-        self._reusable = _finished_cases(target) | _finished_cases(self.folder)
-        for name in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", _FINISHED):
+        for path in (self.folder, *(self.folder / name for name in (*_PLACES, _CASES, _FINISHED))):
+            if path.is_symlink():
+                # Whoever put it there, nothing is written where it leads.
+                path.unlink()
+        for name in (_CASES, _FINISHED):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name in _PLACES:
+            # A run was cut off while it put files in their places.
+            for path in sorted((self.folder / name).glob("[!.]*")):
+                path.replace(self.folder / _CASES / path.name)
+        self._earlier: dict[str, list[Finished]] = defaultdict(list)
+        for folder in (self.folder, target):
+            for record in _finished_cases(folder):
+                self._earlier[record.case].append(Finished(folder, record))
 
-    def reuse(
-        self, case: str, sources: dict[str, dict[str, str]], versions: dict[str, str], *, image: str, mask: str
-    ) -> CaseRecord | None:
-        """The record of a case that an earlier run has finished from the same sources, its files in place; else None.
+    def earlier(self, case: str) -> tuple[Finished, ...]:
+        """What earlier runs have finished of a case, the latest first."""
+        return tuple(self._earlier.get(case, ()))
+
+    def publish(self, records: Iterable[CaseRecord], placed: Iterable[CaseRecord], texts: dict[str, str]) -> None:
+        """Put the dataset in its place, with these files and no others.
 
         Args:
-            case: The case's id.
-            sources: Its source files and their content, as in the record.
-            versions: What it must have been written with.
-            image: Where the image belongs, relative to the dataset.
-            mask: Where the mask belongs.
+            records: Every case, as its files lie in the staging folder.
+            placed: The same cases in the same order, as their files should lie in the dataset.
+            texts: The files that describe the dataset, by name.
         """
-        if case not in self._reusable:
-            return None
-        folder, record = self._reusable[case]
-        if record.sources != sources or record.versions != versions:
-            return None
-        for name, source, digest in (
-            (image, record.image, record.image_sha256),
-            (mask, record.mask, record.mask_sha256),
-        ):
-            if not (folder / source).is_file() or sha256(folder / source) != digest:
-                return None
-            if folder / source != self.folder / name:
-                with written_beside(self.folder / name) as partial:
-                    shutil.copyfile(folder / source, partial)
-        moved = record.moved(image=image, mask=mask)
-        self.finish(moved)
-        return moved
-
-    def finish(self, record: CaseRecord) -> None:
-        """Note that both files of a case are written, so that no later run writes them again."""
-        write_json(self.folder / _FINISHED / f"{record.case}.json", record.as_json())
-
-    def publish(self, names: Iterable[str]) -> None:
-        """Put the dataset in its place, with the files `names` (relative) and no other."""
-        kept = set(names)
-        for path in [path for path in self.folder.rglob("*") if path.is_file()]:
-            name = path.relative_to(self.folder).as_posix()
-            if name not in kept and not name.startswith(f"{_FINISHED}/"):
-                path.unlink()
-        shutil.rmtree(self.folder / _FINISHED)
+        for name in _PLACES:
+            (self.folder / name).mkdir(exist_ok=True)
+        for record, there in zip(records, placed, strict=True):
+            for old, new in ((record.image, there.image), (record.mask, there.mask)):
+                (self.folder / old).replace(self.folder / new)
+        for name, text in texts.items():
+            write_text(self.folder / name, text)
+        self._keep_only({*texts, *(name for there in placed for name in (there.image, there.mask))})
         previous = _beside(self.target, "previous")
         if self.target.exists():
             self.target.rename(previous)
@@ -187,26 +187,89 @@ class Staging:
         if previous.exists():
             _discard(self.target, previous)
 
+    def _keep_only(self, names: set[str]) -> None:
+        for path, name in _files(self.folder, hidden=True):
+            if name not in names:
+                path.unlink()
+        for path in sorted((path for path in self.folder.rglob("*") if path.is_dir()), reverse=True):
+            if path.relative_to(self.folder).as_posix() not in _PLACES:
+                path.rmdir()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A case that an earlier run has finished.
+
+    Attributes:
+        folder: The dataset or staging folder that holds its files.
+        record: What that run has noted.
+    """
+
+    folder: Path
+    record: CaseRecord
+
+    def taken_into(self, staging: Path) -> CaseRecord | None:
+        """Its record with its files in the folder `staging`; None if they are not as they were written."""
+        names = staged(self.record.case)
+        for kind, digest in (("image", self.record.image_sha256), ("mask", self.record.mask_sha256)):
+            written = getattr(self.record, kind)
+            held = next((path for path in (self.folder / written, self.folder / names[kind]) if path.is_file()), None)
+            if held is None or sha256(held) != digest:
+                return None
+            if held != staging / names[kind]:
+                with written_beside(staging / names[kind]) as partial:
+                    partial.unlink(missing_ok=True)
+                    _link_or_copy(held, partial)
+        record = self.record.moved(**names)
+        finish(staging, record)
+        return record
+
+
+def staged(case: str) -> dict[str, str]:
+    """Where the image and the mask of a case lie until its set is known, relative to the staging folder."""
+    return {"image": f"{_CASES}/{case}_0000{FILE_ENDING}", "mask": f"{_CASES}/{case}{FILE_ENDING}"}
+
+
+def finish(staging: Path, record: CaseRecord) -> None:
+    """Note that both files of a case are written, so that no later run writes them again."""
+    write_json(staging / _FINISHED / f"{record.case}.json", record.as_json())
+
 
 def drop_staging(target: Path) -> None:
     """Remove what a cut-off run has begun for `target`; for when nothing is to be done."""
-    shutil.rmtree(_beside(target, "partial"), ignore_errors=True)
+    _remove(_beside(target, "partial"))
 
 
-def _finished_cases(folder: Path) -> dict[str, tuple[Path, CaseRecord]]:
-    """The finished cases of a dataset, or of a staging folder at any point of its life."""
+def _link_or_copy(held: Path, new: Path) -> None:
+    # A link takes no time and no space; a volume is only ever replaced, never written into.
+    try:
+        new.hardlink_to(held)
+    except OSError:
+        shutil.copyfile(held, new)
+
+
+def _finished_cases(folder: Path) -> list[CaseRecord]:
+    """The finished cases of a dataset, or of a staging folder at any point of its life; the latest record last."""
     record = read_record(folder)
-    cases = [] if record is None else list(record.cases)
+    cases = {} if record is None else {case.case: case for case in record.cases}
     for path in sorted((folder / _FINISHED).glob("[!.]*.json")):
         case = CaseRecord.read(path)
-        if case is not None:
-            cases.append(case)
-    return {case.case: (folder, case) for case in cases}
+        if case is not None and case.case == path.stem:
+            cases[case.case] = case
+    return list(cases.values())
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or a link in its place but not what it leads to."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _discard(target: Path, folder: Path) -> None:
     # Renamed first: a folder that is called "previous" is always complete.
     discarded = _beside(target, "discarded")
-    shutil.rmtree(discarded, ignore_errors=True)
+    _remove(discarded)
     folder.rename(discarded)
-    shutil.rmtree(discarded, ignore_errors=True)
+    _remove(discarded)

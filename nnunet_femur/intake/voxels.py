@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.intake.checks import usable
 from nnunet_femur.intake.findings import Finding, Severity
-from nnunet_femur.volumes import AxisOrder, Geometry, image_of, oriented, read_volume
+from nnunet_femur.intake.grids import Femur, Placement, Relation, bounding_box, onto_image
+from nnunet_femur.intake.image_checks import IMAGE_CHECKS, hounsfield
+from nnunet_femur.intake.kinds import finding
+from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts, femur_of
+from nnunet_femur.intake.options import IntakeOptions
+from nnunet_femur.intake.segments import choose_segments, join_segments
+from nnunet_femur.intake.sources import read_source
+from nnunet_femur.volumes import AxisOrder, Geometry, image_of, writable_array
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,16 +23,12 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from numpy.typing import NDArray
 
-    from nnunet_femur.intake.pairing import Case
+    from nnunet_femur.intake.cases import Case
 
 ORIENTATION = "RAS"
 """The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
 
-PADDING_HU = -3024
-"""What scanners write where they measured nothing."""
-
-AIR_HU = -1000
-"""What padding becomes."""
+_RAS = Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class CaseVoxels:
         mask: The femur, uint8 0/1, on the same grid.
         volume_ml: Volume of the femur in millilitres.
         source_geometry: The CT's geometry as it was stored.
-        findings: What was changed on the way.
+        findings: What was found and changed on the way.
     """
 
     image: sitk.Image
@@ -48,25 +50,46 @@ class CaseVoxels:
     findings: tuple[Finding, ...]
 
 
-def read_case(source: Path, case: Case) -> CaseVoxels | list[Finding]:
-    """Read a case whose headers have been checked; errors that only the voxels show come back as findings."""
-    image = usable(read_volume, source, case.image)
-    mask = usable(read_volume, source, case.mask)
-    if isinstance(image, Finding) or isinstance(mask, Finding):
-        return [found for found in (image, mask) if isinstance(found, Finding)]
-    geometry = Geometry.of(image)
-    order = AxisOrder.between(Geometry.of(mask), geometry)
+def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> CaseVoxels | list[Finding]:
+    """Read a case whose headers have been checked; errors that only the voxels show come back as findings.
 
-    hu_zyx, image_findings = _hounsfield(_array(image), case.image.as_posix())
-    femur_zyx, mask_findings = _femur(order.of_array(_array(mask)), case.mask.as_posix())
-    findings = (*image_findings, *mask_findings)
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    return errors or CaseVoxels(
-        oriented(image_of(hu_zyx, geometry), ORIENTATION),
-        oriented(image_of(femur_zyx, geometry), ORIENTATION),
-        int(np.count_nonzero(femur_zyx)) * geometry.voxel_volume_ml,
+    Args:
+        root: The folder that the case's files are relative to.
+        case: The case.
+        options: What the user says about the files.
+
+    Returns:
+        The case in the dataset's form, or all errors that its voxels show.
+    """
+    options = options or IntakeOptions()
+    source = read_source(root, case.image)
+    if isinstance(source, Finding):
+        unreadable = (read_source(root, file, mask=True) for file in case.masks)
+        return [source, *(mask for mask in unreadable if isinstance(mask, Finding))]
+    header, image = source
+    geometry = header.geometry
+    hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
+    findings = IMAGE_CHECKS.run(facts, case.image)
+    padding = tuple(value for value, _ in facts.padding)
+    femurs = []
+    for file in case.masks:
+        femur, found = _read_femur(root, file, geometry, options)
+        findings += found
+        if femur is not None:
+            femurs.append(femur)
+            findings += MASK_CHECKS.run(MaskFacts(femur, hu_zyx[femur.slices], geometry, padding), file)
+    errors = [found for found in findings if found.severity is Severity.ERROR]
+    if errors:
+        return errors
+    order = AxisOrder.between(geometry, _RAS)
+    femur = _joined(femurs)
+    written = _in_written_order(image, hu_zyx, order, geometry, () if options.padding_hu is None else padding, options)
+    return CaseVoxels(
+        written,
+        _mask(femur, order, geometry, written),
+        int(np.count_nonzero(femur.voxels_zyx)) * geometry.voxel_volume_ml,
         geometry,
-        findings,
+        tuple(findings),
     )
 
 
@@ -76,66 +99,116 @@ def _array(image: sitk.Image) -> NDArray:
     return sitk.GetArrayViewFromImage(image)
 
 
-def _hounsfield(values: NDArray, file: str) -> tuple[NDArray[np.int16], list[Finding]]:
-    findings = _not_finite(values, file)
-    if findings:
-        return np.zeros(values.shape, np.int16), findings
-    if values.dtype == np.int16:
-        hu = values.copy()
+def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions) -> tuple[Femur | None, list[Finding]]:
+    """The femur of one mask on its CT's grid, and what its values say; None where that is an error."""
+    source = read_source(root, file, mask=True)
+    if isinstance(source, Finding):
+        return None, [source]
+    header, mask = source
+    way = Placement.of(header.geometry, image)
+    if way.relation is Relation.APART:
+        return None, [finding("grids-apart", file, "lies nowhere on its CT.")]
+    values_zyx = _array(mask)
+    if not np.issubdtype(values_zyx.dtype, np.integer) and not np.isfinite(values_zyx).all():
+        count = int(np.count_nonzero(~np.isfinite(values_zyx)))
+        return None, [finding("not-finite", file, f"holds {count} values that are NaN or infinite.")]
+    box = bounding_box(values_zyx if values_zyx.ndim == 3 else values_zyx.max(axis=3))
+    if box is None:
+        return Femur.empty(), []
+    if header.segments:
+        chosen = choose_segments(header.segments, options.segments)
+        femur_zyx = join_segments(values_zyx[box], chosen)
+        findings: list[Finding] = []
     else:
-        limits = np.iinfo(np.int16)
-        whole = np.rint(values)
-        rounded = int(np.count_nonzero(whole != values))
-        if rounded:
-            problem = f"holds fractions of HU; {rounded} voxels were rounded to whole numbers."
-            findings.append(Finding("image-rounded", Severity.NOTE, file, problem))
-        clipped = int(np.count_nonzero((whole < limits.min) | (whole > limits.max)))
-        if clipped:
-            problem = f"holds values beyond {limits.min} to {limits.max}; {clipped} voxels were clipped."
-            findings.append(Finding("image-clipped", Severity.WARNING, file, problem, "Check that it is a CT in HU."))
-        hu = np.clip(whole, limits.min, limits.max).astype(np.int16)
-    padding = hu == PADDING_HU
-    padded = int(np.count_nonzero(padding))
-    if padded:
-        hu[padding] = AIR_HU
-        problem = f"is padded with {PADDING_HU}; {padded} voxels were set to {AIR_HU} HU."
-        findings.append(Finding("padding", Severity.NOTE, file, problem))
-    return hu, findings
+        femur_zyx, findings = femur_of(values_zyx[box], options.labels, file)
+    tighter = bounding_box(femur_zyx)
+    if tighter is None:
+        return Femur.empty(), findings
+    z, y, x = (
+        slice(outer.start + inner.start, outer.start + inner.stop) for outer, inner in zip(box, tighter, strict=True)
+    )
+    start = _start(way.order, (z, y, x), header.geometry)
+    return onto_image(way.order.of_array(femur_zyx[tighter]), start, way, image), findings
 
 
-def _femur(values: NDArray, file: str) -> tuple[NDArray[np.uint8], list[Finding]]:
-    findings = _not_finite(values, file)
-    femur = (values > 0).astype(np.uint8)
-    if findings:
-        return femur, findings
-    if not femur.any():
-        problem = "is empty: no voxel is above 0, so the CT would count as one without a femur."
-        remedy = "Export the segmentation again, or take the case out."
-        return femur, [Finding("empty-mask", Severity.ERROR, file, problem, remedy)]
-    if not np.issubdtype(values.dtype, np.integer):
-        problem = f"is stored as {values.dtype}; written as uint8."
-        findings.append(Finding("mask-type", Severity.NOTE, file, problem))
-    labels = _labels(values)
-    if set(labels) <= {1, 2}:
-        if 2 in labels:
-            problem = f"holds the label 2 in {labels[2]} voxels, which means femur too; they were set to 1."
-            findings.append(Finding("mask-label-2", Severity.NOTE, file, problem))
-    else:
-        held = ", ".join(f"{label:g}" for label in list(labels)[:8]) + (", ..." if len(labels) > 8 else "")
-        problem = f"holds the labels {held}; everything above 0 was taken as femur."
-        findings.append(Finding("mask-labels", Severity.WARNING, file, problem, "Check that all of them are femur."))
-    return femur, findings
+def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:
+    """Index (z, y, x) of a box's first voxel once the mask is turned."""
+    box_xyz = box[::-1]
+    x, y, z = (
+        mask.size_xyz[axis] - box_xyz[axis].stop if flipped else box_xyz[axis].start
+        for axis, flipped in zip(order.axes_xyz, order.flipped_xyz, strict=True)
+    )
+    return z, y, x
 
 
-def _labels(values: NDArray) -> dict[float, int]:
-    """The labels other than 0 and their numbers of voxels."""
-    labels, counts = np.unique(values[values != 0], return_counts=True)
-    return {float(label): int(count) for label, count in zip(labels, counts, strict=True)}
+def _joined(femurs: list[Femur]) -> Femur:
+    """All femurs of a case as one box."""
+    if len(femurs) == 1:
+        return femurs[0]
+    starts = np.array([femur.start_zyx for femur in femurs])
+    ends = starts + [femur.voxels_zyx.shape for femur in femurs]
+    first = starts.min(axis=0)
+    joined = np.zeros(ends.max(axis=0) - first, bool)
+    for femur, start in zip(femurs, starts - first, strict=True):
+        place = tuple(slice(int(a), int(a) + n) for a, n in zip(start, femur.voxels_zyx.shape, strict=True))
+        joined[place] |= femur.voxels_zyx
+    z, y, x = (int(n) for n in first)
+    return Femur(joined, (z, y, x))
 
 
-def _not_finite(values: NDArray, file: str) -> list[Finding]:
-    if np.issubdtype(values.dtype, np.integer) or np.isfinite(values).all():
-        return []
-    count = int(np.count_nonzero(~np.isfinite(values)))
-    remedy = "Export it again without them."
-    return [Finding("not-finite", Severity.ERROR, file, f"holds {count} values that are NaN or infinite.", remedy)]
+def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image) -> sitk.Image:
+    """The femur as a mask on the grid of the written image."""
+    import SimpleITK as sitk
+
+    mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    box = order.of_array(femur.voxels_zyx).astype(np.uint8)
+    x, y, z = (
+        slice(start, start + length)
+        for start, length in zip(_start(order, femur.slices, geometry)[::-1], box.shape[::-1], strict=True)
+    )
+    mask[x, y, z] = sitk.GetImageFromArray(np.ascontiguousarray(box))
+    mask.CopyInformation(image)
+    return mask
+
+
+def _in_written_order(
+    image: sitk.Image,
+    hu_zyx: NDArray[np.int16],
+    order: AxisOrder,
+    geometry: Geometry,
+    padding: tuple[int, ...],
+    options: IntakeOptions,
+) -> sitk.Image:
+    """The CT in the written order of axes, with padding replaced; it keeps nothing of its source's header.
+
+    Where the source's own voxels will do, they are turned where they lie.
+    """
+    padding_hu = options.padding_hu or 0
+    written = order.of_geometry(geometry)
+    if order.axes_xyz != (0, 1, 2) or hu_zyx.dtype != _array(image).dtype:
+        turned = np.ascontiguousarray(order.of_array(hu_zyx))
+        for plane in turned if padding else ():
+            _replace(plane, padding, padding_hu)
+        return image_of(turned, written)
+    flip_x, flip_y, flip_z = order.flipped_xyz
+    flips = (slice(None, None, -1 if flip_y else 1), slice(None, None, -1 if flip_x else 1))
+    voxels = writable_array(image)
+    for index in range((len(voxels) + 1) // 2 if flip_z else len(voxels)):
+        other = len(voxels) - 1 - index if flip_z else index
+        here, there = voxels[index], voxels[other]
+        turned = _replace(there[flips].copy(), padding, padding_hu)
+        if other != index:
+            there[:] = _replace(here[flips].copy(), padding, padding_hu)
+        here[:] = turned
+    for key in image.GetMetaDataKeys():
+        image.EraseMetaData(key)
+    image.SetSpacing(written.spacing_mm_xyz)
+    image.SetOrigin(written.origin_mm_xyz)
+    image.SetDirection(written.direction)
+    return image
+
+
+def _replace(plane: NDArray[np.int16], padding: tuple[int, ...], padding_hu: int) -> NDArray[np.int16]:
+    for value in padding:
+        plane[plane == value] = padding_hu
+    return plane

@@ -20,7 +20,10 @@ def drop(tmp_path) -> Path:
     for name, dtype in (("Images", np.int16), ("GoldStandard", np.uint8)):
         (folder / name).mkdir(parents=True)
         for number in range(6):
-            volume = sitk.GetImageFromArray(np.ones((3, 4, 5), dtype))
+            # HU from air to bone; as a mask, half of the volume.
+            values = np.linspace(-1, 1, 60).reshape(3, 4, 5)
+            array = values * 1000 if dtype == np.int16 else values > 0
+            volume = sitk.GetImageFromArray(array.astype(dtype))
             sitk.WriteImage(volume, str(folder / name / f"L{number}_x.nrrd"))
     return folder
 

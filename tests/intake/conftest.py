@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 class Drop:
-    """A folder of pairs to be converted: 5 x 6 x 7 voxels (z, y, x), nothing symmetric about them."""
+    """A folder of pairs to be converted: 5 x 6 x 7 voxels (z, y, x), nothing symmetric about them.
+
+    Voxels are so large that the mask has the volume and length of a femur, and no check finds anything.
+    """
 
     shape_zyx = (5, 6, 7)
-    spacing_mm_xyz = (0.7, 0.8, 2.0)
+    spacing_mm_xyz = (20.0, 21.0, 60.0)
     origin_mm_xyz = (-10.0, 20.5, -300.25)
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +35,7 @@ class Drop:
     def mask(self, *, dtype=np.uint8) -> np.ndarray:
         mask = np.zeros(self.shape_zyx, dtype)
         mask[1:3, 2:5, 1:4] = 1
-        mask[3, 4, 5] = 1
+        mask[3, 4, 3] = 1
         return mask
 
     def write(self, name: str, array: np.ndarray, **geometry) -> Path:

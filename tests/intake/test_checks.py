@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.findings import Severity
-from nnunet_femur.intake.pairing import Case
 
-CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), Path("GoldStandard/L442_GS.nrrd"))
+CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
 
 
 def _findings(drop):
@@ -39,28 +39,32 @@ class TestGrids:
         assert _findings(pair) == [("grid-snapped", "note")]
 
     def test_arithmetic_is_not_mentioned(self, pair):
-        _rewrite_mask(pair, spacing=(0.7 + 1e-8, 0.8, 2.0))
+        _rewrite_mask(pair, spacing=(20 + 1e-8, 21, 60))
         assert _findings(pair) == []
 
     @pytest.mark.parametrize(
-        ("changes", "words"),
+        ("changes", "code", "words"),
         [
-            ({"origin": (-10.002, 20.5, -300.25)}, "origin (-10.002, 20.5, -300.25) against (-10, 20.5, -300.25) mm"),
-            ({"spacing": (0.7, 0.8, 2.5)}, "spacing (0.7, 0.8, 2.5) against (0.7, 0.8, 2) mm"),
-            ({"array": np.ones((4, 6, 7), np.uint8)}, "size (7, 6, 4) against (7, 6, 5) voxels"),
-            ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)}, "origin"),
-            ({"direction": (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)}, "direction"),
+            ({"origin": (-10.002, 20.5, -300.25)}, "mask-resampled", "origin (-10.002, 20.5, -300.25) against (-10, "),
+            ({"spacing": (20, 21, 66)}, "mask-resampled", "spacing (20, 21, 66) against (20, 21, 60) mm"),
+            ({"array": np.ones((4, 6, 7), np.uint8)}, "mask-cropped", "size (7, 6, 4) against (7, 6, 5) voxels"),
+            ({"direction": (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)}, "mask-resampled", "direction"),
+            ({"origin": (0, 0, 500)}, "grids-apart", "Images/L442_CT.nrrd: origin (0, 0, 500) against (-10, "),
+            ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, -1), "origin": (-31, 20.5, -300)}, "grids-apart", "origin"),
         ],
-        ids=["origin", "spacing", "size", "flip", "rotation"],
+        ids=["origin", "spacing", "size", "rotation", "elsewhere", "flip"],
     )
-    def test_another_grid_stops(self, pair, changes, words):
+    def test_another_grid_is_named(self, pair, changes, code, words):
         _rewrite_mask(pair, **changes)
-        (finding,) = check_headers(pair.folder, CASE)
-        assert (finding.code, finding.severity) == ("grids-differ", Severity.ERROR)
-        assert finding.file == "GoldStandard/L442_GS.nrrd"
-        assert "Images/L442_CT.nrrd" in finding.problem
+        finding = check_headers(pair.folder, CASE)[-1]
+        assert (finding.code, finding.file) == (code, "GoldStandard/L442_GS.nrrd")
         assert words in finding.problem
-        assert "own grid" in finding.remedy
+
+    def test_a_spacing_whose_error_adds_up_is_not_snapped(self, pair):
+        """Each is below the tolerance of spacings, together they are half a voxel at the far end."""
+        for name, spacing in (("Images/L442_CT.nrrd", 0.1), ("GoldStandard/L442_GS.nrrd", 0.1009)):
+            pair.write(name, np.ones((2, 2, 60), np.int16), spacing=(spacing, 1, 1))
+        assert _findings(pair) == [("mask-resampled", "note")]
 
     @pytest.mark.parametrize("orientation", ["RAS", "SLA", "PIR"])
     def test_the_same_place_along_other_axes(self, pair, orientation):
@@ -75,7 +79,7 @@ class TestGrids:
             ("GoldStandard/L442_GS.nrrd", pair.mask(), -1e-9),
         ):
             pair.write(name, array, direction=(c + tilt, -c + tilt, 0, c - tilt, c + tilt, 0, 0, 0, 1))
-        assert _findings(pair) == []
+        assert [code for code, _ in _findings(pair)] == ["image-direction"]
 
 
 class TestUnreadable:
@@ -93,4 +97,27 @@ class TestUnreadable:
         image = sitk.GetImageFromArray(np.zeros((5, 6, 7, 3), np.uint8), isVector=True)
         sitk.WriteImage(image, str(pair.folder / CASE.image))
         (finding,) = check_headers(pair.folder, CASE)
-        assert "3 component(s) per voxel" in finding.problem
+        assert (finding.code, finding.severity) == ("colour", Severity.ERROR)
+        assert "3 values per voxel" in finding.problem
+
+
+class TestDirection:
+    @pytest.mark.parametrize(
+        ("orientation", "words"),
+        [("LPS", None), ("RAS", "flipped"), ("SLP", "permuted"), ("PIR", "permuted and flipped")],
+    )
+    def test_words(self, pair, orientation, words):
+        for path in (pair.folder / CASE.image, pair.folder / CASE.mask):
+            sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(path)), orientation), str(path))
+        findings = check_headers(pair.folder, CASE)
+        assert [finding.code for finding in findings] == ([] if words is None else ["image-direction"])
+        if words is not None:
+            assert f"axes that are {words} against" in findings[0].problem
+
+    def test_oblique_says_how_much(self, pair):
+        c, s = np.cos(np.radians(12)), np.sin(np.radians(12))
+        for path in (CASE.image, CASE.mask):
+            array = sitk.GetArrayFromImage(sitk.ReadImage(str(pair.folder / path)))
+            pair.write(path.as_posix(), array, direction=(c, -s, 0, s, c, 0, 0, 0, 1))
+        (finding,) = check_headers(pair.folder, CASE)
+        assert "oblique by 12.0 degrees" in finding.problem

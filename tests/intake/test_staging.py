@@ -40,7 +40,7 @@ class TestLeftovers:
         return raw / ".Dataset001_Femur.partial"
 
     def test_of_another_seed_and_of_killed_writers(self, drop, raw, begun, tree, tmp_path):
-        (begun / "imagesTr" / ".L999_0000.partial.nrrd").write_text("half")
+        (begun / "cases" / ".L999_0000.partial.nrrd").write_text("half")
         for seed in (1, 2):
             expected = tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / str(seed), seed=seed))
             outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=seed).run()
@@ -48,7 +48,7 @@ class TestLeftovers:
             assert tree(outcome.folder) == expected
 
     def test_damaged_since(self, drop, raw, begun, tree, tmp_path):
-        (path,) = begun.glob("images*/L101_0000.nrrd")
+        path = begun / "cases" / "L101_0000.nrrd"
         path.write_bytes(path.read_bytes()[:-1])
         (begun / "finished" / "R102.json").write_text('{"case": "R102"}')
         outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
@@ -63,3 +63,33 @@ class TestLeftovers:
         drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
         assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().written == ()
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
+
+    def test_killed_while_files_were_put_in_their_places(self, drop, raw, begun, tree, tmp_path):
+        (begun / "imagesTr").mkdir()
+        (begun / "cases" / "L101_0000.nrrd").rename(begun / "imagesTr" / "L101_0000.nrrd")
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        assert outcome.written == ("R106",)
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+
+
+class TestLinks:
+    """Nothing is written or removed where a link leads."""
+
+    @pytest.mark.parametrize("link", [".partial", ".discarded", ".lock", ".partial/cases", ".partial/imagesTr"])
+    def test_beside_the_dataset(self, drop, raw, tmp_path, link):
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "precious").write_text("mine")
+        path = raw / f".Dataset001_Femur{link}"
+        path.parent.mkdir(parents=True)
+        path.symlink_to(elsewhere / "precious" if link == ".lock" else elsewhere)
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        assert [(path.name, path.read_text()) for path in elsewhere.iterdir()] == [("precious", "mine")]
+        assert list(raw.iterdir()) == [dataset]
+        assert not any(path.is_symlink() for path in dataset.rglob("*"))
+
+    def test_reused_files_do_not_hang_together_with_a_dataset_that_is_copied(self, drop, raw, tmp_path):
+        """Cases are linked from the dataset that is replaced, which is gone afterwards."""
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=1).run()
+        assert {path.stat().st_nlink for path in dataset.rglob("*.nrrd")} == {1}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.intake.pairing import Case
+from nnunet_femur.intake.cases import Case
+from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.volumes import Geometry
 
-CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), Path("GoldStandard/L442_GS.nrrd"))
+CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
 RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -35,7 +37,7 @@ class TestGeometry:
         source_mask = sitk.ReadImage(str(pair.folder / CASE.mask))
         voxels = read_case(pair.folder, CASE)
         assert voxels.image.GetDirection() == RAS
-        assert voxels.image.GetOrigin() == pytest.approx((-10 + 6 * 0.7, 20.5 + 5 * 0.8, -300.25))
+        assert voxels.image.GetOrigin() == pytest.approx((-10 + 6 * 20, 20.5 + 5 * 21, -300.25))
         assert Geometry.of(voxels.image) == Geometry.of(voxels.mask)
         for index in np.ndindex(7, 6, 5):
             point = source_image.TransformIndexToPhysicalPoint(index)
@@ -59,7 +61,7 @@ class TestGeometry:
         expected = read_case(pair.folder, CASE)
         x, y, z = pair.origin_mm_xyz
         turned_zyx = pair.image()[::-1, :, ::-1]
-        origin = (x + 6 * 0.7, y, z + 4 * 2.0)
+        origin = (x + 6 * 20, y, z + 4 * 60)
         pair.write(CASE.image.as_posix(), turned_zyx, origin=origin, direction=(-1, 0, 0, 0, 1, 0, 0, 0, -1))
         voxels = read_case(pair.folder, CASE)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(voxels.image), sitk.GetArrayFromImage(expected.image))
@@ -72,11 +74,32 @@ class TestGeometry:
         voxels = read_case(pair.folder, CASE)
         assert Geometry.of(voxels.mask) == Geometry.of(voxels.image)
 
+    @pytest.mark.parametrize("orientation", ["LPS", "RAS", "RAI", "LPI", "SLA", "PIR", "ASL"])
+    @pytest.mark.parametrize("padded", [False, True])
+    def test_every_stored_order_is_written_alike(self, pair, orientation, padded):
+        """Turned where it lies or in a copy, with an odd and an even number of slices."""
+        for shape_zyx in ((5, 6, 7), (4, 6, 7)):
+            array = np.random.default_rng(0).integers(-900, 1500, shape_zyx).astype(np.int16)
+            array[0] = -1024 if padded else array[0]
+            mask = np.zeros(shape_zyx, np.uint8)
+            mask[1:3, 2:5, 1:4] = 1
+            expected = sitk.DICOMOrient(sitk.ReadImage(str(pair.write("a.nrrd", array))), "RAS")
+            stored = sitk.DICOMOrient(expected, orientation)
+            sitk.WriteImage(stored, str(pair.folder / CASE.image))
+            pair.write(CASE.mask.as_posix(), mask)
+            voxels = read_case(pair.folder, CASE)
+            wanted = sitk.GetArrayFromImage(expected)
+            np.testing.assert_array_equal(
+                sitk.GetArrayFromImage(voxels.image), np.where(wanted == -1024, -1000, wanted)
+            )
+            assert Geometry.of(voxels.image).differences(Geometry.of(expected), tolerance=1e-9) == []
+            np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS")), mask)
+
     def test_the_way_back_is_kept(self, pair):
         assert read_case(pair.folder, CASE).source_geometry.origin_mm_xyz == pair.origin_mm_xyz
 
     def test_volume(self, pair):
-        assert read_case(pair.folder, CASE).volume_ml == pytest.approx((2 * 3 * 3 + 1) * 0.7 * 0.8 * 2.0 / 1000)
+        assert read_case(pair.folder, CASE).volume_ml == pytest.approx((2 * 3 * 3 + 1) * 20 * 21 * 60 / 1000)
 
     def test_nothing_of_the_source_header_stays(self, pair):
         image = sitk.ReadImage(str(pair.folder / CASE.image))
@@ -120,15 +143,43 @@ class TestImage:
         source[0, 0, :4] = (10.4, -10.6, 40000.0, -50000.0)
         array, voxels = self._read(pair, source)
         assert array[0, 0, :4].tolist() == [10, -11, 32767, -32768]
-        assert _codes(voxels.findings) == [("image-rounded", "note"), ("image-clipped", "warning")]
+        assert _codes(voxels.findings) == [
+            ("image-rounded", "note"),
+            ("image-clipped", "warning"),
+            ("metal", "warning"),
+        ]
         assert "2 voxels were rounded" in voxels.findings[0].problem
         assert "2 voxels were clipped" in voxels.findings[1].problem
 
     def test_unsigned_beyond_int16(self, pair):
-        source = np.full(pair.shape_zyx, 40000, np.uint16)
+        source = pair.image(dtype=np.int32) - 5
+        source[0] = 40000
         array, voxels = self._read(pair, source)
-        assert (array == 32767).all()
-        assert _codes(voxels.findings) == [("image-clipped", "warning")]
+        assert (array[0] == 32767).all()
+        assert _codes(voxels.findings) == [("image-clipped", "warning"), ("metal", "warning")]
+
+    @pytest.mark.parametrize(("padding_hu", "written"), [(-1000, -1000), (-1024, -1024), (0, 0), (None, -2000)])
+    def test_what_padding_becomes_is_an_option(self, pair, padding_hu, written):
+        source = pair.image()
+        source[0] = -2000
+        pair.write(CASE.image.as_posix(), source)
+        voxels = read_case(pair.folder, CASE, IntakeOptions(padding_hu=padding_hu))
+        assert (sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.image, "LPS"))[0] == written).all()
+        assert ("left as they are" in voxels.findings[0].problem) is (padding_hu is None)
+
+    def test_air_that_happens_to_have_the_value_of_padding_stays(self, pair):
+        source = pair.image()
+        source[0, 0, :4] = (-1025, -1024, -1023, -1023)
+        array, voxels = self._read(pair, source)
+        assert array[0, 0, :4].tolist() == [-1025, -1024, -1023, -1023]
+        assert voxels.findings == ()
+
+    def test_two_kinds_of_padding(self, pair):
+        source = pair.image()
+        source[0], source[4] = -3024, -1024
+        array, voxels = self._read(pair, source)
+        assert (array[[0, 4]] == -1000).all()
+        assert "is padded with -3024 and -1024; 84 voxels" in voxels.findings[0].problem
 
     def test_nan_stops(self, pair):
         source = pair.image(dtype=np.float32)
@@ -158,13 +209,41 @@ class TestMask:
         np.testing.assert_array_equal(array, pair.mask())
         assert codes == [("mask-type", "note")]
 
-    @pytest.mark.parametrize(("label", "femur"), [(255, 1), (3, 1), (-1, 0)])
-    def test_other_labels_are_doubtful(self, pair, label, femur):
-        source = pair.mask(dtype=np.int16)
-        source[0, 0, 0] = label
-        array, codes = self._read(pair, source)
-        assert array[0, 0, 0] == femur
-        assert codes == [("mask-labels", "warning")]
+    def test_another_label_alone_is_the_femur(self, pair):
+        array, codes = self._read(pair, pair.mask() * 255)
+        np.testing.assert_array_equal(array, pair.mask())
+        assert codes == [("mask-label-other", "note")]
+
+    @pytest.mark.parametrize("label", [3, -1, 0.5])
+    def test_labels_that_nobody_knows_stop(self, pair, label):
+        source = pair.mask(dtype=np.float32 if label == 0.5 else np.int16)
+        source[1, 2, 1] = label
+        pair.write(CASE.mask.as_posix(), source)
+        (finding,) = read_case(pair.folder, CASE)
+        assert (finding.code, finding.severity.value) == ("mask-labels", "error")
+
+    @pytest.mark.parametrize(("labels", "femur"), [((1,), 18), ((3,), 1), ((1, 3), 19), ((3, 7), 1)])
+    def test_labels_that_are_asked_for(self, pair, labels, femur):
+        source = pair.mask()
+        source[1, 2, 1] = 3
+        pair.write(CASE.mask.as_posix(), source)
+        voxels = read_case(pair.folder, CASE, IntakeOptions(labels=labels))
+        assert sitk.GetArrayViewFromImage(voxels.mask).sum() == femur
+        assert ("labels-left-out" in [finding.code for finding in voxels.findings]) is (labels != (1, 3))
+
+    def test_none_of_the_labels_is_there(self, pair):
+        (finding,) = read_case(pair.folder, CASE, IntakeOptions(labels=(7,)))
+        assert finding.code == "empty-mask"
+
+    def test_several_masks_are_joined(self, pair):
+        left, right = pair.mask(), np.zeros_like(pair.mask())
+        right[2:4, 1:4, 3:5] = 1
+        pair.write("GoldStandard/other.nrrd", right)
+        case = replace(CASE, masks=(*CASE.masks, Path("GoldStandard/other.nrrd")))
+        voxels = read_case(pair.folder, case)
+        written = sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS"))
+        np.testing.assert_array_equal(written, left | right)
+        assert voxels.volume_ml == pytest.approx(int(written.sum()) * 25.2)
 
     def test_empty_stops(self, pair):
         pair.write(CASE.mask.as_posix(), pair.mask() * 0)

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.intake import Conversion, convert
+from nnunet_femur.intake import Conversion, IntakeOptions, convert
 from nnunet_femur.intake.staging import locked
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class TestDataset:
         row = _rows(dataset)["L101"]
         assert (row["patient"], row["side"]) == ("101", "left")
         assert (row["source_image"], row["source_mask"]) == ("Images/L101_CT.nrrd", "GoldStandard/L101_GS.nrrd")
-        assert (row["size"], row["spacing_mm"], row["volume_ml"]) == ("7 6 5", "0.7 0.8 2", "0.021")
+        assert (row["size"], row["spacing_mm"], row["volume_ml"]) == ("7 6 5", "20 21 60", "478.800")
         assert "label 2" in row["notes"]
         record = next(case for case in _json(dataset / "conversion.json")["cases"] if case["case"] == "L101")
         assert [finding["code"] for finding in record["findings"]] == ["mask-label-2"]
@@ -258,6 +258,120 @@ class TestSecondRun:
         with pytest.raises(InputError, match=f"by hand: {path.name}"):
             self._again(drop, raw, seed=1)
         assert path.read_text() == "mine"
+
+
+class TestDryRun:
+    def test_everything_is_told_and_nothing_written(self, drop, raw, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+        drop.add_patients(8)
+        (drop.folder / "Images/L101_CT.nrrd").unlink()
+        drop.write("GoldStandard/R102_GS.nrrd", drop.mask(), origin=(9000, 0, 0))
+        path = drop.folder / "Images/L103_CT.nrrd"
+        path.write_bytes(path.read_bytes()[:-30])
+        drop.write("GoldStandard/R104_GS.nrrd", drop.mask() * 0)
+        drop.write("GoldStandard/L105_GS.nrrd", drop.mask() * 2)
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).preview()
+        assert not raw.exists()
+        assert not outcome.usable
+        assert outcome.dataset is None
+        files = {finding.file: finding for finding in outcome.all_findings}
+        assert {name for name, finding in files.items() if finding.severity.value == "error"} == {
+            "GoldStandard/L101_GS.nrrd",
+            "GoldStandard/R102_GS.nrrd",
+            "Images/L103_CT.nrrd",
+            "GoldStandard/R104_GS.nrrd",
+        }
+        assert files["GoldStandard/L105_GS.nrrd"].code == "mask-label-2"
+        outcome.print()
+        printed = capsys.readouterr().out
+        assert all(f"{finding.file}" in printed and finding.code in printed for finding in files.values())
+        assert "cannot be made: 4 error(s)" in printed
+
+    def test_the_split_it_shows_is_the_one_that_is_made(self, drop, raw):
+        conversion = Conversion(source=drop.add_patients(8).folder, dataset_id=1, raw_folder=raw, seed=3)
+        shown = conversion.preview().dataset.split
+        assert not raw.exists()
+        assert conversion.run().dataset.split == shown
+
+    def test_too_few_patients_are_told_with_all_else(self, drop, raw):
+        drop.add_patients(5)
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).preview()
+        assert [f.code for f in outcome.all_findings if f.severity.value == "error"] == ["split"]
+        assert "at least 6 patients" in str(outcome.all_findings[-1])
+
+
+class TestJobs:
+    def test_two_processes_make_the_same_bytes(self, drop, raw, tree, tmp_path):
+        drop.add_patients(8)
+        one = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        two = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "two", jobs=2)
+        assert tree(one) == tree(two)
+
+    def test_errors_come_in_the_order_of_the_cases(self, drop, raw):
+        drop.add_patients()
+        for case in ("R106", "L101", "L103"):
+            drop.write(f"GoldStandard/{case}_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError) as caught:
+            convert(drop.folder, dataset_id=1, raw_folder=raw, jobs=2)
+        assert [line.partition("_GS")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+            f"GoldStandard/{case}" for case in ("L101", "L103", "R106")
+        ]
+
+
+class TestSplits:
+    def test_volumes_decide(self, drop, raw):
+        """Six femurs of each size and side: a third of the test set each."""
+        for number in range(1, 31):
+            case = f"{'RL'[number % 2]}{100 + number}"
+            drop.write(f"Images/{case}_CT.nrrd", drop.image(case))
+            mask = drop.mask()
+            mask[1 : 1 + number % 3, 1, 1:5] = 1
+            drop.write(f"GoldStandard/{case}_GS.nrrd", mask)
+        rows = _rows(convert(drop.folder, dataset_id=1, raw_folder=raw))
+        volumes = sorted(row["volume_ml"] for row in rows.values() if row["set"] == "test")
+        assert len(volumes) == 6
+        assert {volume: volumes.count(volume) for volume in volumes}.keys() == {r["volume_ml"] for r in rows.values()}
+        assert max(volumes.count(volume) for volume in volumes) == 2
+
+    def test_a_given_test_set_and_a_table_of_patients(self, drop, raw, tmp_path):
+        drop.add_patients(10)
+        (tmp_path / "test.txt").write_text("L101\nR102\nL103\n")
+        names = [f"{'RL'[n % 2]}{100 + n}" for n in range(1, 11)]
+        of = {**{name: f"Name {name}" for name in names}, "R102": "Name L101"}
+        rows = "".join(f"{case},{name}\n" for case, name in of.items())
+        (tmp_path / "patients.csv").write_text(f"case,patient\n{rows}")
+        options = {"patients": tmp_path / "patients.csv", "test_ids": tmp_path / "test.txt"}
+        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw, **options)
+        rows = _rows(dataset)
+        assert {case for case, row in rows.items() if row["set"] == "test"} == {"L101", "R102", "L103"}
+        assert rows["L101"]["patient"] == rows["R102"]["patient"] == "P-L101"
+        for path in dataset.rglob("*"):
+            assert path.is_dir() or b"Name " not in path.read_bytes()
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, **options).run()
+        assert outcome.written == ()
+        # Without them it is another dataset, of the same files.
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        assert outcome.written == ()
+        assert _rows(dataset)["R102"]["patient"] == "102"
+
+
+class TestOptions:
+    def test_another_option_about_voxels_converts_again(self, drop, raw, tree, tmp_path):
+        drop.add_patients()
+        array = drop.image("L101")
+        array[:, 0] = -3024
+        drop.write("Images/L101_CT.nrrd", array)
+        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        kept = IntakeOptions(padding_hu=None)
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, intake=kept).run()
+        assert len(outcome.written) == 6
+        expected = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other", intake=kept)
+        assert tree(dataset) == tree(expected)
+
+    def test_naming_the_layout_that_was_found_converts_nothing(self, drop, raw):
+        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        named = IntakeOptions(layout="pairs")
+        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, intake=named).run().written == ()
 
 
 class TestCommandLine:

@@ -1,0 +1,117 @@
+"""The layout "pairs": a folder of CTs and a folder of masks, paired by the id at the start of their names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nnunet_femur.dicom import is_dicom_folder
+from nnunet_femur.errors import InputError
+from nnunet_femur.intake.cases import Case
+from nnunet_femur.intake.findings import Finding, Severity
+from nnunet_femur.intake.kinds import finding
+from nnunet_femur.intake.layouts.found import Found
+from nnunet_femur.intake.layouts.naming import SIDES, named
+from nnunet_femur.intake.sources import parts
+from nnunet_femur.volumes import VOLUME_ENDINGS, volume_ending
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnunet_femur.intake.options import IntakeOptions
+
+
+def subfolder(source: Path, name: str) -> Path | None:
+    """The folder of that name in a source, upper and lower case counting as equal unless both are there."""
+    found = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and folder.name.lower() == name.lower()]
+    exact = source / name
+    return exact if exact in found else found[0] if len(found) == 1 else None
+
+
+def find_pairs(source: Path, options: IntakeOptions) -> Found:
+    """Pair the images of a folder with their masks.
+
+    Args:
+        source: The folder that holds the two folders.
+        options: The names of the two folders and the pattern of an id.
+
+    Returns:
+        The pairs, ordered by id, and what was found; a file that has no partner is an error among the findings.
+
+    Raises:
+        InputError: A folder is missing or empty.
+    """
+    folders = []
+    for name in (options.images_folder, options.masks_folder):
+        folder = subfolder(source, name)
+        if folder is None:
+            there = ", ".join(each.name for each in sorted(source.iterdir()) if each.is_dir()) or "no folder at all"
+            msg = (
+                f"{source}: has no folder {name}, only {there}. CTs belong in {options.images_folder}, masks in "
+                f"{options.masks_folder}; other names are said with --images-folder and --masks-folder."
+            )
+            raise InputError(msg)
+        folders.append(folder)
+    pattern = re.compile(options.id_pattern, re.IGNORECASE)
+    images, image_findings = _by_id(source, folders[0], pattern)
+    masks, mask_findings = _by_id(source, folders[1], pattern)
+    findings = image_findings + mask_findings
+    if not images and not masks and not any(found.severity is Severity.ERROR for found in findings):
+        names = f"{options.images_folder} and {options.masks_folder}"
+        msg = (
+            f"{source}: no volume in {names}. Put the CTs and their masks there ({', '.join(VOLUME_ENDINGS)}, or a "
+            "folder of DICOM slices each)."
+        )
+        raise InputError(msg)
+    findings += [
+        finding("unpaired-image", images[case].file, f"has no mask: no volume in {folders[1].name} begins with {case}.")
+        for case in sorted(images.keys() - masks.keys())
+    ]
+    findings += [
+        finding("unpaired-mask", masks[case].file, f"has no image: no volume in {folders[0].name} begins with {case}.")
+        for case in sorted(masks.keys() - images.keys())
+    ]
+    cases = tuple(
+        Case(case, images[case].patient, images[case].side, images[case].file, (masks[case].file,))
+        for case in sorted(images.keys() & masks.keys())
+    )
+    return Found(source, "pairs", cases, tuple(findings))
+
+
+@dataclass(frozen=True)
+class _Named:
+    file: Path
+    patient: str
+    side: str
+
+
+def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[str, _Named], list[Finding]]:
+    """The volumes of a folder by their ids. Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are nobody's data."""
+    findings: list[Finding] = []
+    by_id: dict[str, list[_Named]] = defaultdict(list)
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    belonging = {part for path in paths if volume_ending(path) in (".nhdr", ".mhd") for part in parts(path)[1:]}
+    for path in paths:
+        file = path.relative_to(source)
+        if volume_ending(path) is None and not is_dicom_folder(path):
+            if path not in belonging:
+                findings.append(finding("stray-file", file, "is no volume and was left out."))
+            continue
+        match = pattern.match(path.name)
+        if match is None or not match.group():
+            problem = f"does not begin with an id ({pattern.pattern}, as in L442_CT.nrrd)."
+            findings.append(finding("no-id", file, problem))
+            continue
+        case, changed = named(match.group(), file)
+        findings += changed
+        groups = match.groupdict()
+        patient = (groups.get("patient") or case).upper()
+        side = SIDES.get((groups.get("side") or "").lower(), "unknown")
+        by_id[case].append(_Named(file, patient.lstrip("0") or "0", side))
+    for case, files in by_id.items():
+        if len(files) > 1:
+            names = ", ".join(other.file.name for other in files[1:])
+            findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, and so has {names}."))
+    return {case: files[0] for case, files in by_id.items()}, findings

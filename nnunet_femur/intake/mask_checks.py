@@ -1,0 +1,232 @@
+"""Check the femur of a mask: its labels, its shape, and what of the CT it covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.intake.kinds import Checks, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from nnunet_femur.intake.findings import Finding
+    from nnunet_femur.intake.grids import Femur
+    from nnunet_femur.volumes import Geometry
+
+MASK_CHECKS = Checks()
+"""Checks of a femur on its CT's grid."""
+
+FEMUR_LABELS = (1, 2)
+"""Labels that are femur unless said otherwise; the study's masks hold both."""
+
+TINY_ML = 10.0
+"""A mask below this is no useful part of a femur: a femoral head alone has 30 ml and more."""
+
+LARGEST_ML = 1000.0
+"""Whole femurs of adults have 340 to 760 ml."""
+
+LENGTHS_MM = (30.0, 600.0)
+"""Least and largest length of a part of a femur; the longest whole ones are a little above 500 mm."""
+
+BONE_HU = 100
+_LEAST_BONE = 0.1
+"""Part of a femur's voxels that are above BONE_HU at least; it is a third and more even where bones are thin."""
+
+_OUTSIDE = 0.01
+_IN_PADDING = 0.001
+_POINTS = 50_000
+"""Voxels that are enough to measure a length."""
+
+
+def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[NDArray[np.bool_], list[Finding]]:
+    """Where the femur is in a mask with labels.
+
+    Args:
+        values_zyx: The mask's values, or a box of them that holds all that are not 0; finite.
+        labels: The values that are femur; none: 1 and 2, or the only one.
+        file: The mask, for the findings.
+    """
+    findings = []
+    if not np.issubdtype(values_zyx.dtype, np.integer):
+        problem = f"is stored as {values_zyx.dtype}; written as uint8."
+        findings.append(finding("mask-type", file, problem))
+        whole = np.rint(values_zyx)
+        fractions = int(np.count_nonzero(whole != values_zyx))
+        if fractions:
+            problem = f"holds {fractions} values that are no whole numbers, as probabilities are."
+            remedy = "Export it as a mask of whole labels."
+            return whole > 0, [finding("mask-labels", file, problem, remedy)]
+        values_zyx = whole.astype(np.int64)
+    held = _labels(values_zyx)
+    names = ", ".join(str(label) for label in list(held)[:8]) + (", ..." if len(held) > 8 else "")
+    if labels:
+        femur = np.isin(values_zyx, labels)
+        others = sorted(set(held) - set(labels))
+        if others and femur.any():
+            problem = f"holds the labels {names}; only {', '.join(map(str, labels))} was taken as femur."
+            findings.append(finding("labels-left-out", file, problem))
+        return femur, findings
+    if held.keys() <= set(FEMUR_LABELS):
+        if 2 in held:
+            problem = f"holds the label 2 in {held[2]} voxels, which means femur too; they were set to 1."
+            findings.append(finding("mask-label-2", file, problem))
+    elif len(held) == 1 and min(held) > 0:
+        findings.append(finding("mask-label-other", file, f"holds the label {names} alone; it was set to 1."))
+    else:
+        problem = f"holds the labels {names}, and it is not known which of them are femur."
+        return values_zyx > 0, [*findings, finding("mask-labels", file, problem)]
+    return values_zyx > 0, findings
+
+
+def _labels(values: NDArray) -> dict[int, int]:
+    """The labels other than 0 and their numbers of voxels."""
+    if values.min() >= 0 and values.max() <= max(FEMUR_LABELS):
+        # The usual labels are counted without a table of all values, which takes ten times as long.
+        usual = {label: int(np.count_nonzero(values == label)) for label in FEMUR_LABELS}
+        return {label: count for label, count in usual.items() if count}
+    if values.dtype in (np.uint8, np.uint16):
+        counts = np.bincount(values.ravel())
+        return {int(label): int(counts[label]) for label in np.flatnonzero(counts) if label}
+    labels, counts = np.unique(values[values != 0], return_counts=True)
+    return {int(label): int(count) for label, count in zip(labels, counts, strict=True)}
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """A femur on its CT.
+
+    Attributes:
+        femur: Its voxels and their place.
+        hu_zyx: The CT in the femur's box, in HU, padding still in it.
+        image: The CT's geometry.
+        padding: The CT's padding values.
+    """
+
+    femur: Femur
+    hu_zyx: NDArray[np.int16]
+    image: Geometry
+    padding: tuple[int, ...]
+
+    @cached_property
+    def values(self) -> NDArray[np.int16]:
+        """The CT's values in the femur."""
+        return self.hu_zyx[self.femur.voxels_zyx]
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the femur in millilitres."""
+        return len(self.values) * self.image.voxel_volume_ml
+
+    @cached_property
+    def length_mm(self) -> float:
+        """Extent along the axis of its largest extent in millimetres, to a few voxels."""
+        step = max(1, round((len(self.values) / _POINTS) ** (1 / 3)))
+        index_zyx = np.argwhere(self.femur.voxels_zyx[::step, ::step, ::step]) * step
+        if len(index_zyx) < 2:
+            return float(max(self.image.spacing_mm_xyz))
+        points_mm = index_zyx * self.image.spacing_mm_xyz[::-1]
+        points_mm = points_mm - points_mm.mean(axis=0)
+        axis = np.linalg.eigh(points_mm.T @ points_mm)[1][:, -1]
+        along = points_mm @ axis
+        return float(along.max() - along.min() + np.abs(axis) @ (np.array(self.image.spacing_mm_xyz[::-1]) * step))
+
+    @cached_property
+    def pieces(self) -> list[int]:
+        """Voxels of each connected piece (also over corners), the largest first."""
+        import scipy.ndimage
+
+        # Pieces that touch with their faces are found in half the time, and usually there is one.
+        labels, count = scipy.ndimage.label(self.femur.voxels_zyx)
+        if count <= 1:
+            return [len(self.values)] * count
+        labels, _ = scipy.ndimage.label(self.femur.voxels_zyx, np.ones((3, 3, 3)))
+        return sorted(np.bincount(labels.ravel())[1:].tolist(), reverse=True)
+
+
+@MASK_CHECKS.register("empty-mask")
+def _empty(mask: MaskFacts) -> str | None:
+    if mask.femur.voxels_zyx.size or mask.femur.outside:
+        return None
+    return "is empty: no voxel is femur, so the CT would count as one without a femur."
+
+
+@MASK_CHECKS.register("mask-outside")
+def _outside(mask: MaskFacts) -> str | None:
+    if mask.femur.outside <= _OUTSIDE:
+        return None
+    return f"has {mask.femur.outside:.0%} of its femur beyond the end of its CT."
+
+
+@MASK_CHECKS.register("mask-border")
+def _border(mask: MaskFacts) -> str | None:
+    sides = []
+    for axis, here in enumerate(mask.femur.slices[::-1]):
+        if here.start == here.stop:
+            return None
+        if here.start == 0:
+            sides.append(_side(mask.image, axis, -1))
+        if here.stop == mask.image.size_xyz[axis]:
+            sides.append(_side(mask.image, axis, 1))
+    return f"reaches the border of its CT ({', '.join(sides)}); the femur may be cut there." if sides else None
+
+
+def _side(image: Geometry, axis: int, sign: int) -> str:
+    """What the patient calls the side of a volume where an axis begins (-1) or ends (1)."""
+    column = np.reshape(image.direction, (3, 3))[:, axis] * sign
+    nearest = int(np.argmax(np.abs(column)))
+    return (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))[nearest][int(column[nearest] > 0)]
+
+
+@MASK_CHECKS.register("mask-padding")
+def _in_padding(mask: MaskFacts) -> str | None:
+    covered = sum(int(np.count_nonzero(mask.values == value)) for value in mask.padding)
+    if covered <= _IN_PADDING * len(mask.values):
+        return None
+    return f"covers padding of its CT in {covered} voxels, {covered / len(mask.values):.1%} of the femur."
+
+
+@MASK_CHECKS.register("mask-off-bone")
+def _off_bone(mask: MaskFacts) -> str | None:
+    if not len(mask.values):
+        return None
+    bone = int(np.count_nonzero(mask.values > BONE_HU)) / len(mask.values)
+    if bone >= _LEAST_BONE:
+        return None
+    return f"covers bone in {bone:.0%} of its voxels only (above {BONE_HU} HU)."
+
+
+@MASK_CHECKS.register("mask-components")
+def _components(mask: MaskFacts) -> str | None:
+    if len(mask.pieces) < 2:
+        return None
+    rest_ml = sum(mask.pieces[1:]) * mask.image.voxel_volume_ml
+    return f"is in {len(mask.pieces)} pieces; all but the largest have {rest_ml:.2f} of {mask.volume_ml:.1f} ml."
+
+
+@MASK_CHECKS.register("mask-tiny")
+def _tiny(mask: MaskFacts) -> str | None:
+    if not len(mask.values) or mask.volume_ml >= TINY_ML:
+        return None
+    return f"has {mask.volume_ml:.3g} ml, less than {TINY_ML:g} ml."
+
+
+@MASK_CHECKS.register("mask-volume")
+def _volume(mask: MaskFacts) -> str | None:
+    if mask.volume_ml <= LARGEST_ML:
+        return None
+    return f"has {mask.volume_ml:.0f} ml; whole femurs have less than {LARGEST_ML:g} ml."
+
+
+@MASK_CHECKS.register("mask-length")
+def _length(mask: MaskFacts) -> str | None:
+    least, most = LENGTHS_MM
+    if not len(mask.values) or least <= mask.length_mm <= most:
+        return None
+    return f"is {mask.length_mm:.0f} mm long; a femur or a part of one has {least:g} to {most:g} mm."

@@ -1,0 +1,40 @@
+"""The table of findings."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnunet_femur.intake.checks import IMAGE_HEADER_CHECKS
+from nnunet_femur.intake.findings import Severity
+from nnunet_femur.intake.image_checks import IMAGE_CHECKS
+from nnunet_femur.intake.kinds import KINDS, Checks, finding
+from nnunet_femur.intake.mask_checks import MASK_CHECKS
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_what_is_doubtful_has_a_remedy(kind):
+    assert kind.meaning
+    if kind.severity is not Severity.NOTE:
+        assert kind.remedy.endswith(".")
+
+
+def test_a_check_belongs_to_one_kind():
+    codes = [*IMAGE_HEADER_CHECKS, *IMAGE_CHECKS, *MASK_CHECKS]
+    assert len(codes) == len(set(codes))
+    assert set(codes) <= set(KINDS)
+
+
+def test_checks_give_findings_where_they_have_a_problem():
+    checks = Checks()
+    checks.register("metal")(lambda facts: "is of metal." if facts == 1 else None)
+    assert checks.run(0, "a.nrrd") == []
+    assert checks.run(1, "a.nrrd") == [finding("metal", "a.nrrd", "is of metal.")]
+
+
+@pytest.mark.parametrize("code", ["metal", "no-such-code"])
+def test_a_code_is_registered_once_and_known(code):
+    checks = Checks()
+    if code in KINDS:
+        checks.register(code)(lambda facts: None)
+    with pytest.raises(ValueError, match=code):
+        checks.register(code)(lambda facts: None)

@@ -1,0 +1,173 @@
+"""A folder of DICOM slices as one volume."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.dicom import find_series, is_dicom_folder, read_series
+from nnunet_femur.volumes import Geometry, VolumeError
+
+ARRAY_ZYX = np.random.default_rng(0).integers(-900, 1500, (5, 6, 7)).astype(np.int16)
+
+
+@pytest.fixture
+def folder(tmp_path, write_slices):
+    def make(**options):
+        return write_slices(tmp_path / "ct", ARRAY_ZYX, **options)
+
+    return make
+
+
+def _read(path):
+    return read_series(path, find_series(path))
+
+
+class TestRead:
+    def test_slices_become_a_volume_in_its_place(self, folder):
+        image = _read(folder())
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX)
+        assert Geometry.of(image) == Geometry(
+            (7, 6, 5), (20.0, 21.0, 60.0), (-10.0, 20.5, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        )
+
+    def test_order_is_that_of_positions_not_of_names(self, folder):
+        image = _read(folder(z_mm=(240, 180, 120, 60, 0)))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX[::-1])
+        assert image.GetOrigin() == (-10.0, 20.5, 0.0)
+
+    def test_slope_and_intercept_are_applied(self, folder, tmp_path, write_slices):
+        series = find_series(folder())
+        assert not series.rescaled
+        stored = write_slices(tmp_path / "b", ARRAY_ZYX, t0028_1052="-1024", t0028_1053="1")
+        raw = pydicom.dcmread(stored / "slice000.dcm").pixel_array
+        np.testing.assert_array_equal(raw, ARRAY_ZYX[0] + 1024)
+        assert find_series(stored).rescaled
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(_read(stored)), ARRAY_ZYX)
+
+    def test_coronal_slices(self, tmp_path, write_slices):
+        path = write_slices(tmp_path / "b", ARRAY_ZYX, t0020_0037="1\\0\\0\\0\\0\\-1", t0020_0032="-10\\{z}\\30")
+        image = _read(path)
+        assert image.GetSpacing() == (20.0, 21.0, 60.0)
+        for index in ((0, 0, 0), (2, 3, 4)):
+            assert image[index] == ARRAY_ZYX[index[::-1]]
+            x, y, z = index
+            assert image.TransformIndexToPhysicalPoint(index) == pytest.approx(
+                (-10 + 20 * x, 60 * y * 0 + 60 * z, 30 - 21 * y)
+            )
+
+    def test_geometry_is_the_readers_own(self, folder):
+        series = find_series(folder())
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames([str(file) for file in series.files])
+        assert series.geometry.differences(Geometry.of(reader.Execute()), tolerance=1e-6) == []
+
+    def test_slightly_uneven_slices_are_read_at_their_mean_distance(self, folder):
+        series = find_series(folder(z_mm=(0, 60, 123, 180, 240)))
+        assert series.geometry.spacing_mm_xyz[2] == 60
+        assert series.distances_mm == (60, 63, 57, 60)
+
+    def test_files_that_are_no_slices_do_not_matter(self, folder):
+        path = folder()
+        (path / "README.txt").write_text("x")
+        (path / ".DS_Store").write_bytes(b"\0")
+        assert is_dicom_folder(path)
+        assert len(find_series(path).files) == 5
+
+    def test_nothing_of_the_header_stays(self, folder):
+        assert _read(folder()).GetMetaDataKeys() == ()
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("options", "code", "words"),
+        [
+            (
+                {"z_mm": (0, 60, 180, 240, 300)},
+                "slice-gap",
+                "between slice001.dcm and slice002.dcm are 120 mm instead of 60",
+            ),
+            (
+                {"z_mm": (0, 60, 60, 120, 180)},
+                "slices-uneven",
+                "two slices at one place (slice001.dcm and slice002.dcm)",
+            ),
+            ({"z_mm": (0, 60, 135, 180, 240)}, "slices-uneven", "at 45 to 75 mm"),
+            ({"t0020_0032": "-10\\{z}\\{z}"}, "slices-uneven", "tilted gantry"),
+        ],
+    )
+    def test_no_box_of_slices(self, folder, options, code, words):
+        with pytest.raises(VolumeError) as caught:
+            find_series(folder(**options))
+        assert caught.value.code == code
+        assert words in str(caught.value)
+        assert "Rossi" not in str(caught.value)
+
+    @pytest.mark.parametrize("field", ["ImagePositionPatient", "ImageOrientationPatient"])
+    def test_slices_without_a_place(self, folder, field):
+        path = folder()
+        slice_ = pydicom.dcmread(path / "slice003.dcm")
+        del slice_[field]
+        slice_.save_as(path / "slice003.dcm")
+        with pytest.raises(VolumeError, match=r"slice003\.dcm, which does not say where its slice lies|series"):
+            find_series(path)
+
+    def test_two_series(self, folder, tmp_path, write_slices):
+        path = folder()
+        write_slices(path, ARRAY_ZYX[:2], series="1.2.9", first=100)
+        with pytest.raises(VolumeError, match=r"2 DICOM series: .*slices \(slice\d+.dcm") as caught:
+            find_series(path)
+        assert caught.value.code == "several-series"
+        assert "1.2.9" not in str(caught.value)
+
+    def test_sizes_that_differ(self, folder, write_slices):
+        path = folder()
+        write_slices(path, np.zeros((1, 3, 3), np.int16), z_mm=(300,), first=5)
+        with pytest.raises(VolumeError) as caught:
+            find_series(path)
+        assert caught.value.code in ("slices-uneven", "several-series")
+
+    @pytest.mark.parametrize("kept", [200, 600])
+    def test_a_slice_that_is_cut_off(self, folder, kept):
+        """GDCM leaves it out without a word; at the end of the series nobody would miss it."""
+        path = folder()
+        last = path / "slice004.dcm"
+        last.write_bytes(last.read_bytes()[:kept])
+        with pytest.raises(VolumeError, match=r"slice004\.dcm"):
+            _read(path)
+
+    def test_pixels_that_are_cut_off(self, folder):
+        path = folder()
+        last = path / "slice002.dcm"
+        last.write_bytes(last.read_bytes()[:-30])
+        with pytest.raises(VolumeError):
+            _read(path)
+
+    def test_one_slice(self, tmp_path, write_slices):
+        with pytest.raises(VolumeError, match="a single slice") as caught:
+            find_series(write_slices(tmp_path / "one", ARRAY_ZYX[:1]))
+        assert caught.value.code == "not-3d"
+
+    def test_no_slices(self, tmp_path):
+        assert not is_dicom_folder(tmp_path)
+        with pytest.raises(VolumeError, match="holds no DICOM series"):
+            find_series(tmp_path)
+
+    def test_the_error_comes_back_from_a_worker(self, tmp_path):
+        with pytest.raises(VolumeError) as caught:
+            find_series(tmp_path)
+        copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+        assert (str(copy), copy.code) == (str(caught.value), caught.value.code)
+
+
+def test_itk_says_nothing_of_the_headers(folder, capfd):
+    path = folder(z_mm=(0, 60, 120.5, 180, 240))
+    _read(path)
+    with pytest.raises(VolumeError):
+        find_series(path.parent)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
