@@ -1,74 +1,41 @@
-"""The registry of metrics: adding one is one function and one line in :data:`METRICS`.
+"""The registry of metrics: a metric is one file and one line in :data:`METRICS`.
 
-The formulas are those of Pivi & Fusconi, Methods for 3D Femur Segmentation (2024), with TP, FP and FN counted in
-voxels.
+TP, FP and FN are counted in voxels, d is the distance of a surfel from the nearest one of the other surface in mm.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from nnunet_femur.evaluation.metrics.absolute_volume_similarity import ABSOLUTE_VOLUME_SIMILARITY
+from nnunet_femur.evaluation.metrics.assd import ASSD
+from nnunet_femur.evaluation.metrics.dice import DICE
+from nnunet_femur.evaluation.metrics.hausdorff import HAUSDORFF, HAUSDORFF_95
+from nnunet_femur.evaluation.metrics.iou import IOU
+from nnunet_femur.evaluation.metrics.metric import Metric, OverlapMetric, SurfaceMetric
+from nnunet_femur.evaluation.metrics.nsd import NSD
+from nnunet_femur.evaluation.metrics.precision import PRECISION
+from nnunet_femur.evaluation.metrics.recall import RECALL
+from nnunet_femur.evaluation.metrics.signed_volume_similarity import SIGNED_VOLUME_SIMILARITY
 
-import numpy as np
+__all__ = ["METRICS", "OVERLAP_METRICS", "SURFACE_METRICS", "Metric", "OverlapMetric", "SurfaceMetric"]
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_REGISTERED: tuple[Metric, ...] = (
+    DICE,
+    IOU,
+    SIGNED_VOLUME_SIMILARITY,
+    ABSOLUTE_VOLUME_SIMILARITY,
+    PRECISION,
+    RECALL,
+    HAUSDORFF_95,
+    HAUSDORFF,
+    ASSD,
+    *NSD,
+)
 
-    from numpy.typing import NDArray
-
-    from nnunet_femur.evaluation.overlap import Overlap
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score of pairs of masks.
-
-    Attributes:
-        name: Its name in scores.csv.
-        label: Its name in tables and figures.
-        formula: Its definition, as printed in the report.
-        compute: From n pairs to their n scores; NaN where the formula is undefined.
-        ideal: The score of a perfect prediction; the better of two scores is the one nearer to it.
-        unit: Unit of the score, "1" if it has none.
-    """
-
-    name: str
-    label: str
-    formula: str
-    compute: Callable[[Overlap], NDArray[np.float64]]
-    ideal: float = 1.0
-    unit: str = "1"
-
-
-def dice(pairs: Overlap) -> NDArray[np.float64]:
-    """Dice coefficient 2 TP / (2 TP + FP + FN), in [0, 1]; NaN for two empty masks."""
-    return _ratio(2 * pairs.shared, pairs.truth + pairs.prediction)
-
-
-def iou(pairs: Overlap) -> NDArray[np.float64]:
-    """Intersection over union TP / (TP + FP + FN), in [0, 1]; NaN for two empty masks."""
-    return _ratio(pairs.shared, pairs.union)
-
-
-def signed_volume_similarity(pairs: Overlap) -> NDArray[np.float64]:
-    """Signed volume similarity 1 - (Vgt - Vpred) / (Vgt + Vpred), in [0, 2]; NaN for two empty masks.
-
-    Above 1 the prediction is too large. This is the study's definition. Taha & Hanbury's (2015) is unsigned,
-    and ITK's ``GetVolumeSimilarity`` is 2 (Vpred - Vgt) / (Vpred + Vgt).
-    """
-    return 1 - _ratio(pairs.truth - pairs.prediction, pairs.truth + pairs.prediction)
-
-
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("dice", "Dice", "2 TP / (2 TP + FP + FN)", dice),
-        Metric("iou", "IoU", "TP / (TP + FP + FN)", iou),
-        Metric("vs", "VS", "1 − (Vgt − Vpred) / (Vgt + Vpred)", signed_volume_similarity),
-    )
-}
+METRICS = {metric.name: metric for metric in _REGISTERED}
 """Every metric by its name, in the order of tables."""
+
+OVERLAP_METRICS = {name: metric for name, metric in METRICS.items() if isinstance(metric, OverlapMetric)}
+"""Those that rest on counts of voxels."""
+
+SURFACE_METRICS = {name: metric for name, metric in METRICS.items() if isinstance(metric, SurfaceMetric)}
+"""Those that rest on distances of surfaces."""
