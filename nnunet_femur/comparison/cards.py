@@ -92,7 +92,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
         "Platform": [(fold, str(value)) for fold, value in listed("platform")],
         "Python": [(fold, str(value)) for fold, value in listed("python")],
         "Versions": [(fold, _pairs(value)) for fold, value in listed("versions")],
-        "Command": [(fold, _words(value)) for fold, value in listed("command")],
+        "Command": [(fold, _words(value, fold.removeprefix("fold "))) for fold, value in listed("command")],
     }
     for heading, values in made.items():
         if values:
@@ -132,8 +132,11 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _words(command: Any) -> str:
-    return " ".join(map(str, command)) if isinstance(command, list) else str(command)
+def _words(command: Any, fold: str) -> str:
+    """A command, with FOLD for its number, since those of all folds are the same otherwise."""
+    if not isinstance(command, list):
+        return str(command)
+    return " ".join("FOLD" if fold and str(word) == fold else str(word) for word in command)
 
 
 def _duration(seconds: float) -> str:

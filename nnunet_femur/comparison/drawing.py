@@ -116,3 +116,8 @@ def rows_of(count: int, most: int = 4) -> tuple[int, int]:
     """Rows and columns of small panels, as even as they go with at most `most` in a row."""
     rows = -(-count // most)
     return rows, -(-count // rows)
+
+
+def wrapped(label: str) -> str:
+    """A label of a small panel, on two lines where it is long."""
+    return label if len(label) < 26 else label.replace(" · ", "\n", 1)

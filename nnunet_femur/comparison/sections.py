@@ -1,7 +1,7 @@
 """The parts of the report, by the names that tables and figures give."""
 
 SCORES = "Scores"
-STATISTICS = "What the differences can carry"
+STATISTICS = "How certain the differences are"
 STUDY = "The study’s tables"
 SURFACES = "Surfaces and parts of the bone"
 VOLUMES = "Volumes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison import sections
-from nnunet_femur.comparison.drawing import GRID, INK, SOFT, WIDTH, Sketch, bare, method_colours, rows_of
+from nnunet_femur.comparison.drawing import GRID, INK, SOFT, WIDTH, Sketch, bare, method_colours, rows_of, wrapped
 from nnunet_femur.comparison.findings import whole
 from nnunet_femur.comparison.tables.scores import slug
 
@@ -38,6 +38,8 @@ def draw_agreement(findings: Findings, _album: Album) -> Iterator[Sketch]:
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, one in zip(panels, found, strict=False):
             _draw_panel(axes, one, colours[lines[one.line].method])
+        low, high = panels[0].get_ylim()
+        panels[0].set_ylim(low, high + 0.22 * (high - low))  # Room for the numbers.
         for axes in panels[len(found) :]:
             axes.set_axis_off()
         for axes in panels[max(0, len(found) - columns) : len(found)]:
@@ -67,14 +69,9 @@ def _draw_panel(axes: Axes, one: BlandAltman, colour: str) -> None:
         rasterized=many, zorder=3,
     )  # fmt: skip
     half = "" if one.sd_ml is None else f" ± {1.96 * one.sd_ml:.1f}"
-    axes.set_title(_wrapped(one.line), loc="left", fontsize=8)
+    axes.set_title(wrapped(one.line), loc="left", fontsize=7)
     axes.annotate(
         f"{one.bias_ml:+.1f}{half} ml".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
         fontsize=7.5, color=INK, bbox={"facecolor": "white", "edgecolor": GRID, "linewidth": 0.5, "pad": 1.5},
     )  # fmt: skip
     bare(axes, grid="y")
-
-
-def _wrapped(label: str) -> str:
-    """A label on two lines where it is long."""
-    return label if len(label) < 26 else label.replace(" · ", "\n", 1)

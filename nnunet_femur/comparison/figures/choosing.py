@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Predictions
 
 
+HEAD_SLICES = 20
+"""The study's heads: so many axial slices from each end of the bone."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A case that every method predicted, and one method to look at closely.
@@ -64,7 +68,7 @@ def predictions_of(findings: Findings, group: Group, line: Line, case: str) -> P
     )
 
 
-def ends_and_middle(held: np.ndarray, count: int) -> list[int]:
+def ends_only(held: np.ndarray, count: int) -> list[int]:
     """The first and last `count` of ascending slice numbers, from the superior end down; all if there are fewer."""
     falling = [int(index) for index in held[::-1]]
     return falling if len(falling) <= 2 * count else falling[:count] + falling[-count:]

@@ -9,7 +9,7 @@ import numpy as np
 from nnunet_femur.comparison import sections
 from nnunet_femur.comparison.drawing import PREDICTION, TRUTH, WIDTH, Sketch
 from nnunet_femur.comparison.figures.album import Album, Picture, View
-from nnunet_femur.comparison.figures.choosing import ends_and_middle, example
+from nnunet_femur.comparison.figures.choosing import HEAD_SLICES, ends_only, example
 from nnunet_femur.comparison.figures.panels import MARGIN_MM, WINDOW_HU, legend, outline
 from nnunet_femur.comparison.tables.scores import slug
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.comparison.findings import Findings
-
-ENDS = 20
-"""Slices of each end, as in the study."""
 
 _ACROSS = 5
 """Pairs in a row."""
@@ -40,7 +37,7 @@ def draw_gallery(findings: Findings, album: Album) -> Iterator[Sketch]:
         return
     one = shown.predictions[shown.best.label]
     truth = album.truth(one, shown.case).voxels
-    indices = ends_and_middle(np.flatnonzero(truth.any(axis=(1, 2))), ENDS)
+    indices = ends_only(np.flatnonzero(truth.any(axis=(1, 2))), HEAD_SLICES)
     if not indices:
         return
     views = [View(one, shown.case, index) for index in indices]
@@ -60,7 +57,11 @@ def draw_gallery(findings: Findings, album: Album) -> Iterator[Sketch]:
     _number(axes, indices, (height, width), step)
     axes.set_axis_off()
     legend(figure)
-    which = "all its axial slices" if len(indices) < 2 * ENDS else f"the first and the last {ENDS} axial slices"
+    which = (
+        "all its axial slices"
+        if len(indices) < 2 * HEAD_SLICES
+        else f"the first and the last {HEAD_SLICES} axial slices"
+    )
     yield Sketch(
         figure,
         name=slug("gallery", shown.group.dataset),

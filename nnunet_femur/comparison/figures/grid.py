@@ -9,7 +9,7 @@ import numpy as np
 from nnunet_femur.comparison import sections
 from nnunet_femur.comparison.drawing import WIDTH, Sketch, rows_of
 from nnunet_femur.comparison.figures.album import Album, View
-from nnunet_femur.comparison.figures.choosing import Example, example
+from nnunet_femur.comparison.figures.choosing import HEAD_SLICES, Example, example
 from nnunet_femur.comparison.figures.panels import legend, show
 from nnunet_femur.comparison.tables.scores import slug
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.findings import Findings
     from nnunet_femur.evaluation import SliceScores
-
-HEAD_SLICES = 20
-"""The study's heads: so many axial slices from the end of the bone."""
 
 
 def draw_grid(findings: Findings, album: Album) -> Iterator[Sketch]:

@@ -35,6 +35,8 @@ def show(axes: Axes, picture: Picture, *, square: bool = True, contours: bool = 
         contours: Whether to draw truth and prediction.
         line: Width of the contours.
     """
+    from matplotlib.patheffects import withStroke
+
     step_y, step_x = picture.step_mm
     height, width = picture.truth.shape
     extent = (-0.5 * step_x, (width - 0.5) * step_x, -0.5 * step_y, (height - 0.5) * step_y)
@@ -53,8 +55,9 @@ def show(axes: Axes, picture: Picture, *, square: bool = True, contours: bool = 
     for letter, (x, y, vertical) in zip(picture.sides, places, strict=True):
         horizontal = {0.03: "left", 0.97: "right"}.get(x, "center")
         axes.text(
-            x, y, letter, transform=axes.transAxes, color="white", ha=horizontal, va=vertical, fontsize=7, alpha=0.9
-        )
+            x, y, letter, transform=axes.transAxes, color="white", ha=horizontal, va=vertical, fontsize=7,
+            path_effects=[withStroke(linewidth=2, foreground="#000000b0")],
+        )  # fmt: skip
 
 
 def outline(
@@ -78,6 +81,14 @@ def outline(
 
 
 def _frame(axes: Axes, picture: Picture, *, square: bool) -> None:
+    (bottom, top), (left, right) = frame_mm(picture, square=square)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    axes.set_aspect("equal")
+
+
+def frame_mm(picture: Picture, *, square: bool) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From where to where a picture is shown, upwards and to the right, in mm from its first pixel."""
     rows, columns = (np.flatnonzero(picture.bone.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         rows, columns = (np.arange(count) for count in picture.bone.shape)
@@ -85,9 +96,10 @@ def _frame(axes: Axes, picture: Picture, *, square: bool) -> None:
     spans = [max(end - start + 2 * MARGIN_MM, SMALLEST_MM) for start, end in (y, x)]
     if square:
         spans = [max(spans)] * 2
-    axes.set_xlim(sum(x) / 2 - spans[1] / 2, sum(x) / 2 + spans[1] / 2)
-    axes.set_ylim(sum(y) / 2 - spans[0] / 2, sum(y) / 2 + spans[0] / 2)
-    axes.set_aspect("equal")
+    (bottom, top), (left, right) = (
+        (sum(ends) / 2 - span / 2, sum(ends) / 2 + span / 2) for ends, span in zip((y, x), spans, strict=True)
+    )
+    return (bottom, top), (left, right)
 
 
 def legend(figure: Figure) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison import sections
 from nnunet_femur.comparison.drawing import WIDTH, Sketch
-from nnunet_femur.comparison.figures.album import Album, View
+from nnunet_femur.comparison.figures.album import Album, Picture, View
 from nnunet_femur.comparison.figures.choosing import example
-from nnunet_femur.comparison.figures.panels import legend, show
+from nnunet_femur.comparison.figures.panels import frame_mm, legend, show
 from nnunet_femur.comparison.tables.scores import slug
 from nnunet_femur.evaluation import PLANES
 
@@ -36,7 +36,8 @@ def draw_planes(findings: Findings, album: Album) -> Iterator[Sketch]:
     pictures = album.cut(views.values())
     # The bone is long and thin: two planes stand side by side, the third beside them, the CT above its contours.
     figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
-    spots = figure.add_gridspec(2, 5, width_ratios=[1, 1, 1, 1, 1.5])
+    widths = [_width(pictures[views[plane].key]) for plane in ("coronal", "coronal", "sagittal", "sagittal")]
+    spots = figure.add_gridspec(2, 5, width_ratios=[*widths, max(0.4, WIDTH / 5.0 - sum(widths))])
     places = {
         "coronal": (spots[:, 0], spots[:, 1]),
         "sagittal": (spots[:, 2], spots[:, 3]),
@@ -56,3 +57,9 @@ def draw_planes(findings: Findings, album: Album) -> Iterator[Sketch]:
         caption=f"Case {shown.case}: the CT, and beside or below it the contours of the truth and of the prediction of "
         f"{shown.best.label}. Of each plane the slice that holds most of the bone.",
     )
+
+
+def _width(picture: Picture) -> float:
+    """Width of a picture of height 1."""
+    (bottom, top), (left, right) = frame_mm(picture, square=False)
+    return (right - left) / (top - bottom)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.comparison import sections
-from nnunet_femur.comparison.drawing import SOFT, WIDTH, Sketch, bare, method_colours, rows_of
+from nnunet_femur.comparison.drawing import SOFT, WIDTH, Sketch, bare, method_colours, rows_of, wrapped
 from nnunet_femur.comparison.findings import whole
 from nnunet_femur.comparison.tables.scores import slug
 
@@ -40,7 +40,7 @@ def draw_profiles(findings: Findings, _album: Album) -> Iterator[Sketch]:
         for axes, (label, (line, dice)) in zip(panels, found.items(), strict=False):
             others = [middle for other, middle in middles.items() if other != label]
             _draw_panel(axes, dice, others, colours[line.method])
-            axes.set_title(label if len(label) < 26 else label.replace(" · ", "\n", 1), loc="left", fontsize=8)
+            axes.set_title(wrapped(label), loc="left", fontsize=7)
         panels[0].set_ylim(max(0.0, lowest - 0.03), 1.005)
         for axes in panels[len(found) :]:
             axes.set_axis_off()

@@ -55,6 +55,8 @@ def draw_ranks(findings: Findings, _album: Album) -> Iterator[Sketch]:
 
 
 def _draw_panel(axes: Axes, ranking: Ranking, colours: dict[str, str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ordered = sorted(ranking.ranks, key=lambda rank: rank.mean_rank)
     for row, rank in enumerate(ordered):
         colour = colours[rank.line]
@@ -64,6 +66,7 @@ def _draw_panel(axes: Axes, ranking: Ranking, colours: dict[str, str]) -> None:
     axes.set_yticks(range(len(ordered)), [rank.line for rank in ordered])
     axes.set_ylim(len(ordered) - 0.5, -0.5)
     axes.set_xlim(0.7, len(ordered) + 0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(axis="y", length=0)
     bare(axes, grid="x")
     axes.spines["left"].set_visible(False)

@@ -35,14 +35,13 @@ def draw_significance(findings: Findings, _album: Album) -> Iterator[Sketch]:
                     name=slug("significance", statistics.group.dataset, statistics.group.set),
                     section=sections.STATISTICS,
                     caption=f"{statistics.group.title}. Row against column: colour is the rank-biserial effect (blue: "
-                    "the row is better in more patients), the number p after Holm’s correction; bold and framed where "
-                    f"it is below {SIGNIFICANT:g}.",
+                    "the row is better in more patients), the number p after Holm’s correction; pale where it is "
+                    f"not below {SIGNIFICANT:g}.",
                 )
 
 
 def _matrix(one: Statistics, title: str) -> Figure:
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
     labels = list(dict.fromkeys(name for pair in one.pairs for name in (pair.first, pair.second)))
     if one.ranking:
@@ -56,9 +55,11 @@ def _matrix(one: Statistics, title: str) -> Figure:
         chances[row, column] = chances[column, row] = pair.p_holm
     # Wide enough for the numbers, however few the methods.
     edge = 0.55 * len(labels)
-    figure = Figure(figsize=(max(edge + 3.6, 5.2), edge + 1.2), layout="constrained")
+    figure = Figure(figsize=(max(edge + 3.6, 5.2), edge + 1.2), layout="compressed")
     axes = figure.subplots()
-    image = axes.imshow(effects, cmap="RdBu", vmin=-1, vmax=1)
+    # Pale where the test does not tell the two apart, so that the eye falls on what it does.
+    shades = np.where(chances < SIGNIFICANT, 1.0, 0.3)
+    image = axes.imshow(effects, cmap="RdBu", vmin=-1, vmax=1, alpha=shades)
     for row, column in np.argwhere(~np.isnan(chances)):
         chance, strong = chances[row, column], chances[row, column] < SIGNIFICANT
         axes.text(
@@ -69,10 +70,8 @@ def _matrix(one: Statistics, title: str) -> Figure:
             va="center",
             fontsize=7.5,
             fontweight="bold" if strong else "normal",
-            color="white" if abs(effects[row, column]) > 0.65 else INK,
+            color="white" if strong and abs(effects[row, column]) > 0.65 else INK,
         )
-        if strong:
-            axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=INK, linewidth=1.2))
     axes.set_yticks(range(len(labels)), [f"{label}  {place}" for place, label in enumerate(labels, 1)])
     axes.set_xticks(range(len(labels)), range(1, len(labels) + 1))
     axes.tick_params(length=0)

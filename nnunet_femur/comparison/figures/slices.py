@@ -10,12 +10,15 @@ import numpy as np
 from nnunet_femur.comparison import sections
 from nnunet_femur.comparison.drawing import WIDTH, Sketch
 from nnunet_femur.comparison.figures.album import Album, View
-from nnunet_femur.comparison.figures.choosing import predictions_of
+from nnunet_femur.comparison.figures.choosing import HEAD_SLICES, predictions_of
 from nnunet_femur.comparison.figures.panels import legend, show
+from nnunet_femur.comparison.findings import is_heads
 from nnunet_femur.comparison.tables.scores import slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from nnunet_femur.comparison.findings import Findings
     from nnunet_femur.comparison.grouping import Group, Line
@@ -44,24 +47,29 @@ def draw_slices(findings: Findings, album: Album) -> Iterator[Sketch]:
             where = f"{one.view.case}{one.view.predictions.fold_suffix}, slice {one.view.index}"
             axes.set_title(f"{word}: Dice {one.dice:.3f}\n{where}", loc="left", fontsize=8)
         legend(figure)
+        which = f"of the heads ({HEAD_SLICES} at each end)" if is_heads(method) else "that hold truth or prediction"
         yield Sketch(
             figure,
             name=slug("slices", method.replace("/", "__")),
             section=sections.EXTREMES,
-            caption=f"{line.name} · {group.title.lower() if not group.dataset else group.title}. Of all axial slices "
-            "that hold truth or prediction; among equals the one with most voxels.",
+            caption=f"{line.name} · {group.title if group.dataset else group.title.lower()}. Of all axial slices "
+            f"{which}; among equals the one with most voxels.",
         )
 
 
 def _choose(findings: Findings, group: Group, line: Line) -> list[_Slice]:
-    """The best, the median and the worst slice of a line; nothing if it has none."""
+    """The best, the median and the worst slice of a line; nothing if it has none.
+
+    Those of a method for heads come from the ends alone.
+    """
     keys, indices, dice, sizes = [], [], [], []
     for key, slices in findings.scored.slices.items():
         if key[0] == line.method and key[1] == group.set and key[2] in line.folds:
-            keys += [key] * len(slices.index)
-            indices.append(slices.index)
-            dice.append(slices.values["dice"])
-            sizes.append(slices.size)
+            part = _ends(slices.truth) if is_heads(line.method) else np.full(len(slices.index), fill_value=True)
+            keys += [key] * np.count_nonzero(part)
+            indices.append(slices.index[part])
+            dice.append(slices.values["dice"][part])
+            sizes.append(slices.size[part])
     if not keys or not findings.predictions:
         return []
     index, score, size = (np.concatenate(parts) for parts in (indices, dice, sizes))
@@ -76,3 +84,11 @@ def _choose(findings: Findings, group: Group, line: Line) -> list[_Slice]:
         if predictions is not None:
             chosen.append(_Slice(View(predictions, keys[place][3], int(index[place])), float(score[place])))
     return chosen if len(chosen) == 3 else []
+
+
+def _ends(truth: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which slices, ascending, belong to the two ends of the bone."""
+    held = np.flatnonzero(truth)
+    kept = np.zeros(truth.shape, bool)
+    kept[held[:HEAD_SLICES]] = kept[held[len(held) - min(HEAD_SLICES, len(held)) :]] = True
+    return kept

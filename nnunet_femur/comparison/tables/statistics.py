@@ -138,8 +138,8 @@ def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
     shown = sorted(one.pairs, key=lambda pair: (pair.p_holm, pair.p))[:PAIRS]
     hows = sorted({pair.how for pair in one.pairs})
     note = (
-        f"{'; '.join(hows)}. p after Holm’s correction for {len(one.pairs)} pairs. Effect: rank-biserial correlation, 1 "
-        "if the first is nearer to the ideal in every patient, −1 if the second is."
+        f"{'; '.join(hows)}. p after Holm’s correction for {len(one.pairs)} pairs. Effect: rank-biserial correlation, "
+        "1 if the first is nearer to the ideal in every patient, −1 if the second is."
     )
     if len(shown) < len(one.pairs):
         note += f" Shown are the {len(shown)} pairs with the lowest p."
