@@ -66,7 +66,8 @@ class Line:
     @property
     def values(self) -> pd.DataFrame:
         """The whole bone's scores: a row per case and a column per (protocol, plane, metric)."""
-        return self.wide.xs("whole", axis="columns", level="region")
+        whole = self.wide.loc[:, self.wide.columns.get_level_values("region") == "whole"]
+        return whole.droplevel("region", axis="columns")
 
     def column(self, measure: Measure) -> pd.Series:
         """The scores of one measure by case; all NaN if it was not scored."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_femur.comparison.agreement import BlandAltman, bland_altman
 from nnunet_femur.comparison.grouping import Measure
+from nnunet_femur.comparison.naming import predicts_only_ends
 from nnunet_femur.comparison.pairs import PairTest, TestName, compare_pairs, smallest_p
 from nnunet_femur.comparison.ranking import Rank, Ranking, rank_lines
 from nnunet_femur.comparison.resampling import Interval, mean_interval
@@ -120,19 +121,28 @@ class GroupStatistics:
 def analyse_groups(
     groups: Sequence[Group], *, measures: Sequence[Measure] = MEASURES, test: TestName = "wilcoxon"
 ) -> list[GroupStatistics]:
-    """The statistics of every group, in their order."""
+    """The statistics of every group, in their order.
+
+    Methods that predict the ends of the bone alone take part in no measure of more of it.
+    """
     return [
         GroupStatistics(
             group=group,
             measures={
-                measure: analyse(group, measure, test=test)
+                measure: analyse(group if measure.region == "ends" else _of_whole_bones(group), measure, test=test)
                 for measure in measures
                 if any(line.column(measure).notna().any() for line in group.lines)
             },
-            agreement=tuple(_agreements(group)),
+            agreement=tuple(_agreements(_of_whole_bones(group))),
         )
         for group in groups
     ]
+
+
+def _of_whole_bones(group: Group) -> Group:
+    """The group without the lines of methods that predict the ends alone, unless there are no others."""
+    lines = tuple(line for line in group.lines if not predicts_only_ends(line.method))
+    return replace(group, lines=lines or group.lines)
 
 
 def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> Statistics:

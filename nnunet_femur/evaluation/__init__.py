@@ -1,7 +1,7 @@
 """Scores of one case: overlap, volume and surface, of the bone, its regions and its slices."""
 
 from nnunet_femur.evaluation.bone import Bone, BoneAxis
-from nnunet_femur.evaluation.case import CaseScores, Score, Scoring, SliceScores, score_case
+from nnunet_femur.evaluation.case import CaseScores, Score, Scoring, SliceScores, score_case, slice_scores
 from nnunet_femur.evaluation.masks import Mask, read_mask, require_same_grid
 from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
 from nnunet_femur.evaluation.overlap import PLANES, PROFILE_BINS, AxisProfile, Overlap
@@ -32,4 +32,5 @@ __all__ = [
     "read_mask",
     "require_same_grid",
     "score_case",
+    "slice_scores",
 ]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.evaluation.bone import Bone
+    from nnunet_femur.evaluation.bone import Bone, BoneAxis
+    from nnunet_femur.evaluation.distances import SurfaceDistances
     from nnunet_femur.evaluation.overlap import Counts, Overlap
 
 SLICE_METRICS = {name: metric for name, metric in OVERLAP_METRICS.items() if metric.in_slices}
@@ -44,15 +45,23 @@ class SliceScores:
 
     Attributes:
         index: Position of each slice along its axis, counted from inferior, posterior or left; shape (n,).
-        truth: Voxels in truth, shape (n,).
-        size: Voxels in truth or prediction, shape (n,).
+        overlap: Voxels in truth, prediction and both, shape (n,) each.
         values: Scores of each metric by name, shape (n,) each.
     """
 
     index: NDArray[np.int64]
-    truth: NDArray[np.int64]
-    size: NDArray[np.int64]
+    overlap: Overlap
     values: dict[str, NDArray[np.float64]]
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """Voxels in truth, shape (n,)."""
+        return self.overlap.truth
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """Voxels in truth or prediction, shape (n,)."""
+        return self.overlap.union
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,17 @@ class Scoring:
 
     policy: EmptyPolicy = field(default=STRICT)
     slice_surfaces: bool = False
+
+
+def slice_scores(index: NDArray[np.int64], overlap: Overlap, policy: EmptyPolicy) -> SliceScores:
+    """Score slices by the metrics that rest on counts.
+
+    Args:
+        index: Position of each slice along its axis, shape (n,).
+        overlap: Their counts.
+        policy: What empty masks score.
+    """
+    return SliceScores(index, overlap, _overlap_values(overlap, policy, SLICE_METRICS))
 
 
 def score_case(
@@ -118,7 +138,7 @@ def score_case(
             scores += _slice_means(plane, region, index.size, pairs, values, units)
             if region == "whole":
                 kept = {name: found[: index.size] for name, found in values.items()}
-                slices[plane] = SliceScores(index, overlap.truth, overlap.union, kept)
+                slices[plane] = SliceScores(index, overlap, kept)
     scores += (
         Score("paper", plane, region, metric, value, "1")
         for plane, region, metric, value in paper_scores(counts, predicted_in_slices=predicted_in_slices)
@@ -134,14 +154,7 @@ def _volume(truth: Bone, prediction: Bone, counts: Counts, policy: EmptyPolicy) 
         found = {name: metric.compute(pair) for name, metric in OVERLAP_METRICS.items()}
         found |= {name: np.array([float("nan")]) for name in SURFACE_METRICS}
         if matched is not None and truth.axis is not None:
-            distances = matched.all()
-            if region != "whole":
-                distances = matched.part(
-                    *(
-                        surfels_in_region(region, bone.surface.corners, truth.axis, counts.in_ends)
-                        for bone in (truth, prediction)
-                    )
-                )
+            distances = _distances_in(region, matched, truth.axis, counts)
             found |= {name: np.array([metric.compute(distances)]) for name, metric in SURFACE_METRICS.items()}
         for name, metric in (OVERLAP_METRICS | SURFACE_METRICS).items():
             value = policy.applied(name, found[name], pair, diagonal_mm=diagonal_mm)
@@ -150,6 +163,13 @@ def _volume(truth: Bone, prediction: Bone, counts: Counts, policy: EmptyPolicy) 
             volume_ml = float(voxels[0]) * truth.voxel_volume_ml
             yield Score("volume", "all", region, f"{name}_volume", volume_ml, "ml")
         yield from _empties("volume", "all", region, pair)
+
+
+def _distances_in(region: str, matched: MatchedSurfaces, axis: BoneAxis, counts: Counts) -> SurfaceDistances:
+    if region == "whole":
+        return matched.all()
+    surfaces = (matched.truth, matched.prediction)
+    return matched.part(*(surfels_in_region(region, one.corners, axis, counts.in_ends) for one in surfaces))
 
 
 def _overlap_values(pairs: Overlap, policy: EmptyPolicy, metrics: dict) -> dict[str, NDArray[np.float64]]:
