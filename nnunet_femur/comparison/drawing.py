@@ -48,12 +48,14 @@ class Sketch:
         name: Name of its files, without ending.
         section: The part of the report it belongs to.
         caption: What it shows.
+        tight: Whether to cut away what stays empty around it.
     """
 
     figure: Figure
     name: str
     section: str
     caption: str
+    tight: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,11 @@ def style() -> Iterator[None]:
 def drawn(sketch: Sketch, *, key: str = "") -> Drawing:
     """Turn a figure into files; call it inside :func:`style`."""
     png, svg = io.BytesIO(), io.BytesIO()
-    sketch.figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+    box: Any = {"bbox_inches": "tight", "pad_inches": 0.04} if sketch.tight else {}
+    sketch.figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, **box)
     # The layout is found; finding it once more for the second file takes as long as drawing it.
     sketch.figure.set_layout_engine("none")
-    sketch.figure.savefig(svg, format="svg", metadata={"Date": None})
+    sketch.figure.savefig(svg, format="svg", metadata={"Date": None}, **box)
     wide = sketch.figure.get_size_inches()[0] > 0.75 * WIDTH
     return Drawing(sketch.name, sketch.section, sketch.caption, png.getvalue(), svg.getvalue(), bool(wide), key)
 

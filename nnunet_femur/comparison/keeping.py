@@ -41,7 +41,7 @@ def key_of(findings: Findings, tables: Sequence[Table]) -> str:
 
 def _files(findings: Findings) -> Iterable[Path]:
     """Every mask and CT that a figure may show, each once."""
-    paths = {}
+    paths: dict[Path, None] = {}
     for one in findings.predictions:
         for case, path in one.files.items():
             for file in (path, one.dataset.truth(case), one.dataset.image(case)):
@@ -58,6 +58,7 @@ def index_of(drawings: Sequence[Drawing]) -> str:
             "name": drawing.name,
             "section": drawing.section,
             "caption": drawing.caption,
+            "wide": drawing.wide,
             "png": _hash(drawing.png),
             "svg": _hash(drawing.svg),
         }
@@ -73,12 +74,13 @@ def kept_drawings(folder: Path, key: str) -> list[Drawing] | None:
         entries = json.loads((figures / INDEX).read_text(encoding="utf-8"))
         found = [
             Drawing(
-                entry["name"],
-                entry["section"],
-                entry["caption"],
-                (figures / f"{entry['name']}.png").read_bytes(),
-                (figures / f"{entry['name']}.svg").read_bytes(),
-                key,
+                name=entry["name"],
+                section=entry["section"],
+                caption=entry["caption"],
+                png=(figures / f"{entry['name']}.png").read_bytes(),
+                svg=(figures / f"{entry['name']}.svg").read_bytes(),
+                wide=entry["wide"],
+                key=key,
             )
             for entry in entries
             if entry["key"] == key

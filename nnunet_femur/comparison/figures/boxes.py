@@ -44,6 +44,7 @@ def draw_boxes(findings: Findings, _album: Album) -> Iterator[Sketch]:
         if not keys:
             continue
         figure = Figure(figsize=(WIDTH, _PANEL_INCHES + _ROW_INCHES * len(lines)), layout="constrained")
+        figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]
         panels = figure.subplots(1, len(keys), squeeze=False, sharey=True)[0]
         for axes, key in zip(panels, keys, strict=True):
             _draw_panel(axes, [frame[key].dropna() for frame in frames], [colours[line.method] for line in lines])

@@ -37,6 +37,7 @@ def draw_significance(findings: Findings, _album: Album) -> Iterator[Sketch]:
                     caption=f"{statistics.group.title}. Row against column: colour is the rank-biserial effect (blue: "
                     "the row is better in more patients), the number p after Holm’s correction; pale where it is "
                     f"not below {SIGNIFICANT:g}.",
+                    tight=True,
                 )
 
 
@@ -73,12 +74,11 @@ def _matrix(one: Statistics, title: str) -> Figure:
             color="white" if strong and abs(effects[row, column]) > 0.65 else INK,
         )
     axes.set_yticks(range(len(labels)), [f"{label}  {place}" for place, label in enumerate(labels, 1)])
-    axes.set_xticks(range(len(labels)), range(1, len(labels) + 1))
+    axes.set_xticks(range(len(labels)), [str(place) for place, _ in enumerate(labels, 1)])
     axes.tick_params(length=0)
     axes.xaxis.tick_top()
     axes.spines[:].set_visible(False)
     axes.set_title(title, loc="left")
     bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=[-1, -0.5, 0, 0.5, 1])
-    bar.set_label("effect: row better than column", fontsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure

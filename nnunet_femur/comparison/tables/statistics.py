@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PAIRS = 200
 """Most pairs that a table shows."""
 
-_PLACES = {"volume": "3D", "slices": "slices", "paper": "the study's protocol"}
+_PLACES = {"volume": "3D", "slices": "slices", "paper": "the study’s protocol"}
 
 
 def statistics_tables(findings: Findings) -> Iterator[Table]:

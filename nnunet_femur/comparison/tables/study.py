@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison import sections
-from nnunet_femur.comparison.findings import whole
+from nnunet_femur.comparison.findings import is_heads, whole
 from nnunet_femur.comparison.tables.model import Cell, Column, Row, Table
 from nnunet_femur.comparison.tables.scores import TRAINING, Summary, over_cases, score, score_rows, slug
 from nnunet_femur.evaluation import PLANES
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.findings import Findings
     from nnunet_femur.comparison.grouping import Line
 
-SLICE_PROTOCOLS = {"paper": "2D, the study's protocol", "slices": "2D, every slice counts"}
-VOLUME_PROTOCOLS = {"paper": "3D, the study's protocol", "volume": "3D, whole volume"}
+SLICE_PROTOCOLS = {"paper": "2D, the study’s protocol", "slices": "2D, every slice counts"}
+VOLUME_PROTOCOLS = {"paper": "3D, the study’s protocol", "volume": "3D, whole volume"}
 POOLED = "pooled"
 """Plane of a column that takes slices of all planes together."""
 
@@ -125,8 +125,9 @@ def _with_published(findings: Findings, kind: _Kind, columns: tuple[Column, ...]
     cells: list[Cell] = []
     for column, cell in zip(columns, row.cells, strict=True):
         wanted = "minutes" if column == TRAINING else column.key[3] if column.key else ""
-        # What was published was scored by the study's protocol, and belongs beside that alone.
+        # What was published was scored by the study's protocol, that of heads with networks trained on heads.
         comparable = column.key is None or column.key[0] == "paper"
+        comparable &= is_heads(line.method) == (kind.region == "ends")
         published = findings.reference.figure(kind.published, line.method, wanted) if comparable else ""
         cells.append(replace(cell, published=published))
     return replace(row, cells=tuple(cells))
@@ -136,7 +137,7 @@ def _note(kind: _Kind, findings: Findings) -> str:
     if kind.plane:
         planes = "of three planes" if kind.plane == POOLED else "axial"
         note = (
-            f"Mean ± standard deviation over all slices ({planes}) of the n cases. The study's protocol leaves out "
+            f"Mean ± standard deviation over all slices ({planes}) of the n cases. The study’s protocol leaves out "
             "slices without truth, and for 3D methods slices with an IoU of 0; “every slice counts” leaves out none "
             "that holds truth or prediction."
         )

@@ -83,6 +83,8 @@ def _total(findings: Findings, group: Group, lines: Sequence[Line], protocol: st
     total = 0.0
     for line in lines:
         values = findings.values(group, line)
-        mine = [key for key in values if key[0] == protocol and key[2] == "whole" and key[3] in metrics]
+        mine = [
+            key for key in values.columns.tolist() if key[0] == protocol and key[2] == "whole" and key[3] in metrics
+        ]
         total += values[mine].to_numpy().sum()
     return round(total)
