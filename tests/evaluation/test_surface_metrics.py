@@ -84,10 +84,12 @@ def _pair(blobs, seed, shape, shares, smooth):
 
 
 @settings(max_examples=60, deadline=None)
-@given(**MASKS)
-def test_agrees_with_surface_distance(blobs, scored, seed, shape, spacing_mm, shares, smooth):
+@given(looks_nearby=st.booleans(), **MASKS)
+def test_agrees_with_surface_distance(blobs, scored, looks_nearby, seed, shape, spacing_mm, shares, smooth):
     masks = _pair(blobs, seed, shape, shares, smooth)
-    ours = scored(*masks, spacing_mm)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distances, "_MANY", 0 if looks_nearby else 10**9)
+        ours = scored(*masks, spacing_mm)
     for name, expected in _google(*masks, spacing_mm).items():
         assert ours[(*WHOLE, name)] == pytest.approx(expected, abs=1e-9), name
 
@@ -126,6 +128,18 @@ def test_properties(blobs, scored, seed, shape, spacing_mm, shares, smooth):
         if metric.unit == "mm":
             assert doubled[key] == pytest.approx(2 * plain[key], abs=1e-9)
     assert doubled[(*WHOLE, "nsd2")] == pytest.approx(plain[(*WHOLE, "nsd1")], abs=1e-12)
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (2.0, 0.74, 0.74), (0.1, 5.0, 0.9), (3.0, 0.5)])
+def test_the_shortest_steps(spacing_mm):
+    steps, lengths_mm = distances._steps_by_length(spacing_mm)
+    assert lengths_mm[0] == 0
+    assert (np.diff(lengths_mm) >= 0).all()
+    # None is missing: as many steps of a far larger box are no longer than the longest.
+    box = np.stack(np.meshgrid(*[np.arange(-150, 151) if mm < 0.2 else np.arange(-30, 31) for mm in spacing_mm]), -1)
+    every_mm = np.sqrt(((box.reshape(-1, len(spacing_mm)) * spacing_mm) ** 2).sum(axis=1))
+    assert np.sort(every_mm)[: len(steps)] == pytest.approx(lengths_mm)
+    assert len(steps) > 20
 
 
 def test_far_apart_the_transform_finds_what_the_tree_finds(blobs, monkeypatch):

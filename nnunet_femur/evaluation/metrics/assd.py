@@ -16,9 +16,13 @@ def average_symmetric_surface_distance_mm(distances: SurfaceDistances) -> float:
     It weighs every mm² alike. The mean of the two directions' means, which some call ASSD, weighs the smaller
     surface more.
     """
-    area = distances.truth_areas_mm2.sum() + distances.prediction_areas_mm2.sum()
-    total = distances.truth_mm @ distances.truth_areas_mm2 + distances.prediction_mm @ distances.prediction_areas_mm2
-    return float(total / area) if area > 0 else float("nan")
+    sides = (
+        (distances.truth_mm, distances.truth_areas_mm2),
+        (distances.prediction_mm, distances.prediction_areas_mm2),
+    )
+    area = sum(float(areas.sum()) for _, areas in sides)
+    total = sum(float((mm * areas).sum()) for mm, areas in sides)
+    return total / area if area > 0 else float("nan")
 
 
 ASSD = SurfaceMetric(
