@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.predictions import Predictions
 
+_FOLD_WORD = 3
+
 _PLACES = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
 
 
@@ -136,7 +138,11 @@ def _words(command: Any, fold: str) -> str:
     """A command, with FOLD for its number, since those of all folds are the same otherwise."""
     if not isinstance(command, list):
         return str(command)
-    return " ".join("FOLD" if fold and str(word) == fold else str(word) for word in command)
+    words = [str(word) for word in command]
+    # nnUNetv2_train DATASET CONFIGURATION FOLD: a dataset may have the same number.
+    if len(words) > _FOLD_WORD and words[_FOLD_WORD] == fold:
+        words[_FOLD_WORD] = "FOLD"
+    return " ".join(words)
 
 
 def _duration(seconds: float) -> str:
