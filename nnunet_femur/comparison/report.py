@@ -147,7 +147,7 @@ def _cautions(statistics: Sequence[GroupStatistics]) -> list[str]:
 
 def _policy(policy: EmptyPolicy) -> dict[str, Any]:
     labels = {name: metric.label for name, metric in METRICS.items()}
-    return {"name": policy.name, "sentences": policy.sentences(labels)}
+    return {"name": policy.name, "meaning": policy.meaning, "sentences": policy.sentences(labels)}
 
 
 def _data_uri(png: bytes) -> str:

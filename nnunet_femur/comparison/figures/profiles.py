@@ -10,6 +10,7 @@ from nnunet_femur.comparison import sections
 from nnunet_femur.comparison.drawing import SOFT, WIDTH, Sketch, bare, method_colours, rows_of, wrapped
 from nnunet_femur.comparison.findings import whole
 from nnunet_femur.comparison.tables.scores import slug
+from nnunet_femur.evaluation.regions import DISTAL_SHARE, PROXIMAL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,8 @@ def draw_profiles(findings: Findings, _album: Album) -> Iterator[Sketch]:
             name=slug("profile", group.dataset, group.set),
             section=sections.ALONG,
             caption=f"{group.title}. Dice of the voxels at each place along the bone's long axis. Line: median over "
-            "cases; band: from the 10th to the 90th percentile; grey: the medians of the other methods.",
+            "cases; band: from the 10th to the 90th percentile; grey: the medians of the other methods; "
+            "dotted: borders of the proximal part, the shaft and the distal part.",
         )
 
 
@@ -79,6 +81,8 @@ def _draw_panel(axes: Axes, dice: NDArray[np.float64], others: list[NDArray[np.f
     low, middle, high = _quantiles(dice)
     axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(places, middle, color=colour, linewidth=1.7)
+    for border in (100 * PROXIMAL_SHARE, 100 - 100 * DISTAL_SHARE):
+        axes.axvline(border, color=SOFT, linewidth=0.7, linestyle=":")
     axes.set_xlim(0, 100)
     axes.set_xticks([0, 25, 50, 75, 100])
     bare(axes, grid="y")
