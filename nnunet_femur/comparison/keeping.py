@@ -25,10 +25,11 @@ def key_of(findings: Findings, tables: Sequence[Table]) -> str:
 
     The statistics count as they stand in `tables`.
     """
-    import pandas as pd
-
     digest = hashlib.sha256()
-    digest.update(pd.util.hash_pandas_object(findings.scored.scores, index=False).to_numpy().tobytes())
+    scores = findings.scored.scores
+    digest.update(scores["value"].to_numpy(float).tobytes())
+    # The order of the rows is fixed, so the names that occur are enough.
+    digest.update(repr([scores[name].unique().tolist() for name in scores.columns.drop("value")]).encode())
     for table in tables:
         digest.update(as_json(table).encode())
     for path in _files(findings):

@@ -66,6 +66,11 @@ def test_latex_is_a_booktabs_table(table):
     assert r"\cmidrule(lr){3-4}" in text
 
 
+def test_a_row_that_does_not_fill_its_table_is_refused(table):
+    with pytest.raises(ValueError, match="4 cells"):
+        Table("t", "", "", table.columns, (Row("A", table.rows[0].cells[:3]),))
+
+
 def test_nothing_that_means_something_to_latex_is_left():
     assert escaped("a_b") == r"a\_b"
     assert escaped(r"\{}") == r"\textbackslash{}\{\}"

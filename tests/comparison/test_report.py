@@ -88,6 +88,14 @@ class TestText:
             assert {path.suffix for path in folder.glob(f"{table.name}.*")} == {".md", ".csv", ".tex", ".json"}
             assert rf"\input{{{table.name}}}" in (folder / "all.tex").read_text()
 
+    def test_the_latex_of_all_tables_compiles(self, outcome, tmp_path):
+        if shutil.which("pdflatex") is None:
+            pytest.skip("no pdflatex here: apt-get install texlive-latex-base texlive-latex-recommended")
+        shutil.copytree(outcome.report.parent / "tables", tmp_path / "tables")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+        done = subprocess.run(command, cwd=tmp_path / "tables", capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+
     def test_every_image_is_whole(self, outcome):
         images = re.findall(r'src="data:image/png;base64,([^"]*)"', outcome.report.read_text())
         assert len(images) == len(list((outcome.report.parent / "figures").glob("*.png")))

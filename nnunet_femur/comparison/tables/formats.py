@@ -108,7 +108,8 @@ def latex(table: Table) -> str:
     align = "l" + "".join("l" if column.unit == "" else "r" for column in columns)
     body = [_head(table), r"\midrule"]
     body += [" & ".join([escaped(row.label), *map(_latex_cell, row.cells)]) + r" \\" for row in table.rows]
-    caption = rf"\caption{{{escaped(table.title)}. {escaped(table.note)}}}"
+    title = f"{table.section}: {table.title}" if table.place == "main" else table.title
+    caption = rf"\caption{{{escaped(title)}. {escaped(table.note)}}}"
     label = rf"\label{{tab:{re.sub('[^a-z0-9]+', '-', table.name)}}}"
     # A table of cases is longer than a page; one of methods is at most wider than a line.
     if len(table.rows) > _PAGE:
@@ -165,7 +166,7 @@ def latex_document(tables: Sequence[Table]) -> str:
     """A document that shows all tables, to be compiled beside their files."""
     inputs = "\n".join(rf"\input{{{table.name}}}\clearpage" for table in tables)
     return (
-        "\\documentclass[a4paper]{article}\n\\usepackage[margin=18mm]{geometry}\n\\usepackage[utf8]{inputenc}\n"
+        "\\documentclass[a4paper,landscape]{article}\n\\usepackage[margin=18mm]{geometry}\n\\usepackage[utf8]{inputenc}\n"
         "\\usepackage[T1]{fontenc}\n\\usepackage{booktabs,graphicx,longtable}\n"
         f"\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
     )

@@ -111,6 +111,12 @@ class Table:
     stub: str = "Method"
     place: Literal["main", "open", "folded"] = "open"
 
+    def __post_init__(self) -> None:
+        """See that every row fills every column: LaTeX refuses the table otherwise, and a reader is misled."""
+        if any(len(row.cells) != len(self.columns) for row in self.rows):
+            msg = f"{self.name}: a row has not the {len(self.columns)} cells of the table's columns"
+            raise ValueError(msg)
+
     @property
     def headings(self) -> list[tuple[str, int]]:
         """The titles over the columns, and over how many each of them stands."""

@@ -45,11 +45,13 @@ def score_rows(
     columns: Sequence[Column],
     *,
     summarise: Callable[[pd.DataFrame, Column], Summary] = over_cases,
+    timed: bool = True,
 ) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
     """The columns that have any score, and a row of them for each line.
 
     The best mean of a column, the one nearest to the metric's ideal, is marked if there are several lines and all
-    rest on the same cases. The number of cases comes first, and the minutes of the training last, if any is known.
+    rest on the same cases. The number of cases comes first, and the minutes of the training last, if any is known
+    and the table is `timed`.
     """
     values = [findings.values(group, line) for line in lines]
     marked = same_cases(findings, group, lines) and len(lines) > 1
@@ -64,7 +66,7 @@ def score_rows(
         for place, (mean, deviation) in enumerate(found):
             cells[place].append(with_deviation(mean, deviation, unit=column.unit, best=place in best))
     minutes = [findings.minutes(line) for line in lines]
-    if any(known is not None for known in minutes):
+    if timed and any(known is not None for known in minutes):
         kept.append(TRAINING)
         for place, known in enumerate(minutes):
             cells[place].append(number(known, "min"))

@@ -22,7 +22,7 @@ def slice_tables(findings: Findings) -> Iterator[Table]:
         score("slices", plane, "whole", metric, above=f"{plane} slices") for plane in PLANES for metric in METRICS
     ]
     for group in findings.groups:
-        kept, rows = score_rows(findings, group, whole(group), columns)
+        kept, rows = score_rows(findings, group, whole(group), columns, timed=False)
         yield Table(
             name=slug("slices", group.dataset, group.set),
             section=sections.BY_PLANE,

@@ -43,13 +43,13 @@ def surface_tables(findings: Findings) -> Iterator[Table]:
                 "Parts lie along the bone's long axis; ends are the first and the last 20 axial slices of the truth.",
             ),
         ):
-            columns, rows = score_rows(findings, group, whole(group), wanted)
+            columns, rows = score_rows(findings, group, whole(group), wanted, timed=False)
             if any(column.key for column in columns):
                 yield Table(
                     name=slug(name, group.dataset, group.set),
                     section=sections.SURFACES,
                     title=f"{group.title}, {title}",
-                    columns=tuple(column for column in columns if column.heading != "Training (min)"),
+                    columns=columns,
                     rows=rows,
                     note=f"Mean ± standard deviation over the n cases. {note}",
                 )
