@@ -56,7 +56,7 @@ def draw_gallery(findings: Findings, album: Album) -> Iterator[Sketch]:
         outline(axes, mask, step, colour=colour, dash=dash, line=0.9)
     _number(axes, indices, (height, width), step)
     axes.set_axis_off()
-    legend(figure)
+    legend(figure, dash="-")
     which = (
         "all its axial slices"
         if len(indices) < 2 * HEAD_SLICES
@@ -103,6 +103,8 @@ def _box(tiles: Sequence[Picture]) -> tuple[slice, slice]:
 
 
 def _number(axes: Axes, indices: Sequence[int], shape: tuple[int, int], step: tuple[float, float]) -> None:
+    from matplotlib.patheffects import withStroke
+
     rows, across = -(-len(indices) // _ACROSS), min(_ACROSS, len(indices))
     high, wide = shape[0] / rows * step[0], shape[1] / across * step[1]
     for place, index in enumerate(indices):
@@ -113,4 +115,5 @@ def _number(axes: Axes, indices: Sequence[int], shape: tuple[int, int], step: tu
             color="white",
             fontsize=5.5,
             va="top",
+            path_effects=[withStroke(linewidth=1.5, foreground="#000000b0")],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -102,14 +102,14 @@ def frame_mm(picture: Picture, *, square: bool) -> tuple[tuple[float, float], tu
     return (bottom, top), (left, right)
 
 
-def legend(figure: Figure) -> None:
-    """Say below a figure which contour is which."""
+def legend(figure: Figure, *, dash: Literal["-", "--"] = "--") -> None:
+    """Say below a figure which contour is which; `dash` is the line of the prediction."""
     from matplotlib.lines import Line2D
 
     figure.legend(
         handles=[
             Line2D([], [], color=TRUTH, label="truth"),
-            Line2D([], [], color=PREDICTION, linestyle="--", label="prediction"),
+            Line2D([], [], color=PREDICTION, linestyle=dash, label="prediction"),
         ],
         loc="outside lower center",
         ncols=2,
