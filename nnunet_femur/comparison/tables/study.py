@@ -66,7 +66,7 @@ def study_tables(findings: Findings) -> Iterator[Table]:
                 title=f"Table {kind.number}: {kind.title} · {group.title}",
                 columns=columns,
                 rows=rows,
-                note=_note(kind, findings),
+                note=_note(kind, published=any(cell.published for row in rows for cell in row.cells)),
             )
 
 
@@ -133,7 +133,7 @@ def _with_published(findings: Findings, kind: _Kind, columns: tuple[Column, ...]
     return replace(row, cells=tuple(cells))
 
 
-def _note(kind: _Kind, findings: Findings) -> str:
+def _note(kind: _Kind, *, published: bool) -> str:
     if kind.plane:
         planes = "of three planes" if kind.plane == POOLED else "axial"
         note = (
@@ -148,6 +148,6 @@ def _note(kind: _Kind, findings: Findings) -> str:
         )
     if kind.region == "ends":
         note += " Heads: the first and the last 20 axial slices that hold truth."
-    if findings.reference:
-        note += " Below our figures: what was published."
+    if published:
+        note += " The second figure of a cell is the published one."
     return note
