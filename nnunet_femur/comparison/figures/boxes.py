@@ -50,6 +50,7 @@ def draw_boxes(findings: Findings, _album: Album) -> Iterator[Sketch]:
             _draw_panel(axes, [frame[key].dropna() for frame in frames], [colours[line.method] for line in lines])
             metric = METRICS[key[3]]
             axes.set_xlabel(f"3D {metric.label}" + ("" if metric.unit == "1" else f" ({metric.unit})"))
+        many = max(map(len, frames)) > PAIRED
         labels = [f"{line.label}\nn = {len(frame)}" for line, frame in zip(lines, frames, strict=True)]
         panels[0].set_yticks(range(len(lines)), labels)
         panels[0].set_ylim(len(lines) - 0.5, -0.5)
@@ -58,7 +59,7 @@ def draw_boxes(findings: Findings, _album: Album) -> Iterator[Sketch]:
             name=slug("boxes", group.dataset, group.set),
             section=sections.SCORES,
             caption=f"{group.title}. Box: quartiles and median; whiskers: the farthest case within 1.5 times the box; "
-            "points: the cases; grey lines join the scores of one case.",
+            f"points: the cases{'' if many else '; grey lines join the scores of one case'}.",
         )
 
 
