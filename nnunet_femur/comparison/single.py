@@ -11,7 +11,7 @@ from nnunet_femur.comparison.dataset import Dataset
 from nnunet_femur.comparison.predictions import Predictions, predicted_files
 from nnunet_femur.comparison.scoring import score
 from nnunet_femur.errors import InputError
-from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, Scoring
+from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
 from nnunet_femur.files import write_text
 from nnunet_femur.progress import silent
 from nnunet_femur.volumes import volume_ending
@@ -91,6 +91,7 @@ class FileScores:
                 console.print(_slice_table(values))
                 console.print(f"Scores set by the policy for empty masks: {_substituted(values)}.\n", style="dim")
             lines = [f"{metric.label} = {metric.formula}" for metric in METRICS.values()]
+            lines += [f"Regions: {REGIONS_IN_WORDS}."]
             lines += [f"Empty masks ({self.policy.name}): {self.policy.meaning}"]
             console.print("\n".join(lines), style="dim", markup=False)
         return captured.get()

@@ -6,7 +6,7 @@ from nnunet_femur.evaluation.masks import Mask, read_mask, require_same_grid
 from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
 from nnunet_femur.evaluation.overlap import PLANES, PROFILE_BINS, AxisProfile, Overlap
 from nnunet_femur.evaluation.policy import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy
-from nnunet_femur.evaluation.regions import REGIONS
+from nnunet_femur.evaluation.regions import REGIONS, REGIONS_IN_WORDS
 
 __all__ = [
     "EMPTY_KINDS",
@@ -16,6 +16,7 @@ __all__ = [
     "POLICIES",
     "PROFILE_BINS",
     "REGIONS",
+    "REGIONS_IN_WORDS",
     "STRICT",
     "SURFACE_METRICS",
     "AxisProfile",

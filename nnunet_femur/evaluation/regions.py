@@ -24,6 +24,13 @@ Of a whole femur the proximal quarter holds head, neck and trochanters, the dist
 END_SLICES = 20
 """Axial slices that hold truth at either end of it, as the study cuts out the heads."""
 
+REGIONS_IN_WORDS = (
+    f"proximal and distal: the uppermost {PROXIMAL_SHARE:.0%} and the lowest {DISTAL_SHARE:.0%} of the truth's length "
+    f"along its long axis (the principal axis of its voxels in mm), shaft: the {1 - PROXIMAL_SHARE - DISTAL_SHARE:.0%} "
+    f"between, ends: the first and the last {END_SLICES} axial slices with truth"
+)
+"""What the regions are, for tables and reports."""
+
 
 def part_of(positions: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Which of :data:`PARTS` points belong to, by their position along the axis; shape (n,).
