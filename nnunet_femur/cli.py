@@ -222,10 +222,69 @@ def plan(
     typer.echo(folder)
 
 
+@app.command()
+def score(
+    prediction: Annotated[Path, typer.Argument(metavar="PRED", help="A predicted mask, or a folder of them.")],
+    truth: Annotated[Path, typer.Argument(help="The true mask, or a folder with one of the same name for each.")],
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="'table' of the main scores, or all of them as 'csv' or 'json'.")
+    ] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
+    ] = None,
+    empty_masks: Annotated[
+        str, typer.Option("--empty-masks", help="What an empty mask scores: 'strict', 'formula' or 'brats'.")
+    ] = "strict",
+    slice_surfaces: Annotated[  # noqa: FBT002
+        bool, typer.Option("--slice-surfaces", help="Give slices surface scores too, half a second per case.")
+    ] = False,
+    in_slices: Annotated[  # noqa: FBT002
+        bool, typer.Option("--in-slices", help="The method works in slices, which the study's protocol treats apart.")
+    ] = False,
+) -> None:
+    """Print every score of a predicted mask, or of a folder of them, against the truth.
+
+    Example: nnfemur score prediction.nrrd truth.nrrd
+    """
+    from nnunet_femur.comparison.single import score_files
+    from nnunet_femur.progress import bar
+
+    outcome = score_files(
+        prediction, truth, policy=empty_masks, slice_surfaces=slice_surfaces, in_slices=in_slices, track=bar
+    )
+    outcome.write(form, output)
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, given, folder = text.partition("=")
+    if not (name and given and folder):
+        msg = f"{text!r} is not NAME=FOLDER"
+        raise typer.BadParameter(msg)
+    return name, Path(folder)
+
+
 def compare(
-    results: Annotated[Path, typer.Argument(help="nnU-Net's results folder, or a part of it.")],
+    results: Annotated[Path | None, typer.Argument(help="nnU-Net's results folder, or a part of it.")] = None,
     raw: Annotated[Path | None, typer.Option(help="nnU-Net's raw folder with the truth. [$nnUNet_raw]")] = None,
+    truth: Annotated[Path | None, typer.Option(help="A folder of true masks, in place of the raw dataset's.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="A folder of further predictions and its name; may be repeated."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")] = None,
+    intersect: Annotated[  # noqa: FBT002
+        bool, typer.Option("--intersect", help="Go on with the cases that all methods have.")
+    ] = False,
+    reference: Annotated[
+        str | None, typer.Option(help="Published figures to print beside ours: 'paper' for those of the study.")
+    ] = None,
+    empty_masks: Annotated[
+        str, typer.Option("--empty-masks", help="What an empty mask scores: 'strict', 'formula' or 'brats'.")
+    ] = "strict",
+    test: Annotated[str, typer.Option(help="Paired test: 'wilcoxon' or 'permutation'.")] = "wilcoxon",
+    slice_surfaces: Annotated[  # noqa: FBT002
+        bool, typer.Option("--slice-surfaces", help="Give slices surface scores too, half a second per case.")
+    ] = False,
 ) -> None:
     """Score every method's predictions against the truth and write scores.csv, tables and a report.
 
@@ -234,10 +293,29 @@ def compare(
     from nnunet_femur.comparison import compare as run
     from nnunet_femur.progress import bar
 
-    outcome = run(results, raw=raw, output=output, track=bar)
+    named = [_named_folder(text) for text in method or ()]
+    if len(dict(named)) < len(named):
+        msg = "--method gives a name twice"
+        raise typer.BadParameter(msg)
+    if test not in ("wilcoxon", "permutation"):
+        msg = f"--test {test}: choose wilcoxon or permutation"
+        raise typer.BadParameter(msg)
+    outcome = run(
+        results,
+        raw=raw,
+        truth=truth,
+        methods=dict(named),
+        output=output,
+        intersect=intersect,
+        reference=reference,
+        policy=empty_masks,
+        test="permutation" if test == "permutation" else "wilcoxon",
+        slice_surfaces=slice_surfaces,
+        track=bar,
+    )
     outcome.print()
     typer.echo(outcome.report)
-    if not outcome.complete:
+    if not (outcome.complete or intersect):
         raise typer.Exit(1)
 
 

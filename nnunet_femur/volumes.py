@@ -93,6 +93,12 @@ class Geometry:
         return float(np.prod(self.spacing_mm_xyz)) / 1000.0
 
     @property
+    def spacing_mm_zyx(self) -> tuple[float, float, float]:
+        """Distance of neighbouring voxels in mm, in the order of a numpy array's axes."""
+        x, y, z = self.spacing_mm_xyz
+        return z, y, x
+
+    @property
     def shape_zyx(self) -> tuple[int, ...]:
         """Shape of the volume as a numpy array."""
         return self.size_xyz[::-1]

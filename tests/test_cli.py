@@ -15,7 +15,7 @@ from nnunet_femur.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERBS = ("demo", "env", "phantoms", "convert", "plan", "compare")
+VERBS = ("demo", "env", "phantoms", "convert", "plan", "score", "compare")
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -64,6 +64,8 @@ class TestProblems:
             (("plan", "-d", "1"), "nnUNet_raw is not set"),
             (("plan", "-d", "1", "--preset", "huge"), "There is no preset 'huge'"),
             (("compare", "nowhere"), "nowhere: there is no such folder"),
+            (("compare",), "There is nothing to compare"),
+            (("score", "nowhere", "neither"), "nowhere: there is no such file or folder"),
             (("phantoms", "x", "--spacing", "0", "1", "1"), "Spacing (0.0, 1.0, 1.0)"),
         ],
     )
@@ -74,11 +76,19 @@ class TestProblems:
         assert "Traceback" not in result.stderr
         assert result.stdout == ""
 
-    @pytest.mark.parametrize("arguments", [("convert",), ("plan", "-d", "0"), ("plan", "-d", "1000"), ("nonsense",)])
+    @pytest.mark.parametrize(
+        "arguments", [("convert",), ("plan", "-d", "0"), ("plan", "-d", "1000"), ("nonsense",), ("score",)]
+    )
     def test_wrong_usage_is_status_2(self, arguments: tuple[str, ...]) -> None:
         result = _run(*arguments)
         assert result.returncode == 2
         assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("option", [("--method", "name"), ("--method", "a=x", "--method", "a=y"), ("--test", "t")])
+def test_wrong_options_of_compare_are_status_2(option: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, ["compare", *option])
+    assert result.exit_code == 2
 
 
 def test_compare_has_a_command_of_its_own() -> None:

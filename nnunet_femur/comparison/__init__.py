@@ -1,24 +1,32 @@
-"""Many cases of many methods: discovery, scores, tables, figures, report."""
+"""Many cases of many methods: discovery, scores, statistics, tables, figures, report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.comparison.cache import ScoreCache
+from nnunet_femur.comparison.discovery import discover, require_equal_cases
 from nnunet_femur.comparison.grouping import group_scores
-from nnunet_femur.comparison.report import Report
+from nnunet_femur.comparison.report import build_report
 from nnunet_femur.comparison.scoring import score
-from nnunet_femur.comparison.tables import Table, tabulate
+from nnunet_femur.comparison.statistics import analyse_groups
 from nnunet_femur.comparison.terminal import print_tables
 from nnunet_femur.comparison.writing import write_all
+from nnunet_femur.errors import InputError
+from nnunet_femur.evaluation import POLICIES, Scoring
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     import pandas as pd
 
+    from nnunet_femur.comparison.pairs import TestName
+    from nnunet_femur.comparison.statistics import GroupStatistics
+    from nnunet_femur.comparison.tables import Table
     from nnunet_femur.progress import Track
 
 __all__ = ["Comparison", "compare"]
@@ -30,11 +38,13 @@ class Comparison:
 
     Attributes:
         scores: The tidy table that stands in scores.csv.
-        tables: Mean ± standard deviation of every method; for every set a summary and all slice scores.
+        tables: The tables of the report.
         report: The HTML report; Markdown, scores.csv and figures lie beside it.
         complete: Whether every validation and test set that was begun is there as a whole.
         warnings: What is missing, wrong or left out, a sentence each.
         notes: What has not been run yet, a sentence each.
+        statistics: Summaries, tests and ranks of every group of methods.
+        rescored: Number of predictions that were scored anew; those of the others were taken from the last run.
     """
 
     scores: pd.DataFrame
@@ -43,44 +53,93 @@ class Comparison:
     complete: bool
     warnings: list[str]
     notes: list[str]
+    statistics: list[GroupStatistics] = field(default_factory=list)
+    rescored: int = 0
 
     def print(self) -> None:
         """Print the tables and everything that is missing to standard output."""
         print_tables(self.tables, warnings=self.warnings, notes=self.notes)
 
 
-def compare(results: Path, *, raw: Path | None = None, output: Path | None = None, track: Track = silent) -> Comparison:
-    """Score every method's fold validations and test predictions anew from the masks, and write a report.
+def compare(
+    results: Path | None,
+    *,
+    raw: Path | None = None,
+    truth: Path | None = None,
+    methods: Mapping[str, Path] | None = None,
+    output: Path | None = None,
+    intersect: bool = False,
+    reference: str | None = None,
+    policy: str = "strict",
+    test: TestName = "wilcoxon",
+    slice_surfaces: bool = False,
+    track: Track = silent,
+) -> Comparison:
+    """Score every method's fold validations and test predictions from the masks, and write a report.
 
-    Nothing is written unless everything could be scored and drawn.
+    Nothing is written unless everything could be scored and drawn. What has not changed since the last report in the
+    same folder is not scored again.
 
     Args:
-        results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method.
+        results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None if
+            only `methods` are compared.
         raw: nnU-Net's raw folder with the truth; None for ``$nnUNet_raw``, then ``nnUNet_raw`` beside the results.
-        output: Folder of scores.csv, report.md, report.html and figures; None for ``results / "comparison"``.
+        truth: A folder of masks named by case, in place of those of the raw dataset.
+        methods: Folders of further predictions, by the name of their method.
+        output: Folder of scores.csv, report.md, report.html and figures; None for ``results / "comparison"``, or
+            ``comparison`` here.
+        intersect: Go on with the cases that all methods have, where predictions are missing or cases differ.
+        reference: Name of published figures to print beside ours, such as ``paper``.
+        policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
+        test: The paired test of all pairs of methods.
+        slice_surfaces: Give slices surface scores too, about half a second per case.
         track: Shows the progress.
 
     Raises:
-        InputError: A folder or mask cannot be used, or `output` cannot be written.
+        InputError: A folder or mask cannot be used, predictions are missing, methods rest on different cases, or
+            `output` cannot be written.
         SetupError: The truth is not found.
     """
-    from nnunet_femur.comparison.figures import draw_all
-
-    found = discover(results, raw=raw)
-    scored = score(found.predictions, track=track)
-    seconds = {
-        (predictions.method, predictions.fold): predictions.seconds
-        for predictions in found.predictions
-        if predictions.seconds is not None
-    }
-    tables = [table for group in group_scores(scored.scores) for table in tabulate(group, seconds)]
-    report = Report(
-        datasets=sorted({predictions.dataset.folder.name for predictions in found.predictions}),
-        tables=tables,
-        drawings=draw_all(scored),
-        complete=not any(predictions.missing for predictions in found.predictions),
-        warnings=found.warnings,
-        notes=found.notes,
+    if results is None and not methods:
+        msg = "There is nothing to compare. Give nnU-Net's results folder, or predictions with --method NAME=FOLDER."
+        raise InputError(msg)
+    if policy not in POLICIES:
+        msg = f"There is no policy for empty masks called {policy!r}. Choose one of: {', '.join(POLICIES)}."
+        raise InputError(msg)
+    folder = output or (results / "comparison" if results else Path("comparison"))
+    _require_writable(folder)
+    found = discover(results, raw=raw, truth=truth, methods=methods)
+    require_equal_cases(found, intersect=intersect)
+    scoring = Scoring(POLICIES[policy], slice_surfaces=slice_surfaces)
+    scored = score(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), track=track)
+    statistics = analyse_groups(group_scores(scored.scores), test=test)
+    report = build_report(scored, found, statistics=statistics, reference=reference, policy=scoring.policy, kept=folder)
+    path = write_all(folder, report, scored.scores)
+    if scored.cache:
+        try:
+            scored.cache.write(folder)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+    return Comparison(
+        scores=scored.scores,
+        tables=list(report.tables),
+        report=path,
+        complete=report.complete,
+        warnings=list(report.warnings),
+        notes=list(report.notes),
+        statistics=statistics,
+        rescored=scored.rescored,
     )
-    path = write_all(output or results / "comparison", report, scored.scores)
-    return Comparison(scored.scores, tables, path, report.complete, found.warnings, found.notes)
+
+
+def _require_writable(folder: Path) -> None:
+    """Find out before minutes of scoring whether the report could be written."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise _unwritable(folder, NotADirectoryError(20, f"{there} is a file"))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unwritable(folder, PermissionError(13, "Permission denied"))
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output.")

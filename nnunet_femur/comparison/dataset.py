@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.predictions import predicted_files
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.folds import SPLITS_FILE, read_folds
+from nnunet_femur.folds import SPLITS_FILE, Fold, read_folds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,12 +21,14 @@ class Dataset:
     """One dataset of nnU-Net's raw folder.
 
     Attributes:
-        folder: ``nnUNet_raw/DatasetNNN_NAME``.
+        folder: ``nnUNet_raw/DatasetNNN_NAME``, or the folder of masks that was given as truth.
         ending: File ending of its volumes.
         train: Truth of the cases for training and validation, by case.
         test: Truth of the test cases, by case.
         folds: The validation cases of fold 0, 1, ... as far as ``splits_final.json`` goes.
         patients: Patient of a case; a case that ``cases.csv`` does not hold is a patient of its own.
+        trained_on: The cases that fold 0, 1, ... trains on as far as ``splits_final.json`` goes.
+        listed: Whether it is known which case is for training and which for testing; not so for a folder of masks.
     """
 
     folder: Path
@@ -34,6 +37,8 @@ class Dataset:
     test: dict[str, Path]
     folds: tuple[frozenset[str], ...]
     patients: dict[str, str]
+    trained_on: tuple[frozenset[str], ...] = ()
+    listed: bool = True
 
     def truth(self, case: str) -> Path:
         """The mask of a case."""
@@ -46,19 +51,27 @@ class Dataset:
         return path if path.is_file() else None
 
 
-def open_dataset(name: str, *, results: Path, raw: Path | None) -> Dataset:
-    """The raw dataset that holds the truth for results.
+def open_dataset(name: str | None, *, results: Path, raw: Path | None, truth: Path | None = None) -> Dataset:
+    """The raw dataset that holds the truth for results, or a folder of masks in its place.
 
     Args:
-        name: ``DatasetNNN_NAME``.
+        name: ``DatasetNNN_NAME``; None if there is none.
         results: nnU-Net's results folder.
         raw: nnU-Net's raw folder; None for ``$nnUNet_raw``, and then ``nnUNet_raw`` beside `results`.
+        truth: A folder of masks named by case. They take the place of the raw dataset's; without such a dataset they
+            are all there is.
 
     Raises:
         SetupError: No such dataset is found.
         InputError: One of its files cannot be used.
     """
-    folder = _find(name, results=results, raw=raw)
+    masks = _masks(truth) if truth else {}
+    try:
+        folder = _find(name, results=results, raw=raw)
+    except SetupError:
+        if truth is None:
+            raise
+        return Dataset(truth, "", masks, masks, (), _patients(truth), listed=False)
     ending = _file_ending(folder / "dataset.json")
     train, test = (_volumes(folder / labels, ending) for labels in ("labelsTr", "labelsTs"))
     if not train and not test:
@@ -67,10 +80,34 @@ def open_dataset(name: str, *, results: Path, raw: Path | None) -> Dataset:
     if both := sorted(train.keys() & test.keys()):
         msg = f"{folder}: {', '.join(both)} stand in labelsTr and in labelsTs. A test case must not be trained on."
         raise InputError(msg)
-    return Dataset(folder, ending, train, test, _folds(folder, train), _patients(folder))
+    train, test = ({case: masks.get(case, path) for case, path in of.items()} for of in (train, test))
+    folds = _folds(folder, train)
+    return Dataset(
+        folder=folder,
+        ending=ending,
+        train=train,
+        test=test,
+        folds=tuple(frozenset(fold.val) for fold in folds),
+        patients=_patients(folder),
+        trained_on=tuple(frozenset(fold.train) for fold in folds),
+    )
 
 
-def _find(name: str, *, results: Path, raw: Path | None) -> Path:
+def _masks(truth: Path) -> dict[str, Path]:
+    if not truth.is_dir():
+        msg = f"{truth}: there is no such folder. Give the folder that holds the true masks with --truth."
+        raise InputError(msg)
+    masks = predicted_files(truth)
+    if not masks:
+        msg = f"{truth}: holds no mask. Give the folder that holds the true masks themselves, such as labelsTs."
+        raise InputError(msg)
+    return masks
+
+
+def _find(name: str | None, *, results: Path, raw: Path | None) -> Path:
+    if name is None:
+        msg = "There is no truth. Give the folder that holds the true masks with --truth."
+        raise SetupError(msg)
     beside = results.parent / "nnUNet_raw"
     variable = os.environ.get("nnUNet_raw")
     candidates = [raw] if raw else [Path(variable), beside] if variable else [beside]
@@ -90,12 +127,12 @@ def _volumes(folder: Path, ending: str) -> dict[str, Path]:
     return {file.name[: -len(ending)]: file for file in files if not file.name.startswith(".")}
 
 
-def _folds(folder: Path, cases: Collection[str]) -> tuple[frozenset[str], ...]:
+def _folds(folder: Path, cases: Collection[str]) -> list[Fold]:
     beside = folder.parent.parent / "nnUNet_preprocessed"
     preprocessed = Path(os.environ.get("nnUNet_preprocessed") or beside)
     homes = (folder, preprocessed / folder.name, beside / folder.name)
     path = next((file for home in homes if (file := home / SPLITS_FILE).is_file()), None)
-    return tuple(frozenset(fold.val) for fold in read_folds(path, cases)) if path else ()
+    return read_folds(path, cases) if path else []
 
 
 def _patients(folder: Path) -> dict[str, str]:

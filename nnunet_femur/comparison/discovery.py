@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.dataset import Dataset, open_dataset
@@ -12,8 +13,7 @@ from nnunet_femur.comparison.predictions import Predictions, folds_in_words, pre
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
 CV_FOLDS = 5
 """Folds 0-4 cross-validate; later ones are fixed splits of the same cases, and must not count twice."""
@@ -36,29 +36,76 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def discover(results: Path, *, raw: Path | None = None) -> Found:
+def discover(
+    results: Path | None,
+    *,
+    raw: Path | None = None,
+    truth: Path | None = None,
+    methods: Mapping[str, Path] | None = None,
+) -> Found:
     """Find the validations and test predictions of every method.
 
     Args:
-        results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method.
+        results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None if
+            only `methods` are compared.
         raw: nnU-Net's raw folder with the truth; see :func:`~nnunet_femur.comparison.dataset.open_dataset`.
+        truth: A folder of masks, in place of those of the raw dataset.
+        methods: Folders of predictions by the name of their method: masks named by case, or ``test`` and
+            ``validation`` with such masks.
 
     Raises:
-        InputError: `results` is none of these, or holds no prediction with a truth.
+        InputError: `results` or a method is none of these, a prediction is of a case that its model was trained on,
+            or nothing has a truth.
         SetupError: The truth is not found.
     """
-    by_dataset = _method_folders(results)
+    by_dataset = _method_folders(results) if results else {}
     found = Found()
-    for folder, methods in by_dataset.items():
-        dataset = open_dataset(folder.name, results=folder.parent, raw=raw)
+    datasets = {}
+    for folder, own in by_dataset.items():
+        dataset = datasets[folder] = open_dataset(folder.name, results=folder.parent, raw=raw, truth=truth)
         prefix = f"{folder.name}/" if len(by_dataset) > 1 else ""
-        for method in methods:
+        for method in own:
             _Method(found, dataset, method, f"{prefix}{method.name}").search()
+    if methods:
+        if len(datasets) > 1:
+            msg = f"{results}: holds several datasets. Give the folder of the one that --method belongs to."
+            raise InputError(msg)
+        only = next(iter(datasets.values()), None) or open_dataset(None, results=Path(), raw=raw, truth=truth)
+        for name, folder in methods.items():
+            _add_named(found, only, name, folder)
     if not any(predictions.files for predictions in found.predictions):
-        msg = f"{results}: holds no prediction to score. " + " ".join(found.warnings + found.notes)
+        msg = f"{results or ', '.join(map(str, (methods or {}).values()))}: holds no prediction to score. " + " ".join(
+            found.warnings + found.notes
+        )
         raise InputError(msg.strip())
     found.warnings += [line for predictions in found.predictions for line in predictions.complaints()]
     return found
+
+
+def _add_named(found: Found, dataset: Dataset, name: str, folder: Path) -> None:
+    """Add the predictions of a method that a user named."""
+    if not name or "/" in name or any(name == one.method for one in found.predictions):
+        msg = f"--method {name}={folder}: needs a name without a slash that no other method has."
+        raise InputError(msg)
+    if not folder.is_dir():
+        msg = f"--method {name}={folder}: there is no such folder. Give one that holds masks named by case."
+        raise InputError(msg)
+    method = _Method(found, dataset, folder, name)
+    parts = [part for part in ("validation", "test") if (folder / part).is_dir()]
+    if parts:
+        for part in parts:
+            kind, cases = ("cv", dataset.train) if part == "validation" else ("test", dataset.test)
+            method.add(kind, "none", folder / part, cases)
+        return
+    files = predicted_files(folder)
+    if not files:
+        msg = f"--method {name}={folder}: holds no mask. Give the folder that holds the masks themselves."
+        raise InputError(msg)
+    trained = dataset.listed and files.keys() & dataset.train.keys()
+    if trained and not files.keys() & dataset.test.keys():
+        method.add("cv", "none", folder, dataset.train)
+    else:
+        method.add("test", "none", folder, dataset.test)
 
 
 def _method_folders(results: Path) -> dict[Path, list[Path]]:
@@ -95,6 +142,63 @@ def _is_method(folder: Path) -> bool:
     return _is_dataset(folder.parent) and len([part for part in folder.name.split("__") if part]) == 3
 
 
+def require_equal_cases(found: Found, *, intersect: bool) -> None:
+    """See that methods are compared on the same cases, all of them predicted.
+
+    Args:
+        found: What was found; with `intersect`, predictions that not all methods have are taken out of it.
+        intersect: Whether to go on with the cases that all have.
+
+    Raises:
+        InputError: Predictions are missing or the methods of a set rest on different cases, and it is not wanted to go
+            on; or no case is left.
+    """
+    missing = [line for one in found.predictions for line in one.complaints() if one.missing and "missing:" in line]
+    lacking = list(_lacking(found))
+    if not missing and not lacking:
+        return
+    if not intersect:
+        msg = (
+            "Predictions are missing, or methods were given different cases:\n"
+            + "\n".join(f"  {line}" for line in dict.fromkeys(missing + lacking))
+            + "\nPredict them, or compare on the cases that all methods have with --intersect."
+        )
+        raise InputError(msg)
+    shared = {key: set.intersection(*cases.values()) for key, cases in _cases_by_line(found).items()}
+    for place, one in enumerate(found.predictions):
+        kept = {case: path for case, path in one.files.items() if case in shared[_comparable(one)]}
+        if left_out := sorted(one.files.keys() - kept.keys()):
+            found.warnings.append(
+                f"{one.title}: not scored, since not every method predicted them: {', '.join(left_out)}."
+            )
+        found.predictions[place] = replace(one, files=kept)
+    if not all(shared.values()):
+        msg = "The methods have no case in common:\n" + "\n".join(f"  {line}" for line in lacking)
+        raise InputError(msg)
+
+
+def _comparable(one: Predictions) -> tuple[str, str, str]:
+    """What predictions must agree in to be compared: dataset, set, and of later folds the fold, since splits differ."""
+    return one.method.rpartition("/")[0], one.set, one.fold if one.set == "fixed" else ""
+
+
+def _cases_by_line(found: Found) -> dict[tuple[str, str, str], dict[str, set[str]]]:
+    by_line: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    for one in found.predictions:
+        pooled = one.set == "cv" and one.fold.isdecimal()
+        title = f"{one.method}, validation" if pooled else one.title
+        by_line.setdefault(_comparable(one), {}).setdefault(title, set()).update(one.files)
+    return by_line
+
+
+def _lacking(found: Found) -> Iterator[str]:
+    for lines in _cases_by_line(found).values():
+        everything = set().union(*lines.values())
+        for title, cases in lines.items():
+            if lacks := sorted(everything - cases):
+                yield f"{title}: lacks {', '.join(lacks)}, which others have."
+
+
 @dataclass(frozen=True)
 class _Method:
     found: Found
@@ -105,15 +209,26 @@ class _Method:
     def search(self) -> None:
         """Add what the method's folder holds."""
         folds = self._folds()
+        everyone = {number: self._trained_on(number) for number in folds}
         for number in sorted(folds):
             self._validation(number, folds[number])
         tested = [
-            self._add("test", str(number), folds[number] / "test", self.dataset.test, folds[number])
+            self.add(
+                "test",
+                str(number),
+                folds[number] / "test",
+                self.dataset.test,
+                folds[number],
+                trained_on=everyone[number],
+            )
             for number in sorted(folds)
         ]
         whole = "ensemble" if folds else "none"
-        self._add("cv", whole, self.folder / "validation", self.dataset.train, *folds.values())
-        tested.append(self._add("test", whole, self.folder / "test", self.dataset.test, *folds.values()))
+        of_any: frozenset[str] = frozenset().union(*everyone.values())
+        self.add("cv", whole, self.folder / "validation", self.dataset.train, *folds.values(), trained_on=of_any)
+        tested.append(
+            self.add("test", whole, self.folder / "test", self.dataset.test, *folds.values(), trained_on=of_any)
+        )
         if self.dataset.test and not any(tested):
             self.found.notes.append(f"{self.name}: the test set is not predicted yet.")
         self._warn_of_repeats()
@@ -160,13 +275,44 @@ class _Method:
                 "whether its validation is complete."
             )
         kind = "cv" if number < CV_FOLDS else "fixed"
-        self._add(kind, str(number), folder, expected, fold)
+        self.add(kind, str(number), folder, expected, fold, trained_on=self._trained_on(number))
 
-    def _add(self, kind: str, fold: str, folder: Path, expected: Iterable[str], *trained: Path) -> bool:
+    def _trained_on(self, number: int) -> frozenset[str]:
+        return self.dataset.trained_on[number] if number < len(self.dataset.trained_on) else frozenset()
+
+    def add(
+        self,
+        kind: str,
+        fold: str,
+        folder: Path,
+        expected: Iterable[str],
+        *trained: Path,
+        trained_on: frozenset[str] = frozenset(),
+    ) -> bool:
+        """Add one folder of predictions, if it is there.
+
+        Args:
+            kind: Name of the set.
+            fold: Number of the fold, ``ensemble`` or ``none``.
+            folder: Where the predictions lie.
+            expected: The cases that ought to be there.
+            trained: Folders of the models that predicted them.
+            trained_on: Cases that any of these models was trained on.
+
+        Raises:
+            InputError: One of these cases is predicted.
+        """
         if not folder.is_dir():
             return False
-        cases = set(expected)
         files = predicted_files(folder)
+        # Of a bare folder of masks it is not known which of them belong to this set.
+        cases = set(expected) if self.dataset.listed else set(expected) & files.keys()
+        if seen := sorted(files.keys() & trained_on):
+            msg = (
+                f"{folder}: holds predictions of {', '.join(seen)}, which fold {fold} was trained on. "
+                "Their scores would mean nothing: remove these files."
+            )
+            raise InputError(msg.replace("fold ensemble", "one of the folds"))
         seconds = [duration for path in trained if (duration := training_seconds(path)) is not None]
         self.found.predictions.append(
             Predictions(

@@ -8,12 +8,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_HEADS = "FemurHead"
+_SLICES = ("FemurUnet", _HEADS)
+
+
+def predicts_in_slices(method: str) -> bool:
+    """Whether a method works slice by slice: one of this package's slice trainers, or nnU-Net's configuration `2d`."""
+    name = method.rpartition("/")[2]
+    return name.startswith(_SLICES) or name.rpartition("__")[2].startswith("2d")
+
+
+def predicts_only_ends(method: str) -> bool:
+    """Whether a method was trained on the ends of the femur alone, so that its predictions are no whole femurs."""
+    return method.rpartition("/")[2].startswith(_HEADS)
+
 
 def method_names(methods: Iterable[str]) -> dict[str, str]:
     """Names for tables and figures, by method.
 
     ``FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres`` becomes ``FemurUnetResNet34 · 3d_fullres``. Plans are
-    named if they are not nnU-Net's default, and methods that would share a name keep their own.
+    named if they are not nnU-Net's default, and methods that would share a name keep their own, as do those that a
+    user has named.
 
     Args:
         methods: ``TRAINER__PLANS__CONFIGURATION``, with or without ``DatasetNNN_NAME/`` before it.
@@ -27,6 +42,9 @@ def method_names(methods: Iterable[str]) -> dict[str, str]:
 
 
 def _short(method: str) -> str:
-    trainer, plans, configuration = method.rpartition("/")[2].split("__")
+    name = method.rpartition("/")[2]
+    if name.count("__") != 2:
+        return name
+    trainer, plans, configuration = name.split("__")
     parts = (trainer.removesuffix("Trainer") or trainer, plans, configuration)
     return " · ".join(part for part in parts if part != "nnUNetPlans")

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.naming import predicts_in_slices
 from nnunet_femur.errors import InputError
 from nnunet_femur.volumes import volume_ending
 
@@ -22,8 +23,8 @@ class Predictions:
 
     Attributes:
         dataset: Truth, images and patients of the cases.
-        method: Folder of the method, ``TRAINER__PLANS__CONFIGURATION``; with ``DatasetNNN_NAME/`` before it where
-            several datasets are compared.
+        method: Folder of the method, ``TRAINER__PLANS__CONFIGURATION``, or the name that a user gave; with
+            ``DatasetNNN_NAME/`` before it where several datasets are compared.
         set: ``test``; ``cv`` for the validation cases of folds 0-4; ``fixed`` for those of later folds.
         fold: Number of the fold; ``ensemble`` for a prediction of several folds; ``none`` for a method without.
         folder: Where the predictions lie.
@@ -42,6 +43,11 @@ class Predictions:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     seconds: float | None
+
+    @property
+    def in_slices(self) -> bool:
+        """Whether the method works slice by slice."""
+        return predicts_in_slices(self.method)
 
     @property
     def fold_suffix(self) -> str:
@@ -73,10 +79,10 @@ class Predictions:
 
 
 def predicted_files(folder: Path) -> dict[str, Path]:
-    """The volumes in a folder, by case; hidden files are none.
+    """The volumes in a folder, by case; hidden files are none, and neither is nnU-Net's folder of probabilities.
 
     Raises:
-        InputError: Two files predict the same case.
+        InputError: Two files are of the same case.
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.evaluation import METRICS, STRICT
+from nnunet_femur.comparison.cards import Card, method_cards
+from nnunet_femur.comparison.findings import Findings
+from nnunet_femur.comparison.keeping import key_of
+from nnunet_femur.comparison.reference import Reference, read_reference
+from nnunet_femur.comparison.sections import ORDER, STUDY
+from nnunet_femur.comparison.tables import tabulate
+from nnunet_femur.comparison.tables.formats import markdown
+from nnunet_femur.evaluation import METRICS, STRICT, EmptyPolicy
+from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nnunet_femur.comparison.discovery import Found
     from nnunet_femur.comparison.drawing import Drawing
+    from nnunet_femur.comparison.scoring import Scored
+    from nnunet_femur.comparison.statistics import GroupStatistics
     from nnunet_femur.comparison.tables import Table
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -27,22 +37,73 @@ class Report:
         datasets: Names of the datasets.
         tables: The tables of every group.
         drawings: The figures.
+        cards: What is known of every method.
         complete: Whether every expected prediction was there.
         warnings: What is missing, wrong or left out.
         notes: What has not been run yet.
+        cautions: What the numbers cannot carry.
+        policy: What empty masks scored.
+        reference: The published figures beside ours, if any.
     """
 
     datasets: Sequence[str]
     tables: Sequence[Table]
     drawings: Sequence[Drawing]
+    cards: Sequence[Card]
     complete: bool
     warnings: Sequence[str]
     notes: Sequence[str]
+    cautions: Sequence[str] = ()
+    policy: EmptyPolicy = STRICT
+    reference: Reference | None = None
+
+
+def build_report(
+    scored: Scored,
+    found: Found,
+    *,
+    statistics: Sequence[GroupStatistics] = (),
+    reference: str | None = None,
+    policy: EmptyPolicy = STRICT,
+    kept: Path | None = None,
+) -> Report:
+    """Tabulate and draw what was scored; nothing is written.
+
+    Args:
+        scored: The scores.
+        found: What was scored, and what is missing.
+        statistics: Tests, ranks and agreement of each group of lines.
+        reference: Name of the published figures to print beside ours.
+        policy: What empty masks scored.
+        kept: The folder of an earlier report, whose figures are taken over if they show the same.
+
+    Raises:
+        InputError: There are no such published figures, or a record of a training cannot be read.
+    """
+    from nnunet_femur.comparison.figures import draw_all
+
+    findings = Findings(
+        scored, found.predictions, statistics, reference=read_reference(reference) if reference else None
+    )
+    tables = tabulate(findings)
+    return Report(
+        datasets=sorted({one.dataset.folder.name for one in found.predictions}),
+        tables=tables,
+        drawings=draw_all(findings, key=key_of(findings, tables), kept=kept),
+        cards=method_cards(found.predictions),
+        complete=not any(one.missing for one in found.predictions),
+        warnings=found.warnings,
+        notes=found.notes,
+        cautions=_cautions(statistics),
+        policy=policy,
+        reference=findings.reference,
+    )
 
 
 def render(report: Report, ending: str) -> str:
     """The report as text: ``html``, with the figures inside, or ``md``, which looks for them in ``figures/``."""
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -52,19 +113,41 @@ def render(report: Report, ending: str) -> str:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["data_uri"] = _data_uri
+    environment.filters |= {"data_uri": _data_uri, "markdown": markdown}
     return environment.get_template(f"report.{ending}.j2").render(
         report=report,
-        sections=[(title, list(of)) for title, of in groupby(report.drawings, key=lambda drawing: drawing.section)],
-        timed=any(table.timed for table in report.tables),
+        parts=_parts(report),
         metrics=list(METRICS.values()),
-        policy=_policy(),
+        policy=_policy(report.policy),
+        published_in=STUDY,
+        version=__version__,
+        # Ours, and without any "</", so that it may stand in HTML as it is.
+        script=Markup((_TEMPLATES / "sort.js").read_text(encoding="utf-8")),  # noqa: S704
     )
 
 
-def _policy() -> dict[str, Any]:
+def _parts(report: Report) -> list[dict[str, Any]]:
+    """The report's sections in their order, those that nobody put in order at the end."""
+    tables, drawings = (
+        {title: [one for one in found if one.section == title] for title in dict.fromkeys(one.section for one in found)}
+        for found in (report.tables, report.drawings)
+    )
+    titles = dict.fromkeys((*(title for title in ORDER if title in tables | drawings), *tables, *drawings))
+    return [{"title": title, "tables": tables.get(title, []), "drawings": drawings.get(title, [])} for title in titles]
+
+
+def _cautions(statistics: Sequence[GroupStatistics]) -> list[str]:
+    """What the first measure of each group cannot carry; that of the others stands below their tables."""
+    found = []
+    for one in statistics:
+        first = next(iter(one.measures.values()), None)
+        found += [f"{one.group.title}: {caution}" for caution in (first.cautions if first else ())]
+    return found
+
+
+def _policy(policy: EmptyPolicy) -> dict[str, Any]:
     labels = {name: metric.label for name, metric in METRICS.items()}
-    return {"name": STRICT.name, "sentences": STRICT.sentences(labels)}
+    return {"name": policy.name, "meaning": policy.meaning, "sentences": policy.sentences(labels)}
 
 
 def _data_uri(png: bytes) -> str:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nnunet_femur.evaluation import CaseScores, SliceScores, read_mask, require_same_grid, score_case
+from nnunet_femur.comparison.cache import CachedCase, ScoreCache
+from nnunet_femur.evaluation import (
+    AxisProfile,
+    Bone,
+    Scoring,
+    SliceScores,
+    read_mask,
+    require_same_grid,
+    score_case,
+)
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -22,24 +34,17 @@ if TYPE_CHECKING:
 COLUMNS = ("method", "set", "fold", "case", "patient", "protocol", "plane", "region", "metric", "value", "unit")
 """Columns of scores.csv."""
 
+_THREADS = 4
+"""Cases scored at once at most: each holds a few masks."""
 
-@dataclass(frozen=True)
-class AxialSlice:
-    """One axial slice of one prediction.
 
-    Attributes:
-        predictions: What the prediction belongs to.
-        case: Its case.
-        index: Position of the slice, counted from the inferior end.
-        size: Voxels in truth or prediction.
-        dice: Dice of the slice.
-    """
+class CaseKey(NamedTuple):
+    """Which prediction of which case, by the names of scores.csv."""
 
-    predictions: Predictions
+    method: str
+    set: str
+    fold: str
     case: str
-    index: int
-    size: int
-    dice: float
 
 
 @dataclass(frozen=True)
@@ -48,58 +53,117 @@ class Scored:
 
     Attributes:
         scores: One row per number, with :data:`COLUMNS`.
-        best: The best axial slice of every prediction.
-        worst: The worst.
+        slices: The axial slices of the whole bone, by :class:`CaseKey`.
+        profiles: Agreement along the bone's long axis, by :class:`CaseKey`; those of empty truths are missing.
+        rescored: Number of predictions that were scored anew, since the cache did not know them.
+        cache: What the next run need not score again.
     """
 
     scores: pd.DataFrame
-    best: list[AxialSlice]
-    worst: list[AxialSlice]
+    slices: Mapping[tuple[str, str, str, str], SliceScores] = field(default_factory=dict)
+    profiles: Mapping[tuple[str, str, str, str], AxisProfile] = field(default_factory=dict)
+    rescored: int = 0
+    cache: ScoreCache | None = None
 
 
-def score(found: Sequence[Predictions], *, track: Track = silent) -> Scored:
-    """Score predictions against their truth.
+class _Job(NamedTuple):
+    predictions: Predictions
+    case: str
+
+    @property
+    def truth(self) -> Path:
+        return self.predictions.dataset.truth(self.case)
+
+    @property
+    def prediction(self) -> Path:
+        return self.predictions.files[self.case]
+
+    @property
+    def key(self) -> CaseKey:
+        return CaseKey(self.predictions.method, self.predictions.set, self.predictions.fold, self.case)
+
+
+def score(
+    found: Sequence[Predictions],
+    *,
+    scoring: Scoring | None = None,
+    cache: ScoreCache | None = None,
+    track: Track = silent,
+) -> Scored:
+    """Score predictions against their truth, those of one truth together, so that it is read and measured once.
 
     Args:
         found: What to score; the order of the table follows it.
+        scoring: How to score.
+        cache: Scores of an earlier run, which are taken over where neither mask nor anything else has changed.
         track: Shows the progress.
 
     Raises:
         InputError: A mask cannot be read, is not binary, or does not lie on the grid of its truth.
     """
+    how = scoring or Scoring()
+    store = cache or ScoreCache()
+    jobs = [_Job(predictions, case) for predictions in found for case in predictions.files]
+    keys = [store.key(job.truth, job.prediction, how, in_slices=job.predictions.in_slices) for job in jobs]
+    results: list[CachedCase | None] = [store.get(key) for key in keys]
+    pending = [place for place, result in enumerate(results) if result is None]
+    by_truth = sorted(pending, key=lambda place: str(jobs[place].truth))
+    batches = [list(of) for _, of in groupby(by_truth, key=lambda place: jobs[place].truth)]
+    threads = max(1, min(_THREADS, os.cpu_count() or 1, len(batches)))
+    with ThreadPoolExecutor(threads) as pool:
+        # Searching trees and counting voxels let other threads run; two cores are worth it already.
+        outcomes = pool.map(lambda batch: list(_score_batch([jobs[place] for place in batch], how)), batches)
+        try:
+            for batch, cases in zip(batches, track(outcomes, "Scoring", total=len(batches)), strict=True):
+                for place, case in zip(batch, cases, strict=True):
+                    results[place] = case
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    done = [result for result in results if result is not None]
+    for key, result in zip(keys, done, strict=True):
+        store.put(key, result)
+    return Scored(
+        scores=_table(jobs, done),
+        slices={job.key: result.slices(how.policy) for job, result in zip(jobs, done, strict=True)},
+        profiles={job.key: result.profile for job, result in zip(jobs, done, strict=True) if result.profile},
+        rescored=len(pending),
+        cache=store,
+    )
+
+
+def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase]:
+    """Score predictions of one truth."""
+    truth = read_mask(jobs[0].truth)
+    spacing_mm_zyx = truth.geometry.spacing_mm_zyx
+    bone = Bone(truth.voxels, spacing_mm_zyx)
+    for job in jobs:
+        prediction = read_mask(job.prediction, like=truth.geometry)
+        require_same_grid(truth, prediction)
+        scores = score_case(
+            bone,
+            Bone(prediction.voxels, spacing_mm_zyx),
+            scoring=how,
+            predicted_in_slices=job.predictions.in_slices,
+        )
+        yield CachedCase.of(scores)
+
+
+def _table(jobs: Sequence[_Job], results: Sequence[CachedCase]) -> pd.DataFrame:
     import pandas as pd
 
-    # In the order of the truths, so that each is read once and only one is held.
-    read_truth = lru_cache(maxsize=1)(read_mask)
-    jobs = [(predictions, case) for predictions in found for case in predictions.files]
-    by_truth = sorted(range(len(jobs)), key=lambda job: str(jobs[job][0].dataset.truth(jobs[job][1])))
-    results: dict[int, CaseScores] = {}
-    for job in track(by_truth, "Scoring"):
-        predictions, case = jobs[job]
-        truth = read_truth(predictions.dataset.truth(case))
-        prediction = read_mask(predictions.files[case], like=truth.geometry)
-        require_same_grid(truth, prediction)
-        results[job] = score_case(truth.voxels, prediction.voxels, voxel_volume_ml=truth.geometry.voxel_volume_ml)
-
-    rows = [
-        (predictions.method, predictions.set, predictions.fold, case, predictions.patient(case), *one)
-        for job, (predictions, case) in enumerate(jobs)
-        for one in results[job].scores
-    ]
-    best, worst = [], []
-    for job, (predictions, case) in enumerate(jobs):
-        axial = results[job].slices["axial"]
-        if axial.index.size:
-            best.append(_slice(predictions, case, axial, at=_ranked(axial, falling=True)))
-            worst.append(_slice(predictions, case, axial, at=_ranked(axial, falling=False)))
-    return Scored(pd.DataFrame(rows, columns=list(COLUMNS)), best, worst)
-
-
-def _ranked(slices: SliceScores, *, falling: bool) -> int:
-    """Place of the slice with the highest (`falling`) or lowest Dice; among equals of the one with most voxels."""
-    dice = slices.values["dice"]
-    return int(np.lexsort((-slices.size, -dice if falling else dice))[0])
-
-
-def _slice(predictions: Predictions, case: str, slices: SliceScores, *, at: int) -> AxialSlice:
-    return AxialSlice(predictions, case, int(slices.index[at]), int(slices.size[at]), float(slices.values["dice"][at]))
+    counts = np.array([len(result.values) for result in results])
+    columns: dict[str, object] = {}
+    for place, name in enumerate(CaseKey._fields):
+        columns[name] = np.repeat(np.array([job.key[place] for job in jobs], dtype=object), counts)
+    patients = np.array([job.predictions.patient(job.case) for job in jobs], dtype=object)
+    columns["patient"] = np.repeat(patients, counts)
+    # Nearly all cases have the same labels, so each distinct set of them is spelled out once.
+    labels = {result.labels: np.array(result.labels, dtype=object) for result in results}
+    spelled = np.concatenate([labels[result.labels] for result in results]) if results else np.empty((0, 5), object)
+    columns |= {name: spelled[:, place] for place, name in enumerate(("protocol", "plane", "region", "metric"))}
+    columns["value"] = np.concatenate([result.values for result in results]) if results else np.empty(0)
+    columns["unit"] = spelled[:, 4]
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}).astype(
+        {name: "str" for name in COLUMNS if name != "value"}
+    )

@@ -1,45 +1,77 @@
-"""The summaries in the terminal."""
+"""The main tables in the terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.tables import SUMMARY
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nnunet_femur.comparison.tables import Table
+    from rich.table import Table as Grid
 
-_FILE_COLUMNS = 160
+    from nnunet_femur.comparison.tables import Cell, Column, Table
+
+_FILE_COLUMNS = 200
 """Width where nobody watches: in a file or a pipe."""
 
 
 def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str]) -> None:
-    """Print what is missing, and those tables that are summaries, to standard output."""
-    from rich import box
+    """Print the main tables, and what is missing, to standard output.
+
+    Where the window is too narrow for means with their deviations, the means are printed alone.
+    """
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table as Grid
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_FILE_COLUMNS)
-    for table in (table for table in tables if table.columns == SUMMARY):
-        grid = Grid(title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-        grid.add_column("method", overflow="fold")
-        grid.add_column("n", justify="right")
-        for column in table.columns:
-            grid.add_column(f"{column.above}\n{column.heading}", justify="right")
-        if table.timed:
-            grid.add_column("training\nminutes", justify="right")
-        for row in table.rows:
-            cells = [f"[bold]{cell}[/bold]" if cell.best else str(cell) for cell in row.cells]
-            minutes = [f"{row.minutes:.1f}" if row.minutes is not None else "–"] if table.timed else []
-            grid.add_row(escape(row.label), str(row.cases), *cells, *minutes)
+    for table in (table for table in tables if table.place == "main"):
+        deviations = _width(table) <= console.width
+        grid = _grid(table, deviations=deviations)
+        console.print(f"[bold]{escape(table.title)}[/bold]")
         console.print(grid)
-        console.print(f"± is the standard deviation over cases. {table.note}\n", style="dim", markup=False)
+        alone = "" if deviations else " The window is too narrow for the deviations; they stand in the report."
+        console.print(f"{table.note}{alone}\n", style="dim", markup=False)
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     for note in notes:
         console.print(f"note: {note}", markup=False)
+
+
+def _grid(table: Table, *, deviations: bool) -> Grid:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table as Grid
+
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    grid.add_column(escape(table.stub.lower()), overflow="fold")
+    for column in table.columns:
+        grid.add_column(escape(_heading(column)), justify="right", no_wrap=True)
+    for row in table.rows:
+        grid.add_row(
+            escape(row.label),
+            *(
+                f"[bold]{escape(_text(cell, deviations))}[/bold]" if cell.best else escape(_text(cell, deviations))
+                for cell in row.cells
+            ),
+        )
+    return grid
+
+
+def _heading(column: Column) -> str:
+    return f"{column.above}\n{column.heading}".replace("Dice of slices", "slice Dice").replace("Training (", "train (")
+
+
+def _text(cell: Cell, deviations: bool) -> str:  # noqa: FBT001
+    return cell.text if deviations else cell.text.partition(" ± ")[0]
+
+
+def _width(table: Table) -> int:
+    """Columns of the window that the table takes at least."""
+    label = max((len(row.label) for row in table.rows), default=0)
+    widths = [
+        max(*(len(part) for part in _heading(column).split("\n")), *(len(row.cells[place].text) for row in table.rows))
+        for place, column in enumerate(table.columns)
+    ]
+    return min(label, 30) + sum(width + 2 for width in widths)

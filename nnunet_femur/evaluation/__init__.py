@@ -1,24 +1,37 @@
-"""Scores of one case: overlap and volume, in 3D and slice by slice, with a stated policy for empty masks."""
+"""Scores of one case: overlap, volume and surface, of the bone, its regions and its slices."""
 
-from nnunet_femur.evaluation.case import CaseScores, Score, SliceScores, score_case
+from nnunet_femur.evaluation.bone import Bone, BoneAxis
+from nnunet_femur.evaluation.case import CaseScores, Score, Scoring, SliceScores, score_case, slice_scores
 from nnunet_femur.evaluation.masks import Mask, read_mask, require_same_grid
-from nnunet_femur.evaluation.metrics import METRICS, Metric
-from nnunet_femur.evaluation.overlap import PLANES, Overlap
-from nnunet_femur.evaluation.policy import EMPTY_KINDS, STRICT, EmptyPolicy
+from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
+from nnunet_femur.evaluation.overlap import PLANES, PROFILE_BINS, AxisProfile, Overlap
+from nnunet_femur.evaluation.policy import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy
+from nnunet_femur.evaluation.regions import REGIONS, REGIONS_IN_WORDS
 
 __all__ = [
     "EMPTY_KINDS",
     "METRICS",
+    "OVERLAP_METRICS",
     "PLANES",
+    "POLICIES",
+    "PROFILE_BINS",
+    "REGIONS",
+    "REGIONS_IN_WORDS",
     "STRICT",
+    "SURFACE_METRICS",
+    "AxisProfile",
+    "Bone",
+    "BoneAxis",
     "CaseScores",
     "EmptyPolicy",
     "Mask",
     "Metric",
     "Overlap",
     "Score",
+    "Scoring",
     "SliceScores",
     "read_mask",
     "require_same_grid",
     "score_case",
+    "slice_scores",
 ]

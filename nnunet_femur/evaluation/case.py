@@ -1,22 +1,31 @@
-"""Every score of one case: the volume, and the slices of three planes."""
+"""Every score of one case: the volume, its regions, and the slices of three planes, by every protocol."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nnunet_femur.evaluation.metrics import METRICS
-from nnunet_femur.evaluation.overlap import slice_overlaps
+from nnunet_femur.evaluation.distances import MatchedSurfaces
+from nnunet_femur.evaluation.metrics import OVERLAP_METRICS, SURFACE_METRICS
+from nnunet_femur.evaluation.overlap import PLANES, AxisProfile, count
+from nnunet_femur.evaluation.paper import paper_scores
 from nnunet_femur.evaluation.policy import EMPTY_KINDS, STRICT, EmptyPolicy
+from nnunet_femur.evaluation.regions import surfels_in_region
+from nnunet_femur.evaluation.slice_surfaces import slice_surface_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.evaluation.overlap import Overlap
+    from nnunet_femur.evaluation.bone import Bone, BoneAxis
+    from nnunet_femur.evaluation.distances import SurfaceDistances
+    from nnunet_femur.evaluation.overlap import Counts, Overlap
+
+SLICE_METRICS = {name: metric for name, metric in OVERLAP_METRICS.items() if metric.in_slices}
+"""The metrics that are taken slice by slice without being asked for."""
 
 
 class Score(NamedTuple):
@@ -36,13 +45,23 @@ class SliceScores:
 
     Attributes:
         index: Position of each slice along its axis, counted from inferior, posterior or left; shape (n,).
-        size: Voxels in truth or prediction, shape (n,).
+        overlap: Voxels in truth, prediction and both, shape (n,) each.
         values: Scores of each metric by name, shape (n,) each.
     """
 
     index: NDArray[np.int64]
-    size: NDArray[np.int64]
+    overlap: Overlap
     values: dict[str, NDArray[np.float64]]
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """Voxels in truth, shape (n,)."""
+        return self.overlap.truth
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """Voxels in truth or prediction, shape (n,)."""
+        return self.overlap.union
 
 
 @dataclass(frozen=True)
@@ -51,53 +70,143 @@ class CaseScores:
 
     Attributes:
         scores: All that goes into scores.csv.
-        slices: What the means of the `slices` protocol rest on, by plane.
+        slices: What the means of the `slices` protocol rest on, of the whole bone, by plane.
+        profile: Agreement along the bone's long axis; None for an empty truth.
     """
 
     scores: tuple[Score, ...]
     slices: dict[str, SliceScores]
+    profile: AxisProfile | None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How cases are scored.
+
+    Attributes:
+        policy: What empty masks score.
+        slice_surfaces: Whether slices get surface scores too, which takes about a second per case.
+    """
+
+    policy: EmptyPolicy = field(default=STRICT)
+    slice_surfaces: bool = False
+
+
+def slice_scores(index: NDArray[np.int64], overlap: Overlap, policy: EmptyPolicy) -> SliceScores:
+    """Score slices by the metrics that rest on counts.
+
+    Args:
+        index: Position of each slice along its axis, shape (n,).
+        overlap: Their counts.
+        policy: What empty masks score.
+    """
+    return SliceScores(index, overlap, _overlap_values(overlap, policy, SLICE_METRICS))
 
 
 def score_case(
-    truth: NDArray[np.bool_],
-    prediction: NDArray[np.bool_],
+    truth: Bone,
+    prediction: Bone,
     *,
-    voxel_volume_ml: float,
-    policy: EmptyPolicy = STRICT,
+    scoring: Scoring | None = None,
+    predicted_in_slices: bool = False,
 ) -> CaseScores:
-    """Score a prediction by the protocols `volume` and `slices`.
+    """Score a prediction by the protocols `volume`, `slices` and `paper`.
 
     `volume` scores all voxels at once. `slices` scores every slice that holds truth or prediction and takes
-    the mean of each plane; if there is no such slice, the plane scores as one pair of empty masks.
+    the mean of each plane; if there is no such slice, the plane scores as one pair of empty masks. `paper` does as the
+    study did, see :mod:`nnunet_femur.evaluation.paper`. The first two score each region of the bone too, which are
+    found on the truth; an empty truth has none but the whole.
 
     Args:
-        truth: Mask of shape (z, y, x), axes in the order of :class:`~nnunet_femur.evaluation.masks.Mask`.
-        prediction: Mask of the same shape on the same grid.
-        voxel_volume_ml: Volume of a voxel in millilitres.
-        policy: What empty masks score.
+        truth: The true mask.
+        prediction: A mask on the same grid.
+        scoring: How to score; None for the strict policy without surfaces of slices.
+        predicted_in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
     """
-    planes = slice_overlaps(truth, prediction)
-    volume = planes["axial"][1].total()
-    scores = [*_means("volume", "all", volume, _values(volume, policy))]
+    how = scoring or Scoring()
+    counts = count(truth, prediction)
+    scores = [*_volume(truth, prediction, counts, how.policy)]
+    slices: dict[str, SliceScores] = {}
+    for region, planes in counts.slices.items():
+        for plane, (index, overlap) in planes.items():
+            pairs = overlap if index.size else overlap.total()
+            values = _overlap_values(pairs, how.policy, SLICE_METRICS)
+            units = {name: metric.unit for name, metric in SLICE_METRICS.items()}
+            if region == "whole" and how.slice_surfaces:
+                values |= _slice_surfaces(truth, prediction, plane, index, pairs, how.policy)
+                units |= {name: metric.unit for name, metric in SURFACE_METRICS.items()}
+            scores += _slice_means(plane, region, index.size, pairs, values, units)
+            if region == "whole":
+                kept = {name: found[: index.size] for name, found in values.items()}
+                slices[plane] = SliceScores(index, overlap, kept)
     scores += (
-        Score("volume", "all", "whole", f"{name}_volume", float(voxels[0]) * voxel_volume_ml, "ml")
-        for name, voxels in (("truth", volume.truth), ("prediction", volume.prediction))
+        Score("paper", plane, region, metric, value, "1")
+        for plane, region, metric, value in paper_scores(counts, predicted_in_slices=predicted_in_slices)
     )
-    slices = {}
-    for plane, (index, overlap) in planes.items():
-        slices[plane] = SliceScores(index, overlap.union, _values(overlap, policy))
-        pairs = overlap if index.size else overlap.total()
-        scores += _means("slices", plane, pairs, _values(pairs, policy))
-        scores.append(Score("slices", plane, "whole", "slices", float(index.size), "1"))
-    return CaseScores(tuple(scores), slices)
+    return CaseScores(tuple(scores), slices, counts.profile)
 
 
-def _values(pairs: Overlap, policy: EmptyPolicy) -> dict[str, NDArray[np.float64]]:
-    return {name: policy.applied(name, metric.compute(pairs), pairs) for name, metric in METRICS.items()}
+def _volume(truth: Bone, prediction: Bone, counts: Counts, policy: EmptyPolicy) -> Iterator[Score]:
+    matched = None if truth.empty or prediction.empty else MatchedSurfaces.of(truth.surface, prediction.surface)
+    diagonal_mm = _diagonal_mm(truth.voxels.shape, truth.spacing_mm_zyx)
+    for region, planes in counts.slices.items():
+        pair = planes["axial"][1].total()
+        found = {name: metric.compute(pair) for name, metric in OVERLAP_METRICS.items()}
+        found |= {name: np.array([float("nan")]) for name in SURFACE_METRICS}
+        if matched is not None and truth.axis is not None:
+            distances = _distances_in(region, matched, truth.axis, counts)
+            found |= {name: np.array([metric.compute(distances)]) for name, metric in SURFACE_METRICS.items()}
+        for name, metric in (OVERLAP_METRICS | SURFACE_METRICS).items():
+            value = policy.applied(name, found[name], pair, diagonal_mm=diagonal_mm)
+            yield Score("volume", "all", region, name, float(value[0]), metric.unit)
+        for name, voxels in (("truth", pair.truth), ("prediction", pair.prediction)):
+            volume_ml = float(voxels[0]) * truth.voxel_volume_ml
+            yield Score("volume", "all", region, f"{name}_volume", volume_ml, "ml")
+        yield from _empties("volume", "all", region, pair)
 
 
-def _means(protocol: str, plane: str, pairs: Overlap, values: dict[str, NDArray[np.float64]]) -> Iterator[Score]:
-    for name, metric in METRICS.items():
-        yield Score(protocol, plane, "whole", name, float(values[name].mean()), metric.unit)
+def _distances_in(region: str, matched: MatchedSurfaces, axis: BoneAxis, counts: Counts) -> SurfaceDistances:
+    if region == "whole":
+        return matched.all()
+    surfaces = (matched.truth, matched.prediction)
+    return matched.part(*(surfels_in_region(region, one.corners, axis, counts.in_ends) for one in surfaces))
+
+
+def _overlap_values(pairs: Overlap, policy: EmptyPolicy, metrics: dict) -> dict[str, NDArray[np.float64]]:
+    return {name: policy.applied(name, metric.compute(pairs), pairs) for name, metric in metrics.items()}
+
+
+def _slice_surfaces(
+    truth: Bone, prediction: Bone, plane: str, index: NDArray[np.int64], pairs: Overlap, policy: EmptyPolicy
+) -> dict[str, NDArray[np.float64]]:
+    axis = PLANES.index(plane)
+    across = [other for other in range(3) if other != axis]
+    diagonal_mm = _diagonal_mm(
+        tuple(truth.voxels.shape[other] for other in across), tuple(truth.spacing_mm_zyx[other] for other in across)
+    )
+    found = slice_surface_values(truth, prediction, axis, index)
+    return {
+        name: policy.applied(name, values if index.size else np.full(1, np.nan), pairs, diagonal_mm=diagonal_mm)
+        for name, values in found.items()
+    }
+
+
+def _slice_means(
+    plane: str, region: str, slices: int, pairs: Overlap, values: dict[str, NDArray[np.float64]], units: dict[str, str]
+) -> Iterator[Score]:
+    for name, found in values.items():
+        known = found[np.isfinite(found)]
+        mean, deviation = (float(known.mean()), float(known.std())) if known.size else (float("nan"), float("nan"))
+        yield Score("slices", plane, region, name, mean, units[name])
+        yield Score("slices", plane, region, f"{name}_sd", deviation, units[name])
+    yield from _empties("slices", plane, region, pairs)
+    yield Score("slices", plane, region, "slices", float(slices), "1")
+
+
+def _empties(protocol: str, plane: str, region: str, pairs: Overlap) -> Iterator[Score]:
     for kind in EMPTY_KINDS:
-        yield Score(protocol, plane, "whole", kind, float(np.count_nonzero(getattr(pairs, kind))), "1")
+        yield Score(protocol, plane, region, kind, float(np.count_nonzero(getattr(pairs, kind))), "1")
+
+
+def _diagonal_mm(shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> float:
+    return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))

@@ -80,6 +80,12 @@ class Tree:
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Leaves the figures out, which take longer than everything else."""
+    monkeypatch.setattr("nnunet_femur.comparison.figures.draw_all", lambda *_, **__: [])
+
+
+@pytest.fixture
 def tree(tmp_path, monkeypatch) -> Tree:
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.delenv(name, raising=False)

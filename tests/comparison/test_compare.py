@@ -1,36 +1,31 @@
-"""The whole comparison: scores, completeness, report and what is refused."""
+"""The whole comparison without its figures: scores, completeness, what is scored again, and what is refused."""
 
-import base64
-import io
-import re
 import subprocess
 import sys
 
-import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.comparison import compare
-from nnunet_femur.errors import InputError
+from nnunet_femur.comparison.grouping import Measure
+from nnunet_femur.errors import InputError, SetupError
 
-UNET = "FemurUnetTrainer__nnUNetPlans__3d_fullres"
+OTHER = "OtherTrainer__nnUNetPlans__3d_fullres"
+DICE = Measure("volume", "all", "whole", "dice")
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 BASELINE = "TotalSegmentator__total__1.5mm"
 
 
 def _dice(scores: pd.DataFrame, **where: str) -> pd.Series:
     rows = scores[(scores["protocol"] == "volume") & (scores["metric"] == "dice")]
-    for column, value in where.items():
+    for column, value in ({"region": "whole"} | where).items():
         rows = rows[rows[column] == value]
     return rows.set_index("case")["value"]
 
 
-def _row(outcome, title: str, label: str):
-    (table,) = (table for table in outcome.tables if table.title == title)
-    (row,) = (row for row in table.rows if row.label == label)
-    return row
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 class TestScores:
@@ -41,14 +36,15 @@ class TestScores:
         assert ",".join(written.columns) == "method,set,fold,case,patient,protocol,plane,region,metric,value,unit"
         pd.testing.assert_frame_equal(written, outcome.scores)
         assert _dice(written, case="L6", patient="patient6", set="test", fold="none", region="whole").item() == 0.75
-        ml = written[(written["case"] == "L6") & (written["metric"] == "truth_volume")]
+        ml = written[(written["case"] == "L6") & (written["metric"] == "truth_volume") & (written["region"] == "whole")]
         assert ml["value"].item() == pytest.approx(64 * 0.02)
         assert ml["unit"].item() == "ml"
 
     def test_slices_count_the_missed_and_the_false(self, tree):
         tree.test(SCRATCH, shift=1)
         scores = compare(tree.results).scores
-        axial = scores[(scores["case"] == "L6") & (scores["plane"] == "axial")].set_index("metric")["value"]
+        chosen = (scores["case"] == "L6") & (scores["protocol"] == "slices") & (scores["region"] == "whole")
+        axial = scores[chosen & (scores["plane"] == "axial")].set_index("metric")["value"]
         assert axial["slices"] == 5
         assert axial["dice"] == pytest.approx(3 / 5)
         assert axial["vs"] == pytest.approx((0 + 3 * 1 + 2) / 5)
@@ -57,18 +53,27 @@ class TestScores:
         for fold in range(5):
             tree.validate(SCRATCH, fold)
         tree.validate(SCRATCH, 5, shift=1)
-        outcome = compare(tree.results)
-        crossed = _row(outcome, "Cross-validation", "FemurScratch · 3d_fullres, folds 0–4")
-        assert (crossed.cases, str(crossed.cells[0])) == (5, "1.000 ± 0.000")
-        fixed = _row(outcome, "Fixed split", "FemurScratch · 3d_fullres")
-        assert (fixed.cases, str(fixed.cells[0])) == (2, "0.750 ± 0.000")
+        crossed, fixed = compare(tree.results).statistics
+        assert (crossed.group.title, fixed.group.title) == ("Cross-validation", "Fixed split")
+        (summary,) = crossed.measures[DICE].summaries
+        assert (summary.n, summary.folds, summary.mean, summary.fold_sd) == (5, 5, 1, 0)
+        (summary,) = fixed.measures[DICE].summaries
+        assert (summary.n, summary.mean) == (2, 0.75)
 
     def test_folds_and_ensemble_are_not_mixed(self, tree):
         tree.test(SCRATCH, "fold_0/test", shift=1)
         tree.test(SCRATCH)
-        outcome = compare(tree.results)
-        assert _row(outcome, "Test set", "FemurScratch · 3d_fullres, fold 0").cells[0].mean == 0.75
-        assert _row(outcome, "Test set", "FemurScratch · 3d_fullres, ensemble").cells[0].best
+        (found,) = compare(tree.results).statistics
+        means = {summary.line: summary.mean for summary in found.measures[DICE].summaries}
+        assert means == {"FemurScratch · 3d_fullres, fold 0": 0.75, "FemurScratch · 3d_fullres, ensemble": 1}
+
+    def test_a_method_in_slices_is_scored_as_such_by_the_papers_protocol(self, tree):
+        for method in (SCRATCH, "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"):
+            tree.test(method, shift=1)
+        scores = compare(tree.results).scores
+        rows = scores[(scores["protocol"] == "paper") & (scores["plane"] == "axial") & (scores["case"] == "L6")]
+        dropped = rows[(rows["metric"] == "dropped") & (rows["region"] == "whole")].set_index("method")["value"]
+        assert dropped.to_dict() == {SCRATCH: 1, "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres": 0}
 
     def test_a_prediction_stored_in_another_order_is_perfect(self, tree):
         path = tree.test(SCRATCH) / "L6.nrrd"
@@ -92,12 +97,16 @@ class TestCompleteness:
         assert outcome.warnings == []
         assert "Every prediction that was expected is there" in outcome.report.read_text()
 
-    def test_missing_predictions_are_named_everywhere(self, tree, capsys):
+    def test_missing_predictions_are_refused_or_named_everywhere(self, tree, capsys):
         (tree.test(SCRATCH) / "R7.nrrd").unlink()
-        outcome = compare(tree.results)
+        said = f"{SCRATCH}, test set: 1 of 2 predictions missing: R7."
+        with pytest.raises(InputError, match="--intersect") as error:
+            compare(tree.results)
+        assert said in str(error.value)
+        assert not (tree.results / "comparison").exists()
+        outcome = compare(tree.results, intersect=True)
         outcome.print()
         assert not outcome.complete
-        said = f"{SCRATCH}, test set: 1 of 2 predictions missing: R7."
         assert outcome.warnings == [said]
         for text in (
             outcome.report.read_text(),
@@ -105,9 +114,25 @@ class TestCompleteness:
             capsys.readouterr().out,
         ):
             assert said in text
-        first_section = outcome.report.read_text().partition("<h2>")[0]
+        first_section = outcome.report.read_text().partition("<h2")[0]
         assert "Incomplete" in first_section
         assert said in first_section
+
+    def test_methods_on_different_cases_are_refused_with_the_list(self, tree):
+        tree.validate(SCRATCH, 0)
+        tree.validate(SCRATCH, 1)
+        tree.validate(OTHER, 1, shift=1)
+        with pytest.raises(InputError, match=f"{OTHER}, validation: lacks L1, which others have"):
+            compare(tree.results)
+        outcome = compare(tree.results, intersect=True)
+        assert _dice(outcome.scores).index.tolist() == ["L2", "L2"]
+        assert any("not every method predicted them: L1" in warning for warning in outcome.warnings)
+
+    def test_methods_without_a_case_in_common_are_refused_even_so(self, tree):
+        tree.validate(SCRATCH, 0)
+        tree.validate(OTHER, 1)
+        with pytest.raises(InputError, match="no case in common"):
+            compare(tree.results, intersect=True)
 
     def test_extra_predictions_and_notes_do_not_make_it_incomplete(self, tree):
         tree.predict(SCRATCH, "fold_0/test", ("L6", "R7", "stranger"))
@@ -124,73 +149,137 @@ class TestCompleteness:
         assert "0.750 ± 0.000" in printed
 
 
-class TestReport:
-    @pytest.fixture
-    def outcome(self, tree):
-        tree.test(UNET, shift=2)
-        tree.test(SCRATCH, shift=1)
-        return compare(tree.results, output=tree.base / "report")
-
-    def test_html_needs_nothing_beside_it(self, outcome):
-        html = outcome.report.read_text()
-        references = re.findall(r'(?:src|href|data)="([^"]*)"', html) + re.findall(r"url\(([^)]*)\)", html)
-        assert references
-        assert all(reference.startswith("data:") for reference in references)
-        assert "://" not in html
-        assert "<script" not in html
-
-    def test_every_image_is_whole(self, outcome):
-        images = re.findall(r'src="data:image/png;base64,([^"]*)"', outcome.report.read_text())
-        assert len(images) == 3  # The box plot, and one of slices for each method.
-        for image in images:
-            pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(image)))
-            assert min(pixels.shape[:2]) > 200
-
-    def test_what_the_reader_is_told(self, outcome):
-        for text in (outcome.report.read_text(), outcome.report.with_suffix(".md").read_text()):
-            assert "1 − (Vgt − Vpred) / (Vgt + Vpred)" in text
-            assert "standard deviation over the n cases" in text
-            assert "Only the prediction empty (a miss): Dice 0, IoU 0, VS 0." in text
-            assert "Scores set by the policy for empty masks: 0 of 4 volumes, 12 of 54 slices" in text
-            assert "Dataset001_Femur" in text
-
-    def test_markdown_table(self, outcome):
-        markdown = outcome.report.with_suffix(".md").read_text()
-        assert "| FemurScratch · 3d_fullres | 2 | **0.750 ± 0.000** |" in markdown
-        for name in re.findall(r"\(<figures/([^>]*)>\)", markdown):
-            assert (outcome.report.parent / "figures" / name).is_file()
-
-    def test_figures_are_png_and_svg(self, outcome):
-        stems = ("dice", f"slices_{SCRATCH}", f"slices_{UNET}")
-        names = {path.name for path in (outcome.report.parent / "figures").iterdir()}
-        assert names == {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg")}
-
-    def test_names_are_escaped(self, tree):
-        tree.test("A<b>__nnUNetPlans__2d")
-        assert "A<b>" not in compare(tree.results).report.read_text()
-
-    def test_without_ct_and_without_any_slice(self, tree):
-        for path in [*tree.raw.glob("imagesTs/*")]:
-            path.unlink()
+class TestNamedMethods:
+    def test_a_folder_of_test_predictions(self, tree):
         tree.test(SCRATCH)
-        for folder in (tree.raw / "labelsTs", tree.test(BASELINE)):
-            for path in folder.iterdir():
-                image = sitk.ReadImage(str(path)) * 0
-                sitk.WriteImage(image, str(path))
-        outcome = compare(tree.results)
-        assert {path.name for path in (outcome.report.parent / "figures").glob("*.png")} == {
-            "dice.png",
-            f"slices_{SCRATCH}.png",
+        mine = tree.test("elsewhere", shift=1)
+        outcome = compare(tree.results, methods={"mine": mine})
+        (found,) = outcome.statistics
+        assert {one.line: one.mean for one in found.measures[DICE].summaries} == {
+            "FemurScratch · 3d_fullres": 1,
+            "mine": 0.75,
         }
-        assert _dice(outcome.scores, method=BASELINE).tolist() == [1, 1]
-        assert _dice(outcome.scores, method=SCRATCH).tolist() == [0, 0]
 
-    def test_training_minutes(self, tree):
-        tree.test(SCRATCH, "fold_0/test")
-        (tree.method(SCRATCH) / "fold_0" / "run.json").write_text('{"seconds": 90}')
+    def test_a_folder_of_validation_predictions_and_one_in_the_baselines_layout(self, tree):
+        for fold in range(5):
+            tree.validate(SCRATCH, fold)
+        plain = tree.predict("elsewhere", "any", ("L1", "L2", "L3", "L4", "R5"), shift=1)
+        parts = tree.predict("parts", "validation", ("L1", "L2", "L3", "L4", "R5")).parent
+        tree.predict("parts", "test", ("L6", "R7"))
+        scores = compare(tree.results, methods={"plain": plain, "parts": parts}).scores
+        rows = scores[scores["metric"] == "slices"].drop_duplicates(["method", "set", "case"])
+        counts = rows.groupby(["method", "set"]).size().to_dict()
+        assert counts == {(SCRATCH, "cv"): 5, ("plain", "cv"): 5, ("parts", "cv"): 5, ("parts", "test"): 2}
+
+    def test_without_results_and_with_another_truth(self, tree, monkeypatch):
+        monkeypatch.chdir(tree.base)
+        truth = tree.raw / "labelsTs"
+        outcome = compare(None, truth=truth, methods={"a": tree.test("x"), "b": tree.test("y", shift=1)})
+        assert (tree.base / "comparison" / "report.html").is_file()
+        assert _dice(outcome.scores, method="b").tolist() == [0.75, 0.75]
+
+    def test_truth_takes_the_place_of_the_datasets(self, tree):
+        tree.test(SCRATCH)
+        truth = tree.test("truth", shift=1)
+        assert _dice(compare(tree.results, truth=truth).scores).tolist() == [0.75, 0.75]
+
+    @pytest.mark.parametrize("name", ["", "a/b", SCRATCH])
+    def test_bad_names(self, tree, name):
+        tree.test(SCRATCH)
+        with pytest.raises(InputError, match="needs a name"):
+            compare(tree.results, methods={name: tree.raw / "labelsTs"})
+
+    def test_bad_folders(self, tree):
+        tree.test(SCRATCH)
+        (tree.base / "empty").mkdir()
+        with pytest.raises(InputError, match="no such folder"):
+            compare(tree.results, methods={"a": tree.base / "nowhere"})
+        with pytest.raises(InputError, match="holds no mask"):
+            compare(tree.results, methods={"a": tree.base / "empty"})
+        with pytest.raises(InputError, match="labelsTs"):
+            compare(tree.results, truth=tree.base / "empty")
+        with pytest.raises(InputError, match="no such folder"):
+            compare(tree.results, truth=tree.base / "nowhere")
+        with pytest.raises(SetupError, match="--truth"):
+            compare(None, methods={"a": tree.raw / "labelsTs"}, output=tree.base / "out")
+
+
+class TestScoredAgain:
+    """Only what changed is scored again."""
+
+    @pytest.fixture
+    def first(self, tree):
+        tree.test(SCRATCH, shift=1)
+        tree.test(OTHER)
         outcome = compare(tree.results)
-        assert outcome.tables[0].rows[0].minutes == 1.5
-        assert "<th>Training</th>" in outcome.report.read_text()
+        assert outcome.rescored == 4
+        return outcome
+
+    def test_nothing_if_nothing_has_changed(self, tree, first):
+        again = compare(tree.results)
+        assert again.rescored == 0
+        pd.testing.assert_frame_equal(again.scores, first.scores)
+
+    def test_a_changed_prediction(self, tree, first):
+        tree.predict(SCRATCH, "test", ("L6",), shift=2)
+        again = compare(tree.results)
+        assert again.rescored == 1
+        assert _dice(again.scores, method=SCRATCH).tolist() == [0.5, 0.75]
+
+    def test_a_changed_truth(self, tree, first):
+        (tree.raw / "labelsTs" / "L6.nrrd").write_bytes((tree.results / first_path(tree)).read_bytes())
+        assert compare(tree.results).rescored == 2
+
+    def test_a_copy_of_the_same_content_is_not_scored_again(self, tree, first):
+        path = tree.method(SCRATCH) / "test" / "L6.nrrd"
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+        assert compare(tree.results).rescored == 0
+
+    def test_other_options(self, tree, first):
+        assert compare(tree.results, policy="formula").rescored == 4
+
+    @pytest.mark.parametrize(
+        "content", ["", "{", "{}\n[]\n", '{"files": {}, "labels": []}\n{"key": "a", "labels": 3}\n']
+    )
+    def test_a_broken_cache_is_no_cache(self, tree, first, content):
+        (first.report.parent / "scores-cache.jsonl").write_text(content)
+        again = compare(tree.results)
+        assert again.rescored == 4
+        pd.testing.assert_frame_equal(again.scores, first.scores)
+
+    def test_slices_and_profiles_come_back_alike(self, tree, first):
+        from nnunet_femur.comparison.cache import ScoreCache
+        from nnunet_femur.comparison.discovery import discover
+        from nnunet_femur.comparison.scoring import score
+
+        predictions = discover(tree.results).predictions
+        fresh, cached = (score(predictions, cache=one) for one in (None, ScoreCache.read(first.report.parent)))
+        assert (fresh.rescored, cached.rescored) == (4, 0)
+        assert fresh.slices.keys() == cached.slices.keys()
+        for key, slices in fresh.slices.items():
+            other = cached.slices[key]
+            assert slices.index.tolist() == other.index.tolist()
+            assert slices.truth.tolist() == other.truth.tolist()
+            assert {name: of.tolist() for name, of in slices.values.items()} == {
+                name: of.tolist() for name, of in other.values.items()
+            }
+            assert fresh.profiles[key].dice[np.isfinite(fresh.profiles[key].dice)].tolist() == (
+                cached.profiles[key].dice[np.isfinite(cached.profiles[key].dice)].tolist()
+            )
+
+    def test_a_header_with_its_voxels_elsewhere_is_always_scored(self, tree):
+        folder = tree.test(SCRATCH)
+        for path in folder.iterdir():
+            image = sitk.ReadImage(str(path))
+            path.unlink()
+            sitk.WriteImage(image, str(path.with_suffix(".mhd")))
+        assert [compare(tree.results).rescored for _ in range(2)] == [2, 2]
+
+
+def first_path(tree) -> str:
+    return f"{tree.dataset}/{SCRATCH}/test/L6.nrrd"
 
 
 class TestRefused:
@@ -220,6 +309,56 @@ class TestRefused:
         sitk.WriteImage(image, str(path))
         assert str(path) in self._refused(tree, f"holds {value}")
 
+    def test_a_flipped_direction(self, tree):
+        path = tree.test(SCRATCH) / "L6.nrrd"
+        image = sitk.ReadImage(str(path))
+        image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+        sitk.WriteImage(image, str(path))
+        assert str(path) in self._refused(tree, "origin")
+
+    def test_another_size_and_another_spacing(self, tree):
+        path = tree.test(SCRATCH) / "L6.nrrd"
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(image[:, :, 1:], str(path))
+        assert str(path) in self._refused(tree, "size")
+        image.SetSpacing((2.0, 2.0, 4.0))
+        sitk.WriteImage(image, str(path))
+        assert str(path) in self._refused(tree, "spacing")
+
+    def test_several_channels_and_four_dimensions(self, tree):
+        path = tree.test(SCRATCH) / "L6.nrrd"
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(sitk.Compose(image, image), str(path))
+        assert str(path) in self._refused(tree, "2 component")
+        sitk.WriteImage(sitk.JoinSeries(image, image), str(path))
+        assert str(path) in self._refused(tree, "4 dimensions")
+
+    def test_a_file_that_is_no_volume(self, tree):
+        path = tree.test(SCRATCH) / "L6.nrrd"
+        path.write_text("no volume")
+        assert str(path) in self._refused(tree, "cannot be read")
+
+    def test_a_case_that_the_fold_was_trained_on(self, tree):
+        folder = tree.predict(SCRATCH, "fold_0/validation", ("L1", "L2"))
+        assert str(folder) in self._refused(tree, "L2, which fold 0 was trained on")
+
+    def test_a_training_case_in_the_test_set(self, tree):
+        tree.predict(SCRATCH, "fold_1/test", ("L6", "R7", "L1"))
+        self._refused(tree, "L1, which fold 1 was trained on")
+
+    def test_an_ensemble_of_folds_that_were_trained_on_what_it_predicts(self, tree):
+        tree.validate(SCRATCH, 0)
+        tree.validate(SCRATCH, 1)
+        tree.predict(SCRATCH, "validation", ("L1", "L2", "L3", "L4", "R5"))
+        self._refused(tree, "which one of the folds was trained on")
+
+    def test_unknown_policy_and_nothing_to_compare(self, tree):
+        tree.test(SCRATCH)
+        with pytest.raises(InputError, match="strict, formula, brats"):
+            compare(tree.results, policy="lenient")
+        with pytest.raises(InputError, match="nothing to compare"):
+            compare(None)
+
     def test_truncated(self, tree):
         path = tree.test(SCRATCH) / "R7.nrrd"
         path.write_bytes(path.read_bytes()[:-200])
@@ -231,40 +370,6 @@ class TestRefused:
         occupied.write_text("")
         with pytest.raises(InputError, match=r"file: cannot be written .*--output"):
             compare(tree.results, output=occupied)
-
-
-def test_best_and_worst_slice(tree):
-    from nnunet_femur.comparison.discovery import discover
-    from nnunet_femur.comparison.scoring import score
-
-    path = tree.test(SCRATCH) / "L6.nrrd"
-    voxels = np.zeros((10, 11, 12), np.uint8)
-    voxels[2, 3:7, 4:8] = 1  # Right.
-    voxels[3, 3:7, 4:6] = 1  # Half of it.
-    voxels[8, 0:8, 0:8] = 1  # A false find larger than the two missed slices 4 and 5.
-    image = sitk.GetImageFromArray(voxels)
-    image.CopyInformation(sitk.ReadImage(str(path)))
-    sitk.WriteImage(image, str(path))
-    scored = score(discover(tree.results).predictions)
-    assert [(one.index, one.dice, one.size) for one in scored.best if one.case == "L6"] == [(2, 1.0, 16)]
-    assert [(one.index, one.dice, one.size) for one in scored.worst if one.case == "L6"] == [(8, 0.0, 64)]
-
-
-def test_slices_are_drawn_in_radiological_convention():
-    from matplotlib.figure import Figure
-
-    from nnunet_femur.comparison.slices import _frame
-
-    axes = Figure().subplots()
-    bone = np.zeros((50, 60), dtype=bool)
-    bone[10:20, 30:40] = True
-    _frame(axes, bone, np.arange(60) * 2.0, np.arange(50) * 2.0)
-    left, right = axes.get_xlim()
-    bottom, top = axes.get_ylim()
-    assert left > right  # x leads to the patient's right, which is shown on the left.
-    assert top > bottom  # y leads to anterior.
-    assert left - right == top - bottom == 80
-    assert axes.get_aspect() == 1
 
 
 def test_neither_torch_nor_nnunet_is_imported(tree):

@@ -2,26 +2,42 @@
 
 import numpy as np
 
-from nnunet_femur.evaluation import METRICS, STRICT, EmptyPolicy, Overlap
+from nnunet_femur.evaluation import METRICS, OVERLAP_METRICS, POLICIES, STRICT, EmptyPolicy, Overlap
 
 # Neither empty, both empty, only the truth empty, only the prediction empty.
 PAIRS = Overlap(np.array([1, 0, 0, 0]), np.array([2, 0, 0, 5]), np.array([2, 0, 3, 0]))
 
 
 def test_strict_scores_every_kind_of_emptiness():
-    scores = {name: STRICT.applied(name, metric.compute(PAIRS), PAIRS).tolist() for name, metric in METRICS.items()}
-    assert scores == {"dice": [0.5, 1, 0, 0], "iou": [1 / 3, 1, 0, 0], "vs": [1, 1, 2, 0]}
+    scores = {
+        name: STRICT.applied(name, metric.compute(PAIRS), PAIRS).tolist() for name, metric in OVERLAP_METRICS.items()
+    }
+    assert scores == {
+        "dice": [0.5, 1, 0, 0],
+        "iou": [1 / 3, 1, 0, 0],
+        "vs": [1, 1, 2, 0],
+        "avs": [1, 1, 0, 0],
+        "precision": [0.5, 1, 0, 0],
+        "recall": [0.5, 1, 0, 0],
+    }
+
+
+def test_every_preset_knows_every_metric_or_none():
+    for policy in POLICIES.values():
+        for kind in (policy.both_empty, policy.truth_empty, policy.prediction_empty):
+            assert set(kind) in (set(METRICS), set())
 
 
 def test_a_metric_that_is_not_named_keeps_its_value():
-    policy = EmptyPolicy("silent", both_empty={}, truth_empty={"dice": 0.25}, prediction_empty={})
+    policy = EmptyPolicy("silent", "", both_empty={}, truth_empty={"dice": 0.25}, prediction_empty={})
     values = policy.applied("dice", METRICS["dice"].compute(PAIRS), PAIRS)
     assert np.array_equal(values, [0.5, np.nan, 0.25, 0], equal_nan=True)
 
 
 def test_sentences_state_every_kind():
-    assert STRICT.sentences({"dice": "Dice", "iou": "IoU", "vs": "VS"}) == [
-        "Truth and prediction empty: Dice 1, IoU 1, VS 1.",
-        "Only the truth empty (a false find): Dice 0, IoU 0, VS 2.",
-        "Only the prediction empty (a miss): Dice 0, IoU 0, VS 0.",
+    assert STRICT.sentences({"dice": "Dice", "iou": "IoU", "vs": "VS", "hd95": "HD95"}) == [
+        "Truth and prediction empty: Dice, IoU, VS 1; HD95 0.",
+        "Only the truth empty (a false find): Dice, IoU 0; VS 2; HD95 the diagonal of the grid.",
+        "Only the prediction empty (a miss): Dice, IoU, VS 0; HD95 the diagonal of the grid.",
     ]
+    assert "no substitution" in POLICIES["formula"].sentences({"dice": "Dice"})[0]

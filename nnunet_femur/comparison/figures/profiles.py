@@ -1,0 +1,88 @@
+"""Dice along the bone's axis: where do methods fail - at the head, the shaft, the condyles?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.comparison import sections
+from nnunet_femur.comparison.drawing import SOFT, WIDTH, Sketch, bare, method_colours, rows_of, wrapped
+from nnunet_femur.comparison.findings import whole
+from nnunet_femur.comparison.tables.scores import slug
+from nnunet_femur.evaluation.regions import DISTAL_SHARE, PROXIMAL_SHARE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from nnunet_femur.comparison.figures.album import Album
+    from nnunet_femur.comparison.findings import Findings
+    from nnunet_femur.comparison.grouping import Group, Line
+
+
+def draw_profiles(findings: Findings, _album: Album) -> Iterator[Sketch]:
+    """A figure per set: a panel per method, with the other methods in grey."""
+    from matplotlib.figure import Figure
+
+    colours = method_colours(findings.scored.scores["method"].unique())
+    for group in findings.groups:
+        found = {line.label: (line, dice) for line in whole(group) if len(dice := _dice(findings, group, line))}
+        if not found:
+            continue
+        rows, columns = rows_of(len(found))
+        width = WIDTH if columns > 1 else 0.6 * WIDTH
+        figure = Figure(figsize=(width, 0.5 + 1.75 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+        middles = {label: _quantiles(dice)[1] for label, (_, dice) in found.items()}
+        lowest = min(np.nanmin(_quantiles(dice)[0]) for _, dice in found.values())
+        for axes, (label, (line, dice)) in zip(panels, found.items(), strict=False):
+            others = [middle for other, middle in middles.items() if other != label]
+            _draw_panel(axes, dice, others, colours[line.method])
+            axes.set_title(wrapped(label), loc="left", fontsize=7)
+        panels[0].set_ylim(max(0.0, lowest - 0.03), 1.005)
+        for axes in panels[len(found) :]:
+            axes.set_axis_off()
+        for axes in panels[max(0, len(found) - columns) : len(found)]:
+            axes.tick_params(labelbottom=True)
+        figure.supxlabel("place along the bone (%), from the head over the shaft to the condyles", fontsize=9)
+        figure.supylabel("Dice", fontsize=9)
+        yield Sketch(
+            figure,
+            name=slug("profile", group.dataset, group.set),
+            section=sections.ALONG,
+            caption=f"{group.title}. Dice of the voxels at each place along the bone's long axis. Line: median over "
+            "cases; band: from the 10th to the 90th percentile; grey: the medians of the other methods; "
+            "dotted: borders of the proximal part, the shaft and the distal part.",
+        )
+
+
+def _dice(findings: Findings, group: Group, line: Line) -> NDArray[np.float64]:
+    """Dice from head to condyles of each case with a profile, shape (cases, bins)."""
+    profiles = [
+        findings.scored.profiles[key].dice[::-1]
+        for key in findings.scored.profiles
+        if key[0] == line.method and key[1] == group.set and key[2] in line.folds
+    ]
+    return np.array(profiles)
+
+
+def _quantiles(dice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """10th percentile, median and 90th percentile over cases; a place without any voxel counts as agreement."""
+    return np.quantile(np.nan_to_num(dice, nan=1.0), [0.1, 0.5, 0.9], axis=0)
+
+
+def _draw_panel(axes: Axes, dice: NDArray[np.float64], others: list[NDArray[np.float64]], colour: str) -> None:
+    places = 100 * (np.arange(dice.shape[1]) + 0.5) / dice.shape[1]
+    for other in others:
+        axes.plot(places, other, color=SOFT, linewidth=0.7, alpha=0.45)
+    low, middle, high = _quantiles(dice)
+    axes.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(places, middle, color=colour, linewidth=1.7)
+    for border in (100 * PROXIMAL_SHARE, 100 - 100 * DISTAL_SHARE):
+        axes.axvline(border, color=SOFT, linewidth=0.7, linestyle=":")
+    axes.set_xlim(0, 100)
+    axes.set_xticks([0, 25, 50, 75, 100])
+    bare(axes, grid="y")

@@ -1,0 +1,204 @@
+"""Scores of one prediction or of a folder of them, without a dataset: what `nnfemur score` prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nnunet_femur.comparison.dataset import Dataset
+from nnunet_femur.comparison.predictions import Predictions, predicted_files
+from nnunet_femur.comparison.scoring import score
+from nnunet_femur.errors import InputError
+from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
+from nnunet_femur.files import write_text
+from nnunet_femur.progress import silent
+from nnunet_femur.volumes import volume_ending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+    from rich.table import Table
+
+    from nnunet_femur.evaluation import EmptyPolicy
+    from nnunet_femur.progress import Track
+
+FORMATS = ("table", "csv", "json")
+"""How scores can be printed."""
+
+COLUMNS = ("case", "protocol", "plane", "region", "metric", "value", "unit")
+"""Columns of the CSV, and keys of the JSON."""
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """Scores of some predictions.
+
+    Attributes:
+        scores: One row per number, with :data:`COLUMNS`.
+        policy: What empty masks scored.
+    """
+
+    scores: pd.DataFrame
+    policy: EmptyPolicy
+
+    def write(self, form: str = "table", path: Path | None = None) -> None:
+        """Print the scores, or write them to a file, whole or not at all.
+
+        Args:
+            form: One of :data:`FORMATS`; a table holds the main scores, the others hold all.
+            path: File to write; None for standard output.
+
+        Raises:
+            InputError: There is no such form, or the file cannot be written.
+        """
+        if form not in FORMATS:
+            msg = f"There is no format {form!r}. Choose one of: {', '.join(FORMATS)}."
+            raise InputError(msg)
+        text = self._as_table() if form == "table" else self._as_csv() if form == "csv" else self._as_json()
+        if path is None:
+            sys.stdout.write(text)
+            return
+        try:
+            write_text(path, text)
+        except OSError as error:
+            msg = f"{path}: cannot be written ({error.strerror}). Choose another file with --output."
+            raise InputError(msg) from error
+
+    def _as_csv(self) -> str:
+        return self.scores.to_csv(index=False, lineterminator="\n")
+
+    def _as_json(self) -> str:
+        records = json.loads(self.scores.to_json(orient="records", double_precision=15))
+        content = {
+            "empty_masks": {"policy": self.policy.name, "meaning": self.policy.meaning},
+            "metrics": {name: {"label": one.label, "formula": one.formula} for name, one in METRICS.items()},
+            "scores": records,
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+    def _as_table(self) -> str:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        with console.capture() as captured:
+            for case, rows in self.scores.groupby("case", sort=False):
+                values = rows.set_index(["protocol", "plane", "region", "metric"])["value"]
+                console.print(_volume_table(str(case), values))
+                console.print(_slice_table(values))
+                console.print(f"Scores set by the policy for empty masks: {_substituted(values)}.\n", style="dim")
+            lines = [f"{metric.label} = {metric.formula}" for metric in METRICS.values()]
+            lines += [f"Regions: {REGIONS_IN_WORDS}."]
+            lines += [f"Empty masks ({self.policy.name}): {self.policy.meaning}"]
+            console.print("\n".join(lines), style="dim", markup=False)
+        return captured.get()
+
+
+def _volume_table(case: str, values: pd.Series) -> Table:
+    grid = _grid(f"{case}, 3D")
+    grid.add_column("score")
+    regions = [region for region in REGIONS if ("volume", "all", region, "dice") in values.index]
+    for region in regions:
+        grid.add_column(region, justify="right")
+    volumes = {f"{name}_volume": (f"{name} volume", "ml") for name in ("truth", "prediction")}
+    rows = {name: (metric.label, metric.unit) for name, metric in METRICS.items()} | volumes
+    for name, (label, unit) in rows.items():
+        digits = 3 if unit == "1" else 2
+        cells = [f"{values['volume', 'all', region, name]:.{digits}f}" for region in regions]
+        grid.add_row(label if unit == "1" else f"{label} [{unit}]".replace("[", "\\["), *cells)
+    return grid
+
+
+def _slice_table(values: pd.Series) -> Table:
+    grid = _grid("slices of the whole bone, mean ± SD over slices")
+    for heading in ("plane", "slices", *(METRICS[name].label for name in ("dice", "iou", "vs"))):
+        grid.add_column(heading, justify="left" if heading == "plane" else "right")
+    for plane in PLANES:
+        place = ("slices", plane, "whole")
+        cells = [
+            f"{values[(*place, name)]:.3f} ± {values[(*place, f'{name}_sd')]:.3f}" for name in ("dice", "iou", "vs")
+        ]
+        grid.add_row(plane, f"{values[(*place, 'slices')]:.0f}", *cells)
+    return grid
+
+
+def _grid(title: str) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    return Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+
+
+def _substituted(values: pd.Series) -> str:
+    def counted(protocol: str, planes: tuple[str, ...]) -> int:
+        return round(sum(values[protocol, plane, "whole", kind] for plane in planes for kind in EMPTY_KINDS))
+
+    return f"{counted('volume', ('all',))} in 3D, {counted('slices', PLANES)} in slices of three planes"
+
+
+def score_files(
+    prediction: Path,
+    truth: Path,
+    *,
+    policy: str = "strict",
+    slice_surfaces: bool = False,
+    in_slices: bool = False,
+    track: Track = silent,
+) -> FileScores:
+    """Score a mask against the truth, or every mask of a folder against that of the same name.
+
+    Args:
+        prediction: A mask, or a folder of masks.
+        truth: The same.
+        policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
+        slice_surfaces: Give slices surface scores too.
+        in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
+        track: Shows the progress.
+
+    Raises:
+        InputError: A mask cannot be used, one is a file and the other a folder, or a mask has no partner.
+    """
+    if policy not in POLICIES:
+        msg = f"There is no policy for empty masks called {policy!r}. Choose one of: {', '.join(POLICIES)}."
+        raise InputError(msg)
+    predictions, truths = _pairs(prediction, truth)
+    dataset = Dataset(truth, "", {}, truths, (), {}, listed=False)
+    # The name says how the method works, for the protocol of the study.
+    method = "prediction__slices__2d" if in_slices else "prediction"
+    found = Predictions(dataset, method, "test", "none", prediction, predictions, (), (), None)
+    scoring = Scoring(POLICIES[policy], slice_surfaces=slice_surfaces)
+    scores = score([found], scoring=scoring, track=track if len(predictions) > 1 else silent).scores
+    return FileScores(scores[list(COLUMNS)], POLICIES[policy])
+
+
+def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    for path in (prediction, truth):
+        if not path.exists():
+            msg = f"{path}: there is no such file or folder. Check the path."
+            raise InputError(msg)
+    if prediction.is_dir() != truth.is_dir():
+        folder, file = (prediction, truth) if prediction.is_dir() else (truth, prediction)
+        msg = f"{folder} is a folder and {file} is a file. Give two masks, or two folders of masks."
+        raise InputError(msg)
+    if not prediction.is_dir():
+        name = prediction.name.removesuffix(volume_ending(prediction) or "")
+        return {name: prediction}, {name: truth}
+    predictions, truths = predicted_files(prediction), predicted_files(truth)
+    if not predictions:
+        msg = f"{prediction}: holds no mask. Give the folder that holds the masks themselves."
+        raise InputError(msg)
+    problems = _unpaired(predictions, truths, prediction, truth)
+    if lines := list(problems):
+        raise InputError("\n".join(lines))
+    return predictions, truths
+
+
+def _unpaired(predictions: dict[str, Path], truths: dict[str, Path], prediction: Path, truth: Path) -> Iterator[str]:
+    if missing := sorted(truths.keys() - predictions.keys()):
+        yield f"{prediction}: predictions are missing: {', '.join(missing)}. Predict them, or take their truth away."
+    if extra := sorted(predictions.keys() - truths.keys()):
+        yield f"{truth}: there is no truth of {', '.join(extra)}. Add it, or take the predictions away."

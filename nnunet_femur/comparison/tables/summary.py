@@ -1,0 +1,90 @@
+"""The table that is read first, and the one that the terminal prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnunet_femur.comparison import sections
+from nnunet_femur.comparison.findings import whole
+from nnunet_femur.comparison.tables.model import Table
+from nnunet_femur.comparison.tables.scores import same_cases, score, score_rows, slug
+from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nnunet_femur.comparison.findings import Findings
+    from nnunet_femur.comparison.grouping import Group, Line
+
+SUMMARY = (
+    *(
+        score("volume", "all", "whole", metric, above="3D")
+        for metric in ("dice", "iou", "vs", "hd95", "assd")
+        if metric in METRICS
+    ),
+    *(score("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES),
+)
+"""What is shown; another column is another line."""
+
+
+def summaries(findings: Findings) -> Iterator[Table]:
+    """A table for every set."""
+    for group in findings.groups:
+        lines = whole(group)
+        columns, rows = score_rows(findings, group, lines, SUMMARY)
+        yield Table(
+            name=slug("summary", group.dataset, group.set),
+            section=sections.SCORES,
+            title=group.title,
+            columns=columns,
+            rows=rows,
+            note=" ".join(
+                filter(
+                    None,
+                    (
+                        "Mean ± standard deviation over the n cases.",
+                        substitutions(findings, group, lines),
+                        uneven(findings, group, lines),
+                        left_out(group, lines),
+                    ),
+                )
+            ),
+            place="main",
+        )
+
+
+def substitutions(findings: Findings, group: Group, lines: Sequence[Line]) -> str:
+    """How many scores the policy for empty masks set, in words."""
+    volumes = sum(len(findings.values(group, line)) for line in lines)
+    return (
+        f"Scores set by the policy for empty masks: {_total(findings, group, lines, 'volume', *EMPTY_KINDS)} of "
+        f"{volumes} volumes, {_total(findings, group, lines, 'slices', *EMPTY_KINDS)} of "
+        f"{_total(findings, group, lines, 'slices', 'slices')} slices of three planes."
+    )
+
+
+def uneven(findings: Findings, group: Group, lines: Sequence[Line]) -> str:
+    """A warning where lines rest on different cases, else nothing."""
+    if same_cases(findings, group, lines):
+        return ""
+    return "The rows rest on different cases, so their means are not comparable and none is marked as best."
+
+
+def left_out(group: Group, lines: Sequence[Line]) -> str:
+    """Where methods stand that this table does not show, else nothing."""
+    others = len(group.lines) - len(lines)
+    if not others:
+        return ""
+    words = "method is" if others == 1 else "methods are"
+    return f"{others} {words} trained on the ends of the femur alone and shown in the tables of heads only."
+
+
+def _total(findings: Findings, group: Group, lines: Sequence[Line], protocol: str, *metrics: str) -> int:
+    total = 0.0
+    for line in lines:
+        values = findings.values(group, line)
+        mine = [
+            key for key in values.columns.tolist() if key[0] == protocol and key[2] == "whole" and key[3] in metrics
+        ]
+        total += values[mine].to_numpy().sum()
+    return round(total)

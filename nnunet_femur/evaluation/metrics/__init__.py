@@ -1,0 +1,41 @@
+"""The registry of metrics: a metric is one file and one line in :data:`METRICS`.
+
+TP, FP and FN are counted in voxels, d is the distance of a surfel from the nearest one of the other surface in mm.
+"""
+
+from __future__ import annotations
+
+from nnunet_femur.evaluation.metrics.absolute_volume_similarity import ABSOLUTE_VOLUME_SIMILARITY
+from nnunet_femur.evaluation.metrics.assd import ASSD
+from nnunet_femur.evaluation.metrics.dice import DICE
+from nnunet_femur.evaluation.metrics.hausdorff import HAUSDORFF, HAUSDORFF_95
+from nnunet_femur.evaluation.metrics.iou import IOU
+from nnunet_femur.evaluation.metrics.metric import Metric, OverlapMetric, SurfaceMetric
+from nnunet_femur.evaluation.metrics.nsd import NSD
+from nnunet_femur.evaluation.metrics.precision import PRECISION
+from nnunet_femur.evaluation.metrics.recall import RECALL
+from nnunet_femur.evaluation.metrics.signed_volume_similarity import SIGNED_VOLUME_SIMILARITY
+
+__all__ = ["METRICS", "OVERLAP_METRICS", "SURFACE_METRICS", "Metric", "OverlapMetric", "SurfaceMetric"]
+
+_REGISTERED: tuple[Metric, ...] = (
+    DICE,
+    IOU,
+    SIGNED_VOLUME_SIMILARITY,
+    ABSOLUTE_VOLUME_SIMILARITY,
+    PRECISION,
+    RECALL,
+    HAUSDORFF_95,
+    HAUSDORFF,
+    ASSD,
+    *NSD,
+)
+
+METRICS = {metric.name: metric for metric in _REGISTERED}
+"""Every metric by its name, in the order of tables."""
+
+OVERLAP_METRICS = {name: metric for name, metric in METRICS.items() if isinstance(metric, OverlapMetric)}
+"""Those that rest on counts of voxels."""
+
+SURFACE_METRICS = {name: metric for name, metric in METRICS.items() if isinstance(metric, SurfaceMetric)}
+"""Those that rest on distances of surfaces."""

@@ -1,0 +1,69 @@
+"""Hausdorff distance, and its robust form: the 95th percentile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.evaluation.metrics.metric import SurfaceMetric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nnunet_femur.evaluation.distances import SurfaceDistances
+
+
+def robust_hausdorff_mm(distances: SurfaceDistances, share: float) -> float:
+    """The distance within which `share` of either surface's area lies from the other surface, in mm.
+
+    The larger of both directions, as in google-deepmind/surface-distance. A side without surfels is left out,
+    which happens where a region of the bone holds surfels of one mask only; NaN without any.
+
+    Args:
+        distances: Distances of truth and prediction.
+        share: Share of the area, in (0, 1]; 1 gives the Hausdorff distance.
+    """
+    sides = (
+        (distances.truth_mm, distances.truth_areas_mm2),
+        (distances.prediction_mm, distances.prediction_areas_mm2),
+    )
+    return max((_percentile(*side, share) for side in sides if side[0].size), default=float("nan"))
+
+
+def _percentile(ascending_mm: NDArray[np.float64], areas: NDArray[np.float64], share: float) -> float:
+    place = int(np.searchsorted(np.cumsum(areas) / np.sum(areas), share))
+    return float(ascending_mm[min(place, ascending_mm.size - 1)])
+
+
+def hausdorff_mm(distances: SurfaceDistances) -> float:
+    """Largest distance of a surfel from the other surface in mm."""
+    return robust_hausdorff_mm(distances, 1.0)
+
+
+def hausdorff_95_mm(distances: SurfaceDistances) -> float:
+    """Distance in mm that 95 % of either surface's area does not exceed."""
+    return robust_hausdorff_mm(distances, 0.95)
+
+
+HAUSDORFF_95 = SurfaceMetric(
+    name="hd95",
+    label="HD95",
+    formula="max(P95 of d(truth surface → prediction), P95 of d(prediction surface → truth)), weighted by area",
+    family="surface",
+    source="Nikolov et al. (2018), google-deepmind/surface-distance",
+    ideal=0.0,
+    unit="mm",
+    compute=hausdorff_95_mm,
+)
+
+HAUSDORFF = SurfaceMetric(
+    name="hd",
+    label="HD",
+    formula="max(max d(truth surface → prediction), max d(prediction surface → truth))",
+    family="surface",
+    source="Hausdorff (1914)",
+    ideal=0.0,
+    unit="mm",
+    compute=hausdorff_mm,
+)

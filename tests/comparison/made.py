@@ -1,0 +1,35 @@
+"""Findings from scores that are written by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from nnunet_femur.comparison.findings import Findings
+from nnunet_femur.comparison.scoring import COLUMNS, Scored
+
+if TYPE_CHECKING:
+    from nnunet_femur.comparison.reference import Reference
+
+EMPTIES = ("both_empty", "truth_empty", "prediction_empty")
+PLANES = ("axial", "coronal", "sagittal")
+
+KEYS = (
+    *(("volume", "all", "whole", metric) for metric in ("dice", "iou", "vs", *EMPTIES)),
+    *(("slices", plane, "whole", metric) for plane in PLANES for metric in ("dice", "iou", "vs", "slices", *EMPTIES)),
+)
+
+Case = tuple[str, str, str, str, float]
+"""Method, set, fold, case and the value of all its scores."""
+
+
+def scores_of(*cases: Case, keys=KEYS) -> pd.DataFrame:
+    """A score table in which every score of a case has the same value."""
+    rows = [(*case[:4], case[3], *key, case[4], "1") for case in cases for key in keys]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def findings_of(*cases: Case, keys=KEYS, reference: Reference | None = None) -> Findings:
+    """What a comparison of these cases found out."""
+    return Findings(Scored(scores_of(*cases, keys=keys)), reference=reference)

@@ -1,0 +1,108 @@
+"""`nnfemur score`: files and folders, its three forms, and what is refused."""
+
+import io
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from nnunet_femur.cli import app
+from nnunet_femur.comparison.single import COLUMNS, score_files
+from nnunet_femur.errors import InputError
+from nnunet_femur.evaluation import METRICS
+
+METHOD = "AnyTrainer__nnUNetPlans__3d_fullres"
+
+
+@pytest.fixture
+def masks(tree):
+    """A folder of predictions, each one slice too high, and that of their truth."""
+    return tree.test(METHOD, shift=1), tree.raw / "labelsTs"
+
+
+def _value(scores, case, *place):
+    rows = scores[(scores["case"] == case) & (scores[["protocol", "plane", "region", "metric"]] == place).all(axis=1)]
+    return rows["value"].item()
+
+
+class TestScores:
+    def test_two_files_of_different_names(self, masks, tree):
+        truth = (masks[1] / "L6.nrrd").rename(tree.base / "truth.nrrd")
+        scores = score_files(masks[0] / "L6.nrrd", truth).scores
+        assert tuple(scores.columns) == COLUMNS
+        assert _value(scores, "L6", "volume", "all", "whole", "dice") == 0.75
+        assert _value(scores, "L6", "volume", "all", "whole", "hd") == 5.0
+        assert _value(scores, "L6", "volume", "all", "whole", "truth_volume") == pytest.approx(64 * 0.02)
+
+    def test_two_folders(self, masks):
+        scores = score_files(*masks).scores
+        assert scores["case"].unique().tolist() == ["L6", "R7"]
+
+    def test_options(self, masks):
+        scores = score_files(*masks, slice_surfaces=True, in_slices=True).scores
+        assert _value(scores, "L6", "slices", "coronal", "whole", "hd") == 5.0
+        assert _value(scores, "L6", "paper", "axial", "whole", "dropped") == 0
+        assert _value(score_files(*masks).scores, "L6", "paper", "axial", "whole", "dropped") == 1
+
+
+class TestForms:
+    def _run(self, *arguments) -> str:
+        result = CliRunner().invoke(app, ["score", *map(str, arguments)])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def test_table(self, masks):
+        printed = self._run(*masks)
+        assert "L6, 3D" in printed
+        assert "0.750" in printed
+        for metric in METRICS.values():
+            assert metric.label in printed
+        assert "1 − (Vgt − Vpred) / (Vgt + Vpred)" in printed
+        assert "Scores set by the policy for empty masks: 0 in 3D, 2 in slices of three planes" in printed
+        assert "Empty masks (strict)" in printed
+        assert "Regions: proximal and distal: the uppermost 25% and the lowest 25%" in printed.replace("\n", " ")
+
+    def test_csv(self, masks):
+        table = pd.read_csv(io.StringIO(self._run(*masks, "--format", "csv")), dtype={"unit": str})
+        pd.testing.assert_frame_equal(table, score_files(*masks).scores)
+
+    def test_json(self, masks):
+        content = json.loads(self._run(*masks, "--format", "json", "--empty-masks", "formula"))
+        assert content["empty_masks"]["policy"] == "formula"
+        assert set(content["metrics"]) == set(METRICS)
+        assert set(content["scores"][0]) == set(COLUMNS)
+
+    def test_into_a_file(self, masks, tree):
+        path = tree.base / "scores.csv"
+        assert self._run(*masks, "--format", "csv", "--output", path) == ""
+        assert len(pd.read_csv(path)) == len(score_files(*masks).scores)
+
+
+class TestRefused:
+    def test_a_missing_prediction_and_a_missing_truth(self, masks):
+        (masks[0] / "L6.nrrd").rename(masks[0] / "stranger.nrrd")
+        with pytest.raises(InputError) as error:
+            score_files(*masks)
+        assert "predictions are missing: L6" in str(error.value)
+        assert "no truth of stranger" in str(error.value)
+
+    def test_a_file_and_a_folder(self, masks):
+        with pytest.raises(InputError, match=r"is a folder and .* is a file"):
+            score_files(masks[0], masks[1] / "L6.nrrd")
+
+    def test_paths_that_do_not_exist_and_folders_without_masks(self, masks, tree):
+        with pytest.raises(InputError, match="no such file or folder"):
+            score_files(tree.base / "nowhere", masks[1])
+        (tree.base / "empty").mkdir()
+        with pytest.raises(InputError, match="holds no mask"):
+            score_files(tree.base / "empty", masks[1])
+
+    def test_unknown_names_and_a_target_that_cannot_be_written(self, masks, tree):
+        with pytest.raises(InputError, match="policy"):
+            score_files(*masks, policy="kind")
+        outcome = score_files(*masks)
+        with pytest.raises(InputError, match="table, csv, json"):
+            outcome.write("xml")
+        with pytest.raises(InputError, match="cannot be written"):
+            outcome.write("csv", tree.base / "nowhere" / "scores.csv")
