@@ -150,11 +150,11 @@ def _rank_biserial(gains: NDArray[np.float64]) -> float:
 
 
 def _corrected(tested: Sequence[PairTest]) -> tuple[PairTest, ...]:
-    from statsmodels.stats.multitest import multipletests
-
     known = [place for place, one in enumerate(tested) if np.isfinite(one.p)]
     corrected = [one.p for one in tested]
-    if known:
+    if len(known) > 1:
+        from statsmodels.stats.multitest import multipletests
+
         for place, p in zip(known, multipletests([tested[k].p for k in known], method="holm")[1], strict=True):
             corrected[place] = float(p)
     return tuple(replace(one, p_holm=p) for one, p in zip(tested, corrected, strict=True))
