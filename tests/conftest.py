@@ -10,6 +10,9 @@ import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
 
+# Two workers on two cores: threads that wait for each other must not keep a core busy meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ONE_MACHINE = {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "OMP_NUM_THREADS": "1", "nnUNet_compile": "f"}
 """nnU-Net's settings for two cores: every further process would import it anew."""
 

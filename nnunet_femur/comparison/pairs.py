@@ -150,11 +150,16 @@ def _rank_biserial(gains: NDArray[np.float64]) -> float:
 
 
 def _corrected(tested: Sequence[PairTest]) -> tuple[PairTest, ...]:
-    known = [place for place, one in enumerate(tested) if np.isfinite(one.p)]
-    corrected = [one.p for one in tested]
-    if len(known) > 1:
-        from statsmodels.stats.multitest import multipletests
+    corrected = holm(np.array([one.p for one in tested]))
+    return tuple(replace(one, p_holm=float(p)) for one, p in zip(tested, corrected, strict=True))
 
-        for place, p in zip(known, multipletests([tested[k].p for k in known], method="holm")[1], strict=True):
-            corrected[place] = float(p)
-    return tuple(replace(one, p_holm=p) for one, p in zip(tested, corrected, strict=True))
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-values corrected for their number (S. Holm, Scandinavian Journal of Statistics 6, 1979); NaN stays NaN.
+
+    The library for it collects garbage at every call, which took longer than all the tests that it corrects.
+    """
+    corrected = p.copy()
+    order = np.argsort(p)[: np.count_nonzero(np.isfinite(p))]
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    return corrected

@@ -5,11 +5,14 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from nnunet_femur.comparison.agreement import bland_altman
 from nnunet_femur.comparison.grouping import Measure, group_scores
-from nnunet_femur.comparison.pairs import compare_pairs, smallest_p
+from nnunet_femur.comparison.pairs import compare_pairs, holm, smallest_p
 from nnunet_femur.comparison.ranking import rank_lines
 from nnunet_femur.comparison.resampling import mean_interval
 from nnunet_femur.comparison.scoring import COLUMNS
@@ -122,6 +125,15 @@ class TestPairs:
             largest = max(largest, min(1.0, pairs[number].p * (len(pairs) - place)))
             expected[number] = largest
         assert [pair.p_holm for pair in pairs] == pytest.approx([expected[number] for number in range(len(pairs))])
+
+    @given(st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=1, max_size=12))
+    def test_holm_agrees_with_statsmodels(self, values):
+        p = np.array(values)
+        known = np.isfinite(p)
+        expected = p.copy()
+        if known.any():
+            expected[known] = multipletests(p[known], method="holm")[1]
+        np.testing.assert_allclose(holm(p), expected, atol=1e-12)
 
     def test_smallest_p(self):
         assert smallest_p(5) == 0.0625
