@@ -53,8 +53,14 @@ class TestWheel:
         if uv is None:
             pytest.skip("uv is not here to build a wheel with")
         folder = tmp_path_factory.mktemp("wheel")
+        # A copy, since setuptools would also pack what an earlier build has left beside the sources.
+        clean = folder / "sources"
+        for source in SOURCES:
+            shutil.copytree(REPOSITORY / source, clean / source, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(REPOSITORY / name, clean / name)
         built = subprocess.run(
-            [uv, "build", "--wheel", "--out-dir", str(folder), str(REPOSITORY)],
+            [uv, "build", "--wheel", "--out-dir", str(folder), str(clean)],
             capture_output=True,
             text=True,
             check=False,
