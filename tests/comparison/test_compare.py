@@ -372,6 +372,7 @@ class TestRefused:
             compare(tree.results, output=occupied)
 
 
+@pytest.mark.integration
 def test_neither_torch_nor_nnunet_is_imported(tree):
     tree.test(SCRATCH)
     code = (

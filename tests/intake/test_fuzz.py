@@ -22,6 +22,8 @@ from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.voxels import read_case
 
+pytestmark = pytest.mark.integration
+
 SECONDS = 20
 """For one tiny file: more is a hang, even on a busy machine."""
 

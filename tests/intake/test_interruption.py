@@ -13,6 +13,8 @@ import pytest
 
 from nnunet_femur.intake import Conversion, convert
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -56,7 +58,6 @@ def _visible(raw: Path) -> list[str]:
     return [path.name for path in raw.glob("[!.]*")]
 
 
-@pytest.mark.integration
 def test_first_conversion_killed_at_every_fourth_step(drop, raw, tmp_path, tree):
     drop.add_patients()
     undisturbed = tmp_path / "undisturbed"
@@ -71,7 +72,6 @@ def test_first_conversion_killed_at_every_fourth_step(drop, raw, tmp_path, tree)
     assert tree(raw) == expected
 
 
-@pytest.mark.integration
 def test_replacement_killed_around_the_swap(drop, raw, tmp_path, tree):
     old = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
     old_tree = tree(old)
@@ -89,7 +89,6 @@ def test_replacement_killed_around_the_swap(drop, raw, tmp_path, tree):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
-@pytest.mark.integration
 def test_killed_by_the_system_at_random_moments(drop, raw, tmp_path, tree):
     drop.shape_zyx = (60, 60, 70)
     drop.add_patients(12)

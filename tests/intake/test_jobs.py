@@ -13,6 +13,8 @@ import pytest
 
 from nnunet_femur.intake.jobs import each
 
+pytestmark = pytest.mark.integration
+
 
 def square(number: int) -> int:
     return number * number
