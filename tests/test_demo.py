@@ -94,7 +94,7 @@ def _state(folder: Path) -> dict[str, int]:
 @pytest.mark.integration
 def test_killed_resumed_and_run_again(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    _kill_when(folder, "nnUNet_raw/.Dataset001_Femur.partial/imagesTr/*.nrrd")
+    _kill_when(folder, "nnUNet_raw/.Dataset001_Femur.partial")
     _kill_when(folder, "nnUNet_results/*/FemurUnet*/fold_0/training_log*.txt")
     _kill_when(folder, "nnUNet_results/*/FemurUnet*/fold_0/test.partial")
     finished = subprocess.run(_demo(folder), capture_output=True, text=True, check=False)
