@@ -13,7 +13,7 @@ The nearest wins. Since nnU-Net copies its plans into every checkpoint, a run's 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from nnunet_femur.errors import InputError
@@ -103,10 +103,6 @@ class Recipe:
             _refuse(f"{trainer} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
         return cls(**values)
-
-    def replaced(self, **changes: Any) -> Recipe:
-        """The same recipe with some values changed."""
-        return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
         """All hyper-parameters, for ``run.json``."""
