@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and tell whether two are the same."""
+"""Read and write small files, the latter whole or not at all, and tell whether two are the same."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as readable JSON, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; None if it is missing or cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def sha256(path: Path) -> str:

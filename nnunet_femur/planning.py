@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.environment import require
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import write_json
+from nnunet_femur.files import read_json, write_json
 from nnunet_femur.folds import SPLITS_FILE, read_folds
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def plan_dataset(
         "configurations": list(configurations),
         "recipe": recipe,
     }
-    if _read_json(preprocessed / RECORD) == record:
+    if read_json(preprocessed / RECORD) == record:
         return preprocessed
     preprocessed.mkdir(exist_ok=True)
     (preprocessed / RECORD).unlink(missing_ok=True)
@@ -154,7 +154,7 @@ def training_cases(raw: Path) -> list[str]:
     Raises:
         InputError: The dataset has no readable ``dataset.json``.
     """
-    description = _read_json(raw / "dataset.json")
+    description = read_json(raw / "dataset.json")
     if description is None:
         msg = f"{raw / 'dataset.json'}: missing or unreadable. Run nnfemur convert again."
         raise InputError(msg)
@@ -183,20 +183,13 @@ def _fingerprint_of_files(raw: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
 def _replace_folds(raw: Path, preprocessed: Path) -> None:
     """Put the dataset's folds where the trainers read them; nnU-Net would stop with a bare AssertionError.
 
     Raises:
         SetupError: Networks were trained on other folds, so their validation cases may be training cases now.
     """
-    current, new = _read_json(preprocessed / SPLITS_FILE), _read_json(raw / SPLITS_FILE)
+    current, new = read_json(preprocessed / SPLITS_FILE), read_json(raw / SPLITS_FILE)
     if current is not None and current != new:
         trained = sorted((require("nnUNet_results") / raw.name).glob("*/fold_*/checkpoint_*.pth"))
         if trained:

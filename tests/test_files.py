@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnunet_femur.files import write_json, write_text, written_beside
+from nnunet_femur.files import read_json, write_json, write_text, written_beside
 
 
 class TestWrittenBeside:
@@ -46,3 +46,11 @@ def test_text_has_the_same_bytes_everywhere(tmp_path):
 def test_json_is_readable(tmp_path):
     write_json(tmp_path / "a.json", {"b": ["±", 1]})
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "b": [\n    "±",\n    1\n  ]\n}\n'
+
+
+def test_what_is_no_json_reads_as_nothing(tmp_path):
+    (tmp_path / "a.json").write_text('{"half": ')
+    assert read_json(tmp_path / "a.json") is None
+    assert read_json(tmp_path / "missing.json") is None
+    write_json(tmp_path / "a.json", [1])
+    assert read_json(tmp_path / "a.json") == [1]

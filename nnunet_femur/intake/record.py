@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.files import read_json
 from nnunet_femur.intake.findings import Finding
 from nnunet_femur.intake.voxels import ORIENTATION
 from nnunet_femur.version import __version__
@@ -101,7 +102,7 @@ class CaseRecord:
     def read(cls, path: Path) -> CaseRecord | None:
         """The record in a JSON file; None if there is none that this version understands."""
         try:
-            return cls.from_json(_read_json(path))
+            return cls.from_json(read_json(path))
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
@@ -158,18 +159,9 @@ def record_file(folder: Path) -> Path:
     return folder / RECORD_FILE
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, empty if there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def read_record(folder: Path) -> DatasetRecord | None:
     """The record of a dataset; None if this package has not made it."""
-    content = _read_json(record_file(folder))
+    content = read_json(record_file(folder))
     try:
         if content["made_by"] != _MADE_BY:
             return None

@@ -1,0 +1,72 @@
+"""``nnfemur compare``: tables, figures, statistics and report of many methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, given, folder = text.partition("=")
+    if not (name and given and folder):
+        msg = f"{text!r} is not NAME=FOLDER"
+        raise typer.BadParameter(msg)
+    return name, Path(folder)
+
+
+def compare(
+    results: Annotated[Path | None, typer.Argument(help="nnU-Net's results folder, or a part of it.")] = None,
+    raw: Annotated[Path | None, typer.Option(help="nnU-Net's raw folder with the truth. [$nnUNet_raw]")] = None,
+    truth: Annotated[Path | None, typer.Option(help="A folder of true masks, in place of the raw dataset's.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FOLDER", help="A folder of further predictions and its name; may be repeated."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")] = None,
+    intersect: Annotated[  # noqa: FBT002
+        bool, typer.Option("--intersect", help="Go on with the cases that all methods have.")
+    ] = False,
+    reference: Annotated[
+        str | None, typer.Option(help="Published figures to print beside ours: 'paper' for those of the study.")
+    ] = None,
+    empty_masks: Annotated[
+        str, typer.Option("--empty-masks", help="What an empty mask scores: 'strict', 'formula' or 'brats'.")
+    ] = "strict",
+    test: Annotated[str, typer.Option(help="Paired test: 'wilcoxon' or 'permutation'.")] = "wilcoxon",
+    slice_surfaces: Annotated[  # noqa: FBT002
+        bool, typer.Option("--slice-surfaces", help="Give slices surface scores too, half a second per case.")
+    ] = False,
+) -> None:
+    """Score every method's predictions against the truth and write scores.csv, tables and a report.
+
+    Example: nnfemur-compare results/
+    """
+    from nnunet_femur.comparison import compare as run
+    from nnunet_femur.progress import bar
+
+    named = [_named_folder(text) for text in method or ()]
+    if len(dict(named)) < len(named):
+        msg = "--method gives a name twice"
+        raise typer.BadParameter(msg)
+    if test not in ("wilcoxon", "permutation"):
+        msg = f"--test {test}: choose wilcoxon or permutation"
+        raise typer.BadParameter(msg)
+    outcome = run(
+        results,
+        raw=raw,
+        truth=truth,
+        methods=dict(named),
+        output=output,
+        intersect=intersect,
+        reference=reference,
+        policy=empty_masks,
+        test="permutation" if test == "permutation" else "wilcoxon",
+        slice_surfaces=slice_surfaces,
+        track=bar,
+    )
+    outcome.print()
+    typer.echo(outcome.report)
+    if not (outcome.complete or intersect):
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""``nnfemur phantoms``: femur phantoms as a hospital's drop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def phantoms(
+    folder: Annotated[Path, typer.Argument(help="Where Images/ and GoldStandard/ are written.")],
+    cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
+    size: Annotated[tuple[int, int, int], typer.Option(help="Voxels along z, y, x.", metavar="Z Y X")] = (
+        96,
+        64,
+        64,
+    ),
+    spacing: Annotated[
+        tuple[float, float, float], typer.Option(help="Voxel spacing along z, y, x in mm.", metavar="Z Y X")
+    ] = (5.0, 3.0, 3.0),
+) -> None:
+    """Write femur phantoms with exact masks, laid out as a hospital's pairs of NRRD files.
+
+    Example: nnfemur phantoms drop --cases 12
+    """
+    from nnunet_femur.phantoms import write_phantoms
+    from nnunet_femur.progress import bar
+
+    write_phantoms(folder, cases=cases, seed=seed, size_zyx=size, spacing_mm_zyx=spacing, track=bar)
