@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class FemurError(Exception):
     """A problem the user can mend; the command line prints its message without a traceback.
@@ -16,3 +22,13 @@ class InputError(FemurError):
 
 class SetupError(FemurError):
     """An environment variable, folder or installed tool that a command needs is missing or wrong."""
+
+
+@contextmanager
+def ending_without_traceback() -> Iterator[None]:
+    """Inside nnU-Net's own commands: end the process with the message of a mendable problem, status 1."""
+    try:
+        yield
+    except FemurError as error:
+        message = f"error: {error}"
+        raise SystemExit(message) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,24 +14,16 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_femur.errors import FemurError
+from nnunet_femur.errors import ending_without_traceback
 from nnunet_femur.files import write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, choose_fold
+from nnunet_femur.guard import check_data, check_plans, check_same, fingerprint, resolve
 from nnunet_femur.training.recipe import Recipe
 from nnunet_femur.training.run_record import run_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@contextmanager
-def ending_without_traceback() -> Iterator[None]:
-    """Inside nnU-Net's own commands: end the process with the message of a mendable problem, status 1."""
-    try:
-        yield
-    except FemurError as error:
-        message = f"error: {error}"
-        raise SystemExit(message) from None
+    from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 
 class FemurTrainer(nnUNetTrainer):
@@ -100,17 +91,45 @@ class FemurTrainer(nnUNetTrainer):
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """The recipe's optimizer and schedule."""
         recipe = self.recipe
-        settings: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-        if recipe.optimizer == "SGD":
-            settings |= {"momentum": 0.99, "nesterov": True}
-        optimizer = getattr(torch.optim, recipe.optimizer)(self.network.parameters(), **settings)
+        optimizer = self.build_optimizer(self.network.parameters())
         exponent = {"poly": 0.9, "constant": 0.0}[recipe.schedule]
         return optimizer, PolyLRScheduler(optimizer, recipe.learning_rate, recipe.epochs, exponent=exponent)
+
+    def build_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
+        """The recipe's optimizer for parameters, or groups of them."""
+        settings: dict[str, Any] = {"lr": self.recipe.learning_rate, "weight_decay": self.recipe.weight_decay}
+        if self.recipe.optimizer == "SGD":
+            settings |= {"momentum": 0.99, "nesterov": True}
+        optimizer: torch.optim.Optimizer = getattr(torch.optim, self.recipe.optimizer)(parameters, **settings)
+        return optimizer
 
     def _build_loss(self) -> torch.nn.Module:
         if self.recipe.loss == "cross_entropy":
             return RobustCrossEntropyLoss()
         return super()._build_loss()
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,  # noqa: FBT001, FBT002 - nnU-Net passes it by position
+    ) -> torch.nn.Module:
+        """nnU-Net's network of checked plans. nnU-Net calls this at prediction too."""
+        with ending_without_traceback():
+            check_plans(plans_manager.plans, configuration_manager.configuration, where="plans.json")
+        return nnUNetTrainer.build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+
+    def get_training_transforms(self, *args: Any, **kwargs: Any) -> BasicTransform:
+        """nnU-Net's transforms, or no more than a validation has where the recipe has no augmentation."""
+        if self.recipe.augment:
+            return nnUNetTrainer.get_training_transforms(*args, **kwargs)
+        further = {name: kwargs.get(name) for name in ("is_cascaded", "foreground_labels", "regions", "ignore_label")}
+        return self.get_validation_transforms(args[2], **further)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
         """nnU-Net's choice of augmentation, without mirroring where the recipe has none."""
@@ -119,6 +138,9 @@ class FemurTrainer(nnUNetTrainer):
         )
         if not self.recipe.mirror:
             mirror_axes = self.inference_allowed_mirroring_axes = None
+        if not self.recipe.augment:
+            # Nothing turns the patch, so nothing is needed around it.
+            initial_patch_size = self.configuration_manager.patch_size
         return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def on_epoch_start(self) -> None:
@@ -138,14 +160,48 @@ class FemurTrainer(nnUNetTrainer):
             return
         with written_beside(Path(filename)) as partial:
             super().save_checkpoint(str(partial))
+            changes = self.checkpoint_changes()
+            if changes:
+                torch.save({**torch.load(partial, map_location="cpu", weights_only=False), **changes}, partial)
+
+    def checkpoint_changes(self) -> dict[str, Any]:
+        """What a checkpoint holds beside, or in place of, nnU-Net's entries."""
+        return {}
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
-        """Go on from a checkpoint; its weights are not replaced by pretrained ones."""
+        """Go on from a checkpoint of the same plans; its weights are not replaced by pretrained ones."""
         super().load_checkpoint(filename_or_checkpoint)
+        with ending_without_traceback():
+            trained_under = self.my_init_kwargs["plans"]
+            check_same(
+                fingerprint(trained_under, resolve(trained_under, self.configuration_name)),
+                self.plans_manager.plans,
+                self.configuration_manager.configuration,
+                where=str(filename_or_checkpoint),
+            )
         self.resumed = True
+
+    def on_train_start(self) -> None:
+        """Check that data and plans belong together, then start as nnU-Net does."""
+        self.check_consistency()
+        super().on_train_start()
+
+    def check_consistency(self) -> None:
+        """End the process where plans were changed, or data were preprocessed under other plans."""
+        plans, configuration = self.plans_manager.plans, self.configuration_manager.configuration
+        with ending_without_traceback():
+            check_plans(plans, configuration, where=f"{self.plans_manager.plans_name}.json")
+            check_data(Path(self.preprocessed_dataset_folder), plans, configuration)
+
+    @property
+    def bare_network(self) -> torch.nn.Module:
+        """The network without what nnU-Net wraps around it for several GPUs or for compilation."""
+        network = self.network.module if self.is_ddp else self.network
+        return getattr(network, "_orig_mod", network)
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002
         """nnU-Net's final validation; afterwards ``run.json`` says how this network came about."""
+        self.check_consistency()
         super().perform_actual_validation(save_probabilities)
         if self.local_rank == 0:
             write_json(Path(self.output_folder) / "run.json", run_record(self, command=sys.argv))

@@ -74,14 +74,14 @@ class Recipe:
         for name in ("epochs", "iterations_per_epoch", "validation_iterations", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                _refuse(f"{name} is {value}, but must be at least 1")
+                refuse(f"{name} is {value}, but must be at least 1")
         if not 0 <= self.foreground_fraction <= 1:
-            _refuse(f"foreground_fraction is {self.foreground_fraction}, but lies between 0 and 1")
+            refuse(f"foreground_fraction is {self.foreground_fraction}, but lies between 0 and 1")
         if not self.learning_rate > 0:
-            _refuse(f"learning_rate is {self.learning_rate}, but must be positive")
+            refuse(f"learning_rate is {self.learning_rate}, but must be positive")
         for name, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("loss", Loss)):
             if getattr(self, name) not in get_args(choices):
-                _refuse(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(choices))}")
+                refuse(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(choices))}")
 
     @classmethod
     def from_configuration(cls, configuration: Mapping[str, Any], trainer: str) -> Recipe:
@@ -100,7 +100,7 @@ class Recipe:
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(chosen) - known)
         if unknown:
-            _refuse(f"{trainer} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
+            refuse(f"{trainer} does not know {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
         return cls(**values)
 
@@ -147,13 +147,18 @@ class SliceRecipe(Recipe):
         super().__post_init__()
         for name, value in (("batch_size", self.batch_size), ("slices_at_once", self.slices_at_once)):
             if value < 1:
-                _refuse(f"{name} is {value}, but must be at least 1")
+                refuse(f"{name} is {value}, but must be at least 1")
         if len(self.slice_size) != 2 or min(self.slice_size) < 1:
-            _refuse(f"slice_size is {self.slice_size}, but must be two positive numbers, rows and columns")
+            refuse(f"slice_size is {self.slice_size}, but must be two positive numbers, rows and columns")
         if not self.planes or not set(self.planes) <= set(PLANES):
-            _refuse(f"planes is {self.planes}, but must be some of {', '.join(PLANES)}")
+            refuse(f"planes is {self.planes}, but must be some of {', '.join(PLANES)}")
 
 
-def _refuse(problem: str) -> None:
+def refuse(problem: str) -> None:
+    """Stop because of a value in the plans' recipe.
+
+    Raises:
+        InputError: Always.
+    """
     msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
     raise InputError(msg)

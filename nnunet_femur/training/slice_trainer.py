@@ -12,9 +12,10 @@ from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_p
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_femur.errors import ending_without_traceback
 from nnunet_femur.networks.slices import STRIDE, build_slice_network, load_encoder_weights
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.training.femur_trainer import FemurTrainer, ending_without_traceback
+from nnunet_femur.training.femur_trainer import FemurTrainer
 from nnunet_femur.training.recipe import PLANES, SliceRecipe
 from nnunet_femur.training.slice_loader import SliceLoader, count_femur_slices
 

@@ -1,0 +1,75 @@
+"""How well a perfect network could score after resampling to the plans' grid and back."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CASES = 8
+"""At most so many cases are looked at, spread evenly over the dataset."""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Dice of truth -> plan grid -> truth.
+
+    Attributes:
+        spacing_mm: Spacing of the plan grid along the array axes.
+        dice: Dice by case, 0 to 1.
+        of: Number of cases of the dataset.
+    """
+
+    spacing_mm: tuple[float, ...]
+    dice: dict[str, float]
+    of: int
+
+    def __str__(self) -> str:
+        """One sentence for the terminal."""
+        values = list(self.dice.values())
+        grid = " x ".join(f"{mm:.4g}" for mm in self.spacing_mm)
+        return (
+            f"Resampling ceiling: no network can score above Dice {sum(values) / len(values):.4f} (mean; lowest "
+            f"{min(values):.4f}) on the CTs' own grids, since truth itself comes back so from {grid} mm "
+            f"({len(values)} of {self.of} cases)."
+        )
+
+
+def resampling_ceiling(plans: Mapping[str, Any], configuration: str, *, folder: Path, raw: Path) -> Ceiling:
+    """Take the preprocessed masks back to the grids of the raw ones, by nnU-Net's own way for predictions.
+
+    Args:
+        plans: nnU-Net's plans.
+        configuration: A 3D configuration.
+        folder: The preprocessed cases.
+        raw: The raw dataset with the masks that they were made of.
+    """
+    import blosc2
+    import numpy as np
+    import torch
+    from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    from nnunet_femur.files import read_json
+
+    manager = PlansManager(dict(plans))
+    description = read_json(raw / "dataset.json")
+    labels = manager.get_label_manager(description)
+    reader = manager.image_reader_writer_class()
+    records = sorted(folder.glob("*.pkl"))
+    chosen = [records[i] for i in np.unique(np.linspace(0, len(records) - 1, CASES).round().astype(int))]
+    dice = {}
+    for record in chosen:
+        with record.open("rb") as file:
+            properties = pickle.load(file)  # noqa: S301 - nnU-Net's own, as it reads them itself
+        mask = torch.from_numpy(blosc2.open(str(folder / f"{record.stem}_seg.b2nd"), mode="r")[:][0] > 0)
+        back = convert_predicted_logits_to_segmentation_with_correct_shape(
+            torch.stack([~mask, mask]).float(), manager, manager.get_configuration(configuration), labels, properties
+        )
+        truth = reader.read_seg(str(raw / "labelsTr" / (record.stem + description["file_ending"])))[0][0] > 0
+        dice[record.stem] = float(2 * np.sum(truth & (back > 0)) / (np.sum(truth) + np.sum(back > 0)))
+    return Ceiling(tuple(manager.get_configuration(configuration).spacing), dice, len(records))

@@ -1,0 +1,120 @@
+"""Weights of TotalSegmentator's network, checked in words and loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.errors import SetupError
+from nnunet_femur.files import sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+    from torch import nn
+
+    from nnunet_femur.weights import SourceModel
+
+
+def misfits(weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor]) -> list[str]:
+    """What of a checkpoint does not fit a network, one sentence a tensor.
+
+    Args:
+        weights: The checkpoint's tensors by name.
+        network: The network's tensors by name.
+    """
+    problems = []
+    for name, tensor in network.items():
+        if not _named_once(name):
+            continue
+        if name not in weights:
+            problems.append(f"{in_words(name)}: the network has it, the weights do not ({name})")
+        elif weights[name].shape != tensor.shape:
+            problems.append(
+                f"{in_words(name)}: the network expects {_shape(tensor)}, "
+                f"the weights have {_shape(weights[name])} ({name})"
+            )
+    problems += [
+        f"{in_words(name)}: the weights have it, the network does not ({name})"
+        for name in weights
+        if name not in network and _named_once(name)
+    ]
+    return problems
+
+
+def _named_once(name: str) -> bool:
+    """Whether this is the first name of a tensor: nnU-Net's modules register most of theirs two to four times."""
+    return ".all_modules." not in name and not name.startswith("decoder.encoder.")
+
+
+def in_words(name: str) -> str:
+    """Where in nnU-Net's U-Nets a tensor of this name stands, as in "encoder, stage 2, convolution 1, weight"."""
+    words: list[str] = []
+    parts = name.split(".")
+    for part, following in zip(parts, [*parts[1:], ""], strict=True):
+        number = str(int(following) + 1) if following.isdigit() else ""
+        if part in ("encoder", "decoder"):
+            words.append(part)
+        elif part == "stages":
+            words.append(f"stage {number}")
+        elif part == "transpconvs":
+            words.append(f"upsampling {number}")
+        elif part == "seg_layers":
+            words.append(f"segmentation head {number}")
+        elif part == "convs":
+            words.append(f"convolution {number}")
+        elif part == "norm":
+            words.append("normalisation")
+    words.append(parts[-1])
+    return ", ".join(words)
+
+
+def check_source(source: SourceModel, expected: Mapping[str, Any], *, plan: str) -> None:
+    """Refuse another model than the one that the plans were made for.
+
+    Args:
+        source: The model that was found.
+        expected: What the plans say about it.
+        plan: The command that makes plans for the model that was found.
+
+    Raises:
+        SetupError: It is another model, or other weights of it.
+    """
+    if source.folder.name != expected["model"] or source.dataset != expected["dataset"]:
+        problem = f"is {source.dataset}, but the plans were made for {expected['dataset']}"
+    elif sha256(source.checkpoint) != expected["checkpoint_sha256"]:
+        problem = "holds other weights than those that the plans were made for"
+    else:
+        return
+    msg = f"{source.checkpoint}: {problem}. Bring those weights back, or run: {plan}"
+    raise SetupError(msg)
+
+
+def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, heads: bool) -> None:
+    """Copy the source's weights into a network.
+
+    Args:
+        network: The network, its heads merged (see :mod:`nnunet_femur.networks.merged_heads`) or new.
+        weights: The source's tensors by name.
+        heads: Whether the segmentation heads are copied too.
+
+    Raises:
+        SetupError: A tensor does not fit, with one line for each.
+    """
+    from nnunet_femur.guard import GUARD_KEY
+    from nnunet_femur.networks.merged_heads import source_key
+
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if name != GUARD_KEY}
+    if not heads:
+        wanted = {name: tensor for name, tensor in wanted.items() if ".seg_layers." not in name}
+        weights = {name: tensor for name, tensor in weights.items() if ".seg_layers." not in name}
+    problems = misfits(weights, {source_key(name): tensor for name, tensor in wanted.items()})
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        msg = f"The source's weights do not fit the network of the plans.\n{lines}\nRun nnfemur plan again."
+        raise SetupError(msg)
+    network.load_state_dict({name: weights[source_key(name)] for name in wanted}, strict=False)
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return " x ".join(str(n) for n in tensor.shape) or "one number"
