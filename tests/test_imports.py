@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "phantoms": BASE,
     "intake": BASE,
     "planning": BASE | {"training"},
+    "weights": {"errors", "files", "progress"},
     "networks": {"errors"},
     "training": BASE | {"networks"},
     "trainers": {"training"},
@@ -32,7 +33,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }
