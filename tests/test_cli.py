@@ -15,6 +15,9 @@ from nnunet_femur.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
+SUB_VERBS = {"weights": ("path", "verify", "download")}
+"""The commands of verbs that have several."""
+
 VERBS = ("demo", "env", "phantoms", "convert", "plan", "score", "compare")
 
 
@@ -29,14 +32,21 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 
 class TestHelp:
-    @pytest.mark.parametrize("verb", VERBS)
-    def test_has_an_example(self, verb: str) -> None:
-        result = CliRunner().invoke(app, [verb, "--help"])
+    @pytest.mark.parametrize(
+        "verb", [*((verb,) for verb in VERBS), *((verb, sub) for verb, subs in SUB_VERBS.items() for sub in subs)]
+    )
+    def test_has_an_example(self, verb: tuple[str, ...]) -> None:
+        result = CliRunner().invoke(app, [*verb, "--help"])
         assert result.exit_code == 0
         assert "Example:" in result.output
 
     def test_every_verb_is_tested_here(self) -> None:
         assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(VERBS)
+        groups = {group.name: group.typer_instance.registered_commands for group in app.registered_groups}
+        assert {
+            name: {command.name or command.callback.__name__ for command in commands}
+            for name, commands in groups.items()
+        } == {name: set(subs) for name, subs in SUB_VERBS.items()}
 
     def test_version(self) -> None:
         assert CliRunner().invoke(app, ["--version"]).output.strip() == __version__

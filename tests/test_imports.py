@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "phantoms": BASE,
     "intake": BASE,
     "planning": BASE | {"guard", "training", "weights"},
+    "weights": {"errors", "files", "progress"},
     "networks": {"errors", "guard"},
     "training": BASE | {"guard", "networks", "weights"},
     "trainers": {"training"},
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -185,7 +185,9 @@ class FinetuneTrainer(FemurTrainer):
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Go on from a checkpoint, or validate it."""
         super().load_checkpoint(filename_or_checkpoint)
-        checkpoint = torch.load(filename_or_checkpoint, map_location=self.device, weights_only=False)
+        checkpoint = filename_or_checkpoint
+        if not isinstance(checkpoint, dict):
+            checkpoint = torch.load(checkpoint, map_location=self.device, weights_only=False)
         self._raw_weights = checkpoint.get(_RAW_WEIGHTS)
 
     # ---- augmentation

@@ -1,0 +1,26 @@
+"""TotalSegmentator's weights: find, download, install, verify and safely load them."""
+
+from nnunet_femur.weights.checkpoint import load_checkpoint
+from nnunet_femur.weights.download import download
+from nnunet_femur.weights.install import install_folder, install_zip
+from nnunet_femur.weights.source import SourceModel, find_crop_model, find_model, open_model, weights_folder
+from nnunet_femur.weights.tables import FEMURS, ModelEntry, crop_entry, femur_entry
+from nnunet_femur.weights.verification import Finding, verify
+
+__all__ = [
+    "FEMURS",
+    "Finding",
+    "ModelEntry",
+    "SourceModel",
+    "crop_entry",
+    "download",
+    "femur_entry",
+    "find_crop_model",
+    "find_model",
+    "install_folder",
+    "install_zip",
+    "load_checkpoint",
+    "open_model",
+    "verify",
+    "weights_folder",
+]

@@ -1,0 +1,94 @@
+"""Download models by TotalSegmentator's own downloader."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from nnunet_femur.errors import SetupError
+from nnunet_femur.weights.install import is_installed, put_in_place, staging
+from nnunet_femur.weights.source import weights_folder
+from nnunet_femur.weights.tables import crop_entry, femur_entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HOST = "github.com"
+"""Where TotalSegmentator's releases lie."""
+
+_SECONDS_TO_CONNECT = 4.0
+
+_DOWNLOADER = "import sys, totalsegmentator.libs as libs; libs.download_pretrained_weights(int(sys.argv[1]))"
+
+
+def download(*, fast: bool = False) -> list[Path]:
+    """Download the model that segments the femur and the one that crops to it, unless they are there.
+
+    TotalSegmentator's downloader runs in a process of its own and draws its progress bar. It works in a folder beside
+    the models, so that an interrupted download leaves nothing that looks like a model, nor does it tidy up there.
+
+    Args:
+        fast: The 3 mm model instead of the 1.5 mm model.
+
+    Returns:
+        The dataset folders in the weights folder.
+
+    Raises:
+        SetupError: There is no internet here, the download failed, or the weights folder cannot be written.
+    """
+    wanted = (femur_entry(fast=fast), crop_entry())
+    missing = [entry for entry in wanted if not is_installed(entry)]
+    if missing:
+        _require_internet()
+    for entry in missing:
+        with staging() as staged:
+            environment = os.environ | {"TOTALSEG_WEIGHTS_PATH": str(staged)}
+            command = [sys.executable, "-c", _DOWNLOADER, str(entry.task_id)]
+            ended = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+            if ended.returncode != 0:
+                msg = (
+                    f"{entry.dataset}: the download failed, as said above. Run the same command again, or bring the "
+                    f"archive here by hand: nnfemur weights download --from-zip {entry.dataset}.zip"
+                )
+                raise SetupError(msg)
+            put_in_place(staged, entry)
+    return [weights_folder() / entry.dataset for entry in wanted]
+
+
+def _require_internet() -> None:
+    """See within seconds whether the download can begin: neither it nor a look-up of a name has a time limit.
+
+    Raises:
+        SetupError: It cannot.
+    """
+    proxy = None if proxy_bypass(_HOST) else getproxies().get("https")
+    server = urlsplit(proxy if proxy is None or "//" in proxy else f"//{proxy}") if proxy else None
+    address = (server.hostname or "", server.port or 80) if server else (_HOST, 443)
+    outcome: list[str] = []
+    thread = threading.Thread(target=_try_to_connect, args=(address, outcome), daemon=True)
+    thread.start()
+    thread.join(_SECONDS_TO_CONNECT)
+    problem = outcome[0] if outcome else f"no answer within {_SECONDS_TO_CONNECT:g} seconds"
+    if problem:
+        names = " and ".join(f"{entry.dataset}.zip" for entry in (femur_entry(), crop_entry()))
+        through = " (the proxy that is set)" if server else ""
+        msg = (
+            f"There is no way to {address[0]}{through} from here: {problem}. Download {names} from TotalSegmentator's "
+            "releases on another machine, then run: nnfemur weights download --from-zip FILE.zip"
+        )
+        raise SetupError(msg)
+
+
+def _try_to_connect(address: tuple[str, int], outcome: list[str]) -> None:
+    try:
+        socket.create_connection(address, timeout=_SECONDS_TO_CONNECT).close()
+    except (OSError, UnicodeError) as error:
+        outcome.append(str(getattr(error, "strerror", None) or error))
+    else:
+        outcome.append("")
