@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "intake": BASE,
     "planning": BASE | {"training"},
     "weights": {"errors", "files", "progress"},
+    "standin": BASE | {"phantoms", "weights"},
     "networks": {"errors"},
     "training": BASE | {"networks"},
     "trainers": {"training"},
