@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "intake": BASE,
     "planning": BASE | {"guard", "training", "weights"},
     "weights": {"errors", "files", "progress"},
+    "standin": BASE | {"phantoms", "weights"},
     "networks": {"errors", "guard"},
     "training": BASE | {"guard", "networks", "weights"},
     "trainers": {"training"},
