@@ -45,7 +45,7 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
     raw.mkdir(parents=True, exist_ok=True)
     if not list(raw.glob("Dataset*")):
         convert(drop, dataset_id=DATASET, raw_folder=raw)
-    if weights is None and not (work / "weights").exists():
+    if weights is None:
         start = time.perf_counter()
         write_standin(work / "weights", tasks=("femur",), **{"spacing_mm": 3.0, **standin})
         print(f"stand-in trained in {time.perf_counter() - start:.0f} s")
@@ -224,7 +224,12 @@ def main() -> None:
         for seed in range(options.seeds):
             checkpoint = source.checkpoint if pretrained else None
             model, spent = train(
-                trainer, folder, plans_name, recipe={**recipe, "seed": seed}, pretrained=checkpoint, after_epoch=after_epoch
+                trainer,
+                folder,
+                plans_name,
+                recipe={**recipe, "seed": seed},
+                pretrained=checkpoint,
+                after_epoch=after_epoch,
             )
             scores += _score_final(score, model, trainer)
             seconds.append(spent)

@@ -108,7 +108,7 @@ def table(found: Iterable[Difference], *, left: str, right: str) -> str:
     rows = [("", left, right), *((row.what, _short(row.expected), _short(row.found)) for row in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
