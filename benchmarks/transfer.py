@@ -1,10 +1,10 @@
 """The same budget of training, six ways: what a transfer from TotalSegmentator's shape of weights is worth.
 
-    uv run benchmarks/transfer.py DROP [--work DIR] [--epochs 8] [--iterations 25] [--seeds 1]
+    uv run benchmarks/transfer.py DROP --epochs 8 --iterations 25 --seeds 1
 
-DROP holds CTs and masks of single femurs as a hospital sends them. A stand-in for TotalSegmentator's femur model, at 3 mm instead of 1.5, is
-trained on phantoms (or taken from --weights), DROP is converted, and fold 5 is trained: on its training cases, scored on
-its validation and test cases, which no method has seen. Compared are
+DROP holds CTs and masks of single femurs as a hospital sends them. A stand-in for TotalSegmentator's femur model, at
+3 mm instead of 1.5, is trained on phantoms (or weights are taken from --weights), DROP is converted, and fold 5 is
+trained: on its training cases, scored on its validation and test cases, which no method has seen. Compared are
 
 - the source itself: the union of its two femurs, with no training at all;
 - FemurFinetuneTrainer, FemurFinetunePaperTrainer and FemurScratchTrainer on guarded data;
@@ -96,7 +96,7 @@ class Scorer:
         rows = []
         for image, mask in self.pairs:
             data, properties = reader.read_images([str(image)])
-            predicted = predictor.predict_single_npy_array(data, properties, None, None, False)
+            predicted = predictor.predict_single_npy_array(data, properties)
             truth = reader.read_seg(str(mask))[0][0] > 0
             spacing = tuple(float(mm) for mm in properties["spacing"])
             scored = score_case(Bone(truth, spacing), Bone(np.isin(predicted, femur), spacing))
@@ -106,15 +106,12 @@ class Scorer:
 
 
 def _stock(epochs: int, iterations: int) -> type:
-    import torch
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     class StockTrainer(nnUNetTrainer):
         """nnU-Net's own trainer, shortened: SGD 1e-2, momentum 0.99, poly decay, its augmentation."""
 
-        def __init__(
-            self, plans: dict, configuration: str, fold: int, dataset_json: dict, device: Any = torch.device("cpu")
-        ) -> None:
+        def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict, device: Any = None) -> None:
             super().__init__(plans, configuration, fold, dataset_json, device)
             self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = epochs, iterations, 2
 

@@ -21,7 +21,6 @@ class FinetuneRecipe(Recipe):
         body_factor: Learning rate of everything but the heads, as a part of ``learning_rate``.
         layer_decay: Factor by which the learning rate falls from each resolution of the decoder and encoder to the one
             before it, from the head backwards; 1 for the same everywhere.
-        l2_sp: Strength of the pull towards the source's weights (Li et al., ICML 2018); 0 for none.
         average_decay: Decay per iteration of the exponential moving average of the weights, which is what is
             validated, saved and predicted with; 0 for none.
         elastic_fraction: Fraction of patches that are deformed elastically in augmentation, 0 to 1.
@@ -39,14 +38,13 @@ class FinetuneRecipe(Recipe):
     ramp_iterations: int = 50
     body_factor: float = 0.3
     layer_decay: float = 1.0
-    l2_sp: float = 0.0
     average_decay: float = 0.99
     elastic_fraction: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse values that would only fail, or silently misbehave, once the training runs."""
         super().__post_init__()
-        for name in ("warmup_epochs", "ramp_iterations", "l2_sp"):
+        for name in ("warmup_epochs", "ramp_iterations"):
             if getattr(self, name) < 0:
                 refuse(f"{name} is {getattr(self, name)}, but must not be negative")
         for name in ("body_factor", "layer_decay", "elastic_fraction"):

@@ -1,0 +1,53 @@
+"""Merged heads: what the network says before any training is what its source says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from nnunet_femur.networks.merged_heads import MergedHead, merge_heads, source_key
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+class TestMergedHead:
+    def test_hand_worked(self) -> None:
+        """One voxel, features (1,), rows 0.5, 3, 2, 1; femur is rows 1 and 3, so 3 against 2."""
+        head = nn.Conv3d(1, 4, 1, bias=False)
+        head.weight.data = torch.tensor([0.5, 3.0, 2.0, 1.0]).reshape(4, 1, 1, 1, 1)
+        merged = MergedHead(head, (1, 3))(torch.ones(1, 1, 1, 1, 1))
+        assert merged.flatten().tolist() == [2.0, 3.0]
+
+    @pytest.mark.parametrize("femur_rows", [(7, 8), (0, 23), (5,)])
+    def test_the_larger_is_femur_exactly_where_the_source_says_femur(self, femur_rows: tuple[int, ...]) -> None:
+        head = nn.Conv3d(6, 24, 1)
+        features = torch.randn(2, 6, 7, 5, 3)
+        union = torch.isin(head(features).argmax(1), torch.tensor(femur_rows))
+        assert 0 < union.sum() < union.numel()
+        assert torch.equal(MergedHead(head, femur_rows)(features).argmax(1) == 1, union)
+
+    def test_gradients_reach_the_rows_that_spoke(self) -> None:
+        head = nn.Conv3d(6, 24, 1)
+        MergedHead(head, (7, 8))(torch.randn(2, 6, 7, 5, 3)).sum().backward()
+        assert head.weight.grad is not None
+        assert head.weight.grad[7:9].abs().sum() > 0
+
+
+class _Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.Module()
+        self.decoder.seg_layers = nn.ModuleList([nn.Conv3d(4, 24, 1), nn.Conv3d(2, 24, 1)])
+
+
+def test_every_head_is_merged_and_keeps_its_name() -> None:
+    network = _Network()
+    names = set(network.state_dict())
+    merge_heads(network, (7, 8))
+    assert all(isinstance(layer, MergedHead) for layer in network.decoder.seg_layers)
+    assert {source_key(name) for name in network.state_dict()} == names
+    assert "decoder.seg_layers.0.head.weight" in network.state_dict()
