@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nnunet_femur.progress import Track
 
 LEARNING_RATE = 4e-3
+UNSEEN_BIAS = -8.0
+"""Bias of output rows whose class no training case has: the network never decides for them."""
+
 CENTRED = 0.7
 """Part of the patches that are centred on a labelled voxel."""
 
@@ -89,17 +92,19 @@ def train(
     import torch
 
     _, configuration = _managers(plans)
+    # Most of the many rows have no class in these cases; without them a step takes a fraction of the time.
+    seen = np.union1d(0, np.concatenate([np.unique(volume.labels) for volume in volumes]))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = _network(configuration, rows).to(device)
+        network = _network(configuration, len(seen)).to(device)
         loss_function = _loss(configuration)
-        optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE, eps=1e-4)
+        optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / max(1, iterations)) ** 0.9)
         rng = np.random.default_rng(seed)
         losses = []
         network.train()
         for _ in track(range(iterations), "Train the stand-in", iterations):
-            data, target = _batch(volumes, configuration, rng)
+            data, target = _batch(volumes, configuration, seen, rng)
             optimizer.zero_grad()
             loss = loss_function(network(data.to(device)), [level.to(device) for level in target])
             loss.backward()
@@ -107,8 +112,9 @@ def train(
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
+        weights = _with_all_rows(network.state_dict(), seen, rows)
     return {
-        "network_weights": {key: tensor.cpu() for key, tensor in network.state_dict().items()},
+        "network_weights": weights,
         "optimizer_state": optimizer.state_dict(),
         "grad_scaler_state": None,
         "logging": _logging(losses),
@@ -142,6 +148,20 @@ def _network(configuration: Any, rows: int) -> torch.nn.Module:
     )
 
 
+def _with_all_rows(weights: dict[str, torch.Tensor], seen: NDArray[np.integer], rows: int) -> dict[str, torch.Tensor]:
+    """The weights on the CPU, with the rows of unseen classes put into the segmentation layers."""
+    import torch
+
+    whole = {}
+    for key, tensor in weights.items():
+        whole[key] = tensor.detach().cpu().clone()
+        if "seg_layers." in key:
+            trained, shape = whole[key], (rows, *tensor.shape[1:])
+            whole[key] = 0.01 * torch.randn(shape) if key.endswith("weight") else torch.full(shape, UNSEEN_BIAS)
+            whole[key][torch.from_numpy(seen)] = trained
+    return whole
+
+
 def _levels(configuration: Any) -> int:
     """Number of outputs of a network with deep supervision."""
     return len(configuration.pool_op_kernel_sizes) - 1
@@ -166,9 +186,9 @@ def _loss(configuration: Any) -> Any:
 
 
 def _batch(
-    volumes: Sequence[Volume], configuration: Any, rng: np.random.Generator
+    volumes: Sequence[Volume], configuration: Any, seen: NDArray[np.integer], rng: np.random.Generator
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Random patches with their labels at every level, the CT's contrast and brightness changed a little."""
+    """Random patches with their labels' places in `seen` at every level; contrast and brightness changed a little."""
     import torch
 
     patch = np.array(configuration.patch_size)
@@ -181,7 +201,7 @@ def _batch(
             corner = np.clip(volume.labelled[rng.integers(len(volume.labelled))] - patch // 2, 0, room)
         window = tuple(slice(start, start + n) for start, n in zip(corner, patch, strict=True))
         data.append(volume.data[(slice(None), *window)] * rng.uniform(0.8, 1.25) + rng.uniform(-0.2, 0.2))
-        labels.append(volume.labels[window][None])
+        labels.append(np.searchsorted(seen, volume.labels[window])[None])
     target = torch.from_numpy(np.stack(labels))
     levels = [target[:, :, :: 2**level, :: 2**level, :: 2**level] for level in range(_levels(configuration))]
     return torch.from_numpy(np.stack(data).astype(np.float32)), levels
