@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,48 @@ def nnunet(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {**variables(planned), **ONE_MACHINE}.items():
         monkeypatch.setenv(name, value)
     return planned
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with a tiny stand-in for TotalSegmentator's femur model, at 8 mm."""
+    from nnunet_femur.phantoms import make_phantom
+    from nnunet_femur.standin import write_standin
+
+    made = [
+        make_phantom(seed, side=side, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+        for seed, side in ((100, "left"), (101, "right"), (102, "left"), (103, "right"))
+    ]
+    folder = tmp_path_factory.mktemp("standin")
+    cases = [(phantom.image, phantom.mask, phantom.side) for phantom in made]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ONE_MACHINE.items():
+            patch.setenv(name, value)
+        write_standin(folder, spacing_mm=8.0, features=4, patch=16, iterations=60, training=cases, tasks=("femur",))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def transferred(planned: Path, standin: Path) -> Path:
+    """The same folder with the phantoms as dataset 2 too, planned from the stand-in's weights, three tiny epochs."""
+    from nnunet_femur.environment import variables
+    from nnunet_femur.planning import plan_dataset
+
+    raw = planned / "nnUNet_raw"
+    shutil.copytree(raw / "Dataset001_Femur", raw / "Dataset002_Femur")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**variables(planned), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(standin)}.items():
+            patch.setenv(name, value)
+        plan_dataset(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
+    return planned
+
+
+@pytest.fixture
+def transfer(transferred: Path, nnunet: Path, standin: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The planned dataset 2, with the environment of `nnfemur env` and the stand-in's weights around the test."""
+    assert transferred == nnunet
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin))
+    return transferred
 
 
 @pytest.fixture
