@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 GUARD_KEY = "femur_guard"
 """Key of a configuration in the plans, and name of a network's buffer, that hold a fingerprint."""
 
-GUARD_FILE = "femur_guard.json"
-"""The file in a folder of preprocessed data that holds their fingerprint."""
+GUARD_FILE = "femur_guard/fingerprint.json"
+"""Where a folder of preprocessed data holds their fingerprint: inside, so that it goes where the data go, and in a
+folder of its own, since nnU-Net takes any further file for data of another kind."""
 
 SOURCE_KEY = "femur_source"
 """Key of a configuration in the plans that says which model's weights it was made for; absent in plans of our own."""
@@ -126,6 +127,7 @@ def seal(plans: dict[str, Any]) -> None:
 
 def seal_data(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
     """Write the fingerprint of the plans beside the data that were just preprocessed under them."""
+    (folder / GUARD_FILE).parent.mkdir(exist_ok=True)
     write_json(folder / GUARD_FILE, fingerprint(plans, configuration))
 
 

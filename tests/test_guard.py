@@ -166,7 +166,7 @@ class TestWhatIsFree:
 class TestData:
     def test_without_a_fingerprint_are_not_trusted_with_transferred_plans(self, tmp_path: Path) -> None:
         plans = _plans()
-        with pytest.raises(SetupError, match=r"has no femur_guard\.json.*--from totalsegmentator"):
+        with pytest.raises(SetupError, match=r"has no femur_guard/fingerprint\.json.*--from totalsegmentator"):
             check_data(tmp_path, plans, resolve(plans, "3d_fullres"))
 
     def test_shapes_betray_another_spacing(self, tmp_path: Path) -> None:

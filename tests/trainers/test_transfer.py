@@ -1,0 +1,269 @@
+"""Fine-tuning through a stand-in: where it starts, what it refuses, and that killing it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from nnunet_femur.guard import GUARD_FILE, GUARD_KEY
+
+if TYPE_CHECKING:
+    from nnunet_femur.training.finetune_trainer import FinetuneTrainer
+
+pytestmark = pytest.mark.integration
+
+DATASET = "Dataset002_Femur"
+OURS, PAPERS = "FemurFinetuneTrainer", "FemurFinetunePaperTrainer"
+PREPROCESSED = Path("nnUNet_preprocessed") / DATASET
+
+
+def _trainer(base: Path, name: str = OURS, *, plans_name: str = "nnUNetPlans", **recipe: Any) -> FinetuneTrainer:
+    """A trainer as nnUNetv2_train makes it, by nnU-Net's own look-up."""
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    plans = json.loads((base / PREPROCESSED / f"{plans_name}.json").read_text())
+    plans["continue_training"] = False
+    plans["configurations"]["3d_fullres"].setdefault("femur_recipe", {})[name] = recipe
+    description = json.loads((base / PREPROCESSED / "dataset.json").read_text())
+    return recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
+
+
+def _source_weights(standin: Path) -> dict[str, torch.Tensor]:
+    from nnunet_femur.weights import load_checkpoint
+
+    return load_checkpoint(next(standin.glob("Dataset294*/*/fold_0/checkpoint_final.pth")))["network_weights"]
+
+
+def _predict(model: Path, images: list[Path], *, checkpoint: str = "checkpoint_final.pth", fold: str = "0") -> list:
+    """Masks by nnU-Net's predictor, on the CTs' own grids."""
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(model), (fold,), checkpoint)
+    # The source's own reader takes NIfTI only; its orientation is this one's.
+    predictor.plans_manager.plans["image_reader_writer"] = "SimpleITKIOWithReorient"
+    reader = predictor.plans_manager.image_reader_writer_class()
+    return [predictor.predict_single_npy_array(*reader.read_images([str(path)])) for path in images]
+
+
+class TestStepZero:
+    def test_says_what_the_source_says(self, transfer: Path, standin: Path, tmp_path: Path) -> None:
+        """Voxel for voxel the union of left and right, on eight phantoms and through overlapping windows."""
+        from nnunet_femur.weights import find_model
+
+        trainer = _trainer(transfer)
+        trainer.on_train_start()
+        trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+        source = find_model()
+        images = sorted((transfer / "nnUNet_raw" / DATASET).glob("images*/*.nrrd"))
+        (tmp_path / "in").mkdir()
+        for image in images:
+            (tmp_path / "in" / image.name).symlink_to(image)
+        arguments = (
+            "-i",
+            tmp_path / "in",
+            "-o",
+            tmp_path / "out",
+            "-d",
+            "2",
+            "-c",
+            "3d_fullres",
+            "-tr",
+            OURS,
+            "-f",
+            "0",
+        )
+        subprocess.run(
+            ["nnUNetv2_predict", *arguments, "-device", "cpu", "-npp", "1", "-nps", "1"],
+            check=True,
+            capture_output=True,
+        )
+        unions = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
+        assert len(unions) == 8
+        for image, union in zip(images, unions, strict=True):
+            written = sitk.ReadImage(str(tmp_path / "out" / image.name.replace("_0000", "")))
+            ours = sitk.GetArrayFromImage(sitk.DICOMOrient(written, "RAS")) == 1
+            assert np.array_equal(ours, union), image.name
+        assert np.mean([union.sum() for union in unions]) > 500, "a source that sees nothing would prove nothing"
+
+    def test_the_papers_keeps_all_but_the_last_layer(self, transfer: Path, standin: Path) -> None:
+        trainer = _trainer(transfer, PAPERS)
+        trainer.on_train_start()
+        weights = trainer.bare_network.state_dict()
+        source = _source_weights(standin)
+        for name, tensor in source.items():
+            if ".seg_layers." not in name:
+                assert torch.equal(weights[name], tensor), name
+        assert weights["decoder.seg_layers.0.weight"].shape[0] == 2
+
+
+class TestTraining:
+    def test_only_the_heads_move_while_they_warm_up(self, transfer: Path) -> None:
+        trainer = _trainer(transfer, warmup_epochs=1, ramp_iterations=0)
+        trainer.on_train_start()
+        before = {name: tensor.clone() for name, tensor in trainer.bare_network.named_parameters()}
+
+        def moved() -> set[bool]:
+            now = trainer.bare_network.named_parameters()
+            return {".seg_layers." in name for name, tensor in now if not torch.equal(tensor, before[name])}
+
+        trainer.on_train_epoch_start()
+        trainer.train_step(next(trainer.dataloader_train))
+        assert moved() == {True}
+        trainer.current_epoch = 1
+        trainer.on_train_epoch_start()
+        trainer.train_step(next(trainer.dataloader_train))
+        assert moved() == {True, False}
+
+    def test_the_average_is_what_is_saved(self, transfer: Path, tmp_path: Path) -> None:
+        """Decay 0.5 from the source's weights: half of the way after one step, three quarters of two after two."""
+        trainer = _trainer(transfer, warmup_epochs=0, ramp_iterations=0, average_decay=0.5)
+        trainer.on_train_start()
+        name = "encoder.stages.0.0.convs.0.conv.weight"
+        raw = [trainer.bare_network.state_dict()[name].clone()]
+        trainer.on_train_epoch_start()
+        for _ in range(2):
+            trainer.train_step(next(trainer.dataloader_train))
+            raw.append(trainer.bare_network.state_dict()[name].clone())
+        trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+        saved = torch.load(tmp_path / "checkpoint.pth", weights_only=False)
+        expected = 0.5 * (0.5 * raw[0] + 0.5 * raw[1]) + 0.5 * raw[2]
+        assert torch.allclose(saved["network_weights"][name], expected, atol=1e-7)
+        assert torch.equal(saved["femur_raw_weights"][name], raw[2])
+
+    def test_mirrored_are_left_and_right_only(self, transfer: Path) -> None:
+        trainer = _trainer(transfer, mirror=True)
+        *_, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        assert mirror_axes == (2,), "arrays are z, y, x"
+        assert trainer.inference_allowed_mirroring_axes is None
+
+    def test_augmentation_deforms(self, transfer: Path) -> None:
+        from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+
+        for name in (OURS, PAPERS):
+            trainer = _trainer(transfer, name, augment=True, elastic_fraction=0.3)
+            trainer.on_train_start()
+            transforms = trainer.dataloader_train.data_loader.transforms.transforms
+            spatial = next(found for found in transforms if isinstance(found, SpatialTransform))
+            assert spatial.p_elastic_deform == 0.3
+            assert spatial.elastic_deform_magnitude == (0, 0.05 * 16)
+
+
+class TestRefusals:
+    """Each before anything is trained, in one message that names the command that mends it."""
+
+    def test_without_weights(self, transfer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+        with pytest.raises(SystemExit, match="nnfemur weights download"):
+            _trainer(transfer).on_train_start()
+
+    @pytest.mark.parametrize("name", [OURS, PAPERS])
+    def test_plans_of_the_dataset_itself(self, nnunet: Path, name: str) -> None:
+        from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+        folder = nnunet / "nnUNet_preprocessed" / "Dataset001_Femur"
+        plans, description = (json.loads((folder / f).read_text()) for f in ("nnUNetPlans.json", "dataset.json"))
+        with pytest.raises(SystemExit, match=r"these plans are not TotalSegmentator's.*--from totalsegmentator"):
+            recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
+
+    def test_other_weights_than_those_of_the_plans(
+        self, transfer: Path, standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shutil.copytree(standin, tmp_path / "weights")
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
+        file = next((tmp_path / "weights").glob("Dataset294*/*/fold_0/checkpoint_final.pth"))
+        checkpoint = torch.load(file, weights_only=False)
+        checkpoint["network_weights"]["decoder.seg_layers.0.bias"] += 1
+        torch.save(checkpoint, file)
+        with pytest.raises(SystemExit, match="other weights than those that the plans were made for"):
+            _trainer(transfer).on_train_start()
+
+    def test_the_studys_mistake(self, transfer: Path) -> None:
+        """Data of the dataset's own plans, their folder renamed to what the source's plans expect."""
+        base = transfer / PREPROCESSED
+        plans = json.loads((base / "nnUNetPlans.json").read_text())
+        plans["configurations"]["3d_fullres"]["data_identifier"] = "Renamed_3d_fullres"
+        (base / "Renamed.json").write_text(json.dumps(plans))
+        own = transfer / "nnUNet_preprocessed" / "Dataset001_Femur" / "nnUNetPlans_3d_fullres"
+        shutil.copytree(own, base / "Renamed_3d_fullres")
+        for sealed in (True, False):
+            if not sealed:
+                (base / "Renamed_3d_fullres" / GUARD_FILE).unlink()
+            for name in (OURS, PAPERS):
+                trainer = _trainer(transfer, name, plans_name="Renamed")
+                with pytest.raises(SystemExit) as ended:
+                    trainer.on_train_start()
+                assert "nnfemur plan -d 2 --from totalsegmentator" in str(ended.value)
+                assert ("  spacing_mm  " in str(ended.value)) == sealed
+        trainer = _trainer(transfer, "FemurScratchTrainer", plans_name="Renamed")
+        with pytest.raises(SystemExit, match=GUARD_FILE):
+            trainer.on_train_start()
+
+    def test_prediction_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
+        trainer = _trainer(transfer)
+        trainer.on_train_start()
+        model = tmp_path / "model"
+        (model / "fold_0").mkdir(parents=True)
+        trainer.save_checkpoint(str(model / "fold_0" / "checkpoint_final.pth"))
+        for name in ("plans.json", "dataset.json"):
+            shutil.copy(Path(trainer.output_folder_base) / name, model)
+        image = sorted((transfer / "nnUNet_raw" / DATASET / "imagesTs").glob("*.nrrd"))[:1]
+        assert len(_predict(model, image)) == 1
+        plans = json.loads((model / "plans.json").read_text())
+        configuration = plans["configurations"]["3d_fullres"]
+        configuration["spacing"] = [9.0, 8.0, 8.0]
+        (model / "plans.json").write_text(json.dumps(plans))
+        with pytest.raises(SystemExit, match=r"plans\.json: these plans were changed"):
+            _predict(model, image)
+        configuration[GUARD_KEY]["spacing_mm"] = [9.0, 8.0, 8.0]
+        (model / "plans.json").write_text(json.dumps(plans))
+        with pytest.raises(SystemExit, match="checkpoint: these weights were trained under other plans"):
+            _predict(model, image)
+
+    def test_resuming_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
+        trainer = _trainer(transfer, "FemurScratchTrainer")
+        trainer.on_train_start()
+        trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
+        other = _trainer(transfer, "FemurScratchTrainer")
+        other.plans_manager.plans["foreground_intensity_properties_per_channel"]["0"]["mean"] += 1
+        with pytest.raises(SystemExit, match="intensities of channel 0: mean"):
+            other.load_checkpoint(str(tmp_path / "checkpoint.pth"))
+
+
+def test_killed_and_resumed_equals_undisturbed(transfer: Path, tmp_path: Path) -> None:
+    """The command as typed, killed after the epoch in which the body joined, then with --c."""
+    command = ["nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", OURS, "-device", "cpu"]
+    ends = {}
+    for disturbed in (False, True):
+        import os
+
+        environment = {**os.environ, "nnUNet_results": str(tmp_path / str(disturbed))}
+        fold = tmp_path / str(disturbed) / DATASET / f"{OURS}__nnUNetPlans__3d_fullres" / "fold_0"
+        if disturbed:
+            with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+                until = time.monotonic() + 120
+                while not (fold / "checkpoint_latest.pth").exists() and time.monotonic() < until:
+                    assert process.poll() is None, "the training ended before it could be killed"
+                    time.sleep(0.02)
+                process.send_signal(signal.SIGKILL)
+            assert not (fold / "checkpoint_final.pth").exists()
+        again = ["--c"] if disturbed else []
+        subprocess.run([*command, *again], env=environment, check=True, capture_output=True)
+        ends[disturbed] = torch.load(fold / "checkpoint_final.pth", weights_only=False)
+        assert (fold / "run.json").exists()
+    assert ends[True]["current_epoch"] == ends[False]["current_epoch"] == 3
+    rates = [[group["lr"] for group in end["optimizer_state"]["param_groups"]] for end in ends.values()]
+    assert rates[0] == rates[1]
+    for key in ("network_weights", "femur_raw_weights"):
+        for name, tensor in ends[False][key].items():
+            assert torch.allclose(ends[True][key][name].float(), tensor.float(), atol=1e-6), (key, name)
