@@ -101,7 +101,7 @@ class Scorer:
             spacing = tuple(float(mm) for mm in properties["spacing"])
             scored = score_case(Bone(truth, spacing), Bone(np.isin(predicted, femur), spacing))
             whole = {s.metric: s.value for s in scored.scores if s.protocol == "volume" and s.region == "whole"}
-            rows.append((whole["Dice"], whole["HD95"]))
+            rows.append((whole["dice"], whole["hd95"]))
         return rows
 
 
