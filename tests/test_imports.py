@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "intake": BASE,
     "planning": BASE | {"training"},
     "weights": {"errors", "files", "progress"},
+    "baseline": BASE | {"planning", "weights"},
     "standin": BASE | {"phantoms", "weights"},
     "networks": {"errors"},
     "training": BASE | {"networks"},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "baseline"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }
