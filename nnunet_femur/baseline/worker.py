@@ -83,6 +83,8 @@ def _without_processes() -> None:
 
     TotalSegmentator gives it one image at a time, and each process imports nnU-Net anew.
     """
+    # It puts a method of its own here when it is imported.
+    import totalsegmentator.nnunet  # noqa: F401
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     def predict(self: Any, inputs: Any, outputs: Any, save_probabilities: bool = False, *_: Any, **__: Any) -> Any:  # noqa: FBT001, FBT002
