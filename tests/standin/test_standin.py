@@ -145,7 +145,7 @@ class TestTraining:
     def test_second_call_finds_it_done(self, tmp_path: Path) -> None:
         made = [
             write_standin(
-                tmp_path, **SMALL, iterations=iterations, training=_cases(), tasks=("femur",)
+                tmp_path, **SMALL, iterations=number, training=_cases(), tasks=("femur",)
             ).checkpoint.stat()
             for number in (1, 1, 2)
         ]
