@@ -144,9 +144,7 @@ class TestTraining:
 
     def test_second_call_finds_it_done(self, tmp_path: Path) -> None:
         made = [
-            write_standin(
-                tmp_path, **SMALL, iterations=number, training=_cases(), tasks=("femur",)
-            ).checkpoint.stat()
+            write_standin(tmp_path, **SMALL, iterations=number, training=_cases(), tasks=("femur",)).checkpoint.stat()
             for number in (1, 1, 2)
         ]
         assert made[0].st_mtime_ns == made[1].st_mtime_ns < made[2].st_mtime_ns
