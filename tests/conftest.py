@@ -153,3 +153,18 @@ def write_slices():
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def standin_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TotalSegmentator's weights folder with untrained stand-ins of all three models."""
+    from nnunet_femur.phantoms import make_phantom
+    from nnunet_femur.standin import Case, write_standin
+
+    cases = []
+    for side in ("left", "right"):
+        phantom = make_phantom(1, side=side, size_zyx=(30, 16, 16), spacing_mm_zyx=(16.0, 12.0, 12.0))
+        cases.append(Case(phantom.image, phantom.mask, side))
+    folder = tmp_path_factory.mktemp("weights")
+    write_standin(folder, features=2, patch=16, iterations=0, training=cases)
+    return folder

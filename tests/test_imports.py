@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "intake": BASE,
     "planning": BASE | {"guard", "training", "weights"},
     "weights": {"errors", "files", "progress"},
+    "baseline": BASE | {"planning", "weights"},
     "standin": BASE | {"phantoms", "weights"},
     "networks": {"errors", "guard"},
     "training": BASE | {"guard", "networks", "weights"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "baseline"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from nnunet_femur.progress import Track
 
-LEARNING_RATE = 4e-3
+LEARNING_RATE = 1e-2
 UNSEEN_BIAS = -8.0
 """Bias of output rows whose class no training case has: the network never decides for them."""
 
-CENTRED = 0.7
+CENTRED = 0.5
 """Part of the patches that are centred on a labelled voxel."""
 
 

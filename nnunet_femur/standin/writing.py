@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,27 +32,16 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.source import SourceModel
     from nnunet_femur.weights.tables import ModelEntry
 
+_FINE_MM = 2.0
+
 RECORD = "standin.json"
 """What a stand-in was made from, beside its ``plans.json``."""
 
 
-@dataclass(frozen=True)
-class StandinKind:
-    """A model of TotalSegmentator that can be stood in for.
-
-    Attributes:
-        entry: Looks it up in TotalSegmentator's tables.
-        patch: Edge of the patch in voxels unless asked otherwise.
-    """
-
-    entry: Callable[[], ModelEntry]
-    patch: int
-
-
-MODELS = {
-    "femur": StandinKind(femur_entry, 64),
-    "fast": StandinKind(lambda: femur_entry(fast=True), 32),
-    "crop": StandinKind(crop_entry, 32),
+MODELS: dict[str, Callable[[], ModelEntry]] = {
+    "femur": femur_entry,
+    "fast": lambda: femur_entry(fast=True),
+    "crop": crop_entry,
 }
 """The models by name: the femur's at 1.5 mm, that of all classes at 3 mm, and that of the rough crop at 6 mm."""
 
@@ -85,7 +73,8 @@ def write_standin(
         plans_format: ``old`` or ``new`` description of the network in the plans.
         training: Cases as (CT, mask, side); CT and mask are files or images. Default: eight phantoms of both sides.
         iterations: Steps of the optimizer for each model, two patches a step; 0 for untrained weights.
-        patch: Edge of the femur model's patch in voxels, a power of two from 16. Default: 64.
+        patch: Edge of the femur model's patch in voxels, a power of two from 16. Default: 64 below 2 mm, 32 from
+            there, about 96 mm or more in both cases.
         seed: Draws the default phantoms, the first weights and the patches.
         tasks: Which models of :data:`MODELS`.
         device: Where torch computes: "cpu", "cuda", ...
@@ -107,10 +96,9 @@ def write_standin(
         (weights_folder / dataset).mkdir(parents=True, exist_ok=True)
     models = []
     for task in tasks:
-        kind = MODELS[task]
-        entry = kind.entry()
+        entry = MODELS[task]()
         spacing = spacing_mm if task == "femur" else entry.spacing_mm
-        edge = patch if patch is not None and task == "femur" else kind.patch
+        edge = patch if patch is not None and task == "femur" else (64 if spacing < _FINE_MM else 32)
         record = {
             "spacing_mm": spacing,
             "features": features,

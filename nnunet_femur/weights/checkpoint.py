@@ -12,7 +12,8 @@ from nnunet_femur.errors import SetupError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_REFUSED = re.compile(r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to (?:call|instantiate)\D*?) ?([\w.]+)")
+_REFUSED = re.compile(r"GLOBAL ([\w.]*\w)")
+"""The name in torch's ways to say that it does not run something."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""A process that may not talk to anybody, and a home folder to keep watch on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BLOCK = """
+import pathlib, socket
+
+def _refuse(self, address, *_):
+    if self.family != getattr(socket, "AF_UNIX", None):
+        with pathlib.Path({log!r}).open("a") as log:
+            log.write(repr(address) + "\\n")
+        raise OSError("this test lets nobody out")
+
+def _no_names(*arguments, **_):
+    with pathlib.Path({log!r}).open("a") as log:
+        log.write(repr(arguments[:2]) + "\\n")
+    raise socket.gaierror("this test lets nobody out")
+
+pathlib.Path({loaded!r}).touch()
+socket.socket.connect = socket.socket.connect_ex = _refuse
+socket.getaddrinfo = _no_names
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Runs `nnfemur` with a home of its own and without a way out.
+
+    Attributes:
+        folder: Where home, log and results are.
+        weights: TotalSegmentator's weights folder.
+    """
+
+    folder: Path
+    weights: Path
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def connections(self) -> list[str]:
+        """What anybody in these processes tried to reach."""
+        log = self.folder / "connections.txt"
+        return log.read_text().splitlines() if log.is_file() else []
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb; the variables come on top of the test's own."""
+        block = self.folder / "block"
+        block.mkdir(exist_ok=True)
+        self.home.mkdir(exist_ok=True)
+        names = {"log": str(self.folder / "connections.txt"), "loaded": str(self.folder / "blocked")}
+        (block / "sitecustomize.py").write_text(_BLOCK.format(**names))
+        variables = {
+            **os.environ,
+            "HOME": str(self.home),
+            "TOTALSEG_WEIGHTS_PATH": str(self.weights),
+            "PYTHONPATH": str(block),
+            **environment,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "nnunet_femur", *arguments],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def cell(standin_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Cell:
+    return Cell(tmp_path_factory.mktemp("cell"), standin_weights)

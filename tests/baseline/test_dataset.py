@@ -1,0 +1,132 @@
+"""The whole way on a dataset, by the command, through TotalSegmentator's own code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.volumes import Geometry, write_volume
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+    from tests.baseline.conftest import Cell
+
+pytestmark = pytest.mark.integration
+
+NAME = "Dataset007_Femur"
+TRAIN, TEST, BROKEN = ("L1", "R2"), ("L3",), "R4"
+
+
+def _listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def _write_case(raw: Path, part: str, case: str, seed: int) -> None:
+    # A piece of the shaft; the axes are stored in another order for each case.
+    phantom = make_phantom(seed, side="left", size_zyx=(14, 12, 12), spacing_mm_zyx=(6.0, 6.0, 6.0))
+    order = ("LPS", "ARS", "IPL")[seed % 3]
+    for folder, image, suffix in ((f"images{part}", phantom.image, "_0000"), (f"labels{part}", phantom.mask, "")):
+        (raw / folder).mkdir(parents=True, exist_ok=True)
+        write_volume(sitk.DICOMOrient(image, order), raw / folder / f"{case}{suffix}.nrrd")
+
+
+class Done(NamedTuple):
+    first: CompletedProcess[str]
+    second: CompletedProcess[str]
+    base: Path
+    home_before: list[str]
+    times: tuple[dict[str, int], dict[str, int]]
+
+    @property
+    def method(self) -> Path:
+        return self.base / "nnUNet_results" / NAME / "TotalSegmentator__total__1.5mm"
+
+
+def _times(method: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in method.rglob("*.nrrd")}
+
+
+@pytest.fixture(scope="module")
+def done(cell: Cell) -> Done:
+    """A run in which one CT is damaged, and a second one after it was mended."""
+    base = cell.folder / "data"
+    raw = base / "nnUNet_raw" / NAME
+    for seed, case in enumerate((*TRAIN, *TEST)):
+        _write_case(raw, "Tr" if case in TRAIN else "Ts", case, seed)
+    _write_case(raw, "Ts", BROKEN, 3)
+    broken = raw / "imagesTs" / f"{BROKEN}_0000.nrrd"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-200])
+    (raw / "dataset.json").write_text(json.dumps({"file_ending": ".nrrd"}))
+    variables = {name: str(base / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+    cell.home.mkdir()
+    (cell.home / "mine.txt").write_text("mine")
+    home = _listing(cell.home)
+    first = cell.run("baseline", "-d", "7", "--device", "cpu", **variables)
+    method = base / "nnUNet_results" / NAME / "TotalSegmentator__total__1.5mm"
+    before = _times(method)
+    broken.write_bytes(whole)
+    second = cell.run("baseline", "-d", "7", "--device", "cpu", **variables)
+    return Done(first, second, base, home, (before, _times(method)))
+
+
+def test_one_damaged_case_does_not_lose_the_others(done: Done) -> None:
+    assert done.first.returncode == 1
+    assert "1 of 4 cases have no mask" in done.first.stderr
+    assert f"{BROKEN}_0000.nrrd" in done.first.stderr
+    assert "Traceback" not in done.first.stderr
+    assert done.times[0].keys() == {f"{case}.nrrd" for case in (*TRAIN, *TEST)}
+
+
+def test_a_rerun_does_what_is_missing(done: Done) -> None:
+    assert done.second.returncode == 0, done.second.stderr
+    assert done.second.stdout.strip() == str(done.method)
+    assert done.times[1].keys() == {f"{case}.nrrd" for case in (*TRAIN, *TEST, BROKEN)}
+    assert {name: done.times[1][name] for name in done.times[0]} == done.times[0]
+
+
+def test_masks_lie_on_the_cts_own_grid(done: Done) -> None:
+    for folder, part, cases in (("imagesTr", "validation", TRAIN), ("imagesTs", "test", TEST)):
+        for case in cases:
+            ct = sitk.ReadImage(str(done.base / "nnUNet_raw" / NAME / folder / f"{case}_0000.nrrd"))
+            mask = sitk.ReadImage(str(done.method / part / f"{case}.nrrd"))
+            assert Geometry.of(mask) == Geometry.of(ct)
+            assert set(np.unique(sitk.GetArrayViewFromImage(mask))) <= {0, 1}
+            assert sitk.GetArrayViewFromImage(mask).any()
+
+
+def test_comparison_takes_it_for_a_method(done: Done) -> None:
+    found = discover(done.base / "nnUNet_results", raw=done.base / "nnUNet_raw")
+    assert {(one.method, one.set, one.fold): set(one.files) for one in found.predictions} == {
+        ("TotalSegmentator__total__1.5mm", "cv", "none"): set(TRAIN),
+        ("TotalSegmentator__total__1.5mm", "test", "none"): {*TEST, BROKEN},
+    }
+    assert not [line for one in found.predictions for line in one.complaints()]
+
+
+def test_the_record_tells_how(done: Done) -> None:
+    record = json.loads((done.method / "run.json").read_text())
+    assert [model["stand_in"] for model in record["settings"]["weights"]] == [True, True]
+    assert record["settings"]["versions"].keys() >= {"TotalSegmentator", "nnunetv2", "nnunet_femur"}
+    assert record["cases"].keys() == {*TRAIN, *TEST, BROKEN}
+    assert all(case["seconds"] > 0 and case["volume_ml"] > 0 for case in record["cases"].values())
+    assert (record["device"], record["command"][1:4]) == ("cpu", ["baseline", "-d", "7"])
+
+
+def test_nobody_is_told(done: Done, cell: Cell) -> None:
+    assert (cell.folder / "blocked").is_file(), "the sockets were not watched"
+    assert cell.connections == []
+
+
+def test_home_and_weights_are_untouched(done: Done, cell: Cell) -> None:
+    assert _listing(cell.home) == done.home_before == ["mine.txt"]
+    assert not [path for path in _listing(cell.weights) if "config" in Path(path).name]
+    assert {path.name for path in done.base.iterdir()} == {"nnUNet_raw", "nnUNet_results"}

@@ -1,0 +1,215 @@
+"""One volume: kinds of files, orientation, sides, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur import baseline
+from nnunet_femur.baseline import Settings, process, run_on_volume, worker
+from nnunet_femur.baseline.ct import OrientedCt
+from nnunet_femur.baseline.jobs import Job
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.volumes import Geometry
+from nnunet_femur.weights import femur_entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORDERS = ("LPS", "RAS", "ASR", "PIL")
+
+
+def _ct() -> sitk.Image:
+    image = sitk.GetImageFromArray(np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6))
+    image.SetSpacing((1.0, 2.0, 3.0))
+    image.SetOrigin((10.0, -20.0, 30.0))
+    return image
+
+
+class TestOrientedCt:
+    @pytest.mark.parametrize("order", ORDERS)
+    def test_totalsegmentator_sees_the_same_voxels(self, order: str, tmp_path: Path) -> None:
+        path = tmp_path / "ct.nrrd"
+        sitk.WriteImage(sitk.DICOMOrient(_ct(), order), str(path))
+        nifti = OrientedCt.read(path).as_nifti()
+        expected = sitk.GetArrayFromImage(sitk.DICOMOrient(_ct(), "RAS")).transpose(2, 1, 0)
+        np.testing.assert_array_equal(nifti.get_fdata(), expected)
+        assert nifti.header.get_zooms() == (1.0, 2.0, 3.0)
+
+    @pytest.mark.parametrize("order", ORDERS)
+    def test_masks_come_back_onto_the_grid(self, order: str, tmp_path: Path) -> None:
+        stored = sitk.DICOMOrient(_ct(), order)
+        path = tmp_path / "ct.nrrd"
+        sitk.WriteImage(stored, str(path))
+        ct = OrientedCt.read(path)
+        ct.write_mask((ct.hu > 60).astype(np.uint8), tmp_path / "new" / "mask.nii.gz")
+        mask = sitk.ReadImage(str(tmp_path / "new" / "mask.nii.gz"))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(stored) > 60)
+        assert not Geometry.of(mask).differences(Geometry.of(stored))
+
+    def test_oblique_axes(self, tmp_path: Path) -> None:
+        stored = _ct()
+        tilt = sitk.Euler3DTransform((0, 0, 0), 0.3, -0.2, 0.4).GetMatrix()
+        stored.SetDirection(tilt)
+        sitk.WriteImage(stored, str(tmp_path / "ct.nrrd"))
+        ct = OrientedCt.read(tmp_path / "ct.nrrd")
+        ct.write_mask((ct.hu > 60).astype(np.uint8), tmp_path / "mask.nrrd")
+        mask = sitk.ReadImage(str(tmp_path / "mask.nrrd"))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(stored) > 60)
+        assert not Geometry.of(mask).differences(Geometry.of(stored), tolerance=1e-6)
+
+    def test_dicom_folder(self, write_slices, tmp_path: Path) -> None:
+        array = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+        ct = OrientedCt.read(write_slices(tmp_path / "dicom", array))
+        assert ct.hu.shape == (4, 5, 6)
+        assert sorted(ct.hu.ravel()) == sorted(array.ravel())
+
+
+class TestOneCase:
+    @pytest.fixture
+    def job(self, tmp_path: Path) -> Job:
+        sitk.WriteImage(_ct(), str(tmp_path / "ct.nrrd"))
+        return Job("a", tmp_path / "ct.nrrd", tmp_path / "mask.nrrd")
+
+    @staticmethod
+    def _segment(monkeypatch: pytest.MonkeyPatch, sides: np.ndarray) -> None:
+        monkeypatch.setattr(worker, "segment", lambda ct, **_: sides)
+
+    @staticmethod
+    def _settings(**options: object) -> dict[str, object]:
+        return {"fast": False, "sides": False, "robust_crop": False, "device": "cpu", **options}
+
+    def test_either_femur_or_both_sides(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+        sides = np.zeros((4, 5, 6), np.uint8)
+        sides[0, 0, :2] = 1, 2
+        self._segment(monkeypatch, sides)
+        for keep, expected in ((False, [118, 2]), (True, [118, 1, 1])):
+            outcome = worker._run(job, self._settings(sides=keep))
+            assert outcome.problem is None
+            assert outcome.volume_ml == pytest.approx(2 * 6 / 1000)
+            assert np.bincount(sitk.GetArrayFromImage(sitk.ReadImage(str(job.output))).ravel()).tolist() == expected
+
+    def test_an_empty_mask_is_a_failure(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._segment(monkeypatch, np.zeros((4, 5, 6), np.uint8))
+        problem = worker._run(job, self._settings()).problem
+        assert problem is not None
+        assert "found no femur, so no mask is written" in problem
+        assert "--robust-crop" in problem
+        assert "--robust-crop" not in str(worker._run(job, self._settings(robust_crop=True)).problem)
+        assert not job.output.exists()
+
+    @pytest.mark.parametrize("error", [RuntimeError("no memory"), SystemExit(1)])
+    def test_whatever_stops_totalsegmentator(
+        self, error: BaseException, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(ct: object, **_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(worker, "segment", fail)
+        assert f"stopped with {type(error).__name__}" in str(worker._run(job, self._settings()).problem)
+
+
+class TestProcesses:
+    def test_a_case_that_ends_the_process_does_not_lose_the_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs = [Job(name, tmp_path / name, tmp_path / f"{name}.nrrd") for name in "abc"]
+        started = []
+
+        def dies_at_b(left, *_):
+            started.append([job.case for job in left])
+            for job in left:
+                yield {"begins": job.case}
+                if job.case == "b":
+                    return
+                yield {"case": job.case, "seconds": 1.0, "problem": None, "volume_ml": 1.0}
+
+        monkeypatch.setattr(process, "_worker", dies_at_b)
+        outcomes = list(process.run_jobs(jobs, Settings(), (), log=tmp_path / "log"))
+        assert started == [["a", "b", "c"], ["c"]]
+        assert [(one.case, one.problem is None) for one in outcomes] == [("a", True), ("b", False), ("c", True)]
+
+    def test_a_process_that_never_begins_fails_all_and_ends(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs = [Job(name, tmp_path / name, tmp_path / f"{name}.nrrd") for name in "ab"]
+        monkeypatch.setattr(process, "_worker", lambda *_: iter(()))
+        outcomes = list(process.run_jobs(jobs, Settings(), (), log=tmp_path / "log"))
+        assert [one.case for one in outcomes] == ["a", "b"]
+        assert all(one.problem for one in outcomes)
+
+
+class TestBadInput:
+    @pytest.fixture(autouse=True)
+    def _weights(self, standin_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin_weights))
+
+    def test_missing_ct(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no such file"):
+            run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
+
+    def test_unknown_ending(self, tmp_path: Path) -> None:
+        (tmp_path / "ct.nrrd").touch()
+        with pytest.raises(InputError, match=r"Name it \.nrrd"):
+            run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.png", Settings())
+
+    def test_mask_in_place_of_the_ct(self, tmp_path: Path) -> None:
+        (tmp_path / "ct.nrrd").touch()
+        with pytest.raises(InputError, match="is the CT itself"):
+            run_on_volume(tmp_path / "ct.nrrd", tmp_path / "ct.nrrd", Settings())
+
+    def test_no_weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "none"))
+        (tmp_path / "ct.nrrd").touch()
+        with pytest.raises(SetupError, match="nnfemur weights download"):
+            run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
+
+    def test_weights_that_would_run_something(
+        self, standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import torch
+
+        class Malicious:
+            def __reduce__(self):
+                return os.mkdir, (str(tmp_path / "made"),)
+
+        shutil.copytree(standin_weights, tmp_path / "weights")
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
+        checkpoint = tmp_path / "weights" / femur_entry().folder / "fold_0" / "checkpoint_final.pth"
+        torch.save({"network_weights": {}, "extra": Malicious()}, checkpoint)
+        (tmp_path / "ct.nrrd").touch()
+        with pytest.raises(SetupError, match="nothing in it was run"):
+            run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
+        assert not (tmp_path / "made").exists()
+
+    def test_sides_of_a_dataset(self) -> None:
+        with pytest.raises(InputError, match="--sides goes with one volume"):
+            baseline.run_on_dataset(1, Settings(sides=True))
+
+
+@pytest.mark.integration
+def test_a_real_ct_and_its_turned_copy_have_the_same_mask(cell, shared: Path) -> None:
+    ct = sitk.ReadImage(str(shared / "ct" / "hips_ct.nrrd"))
+    base = cell.folder / "turned"
+    raw = base / "nnUNet_raw" / "Dataset008_Hips"
+    (raw / "imagesTs").mkdir(parents=True)
+    (raw / "dataset.json").write_text(json.dumps({"file_ending": ".nrrd"}))
+    for case, order in (("stored", None), ("turned", "PIR")):
+        image = ct if order is None else sitk.DICOMOrient(ct, order)
+        sitk.WriteImage(image, str(raw / "imagesTs" / f"{case}_0000.nrrd"))
+    variables = {name: str(base / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+    ended = cell.run("baseline", "-d", "8", "--fast", "--device", "cpu", **variables)
+    assert ended.returncode == 0, ended.stderr
+    folder = base / "nnUNet_results" / "Dataset008_Hips" / "TotalSegmentator__total__3mm" / "test"
+    stored, turned = (sitk.ReadImage(str(folder / f"{case}.nrrd")) for case in ("stored", "turned"))
+    assert Geometry.of(stored) == Geometry.of(ct)
+    assert Geometry.of(turned) == Geometry.of(sitk.DICOMOrient(ct, "PIR"))
+    back = sitk.DICOMOrient(turned, sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(ct.GetDirection()))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(stored))
+    assert sitk.GetArrayFromImage(stored).any()

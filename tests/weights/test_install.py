@@ -1,0 +1,145 @@
+"""Models from an archive or a folder, whole or not at all."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.weights import (
+    crop_entry,
+    femur_entry,
+    find_crop_model,
+    find_model,
+    install_folder,
+    install_zip,
+    verify,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class TestZip:
+    def test_brings_the_models_in(self, archive: Path, no_weights: Path, standin_weights: Path) -> None:
+        installed = install_zip(archive)
+        assert installed == [no_weights / femur_entry().dataset, no_weights / crop_entry().dataset]
+        for folder in installed:
+            assert _files(folder) == _files(standin_weights / folder.name)
+        assert verify() == []
+        assert {path.name for path in no_weights.iterdir()} == {folder.name for folder in installed}
+
+    def test_leaves_what_is_there(self, archive: Path, weights: Path) -> None:
+        mark = find_model().folder / "mine.txt"
+        mark.write_text("mine")
+        install_zip(archive)
+        assert mark.read_text() == "mine"
+
+    def test_replaces_what_an_interruption_left(self, archive: Path, no_weights: Path) -> None:
+        (no_weights / femur_entry().folder).mkdir(parents=True)
+        (no_weights / ".nnfemur.partial" / "old").mkdir(parents=True)
+        install_zip(archive)
+        assert find_model().is_standin
+        assert not (no_weights / ".nnfemur.partial").exists()
+
+    @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:/evil.txt"])
+    def test_names_that_lead_out_are_refused(self, name: str, archive: Path, no_weights: Path, tmp_path: Path) -> None:
+        with zipfile.ZipFile(archive, "a") as file:
+            file.writestr(zipfile.ZipInfo(name), "evil")
+        with pytest.raises(InputError, match="leads out of its folder"):
+            install_zip(archive)
+        assert not list(tmp_path.rglob("*evil*"))
+        assert not no_weights.exists()
+
+    def test_links_are_refused(self, archive: Path, no_weights: Path) -> None:
+        link = zipfile.ZipInfo(f"{femur_entry().dataset}/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        with zipfile.ZipFile(archive, "a") as file:
+            file.writestr(link, "/etc")
+        with pytest.raises(InputError, match="leads out"):
+            install_zip(archive)
+        assert not no_weights.exists()
+
+    def test_incomplete_model_is_not_put_in_place(self, no_weights: Path, tmp_path: Path) -> None:
+        path = tmp_path / "half.zip"
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr(f"{femur_entry().folder}/plans.json", "{}")
+        with pytest.raises(SetupError, match="checkpoint_final"):
+            install_zip(path)
+        assert list(no_weights.iterdir()) == []
+
+    def test_damaged_archive(self, archive: Path, no_weights: Path) -> None:
+        content = bytearray(archive.read_bytes())
+        place = content.find(b"network_weights")
+        content[place : place + 15] = b"n" * 15
+        archive.write_bytes(bytes(content))
+        with pytest.raises(InputError, match="is damaged"):
+            install_zip(archive)
+        assert not (no_weights / femur_entry().dataset).exists()
+
+    def test_other_files(self, tmp_path: Path, no_weights: Path) -> None:
+        path = tmp_path / "a.zip"
+        with pytest.raises(InputError, match="no zip archive"):
+            install_zip(path)
+        path.write_text("text")
+        with pytest.raises(InputError, match="no zip archive"):
+            install_zip(path)
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("Dataset291_TotalSegmentator_part1_organs_1559subj/plans.json", "{}")
+        with pytest.raises(InputError, match="holds none of TotalSegmentator's models"):
+            install_zip(path)
+
+
+class TestFolder:
+    def test_copies_another_weights_folder(self, standin_weights: Path, no_weights: Path) -> None:
+        assert len(install_folder(standin_weights)) == 3
+        assert find_model(fast=True).is_standin
+        assert find_crop_model().is_standin
+
+    def test_copies_one_model(self, standin_weights: Path, no_weights: Path) -> None:
+        dataset = femur_entry().dataset
+        assert install_folder(standin_weights / dataset) == [no_weights / dataset]
+        assert find_model().is_standin
+
+    def test_other_folder(self, tmp_path: Path, no_weights: Path) -> None:
+        with pytest.raises(InputError, match="holds none"):
+            install_folder(tmp_path)
+
+    def test_place_that_cannot_be_written(
+        self, standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").write_text("no folder")
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "file"))
+        with pytest.raises(SetupError, match="cannot be written"):
+            install_folder(standin_weights)
+
+
+class TestVerify:
+    def test_finds_nothing_wrong(self, weights: Path) -> None:
+        assert verify() == []
+        assert verify(fast=True) == []
+
+    def test_missing_models_are_named(self, no_weights: Path) -> None:
+        assert [finding.dataset for finding in verify()] == [femur_entry().dataset, crop_entry().dataset]
+
+    def test_damaged_checkpoint(self, weights: Path) -> None:
+        find_model().checkpoint.write_bytes(b"nothing")
+        assert [finding.dataset for finding in verify()] == [femur_entry().dataset]
+
+    def test_weights_of_another_model(self, weights: Path) -> None:
+        find_model().checkpoint.write_bytes(find_crop_model().checkpoint.read_bytes())
+        problems = " ".join(finding.problem for finding in verify())
+        assert "118 rows, but the model has 24" in problems
+        assert "trainer_name 'nnUNetTrainer_4000epochs_NoMirroring'" in problems
+
+    def test_plans_without_a_network(self, weights: Path) -> None:
+        path = find_model().folder / "plans.json"
+        path.write_text(path.read_text().replace("UNet_base_num_features", "something"))
+        assert "lacks UNet_base_num_features" in verify()[0].problem
