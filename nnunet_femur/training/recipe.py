@@ -28,6 +28,7 @@ Optimizer = Literal["Adam", "AdamW", "SGD"]
 Schedule = Literal["constant", "poly"]
 Loss = Literal["cross_entropy", "dice_cross_entropy"]
 Plane = Literal["axial", "coronal", "sagittal"]
+Keep = Literal["last", "lowest_loss"]
 
 PLANES: tuple[Plane, ...] = get_args(Plane)
 """The planes across the array axes z, y, x of a volume in RAS order."""
@@ -120,6 +121,8 @@ class SliceRecipe(Recipe):
         planes: The planes that slices are drawn from, and that a volume is predicted in.
         encoder_weights: Name of the weights that the encoder starts from; None for random ones.
         slices_at_once: Slices that go through the network together at prediction; bounds its memory.
+        keep: Which network the training ends with: that of its last epoch or that of its lowest training loss.
+        head_slices: Axial slices at either end of the femur, on the CT's own grid, that the trainers of heads train on.
     """
 
     family: ClassVar[str] = "slice"
@@ -141,13 +144,17 @@ class SliceRecipe(Recipe):
     planes: tuple[Plane, ...] = PLANES
     encoder_weights: str | None = "imagenet"
     slices_at_once: int = 16
+    keep: Keep = "lowest_loss"
+    head_slices: int = 20
 
     def __post_init__(self) -> None:
         """Refuse values that would only fail, or silently misbehave, once the training runs."""
         super().__post_init__()
-        for name, value in (("batch_size", self.batch_size), ("slices_at_once", self.slices_at_once)):
-            if value < 1:
-                _refuse(f"{name} is {value}, but must be at least 1")
+        for name in ("batch_size", "slices_at_once", "head_slices"):
+            if getattr(self, name) < 1:
+                _refuse(f"{name} is {getattr(self, name)}, but must be at least 1")
+        if self.keep not in get_args(Keep):
+            _refuse(f"keep is {self.keep!r}, but must be one of {', '.join(get_args(Keep))}")
         if len(self.slice_size) != 2 or min(self.slice_size) < 1:
             _refuse(f"slice_size is {self.slice_size}, but must be two positive numbers, rows and columns")
         if not self.planes or not set(self.planes) <= set(PLANES):
