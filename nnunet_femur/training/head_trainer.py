@@ -54,8 +54,8 @@ class HeadTrainer(SliceTrainer):
         axis = plane_axes(("axial",), self.plans_manager)[0]
         if len(self.configuration_manager.patch_size) == 2 and axis != 0:
             msg = (
-                f"{self.plans_manager.dataset_name}: the slices of configuration 2d are not axial in these plans, since "
-                "another axis has the coarsest voxels. Train with configuration 3d_fullres."
+                f"{self.plans_manager.dataset_name}: the slices of configuration 2d are not axial in these plans, "
+                "since voxels are coarsest along another axis. Train with configuration 3d_fullres."
             )
             raise InputError(msg)
         return axis

@@ -202,7 +202,7 @@ def _randomness_of(source: Sequence[int]) -> Iterator[np.random.Generator]:
     numbers = np.random.SeedSequence(source).generate_state(2)
     before, torch_before = np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002 - the transforms' own
     np.random.seed(int(numbers[0]))  # noqa: NPY002
-    torch.random.default_generator.manual_seed(int(numbers[1]))
+    torch.default_generator.manual_seed(int(numbers[1]))
     try:
         yield np.random.default_rng(numbers)
     finally:

@@ -45,12 +45,12 @@ def find_slices(masks: Iterable[NDArray[np.bool_]], axes: Sequence[int]) -> Slic
     rows: list[NDArray[np.int64]] = [np.empty((0, 7), dtype=np.int64)]
     for case, mask in enumerate(masks):
         # shadows[k] is the mask seen along axis k; the extent of every slice can be read from two of them.
-        shadows = [mask.any(axis=axis) for axis in range(3)]
+        shadows: list[NDArray[np.bool_]] = [np.any(mask, axis=axis) for axis in range(3)]
         for axis in axes:
             first, second = (other for other in range(3) if other != axis)
             along_rows = shadows[second] if axis < first else shadows[second].T
             along_columns = shadows[first] if axis < second else shadows[first].T
-            index = np.flatnonzero(along_rows.any(axis=1))
+            index = np.flatnonzero(np.any(along_rows, axis=1))
             box = (*_extent(along_rows[index]), *_extent(along_columns[index]))
             place = (np.full_like(index, case), np.full_like(index, axis), index)
             rows.append(np.stack((*place, *box), axis=1))
