@@ -117,7 +117,10 @@ class SliceRecipe(Recipe):
     Attributes:
         iterations_per_epoch: Batches in an epoch; None for as many as hold every slice with femur once.
         batch_size: Slices in a batch.
-        slice_size: Rows and columns of a training slice in voxels of the preprocessed data.
+        slice_size: Rows and columns of a training slice in pixels.
+        slice_spacing_mm: Edge of a pixel in mm, in every plane, of configurations of volumes; "finest": that of the
+            preprocessed data's finest axis; "voxels": pixels are the voxels, square or not.
+        neighbours: Slices on either side that a slice is seen with, as further channels (0 or more).
         planes: The planes that slices are drawn from, and that a volume is predicted in.
         encoder_weights: Name of the weights that the encoder starts from; None for random ones.
         slices_at_once: Slices that go through the network together at prediction; bounds its memory.
@@ -141,6 +144,8 @@ class SliceRecipe(Recipe):
     checkpoint_every: int = 1
     batch_size: int = 16
     slice_size: tuple[int, int] = (256, 256)
+    slice_spacing_mm: float | Literal["finest", "voxels"] = "finest"
+    neighbours: int = 0
     planes: tuple[Plane, ...] = PLANES
     encoder_weights: str | None = "imagenet"
     slices_at_once: int = 16
@@ -153,6 +158,11 @@ class SliceRecipe(Recipe):
         for name in ("batch_size", "slices_at_once", "head_slices"):
             if getattr(self, name) < 1:
                 _refuse(f"{name} is {getattr(self, name)}, but must be at least 1")
+        if self.neighbours < 0:
+            _refuse(f"neighbours is {self.neighbours}, but must be at least 0")
+        edge = self.slice_spacing_mm
+        if not (edge > 0 if isinstance(edge, (int, float)) else edge in ("finest", "voxels")):
+            _refuse(f"slice_spacing_mm is {edge!r}, but must be positive or one of finest, voxels")
         if self.keep not in get_args(Keep):
             _refuse(f"keep is {self.keep!r}, but must be one of {', '.join(get_args(Keep))}")
         if len(self.slice_size) != 2 or min(self.slice_size) < 1:

@@ -23,7 +23,7 @@ from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import SliceTable, find_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
@@ -85,15 +85,26 @@ class SliceTrainer(LowestLossTrainer):
             "SliceRecipe",
             cls.recipe_class.from_configuration(configuration_manager.configuration, cls.__name__),
         )
+        neighbours = cls.neighbours(recipe, configuration_manager)
         network = build_slice_network(
-            cls.architecture, cls.encoder, in_channels=num_input_channels, classes=num_output_channels
+            cls.architecture,
+            cls.encoder,
+            in_channels=num_input_channels * (1 + 2 * neighbours),
+            classes=num_output_channels,
         )
         return ThreePlaneNetwork(
             network,
             axes=plane_axes(cls.planes(recipe), plans_manager),
             stride=STRIDE,
             slices_at_once=recipe.slices_at_once,
+            scale=pixels_per_voxel(recipe, configuration_manager.spacing),
+            neighbours=neighbours,
         )
+
+    @classmethod
+    def neighbours(cls, recipe: SliceRecipe, configuration_manager: ConfigurationManager) -> int:
+        """Slices on either side that are seen too; none with ``2d``, where nnU-Net predicts slice by slice."""
+        return recipe.neighbours if len(configuration_manager.patch_size) == 3 else 0
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:  # noqa: FBT001
         """Do nothing: these networks have one output."""
@@ -110,7 +121,11 @@ class SliceTrainer(LowestLossTrainer):
         if weights is not None and not self.resumed:
             with ending_without_traceback():
                 load_encoder_weights(
-                    self._wrapper().network, self.encoder, weights, in_channels=self.num_input_channels
+                    self._wrapper().network,
+                    self.encoder,
+                    weights,
+                    in_channels=self.num_input_channels
+                    * (1 + 2 * self.neighbours(self.slice_recipe, self.configuration_manager)),
                 )
         super().on_train_start()
 
@@ -168,7 +183,7 @@ class SliceTrainer(LowestLossTrainer):
         workers: int,
     ) -> SliceLoader:
         recipe = self.slice_recipe
-        size, scale = recipe.slice_size, (1.0, 1.0, 1.0)
+        size = recipe.slice_size
         patch_size = self.configuration_manager.patch_size
         if len(patch_size) == 2:
             size = (int(patch_size[0]), int(patch_size[1]))
@@ -197,7 +212,12 @@ class SliceTrainer(LowestLossTrainer):
             table=table,
             order=order,
             axes=axes,
-            window=SliceWindow(size=size, margin=margin, scale=scale),
+            window=SliceWindow(
+                size=size,
+                margin=margin,
+                scale=pixels_per_voxel(recipe, self.configuration_manager.spacing),
+                neighbours=self.neighbours(recipe, self.configuration_manager),
+            ),
             others=self.batch_size - femur,
             transforms=transforms,
             workers=workers,
@@ -222,6 +242,27 @@ def plane_axes(planes: tuple[Plane, ...], plans_manager: PlansManager) -> tuple[
     another axis first.
     """
     return tuple(plans_manager.transpose_forward.index(PLANES.index(plane)) for plane in planes)
+
+
+def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[float, float, float]:
+    """How many pixels of a slice make up a voxel's edge along each axis of the preprocessed arrays.
+
+    Args:
+        recipe: The recipe, whose pixels are squares of `slice_spacing_mm`.
+        spacing_mm: Edges of a voxel along the arrays' axes; two of them for configuration ``2d``, whose pixels are
+            nnU-Net's.
+    """
+    edge_mm = recipe.slice_spacing_mm
+    if edge_mm == "voxels" or len(spacing_mm) == 2:
+        return (1.0, 1.0, 1.0)
+    pixel_mm = min(spacing_mm) if edge_mm == "finest" else edge_mm
+    z, y, x = (_one_if_near(voxel_mm / pixel_mm) for voxel_mm in spacing_mm)
+    return (z, y, x)
+
+
+def _one_if_near(scale: float) -> float:
+    """Spare the resizing where voxels and pixels differ by less than a pixel in a thousand."""
+    return 1.0 if abs(scale - 1) < 1e-3 else scale
 
 
 def _masks(data: nnUNetBaseDataset) -> Iterator[NDArray[np.bool_]]:
