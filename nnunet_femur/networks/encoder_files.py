@@ -119,7 +119,7 @@ def find_weights_file(encoder: str, weights: str) -> Path:
             f"The {weights} weights of {encoder} ({file.name}) are neither in {own.parent} nor in the model hub's "
             "cache, and the hub cannot be reached. Where there is internet run nnfemur weights encoders --download and "
             "copy the folder that it prints; here run: nnfemur weights encoders --from-folder FOLDER. Or train from "
-            'random weights: nnfemur plan -d N --no-pretrained (or "encoder_weights": null in the plans\' femur_recipe).'
+            'random weights: nnfemur plan -d N --no-pretrained ("encoder_weights": null in the plans\' femur_recipe).'
         )
         raise SetupError(msg) from error
 
@@ -141,7 +141,7 @@ def from_hub(file: WeightsFile) -> Path:
         # The hub's client would try for a minute.
         if constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT):
             raise
-    return Path(fetch(endpoint=constants.ENDPOINT, etag_timeout=_ONLINE_WITHIN_S))
+    return Path(fetch(etag_timeout=_ONLINE_WITHIN_S))
 
 
 def download(folder: Path, *, on_file: Callable[[str], None] = lambda _: None) -> list[Path]:
