@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "phantoms": BASE,
     "intake": BASE,
     "planning": BASE | {"training"},
-    "networks": {"errors"},
+    "networks": {"errors", "files"},
     "training": BASE | {"networks"},
     "trainers": {"training"},
     "ext_trainers": {"trainers"},
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo"},
+    "cli": BASE | {"phantoms", "intake", "planning", "networks", "comparison", "demo"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

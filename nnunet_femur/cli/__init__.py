@@ -14,6 +14,7 @@ from nnunet_femur.cli.env import env
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
 from nnunet_femur.cli.score import score
+from nnunet_femur.cli.weights import weights
 from nnunet_femur.errors import FemurError
 from nnunet_femur.version import __version__
 
@@ -47,6 +48,7 @@ def _options(
 
 for verb in (demo, env, phantoms, convert, plan, score, compare):
     app.command()(verb)
+app.add_typer(weights, name="weights")
 
 
 def _run(command: Callable[[], object]) -> None:

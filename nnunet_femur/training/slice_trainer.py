@@ -13,7 +13,8 @@ from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_p
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_femur.networks.slices import STRIDE, build_slice_network, load_encoder_weights
+from nnunet_femur.networks.encoder_weights import load_encoder_weights
+from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.training.femur_trainer import ending_without_traceback
 from nnunet_femur.training.lowest_loss import LowestLossTrainer
@@ -39,7 +40,7 @@ _ROTATION_RAD = math.pi / 12
 class SliceTrainer(LowestLossTrainer):
     """Trains on slices; predicts volumes plane by plane with configuration ``3d_fullres``, slices with ``2d``.
 
-    Subclasses name an architecture and an encoder of segmentation-models-pytorch.
+    Subclasses name an architecture and an encoder of :mod:`nnunet_femur.networks.registry`.
     """
 
     recipe_class = SliceRecipe
@@ -95,7 +96,7 @@ class SliceTrainer(LowestLossTrainer):
         return ThreePlaneNetwork(
             network,
             axes=plane_axes(cls.planes(recipe), plans_manager),
-            stride=STRIDE,
+            stride=stride_of(network),
             slices_at_once=recipe.slices_at_once,
             scale=pixels_per_voxel(recipe, configuration_manager.spacing),
             neighbours=neighbours,
