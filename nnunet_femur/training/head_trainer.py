@@ -42,7 +42,7 @@ class HeadTrainer(SliceTrainer):
             own_mm = data.load_case(case)[3]["spacing"][0]
             # Configuration 2d leaves the distance of slices as it is.
             distance_mm = spacing_mm[axis] if len(spacing_mm) == 3 else own_mm
-            counts.append(max(1, round(number * own_mm / distance_mm)))
+            counts.append(slices_at_each_end(number, own_mm=own_mm, distance_mm=distance_mm))
         return ends_only(super().find_training_slices(data, axes), counts)
 
     def _axial_axis(self) -> int:
@@ -59,3 +59,14 @@ class HeadTrainer(SliceTrainer):
             )
             raise InputError(msg)
         return axis
+
+
+def slices_at_each_end(number: int, *, own_mm: float, distance_mm: float) -> int:
+    """How many slices of a preprocessed case cover the same stretch as `number` of its CT, at least one.
+
+    Args:
+        number: Slices of the CT.
+        own_mm: Distance of the CT's axial slices in mm.
+        distance_mm: Distance of the preprocessed slices in mm.
+    """
+    return max(1, round(number * own_mm / distance_mm))
