@@ -75,7 +75,7 @@ class ThreePlaneNetwork(nn.Module):
         total: torch.Tensor | None = None
         for axis, weight in zip(self.axes, self.weights, strict=True):
             slices = volumes.movedim(2 + axis, 1)
-            rows, columns = slices.shape[-2:]
+            rows, columns = (_up(size, self.stride) for size in slices.shape[-2:])
             at_once = max(1, self.slices_at_once * SLICE_PIXELS // (rows * columns))
             for which in range(len(volumes)):
                 for first in range(0, slices.shape[1], at_once):
