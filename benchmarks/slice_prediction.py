@@ -2,8 +2,8 @@
 
     uv run python benchmarks/slice_prediction.py [--network Unet ResNet34] [--whole] [--repetitions 3]
 
-A volume of 300 x 336 x 256 voxels is the study's typical CT; unless `--whole` is given, each axis is halved, an eighth of
-the work, so that a run stays below five minutes on two cores. Compared, in turn, in one process:
+A volume of 300 x 336 x 256 voxels is the study's typical CT; unless `--whole` is given, each axis is halved, an eighth
+of the work, so that a run stays below five minutes on two cores. Compared, in turn, in one process:
 
 - three planes: the wrapper that nnU-Net calls, from the volume to the averaged answer;
 - bare network: the same slices, cut and padded beforehand, in batches of the same size and precision, logits dropped;
@@ -161,7 +161,8 @@ def _peak_mib(device: torch.device) -> float:
 def _machine(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, {platform.machine()}, PyTorch {torch.__version__}"
+    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
+    return f"{threads}, {platform.machine()}, PyTorch {torch.__version__}"
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +39,9 @@ class ThreePlaneNetwork(nn.Module):
         slices_at_once: Slices of 256 x 256 pixels, or as many pixels in slices of another size, in one pass.
         in_bfloat16: Whether processors that calculate in bfloat16 do so at prediction, as graphics cards do in float16;
             None for those with instructions for it.
+        scale: Pixels per voxel along each spatial axis (0 is z): slices are resized for the network, its answer back.
+        neighbours: Slices on either side that the network takes as further channels, before and behind its own; at
+            the volume's ends the last slice is repeated.
     """
 
     def __init__(
@@ -48,6 +53,8 @@ class ThreePlaneNetwork(nn.Module):
         stride: int = 32,
         slices_at_once: int = 16,
         in_bfloat16: bool | None = None,
+        scale: Sequence[float] = (1.0, 1.0, 1.0),
+        neighbours: int = 0,
     ) -> None:
         super().__init__()
         given = [1.0] * len(axes) if weights is None else list(weights)
@@ -60,6 +67,8 @@ class ThreePlaneNetwork(nn.Module):
         self.stride = stride
         self.slices_at_once = slices_at_once
         self.in_bfloat16 = _calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
+        self.scale = tuple(scale)
+        self.neighbours = neighbours
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of slices, or the logarithm of the averaged softmax of volumes; same spatial shape as `x`."""
@@ -75,18 +84,43 @@ class ThreePlaneNetwork(nn.Module):
         total: torch.Tensor | None = None
         for axis, weight in zip(self.axes, self.weights, strict=True):
             slices = volumes.movedim(2 + axis, 1)
-            rows, columns = (_up(size, self.stride) for size in slices.shape[-2:])
-            at_once = max(1, self.slices_at_once * SLICE_PIXELS // (rows * columns))
+            pixels = self._pixels(slices.shape[-2:], axis)
+            padded = math.prod(_up(n, self.stride) for n in pixels)
+            at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
             for which in range(len(volumes)):
                 for first in range(0, slices.shape[1], at_once):
                     part = slice(first, first + at_once)
-                    probabilities = self._logits(slices[which, part]).float().softmax(1)
+                    probabilities = self._probabilities(self._with_neighbours(slices[which], part), pixels)
                     if total is None:
                         shape = (len(volumes), probabilities.shape[1], *volumes.shape[2:])
                         total = torch.zeros(shape, device=volumes.device)
                     total.movedim(2 + axis, 1)[which, part].add_(probabilities, alpha=weight)
         assert total is not None  # noqa: S101 - no axis of a volume is empty
         return total
+
+    def _pixels(self, size: Sequence[int], axis: int) -> list[int]:
+        """Rows and columns of a slice across `axis` in the pixels that the network is used to."""
+        scale = [self.scale[other] for other in range(3) if other != axis]
+        return [max(1, round(n * s)) for n, s in zip(size, scale, strict=True)]
+
+    def _with_neighbours(self, slices: torch.Tensor, part: slice) -> torch.Tensor:
+        """A part of a volume's slices, shape (slices, channels, rows, columns), with their neighbours as channels."""
+        if not self.neighbours:
+            return slices[part]
+        places = torch.arange(len(slices), device=slices.device)[part]
+        reach = torch.arange(-self.neighbours, self.neighbours + 1, device=slices.device)
+        around = (places[:, None] + reach).clamp(0, len(slices) - 1)
+        # As at training: every slice of the first channel, then of the next.
+        return slices[around].transpose(1, 2).flatten(1, 2)
+
+    def _probabilities(self, slices: torch.Tensor, pixels: list[int]) -> torch.Tensor:
+        """Softmax of slices, in their own size, from the network's answer to them in so many pixels."""
+        size = list(slices.shape[-2:])
+        if pixels == size:
+            return self._logits(slices).float().softmax(1)
+        resized = functional.interpolate(slices, pixels, mode="bilinear", align_corners=False)
+        probabilities = self._logits(resized).float().softmax(1)
+        return functional.interpolate(probabilities, size, mode="bilinear", align_corners=False)
 
     def _logits(self, slices: torch.Tensor) -> torch.Tensor:
         rows, columns = slices.shape[-2:]
