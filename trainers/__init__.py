@@ -1,5 +1,15 @@
 """The nnUNetTrainer subclasses that nnU-Net finds by name."""
 
+from nnunet_femur.trainers.heads import (
+    FemurHeadUnetDeepLabV3Trainer,
+    FemurHeadUnetMobileNetV3Trainer,
+    FemurHeadUnetPlusPlusDeepLabV3Trainer,
+    FemurHeadUnetPlusPlusMobileNetV3Trainer,
+    FemurHeadUnetPlusPlusResNet34Trainer,
+    FemurHeadUnetPlusPlusResNet50Trainer,
+    FemurHeadUnetResNet34Trainer,
+    FemurHeadUnetResNet50Trainer,
+)
 from nnunet_femur.trainers.slices import (
     FemurUnetDeepLabV3Trainer,
     FemurUnetMobileNetV3Trainer,
@@ -13,6 +23,14 @@ from nnunet_femur.trainers.slices import (
 from nnunet_femur.trainers.volumes import FemurScratchTrainer
 
 __all__ = [
+    "FemurHeadUnetDeepLabV3Trainer",
+    "FemurHeadUnetMobileNetV3Trainer",
+    "FemurHeadUnetPlusPlusDeepLabV3Trainer",
+    "FemurHeadUnetPlusPlusMobileNetV3Trainer",
+    "FemurHeadUnetPlusPlusResNet34Trainer",
+    "FemurHeadUnetPlusPlusResNet50Trainer",
+    "FemurHeadUnetResNet34Trainer",
+    "FemurHeadUnetResNet50Trainer",
     "FemurScratchTrainer",
     "FemurUnetDeepLabV3Trainer",
     "FemurUnetMobileNetV3Trainer",

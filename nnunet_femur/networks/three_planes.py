@@ -85,7 +85,8 @@ class ThreePlaneNetwork(nn.Module):
         for axis, weight in zip(self.axes, self.weights, strict=True):
             slices = volumes.movedim(2 + axis, 1)
             pixels = self._pixels(slices.shape[-2:], axis)
-            at_once = max(1, self.slices_at_once * SLICE_PIXELS // math.prod(pixels))
+            padded = math.prod(_up(n, self.stride) for n in pixels)
+            at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
             for which in range(len(volumes)):
                 for first in range(0, slices.shape[1], at_once):
                     part = slice(first, first + at_once)
