@@ -20,6 +20,7 @@ from nnunet_femur.trainers.slices import (
     FemurUnetResNet34Trainer,
     FemurUnetResNet50Trainer,
 )
+from nnunet_femur.trainers.three_planes import FemurThreePlaneTrainer
 from nnunet_femur.trainers.volumes import FemurScratchTrainer
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "FemurHeadUnetResNet34Trainer",
     "FemurHeadUnetResNet50Trainer",
     "FemurScratchTrainer",
+    "FemurThreePlaneTrainer",
     "FemurUnetDeepLabV3Trainer",
     "FemurUnetMobileNetV3Trainer",
     "FemurUnetPlusPlusDeepLabV3Trainer",

@@ -171,6 +171,17 @@ class SliceRecipe(Recipe):
             _refuse(f"planes is {self.planes}, but must be some of {', '.join(PLANES)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ThreePlaneRecipe(SliceRecipe):
+    """What differs from the study's recipe in ours; docs/slice-networks.md says what each change gains."""
+
+    learning_rate: float = 1e-3
+    schedule: Schedule = "poly"
+    loss: Loss = "dice_cross_entropy"
+    foreground_fraction: float = 0.67
+    keep: Keep = "last"
+
+
 def _refuse(problem: str) -> None:
     msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
     raise InputError(msg)

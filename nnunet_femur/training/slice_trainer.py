@@ -47,6 +47,7 @@ class SliceTrainer(LowestLossTrainer):
     deep_supervision = False
     architecture: ClassVar[str]
     encoder: ClassVar[str]
+    _steps_of_epoch: int = 0
 
     @property
     def slice_recipe(self) -> SliceRecipe:
@@ -129,6 +130,18 @@ class SliceTrainer(LowestLossTrainer):
                     * (1 + 2 * self.neighbours(self.slice_recipe, self.configuration_manager)),
                 )
         super().on_train_start()
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch's count of steps."""
+        super().on_train_epoch_start()
+        self._steps_of_epoch = 0
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step; the learning rate follows its schedule by the step, since epochs are few."""
+        done = min(self._steps_of_epoch, self.num_iterations_per_epoch - 1)
+        self.lr_scheduler.step(self.current_epoch + done / self.num_iterations_per_epoch)
+        self._steps_of_epoch += 1
+        return super().train_step(batch)
 
     def _wrapper(self) -> ThreePlaneNetwork:
         return cast("ThreePlaneNetwork", self.network.module if self.is_ddp else self.network)
