@@ -10,6 +10,7 @@ import torch
 from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 
+from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow, place_window
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import find_slices
@@ -92,6 +93,10 @@ def _which(image: np.ndarray) -> tuple[int, int, int]:
     places = np.stack((rest // 1000, rest // 100 % 10, rest % 100))
     (axis,) = np.flatnonzero((places == places[:, :1]).all(axis=1))
     return int(case[0]), int(axis), int(places[axis, 0])
+
+
+def _first_row(image: torch.Tensor) -> tuple[float, ...]:
+    return tuple(image[0, 0].tolist())
 
 
 class TestOnePass:
@@ -203,6 +208,37 @@ class TestMillimetres:
         y, x = np.indices((8, 4))
         assert np.array_equal(batch["data"][0, 0], 11000 + 100 * y + x)
 
+    def test_prediction_sees_the_same_pixels(self) -> None:
+        """Of a volume of 4 x 5 x 4 voxels the network sees 8 rows in coronal and sagittal slices, 5 in axial ones."""
+        cases, seen = _Cases([np.ones((4, 5, 4), dtype=bool)]), []
+
+        class Looks(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                seen.append(x)
+                return x.new_zeros((len(x), 2, *x.shape[2:]))
+
+        volume = torch.from_numpy(cases.load_case("case0")[0])[None]
+        answer = ThreePlaneNetwork(Looks(), stride=1, scale=(2.0, 1.0, 1.0), in_bfloat16=False)(volume)
+        assert [tuple(x.shape) for x in seen] == [(4, 1, 5, 4), (5, 1, 8, 4), (4, 1, 8, 5)]
+        assert answer.shape == (1, 2, 4, 5, 4)
+        (batch,) = _take(cases, 0, 1, axes=(1,), per_batch=5, window=self.WINDOW)
+        trained = {_first_row(image): image for image in batch["data"]}
+        predicted = {_first_row(image): image for image in seen[1]}
+        assert trained.keys() == predicted.keys()
+        assert all(torch.allclose(trained[key], predicted[key]) for key in trained)
+
+    def test_the_answer_comes_back_on_the_voxels(self) -> None:
+        """A network whose answer is linear in its input: resized and back, voxels in the middle keep their own."""
+
+        class Linear(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return torch.cat((x, 1 - x), dim=1).clamp_min(1e-3).log()
+
+        ramp = torch.linspace(0.1, 0.9, 9)[:, None, None].expand(9, 5, 4)[None, None].contiguous()
+        network = ThreePlaneNetwork(Linear(), axes=(1, 2), stride=1, scale=(2.5, 1.0, 1.0), in_bfloat16=False)
+        found = network(ramp).exp()[0, 0]
+        assert torch.allclose(found[1:-1], ramp[0, 0, 1:-1], atol=0.01)
+
 
 class TestNeighbours:
     def test_channels_are_the_slice_before_itself_and_behind(self) -> None:
@@ -213,8 +249,6 @@ class TestNeighbours:
             assert column in ([0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]), "at the ends the last is repeated"
 
     def test_as_the_network_sees_them_at_prediction(self) -> None:
-        from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-
         seen = []
 
         class Looks(torch.nn.Module):
