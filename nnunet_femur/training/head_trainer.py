@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.training.femur_trainer import ending_without_traceback
+from nnunet_femur.training.slice_geometry import plane_axes
 from nnunet_femur.training.slice_table import SliceTable, ends_only
-from nnunet_femur.training.slice_trainer import SliceTrainer, plane_axes
+from nnunet_femur.training.slice_trainer import SliceTrainer
 
 if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
@@ -29,6 +30,11 @@ class HeadTrainer(SliceTrainer):
     def planes(cls, recipe: SliceRecipe) -> tuple[Plane, ...]:  # noqa: ARG003
         """Axial, whatever the recipe of the other slice trainers says."""
         return ("axial",)
+
+    @classmethod
+    def plane_weights(cls, recipe: SliceRecipe) -> tuple[float, ...] | None:  # noqa: ARG003
+        """None: there is one plane."""
+        return None
 
     def find_training_slices(self, data: nnUNetBaseDataset, axes: tuple[int, ...]) -> SliceTable:
         """The axial slices at both ends of the femur of each case."""

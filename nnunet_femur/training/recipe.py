@@ -122,6 +122,7 @@ class SliceRecipe(Recipe):
             preprocessed data's finest axis; "voxels": pixels are the voxels, square or not.
         neighbours: Slices on either side that a slice is seen with, as further channels (0 or more).
         planes: The planes that slices are drawn from, and that a volume is predicted in.
+        plane_weights: What each of these planes counts in a volume's prediction; None for all the same.
         encoder_weights: Name of the weights that the encoder starts from; None for random ones.
         slices_at_once: Slices that go through the network together at prediction; bounds its memory.
         keep: Which network the training ends with: that of its last epoch or that of its lowest training loss.
@@ -147,6 +148,7 @@ class SliceRecipe(Recipe):
     slice_spacing_mm: float | Literal["finest", "voxels"] = "finest"
     neighbours: int = 0
     planes: tuple[Plane, ...] = PLANES
+    plane_weights: tuple[float, ...] | None = None
     encoder_weights: str | None = "imagenet"
     slices_at_once: int = 16
     keep: Keep = "lowest_loss"
@@ -158,6 +160,9 @@ class SliceRecipe(Recipe):
         for name in ("batch_size", "slices_at_once", "head_slices"):
             if getattr(self, name) < 1:
                 _refuse(f"{name} is {getattr(self, name)}, but must be at least 1")
+        weights = self.plane_weights
+        if weights is not None and (len(weights) != len(self.planes) or min(weights) < 0 or not sum(weights) > 0):
+            _refuse(f"plane_weights is {weights}, but must be one number for each plane, none negative, not all 0")
         if self.neighbours < 0:
             _refuse(f"neighbours is {self.neighbours}, but must be at least 0")
         edge = self.slice_spacing_mm

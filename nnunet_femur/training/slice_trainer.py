@@ -18,13 +18,14 @@ from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.training.femur_trainer import ending_without_traceback
 from nnunet_femur.training.lowest_loss import LowestLossTrainer
-from nnunet_femur.training.recipe import PLANES, Plane, SliceRecipe
+from nnunet_femur.training.recipe import Plane, SliceRecipe
+from nnunet_femur.training.slice_geometry import pixels_per_voxel, plane_axes
 from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import SliceTable, find_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
@@ -64,6 +65,11 @@ class SliceTrainer(LowestLossTrainer):
         """The planes that are trained on and predicted in."""
         return recipe.planes
 
+    @classmethod
+    def plane_weights(cls, recipe: SliceRecipe) -> tuple[float, ...] | None:
+        """What each plane counts in a volume's prediction; None for all the same."""
+        return recipe.plane_weights
+
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Batches are slices, and a volume is predicted in one piece where it fits: no window cuts a plane."""
         recipe = self.slice_recipe
@@ -97,6 +103,7 @@ class SliceTrainer(LowestLossTrainer):
         return ThreePlaneNetwork(
             network,
             axes=plane_axes(cls.planes(recipe), plans_manager),
+            weights=cls.plane_weights(recipe),
             stride=stride_of(network),
             slices_at_once=recipe.slices_at_once,
             scale=pixels_per_voxel(recipe, configuration_manager.spacing),
@@ -247,36 +254,6 @@ class SliceTrainer(LowestLossTrainer):
         )
         augmenter.restart()
         return augmenter
-
-
-def plane_axes(planes: tuple[Plane, ...], plans_manager: PlansManager) -> tuple[int, ...]:
-    """The axes of the preprocessed arrays across which these planes lie.
-
-    Data are read in RAS order, where axial, coronal and sagittal slices lie across z, y and x; nnU-Net may then put
-    another axis first.
-    """
-    return tuple(plans_manager.transpose_forward.index(PLANES.index(plane)) for plane in planes)
-
-
-def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[float, float, float]:
-    """How many pixels of a slice make up a voxel's edge along each axis of the preprocessed arrays.
-
-    Args:
-        recipe: The recipe, whose pixels are squares of `slice_spacing_mm`.
-        spacing_mm: Edges of a voxel along the arrays' axes; two of them for configuration ``2d``, whose pixels are
-            nnU-Net's.
-    """
-    edge_mm = recipe.slice_spacing_mm
-    if edge_mm == "voxels" or len(spacing_mm) == 2:
-        return (1.0, 1.0, 1.0)
-    pixel_mm = min(spacing_mm) if edge_mm == "finest" else edge_mm
-    z, y, x = (_one_if_near(voxel_mm / pixel_mm) for voxel_mm in spacing_mm)
-    return (z, y, x)
-
-
-def _one_if_near(scale: float) -> float:
-    """Spare the resizing where voxels and pixels differ by less than a pixel in a thousand."""
-    return 1.0 if abs(scale - 1) < 1e-3 else scale
 
 
 def _masks(data: nnUNetBaseDataset) -> Iterator[NDArray[np.bool_]]:

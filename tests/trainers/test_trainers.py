@@ -136,7 +136,7 @@ class TestSliceTrainer:
 
     def test_planes_follow_nnunets_transposition(self) -> None:
         from nnunet_femur.training.recipe import SliceRecipe
-        from nnunet_femur.training.slice_trainer import plane_axes
+        from nnunet_femur.training.slice_geometry import plane_axes
 
         class Transposed:
             transpose_forward = (1, 0, 2)  # y, z, x

@@ -60,6 +60,8 @@ class TestPlans:
             ({"planes": ["oblique"]}, "planes is"),
             ({"planes": []}, "planes is"),
             ({"batch_size": 0}, "batch_size is 0"),
+            ({"plane_weights": [1, 1]}, "plane_weights is"),
+            ({"plane_weights": [0, 0, 0]}, "plane_weights is"),
             ({"head_slices": 0}, "head_slices is 0"),
             ({"neighbours": -1}, "neighbours is -1"),
             ({"slice_spacing_mm": 0}, "slice_spacing_mm is 0"),

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from nnunet_femur.training.recipe import SliceRecipe
-from nnunet_femur.training.slice_trainer import SliceTrainer, pixels_per_voxel
+from nnunet_femur.training.slice_geometry import pixels_per_voxel
+from nnunet_femur.training.slice_trainer import SliceTrainer
 
 pytestmark = pytest.mark.integration
 
@@ -55,12 +56,13 @@ def test_pixels_per_voxel(edge: Any, spacing_mm: tuple[float, ...], expected: tu
 class TestSliceTrainer:
     def test_training_and_prediction_agree_on_millimetres(self) -> None:
         """The phantoms have voxels of 10 x 6 x 6 mm."""
-        trainer = _trainer(slice_spacing_mm=5.0, slice_size=[64, 32], neighbours=1)
+        trainer = _trainer(slice_spacing_mm=5.0, slice_size=[64, 32], neighbours=1, plane_weights=[2, 1, 1])
         train, val = trainer.get_dataloaders()
         expected = pytest.approx((2.0, 1.2, 1.2))
         assert trainer.network.scale == expected
         assert train.data_loader.window.scale == val.data_loader.window.scale == expected
         assert trainer.network.neighbours == 1
+        assert trainer.network.weights == (0.5, 0.25, 0.25)
         batch = next(train)
         assert batch["data"].shape[1:] == (3, 64, 32)
         assert batch["target"].shape[1:] == (1, 64, 32)
