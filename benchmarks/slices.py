@@ -47,7 +47,7 @@ from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import find_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SIZE_ZYX = (300, 336, 256)
 SPACING_MM_ZYX = (2.0, 0.74, 0.74)
@@ -155,8 +155,10 @@ def _steps(volumes: nnUNetDatasetBlosc2, arguments: argparse.Namespace, size: in
     print(f"\ntraining step, {BATCH} slices of {size} x {size}, {arguments.workers} workers")
     for architecture in ARCHITECTURES:
         for encoder in arguments.encoders:
-            batches: Iterator[dict] = _ours(volumes, (0, 1, 2), size, workers=arguments.workers)
-            if arguments.workers:
+            batches: Any = _ours(volumes, (0, 1, 2), size, workers=arguments.workers)
+            if not arguments.workers:
+                batches.read_ahead()
+            else:
                 batches = MultiThreadedAugmenter(
                     batches, None, arguments.workers, pin_memory=device.type == "cuda", wait_time=0.002
                 )

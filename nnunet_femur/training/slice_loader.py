@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
@@ -92,6 +94,8 @@ class SliceLoader(SlimDataLoaderBase):
         self._next = first
         self._step = max(1, workers)
         self._open: dict[int, tuple[Any, Any]] = {}
+        self._reader: ThreadPoolExecutor | None = None
+        self._coming: Future[list[tuple[str, torch.Tensor, torch.Tensor]]] | None = None
 
     def set_thread_id(self, thread_id: int) -> None:
         """Take this worker's share: every so many-th batch, from its own number on."""
@@ -102,22 +106,39 @@ class SliceLoader(SlimDataLoaderBase):
         """Without open files, which no other process can use."""
         return self.__dict__ | {"_open": {}}
 
+    def read_ahead(self) -> None:
+        """Read the next batch in a thread while the last one is trained on; for training without workers."""
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slices")
+
     def generate_train_batch(self) -> dict[str, Any]:
         """One batch: "data" (batch, channels, rows, columns), "target" (batch, 1, rows, columns) and "keys"."""
         number = self._next
         self._next += self._step
-        source = (self.order.seed, number, self.order.rank)
-        with torch.no_grad(), threadpool_limits(limits=1, user_api=None), _randomness_of(source) as rng:
-            samples = [
-                (int(self.table.case[row]), int(self.table.axis[row]), int(self.table.index[row]), self.table.box[row])
-                for row in self.order.batch(number)
-            ] + [self._anywhere(rng) for _ in range(self.others)]
-            slices = [self._read(case, axis, index, box, rng) for case, axis, index, box in samples]
+        read = self._read_batch(number) if self._coming is None else self._coming.result()
+        if self._reader is not None:
+            self._coming = self._reader.submit(self._read_batch, self._next)
+        with torch.no_grad(), threadpool_limits(limits=1, user_api=None), _randomness_of(self._source(number)):
+            slices = [self.transforms(image=image, segmentation=mask) for _, image, mask in read]
         return {
             "data": torch.stack([one["image"] for one in slices]),
             "target": torch.stack([one["segmentation"] for one in slices]),
-            "keys": [self._data.identifiers[case] for case, *_ in samples],
+            "keys": [key for key, *_ in read],
         }
+
+    def _source(self, number: int) -> tuple[int, ...]:
+        """Where the randomness of a batch comes from."""
+        return self.order.seed, number, self.order.rank
+
+    def _read_batch(self, number: int) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+        """Case, image and mask of each slice of a batch, as they are before the transforms."""
+        rng = np.random.default_rng(self._source(number))
+        table, rows = self.table, self.order.batch(number)
+        samples = [(int(table.case[row]), int(table.axis[row]), int(table.index[row]), table.box[row]) for row in rows]
+        samples += [self._anywhere(rng) for _ in range(self.others)]
+        return [
+            (self._data.identifiers[case], *self._read(case, axis, index, box, rng))
+            for case, axis, index, box in samples
+        ]
 
     def _anywhere(self, rng: np.random.Generator) -> tuple[int, int, int, None]:
         case = int(rng.integers(len(self._data.identifiers)))
@@ -126,7 +147,7 @@ class SliceLoader(SlimDataLoaderBase):
 
     def _read(
         self, case: int, axis: int, index: int, box: NDArray[np.int64] | None, rng: np.random.Generator
-    ) -> dict[str, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         data, seg = self._case(case)
         shape = tuple(n for place, n in enumerate(data.shape[1:]) if place != axis)
         seen = self.window.voxels(self.window.size, axis)
@@ -153,7 +174,7 @@ class SliceLoader(SlimDataLoaderBase):
         if wanted != self.window.pixels:
             image = functional.interpolate(image[None], self.window.pixels, mode="bilinear", align_corners=False)[0]
             mask = functional.interpolate(mask[None].float(), self.window.pixels, mode="nearest-exact")[0].short()
-        return self.transforms(image=image, segmentation=mask)
+        return image, mask
 
     def _with_neighbours(self, data: Any, place: list[Any], axis: int, index: int) -> NDArray[np.float32]:
         """The slice, or it and its neighbours as channels; beyond the volume's end the last slice is repeated."""
@@ -197,14 +218,14 @@ def place_window(length: int, window: int, shown: tuple[int, int] | None, rng: n
 
 
 @contextmanager
-def _randomness_of(source: Sequence[int]) -> Iterator[np.random.Generator]:
-    """A generator from these numbers; those of the transforms start from them too, and go on as before afterwards."""
+def _randomness_of(source: Sequence[int]) -> Iterator[None]:
+    """Let the generators that the transforms use start from these numbers, and go on as before afterwards."""
     numbers = np.random.SeedSequence(source).generate_state(2)
     before, torch_before = np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002 - the transforms' own
     np.random.seed(int(numbers[0]))  # noqa: NPY002
     torch.default_generator.manual_seed(int(numbers[1]))
     try:
-        yield np.random.default_rng(numbers)
+        yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
         torch.random.set_rng_state(torch_before)

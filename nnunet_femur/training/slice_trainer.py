@@ -247,6 +247,7 @@ class SliceTrainer(LowestLossTrainer):
 
     def _augmenter(self, loader: SliceLoader, workers: int) -> Any:
         if workers == 0:
+            loader.read_ahead()
             return SingleThreadedAugmenter(loader, None)
         # The one that takes from its workers in turn: batches come in their order.
         augmenter = MultiThreadedAugmenter(

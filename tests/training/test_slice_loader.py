@@ -127,6 +127,24 @@ class TestOnePass:
                 assert torch.equal(first["target"], other["target"])
                 assert first["keys"] == other["keys"]
 
+    def test_reading_ahead_changes_nothing(self) -> None:
+        loader = _loader(_cases(), transforms=_noisy, others=2)
+        loader.read_ahead()
+        for expected in _take(_cases(), 0, 5, transforms=_noisy, others=2):
+            found = next(loader)
+            assert torch.equal(found["data"], expected["data"])
+            assert torch.equal(found["target"], expected["target"])
+            assert found["keys"] == expected["keys"]
+
+    def test_a_failure_of_reading_ahead_shows(self) -> None:
+        cases = _cases()
+        loader = _loader(cases)
+        loader.read_ahead()
+        next(loader)
+        cases.masks = []
+        with pytest.raises(IndexError):
+            [next(loader) for _ in range(2)]
+
     def test_a_resumed_run_goes_on_where_it_was(self) -> None:
         whole = _take(_cases(), 0, 8, transforms=_noisy)
         resumed = _take(_cases(), 0, 3, transforms=_noisy, first=5)
