@@ -28,19 +28,27 @@ class LowestLossTrainer(FemurTrainer):
         return True
 
     @property
+    def _keeps(self) -> bool:
+        # Without checkpoints there is nothing to go back to, and the last network is the final one.
+        return self.keeps_lowest_loss and not self.disable_checkpointing
+
+    @property
     def _kept(self) -> Path:
         return Path(self.output_folder) / LOWEST_LOSS_FILE
 
     def on_train_start(self) -> None:
         """Find out what was kept before an interruption."""
         super().on_train_start()
-        if self.resumed and self.keeps_lowest_loss and self.local_rank == 0:
-            if self._kept.is_file():
-                self._lowest_loss = _lowest(self._read_kept()["logging"]["train_losses"])
-            elif not self.disable_checkpointing:
-                # A training that had ended goes on: its final network is the one of the lowest loss so far.
-                self._lowest_loss = _lowest(self.logger.get_value("train_losses", step=None))
-                self.save_checkpoint(str(self._kept))
+        if not self._keeps or self.local_rank != 0:
+            return
+        if not self.resumed:
+            self._kept.unlink(missing_ok=True)
+        elif self._kept.is_file():
+            self._lowest_loss = _lowest(self._read_kept()["logging"]["train_losses"])
+        else:
+            # A training that had ended goes on: its final network is the one of the lowest loss so far.
+            self._lowest_loss = _lowest(self.logger.get_value("train_losses", step=None))
+            self.save_checkpoint(str(self._kept))
 
     def on_epoch_end(self) -> None:
         """Keep the network, if its loss is the lowest, before nnU-Net writes the checkpoint that ``--c`` goes on from.
@@ -48,7 +56,7 @@ class LowestLossTrainer(FemurTrainer):
         Killed between the two, the epoch is trained again and finds its loss kept already.
         """
         loss = float(self.logger.get_value("train_losses", step=-1))
-        if self.keeps_lowest_loss and loss < self._lowest_loss:
+        if self._keeps and loss < self._lowest_loss:
             self._lowest_loss = loss
             self.save_checkpoint(str(self._kept))
         super().on_epoch_end()
@@ -57,7 +65,7 @@ class LowestLossTrainer(FemurTrainer):
         """Write what was kept as the final checkpoint."""
         if self.is_ddp:
             torch.distributed.barrier()
-        kept = self.keeps_lowest_loss and self._kept.is_file()
+        kept = self._keeps and self._kept.is_file()
         if kept:
             checkpoint = self._read_kept()
             network = self.network.module if self.is_ddp else self.network
@@ -69,7 +77,7 @@ class LowestLossTrainer(FemurTrainer):
                 "the lowest."
             )
         super().on_train_end()
-        if kept and not self.is_ddp and not self.disable_checkpointing:
+        if kept and not self.is_ddp:
             self._kept.unlink()
 
     def _read_kept(self) -> dict:

@@ -150,3 +150,14 @@ class TestLowestLoss:
         new = _trainer([0.5, 0.3, 0.4])
         _run(new)
         assert _epoch_of(_final(new)["network_weights"]) == 1
+
+    def test_nothing_of_an_old_training_comes_back(self) -> None:
+        with pytest.raises(_KilledError):
+            _run(_trainer([0.1, 0.2, 0.4], kill_in=2))
+        without = _trainer([0.5, 0.3, 0.4])
+        without.disable_checkpointing = True
+        _run(without)
+        assert _epoch_of(without.network.state_dict()) == 2
+        broken = _trainer([float("nan")] * 3)
+        _run(broken)
+        assert _epoch_of(_final(broken)["network_weights"]) == 2
