@@ -51,7 +51,7 @@ class _Alive(TorchDispatchMode):
 
 
 def peak_bytes(run: Callable[[], object]) -> int:
-    """Bytes of the tensors that `run` makes and that are alive together, at most."""
+    """Bytes of the tensors that `run` makes or cuts views of and that are alive together, at most."""
     with _Alive() as alive:
         run()
     return alive.peak
