@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "weights": {"errors", "files", "progress"},
     "baseline": BASE | {"planning", "weights"},
     "standin": BASE | {"phantoms", "weights"},
-    "networks": {"errors", "guard"},
+    "networks": {"errors", "files", "guard"},
     "training": BASE | {"guard", "networks", "weights"},
     "trainers": {"training"},
     "ext_trainers": {"trainers"},
@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "baseline"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "networks", "weights", "baseline"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.weights_encoders import encoders
+
 weights = typer.Typer(help="Find, download and verify the weights that models start from.", no_args_is_help=True)
 
 Fast = Annotated[bool, typer.Option("--fast", help="The 3 mm model instead of the 1.5 mm model.")]
@@ -68,5 +70,5 @@ def download(
         typer.echo(folder)
 
 
-for command in (path, verify, download):
+for command in (path, verify, download, encoders):
     weights.command()(command)

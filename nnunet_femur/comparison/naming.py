@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HEADS = "FemurHead"
-_SLICES = ("FemurUnet", _HEADS)
+_SLICES = ("FemurUnet", "FemurThreePlane", _HEADS)
 
 
 def predicts_in_slices(method: str) -> bool:

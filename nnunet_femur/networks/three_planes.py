@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,9 +12,13 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 SMALLEST_PROBABILITY = 1e-6
 """What a probability of zero becomes before its logarithm: nnU-Net adds predictions up in half precision."""
+
+SLICE_PIXELS = 256 * 256
+"""The size of slice that numbers of slices are said for; of larger ones fewer go together, of smaller ones more."""
 
 
 class ThreePlaneNetwork(nn.Module):
@@ -20,13 +26,22 @@ class ThreePlaneNetwork(nn.Module):
 
     Slices, shape (batch, channels, rows, columns), give the logits of the network itself. Volumes, shape (batch,
     channels, z, y, x), are cut into slices across each axis in turn; the softmax of the planes is averaged, and its
-    logarithm returned, which nnU-Net's softmax turns back into the average.
+    logarithm returned, which nnU-Net's softmax turns back into the average. Volumes carry no gradient.
+
+    Beside the volume and its answer (4 bytes for each class and voxel), memory holds one pass of slices, whatever the
+    size of the volume.
 
     Args:
         network: The network of slices.
         axes: The spatial axes (0 is z) that a volume is cut across.
-        stride: Rows and columns are padded to a multiple of this, and the padding is cut off again.
-        slices_at_once: Slices in one pass; bounds the memory.
+        weights: What each plane counts in the average, in the order of `axes`; default: all the same.
+        stride: Rows and columns are padded with zeros to a multiple of this, and the padding is cut off again.
+        slices_at_once: Slices of 256 x 256 pixels, or as many pixels in slices of another size, in one pass.
+        in_bfloat16: Whether processors that calculate in bfloat16 do so at prediction, as graphics cards do in float16;
+            None for those with instructions for it.
+        scale: Pixels per voxel along each spatial axis (0 is z): slices are resized for the network, its answer back.
+        neighbours: Slices on either side that the network takes as further channels, before and behind its own; at
+            the volume's ends the last slice is repeated.
     """
 
     def __init__(
@@ -34,33 +49,97 @@ class ThreePlaneNetwork(nn.Module):
         network: nn.Module,
         *,
         axes: Sequence[int] = (0, 1, 2),
+        weights: Sequence[float] | None = None,
         stride: int = 32,
         slices_at_once: int = 16,
+        in_bfloat16: bool | None = None,
+        scale: Sequence[float] = (1.0, 1.0, 1.0),
+        neighbours: int = 0,
     ) -> None:
         super().__init__()
+        given = [1.0] * len(axes) if weights is None else list(weights)
+        if not axes or len(given) != len(axes) or min(given) < 0 or not sum(given) > 0:
+            msg = f"Every plane needs a weight of at least 0, and one more than 0: axes {axes}, weights {weights}."
+            raise ValueError(msg)
         self.network = network
         self.axes = tuple(axes)
+        self.weights = tuple(weight / sum(given) for weight in given)
         self.stride = stride
         self.slices_at_once = slices_at_once
+        self.in_bfloat16 = _calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
+        self.scale = tuple(scale)
+        self.neighbours = neighbours
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of slices, or the logarithm of the averaged softmax of volumes; same spatial shape as `x`."""
         if x.ndim == 4:
-            return self._padded(x)
+            if torch.is_grad_enabled():
+                return self._logits(x)
+            with self._precision(x):
+                return self._logits(x).to(x.dtype)
+        with torch.no_grad(), self._precision(x):
+            return self._averaged(x).clamp_min_(SMALLEST_PROBABILITY).log_()
+
+    def _averaged(self, volumes: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor | None = None
-        for axis in self.axes:
-            probabilities = self._across(x, axis)
-            total = probabilities if total is None else total.add_(probabilities)
-        assert total is not None  # noqa: S101 - a recipe names at least one plane
-        return total.div_(len(self.axes)).clamp_min_(SMALLEST_PROBABILITY).log_()
+        for axis, weight in zip(self.axes, self.weights, strict=True):
+            slices = volumes.movedim(2 + axis, 1)
+            pixels = self._pixels(slices.shape[-2:], axis)
+            padded = math.prod(_up(n, self.stride) for n in pixels)
+            at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
+            for which in range(len(volumes)):
+                for first in range(0, slices.shape[1], at_once):
+                    part = slice(first, first + at_once)
+                    probabilities = self._probabilities(self._with_neighbours(slices[which], part), pixels)
+                    if total is None:
+                        shape = (len(volumes), probabilities.shape[1], *volumes.shape[2:])
+                        total = torch.zeros(shape, device=volumes.device)
+                    total.movedim(2 + axis, 1)[which, part].add_(probabilities, alpha=weight)
+        assert total is not None  # noqa: S101 - no axis of a volume is empty
+        return total
 
-    def _across(self, x: torch.Tensor, axis: int) -> torch.Tensor:
-        slices = x.movedim(2 + axis, 1)
-        batch, count = slices.shape[:2]
-        parts = [self._padded(part).float().softmax(1) for part in slices.flatten(0, 1).split(self.slices_at_once)]
-        return torch.cat(parts).unflatten(0, (batch, count)).movedim(1, 2 + axis)
+    def _pixels(self, size: Sequence[int], axis: int) -> list[int]:
+        """Rows and columns of a slice across `axis` in the pixels that the network is used to."""
+        scale = [self.scale[other] for other in range(3) if other != axis]
+        return [max(1, round(n * s)) for n, s in zip(size, scale, strict=True)]
 
-    def _padded(self, slices: torch.Tensor) -> torch.Tensor:
+    def _with_neighbours(self, slices: torch.Tensor, part: slice) -> torch.Tensor:
+        """A part of a volume's slices, shape (slices, channels, rows, columns), with their neighbours as channels."""
+        if not self.neighbours:
+            return slices[part]
+        places = torch.arange(len(slices), device=slices.device)[part]
+        reach = torch.arange(-self.neighbours, self.neighbours + 1, device=slices.device)
+        around = (places[:, None] + reach).clamp(0, len(slices) - 1)
+        # As at training: every slice of the first channel, then of the next.
+        return slices[around].transpose(1, 2).flatten(1, 2)
+
+    def _probabilities(self, slices: torch.Tensor, pixels: list[int]) -> torch.Tensor:
+        """Softmax of slices, in their own size, from the network's answer to them in so many pixels."""
+        size = list(slices.shape[-2:])
+        if pixels == size:
+            return self._logits(slices).float().softmax(1)
+        resized = functional.interpolate(slices, pixels, mode="bilinear", align_corners=False)
+        probabilities = self._logits(resized).float().softmax(1)
+        return functional.interpolate(probabilities, size, mode="bilinear", align_corners=False)
+
+    def _logits(self, slices: torch.Tensor) -> torch.Tensor:
         rows, columns = slices.shape[-2:]
-        padding = (0, -columns % self.stride, 0, -rows % self.stride)
-        return self.network(functional.pad(slices, padding))[..., :rows, :columns]
+        padded = slices.new_zeros((*slices.shape[:2], _up(rows, self.stride), _up(columns, self.stride)))
+        padded[..., :rows, :columns] = slices
+        return self.network(padded)[..., :rows, :columns]
+
+    def _precision(self, x: torch.Tensor) -> AbstractContextManager:
+        """Lower precision on processors; on graphics cards nnU-Net has chosen it already."""
+        if x.device.type == "cpu" and self.in_bfloat16 and not self.training:
+            return torch.autocast("cpu", dtype=torch.bfloat16)
+        return nullcontext()
+
+
+def _up(size: int, stride: int) -> int:
+    return -(-size // stride) * stride
+
+
+def _calculates_in_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16; without them it is slower than float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

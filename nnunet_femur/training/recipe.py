@@ -28,6 +28,7 @@ Optimizer = Literal["Adam", "AdamW", "SGD"]
 Schedule = Literal["constant", "poly"]
 Loss = Literal["cross_entropy", "dice_cross_entropy"]
 Plane = Literal["axial", "coronal", "sagittal"]
+Keep = Literal["last", "lowest_loss"]
 
 PLANES: tuple[Plane, ...] = get_args(Plane)
 """The planes across the array axes z, y, x of a volume in RAS order."""
@@ -116,10 +117,16 @@ class SliceRecipe(Recipe):
     Attributes:
         iterations_per_epoch: Batches in an epoch; None for as many as hold every slice with femur once.
         batch_size: Slices in a batch.
-        slice_size: Rows and columns of a training slice in voxels of the preprocessed data.
+        slice_size: Rows and columns of a training slice in pixels.
+        slice_spacing_mm: Edge of a pixel in mm, in every plane, of configurations of volumes; "finest": that of the
+            preprocessed data's finest axis; "voxels": pixels are the voxels, square or not.
+        neighbours: Slices on either side that a slice is seen with, as further channels (0 or more).
         planes: The planes that slices are drawn from, and that a volume is predicted in.
+        plane_weights: What each of these planes counts in a volume's prediction; None for all the same.
         encoder_weights: Name of the weights that the encoder starts from; None for random ones.
         slices_at_once: Slices that go through the network together at prediction; bounds its memory.
+        keep: Which network the training ends with: that of its last epoch or that of its lowest training loss.
+        head_slices: Axial slices at either end of the femur, on the CT's own grid, that the trainers of heads train on.
     """
 
     family: ClassVar[str] = "slice"
@@ -138,20 +145,46 @@ class SliceRecipe(Recipe):
     checkpoint_every: int = 1
     batch_size: int = 16
     slice_size: tuple[int, int] = (256, 256)
+    slice_spacing_mm: float | Literal["finest", "voxels"] = "finest"
+    neighbours: int = 0
     planes: tuple[Plane, ...] = PLANES
+    plane_weights: tuple[float, ...] | None = None
     encoder_weights: str | None = "imagenet"
     slices_at_once: int = 16
+    keep: Keep = "lowest_loss"
+    head_slices: int = 20
 
     def __post_init__(self) -> None:
         """Refuse values that would only fail, or silently misbehave, once the training runs."""
         super().__post_init__()
-        for name, value in (("batch_size", self.batch_size), ("slices_at_once", self.slices_at_once)):
-            if value < 1:
-                refuse(f"{name} is {value}, but must be at least 1")
+        for name in ("batch_size", "slices_at_once", "head_slices"):
+            if getattr(self, name) < 1:
+                refuse(f"{name} is {getattr(self, name)}, but must be at least 1")
+        weights = self.plane_weights
+        if weights is not None and (len(weights) != len(self.planes) or min(weights) < 0 or not sum(weights) > 0):
+            refuse(f"plane_weights is {weights}, but must be one number for each plane, none negative, not all 0")
+        if self.neighbours < 0:
+            refuse(f"neighbours is {self.neighbours}, but must be at least 0")
+        edge = self.slice_spacing_mm
+        if not (edge > 0 if isinstance(edge, (int, float)) else edge in ("finest", "voxels")):
+            refuse(f"slice_spacing_mm is {edge!r}, but must be positive or one of finest, voxels")
+        if self.keep not in get_args(Keep):
+            refuse(f"keep is {self.keep!r}, but must be one of {', '.join(get_args(Keep))}")
         if len(self.slice_size) != 2 or min(self.slice_size) < 1:
             refuse(f"slice_size is {self.slice_size}, but must be two positive numbers, rows and columns")
         if not self.planes or not set(self.planes) <= set(PLANES):
             refuse(f"planes is {self.planes}, but must be some of {', '.join(PLANES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreePlaneRecipe(SliceRecipe):
+    """What differs from the study's recipe in ours; docs/slice-networks.md says what each change gains."""
+
+    learning_rate: float = 1e-3
+    schedule: Schedule = "poly"
+    loss: Loss = "dice_cross_entropy"
+    foreground_fraction: float = 0.67
+    keep: Keep = "last"
 
 
 def refuse(problem: str) -> None:

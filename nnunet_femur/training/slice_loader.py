@@ -1,114 +1,231 @@
-"""Draws batches of slices, in any plane, from nnU-Net's preprocessed volumes."""
+"""Reads batches of slices, in any plane, from nnU-Net's preprocessed volumes."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
-from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from batchgenerators.dataloading.data_loader import SlimDataLoaderBase
 from threadpoolctl import threadpool_limits
+from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
-    from nnunetv2.utilities.label_handling.label_handling import LabelManager
+    from numpy.typing import NDArray
+
+    from nnunet_femur.training.slice_order import SliceOrder
+    from nnunet_femur.training.slice_table import SliceTable
 
 
-class SliceLoader(nnUNetDataLoader):
-    """nnU-Net's loader for slices across any axis of the volume.
+@dataclass(frozen=True, kw_only=True)
+class SliceWindow:
+    """What a training slice covers.
 
-    Each sample draws a case, an axis and, if it is to show the femur, a slice that holds some; every slice of the
-    bone is as likely as any other, however small its section.
+    Attributes:
+        size: Rows and columns that the network sees.
+        margin: Further rows and columns that are cut out for the transforms to turn and scale.
+        scale: Pixels per voxel along each spatial axis (0 is z): more than 1 where voxels are coarser than pixels.
+        neighbours: Slices on either side that stand beside the slice as further channels.
+    """
+
+    size: tuple[int, int]
+    margin: tuple[int, int] = (0, 0)
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    neighbours: int = 0
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Rows and columns before the transforms."""
+        return self.size[0] + self.margin[0], self.size[1] + self.margin[1]
+
+    def voxels(self, pixels: tuple[int, int], axis: int) -> tuple[int, int]:
+        """Rows and columns of voxels that make so many pixels of a slice across `axis`, at least one each."""
+        scale = [self.scale[other] for other in range(3) if other != axis]
+        rows, columns = (max(1, round(n / s)) for n, s in zip(pixels, scale, strict=True))
+        return rows, columns
+
+
+class SliceLoader(SlimDataLoaderBase):
+    """Endless batches of slices for one of nnU-Net's augmenters.
+
+    A batch is a pure function of seed and number, whichever process makes it: order, windows and augmentation are the
+    same with any number of workers and after a resumption.
 
     Args:
-        data: The preprocessed cases.
-        batch_size: Slices in a batch.
-        slice_size: Rows and columns that are cut out, before the transforms.
-        final_slice_size: Rows and columns that the transforms leave.
-        label_manager: nnU-Net's label manager.
-        axes: The spatial axes (0 is z) that slices are drawn across.
-        foreground_fraction: Fraction of a batch that is centred on the femur, 0 to 1.
+        data: The preprocessed cases, in the order that the table numbers them.
+        table: The slices that hold femur.
+        order: Which of them make up which batch.
+        axes: The spatial axes (0 is z) that slices without femur are drawn across.
+        window: What a slice covers.
+        others: Slices in each batch that are drawn from everywhere, with femur or without.
         transforms: nnU-Net's transforms for slices.
+        workers: Processes that share the work; 0 for the training's own.
+        first: Number of the first batch.
     """
 
     def __init__(
         self,
         data: nnUNetBaseDataset,
-        batch_size: int,
-        slice_size: Sequence[int],
-        final_slice_size: Sequence[int],
-        label_manager: LabelManager,
         *,
+        table: SliceTable,
+        order: SliceOrder,
         axes: Sequence[int],
-        foreground_fraction: float,
+        window: SliceWindow,
+        others: int,
         transforms: BasicTransform,
+        workers: int = 0,
+        first: int = 0,
     ) -> None:
-        super().__init__(
-            data,
-            batch_size,
-            slice_size,
-            final_slice_size,
-            label_manager,
-            oversample_foreground_percent=foreground_fraction,
-            transforms=transforms,
-        )
+        super().__init__(data, order.per_batch + others, workers)
+        self.table = table
+        self.order = order
         self.axes = tuple(axes)
-        self._slice_size = tuple(int(n) for n in slice_size)
-        self._padding = np.subtract(slice_size, final_slice_size).astype(int)
+        self.window = window
+        self.others = others
+        self.transforms = transforms
+        self._next = first
+        self._step = max(1, workers)
+        self._open: dict[int, tuple[Any, Any]] = {}
+        self._reader: ThreadPoolExecutor | None = None
+        self._coming: Future[list[tuple[str, torch.Tensor, torch.Tensor]]] | None = None
+
+    def set_thread_id(self, thread_id: int) -> None:
+        """Take this worker's share: every so many-th batch, from its own number on."""
+        super().set_thread_id(thread_id)
+        self._next += thread_id
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without open files, which no other process can use."""
+        return self.__dict__ | {"_open": {}}
+
+    def read_ahead(self) -> None:
+        """Read the next batch in a thread while the last one is trained on; for training without workers."""
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slices")
 
     def generate_train_batch(self) -> dict[str, Any]:
         """One batch: "data" (batch, channels, rows, columns), "target" (batch, 1, rows, columns) and "keys"."""
-        keys = self.get_indices()
-        with torch.no_grad(), threadpool_limits(limits=1, user_api=None):
-            samples = [self._sample(key, show_femur=self.get_do_oversample(j)) for j, key in enumerate(keys)]
+        number = self._next
+        self._next += self._step
+        read = self._read_batch(number) if self._coming is None else self._coming.result()
+        if self._reader is not None:
+            self._coming = self._reader.submit(self._read_batch, self._next)
+        with torch.no_grad(), threadpool_limits(limits=1, user_api=None), _randomness_of(self._source(number)):
+            slices = [self.transforms(image=image, segmentation=mask) for _, image, mask in read]
         return {
-            "data": torch.stack([sample["image"] for sample in samples]),
-            "target": torch.stack([sample["segmentation"] for sample in samples]),
-            "keys": keys,
+            "data": torch.stack([one["image"] for one in slices]),
+            "target": torch.stack([one["segmentation"] for one in slices]),
+            "keys": [key for key, *_ in read],
         }
 
-    def _sample(self, key: str, *, show_femur: bool) -> dict[str, torch.Tensor]:
-        data, seg, _, properties = self._data.load_case(key)
-        axis = self.axes[np.random.randint(len(self.axes))]  # noqa: NPY002 - nnU-Net's loaders share this generator
-        # nnU-Net's get_bbox reads the patch from these two.
-        self.patch_size = tuple(np.insert(self._slice_size, axis, 1))
-        self.need_to_pad = np.insert(self._padding, axis, 0)
-        locations = properties["class_locations"]
-        if show_femur:
-            locations = _of_one_slice(locations, axis)
-        lower, upper = self.get_bbox(data.shape[1:], show_femur, locations)
-        box = [list(bounds) for bounds in zip(lower, upper, strict=True)]
-        image = torch.from_numpy(crop_and_pad_nd(data, box, 0)).float().squeeze(1 + axis)
-        mask = torch.from_numpy(crop_and_pad_nd(seg, box, -1, cast_cropped_to=np.int16)).to(torch.int16)
-        return self.transforms(image=image, segmentation=mask.squeeze(1 + axis))
+    def _source(self, number: int) -> tuple[int, ...]:
+        """Where the randomness of a batch comes from."""
+        return self.order.seed, number, self.order.rank
+
+    def _read_batch(self, number: int) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+        """Case, image and mask of each slice of a batch, as they are before the transforms."""
+        rng = np.random.default_rng(self._source(number))
+        table, rows = self.table, self.order.batch(number)
+        samples = [(int(table.case[row]), int(table.axis[row]), int(table.index[row]), table.box[row]) for row in rows]
+        samples += [self._anywhere(rng) for _ in range(self.others)]
+        return [
+            (self._data.identifiers[case], *self._read(case, axis, index, box, rng))
+            for case, axis, index, box in samples
+        ]
+
+    def _anywhere(self, rng: np.random.Generator) -> tuple[int, int, int, None]:
+        case = int(rng.integers(len(self._data.identifiers)))
+        axis = self.axes[rng.integers(len(self.axes))]
+        return case, axis, int(rng.integers(self._case(case)[0].shape[1 + axis])), None
+
+    def _read(
+        self, case: int, axis: int, index: int, box: NDArray[np.int64] | None, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        data, seg = self._case(case)
+        shape = tuple(n for place, n in enumerate(data.shape[1:]) if place != axis)
+        seen = self.window.voxels(self.window.size, axis)
+        wanted = self.window.voxels(self.window.pixels, axis)
+        shown = (None, None) if box is None else ((box[0], box[1]), (box[2], box[3]))
+        # What is seen is placed; the margin lies around it, beyond the image too, so that borders are seen as well.
+        starts = [
+            place_window(n, s, part, rng) - (w - s) // 2
+            for n, s, w, part in zip(shape, seen, wanted, shown, strict=True)
+        ]
+        inside = [slice(max(0, start), min(n, start + w)) for start, n, w in zip(starts, shape, wanted, strict=True)]
+        padding = [
+            bound
+            for start, n, w in zip(reversed(starts), reversed(shape), reversed(wanted), strict=True)
+            for bound in (max(0, -start), max(0, start + w - n))
+        ]
+        place: list[Any] = [slice(None), *inside]
+        place.insert(1 + axis, index)
+        mask = torch.from_numpy(np.asarray(seg[tuple(place)]).astype(np.int16))
+        image = torch.from_numpy(self._with_neighbours(data, place, axis, index))
+        if any(padding):
+            image = functional.pad(image, padding)
+            mask = functional.pad(mask, padding, value=-1)
+        if wanted != self.window.pixels:
+            image = functional.interpolate(image[None], self.window.pixels, mode="bilinear", align_corners=False)[0]
+            mask = functional.interpolate(mask[None].float(), self.window.pixels, mode="nearest-exact")[0].short()
+        return image, mask
+
+    def _with_neighbours(self, data: Any, place: list[Any], axis: int, index: int) -> NDArray[np.float32]:
+        """The slice, or it and its neighbours as channels; beyond the volume's end the last slice is repeated."""
+        reach = self.window.neighbours
+        if not reach:
+            return np.asarray(data[tuple(place)], dtype=np.float32)
+        first, last = max(0, index - reach), min(data.shape[1 + axis], index + reach + 1)
+        place = [*place]
+        place[1 + axis] = slice(first, last)
+        slab = np.moveaxis(np.asarray(data[tuple(place)], dtype=np.float32), 1 + axis, 1)
+        stack = slab[:, np.clip(np.arange(index - reach, index + reach + 1), first, last - 1) - first]
+        return np.ascontiguousarray(stack.reshape(-1, *stack.shape[2:]))
+
+    def _case(self, number: int) -> tuple[Any, Any]:
+        """Image and mask of a case; files stay open, what nnU-Net loads as a whole does not stay in memory."""
+        if number not in self._open:
+            image, mask, *_ = self._data.load_case(self._data.identifiers[number])
+            if isinstance(image, np.ndarray):
+                return image, mask
+            self._open[number] = image, mask
+        return self._open[number]
 
 
-def _of_one_slice(locations: dict[Any, np.ndarray], axis: int) -> dict[Any, np.ndarray]:
-    """The class locations (rows of channel, z, y, x) in one slice that holds each class, drawn for each class."""
-    drawn = {}
-    for label, voxels in locations.items():
-        if len(voxels):
-            index = np.random.choice(np.unique(voxels[:, 1 + axis]))  # noqa: NPY002
-            drawn[label] = voxels[voxels[:, 1 + axis] == index]
-        else:
-            drawn[label] = voxels
-    return drawn
+def place_window(length: int, window: int, shown: tuple[int, int] | None, rng: np.random.Generator) -> int:
+    """Where a window starts along one axis.
 
+    It lies at random within the image, or around it where the window is longer. If it is to show something, it covers
+    that as far as it can: all of it, or as much as the window is long.
 
-def count_femur_slices(data: nnUNetBaseDataset, axes: Sequence[int]) -> int:
-    """Number of slices across `axes` that hold femur, over all cases.
-
-    Counted from nnU-Net's sample of foreground locations (10,000 voxels or 1 % of a case), so the very tips of a
-    bone may be left out.
+    Args:
+        length: Length of the image.
+        window: Length of the window.
+        shown: First place that is to be shown and the place behind the last, or None.
+        rng: Source of randomness.
     """
-    total = 0
-    for key in data.identifiers:
-        locations = data.load_case(key)[3]["class_locations"]
-        for voxels in locations.values():
-            if len(voxels):
-                total += sum(len(np.unique(voxels[:, 1 + axis])) for axis in axes)
-    return total
+    low, high = sorted((0, length - window))
+    if shown is not None:
+        first, last = sorted((shown[1] - window, shown[0]))
+        low, high = max(low, first), min(high, last)
+    return int(rng.integers(low, high + 1))
+
+
+@contextmanager
+def _randomness_of(source: Sequence[int]) -> Iterator[None]:
+    """Let the generators that the transforms use start from these numbers, and go on as before afterwards."""
+    numbers = np.random.SeedSequence(source).generate_state(2)
+    before, torch_before = np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002 - the transforms' own
+    np.random.seed(int(numbers[0]))  # noqa: NPY002
+    torch.default_generator.manual_seed(int(numbers[1]))
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+        torch.random.set_rng_state(torch_before)

@@ -6,22 +6,31 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+import torch
+from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_femur.errors import ending_without_traceback
-from nnunet_femur.networks.slices import STRIDE, build_slice_network, load_encoder_weights
+from nnunet_femur.guard import check_plans
+from nnunet_femur.networks.encoder_weights import load_encoder_weights
+from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.training.femur_trainer import FemurTrainer
-from nnunet_femur.training.recipe import PLANES, SliceRecipe
-from nnunet_femur.training.slice_loader import SliceLoader, count_femur_slices
+from nnunet_femur.training.lowest_loss import LowestLossTrainer
+from nnunet_femur.training.recipe import Plane, SliceRecipe
+from nnunet_femur.training.slice_geometry import pixels_per_voxel, plane_axes
+from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow
+from nnunet_femur.training.slice_order import SliceOrder
+from nnunet_femur.training.slice_table import SliceTable, find_slices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+    from numpy.typing import NDArray
     from torch import nn
 
 LARGEST_PATCH = 512
@@ -30,21 +39,37 @@ LARGEST_PATCH = 512
 _ROTATION_RAD = math.pi / 12
 
 
-class SliceTrainer(FemurTrainer):
+class SliceTrainer(LowestLossTrainer):
     """Trains on slices; predicts volumes plane by plane with configuration ``3d_fullres``, slices with ``2d``.
 
-    Subclasses name an architecture and an encoder of segmentation-models-pytorch.
+    Subclasses name an architecture and an encoder of :mod:`nnunet_femur.networks.registry`.
     """
 
     recipe_class = SliceRecipe
     deep_supervision = False
     architecture: ClassVar[str]
     encoder: ClassVar[str]
+    _steps_of_epoch: int = 0
 
     @property
     def slice_recipe(self) -> SliceRecipe:
         """The recipe, which is one for slices."""
         return cast("SliceRecipe", self.recipe)
+
+    @property
+    def keeps_lowest_loss(self) -> bool:
+        """Whether the network of the lowest training loss is kept, as the recipe says."""
+        return self.slice_recipe.keep == "lowest_loss"
+
+    @classmethod
+    def planes(cls, recipe: SliceRecipe) -> tuple[Plane, ...]:
+        """The planes that are trained on and predicted in."""
+        return recipe.planes
+
+    @classmethod
+    def plane_weights(cls, recipe: SliceRecipe) -> tuple[float, ...] | None:
+        """What each plane counts in a volume's prediction; None for all the same."""
+        return recipe.plane_weights
 
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Batches are slices, and a volume is predicted in one piece where it fits: no window cuts a plane."""
@@ -65,19 +90,33 @@ class SliceTrainer(FemurTrainer):
         enable_deep_supervision: bool = False,  # noqa: ARG003, FBT001, FBT002 - nnU-Net passes it by position
     ) -> nn.Module:
         """The network of slices in the wrapper that also takes volumes. nnU-Net calls this at prediction too."""
+        with ending_without_traceback():
+            check_plans(plans_manager.plans, configuration_manager.configuration, where="plans.json")
         recipe = cast(
             "SliceRecipe",
             cls.recipe_class.from_configuration(configuration_manager.configuration, cls.__name__),
         )
+        neighbours = cls.neighbours(recipe, configuration_manager)
         network = build_slice_network(
-            cls.architecture, cls.encoder, in_channels=num_input_channels, classes=num_output_channels
+            cls.architecture,
+            cls.encoder,
+            in_channels=num_input_channels * (1 + 2 * neighbours),
+            classes=num_output_channels,
         )
         return ThreePlaneNetwork(
             network,
-            axes=_axes(recipe, plans_manager),
-            stride=STRIDE,
+            axes=plane_axes(cls.planes(recipe), plans_manager),
+            weights=cls.plane_weights(recipe),
+            stride=stride_of(network),
             slices_at_once=recipe.slices_at_once,
+            scale=pixels_per_voxel(recipe, configuration_manager.spacing),
+            neighbours=neighbours,
         )
+
+    @classmethod
+    def neighbours(cls, recipe: SliceRecipe, configuration_manager: ConfigurationManager) -> int:
+        """Slices on either side that are seen too; none with ``2d``, where nnU-Net predicts slice by slice."""
+        return recipe.neighbours if len(configuration_manager.patch_size) == 3 else 0
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:  # noqa: FBT001
         """Do nothing: these networks have one output."""
@@ -94,79 +133,133 @@ class SliceTrainer(FemurTrainer):
         if weights is not None and not self.resumed:
             with ending_without_traceback():
                 load_encoder_weights(
-                    self._wrapper().network, self.encoder, weights, in_channels=self.num_input_channels
+                    self._wrapper().network,
+                    self.encoder,
+                    weights,
+                    in_channels=self.num_input_channels
+                    * (1 + 2 * self.neighbours(self.slice_recipe, self.configuration_manager)),
                 )
         super().on_train_start()
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the epoch's count of steps."""
+        super().on_train_epoch_start()
+        self._steps_of_epoch = 0
+
+    def train_step(self, batch: dict) -> dict:
+        """nnU-Net's step; the learning rate follows its schedule by the step, since epochs are few."""
+        done = min(self._steps_of_epoch, self.num_iterations_per_epoch - 1)
+        self.lr_scheduler.step(self.current_epoch + done / self.num_iterations_per_epoch)
+        self._steps_of_epoch += 1
+        return super().train_step(batch)
 
     def _wrapper(self) -> ThreePlaneNetwork:
         return cast("ThreePlaneNetwork", self.network.module if self.is_ddp else self.network)
 
     def get_dataloaders(self) -> tuple[Any, Any]:
-        """nnU-Net's loaders of training and validation batches, for slices of the recipe's planes."""
+        """nnU-Net's loaders of training and validation batches, for slices of the recipe's planes.
+
+        No batch is drawn to try them, as nnU-Net does: an epoch that is one pass would begin without it.
+        """
         training, validation = self.get_tr_and_val_datasets()
+        recipe = self.slice_recipe
         axes = self._training_axes()
         # nnU-Net mirrors the axes of what it predicts, which are three where it predicts volumes.
         predicted = range(len(self.configuration_manager.patch_size))
-        self.inference_allowed_mirroring_axes = tuple(predicted) if self.recipe.mirror else None
-        if self.recipe.iterations_per_epoch is None:
-            slices = count_femur_slices(training, axes)
-            self.num_iterations_per_epoch = max(1, math.ceil(slices / self.batch_size))
-            self.print_to_log_file(f"One epoch: {slices} slices with femur, {self.num_iterations_per_epoch} batches.")
+        self.inference_allowed_mirroring_axes = tuple(predicted) if recipe.mirror else None
         workers = get_allowed_n_proc_DA()
-        train = self._augmenter(self._loader(training, axes, augment=self.recipe.augment), workers)
-        val = self._augmenter(self._loader(validation, axes, augment=False), (workers + 1) // 2)
-        # As nnU-Net does: the first batch shows at once whether loading works.
-        next(train)
-        next(val)
-        return train, val
+        seed = self._seed_of_order()
+        train = self._loader(training, axes, recipe.iterations_per_epoch, seed, augment=recipe.augment, workers=workers)
+        self.num_iterations_per_epoch = train.order.batches_per_epoch
+        self.print_to_log_file(
+            f"{len(train.table)} slices with femur, {self.num_iterations_per_epoch} batches an epoch."
+        )
+        few = (workers + 1) // 2
+        val = self._loader(validation, axes, recipe.validation_iterations, seed, augment=False, workers=few)
+        return self._augmenter(train, workers), self._augmenter(val, few)
+
+    def find_training_slices(self, data: nnUNetBaseDataset, axes: tuple[int, ...]) -> SliceTable:
+        """The slices that an epoch passes over: all that hold femur."""
+        return find_slices(_masks(data), axes)
 
     def _training_axes(self) -> tuple[int, ...]:
         if len(self.configuration_manager.patch_size) == 2:
             return (0,)
-        return _axes(self.slice_recipe, self.plans_manager)
+        return plane_axes(self.planes(self.slice_recipe), self.plans_manager)
 
-    def _loader(self, data: nnUNetBaseDataset, axes: tuple[int, ...], *, augment: bool) -> SliceLoader:
+    def _seed_of_order(self) -> int:
+        """The recipe's seed or one by chance, the same in all processes that train together."""
+        seed = [
+            self.recipe.seed if self.recipe.seed is not None else int(np.random.SeedSequence().generate_state(1)[0])
+        ]
+        if self.is_ddp:
+            torch.distributed.broadcast_object_list(seed)
+        return seed[0]
+
+    def _loader(
+        self,
+        data: nnUNetBaseDataset,
+        axes: tuple[int, ...],
+        iterations: int | None,
+        seed: int,
+        *,
+        augment: bool,
+        workers: int,
+    ) -> SliceLoader:
+        recipe = self.slice_recipe
+        size = recipe.slice_size
         patch_size = self.configuration_manager.patch_size
-        size = tuple(patch_size) if len(patch_size) == 2 else self.slice_recipe.slice_size
-        mirror_axes = (0, 1) if self.recipe.mirror else None
+        if len(patch_size) == 2:
+            size = (int(patch_size[0]), int(patch_size[1]))
+        margin = (0, 0)
+        transforms = self.get_validation_transforms(None)
         if augment:
             rotation = (-_ROTATION_RAD, _ROTATION_RAD)
-            initial_size = get_patch_size(size, rotation, rotation, rotation, (0.85, 1.25))
+            larger = get_patch_size(size, rotation, rotation, rotation, (0.85, 1.25))
+            margin = (int(larger[0]) - size[0], int(larger[1]) - size[1])
+            mirror_axes = (0, 1) if recipe.mirror else None
             transforms = self.get_training_transforms(
                 np.array(size), rotation, None, mirror_axes, do_dummy_2d_data_aug=False
             )
-        else:
-            initial_size = size
-            transforms = self.get_validation_transforms(None)
+        table = self.find_training_slices(data, axes)
+        femur = max(1, round(self.batch_size * recipe.foreground_fraction)) if len(table) else 0
+        order = SliceOrder(
+            len(table),
+            per_batch=femur,
+            iterations=iterations,
+            seed=seed,
+            ranks=torch.distributed.get_world_size() if self.is_ddp else 1,
+            rank=self.local_rank,
+        )
         return SliceLoader(
             data,
-            self.batch_size,
-            initial_size,
-            size,
-            self.label_manager,
+            table=table,
+            order=order,
             axes=axes,
-            foreground_fraction=self.oversample_foreground_percent,
+            window=SliceWindow(
+                size=size,
+                margin=margin,
+                scale=pixels_per_voxel(recipe, self.configuration_manager.spacing),
+                neighbours=self.neighbours(recipe, self.configuration_manager),
+            ),
+            others=self.batch_size - femur,
             transforms=transforms,
+            workers=workers,
+            first=self.current_epoch * order.batches_per_epoch,
         )
 
     def _augmenter(self, loader: SliceLoader, workers: int) -> Any:
         if workers == 0:
+            loader.read_ahead()
             return SingleThreadedAugmenter(loader, None)
-        return NonDetMultiThreadedAugmenter(
-            loader,
-            None,
-            num_processes=workers,
-            num_cached=max(3, workers // 2),
-            seeds=None,
-            pin_memory=self.device.type == "cuda",
-            wait_time=0.002,
+        # The one that takes from its workers in turn: batches come in their order.
+        augmenter = MultiThreadedAugmenter(
+            loader, None, num_processes=workers, pin_memory=self.device.type == "cuda", wait_time=0.002
         )
+        augmenter.restart()
+        return augmenter
 
 
-def _axes(recipe: SliceRecipe, plans_manager: PlansManager) -> tuple[int, ...]:
-    """The axes of the preprocessed arrays across which the recipe's planes lie.
-
-    Data are read in RAS order, where axial, coronal and sagittal slices lie across z, y and x; nnU-Net may then put
-    another axis first.
-    """
-    return tuple(plans_manager.transpose_forward.index(PLANES.index(plane)) for plane in recipe.planes)
+def _masks(data: nnUNetBaseDataset) -> Iterator[NDArray[np.bool_]]:
+    for case in data.identifiers:
+        yield data.load_case(case)[1][0] > 0

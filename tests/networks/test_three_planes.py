@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from benchmarks.slice_networks import build, peak_bytes
+from nnunet_femur.networks import three_planes
+from nnunet_femur.networks.registry import stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 
 
@@ -15,6 +19,11 @@ class _PerPixel(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         assert not any(n % 8 for n in x.shape[-2:]), "the wrapper pads to the stride"
         return torch.cat([x, -x], dim=1)
+
+
+def _without_gradient(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return network(x)
 
 
 class _Columns(nn.Module):
@@ -32,8 +41,11 @@ def _volume() -> torch.Tensor:
 
 class TestVolumes:
     @pytest.mark.parametrize("slices_at_once", [1, 4, 100])
-    def test_a_network_of_pixels_gives_its_own_answer(self, slices_at_once: int) -> None:
+    def test_a_network_of_pixels_gives_its_own_answer(
+        self, slices_at_once: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The average of three equal predictions is that prediction only if no axis is swapped, no border lost."""
+        monkeypatch.setattr(three_planes, "SLICE_PIXELS", 16 * 16)
         volume = _volume()
         wrapper = ThreePlaneNetwork(_PerPixel(), stride=8, slices_at_once=slices_at_once)
         expected = torch.cat([volume, -volume], dim=1).softmax(1)
@@ -57,6 +69,58 @@ class TestVolumes:
         together = ThreePlaneNetwork(_Columns(), stride=8)(volume).exp()
         alone = [ThreePlaneNetwork(_Columns(), axes=(axis,), stride=8)(volume).exp() for axis in range(3)]
         assert torch.allclose(together, torch.stack(alone).mean(0), atol=1e-6)
+
+    def test_planes_may_count_differently(self) -> None:
+        volume = _volume()
+        together = ThreePlaneNetwork(_Columns(), weights=(2, 1, 1), stride=8)(volume).exp()
+        z, y, x = (ThreePlaneNetwork(_Columns(), axes=(axis,), stride=8)(volume).exp() for axis in range(3))
+        assert torch.allclose(together, (2 * z + y + x) / 4, atol=1e-6)
+
+    @pytest.mark.parametrize("weights", [(1, 1), (0, 0, 0), (1, 1, -1)])
+    def test_weights_that_cannot_be(self, weights: tuple[int, ...]) -> None:
+        with pytest.raises(ValueError, match="Every plane needs a weight"):
+            ThreePlaneNetwork(_Columns(), weights=weights)
+
+    def test_equals_slice_by_slice(self) -> None:
+        """A network that looks around in its slice, against a loop over slices that are cut with numpy."""
+        torch.manual_seed(0)
+        network = nn.Conv2d(1, 2, 3, padding=1).eval()
+        volume = _volume()
+        expected = torch.zeros(2, 2, 5, 9, 13)
+        for b in range(2):
+            for axis in range(3):
+                for index in range(volume.shape[2 + axis]):
+                    cut = torch.from_numpy(np.take(volume[b, 0].numpy(), index, axis=axis))
+                    answer = network(cut[None, None]).softmax(1)[0] / 3
+                    expected[(b, slice(None), *([slice(None)] * axis), index)] += answer
+        # Beyond the border of a slice there is zero, with and without the wrapper's padding.
+        found = ThreePlaneNetwork(network, stride=8, in_bfloat16=False)(volume).exp()
+        assert torch.allclose(found, expected, atol=1e-6)
+
+    def test_bfloat16_says_nearly_the_same(self) -> None:
+        torch.manual_seed(0)
+        network = nn.Conv2d(1, 2, 3, padding=1).eval()
+        volume = _volume()
+        exact, lower = (ThreePlaneNetwork(network, in_bfloat16=low).eval()(volume).exp() for low in (False, True))
+        assert lower.dtype == torch.float32
+        assert not torch.equal(exact, lower)
+        assert torch.allclose(exact, lower, atol=0.02)
+
+    def test_training_stays_exact(self) -> None:
+        network = nn.Conv2d(1, 2, 3, padding=1)
+        slices = torch.randn(1, 1, 32, 32)
+        assert torch.equal(ThreePlaneNetwork(network, in_bfloat16=True).train()(slices), network(slices))
+
+    def test_memory_does_not_grow_with_the_volume(self) -> None:
+        """Beside the volume and its answer; weighed on the meta device, where tensors have sizes and no content."""
+        network = build("Unet", "ResNet34").eval()
+        wrapper = ThreePlaneNetwork(network, stride=stride_of(network), slices_at_once=4)
+        one_pass = peak_bytes(lambda: _without_gradient(network, torch.empty(4, 1, 256, 256, device="meta")))
+        for shape in ((30, 336, 256), (60, 336, 256), (8, 512, 512)):
+            volume = torch.empty(1, 1, *shape, device="meta")
+            peak = peak_bytes(lambda volume=volume: wrapper(volume))
+            volume_and_answer = (1 + 2) * 4 * volume.numel()
+            assert volume_and_answer < peak < volume_and_answer + 1.1 * one_pass
 
     def test_a_sure_answer_stays_finite_in_half_precision(self) -> None:
         sure = ThreePlaneNetwork(_PerPixel(), stride=8)(torch.full((1, 1, 8, 8, 8), 1e4))

@@ -117,7 +117,10 @@ class TestSliceTrainer:
         assert (next(trainer.dataloader_train)["target"].sum((1, 2, 3)) > 0).all()
 
     def test_an_epoch_of_the_study_is_one_pass(self) -> None:
-        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"iterations_per_epoch": None, "batch_size": 4})
+        trainer = _trainer(
+            "FemurUnetResNet34Trainer",
+            recipe={"iterations_per_epoch": None, "batch_size": 4, "foreground_fraction": 1.0},
+        )
         trainer.on_train_start()
         slices = 0
         for case in trainer.do_split()[0]:
@@ -133,13 +136,13 @@ class TestSliceTrainer:
 
     def test_planes_follow_nnunets_transposition(self) -> None:
         from nnunet_femur.training.recipe import SliceRecipe
-        from nnunet_femur.training.slice_trainer import _axes
+        from nnunet_femur.training.slice_geometry import plane_axes
 
         class Transposed:
             transpose_forward = (1, 0, 2)  # y, z, x
 
-        assert _axes(SliceRecipe(), Transposed()) == (1, 0, 2)
-        assert _axes(SliceRecipe(planes=("sagittal",)), Transposed()) == (2,)
+        assert plane_axes(SliceRecipe().planes, Transposed()) == (1, 0, 2)
+        assert plane_axes(("sagittal",), Transposed()) == (2,)
 
     def test_pretrained_weights_are_asked_for_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         asked = []

@@ -23,6 +23,9 @@ class TestDefaults:
         assert recipe.encoder_weights == "imagenet"
         assert not recipe.augment
         assert recipe.iterations_per_epoch is None
+        assert recipe.keep == "lowest_loss"
+        assert recipe.foreground_fraction == 1
+        assert recipe.head_slices == 20
 
     def test_volumes_follow_nnunet(self) -> None:
         recipe = Recipe.from_configuration({}, "FemurScratchTrainer")
@@ -57,6 +60,13 @@ class TestPlans:
             ({"planes": ["oblique"]}, "planes is"),
             ({"planes": []}, "planes is"),
             ({"batch_size": 0}, "batch_size is 0"),
+            ({"plane_weights": [1, 1]}, "plane_weights is"),
+            ({"plane_weights": [0, 0, 0]}, "plane_weights is"),
+            ({"head_slices": 0}, "head_slices is 0"),
+            ({"neighbours": -1}, "neighbours is -1"),
+            ({"slice_spacing_mm": 0}, "slice_spacing_mm is 0"),
+            ({"slice_spacing_mm": "coarse"}, "slice_spacing_mm is 'coarse'"),
+            ({"keep": "best"}, "keep is 'best'"),
         ],
     )
     def test_refuses_what_cannot_be(self, changes: dict[str, Any], message: str) -> None:

@@ -1,0 +1,219 @@
+"""Files of pretrained encoder weights: where they lie, and how they come to a machine without internet.
+
+One folder, ``$NNFEMUR_ENCODERS`` or ``~/.nnfemur/encoders``, holds a file for each encoder and a list of checksums. It
+can be copied from machine to machine as it is. Whatever is not there is taken from the model hub's cache, or from the
+hub itself where there is a way to it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import urllib.request
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+
+import timm
+from segmentation_models_pytorch.encoders import encoders as smp_encoders
+
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.files import sha256, write_text, written_beside
+from nnunet_femur.networks.registry import ENCODERS, find_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VARIABLE = "NNFEMUR_ENCODERS"
+"""The environment variable that names another folder for the files."""
+
+CHECKSUMS = "SHA256SUMS"
+"""Checksums of the files, as the tool ``sha256sum`` writes and checks them."""
+
+TIMM_PREFIX = "tu-"
+
+_ONLINE_WITHIN_S = 3.0
+_HUB_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of pretrained weights on the model hub.
+
+    Attributes:
+        repository: Owner and name on the hub.
+        revision: The commit; None for the newest.
+    """
+
+    repository: str
+    revision: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name in the folder of this machine."""
+        return f"{self.repository.rpartition('/')[2]}.safetensors"
+
+
+def encoders_folder() -> Path:
+    """The folder of this machine for files of encoder weights; it need not exist."""
+    return Path(os.environ.get(VARIABLE) or "~/.nnfemur/encoders").expanduser()
+
+
+def weights_file(encoder: str, weights: str = "imagenet") -> WeightsFile:
+    """Which file holds these weights of an encoder.
+
+    Args:
+        encoder: A name in :data:`~nnunet_femur.networks.registry.ENCODERS`.
+        weights: Name of the weights in segmentation-models-pytorch; for an encoder of timm its tag, or "imagenet" for
+            timm's default.
+
+    Raises:
+        InputError: There is no such encoder, or it has no such weights.
+    """
+    name = find_encoder(encoder).name
+    if name.startswith(TIMM_PREFIX):
+        model = name.removeprefix(TIMM_PREFIX)
+        try:
+            config = timm.get_pretrained_cfg(model if weights == "imagenet" else f"{model}.{weights}")
+        except RuntimeError:
+            config = None
+        if config is not None and config.hf_hub_id:
+            return WeightsFile(config.hf_hub_id)
+        available = sorted(tag.partition(".")[2] for tag in timm.list_pretrained(f"{model}.*"))
+    else:
+        settings: dict[str, Any] = smp_encoders[name]["pretrained_settings"]
+        if weights in settings:
+            return WeightsFile(settings[weights]["repo_id"], settings[weights]["revision"])
+        available = sorted(settings)
+    msg = f"The encoder {encoder} ({name}) has no weights {weights!r}; it has {', '.join(available) or 'none'}."
+    raise InputError(msg)
+
+
+def all_weights_files() -> dict[WeightsFile, list[str]]:
+    """The ImageNet files of all encoders, each with the encoders that use it."""
+    files: dict[WeightsFile, list[str]] = {}
+    for encoder in ENCODERS:
+        files.setdefault(weights_file(encoder), []).append(encoder)
+    return files
+
+
+def find_weights_file(encoder: str, weights: str) -> Path:
+    """The file of these weights: in the folder, else in the hub's cache, else downloaded into that.
+
+    Raises:
+        SetupError: It is not on this machine and there is no way to the hub; said within seconds.
+        InputError: As :func:`weights_file`.
+    """
+    file = weights_file(encoder, weights)
+    own = encoders_folder() / file.name
+    if own.is_file():
+        return own
+    try:
+        return from_hub(file)
+    except OSError as error:
+        msg = (
+            f"The {weights} weights of {encoder} ({file.name}) are neither in {own.parent} nor in the model hub's "
+            "cache, and the hub cannot be reached. Where there is internet run nnfemur weights encoders --download and "
+            "copy the folder that it prints; here run: nnfemur weights encoders --from-folder FOLDER. Or train from "
+            'random weights: nnfemur plan -d N --no-pretrained ("encoder_weights": null in the plans\' femur_recipe).'
+        )
+        raise SetupError(msg) from error
+
+
+def from_hub(file: WeightsFile) -> Path:
+    """The file in the hub's cache, downloaded if it is not there yet.
+
+    Raises:
+        OSError: It is not in the cache, and the hub cannot be reached or does not give it.
+    """
+    from huggingface_hub import constants, hf_hub_download
+
+    fetch = partial(
+        hf_hub_download, file.repository, _HUB_FILE, revision=file.revision, cache_dir=constants.HF_HUB_CACHE
+    )
+    try:
+        return Path(fetch(local_files_only=True))
+    except OSError:
+        # The hub's client would try for a minute.
+        if constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT):
+            raise
+    return Path(fetch(etag_timeout=_ONLINE_WITHIN_S))
+
+
+def download(folder: Path, *, on_file: Callable[[str], None] = lambda _: None) -> list[Path]:
+    """Bring the ImageNet weights of all encoders from the hub into a folder; files that are there stay.
+
+    Args:
+        folder: The folder, made if missing.
+        on_file: Told the name of each file before it is fetched.
+
+    Raises:
+        SetupError: The hub cannot be reached, or the folder cannot be written.
+    """
+    written = []
+    for file in all_weights_files():
+        target = folder / file.name
+        if not target.is_file():
+            on_file(file.name)
+            try:
+                source = from_hub(file)
+            except OSError as error:
+                msg = f"{file.repository}: the model hub does not give it ({error}). Run this where there is internet."
+                raise SetupError(msg) from error
+            adopt(source, target)
+        written.append(target)
+    return written
+
+
+def adopt(source: Path, target: Path) -> None:
+    """Copy a file of weights to its place, whole or not at all, and note its checksum.
+
+    Raises:
+        SetupError: The folder cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with written_beside(target) as unfinished:
+            shutil.copyfile(source, unfinished)
+        sums = {**read_checksums(target.parent), target.name: sha256(target)}
+        write_text(target.parent / CHECKSUMS, "".join(f"{value}  {name}\n" for name, value in sorted(sums.items())))
+    except OSError as error:
+        msg = f"{target}: cannot be written ({error.strerror}). Name another folder: export {VARIABLE}=FOLDER"
+        raise SetupError(msg) from error
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """The checksums that a folder notes, by the name of the file; empty if it notes none."""
+    path = folder / CHECKSUMS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip())
+    return {name.lstrip("*"): value for value, name in pairs}
+
+
+def _answers(address: str) -> bool:
+    """Whether anything at all answers there, or at the proxy before it, within seconds."""
+    result: SimpleQueue[bool] = SimpleQueue()
+
+    def ask() -> None:
+        request = urllib.request.Request(address, method="HEAD")  # noqa: S310 - the hub's own address
+        try:
+            urllib.request.urlopen(request, timeout=_ONLINE_WITHIN_S).close()  # noqa: S310
+            result.put(True)  # noqa: FBT003
+        except HTTPError:
+            result.put(True)  # noqa: FBT003
+        except URLError as error:
+            # A certificate that only Python's own store does not know is an answer too.
+            result.put("CERTIFICATE" in str(error.reason).upper())
+        except OSError:
+            result.put(False)  # noqa: FBT003
+
+    # In a thread of its own: looking up a name has no time limit.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return result.get(timeout=_ONLINE_WITHIN_S)
+    except Empty:
+        return False

@@ -1,0 +1,89 @@
+"""Keeps the network of the epoch whose training loss was lowest, through interruptions too."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+
+from nnunet_femur.training.femur_trainer import FemurTrainer
+
+LOWEST_LOSS_FILE = "checkpoint_lowest_loss.pth"
+"""Beside nnU-Net's checkpoints while a training runs; at its end it becomes ``checkpoint_final.pth``."""
+
+
+class LowestLossTrainer(FemurTrainer):
+    """A trainer that ends with the network of its epoch of lowest training loss instead of its last, as the study.
+
+    ``checkpoint_final.pth``, which nnU-Net's final validation and ``nnUNetv2_predict`` use, is then that network. What
+    counts is the loss that nnU-Net logs, the mean over an epoch's batches. Of equal ones the first is kept.
+    """
+
+    _lowest_loss: float = math.inf
+
+    @property
+    def keeps_lowest_loss(self) -> bool:
+        """Whether the network of the lowest loss is kept; else the last."""
+        return True
+
+    @property
+    def _keeps(self) -> bool:
+        # Without checkpoints there is nothing to go back to, and the last network is the final one.
+        return self.keeps_lowest_loss and not self.disable_checkpointing
+
+    @property
+    def _kept(self) -> Path:
+        return Path(self.output_folder) / LOWEST_LOSS_FILE
+
+    def on_train_start(self) -> None:
+        """Find out what was kept before an interruption."""
+        super().on_train_start()
+        if not self._keeps or self.local_rank != 0:
+            return
+        if not self.resumed:
+            self._kept.unlink(missing_ok=True)
+        elif self._kept.is_file():
+            self._lowest_loss = _lowest(self._read_kept()["logging"]["train_losses"])
+        else:
+            # A training that had ended goes on: its final network is the one of the lowest loss so far.
+            self._lowest_loss = _lowest(self.logger.get_value("train_losses", step=None))
+            self.save_checkpoint(str(self._kept))
+
+    def on_epoch_end(self) -> None:
+        """Keep the network, if its loss is the lowest, before nnU-Net writes the checkpoint that ``--c`` goes on from.
+
+        Killed between the two, the epoch is trained again and finds its loss kept already.
+        """
+        loss = float(self.logger.get_value("train_losses", step=-1))
+        if self._keeps and loss < self._lowest_loss:
+            self._lowest_loss = loss
+            self.save_checkpoint(str(self._kept))
+        super().on_epoch_end()
+
+    def on_train_end(self) -> None:
+        """Write what was kept as the final checkpoint."""
+        if self.is_ddp:
+            torch.distributed.barrier()
+        kept = self._keeps and self._kept.is_file()
+        if kept:
+            checkpoint = self._read_kept()
+            network = self.network.module if self.is_ddp else self.network
+            network.load_state_dict(checkpoint["network_weights"])
+            self.optimizer.load_state_dict(checkpoint["optimizer_state"])
+            losses = checkpoint["logging"]["train_losses"]
+            self.print_to_log_file(
+                f"Kept: the network of epoch {losses.index(min(losses))}, whose training loss {min(losses):.4f} was "
+                "the lowest."
+            )
+        super().on_train_end()
+        if kept and not self.is_ddp:
+            self._kept.unlink()
+
+    def _read_kept(self) -> dict:
+        # Our own file, in nnU-Net's format, which holds numbers that PyTorch's safe reading does not know.
+        return torch.load(self._kept, map_location=self.device, weights_only=False)
+
+
+def _lowest(losses: list[float]) -> float:
+    return min((float(loss) for loss in losses), default=math.inf)

@@ -1,0 +1,117 @@
+"""Slices in millimetres and the schedule, in trainers that nnU-Net runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nnunet_femur.training.recipe import SliceRecipe
+from nnunet_femur.training.slice_geometry import pixels_per_voxel
+from nnunet_femur.training.slice_trainer import SliceTrainer
+
+pytestmark = pytest.mark.integration
+
+DATASET = "Dataset001_Femur"
+
+
+class _Slices(SliceTrainer):
+    architecture = "Unet"
+    encoder = "MobileNetV3"
+
+
+def _trainer(configuration: str = "3d_fullres", **recipe: Any) -> _Slices:
+    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / DATASET
+    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
+    plans["continue_training"] = False
+    plans["configurations"][configuration]["femur_recipe"]["slice"] |= recipe
+    description = json.loads((preprocessed / "dataset.json").read_text())
+    trainer = _Slices(plans, configuration, 0, description, torch.device("cpu"))
+    trainer.initialize()
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("edge", "spacing_mm", "expected"),
+    [
+        ("finest", (2.0, 0.8, 0.8), (2.5, 1.0, 1.0)),
+        ("finest", (1.5, 1.5, 1.5), (1.0, 1.0, 1.0)),
+        ("finest", (1.0, 1.5, 2.0), (1.0, 1.5, 2.0)),
+        (1.6, (2.0, 0.8, 0.8), (1.25, 0.5, 0.5)),
+        ("voxels", (2.0, 0.8, 0.8), (1.0, 1.0, 1.0)),
+        ("finest", (2.0, 0.8, 0.8004), (2.5, 1.0, 1.0)),
+        ("finest", (0.8, 0.9), (1.0, 1.0, 1.0)),
+    ],
+)
+def test_pixels_per_voxel(edge: Any, spacing_mm: tuple[float, ...], expected: tuple[float, ...]) -> None:
+    assert pixels_per_voxel(SliceRecipe(slice_spacing_mm=edge), spacing_mm) == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("nnunet")
+class TestSliceTrainer:
+    def test_training_and_prediction_agree_on_millimetres(self) -> None:
+        """The phantoms have voxels of 10 x 6 x 6 mm."""
+        trainer = _trainer(slice_spacing_mm=5.0, slice_size=[64, 32], neighbours=1, plane_weights=[2, 1, 1])
+        train, val = trainer.get_dataloaders()
+        expected = pytest.approx((2.0, 1.2, 1.2))
+        assert trainer.network.scale == expected
+        assert train.data_loader.window.scale == val.data_loader.window.scale == expected
+        assert trainer.network.neighbours == 1
+        assert trainer.network.weights == (0.5, 0.25, 0.25)
+        batch = next(train)
+        assert batch["data"].shape[1:] == (3, 64, 32)
+        assert batch["target"].shape[1:] == (1, 64, 32)
+        assert torch.isfinite(trainer.network(batch["data"])).all()
+
+    def test_2d_keeps_nnunets_slices(self) -> None:
+        trainer = _trainer("2d", slice_spacing_mm=5.0, neighbours=1)
+        train, _ = trainer.get_dataloaders()
+        assert trainer.network.scale == train.data_loader.window.scale == (1.0, 1.0, 1.0)
+        assert trainer.network.neighbours == 0
+        assert next(train)["data"].shape[2:] == tuple(trainer.configuration_manager.patch_size)
+        assert set(train.data_loader.table.axis) == {0}
+
+    def test_an_epoch_is_one_pass_over_all_training_cases(self) -> None:
+        trainer = _trainer(iterations_per_epoch=None, foreground_fraction=1.0, slice_size=[96, 96])
+        trainer.on_train_start()
+        data, _ = trainer.get_tr_and_val_datasets()
+        expected = 0
+        for case in data.identifiers:
+            mask = data.load_case(case)[1][:][0] > 0
+            expected += sum(int(mask.any(axis=tuple({0, 1, 2} - {axis})).sum()) for axis in range(3))
+        batches = [next(trainer.dataloader_train) for _ in range(trainer.num_iterations_per_epoch)]
+        assert sum(len(batch["data"]) for batch in batches) == expected
+        assert all((batch["target"] == 1).any(-1).any(-1).all() for batch in batches)
+
+    def test_the_learning_rate_falls_with_every_step(self) -> None:
+        trainer = _trainer(schedule="poly", learning_rate=0.01, epochs=2, iterations_per_epoch=2)
+        trainer.on_train_start()
+        rates = []
+        for epoch in range(2):
+            trainer.current_epoch = epoch
+            trainer.on_train_epoch_start()
+            for _ in range(2):
+                trainer.train_step(next(trainer.dataloader_train))
+                rates.append(trainer.optimizer.param_groups[0]["lr"])
+        assert rates == pytest.approx([0.01 * (1 - n / 4) ** 0.9 for n in range(4)])
+
+    def test_a_resumed_epoch_has_the_batches_of_an_undisturbed_one(self) -> None:
+        whole = _trainer(seed=3, augment=True, iterations_per_epoch=2)
+        train, _ = whole.get_dataloaders()
+        expected = [next(train) for _ in range(4)][2:]
+        resumed = _trainer(seed=3, augment=True, iterations_per_epoch=2)
+        resumed.current_epoch = 1
+        train, _ = resumed.get_dataloaders()
+        for batch in expected:
+            again = next(train)
+            assert torch.equal(batch["data"], again["data"])
+            assert torch.equal(batch["target"], again["target"])
+
+    def test_without_a_seed_runs_differ(self) -> None:
+        orders = [_trainer(seed=None).get_dataloaders()[0].data_loader.order.batch(0) for _ in range(2)]
+        assert not np.array_equal(*orders)

@@ -1,0 +1,14 @@
+"""The two-dimensional network that we recommend."""
+
+from __future__ import annotations
+
+from nnunet_femur.training.recipe import ThreePlaneRecipe
+from nnunet_femur.training.slice_trainer import SliceTrainer
+
+
+class FemurThreePlaneTrainer(SliceTrainer):
+    """U-Net with a ResNet34 encoder (24.4 million parameters) on three planes, by our own recipe."""
+
+    recipe_class = ThreePlaneRecipe
+    architecture = "Unet"
+    encoder = "ResNet34"
