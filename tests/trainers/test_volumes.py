@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 import pytest
 
-from tests.trainers.trainer_tester import BaseTrainerTester
+from tests.trainers.trainer_tester import BaseTrainerTester, make_trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -12,3 +18,39 @@ pytestmark = pytest.mark.integration
 class TestScratch(BaseTrainerTester):
     trainer_name = "FemurScratchTrainer"
     takes_slices = False
+
+    @pytest.mark.usefixtures("nnunet")
+    @pytest.mark.parametrize("augment", [True, False])
+    def test_augments_if_the_recipe_says_so(self, augment: bool) -> None:
+        from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+
+        trainer = make_trainer(self.trainer_name, recipe={"augment": augment})
+        trainer.on_train_start()
+        loader = trainer.dataloader_train.data_loader
+        assert any(isinstance(found, SpatialTransform) for found in loader.transforms.transforms) == augment
+        assert (tuple(loader.patch_size) == tuple(trainer.configuration_manager.patch_size)) == (not augment)
+        batch = next(trainer.dataloader_train)
+        assert tuple(batch["data"].shape[2:]) == tuple(trainer.configuration_manager.patch_size)
+
+
+class _Transferred(BaseTrainerTester):
+    """On data and plans of ``nnfemur plan --from totalsegmentator``, with a stand-in's weights."""
+
+    takes_slices = False
+    dataset = "Dataset002_Femur"
+
+    @pytest.fixture(scope="class", autouse=True)
+    def weights(self, transferred: Path, standin: Path) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin))
+            yield
+
+
+class TestFinetune(_Transferred):
+    trainer_name = "FemurFinetuneTrainer"
+    # With the average, and with heads that train alone, there is a test of its own in test_transfer.py.
+    recipe: ClassVar = {"average_decay": 0.0, "warmup_epochs": 0}
+
+
+class TestFinetunePaper(_Transferred):
+    trainer_name = "FemurFinetunePaperTrainer"

@@ -27,12 +27,17 @@ DATASET = "Dataset001_Femur"
 
 
 def make_trainer(
-    name: str, configuration: str = "3d_fullres", *, fold: Any = 0, recipe: dict | None = None
+    name: str,
+    configuration: str = "3d_fullres",
+    *,
+    fold: Any = 0,
+    recipe: dict | None = None,
+    dataset: str = DATASET,
 ) -> FemurTrainer:
     """A trainer as nnUNetv2_train makes it, by nnU-Net's own look-up."""
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / DATASET
+    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / dataset
     plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
     plans["continue_training"] = False
     plans["configurations"][configuration]["femur_recipe"][name] = recipe or {}
@@ -49,6 +54,7 @@ class BaseTrainerTester:
     trainer_name: ClassVar[str]
     takes_slices: ClassVar[bool] = True
     recipe: ClassVar[dict[str, Any]] = {}
+    dataset: ClassVar[str] = DATASET
 
     @pytest.fixture(scope="class")
     def environment(self, planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
@@ -71,7 +77,7 @@ class BaseTrainerTester:
     @pytest.fixture(scope="class")
     def trained(self, environment: pytest.MonkeyPatch) -> FemurTrainer:
         """After one step and its validation."""
-        trainer = make_trainer(self.trainer_name, recipe=self._small())
+        trainer = make_trainer(self.trainer_name, recipe=self._small(), dataset=self.dataset)
         trainer.on_train_start()
         trainer.losses = [float(trainer.train_step(next(trainer.dataloader_train))["loss"])]
         trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
@@ -80,7 +86,7 @@ class BaseTrainerTester:
     @pytest.fixture(scope="class")
     def loaded(self, trained: FemurTrainer) -> FemurTrainer:
         """Another one, which goes on from the first one's checkpoint."""
-        other = make_trainer(self.trainer_name, recipe=self._small())
+        other = make_trainer(self.trainer_name, recipe=self._small(), dataset=self.dataset)
         other.load_checkpoint(str(Path(trained.output_folder) / "checkpoint_final.pth"))
         return other
 
@@ -150,7 +156,7 @@ class BaseTrainerTester:
         monkeypatch.setattr(socket, "getaddrinfo", refuse)
         predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
         predictor.initialize_from_trained_model_folder(trained.output_folder_base, (0,))
-        image = planned / "nnUNet_raw" / DATASET / "imagesTr" / f"{case}_0000.nrrd"
+        image = planned / "nnUNet_raw" / self.dataset / "imagesTr" / f"{case}_0000.nrrd"
         array, properties = trained.plans_manager.image_reader_writer_class().read_images([str(image)])
         _, predicted = predictor.predict_single_npy_array(array, properties, save_or_return_probabilities=True)
         assert validated.shape == predicted.shape
