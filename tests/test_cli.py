@@ -77,6 +77,11 @@ class TestProblems:
             (("compare",), "There is nothing to compare"),
             (("score", "nowhere", "neither"), "nowhere: there is no such file or folder"),
             (("phantoms", "x", "--spacing", "0", "1", "1"), "Spacing (0.0, 1.0, 1.0)"),
+            (("weights", "path"), "Run: nnfemur weights download"),
+            (("weights", "download", "--from-zip", "nowhere.zip"), "nowhere.zip: is missing or no zip archive"),
+            (("weights", "download", "--from-folder", "nowhere"), "nowhere: holds none of TotalSegmentator's models"),
+            (("baseline", "-d", "1", "--device", "cpu"), "nnUNet_raw is not set"),
+            (("baseline", "-i", "nowhere", "-o", "a.nrrd", "--device", "cpu"), "nowhere: there is no such file"),
         ],
     )
     def test_end_with_one_message(self, arguments: tuple[str, ...], message: str) -> None:
@@ -87,7 +92,16 @@ class TestProblems:
         assert result.stdout == ""
 
     @pytest.mark.parametrize(
-        "arguments", [("convert",), ("plan", "-d", "0"), ("plan", "-d", "1000"), ("nonsense",), ("score",)]
+        "arguments",
+        [
+            ("convert",),
+            ("plan", "-d", "0"),
+            ("plan", "-d", "1000"),
+            ("nonsense",),
+            ("score",),
+            ("baseline",),
+            ("baseline", "-i", "a"),
+        ],
     )
     def test_wrong_usage_is_status_2(self, arguments: tuple[str, ...]) -> None:
         result = _run(*arguments)

@@ -12,13 +12,13 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from nnunet_femur.baseline.jobs import Outcome
 from nnunet_femur.baseline.worker import MARK
 from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS
 from nnunet_femur.files import write_json
-from nnunet_femur.weights.tables import other_parts
+from nnunet_femur.weights.tables import entries, other_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceMod
 
 
 def _worker(
-    jobs: Sequence[Job], settings: Settings, folder: Path, environment: dict[str, str], log: object
+    jobs: Sequence[Job], settings: Settings, folder: Path, environment: dict[str, str], log: TextIO
 ) -> Iterator[dict]:
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
@@ -90,8 +90,8 @@ def _worker(
                 if line.startswith(MARK):
                     yield json.loads(line.removeprefix(MARK))
                 else:
-                    log.write(line)  # type: ignore[attr-defined]
-                    log.flush()  # type: ignore[attr-defined]
+                    log.write(line)
+                    log.flush()
         except BaseException:
             process.kill()
             raise
@@ -115,8 +115,6 @@ def _rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]
             _link(model.folder.parent.resolve(), weights / model.dataset)
         for dataset in other_parts():
             (weights / dataset).mkdir()
-        from nnunet_femur.weights.tables import entries
-
         for entry in entries():
             (weights / entry.dataset).mkdir(exist_ok=True)
         environment = {key: value for key, value in os.environ.items() if key != EXT_TRAINER}

@@ -74,7 +74,7 @@ def write_standin(
         training: Cases as (CT, mask, side); CT and mask are files or images. Default: eight phantoms of both sides.
         iterations: Steps of the optimizer for each model, two patches a step; 0 for untrained weights.
         patch: Edge of the femur model's patch in voxels, a power of two from 16. Default: 64 below 2 mm, 32 from
-            there, about 96 mm or more in both cases.
+            there.
         seed: Draws the default phantoms, the first weights and the patches.
         tasks: Which models of :data:`MODELS`.
         device: Where torch computes: "cpu", "cuda", ...

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur import baseline
-from nnunet_femur.baseline import Settings, process, run_on_volume, worker
+from nnunet_femur.baseline import Settings, process, run_on_dataset, run_on_volume, running, worker
 from nnunet_femur.baseline.ct import OrientedCt
-from nnunet_femur.baseline.jobs import Job
+from nnunet_femur.baseline.jobs import Job, Outcome
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.standin import phantom_cases, write_standin
 from nnunet_femur.volumes import Geometry
 from nnunet_femur.weights import femur_entry
 
@@ -145,6 +145,81 @@ class TestProcesses:
         assert all(one.problem for one in outcomes)
 
 
+class TestRerun:
+    """What is done again, with TotalSegmentator's process replaced by one that writes the mask at once."""
+
+    @pytest.fixture
+    def started(self, standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        shutil.copytree(standin_weights, tmp_path / "weights")
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
+        started: list[str] = []
+
+        def segment(jobs, *_, **__):
+            for job in jobs:
+                started.append(job.case)
+                if "fail" in job.ct.read_text():
+                    yield Outcome(job.case, 1.0, "failed")
+                else:
+                    job.output.parent.mkdir(parents=True, exist_ok=True)
+                    job.output.write_text("mask")
+                    yield Outcome(job.case, 1.0, volume_ml=2.0)
+
+        monkeypatch.setattr(running, "run_jobs", segment)
+        return started
+
+    @pytest.fixture
+    def raw(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        for name in ("nnUNet_raw", "nnUNet_results"):
+            monkeypatch.setenv(name, str(tmp_path / name))
+        raw = tmp_path / "nnUNet_raw" / "Dataset001_Femur"
+        for part, case in (("imagesTr", "a"), ("imagesTs", "b"), ("imagesTs", "c")):
+            (raw / part).mkdir(parents=True, exist_ok=True)
+            (raw / part / f"{case}_0000.nrrd").write_text("fail" if case == "b" else "ct")
+        (raw / "dataset.json").write_text(json.dumps({"file_ending": ".nrrd"}))
+        return raw
+
+    def test_does_what_is_missing(self, raw: Path, started: list[str]) -> None:
+        with pytest.raises(InputError, match="1 of 3 cases have no mask"):
+            run_on_dataset(1, Settings())
+        (raw / "imagesTs" / "b_0000.nrrd").write_text("mended")
+        folder = run_on_dataset(1, Settings())
+        assert started == ["a", "b", "c", "b"]
+        run_on_dataset(1, Settings())
+        (folder / "test" / "c.nrrd").unlink()
+        run_on_dataset(1, Settings(device="gpu"))
+        assert started == ["a", "b", "c", "b", "c"]
+
+    def test_changed_ct_is_done_again(self, raw: Path, started: list[str]) -> None:
+        (raw / "imagesTs" / "b_0000.nrrd").write_text("ct")
+        run_on_dataset(1, Settings())
+        (raw / "imagesTr" / "a_0000.nrrd").write_text("another ct")
+        run_on_dataset(1, Settings())
+        assert started == ["a", "b", "c", "a"]
+
+    def test_other_weights_do_everything_again(self, raw: Path, started: list[str], tmp_path: Path) -> None:
+        (raw / "imagesTs" / "b_0000.nrrd").write_text("ct")
+        folder = run_on_dataset(1, Settings())
+        write_standin(
+            tmp_path / "weights",
+            features=2,
+            patch=16,
+            iterations=0,
+            seed=1,
+            tasks=("femur",),
+            training=list(phantom_cases(2, spacing_mm=16.0)),
+        )
+        assert run_on_dataset(1, Settings()) == folder
+        assert started == ["a", "b", "c"] * 2
+
+    def test_one_volume(self, started: list[str], tmp_path: Path) -> None:
+        (tmp_path / "ct.nrrd").write_text("ct")
+        for _ in range(2):
+            record = run_on_volume(tmp_path / "ct.nrrd", tmp_path / "new" / "femur.nii.gz", Settings())
+        assert record == tmp_path / "new" / "femur.run.json"
+        run_on_volume(tmp_path / "ct.nrrd", tmp_path / "new" / "femur.nii.gz", Settings(sides=True))
+        assert started == ["femur.nii.gz"] * 2
+
+
 class TestBadInput:
     @pytest.fixture(autouse=True)
     def _weights(self, standin_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +265,7 @@ class TestBadInput:
 
     def test_sides_of_a_dataset(self) -> None:
         with pytest.raises(InputError, match="--sides goes with one volume"):
-            baseline.run_on_dataset(1, Settings(sides=True))
+            run_on_dataset(1, Settings(sides=True))
 
 
 @pytest.mark.integration
