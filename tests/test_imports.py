@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "planning": BASE | {"training"},
     "weights": {"errors", "files", "progress"},
     "networks": {"errors"},
+    "prediction": BASE | {"weights"},
     "training": BASE | {"networks"},
     "trainers": {"training"},
     "ext_trainers": {"trainers"},
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "prediction"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

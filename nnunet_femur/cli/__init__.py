@@ -13,6 +13,7 @@ from nnunet_femur.cli.demo import demo
 from nnunet_femur.cli.env import env
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
+from nnunet_femur.cli.predict import predict
 from nnunet_femur.cli.score import score
 from nnunet_femur.cli.weights import weights
 from nnunet_femur.errors import FemurError
@@ -46,7 +47,7 @@ def _options(
     pass
 
 
-for verb in (demo, env, phantoms, convert, plan, score, compare):
+for verb in (demo, env, phantoms, convert, plan, predict, score, compare):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 
