@@ -17,7 +17,7 @@ def box_of(mask_zyx: NDArray, *, margin: int = 0) -> tuple[slice, ...]:
         found = np.flatnonzero(mask_zyx.any(axis=tuple(other for other in range(mask_zyx.ndim) if other != axis)))
         if not len(found):
             return (slice(0, 0),) * mask_zyx.ndim
-        box.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
+        box.append(slice(max(0, int(found[0]) - margin), min(mask_zyx.shape[axis], int(found[-1]) + 1 + margin)))
     return tuple(box)
 
 

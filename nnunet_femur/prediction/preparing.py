@@ -139,7 +139,8 @@ def _normalized_and_resampled(voxels: NDArray, resampling: Resampling, predictor
     planes = torch.empty(len(voxels), len(matrices[1]), len(matrices[2]), device=device)
     lowest, highest = np.inf, -np.inf
     for slab in slabs(len(voxels), 4 * voxels[0].size):
-        part = normalize(np.ascontiguousarray(voxels[slab], dtype=np.float32))
+        # A copy also of single precision: normalizing writes into it.
+        part = normalize(np.array(voxels[slab], dtype=np.float32, order="C"))
         values = torch.from_numpy(part).to(device)
         if resampling.changes_nothing:
             planes[slab] = values
