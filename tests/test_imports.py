@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "weights": {"errors", "files", "progress"},
     "networks": {"errors"},
     "prediction": BASE | {"weights"},
+    "doctor": BASE | {"weights"},
     "training": BASE | {"networks"},
     "trainers": {"training"},
     "ext_trainers": {"trainers"},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "prediction"},
+    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "prediction", "doctor"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -10,6 +10,7 @@ import typer
 from nnunet_femur.cli.compare import compare
 from nnunet_femur.cli.convert import convert
 from nnunet_femur.cli.demo import demo
+from nnunet_femur.cli.doctor import doctor
 from nnunet_femur.cli.env import env
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
@@ -47,7 +48,7 @@ def _options(
     pass
 
 
-for verb in (demo, env, phantoms, convert, plan, predict, score, compare):
+for verb in (demo, env, phantoms, convert, plan, predict, score, compare, doctor):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 
