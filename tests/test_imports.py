@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "intake": BASE,
     "planning": BASE | {"training"},
     "weights": {"errors", "files", "progress"},
+    "baseline": BASE | {"planning", "weights"},
+    "standin": BASE | {"phantoms", "weights"},
     "networks": {"errors"},
     "prediction": BASE | {"weights"},
     "doctor": BASE | {"weights"},
@@ -35,7 +37,8 @@ MAY_IMPORT = {
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "prediction", "doctor"},
+    "cli": BASE
+    | {"phantoms", "intake", "planning", "comparison", "demo", "weights", "baseline", "prediction", "doctor"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nnunet_femur.cli.baseline import baseline
 from nnunet_femur.cli.compare import compare
 from nnunet_femur.cli.convert import convert
 from nnunet_femur.cli.demo import demo
@@ -48,7 +49,7 @@ def _options(
     pass
 
 
-for verb in (demo, env, phantoms, convert, plan, predict, score, compare, doctor):
+for verb in (demo, env, phantoms, convert, plan, baseline, predict, score, compare, doctor):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 

@@ -7,7 +7,7 @@ import stat
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.progress import silent
@@ -147,7 +147,7 @@ def _placed(entry: ModelEntry) -> Iterator[Path | None]:
 
 
 @contextmanager
-def _readable(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[zipfile.ZipExtFile]:
+def _readable(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
     try:
         with archive.open(member) as source:
             yield source

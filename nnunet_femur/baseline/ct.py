@@ -1,0 +1,76 @@
+"""A CT of any kind in the order that TotalSegmentator wants, and masks back on the CT's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.dicom import find_series, read_series
+from nnunet_femur.volumes import AxisOrder, Geometry, image_of, read_volume, write_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import nibabel
+    from numpy.typing import NDArray
+
+_RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class OrientedCt:
+    """A CT whose voxels are stored from left to right, from back to front and from foot to head.
+
+    Attributes:
+        hu: HU (z, y, x).
+        stored: Geometry of the file.
+        geometry: Geometry of `hu`.
+    """
+
+    hu: NDArray
+    stored: Geometry
+    geometry: Geometry
+
+    @classmethod
+    def read(cls, path: Path) -> OrientedCt:
+        """Read a volume or a folder of DICOM slices.
+
+        Raises:
+            VolumeError: It cannot be read or is no CT volume.
+        """
+        import SimpleITK as sitk
+
+        image = read_series(path, find_series(path)) if path.is_dir() else read_volume(path)
+        stored = Geometry.of(image)
+        order = AxisOrder.between(stored, _RAS)
+        return cls(order.of_array(sitk.GetArrayFromImage(image)), stored, order.of_geometry(stored))
+
+    def as_nifti(self) -> nibabel.Nifti1Image:
+        """The same voxels as TotalSegmentator takes them.
+
+        Only their size and order matter to it, so the affine is a plain one: no rounding of an oblique one, and no
+        place of the patient, gets in between.
+        """
+        import nibabel
+
+        voxels = np.ascontiguousarray(self.hu.transpose(2, 1, 0))
+        if voxels.dtype not in (np.int16, np.float32):
+            voxels = voxels.astype(np.float32)
+        return nibabel.Nifti1Image(voxels, np.diag([*self.geometry.spacing_mm_xyz, 1.0]))
+
+    def write_mask(self, mask: NDArray, path: Path) -> None:
+        """Write a mask on the CT's own grid and in its own order.
+
+        Args:
+            mask: Labels (z, y, x) in the order of `hu`.
+            path: The file.
+
+        Raises:
+            InputError: The ending of `path` is none that is written.
+            SetupError: The file cannot be written.
+        """
+        back = AxisOrder.between(self.geometry, self.stored)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(image_of(np.ascontiguousarray(back.of_array(mask)), self.stored), path)

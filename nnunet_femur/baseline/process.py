@@ -1,0 +1,143 @@
+"""Run TotalSegmentator in a process of its own, away from the user's home and nnU-Net folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_femur.baseline.jobs import Outcome
+from nnunet_femur.baseline.worker import MARK
+from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS
+from nnunet_femur.files import write_json
+from nnunet_femur.weights.tables import other_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nnunet_femur.baseline.jobs import Job
+    from nnunet_femur.baseline.settings import Settings
+    from nnunet_femur.weights.source import SourceModel
+
+NO_STATISTICS = {
+    "totalseg_id": "nnunet_femur",
+    "send_usage_stats": False,
+    "prediction_counter": 0,
+    "statistics_disclaimer_shown": True,
+}
+"""TotalSegmentator's settings, which it would ask its home folder for: nothing is sent to anybody."""
+
+
+def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], *, log: Path) -> Iterator[Outcome]:
+    """Segment cases one after another in one process, and say what became of each as soon as it is known.
+
+    A case that ends the process is reported as failed, and the others go on in a new one.
+
+    Args:
+        jobs: The cases.
+        settings: How TotalSegmentator is run.
+        models: The models that it may use.
+        log: File that gets everything that TotalSegmentator prints.
+    """
+    left = list(jobs)
+    with _rooms(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
+        while left:
+            begun = None
+            for news in _worker(left, settings, folder, environment, printed):
+                if "begins" in news:
+                    begun = news["begins"]
+                    continue
+                left = [job for job in left if job.case != news["case"]]
+                begun = None
+                yield Outcome(**news)
+            if left:
+                lost = next((job for job in left if job.case == begun), None)
+                for job in [lost] if lost else left:
+                    problem = (
+                        f"{job.ct}: TotalSegmentator's process ended without a word, as when memory runs out. What it "
+                        f"printed is in {log}."
+                    )
+                    left = [other for other in left if other.case != job.case]
+                    yield Outcome(job.case, problem=problem)
+
+
+def _worker(
+    jobs: Sequence[Job], settings: Settings, folder: Path, environment: dict[str, str], log: object
+) -> Iterator[dict]:
+    request = folder / "request.json"
+    write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
+    command = [sys.executable, "-m", "nnunet_femur.baseline.worker", str(request)]
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                if line.startswith(MARK):
+                    yield json.loads(line.removeprefix(MARK))
+                else:
+                    log.write(line)  # type: ignore[attr-defined]
+                    log.flush()  # type: ignore[attr-defined]
+        except BaseException:
+            process.kill()
+            raise
+
+
+@contextmanager
+def _rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder with a home and a weights folder for TotalSegmentator, and the environment that leads there.
+
+    TotalSegmentator downloads models that it does not find and removes old ones that it does, writes into the home
+    folder, and sets nnU-Net's folders anew. So it gets a home of its own, links to the models that are needed and
+    empty folders in place of the others.
+    """
+    with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as name:
+        folder = Path(name)
+        home, weights = folder / "home", folder / "weights"
+        home.mkdir()
+        weights.mkdir()
+        write_json(home / "config.json", NO_STATISTICS)
+        for model in models:
+            _link(model.folder.parent.resolve(), weights / model.dataset)
+        for dataset in other_parts():
+            (weights / dataset).mkdir()
+        from nnunet_femur.weights.tables import entries
+
+        for entry in entries():
+            (weights / entry.dataset).mkdir(exist_ok=True)
+        environment = {key: value for key, value in os.environ.items() if key != EXT_TRAINER}
+        environment |= dict.fromkeys(NNUNET_FOLDERS, str(weights))
+        environment |= {
+            "TOTALSEG_HOME_DIR": str(home),
+            "TOTALSEG_WEIGHTS_PATH": str(weights),
+            "HOME": str(home),
+            "USERPROFILE": str(home),
+            "MPLCONFIGDIR": str(home),
+            "XDG_CACHE_HOME": str(home / ".cache"),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "PYTHONUSERBASE": site.getuserbase(),
+            "PYTHONUNBUFFERED": "1",
+        }
+        yield folder, environment
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source, target_is_directory=True)
+    except OSError:
+        # Windows lets only some users make links.
+        shutil.copytree(source, target)

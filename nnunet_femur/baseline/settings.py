@@ -1,0 +1,76 @@
+"""How TotalSegmentator is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from nnunet_femur.files import sha256
+from nnunet_femur.weights import load_checkpoint
+from nnunet_femur.weights.source import SourceModel, open_model, weights_folder
+from nnunet_femur.weights.tables import crop_entry, femur_entry
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides over the masks, and where they are computed.
+
+    Attributes:
+        fast: The 3 mm model instead of the 1.5 mm model.
+        sides: Keep the left femur as 1 and the right one as 2, instead of 1 for either.
+        robust_crop: Look for the femur with the 3 mm model instead of the 6 mm model, before segmenting there.
+        device: TotalSegmentator's name of the device: "cpu", "gpu", "gpu:1", "mps".
+    """
+
+    fast: bool = False
+    sides: bool = False
+    robust_crop: bool = False
+    device: str = "cpu"
+
+    def models(self) -> tuple[SourceModel, ...]:
+        """The models that are run, found where TotalSegmentator keeps them and seen to hold nothing that runs.
+
+        TotalSegmentator loads its checkpoints in a way that runs whatever code is in them, so they are read safely
+        first.
+
+        Raises:
+            SetupError: A model is not there, not whole, or its checkpoint asks for code to be run.
+        """
+        crop = femur_entry(fast=True) if self.robust_crop else crop_entry()
+        entries = {entry.task_id: entry for entry in (femur_entry(fast=self.fast), crop)}
+        models = tuple(open_model(weights_folder(), entry) for entry in entries.values())
+        for model in models:
+            load_checkpoint(model.checkpoint)
+        return models
+
+    def record(self, models: tuple[SourceModel, ...]) -> dict[str, Any]:
+        """Everything that decides over the masks: a mask made under the same record is not made again.
+
+        Args:
+            models: The models that are run.
+        """
+        return {
+            "fast": self.fast,
+            "sides": self.sides,
+            "robust_crop": self.robust_crop,
+            "versions": {name: version(name) for name in ("nnunet_femur", "TotalSegmentator", "nnunetv2", "torch")},
+            "weights": [
+                {
+                    "dataset": model.dataset,
+                    "stand_in": model.is_standin,
+                    "checkpoint": str(model.checkpoint),
+                    "sha256": sha256(model.checkpoint),
+                }
+                for model in models
+            ],
+        }
+
+
+def default_device() -> str:
+    """TotalSegmentator's name of this machine's best device; asks torch, which takes seconds to load."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "gpu"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

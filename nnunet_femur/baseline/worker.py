@@ -1,0 +1,110 @@
+"""The process in which TotalSegmentator runs: it changes nnU-Net and its environment, so it is kept apart.
+
+Called as ``python -m nnunet_femur.baseline.worker JOBS.json``; says on standard output what became of each case, one
+JSON object a line behind :data:`MARK`, among whatever TotalSegmentator and nnU-Net print.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnunet_femur.baseline.ct import OrientedCt
+from nnunet_femur.baseline.jobs import Job, Outcome
+from nnunet_femur.errors import FemurError
+from nnunet_femur.weights.tables import FEMURS, TASK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MARK = "nnunet_femur.baseline: "
+"""Begins a line that is meant for the calling process."""
+
+
+def segment(ct: OrientedCt, *, fast: bool, robust_crop: bool, device: str) -> NDArray[np.uint8]:
+    """TotalSegmentator's femurs: 1 left, 2 right, 0 elsewhere (z, y, x), in the order of the CT.
+
+    Args:
+        ct: The CT.
+        fast: The 3 mm model instead of the 1.5 mm model.
+        robust_crop: Look for the femur at 3 mm instead of 6 mm.
+        device: TotalSegmentator's name of the device.
+    """
+    from totalsegmentator.map_to_binary import class_map
+    from totalsegmentator.python_api import totalsegmentator
+
+    wanted = "roi_subset_robust" if robust_crop else "roi_subset"
+    found = totalsegmentator(
+        ct.as_nifti(), None, ml=True, task=TASK, fast=fast, device=device, quiet=True, **{wanted: list(FEMURS)}
+    )
+    labels = np.asanyarray(found.dataobj).transpose(2, 1, 0)
+    numbers = {name: number for number, name in class_map[TASK].items()}
+    sides = np.zeros(labels.shape, np.uint8)
+    for side, name in enumerate(FEMURS, start=1):
+        sides[labels == numbers[name]] = side
+    return sides
+
+
+def _run(job: Job, settings: dict[str, Any]) -> Outcome:
+    start = time.perf_counter()
+    try:
+        ct = OrientedCt.read(job.ct)
+        options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
+        mask = segment(ct, **options)
+        if not mask.any():
+            return Outcome(job.case, time.perf_counter() - start, _found_nothing(job, settings))
+        ct.write_mask(mask if settings["sides"] else (mask > 0).astype(np.uint8), job.output)
+        volume_ml = float(np.count_nonzero(mask) * ct.geometry.voxel_volume_ml)
+        return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml)
+    except FemurError as error:
+        return Outcome(job.case, time.perf_counter() - start, str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever stops one case must not stop the others
+        traceback.print_exc()
+        problem = f"{job.ct}: TotalSegmentator stopped with {type(error).__name__}: {error}."
+        return Outcome(job.case, time.perf_counter() - start, problem)
+
+
+def _found_nothing(job: Job, settings: dict[str, Any]) -> str:
+    remedy = "" if settings["robust_crop"] else " Try --robust-crop, which looks for it at 3 mm instead of 6 mm."
+    return (
+        f"{job.ct}: TotalSegmentator found no femur, so no mask is written. See that the CT is in HU, that its header "
+        f"says rightly which way is up, and that a femur is in it.{remedy}"
+    )
+
+
+def _without_processes() -> None:
+    """Let nnU-Net read, predict and write one after another instead of in three processes.
+
+    TotalSegmentator gives it one image at a time, and each process imports nnU-Net anew.
+    """
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    def predict(self: Any, inputs: Any, outputs: Any, save_probabilities: bool = False, *_: Any, **__: Any) -> Any:  # noqa: FBT001, FBT002
+        return self.predict_from_files_sequential(inputs, outputs, save_probabilities)
+
+    nnUNetPredictor.predict_from_files = predict
+
+
+def _tell(content: dict[str, Any]) -> None:
+    sys.stdout.write(f"\n{MARK}{json.dumps(content)}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the cases of the file that the command line names."""
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    _without_processes()
+    for content in request["jobs"]:
+        job = Job.from_dict(content)
+        _tell({"begins": job.case})
+        _tell(_run(job, request["settings"]).as_dict())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""``nnfemur baseline``: TotalSegmentator, the method that all others are compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def baseline(
+    ct: Annotated[
+        Path | None, typer.Option("--input", "-i", help="CT: a volume of any kind, or a folder of DICOM slices.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Mask to write (.nrrd, .nii.gz, .nii, .mha).")
+    ] = None,
+    dataset_id: Annotated[
+        int | None,
+        typer.Option(
+            "--dataset-id", "-d", min=1, max=999, help="Instead: all cases of this dataset, for nnfemur compare."
+        ),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="The 3 mm model instead of the 1.5 mm model.")] = False,  # noqa: FBT002
+    sides: Annotated[bool, typer.Option("--sides", help="Keep the sides: 1 is left, 2 is right.")] = False,  # noqa: FBT002
+    robust_crop: Annotated[  # noqa: FBT002
+        bool, typer.Option("--robust-crop", help="Look for the femur at 3 mm instead of 6 mm; slower.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu, gpu:1, mps. [a GPU if there is one]")] = None,
+) -> None:
+    """Segment the femur by TotalSegmentator: femur_left or femur_right, on the CT's own grid.
+
+    Example: nnfemur baseline -i ct.nrrd -o femur.nrrd
+
+    A whole dataset: nnfemur baseline -d 1
+    """
+    from nnunet_femur import baseline as runs
+    from nnunet_femur.baseline.settings import default_device
+    from nnunet_femur.progress import bar
+
+    if (dataset_id is None) == (ct is None) or (ct is None) != (output is None):
+        msg = "Give a CT and its mask (-i CT -o MASK), or a dataset (-d N)."
+        raise typer.BadParameter(msg)
+    settings = runs.Settings(fast=fast, sides=sides, robust_crop=robust_crop, device=device or default_device())
+    if dataset_id is not None:
+        typer.echo(runs.run_on_dataset(dataset_id, settings, track=bar))
+    elif ct is not None and output is not None:
+        runs.run_on_volume(ct, output, settings, track=bar)
+        typer.echo(output)

@@ -1,0 +1,228 @@
+"""Train a small network on a few cases, with nnU-Net's preprocessing, network and losses."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnunet_femur.progress import silent
+from nnunet_femur.standin.plans import CONFIGURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from nnunet_femur.progress import Track
+
+LEARNING_RATE = 4e-3
+UNSEEN_BIAS = -8.0
+"""Bias of output rows whose class no training case has: the network never decides for them."""
+
+CENTRED = 0.7
+"""Part of the patches that are centred on a labelled voxel."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One preprocessed case.
+
+    Attributes:
+        data: Normalised CT (1, z, y, x).
+        labels: Labels (z, y, x).
+        labelled: Places of labelled voxels (n, 3).
+    """
+
+    data: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    labelled: NDArray[np.int64]
+
+
+def preprocess(
+    cases: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8], tuple[float, float, float]]],
+    plans: dict[str, Any],
+    dataset_json: dict[str, Any],
+) -> list[Volume]:
+    """Resample and normalise cases by nnU-Net's preprocessor.
+
+    Args:
+        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.standin.cases.read_case`.
+        plans: The plans.
+        dataset_json: The dataset's description.
+    """
+    manager, configuration = _managers(plans)
+    preprocessor = configuration.preprocessor_class(verbose=False)
+    volumes = []
+    for hu, labels, spacing_mm in cases:
+        data, seg, _ = preprocessor.run_case_npy(
+            hu[None], labels[None].astype(np.int16), {"spacing": spacing_mm}, manager, configuration, dataset_json
+        )
+        padded = [_padded(array, configuration.patch_size) for array in (data, np.maximum(seg, 0))]
+        volumes.append(
+            Volume(padded[0].astype(np.float32), padded[1][0].astype(np.int64), np.argwhere(padded[1][0] > 0))
+        )
+    return volumes
+
+
+def train(
+    volumes: Sequence[Volume],
+    plans: dict[str, Any],
+    *,
+    rows: int,
+    iterations: int,
+    seed: int,
+    device: str = "cpu",
+    track: Track = silent,
+) -> dict[str, Any]:
+    """Train the network of the plans and return a checkpoint with nnU-Net's keys but those of a trainer.
+
+    Args:
+        volumes: The preprocessed cases.
+        plans: The plans.
+        rows: Rows of the network's output.
+        iterations: Steps of the optimizer; 0 for an untrained network.
+        seed: Draws the first weights and the patches.
+        device: Where torch computes: "cpu", "cuda", ...
+        track: Draws the progress.
+    """
+    import torch
+
+    _, configuration = _managers(plans)
+    # Most of the many rows have no class in these cases; without them a step takes a fraction of the time.
+    seen = np.union1d(0, np.concatenate([np.unique(volume.labels) for volume in volumes]))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = _network(configuration, len(seen)).to(device)
+        loss_function = _loss(configuration)
+        optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / max(1, iterations)) ** 0.9)
+        rng = np.random.default_rng(seed)
+        losses = []
+        network.train()
+        for _ in track(range(iterations), "Train the stand-in", iterations):
+            data, target = _batch(volumes, configuration, seen, rng)
+            optimizer.zero_grad()
+            loss = loss_function(network(data.to(device)), [level.to(device) for level in target])
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 12)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        weights = _with_all_rows(network.state_dict(), seen, rows)
+    return {
+        "network_weights": weights,
+        "optimizer_state": optimizer.state_dict(),
+        "grad_scaler_state": None,
+        "logging": _logging(losses),
+        "_best_ema": np.float64(0),
+        "current_epoch": 1,
+    }
+
+
+def _managers(plans: dict[str, Any]) -> tuple[Any, Any]:
+    import copy
+
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        manager = PlansManager(copy.deepcopy(plans))
+        return manager, manager.get_configuration(CONFIGURATION)
+
+
+def _network(configuration: Any, rows: int) -> torch.nn.Module:
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+    return get_network_from_plans(
+        configuration.network_arch_class_name,
+        configuration.network_arch_init_kwargs,
+        configuration.network_arch_init_kwargs_req_import,
+        1,
+        rows,
+        allow_init=True,
+        deep_supervision=True,
+    )
+
+
+def _with_all_rows(weights: dict[str, torch.Tensor], seen: NDArray[np.integer], rows: int) -> dict[str, torch.Tensor]:
+    """The weights on the CPU, with the rows of unseen classes put into the segmentation layers."""
+    import torch
+
+    whole = {}
+    for key, tensor in weights.items():
+        whole[key] = tensor.detach().cpu().clone()
+        if "seg_layers." in key:
+            trained, shape = whole[key], (rows, *tensor.shape[1:])
+            whole[key] = 0.01 * torch.randn(shape) if key.endswith("weight") else torch.full(shape, UNSEEN_BIAS)
+            whole[key][torch.from_numpy(seen)] = trained
+    return whole
+
+
+def _levels(configuration: Any) -> int:
+    """Number of outputs of a network with deep supervision."""
+    return len(configuration.pool_op_kernel_sizes) - 1
+
+
+def _loss(configuration: Any) -> Any:
+    """nnU-Net's loss: Dice and cross-entropy at every level, halved from level to level, the coarsest left out."""
+    from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+    from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+    from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+
+    loss = DC_and_CE_loss(
+        {"batch_dice": configuration.batch_dice, "smooth": 1e-5, "do_bg": False, "ddp": False},
+        {},
+        weight_ce=1,
+        weight_dice=1,
+        dice_class=MemoryEfficientSoftDiceLoss,
+    )
+    weights = 0.5 ** np.arange(_levels(configuration))
+    weights[-1] = 0
+    return DeepSupervisionWrapper(loss, weights / weights.sum())
+
+
+def _batch(
+    volumes: Sequence[Volume], configuration: Any, seen: NDArray[np.integer], rng: np.random.Generator
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Random patches with their labels' places in `seen` at every level; contrast and brightness changed a little."""
+    import torch
+
+    patch = np.array(configuration.patch_size)
+    data, labels = [], []
+    for _ in range(configuration.batch_size):
+        volume = volumes[int(rng.integers(len(volumes)))]
+        room = np.array(volume.labels.shape) - patch
+        corner = rng.integers(0, room + 1)
+        if len(volume.labelled) and rng.random() < CENTRED:
+            corner = np.clip(volume.labelled[rng.integers(len(volume.labelled))] - patch // 2, 0, room)
+        window = tuple(slice(start, start + n) for start, n in zip(corner, patch, strict=True))
+        data.append(volume.data[(slice(None), *window)] * rng.uniform(0.8, 1.25) + rng.uniform(-0.2, 0.2))
+        labels.append(np.searchsorted(seen, volume.labels[window])[None])
+    target = torch.from_numpy(np.stack(labels))
+    levels = [target[:, :, :: 2**level, :: 2**level, :: 2**level] for level in range(_levels(configuration))]
+    return torch.from_numpy(np.stack(data).astype(np.float32)), levels
+
+
+def _padded(array: NDArray, patch: Sequence[int]) -> NDArray:
+    """The array (c, z, y, x) with zeros around it up to a patch, as nnU-Net pads at prediction."""
+    lacking = np.maximum(0, np.array(patch) - array.shape[1:])
+    return np.pad(array, [(0, 0), *((n // 2, n - n // 2) for n in lacking)])
+
+
+def _logging(losses: list[float]) -> dict[str, list[Any]]:
+    """What nnU-Net's logger keeps, one entry an epoch; numpy's scalars among it."""
+    mean_loss = np.float32(np.mean(losses)) if losses else np.float32(0)
+    return {
+        "mean_fg_dice": [np.float64(0)],
+        "ema_fg_dice": [np.float64(0)],
+        "dice_per_class_or_region": [[]],
+        "train_losses": [mean_loss],
+        "val_losses": [mean_loss],
+        "lrs": [LEARNING_RATE],
+        "epoch_start_timestamps": [0.0],
+        "epoch_end_timestamps": [0.0],
+    }

@@ -1,0 +1,223 @@
+"""Write stand-in weights where TotalSegmentator's would lie."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnunet_femur.errors import InputError
+from nnunet_femur.files import read_json, write_json, write_text
+from nnunet_femur.progress import silent
+from nnunet_femur.standin.cases import OTHER_BONE, Case, phantom_cases, read_case
+from nnunet_femur.standin.plans import (
+    CONFIGURATION,
+    NOTE,
+    intensity_statistics,
+    make_dataset_json,
+    make_fingerprint,
+    make_plans,
+)
+from nnunet_femur.standin.training import preprocess, train
+from nnunet_femur.weights.source import CHECKPOINT, STANDIN_NOTE, open_model
+from nnunet_femur.weights.tables import crop_entry, femur_entry, other_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from nnunet_femur.progress import Track
+    from nnunet_femur.standin.plans import PlansFormat
+    from nnunet_femur.weights.source import SourceModel
+    from nnunet_femur.weights.tables import ModelEntry
+
+RECORD = "standin.json"
+"""What a stand-in was made from, beside its ``plans.json``."""
+
+
+@dataclass(frozen=True)
+class StandinKind:
+    """A model of TotalSegmentator that can be stood in for.
+
+    Attributes:
+        entry: Looks it up in TotalSegmentator's tables.
+        patch: Edge of the patch in voxels unless asked otherwise.
+    """
+
+    entry: Callable[[], ModelEntry]
+    patch: int
+
+
+MODELS = {
+    "femur": StandinKind(femur_entry, 64),
+    "fast": StandinKind(lambda: femur_entry(fast=True), 32),
+    "crop": StandinKind(crop_entry, 32),
+}
+"""The models by name: the femur's at 1.5 mm, that of all classes at 3 mm, and that of the rough crop at 6 mm."""
+
+
+def write_standin(
+    weights_folder: Path,
+    *,
+    spacing_mm: float = 1.5,
+    features: int = 8,
+    plans_format: PlansFormat = "old",
+    training: Iterable[Case | tuple[Any, Any, str]] | None = None,
+    iterations: int = 300,
+    patch: int | None = None,
+    seed: int = 0,
+    tasks: Sequence[str] = ("femur", "fast", "crop"),
+    device: str = "cpu",
+    track: Track = silent,
+) -> SourceModel:
+    """Write stand-in weights in TotalSegmentator's layout, trained by nnU-Net's code on synthetic CTs.
+
+    A second call with the same arguments finds the work done. Folders that TotalSegmentator wants to see beside the
+    models are made, empty.
+
+    Args:
+        weights_folder: Where ``DatasetNNN_...`` folders are written; set TOTALSEG_WEIGHTS_PATH to it.
+        spacing_mm: Edge of the voxels that the network of the femur's model sees, in mm. TotalSegmentator resamples a
+            CT to its own 1.5 mm first; if the plans ask for something else, nnU-Net resamples once more.
+        features: Features of the network's first stage; TotalSegmentator's has 32.
+        plans_format: ``old`` or ``new`` description of the network in the plans.
+        training: Cases as (CT, mask, side); CT and mask are files or images. Default: eight phantoms of both sides.
+        iterations: Steps of the optimizer for each model, two patches a step; 0 for untrained weights.
+        patch: Edge of the femur model's patch in voxels, a power of two from 16. Default: 64.
+        seed: Draws the default phantoms, the first weights and the patches.
+        tasks: Which models of :data:`MODELS`.
+        device: Where torch computes: "cpu", "cuda", ...
+        track: Draws the progress.
+
+    Returns:
+        The first of the models.
+
+    Raises:
+        InputError: There is no such model or side, the spacing or the patch makes no sense, no case is given, or the
+            folder holds weights that are no stand-in.
+    """
+    _require(tasks, plans_format, spacing_mm, patch, iterations)
+    cases = None if training is None else [_as_case(case) for case in training]
+    if cases is not None and not cases:
+        msg = "No case to train stand-in weights on: give (CT, mask, side) of at least one."
+        raise InputError(msg)
+    for dataset in other_parts():
+        (weights_folder / dataset).mkdir(parents=True, exist_ok=True)
+    models = []
+    for task in tasks:
+        kind = MODELS[task]
+        entry = kind.entry()
+        spacing = spacing_mm if task == "femur" else entry.spacing_mm
+        edge = patch if patch is not None and task == "femur" else kind.patch
+        record = {
+            "spacing_mm": spacing,
+            "features": features,
+            "plans_format": plans_format,
+            "iterations": iterations,
+            "patch": edge,
+            "seed": seed,
+            "training": "phantoms" if cases is None else [_identity(case) for case in cases],
+        }
+        if not _is_done(weights_folder, entry, record):
+            used = cases if cases is not None else phantom_cases(seed=seed, spacing_mm=max(2.0, spacing))
+            _write_model(weights_folder, entry, record, used, device=device, track=track)
+        models.append(open_model(weights_folder, entry))
+    return models[0]
+
+
+def _require(tasks: Sequence[str], plans_format: str, spacing_mm: float, patch: int | None, iterations: int) -> None:
+    unknown = [task for task in tasks if task not in MODELS]
+    if unknown or not tasks:
+        msg = f"There is no stand-in for {', '.join(unknown) or 'nothing'}; choose of {', '.join(MODELS)}."
+        raise InputError(msg)
+    if plans_format not in ("old", "new"):
+        msg = f"There is no plans format {plans_format!r}; choose old or new."
+        raise InputError(msg)
+    if not (np.isfinite(spacing_mm) and spacing_mm > 0) or iterations < 0:
+        msg = f"Voxels of {spacing_mm} mm and {iterations} iterations: give a spacing above 0 and iterations from 0."
+        raise InputError(msg)
+    if patch is not None and (patch < 16 or patch & (patch - 1)):
+        msg = f"A patch of {patch} voxels: give a power of two from 16."
+        raise InputError(msg)
+
+
+def _as_case(case: Case | tuple[Any, Any, str]) -> Case:
+    ct, mask, side = case
+    if side not in OTHER_BONE:
+        msg = f"{ct}: its side is {side!r}; give 'left' or 'right'."
+        raise InputError(msg)
+    return Case(ct, mask, "left" if side == "left" else "right")
+
+
+def _identity(case: Case) -> list[Any]:
+    """What tells a case from others: its file and when it was written; of images in memory only the size."""
+    if isinstance(case.ct, Path):
+        return [str(case.ct), case.ct.stat().st_mtime_ns, case.side]
+    return [list(case.ct.GetSize()), case.side]
+
+
+def _is_done(weights: Path, entry: ModelEntry, record: dict[str, Any]) -> bool:
+    dataset = weights / entry.dataset
+    if dataset.is_dir() and any(dataset.iterdir()) and not (dataset / STANDIN_NOTE).is_file():
+        msg = f"{dataset}: holds weights that are no stand-in, and stays as it is. Give another folder."
+        raise InputError(msg)
+    return read_json(weights / entry.folder / RECORD) == record
+
+
+def _write_model(
+    weights: Path, entry: ModelEntry, record: dict[str, Any], cases: Iterable[Case], *, device: str, track: Track
+) -> None:
+    import torch
+
+    read = [read_case(case, entry.classes) for case in cases]
+    # TotalSegmentator's foreground is most of the body; here that is everything denser than fat.
+    intensities = intensity_statistics(np.concatenate([hu[hu > -200][::7] for hu, _, _ in read]))
+    shapes = [
+        np.round(np.array(hu.shape) * spacing_mm / record["spacing_mm"]).astype(int) for hu, _, spacing_mm in read
+    ]
+    plans = make_plans(
+        entry,
+        spacing_mm=record["spacing_mm"],
+        patch=record["patch"],
+        features=record["features"],
+        plans_format=record["plans_format"],
+        intensities=intensities,
+        median_shape_zyx=np.median(shapes, axis=0),
+    )
+    dataset_json = make_dataset_json(entry, cases=len(read))
+    volumes = preprocess(read, plans, dataset_json)
+    trained = train(
+        volumes,
+        plans,
+        rows=entry.rows,
+        iterations=record["iterations"],
+        seed=record["seed"],
+        device=device,
+        track=track,
+    )
+    checkpoint = trained | {
+        "init_args": {
+            "plans": plans,
+            "configuration": CONFIGURATION,
+            "fold": 0,
+            "dataset_json": dataset_json,
+            "device": torch.device("cpu"),
+        },
+        "trainer_name": entry.trainer,
+        "inference_allowed_mirroring_axes": None,
+    }
+    shutil.rmtree(weights / entry.dataset, ignore_errors=True)
+    folder = weights / entry.folder
+    (folder / CHECKPOINT).parent.mkdir(parents=True)
+    write_text(weights / entry.dataset / STANDIN_NOTE, NOTE + "\n")
+    write_json(folder / "plans.json", plans)
+    write_json(folder / "dataset.json", dataset_json)
+    fingerprint = make_fingerprint(
+        shapes_zyx=[shape.tolist() for shape in shapes], spacing_mm=record["spacing_mm"], intensities=intensities
+    )
+    write_json(folder / "dataset_fingerprint.json", fingerprint)
+    torch.save(checkpoint, folder / CHECKPOINT)
+    # Written last: without it, the folder does not count as finished.
+    write_json(folder / RECORD, record)
