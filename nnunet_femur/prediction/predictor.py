@@ -147,12 +147,14 @@ def logits_of_folds(
         if on_window is not None:
             on_window(done, total)
 
+    # With nnUNet_compile, what nnU-Net calls is a wrapper around the network.
+    network = getattr(predictor.network, "_orig_mod", predictor.network)
     watched = predictor.network.register_forward_hook(count)
     answers = []
     try:
         with torch.inference_mode(), redirect_stdout(io.StringIO()):
             for parameters in predictor.list_of_parameters:
-                predictor.network.load_state_dict(parameters)
+                network.load_state_dict(parameters)
                 answers.append(predictor.predict_sliding_window_return_logits(data).cpu())
     except torch.OutOfMemoryError as error:
         msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."

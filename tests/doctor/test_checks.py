@@ -10,6 +10,7 @@ import pytest
 
 from nnunet_femur.doctor import Finding, Status, checks, examine, healthy
 from nnunet_femur.doctor.machine import Machine, Torch
+from nnunet_femur.doctor.printing import print_table
 from nnunet_femur.environment import NNUNET_FOLDERS, TRAINER_FOLDER
 
 GIB = 1 << 30
@@ -116,6 +117,15 @@ def test_without_torch_the_other_checks_go_on() -> None:
     assert found["gpu"] == []
     assert found["disk"][0].status is Status.OK
     assert not healthy(finding for each in found.values() for finding in each)
+
+
+def test_the_table_has_the_command_below_the_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(examine(replace(GOOD, python="3.9.2"), checks=(checks.python, checks.disk)))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["warning", "python", "Python", "3.9.2", "is", *lines[0].split()[5:]]
+    assert lines[1].strip().startswith("uv venv")
+    assert lines[2].startswith("ok       disk")
+    assert lines[-1] == "Nothing that must work is broken; 1 warning(s)."
 
 
 def test_a_check_that_fails_is_a_finding() -> None:

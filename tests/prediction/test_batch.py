@@ -59,7 +59,7 @@ def test_one_bad_file_does_not_stop_the_others(model: Path, ct: Path, tmp_path: 
     (drop / "a.nrrd").write_bytes(ct.read_bytes()[:2000])
     out = tmp_path / "out"
     options = ["--format", "nrrd", "--format", "seg.nrrd", "--stl", "--fill-holes", "--largest-component"]
-    status, text = _predict("-i", drop, "-m", model, "-o", out, *options)
+    status, text = _predict("-i", drop / "c.nrrd", drop / "b.nii.gz", drop / "a.nrrd", "-m", model, "-o", out, *options)
     assert status == 1, "not all was done"
     assert "failed" in text
     assert not [path.name for path in out.iterdir() if path.name.startswith((".", "a"))]
