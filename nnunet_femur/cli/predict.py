@@ -41,6 +41,9 @@ def predict(
     mirror: Annotated[  # noqa: FBT002
         bool, typer.Option("--mirror/--no-mirror", help="Average over mirrored CTs, where the trainer allows it.")
     ] = True,
+    crop_to_bone: Annotated[  # noqa: FBT002
+        bool, typer.Option("--crop-to-bone", help="Faster: look only at the box around bone. Edges may differ.")
+    ] = False,
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
     ] = "checkpoint_final.pth",
@@ -65,6 +68,7 @@ def predict(
         fill_holes=fill_holes,
         step_size=step_size,
         mirror=mirror,
+        crop_to_bone=crop_to_bone,
     )
     with bars() as watch:
         outcome = run(

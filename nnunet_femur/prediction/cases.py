@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.prediction.bone_box import bone_box
 from nnunet_femur.prediction.cleaning import fill_holes, keep_largest
 from nnunet_femur.prediction.judging import Verdict, judge
 from nnunet_femur.prediction.predictor import logits_of_folds
@@ -81,22 +82,31 @@ def segment(
     seen = Geometry.of(image)
     voxels = sitk.GetArrayViewFromImage(image)
     warnings = _doubts(voxels)
-    prepared = prepare(voxels, seen.spacing_mm_zyx, predictor)
+    box = bone_box(voxels, seen.spacing_mm_zyx) if options.crop_to_bone else (slice(None),) * 3
+    prepared = prepare(voxels[box], seen.spacing_mm_zyx, predictor)
     # From here on the CT itself is not needed, and the network needs the memory.
     del voxels, image
     logits = logits_of_folds(predictor, prepared.data, on_window=on_window)
     wants_map = options.uncertainty and len(logits) > 1
     restored = restore(logits, prepared, predictor, femur=femur, deviation=wants_map)
     order = AxisOrder.between(seen, geometry)
-    mask = np.ascontiguousarray(order.of_array(restored.mask_zyx))
+    mask = np.ascontiguousarray(order.of_array(_put_back(restored.mask_zyx, box, seen)))
     if options.largest_component:
         mask = keep_largest(mask)
     if options.fill_holes:
         mask = fill_holes(mask)
     deviation = restored.deviation_zyx
     if deviation is not None:
-        deviation = np.ascontiguousarray(order.of_array(deviation))
+        deviation = np.ascontiguousarray(order.of_array(_put_back(deviation, box, seen)))
     return Segmented(mask, geometry, restored.disagreement, deviation, judge(mask, geometry), warnings)
+
+
+def _put_back(part_zyx: NDArray, box: tuple[slice, ...], geometry: Geometry) -> NDArray:
+    if part_zyx.shape == geometry.shape_zyx:
+        return part_zyx
+    whole = np.zeros(geometry.shape_zyx, part_zyx.dtype)
+    whole[box] = part_zyx
+    return whole
 
 
 def _doubts(voxels: NDArray) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ class Options:
         fill_holes: Whether cavities are filled.
         step_size: Distance of neighbouring windows as a part of the window, above 0 up to 1.
         mirror: Whether the network also sees the mirrored CT, where its trainer allows it.
+        crop_to_bone: Whether the network sees only the box around everything as dense as bone. Its windows lie
+            elsewhere then, so that voxels at the bone's edge can differ.
     """
 
     formats: tuple[str, ...] = ("nrrd",)
@@ -34,6 +36,7 @@ class Options:
     fill_holes: bool = False
     step_size: float = 0.5
     mirror: bool = True
+    crop_to_bone: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.

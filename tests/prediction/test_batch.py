@@ -162,6 +162,25 @@ def test_a_dicom_series_is_segmented(model: Path, tmp_path: Path, write_slices: 
     assert not [key for key in image.GetMetaDataKeys() if "|" in key]
 
 
+def test_cropped_to_bone_the_mask_still_lies_on_the_whole_grid(model: Path, ct: Path, tmp_path: Path) -> None:
+    """Air all around changes nothing then: the network does not see it."""
+    image = sitk.ReadImage(str(ct))
+    wide = sitk.ConstantPad(image, (9, 4, 0), (2, 30, 3), -1000)
+    sitk.WriteImage(wide, str(tmp_path / "wide.nrrd"))
+    options = Options(mirror=False, crop_to_bone=True)
+    outcome = predict([ct, tmp_path / "wide.nrrd"], model, tmp_path / "out", options=options, device="cpu")
+    masks = [sitk.ReadImage(str(tmp_path / "out" / f"{result.case}.nrrd")) for result in outcome.results]
+    assert [mask.GetSize() for mask in masks] == [image.GetSize(), wide.GetSize()]
+    both = [set(map(tuple, _positions_mm(mask))) for mask in masks]
+    assert both[0]
+    assert len(both[0] ^ both[1]) < 0.5 * len(both[0])
+
+
+def _positions_mm(mask: sitk.Image) -> np.ndarray:
+    indices = np.argwhere(sitk.GetArrayFromImage(mask))[:, ::-1].tolist()
+    return np.round([mask.TransformIndexToPhysicalPoint(index) for index in indices], 2)
+
+
 def test_windows_are_counted_to_the_last(model: Path, ct: Path, tmp_path: Path) -> None:
     seen = []
 
