@@ -87,6 +87,56 @@ sys.stderr.write("\\n" + json.dumps({"case": case["seconds"], "gib": gib}))
 """
 
 
+_STAGES = """
+import json, sys, time
+from pathlib import Path
+import numpy as np, SimpleITK as sitk, torch
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
+from nnunet_femur.prediction.models import find_model
+from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.preparing import prepare
+from nnunet_femur.prediction.restoring import restore
+from nnunet_femur.volumes import Geometry, oriented, read_volume
+ct, truth, model = map(Path, sys.argv[1:])
+predictor = load_predictor(find_model(model), device=choose_device("cpu"))
+plans, configuration, labels = predictor.plans_manager, predictor.configuration_manager, predictor.label_manager
+image = oriented(read_volume(ct))
+spacing = list(Geometry.of(image).spacing_mm_zyx)
+voxels = sitk.GetArrayViewFromImage(image)
+found = {}
+def timed(name, work):
+    start = time.perf_counter()
+    result = work()
+    found[name] = time.perf_counter() - start
+    return result
+threads = torch.get_num_threads()
+ours = timed("prepare", lambda: prepare(voxels, spacing, predictor))
+preprocessor = configuration.preprocessor_class(verbose=False)
+theirs, _, properties = timed("nnunet_prepare", lambda: preprocessor.run_case_npy(
+    voxels[None].astype(np.float32), None, {"spacing": spacing}, plans, configuration, predictor.dataset_json))
+found["largest_difference"] = float(np.abs(theirs - ours.data.numpy()).max())
+# Logits of two of the classes that say what is bone; of the others that they are not meant.
+bone = torch.from_numpy(sitk.GetArrayFromImage(oriented(read_volume(truth))).astype(np.float32))[None, None]
+bone = torch.nn.functional.interpolate(bone, size=ours.data.shape[1:], mode="trilinear")[0, 0] - 0.5
+logits = torch.full((labels.num_segmentation_heads, *bone.shape), -9.0, dtype=torch.half)
+logits[0], logits[7] = (0.1 * torch.rand(bone.shape) - 8 * bone).half(), (8 * bone).half()
+mask = timed("restore", lambda: restore([logits], ours, predictor, femur=(7,)).mask_zyx)
+expected = timed("nnunet_restore", lambda: export(
+    logits, plans, configuration, labels, ours.properties, num_threads_torch=threads))
+found["voxels"], found["differ"] = int(np.count_nonzero(expected)), int(np.count_nonzero((expected == 7) != mask))
+sys.stderr.write("\\n" + json.dumps(found))
+"""
+
+
+def _print_stages(ct: Path, truth: Path, model: Path) -> None:
+    found = _timed(_STAGES, (ct, truth, model), {**os.environ})
+    for stage, what in (("prepare", "preprocessing"), ("restore", "back to the CT's grid")):
+        ours, theirs = found[stage], found[f"nnunet_{stage}"]
+        print(f"{what:22} {ours:6.2f} s, nnU-Net's own {theirs:6.2f} s, {theirs / ours:.1f} times ours")
+    print(f"largest difference of the normalized CT {found['largest_difference']:.1e}; ", end="")
+    print(f"{found['differ']} of {found['voxels']} voxels of femur differ")
+
+
 def _timed(code: str, arguments: Sequence[object], environment: dict[str, str]) -> dict[str, Any]:
     start = time.perf_counter()
     command = [sys.executable, "-c", code, *map(str, arguments)]
@@ -138,6 +188,7 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64, help="edge of its windows; TotalSegmentator has 128")
     parser.add_argument("--iterations", type=int, default=200, help="steps of the stand-in's training")
     parser.add_argument("--size", type=int, nargs=3, default=SIZE_ZYX, help="voxels of the CT, z y x")
+    parser.add_argument("--only-stages", action="store_true", help="only what surrounds the network, against nnU-Net's")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     options = parser.parse_args()
     folder = options.folder.resolve()
@@ -153,6 +204,9 @@ def main() -> None:
     ct, truth = _write_ct(folder, tuple(options.size))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm, {options.device}")
+    _print_stages(ct, truth, source.folder)
+    if options.only_stages:
+        return
     rounds = [_one_round(folder, ct, source.folder, options.device) for _ in range(options.rounds)]
     print(f"{rounds[0]['bare']['windows']} windows of {options.patch} voxels, {options.features} features")
     median = {
