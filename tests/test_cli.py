@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUB_VERBS = {"weights": ("path", "verify", "download")}
 """The commands of verbs that have several."""
 
-VERBS = ("demo", "env", "phantoms", "convert", "plan", "baseline", "score", "compare")
+VERBS = ("demo", "env", "phantoms", "convert", "plan", "baseline", "predict", "score", "compare", "doctor")
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

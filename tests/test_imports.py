@@ -30,13 +30,16 @@ MAY_IMPORT = {
     "standin": BASE | {"phantoms", "weights"},
     "networks": {"errors", "files", "guard"},
     "training": BASE | {"guard", "networks", "weights"},
+    "prediction": BASE | {"weights"},
+    "doctor": BASE | {"networks", "weights"},
     "trainers": {"training"},
     "ext_trainers": {"trainers"},
     "dataset_conversion": BASE | {"intake"},
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
-    "cli": BASE | {"phantoms", "intake", "planning", "comparison", "demo", "networks", "weights", "baseline"},
+    "cli": BASE
+    | {"phantoms", "intake", "planning", "comparison", "demo", "networks", "weights", "baseline", "prediction", "doctor"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -11,9 +11,11 @@ from nnunet_femur.cli.baseline import baseline
 from nnunet_femur.cli.compare import compare
 from nnunet_femur.cli.convert import convert
 from nnunet_femur.cli.demo import demo
+from nnunet_femur.cli.doctor import doctor
 from nnunet_femur.cli.env import env
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
+from nnunet_femur.cli.predict import predict
 from nnunet_femur.cli.score import score
 from nnunet_femur.cli.weights import weights
 from nnunet_femur.errors import FemurError
@@ -47,7 +49,7 @@ def _options(
     pass
 
 
-for verb in (demo, env, phantoms, convert, plan, baseline, score, compare):
+for verb in (demo, env, phantoms, convert, plan, baseline, predict, score, compare, doctor):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 

@@ -1,0 +1,174 @@
+"""What there is on a machine. Only this file looks; what it means is said by functions of what it saw."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass, field
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.doctor.limits import bytes_of_limit, cpus_of_quota
+from nnunet_femur.doctor.versions import needed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PACKAGE = "nnunet_femur"
+
+
+@dataclass(frozen=True)
+class Torch:
+    """What PyTorch says of its devices.
+
+    Attributes:
+        version: Its version, with the kind of build.
+        cuda_built: Whether this build can use CUDA at all.
+        cuda: Name and bytes of memory of each CUDA device.
+        mps: Whether Apple's MPS is there.
+    """
+
+    version: str
+    cuda_built: bool = False
+    cuda: tuple[tuple[str, int], ...] = ()
+    mps: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine as this process sees it.
+
+    Attributes:
+        platform: ``sys.platform``.
+        python: Version of Python.
+        requires_python: The versions that the package is for; None if it is not installed.
+        requirements: The package's requirements, as its metadata gives them.
+        installed: Version of each of them; None where it is not installed.
+        import_errors: Why a module cannot be imported, by its name.
+        environ: The environment variables.
+        cpu_count: CPUs of the machine, as ``os.cpu_count`` says.
+        cpus: CPUs that this process may use.
+        memory_bytes: Memory that this process may use.
+        shared_bytes: Size of ``/dev/shm``; None where there is none.
+        free_bytes: Free space by folder; the folder may not exist yet.
+        unwritable: Folders that cannot be written to or made.
+        nvidia_driver: Whether a driver for NVIDIA GPUs is installed.
+        torch: PyTorch's devices; None if it cannot be imported.
+    """
+
+    platform: str
+    python: str
+    requires_python: str | None
+    requirements: tuple[str, ...] = ()
+    installed: Mapping[str, str | None] = field(default_factory=dict)
+    import_errors: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    cpu_count: int = 1
+    cpus: int = 1
+    memory_bytes: int = 0
+    shared_bytes: int | None = None
+    free_bytes: Mapping[Path, int] = field(default_factory=dict)
+    unwritable: frozenset[Path] = frozenset()
+    nvidia_driver: bool = False
+    torch: Torch | None = None
+
+
+IMPORTED = ("torch", "nnunetv2", "SimpleITK")
+"""Without these nothing works; their parts in C can fail on a machine where all versions are right."""
+
+
+def look_around(folders: tuple[Path, ...]) -> Machine:
+    """See what there is.
+
+    Args:
+        folders: The folders whose disks matter.
+    """
+    errors: dict[str, str] = {}
+    modules = {name: _imported(name, errors) for name in IMPORTED}
+    try:
+        about = metadata.metadata(PACKAGE)
+        requires_python, requirements = about["Requires-Python"], tuple(metadata.requires(PACKAGE) or ())
+    except metadata.PackageNotFoundError:
+        requires_python, requirements = None, ()
+    return Machine(
+        platform=sys.platform,
+        python=platform.python_version(),
+        requires_python=requires_python,
+        requirements=requirements,
+        installed={requirement.name: _version(requirement.name) for requirement in needed(requirements)},
+        import_errors=errors,
+        environ=dict(os.environ),
+        cpu_count=os.cpu_count() or 1,
+        cpus=_cpus(),
+        memory_bytes=_memory_bytes(),
+        shared_bytes=shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else None,  # noqa: S108
+        free_bytes={folder: shutil.disk_usage(_existing(folder)).free for folder in folders},
+        unwritable=frozenset(folder for folder in folders if not os.access(_existing(folder), os.W_OK)),
+        nvidia_driver=shutil.which("nvidia-smi") is not None,
+        torch=_torch(modules["torch"], errors),
+    )
+
+
+def _imported(name: str, errors: dict[str, str]) -> Any:
+    try:
+        return import_module(name)
+    # A module that is broken may raise anything, and this is who has to tell.
+    except Exception as error:  # noqa: BLE001
+        errors[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _torch(torch: Any, errors: dict[str, str]) -> Torch | None:
+    if torch is None:
+        return None
+    try:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        properties = [torch.cuda.get_device_properties(index) for index in range(count)]
+        devices = tuple((each.name, int(each.total_memory)) for each in properties)
+        return Torch(
+            torch.__version__, torch.version.cuda is not None, devices, bool(torch.backends.mps.is_available())
+        )
+    except Exception as error:  # noqa: BLE001 - a driver can fail in any way
+        errors["torch.cuda"] = str(error).strip()
+        return Torch(str(getattr(torch, "__version__", "?")))
+
+
+def _existing(folder: Path) -> Path:
+    return next((each for each in (folder, *folder.parents) if each.exists()), Path())
+
+
+def _cpus() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    group = Path("/sys/fs/cgroup")
+    quota = cpus_of_quota(
+        _read(group / "cpu.max"), _read(group / "cpu/cpu.cfs_quota_us"), _read(group / "cpu/cpu.cfs_period_us")
+    )
+    return usable if quota is None else min(usable, quota)
+
+
+def _memory_bytes() -> int:
+    try:
+        import psutil
+    except ImportError:
+        return 0
+    group = Path("/sys/fs/cgroup")
+    limit = bytes_of_limit(_read(group / "memory.max"), _read(group / "memory/memory.limit_in_bytes"))
+    total = int(psutil.virtual_memory().total)
+    return total if limit is None else min(total, limit)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return None

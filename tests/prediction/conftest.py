@@ -1,0 +1,102 @@
+"""Models with random weights: what a network says is arbitrary here, that it is passed on rightly is not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DATASET = "Dataset001_Femur"
+TRAINER = "FemurScratchTrainer"
+
+
+@pytest.fixture(scope="session")
+def make_model(planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write a model folder as nnU-Net's training does, with random weights that call a tenth of a phantom femur."""
+
+    def make(*, folds: int = 1, configuration: str = "3d_fullres", **changes: Any) -> Path:
+        """`changes` are made to the plans; ``spacing`` to the configuration's."""
+        import torch
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        from nnunet_femur.trainers import FemurScratchTrainer
+
+        preprocessed = planned / "nnUNet_preprocessed" / DATASET
+        plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
+        if "spacing" in changes:
+            plans["configurations"][configuration]["spacing"] = changes.pop("spacing")
+        plans |= changes
+        dataset = json.loads((preprocessed / "dataset.json").read_text())
+        folder = tmp_path_factory.mktemp("model") / DATASET / f"{TRAINER}__nnUNetPlans__{configuration}"
+        for fold in range(folds):
+            torch.manual_seed(fold)
+            manager = PlansManager(plans)
+            network = FemurScratchTrainer.build_network_architecture(
+                manager, manager.get_configuration(configuration), 1, 2, enable_deep_supervision=False
+            )
+            _balance(network, manager.get_configuration(configuration).patch_size)
+            (folder / f"fold_{fold}").mkdir(parents=True)
+            checkpoint = {
+                "network_weights": network.state_dict(),
+                "init_args": {"configuration": configuration, "plans": plans},
+                "trainer_name": TRAINER,
+                "inference_allowed_mirroring_axes": (1,),
+                "logging": {"ema_fg_dice": [np.float64(0.5)]},
+            }
+            torch.save(checkpoint, folder / f"fold_{fold}" / "checkpoint_final.pth")
+        (folder / "plans.json").write_text(json.dumps(plans))
+        (folder / "dataset.json").write_text(json.dumps(dataset))
+        return folder
+
+    return make
+
+
+def _balance(network: Any, patch_size: list[int]) -> None:
+    """Move the last layer's bias until a tenth of a smooth random field is femur."""
+    import torch
+
+    with torch.no_grad():
+        field = torch.nn.functional.avg_pool2d(torch.randn(1, 1, *patch_size).flatten(0, -3), 5, 1, 2) * 5
+        answer = network.eval()(field.reshape(1, 1, *patch_size))[0]
+        excess = torch.quantile((answer[1] - answer[0]).flatten()[:100_000], 0.9)
+        network.decoder.seg_layers[-1].bias[1] -= excess
+
+
+@pytest.fixture(scope="session")
+def model(make_model: Callable[..., Path]) -> Path:
+    """A model of one fold, whose grid is finer than that of the phantoms."""
+    return make_model(spacing=[8.0, 5.0, 5.0])
+
+
+@pytest.fixture(scope="session")
+def ensemble(make_model: Callable[..., Path]) -> Path:
+    """A model of three folds."""
+    return make_model(folds=3, spacing=[8.0, 5.0, 5.0])
+
+
+@pytest.fixture(scope="session")
+def ct(planned: Path) -> Path:
+    """A phantom's CT."""
+    return sorted((planned / "nnUNet_raw" / DATASET / "imagesTr").glob("*.nrrd"))[0]
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which nothing of nnU-Net is set."""
+    import os
+
+    for name in [name for name in os.environ if name.lower().startswith("nnunet")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("nnUNet_compile", "f")
+
+
+def voxels(path: Path) -> np.ndarray:
+    """The voxels of a file, z, y, x."""
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))

@@ -1,0 +1,234 @@
+"""`nnfemur predict` as a user runs it: many CTs, bad ones among them, stopped and run again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import zipfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from typer.testing import CliRunner
+
+from nnunet_femur.cli import app
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.prediction import Options, batch, predict
+from nnunet_femur.prediction.bone_box import bone_box
+from nnunet_femur.volumes import Geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("nowhere")]
+
+
+@pytest.fixture(scope="module")
+def model(make_model: Callable[..., Path]) -> Path:
+    """On the grid of the phantoms, and without mirrored passes: fast."""
+    return make_model()
+
+
+def _predict(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments), "--device", "cpu", "--no-mirror"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def _voxels(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def test_one_bad_file_does_not_stop_the_others(model: Path, ct: Path, tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    image = sitk.ReadImage(str(ct))
+    turned = sitk.DICOMOrient(image, "PIL")
+    turned.SetDirection(
+        (
+            np.array(sitk.Euler3DTransform((0, 0, 0), 0.1, 0.1, 0).GetMatrix()).reshape(3, 3)
+            @ np.reshape(turned.GetDirection(), (3, 3))
+        ).ravel()
+    )
+    sitk.WriteImage(turned, str(drop / "b.nii.gz"))
+    sitk.WriteImage(image, str(drop / "c.nrrd"))
+    (drop / "a.nrrd").write_bytes(ct.read_bytes()[:2000])
+    out = tmp_path / "out"
+    options = ["--format", "nrrd", "--format", "seg.nrrd", "--stl", "--fill-holes", "--largest-component"]
+    status, text = _predict("-i", drop / "c.nrrd", drop / "b.nii.gz", drop / "a.nrrd", "-m", model, "-o", out, *options)
+    assert status == 1, "not all was done"
+    assert "failed" in text
+    assert not [path.name for path in out.iterdir() if path.name.startswith((".", "a"))]
+    for name, ct_image in (("b", turned), ("c", image)):
+        mask = sitk.ReadImage(str(out / f"{name}.nrrd"))
+        assert Geometry.of(mask).differences(Geometry.of(ct_image), tolerance=1e-4) == []
+        assert (out / f"{name}.stl").stat().st_size > 84
+        assert np.array_equal(_voxels(out / f"{name}.seg.nrrd"), sitk.GetArrayFromImage(mask))
+    back = sitk.DICOMOrient(sitk.ReadImage(str(out / "b.nrrd")), "RAS")
+    expected = sitk.DICOMOrient(sitk.ReadImage(str(out / "c.nrrd")), "RAS")
+    assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(expected))
+    rows = {row["case"]: row for row in csv.DictReader((out / "predictions.csv").open(encoding="utf-8"))}
+    assert set(rows) == {"a", "b", "c"}
+    assert "a.nrrd" in rows["a"]["error"]
+    counted = np.count_nonzero(_voxels(out / "c.nrrd")) * 0.36
+    assert float(rows["c"]["volume_ml"]) == pytest.approx(counted, abs=0.01)
+    record = json.loads((out / "predictions.json").read_text())
+    assert record["model"]["folds"] == ["0"]
+    assert record["options"]["fill_holes"] is True
+
+
+class TestResume:
+    def test_does_nothing_twice(self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        arguments = ("-i", ct, "-m", model, "-o", tmp_path / "out")
+        assert _predict(*arguments)[0] == 0
+        (written,) = (tmp_path / "out").glob("*.nrrd")
+        before = written.stat().st_mtime_ns
+        with monkeypatch.context() as patch:
+            patch.setattr(batch, "load_predictor", lambda *_, **__: pytest.fail("the network was loaded"))
+            status, text = _predict(*arguments)
+            assert (status, written.stat().st_mtime_ns) == (0, before)
+            assert "done before" in text
+        # What is missing, cut short, or asked for in another way is made anew.
+        expected = written.read_bytes()
+        written.write_bytes(expected[:-1])
+        assert _predict(*arguments)[0] == 0
+        assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(written))), _voxels(written))
+        assert written.stat().st_size == len(expected)
+        status, text = _predict(*arguments, "--largest-component")
+        assert status == 0
+        assert "done before" not in text
+
+    def test_a_killed_run_goes_on(self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Killed in the second of two cases: the first is not done again, and nothing half is left."""
+        inputs = []
+        for name in ("one", "two"):
+            inputs.append(tmp_path / f"{name}.nrrd")
+            shutil.copyfile(ct, inputs[-1])
+        asked = []
+        segment = batch.segment
+
+        def dies(source, *arguments, **options):
+            asked.append(source.case)
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+            return segment(source, *arguments, **options)
+
+        options = Options(mirror=False)
+        monkeypatch.setattr(batch, "segment", dies)
+        with pytest.raises(KeyboardInterrupt):
+            predict(inputs, model, tmp_path / "out", options=options, device="cpu")
+        outcome = predict(inputs, model, tmp_path / "out", options=options, device="cpu")
+        assert outcome.complete
+        assert outcome.skipped == ("one",)
+        assert asked == ["one", "two", "two"]
+        assert np.array_equal(*(_voxels(tmp_path / "out" / f"{name}.nrrd") for name in ("one", "two")))
+
+    def test_a_failure_is_tried_again(
+        self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(batch, "segment", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+            failed = predict([ct], model, tmp_path, options=Options(mirror=False), device="cpu")
+            assert not failed.complete
+            assert "does not fit into memory" in failed.results[0].error
+        assert predict([ct], model, tmp_path, options=Options(mirror=False), device="cpu").complete
+
+
+def test_an_exported_zip_is_the_same_model(model: Path, ct: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for file in model.rglob("*.*"):
+            archive.write(file, file.relative_to(model.parents[1]))
+    outcomes = [
+        predict([ct], given, tmp_path / name, options=Options(mirror=False), device="cpu")
+        for name, given in (("zip", tmp_path / "model.zip"), ("folder", model))
+    ]
+    first, second = (_voxels(outcome.folder / f"{outcome.results[0].case}.nrrd") for outcome in outcomes)
+    assert np.array_equal(first, second)
+    assert outcomes[0].results[0].settings == outcomes[1].results[0].settings
+
+
+def test_a_dicom_series_is_segmented(model: Path, tmp_path: Path, write_slices: Callable) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1500, (9, 24, 20)).astype(np.int16)
+    series = write_slices(tmp_path / "series", array)
+    outcome = predict([series], model, tmp_path / "out", options=Options(mirror=False), device="cpu")
+    assert outcome.complete, outcome.results
+    image = sitk.ReadImage(str(tmp_path / "out" / "series.nrrd"))
+    assert image.GetSize() == (20, 24, 9)
+    assert "Rossi" not in (tmp_path / "out" / "predictions.json").read_text()
+    assert not [key for key in image.GetMetaDataKeys() if "|" in key]
+
+
+def test_cropping_to_bone_is_cutting_the_ct_oneself(model: Path, ct: Path, tmp_path: Path) -> None:
+    wide = sitk.ConstantPad(sitk.ReadImage(str(ct)), (9, 4, 0), (2, 30, 3), -1000)
+    canonical = sitk.DICOMOrient(wide, "RAS")
+    z, y, x = box = bone_box(sitk.GetArrayFromImage(canonical), canonical.GetSpacing()[::-1])
+    sitk.WriteImage(sitk.DICOMOrient(wide, "LPI"), str(tmp_path / "wide.nrrd"))
+    sitk.WriteImage(canonical[x, y, z], str(tmp_path / "cut.nrrd"))
+    for name, crop in (("wide", True), ("cut", False)):
+        options = Options(mirror=False, crop_to_bone=crop)
+        predict([tmp_path / f"{name}.nrrd"], model, tmp_path / "out", options=options, device="cpu")
+    expected = np.zeros(canonical.GetSize()[::-1], np.uint8)
+    expected[box] = _voxels(tmp_path / "out" / "cut.nrrd")
+    mask = sitk.ReadImage(str(tmp_path / "out" / "wide.nrrd"))
+    assert Geometry.of(mask).differences(Geometry.of(sitk.DICOMOrient(wide, "LPI"))) == []
+    assert expected.any()
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(mask, "RAS")), expected)
+
+
+def test_windows_are_counted_to_the_last(model: Path, ct: Path, tmp_path: Path) -> None:
+    seen = []
+
+    class Counter(batch.Silent):
+        def window(self, done: int, total: int) -> None:
+            seen.append((done, total))
+
+    predict([ct], model, tmp_path, options=Options(step_size=0.4), device="cpu", watch=Counter())
+    total = seen[0][1]
+    assert seen == [(done, total) for done in range(1, total + 1)]
+    assert total > 1
+
+
+class TestProblems:
+    def test_a_checkpoint_that_would_run_code_is_refused(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        class Harm:
+            def __reduce__(self) -> tuple:
+                return os.mkdir, (str(tmp_path / "harm"),)
+
+        copy = tmp_path / "model"
+        shutil.copytree(model, copy)
+        path = copy / "fold_0" / "checkpoint_final.pth"
+        torch.save({**torch.load(path, weights_only=False), "harm": Harm()}, path)
+        with pytest.raises(InputError, match="could run code"):
+            predict([ct], copy, tmp_path / "out", device="cpu")
+        assert not (tmp_path / "harm").exists()
+
+    def test_a_trainer_that_is_not_installed_is_named(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "model"
+        shutil.copytree(model, copy)
+        path = copy / "fold_0" / "checkpoint_final.pth"
+        torch.save({**torch.load(path, weights_only=False), "trainer_name": "SomebodysTrainer"}, path)
+        with pytest.raises(SetupError, match="SomebodysTrainer"):
+            predict([ct], copy, tmp_path / "out", device="cpu")
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+    def test_a_device_that_is_not_there(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        with pytest.raises(SetupError, match="--device cpu"):
+            predict([ct], model, tmp_path, device="cuda")
+        with pytest.raises(InputError, match="no device 'gpu'"):
+            predict([ct], model, tmp_path, device="gpu")
+
+    @pytest.mark.parametrize("options", [("--format", "jpg"), ("--step-size", "0"), ("--label", "tibia")])
+    def test_a_choice_that_there_is_not(self, options: tuple[str, str], model: Path, ct: Path, tmp_path: Path) -> None:
+        result = CliRunner().invoke(app, ["predict", "-i", str(ct), "-m", str(model), "-o", str(tmp_path), *options])
+        assert isinstance(result.exception, InputError)
+
+    def test_a_volume_that_is_no_ct_is_doubted(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        image = sitk.Cast(sitk.RescaleIntensity(sitk.ReadImage(str(ct)), 0, 1), sitk.sitkFloat32)
+        sitk.WriteImage(image, str(tmp_path / "mr.nrrd"))
+        outcome = predict([tmp_path / "mr.nrrd"], model, tmp_path / "out", options=Options(mirror=False), device="cpu")
+        assert "no CT in HU" in outcome.results[0].warnings[0]
