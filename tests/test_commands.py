@@ -122,31 +122,44 @@ def test_axial_slices_on_the_fixed_split(planned: Path) -> None:
     assert json.loads((fold / "run.json").read_text())["configuration"] == "2d"
 
 
+@pytest.fixture(scope="module")
+def predicted(trained: Path, planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with predictions and probabilities of a case of the validation, as it is and turned."""
+    folder = tmp_path_factory.mktemp("predicted")
+    validated = sorted((trained / "fold_0" / "validation").glob("*.nrrd"))[0]
+    image = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "imagesTr" / f"{validated.stem}_0000.nrrd"))
+    (folder / "in").mkdir()
+    sitk.WriteImage(image, str(folder / "in" / "same_0000.nrrd"))
+    sitk.WriteImage(sitk.DICOMOrient(image, "LPI"), str(folder / "in" / "turned_0000.nrrd"))
+    arguments = ("-i", str(folder / "in"), "-o", str(folder / "out"), "-d", DATASET, "-c", "3d_fullres", "-tr", TRAINER)
+    options = ("-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1", "--save_probabilities")
+    _run("nnUNetv2_predict", *arguments, *options, environment=_process_environment(planned))
+    return folder / "out"
+
+
+def _run(name: str, *arguments: str, environment: dict[str, str]) -> None:
+    result = subprocess.run(_command(name, *arguments), env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 class TestPredict:
-    def test_equals_the_validation_of_the_same_case(self, trained: Path, planned: Path, tmp_path: Path) -> None:
+    def test_equals_the_validation_of_the_same_case(self, trained: Path, predicted: Path) -> None:
         """In whatever orientation the CT is stored."""
         validated = sorted((trained / "fold_0" / "validation").glob("*.nrrd"))[0]
-        image = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "imagesTr" / f"{validated.stem}_0000.nrrd"))
-        (tmp_path / "in").mkdir()
-        sitk.WriteImage(image, str(tmp_path / "in" / "same_0000.nrrd"))
-        sitk.WriteImage(sitk.DICOMOrient(image, "LPI"), str(tmp_path / "in" / "turned_0000.nrrd"))
-        arguments = ("-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-d", DATASET, "-c", "3d_fullres")
-        result = subprocess.run(
-            _command(
-                "nnUNetv2_predict", *arguments, "-tr", TRAINER, "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1"
-            ),
-            env=_process_environment(planned),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
         expected = sitk.GetArrayFromImage(sitk.ReadImage(str(validated)))
-        turned = sitk.ReadImage(str(tmp_path / "out" / "turned.nrrd"))
+        turned = sitk.ReadImage(str(predicted / "turned.nrrd"))
         assert sitk.DICOMOrientImageFilter().GetOrientationFromDirectionCosines(turned.GetDirection()) == "LPI"
-        for predicted in (
-            sitk.ReadImage(str(tmp_path / "out" / "same.nrrd")),
-            sitk.DICOMOrient(turned, "RAS"),
-        ):
+        for found in (sitk.ReadImage(str(predicted / "same.nrrd")), sitk.DICOMOrient(turned, "RAS")):
             # Validation reads the preprocessed case from disk, prediction makes it anew: equal but for rounding.
-            assert np.mean(sitk.GetArrayFromImage(predicted) != expected) < 1e-4
+            assert np.mean(sitk.GetArrayFromImage(found) != expected) < 1e-4
+
+    def test_probabilities_and_ensembles(self, predicted: Path, planned: Path, tmp_path: Path) -> None:
+        """An ensemble of a prediction with itself is that prediction."""
+        probabilities = np.load(predicted / "same.npz")["probabilities"]
+        assert np.allclose(probabilities.sum(0), 1, atol=1e-3)
+        arguments = ("-i", str(predicted), str(predicted), "-o", str(tmp_path), "-np", "1")
+        _run("nnUNetv2_ensemble", *arguments, environment=_process_environment(planned))
+        for name in ("same.nrrd", "turned.nrrd"):
+            ensemble, single = (sitk.ReadImage(str(folder / name)) for folder in (tmp_path, predicted))
+            assert np.array_equal(sitk.GetArrayFromImage(ensemble), sitk.GetArrayFromImage(single))
+            assert ensemble.GetSize() == single.GetSize()
