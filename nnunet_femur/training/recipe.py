@@ -183,7 +183,6 @@ class ThreePlaneRecipe(SliceRecipe):
     learning_rate: float = 1e-3
     schedule: Schedule = "poly"
     loss: Loss = "dice_cross_entropy"
-    foreground_fraction: float = 0.67
     keep: Keep = "last"
 
 

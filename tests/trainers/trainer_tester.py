@@ -133,7 +133,9 @@ class BaseTrainerTester:
         weights = []
         for trainer in (trained, loaded):
             torch.manual_seed(0)
-            trainer.network.train()
+            # As nnU-Net begins an epoch: its number and the step's place in it set the learning rate.
+            trainer.current_epoch = 1
+            trainer.on_train_epoch_start()
             trainer.train_step(batch)
             weights.append(torch.cat([value.detach().flatten() for value in trainer.network.parameters()]))
         assert torch.allclose(*weights, atol=1e-6)
