@@ -3,8 +3,9 @@
     uv run benchmarks/transfer.py DROP --epochs 8 --iterations 25 --seeds 1
 
 DROP holds CTs and masks of single femurs as a hospital sends them. A stand-in for TotalSegmentator's femur model, at
-3 mm instead of 1.5, is trained on phantoms (or weights are taken from --weights), DROP is converted, and fold 5 is
-trained: on its training cases, scored on its validation and test cases, which no method has seen. Compared are
+3 mm instead of 1.5, is trained on phantoms, or on another drop (--source; ids begin with the side, L or R), or weights
+are taken from --weights. DROP is converted, and fold 5 is trained: on its training cases, scored on its validation and
+test cases, which no method has seen. Compared are
 
 - the source itself: the union of its two femurs, with no training at all;
 - FemurFinetuneTrainer, FemurFinetunePaperTrainer and FemurScratchTrainer on guarded data;
@@ -56,6 +57,13 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
     print(ceiling_of(folder, OWN))
     _make_the_mistake(folder)
     return folder, find_dataset(raw, DATASET)
+
+
+def _cases(drop: Path) -> list[tuple[Path, Path, str]]:
+    """CT, mask and side of every case of a drop."""
+    images, masks = (sorted((drop / name).glob("*.nrrd")) for name in ("Images", "GoldStandard"))
+    sides = {"L": "left", "R": "right"}
+    return [(image, mask, sides[image.name[0]]) for image, mask in zip(images, masks, strict=True)]
 
 
 def _make_the_mistake(folder: Path) -> None:
@@ -170,6 +178,7 @@ def main() -> None:
     parser.add_argument("drop", type=Path)
     parser.add_argument("--work", type=Path, default=Path("nnfemur-transfer-benchmark"))
     parser.add_argument("--weights", type=Path, help="Folder of TotalSegmentator's weights, in place of the stand-in.")
+    parser.add_argument("--source", type=Path, help="Another drop, to train the stand-in on.")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--iterations", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=1)
@@ -184,7 +193,7 @@ def main() -> None:
         epochs=options.epochs,
         iterations=options.iterations,
         weights=options.weights,
-        standin=options.standin,
+        standin={**options.standin, "training": None if options.source is None else _cases(options.source)},
     )
     from nnunet_femur.trainers import FemurFinetunePaperTrainer, FemurFinetuneTrainer, FemurScratchTrainer
     from nnunet_femur.weights import find_model

@@ -39,7 +39,18 @@ MAY_IMPORT = {
     "comparison": BASE | {"evaluation"},
     "demo": {"environment", "errors"},
     "cli": BASE
-    | {"phantoms", "intake", "planning", "comparison", "demo", "networks", "weights", "baseline", "prediction", "doctor"},
+    | {
+        "phantoms",
+        "intake",
+        "planning",
+        "comparison",
+        "demo",
+        "networks",
+        "weights",
+        "baseline",
+        "prediction",
+        "doctor",
+    },
     "__main__": {"cli"},
     "__init__": {"version"},
 }
