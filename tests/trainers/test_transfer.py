@@ -57,8 +57,40 @@ def _predict(model: Path, images: list[Path], *, checkpoint: str = "checkpoint_f
 
 
 class TestStepZero:
-    def test_says_what_the_source_says(self, transfer: Path, standin: Path, tmp_path: Path) -> None:
-        """Voxel for voxel the union of left and right, on eight phantoms and through overlapping windows."""
+    def test_says_what_the_source_says(self, transfer: Path, tmp_path: Path) -> None:
+        """Stock nnUNetv2_predict after no training: the source's union of left and right, voxel for voxel.
+
+        CTs of the size and spacing of a window; each femur is cut somewhere else.
+        """
+        from nnunet_femur.phantoms import make_phantom
+        from nnunet_femur.weights import find_model
+
+        trainer = _trainer(transfer)
+        trainer.on_train_start()
+        trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+        (tmp_path / "in").mkdir()
+        images = []
+        for number in range(6):
+            side = ("left", "right")[number % 2]
+            phantom = make_phantom(200 + number, side=side, size_zyx=(60, 24, 24), spacing_mm_zyx=(8.0, 8.0, 8.0))
+            images.append(tmp_path / "in" / f"case{number}_0000.nrrd")
+            start = 4 + 7 * number
+            sitk.WriteImage(sitk.DICOMOrient(phantom.image, "RAS")[4:20, 4:20, start : start + 16], str(images[-1]))
+        where = ("-i", tmp_path / "in", "-o", tmp_path / "out", "-d", "2", "-c", "3d_fullres", "-tr", OURS, "-f", "0")
+        subprocess.run(
+            ["nnUNetv2_predict", *where, "-device", "cpu", "-npp", "1", "-nps", "1"],
+            check=True,
+            capture_output=True,
+        )
+        source = find_model()
+        unions = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
+        for image, union in zip(images, unions, strict=True):
+            ours = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / image.name.replace("_0000", ""))))
+            assert np.array_equal(ours == 1, union), image.name
+        assert np.mean([union.mean() for union in unions]) > 0.02, "a source that sees nothing would prove nothing"
+
+    def test_through_overlapping_windows(self, transfer: Path) -> None:
+        """nnU-Net adds up windows: a maximum of sums is not a sum of maxima, where windows disagree about a class."""
         from nnunet_femur.weights import find_model
 
         trainer = _trainer(transfer)
@@ -66,35 +98,11 @@ class TestStepZero:
         trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
         source = find_model()
         images = sorted((transfer / "nnUNet_raw" / DATASET).glob("images*/*.nrrd"))
-        (tmp_path / "in").mkdir()
-        for image in images:
-            (tmp_path / "in" / image.name).symlink_to(image)
-        arguments = (
-            "-i",
-            tmp_path / "in",
-            "-o",
-            tmp_path / "out",
-            "-d",
-            "2",
-            "-c",
-            "3d_fullres",
-            "-tr",
-            OURS,
-            "-f",
-            "0",
-        )
-        subprocess.run(
-            ["nnUNetv2_predict", *arguments, "-device", "cpu", "-npp", "1", "-nps", "1"],
-            check=True,
-            capture_output=True,
-        )
-        unions = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
-        assert len(unions) == 8
-        for image, union in zip(images, unions, strict=True):
-            written = sitk.ReadImage(str(tmp_path / "out" / image.name.replace("_0000", "")))
-            ours = sitk.GetArrayFromImage(sitk.DICOMOrient(written, "RAS")) == 1
-            assert np.array_equal(ours, union), image.name
-        assert np.mean([union.sum() for union in unions]) > 500, "a source that sees nothing would prove nothing"
+        theirs = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
+        ours = [mask == 1 for mask in _predict(Path(trainer.output_folder_base), images)]
+        both = zip(ours, theirs, strict=True)
+        dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in both]
+        assert min(dice) > 0.9, "tiny windows of a source that has learnt little are the worst case"
 
     def test_the_papers_keeps_all_but_the_last_layer(self, transfer: Path, standin: Path) -> None:
         trainer = _trainer(transfer, PAPERS)
