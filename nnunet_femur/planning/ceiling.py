@@ -1,4 +1,4 @@
-"""How well a perfect network could score after resampling to the plans' grid and back."""
+"""What the truth itself scores after resampling to the plans' grid and back."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Ceiling:
         values = list(self.dice.values())
         grid = " x ".join(f"{mm:.4g}" for mm in self.spacing_mm)
         return (
-            f"Resampling ceiling: no network can score above Dice {sum(values) / len(values):.4f} (mean; lowest "
-            f"{min(values):.4f}) on the CTs' own grids, since truth itself comes back so from {grid} mm "
-            f"({len(values)} of {self.of} cases)."
+            f"Resampling ceiling: truth taken to {grid} mm and back to the CTs' own grids scores Dice "
+            f"{sum(values) / len(values):.4f} (lowest {min(values):.4f}, {len(values)} of {self.of} cases). "
+            "No network that learns from masks on this grid should be expected to score higher."
         )
 
 

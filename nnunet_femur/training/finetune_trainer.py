@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
@@ -11,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nnunet_femur.errors import SetupError, ending_without_traceback
 from nnunet_femur.guard import SOURCE_KEY, check_plans, resolve
-from nnunet_femur.networks.merged_heads import merge_heads
+from nnunet_femur.networks.merged_heads import answer_in_rows, answering_in_rows, merge_heads
 from nnunet_femur.networks.sealed import seal_network
 from nnunet_femur.training.femur_trainer import FemurTrainer
 from nnunet_femur.training.finetune_recipe import FinetuneRecipe
@@ -85,6 +86,9 @@ class FinetuneTrainer(FemurTrainer):
         )
         if cls.keeps_heads:
             merge_heads(network, source["femur_rows"])
+            if not enable_deep_supervision:
+                # That is how nnU-Net asks for a network to predict with.
+                answer_in_rows(network, plans_manager, rows=source["outputs"], femur_rows=source["femur_rows"])
         seal_network(network, plans, configuration)
         return network
 
@@ -172,6 +176,13 @@ class FinetuneTrainer(FemurTrainer):
         super().on_train_end()
         self._exchange()
         self._average = None
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002
+        """nnU-Net's final validation, which predicts as ``nnUNetv2_predict`` does."""
+        source = _source_of(self.configuration_manager.configuration, type(self).__name__)
+        rows = {"rows": source["outputs"], "femur_rows": source["femur_rows"]}
+        with answering_in_rows(self.bare_network, self.plans_manager, **rows) if self.keeps_heads else nullcontext():
+            super().perform_actual_validation(save_probabilities)
 
     def checkpoint_changes(self) -> dict[str, Any]:
         """The average as the weights that nnU-Net predicts with; those behind it beside them."""

@@ -136,7 +136,7 @@ class TestLoading:
         # The deepest feature of DeepLabV3 is the pyramid, which ImageNet's weights do not have.
         compared = 3 if encoder == "DeepLabV3" else 5
         for ours, theirs in list(zip(found, expected, strict=False))[:compared]:
-            assert torch.allclose(ours, theirs, atol=1e-4), encoder
+            assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3), encoder
             assert ours.std() > 0
 
     def test_deeplabv3_takes_the_deepest_stage_too(

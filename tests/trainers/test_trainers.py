@@ -151,7 +151,7 @@ class TestSliceTrainer:
         )
         trainer = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
         trainer.on_train_start()
-        assert asked == [("resnet34", "imagenet")]
+        assert asked == [("ResNet34", "imagenet")]
         trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
         resumed = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
         resumed.load_checkpoint(str(tmp_path / "checkpoint.pth"))

@@ -15,7 +15,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from nnunet_femur.environment import variables
 from nnunet_femur.guard import GUARD_FILE, GUARD_KEY
+from tests.conftest import ONE_MACHINE
 
 if TYPE_CHECKING:
     from nnunet_femur.training.finetune_trainer import FinetuneTrainer
@@ -57,52 +59,71 @@ def _predict(model: Path, images: list[Path], *, checkpoint: str = "checkpoint_f
 
 
 class TestStepZero:
-    def test_says_what_the_source_says(self, transfer: Path, tmp_path: Path) -> None:
-        """Stock nnUNetv2_predict after no training: the source's union of left and right, voxel for voxel.
+    @pytest.fixture(scope="class")
+    def started(self, transferred: Path, standin: Path) -> Path:
+        """The model's folder after no training."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**variables(transferred), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(standin)}.items():
+                patch.setenv(name, value)
+            trainer = _trainer(transferred)
+            trainer.on_train_start()
+            trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+        return Path(trainer.output_folder_base)
 
-        CTs of the size and spacing of a window; each femur is cut somewhere else.
-        """
-        from nnunet_femur.phantoms import make_phantom
-        from nnunet_femur.weights import find_model
+    @pytest.fixture(scope="class")
+    def images(self, transferred: Path) -> list[Path]:
+        return sorted((transferred / "nnUNet_raw" / DATASET).glob("images*/*.nrrd"))
 
-        trainer = _trainer(transfer)
-        trainer.on_train_start()
-        trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+    @pytest.fixture(scope="class")
+    def unions(self, standin: Path, images: list[Path]) -> list[np.ndarray]:
+        """What the source itself says: left or right, through overlapping windows, on the CTs' own grids."""
+        from nnunet_femur.weights import open_model
+        from nnunet_femur.weights.tables import femur_entry
+
+        source = open_model(standin, femur_entry())
+        found = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
+        assert len(found) == 8
+        assert min(union.sum() for union in found) > 500, "a source that sees nothing would prove nothing"
+        return found
+
+    def test_nnunetv2_predict_says_what_the_source_says(
+        self, transfer: Path, started: Path, images: list[Path], unions: list[np.ndarray], tmp_path: Path
+    ) -> None:
+        """Voxel for voxel, with probabilities, through the command."""
+        assert started.is_dir()
         (tmp_path / "in").mkdir()
-        images = []
-        for number in range(6):
-            side = ("left", "right")[number % 2]
-            phantom = make_phantom(200 + number, side=side, size_zyx=(60, 24, 24), spacing_mm_zyx=(8.0, 8.0, 8.0))
-            images.append(tmp_path / "in" / f"case{number}_0000.nrrd")
-            start = 4 + 7 * number
-            sitk.WriteImage(sitk.DICOMOrient(phantom.image, "RAS")[4:20, 4:20, start : start + 16], str(images[-1]))
+        for image in images:
+            (tmp_path / "in" / image.name).symlink_to(image)
         where = ("-i", tmp_path / "in", "-o", tmp_path / "out", "-d", "2", "-c", "3d_fullres", "-tr", OURS, "-f", "0")
         subprocess.run(
-            ["nnUNetv2_predict", *where, "-device", "cpu", "-npp", "1", "-nps", "1"],
+            ["nnUNetv2_predict", *where, "-device", "cpu", "-npp", "1", "-nps", "1", "--save_probabilities"],
             check=True,
             capture_output=True,
         )
-        source = find_model()
-        unions = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
         for image, union in zip(images, unions, strict=True):
-            ours = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / image.name.replace("_0000", ""))))
+            written = tmp_path / "out" / image.name.replace("_0000", "")
+            ours = sitk.GetArrayFromImage(sitk.DICOMOrient(sitk.ReadImage(str(written)), "RAS"))
+            probabilities = np.load(written.with_suffix(".npz"))["probabilities"]
+            assert probabilities.shape[0] == 2
+            assert np.allclose(probabilities.sum(0), 1, atol=1e-3)
             assert np.array_equal(ours == 1, union), image.name
-        assert np.mean([union.mean() for union in unions]) > 0.02, "a source that sees nothing would prove nothing"
 
-    def test_through_overlapping_windows(self, transfer: Path) -> None:
-        """nnU-Net adds up windows: a maximum of sums is not a sum of maxima, where windows disagree about a class."""
-        from nnunet_femur.weights import find_model
+    def test_without_probabilities_it_is_the_same_voxel_for_voxel(
+        self, transfer: Path, started: Path, images: list[Path], unions: list[np.ndarray]
+    ) -> None:
+        for image, ours, union in zip(images, _predict(started, images), unions, strict=True):
+            assert np.array_equal(ours == 1, union), image.name
 
-        trainer = _trainer(transfer)
-        trainer.on_train_start()
-        trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
-        source = find_model()
-        images = sorted((transfer / "nnUNet_raw" / DATASET).glob("images*/*.nrrd"))
-        theirs = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
-        ours = [mask == 1 for mask in _predict(Path(trainer.output_folder_base), images)]
-        both = zip(ours, theirs, strict=True)
-        dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in both]
-        assert min(dice) > 0.9, "tiny windows of a source that has learnt little are the worst case"
+    def test_so_says_nnfemur_predict(
+        self, transfer: Path, started: Path, images: list[Path], unions: list[np.ndarray], tmp_path: Path
+    ) -> None:
+        from nnunet_femur.prediction import predict
+
+        predict(images[:2], started, tmp_path, folds=("0",), device="cpu")
+        for image, union in zip(images[:2], unions, strict=False):
+            written = sitk.ReadImage(str(next(tmp_path.glob(f"{image.name.removesuffix('_0000.nrrd')}*.nrrd"))))
+            ours = sitk.GetArrayFromImage(sitk.DICOMOrient(written, "RAS")) == 1
+            assert np.mean(ours != union) < 1e-4, image.name
 
     def test_the_papers_keeps_all_but_the_last_layer(self, transfer: Path, standin: Path) -> None:
         trainer = _trainer(transfer, PAPERS)
