@@ -39,7 +39,7 @@ def encoders(machine: Machine) -> Iterable[Finding]:
         yield Finding(Status.OK, f"{len(files)} file(s) of encoder weights are here.")
     else:
         message = "No encoder weights are here: a training of slices fetches them from the model hub, or stops without."
-        yield Finding(Status.NOTE, message, "nnfemur plan -d N --no-pretrained   # where there is no internet")
+        yield Finding(Status.NOTE, message, "nnfemur weights encoders --download   # without internet: --from-folder")
 
 
 def encoder_places(environ: Mapping[str, str], home: Path) -> list[tuple[Path, str]]:
