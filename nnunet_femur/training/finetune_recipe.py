@@ -36,9 +36,9 @@ class FinetuneRecipe(Recipe):
     checkpoint_every: int = 5
     warmup_epochs: int = 1
     ramp_iterations: int = 50
-    body_factor: float = 0.3
+    body_factor: float = 1.0
     layer_decay: float = 1.0
-    average_decay: float = 0.99
+    average_decay: float = 0.0
     elastic_fraction: float = 0.2
 
     def __post_init__(self) -> None:
@@ -62,5 +62,3 @@ class FinetunePaperRecipe(FinetuneRecipe):
     schedule: Schedule = "constant"
     warmup_epochs: int = 0
     ramp_iterations: int = 0
-    body_factor: float = 1.0
-    average_decay: float = 0.0

@@ -271,6 +271,10 @@ class TestRefusals:
 
 def test_killed_and_resumed_equals_undisturbed(transfer: Path, tmp_path: Path) -> None:
     """The command as typed, killed after the epoch in which the body joined, then with --c."""
+    file = transfer / PREPROCESSED / "nnUNetPlans.json"
+    plans = json.loads(file.read_text())
+    plans["configurations"]["3d_fullres"]["femur_recipe"][OURS] = {"average_decay": 0.9, "body_factor": 0.5}
+    file.write_text(json.dumps(plans))
     command = ["nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", OURS, "-device", "cpu"]
     ends = {}
     for disturbed in (False, True):
