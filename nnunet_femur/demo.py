@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.environment import variables
 from nnunet_femur.errors import FemurError
+from nnunet_femur.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -163,34 +163,9 @@ def _show(line: str, task: TaskID, progress: Progress) -> None:
 
 def _run_logged(command: Sequence[str], environment: dict[str, str], log: Path, on_line: Callable[[str], None]) -> int:
     """Run a command, write its output to `log` line by line, and return its exit status."""
-    with (
-        log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
-        ) as process,
-    ):
-        try:
-            for line in process.stdout or ():
-                file.write(line)
-                file.flush()
-                on_line(line)
-        except BaseException:
-            process.terminate()
-            raise
+    with log.open("w", encoding="utf-8") as file, running(command, environment) as process:
+        for line in process.stdout or ():
+            file.write(line)
+            file.flush()
+            on_line(line)
     return process.returncode
-
-
-def _die_with_parent() -> None:
-    """Let a killed demo take its training with it, which would go on writing where the next run resumes."""
-    import ctypes
-
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

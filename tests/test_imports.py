@@ -11,11 +11,12 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-BASE = {"version", "errors", "files", "progress", "environment", "volumes", "dicom", "folds"}
+BASE = {"version", "errors", "files", "processes", "progress", "environment", "volumes", "dicom", "folds"}
 MAY_IMPORT = {
     "version": set(),
     "errors": set(),
     "files": set(),
+    "processes": set(),
     "progress": set(),
     "environment": {"errors"},
     "volumes": {"errors", "files"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "dataset_conversion": BASE | {"intake"},
     "evaluation": {"errors", "volumes"},
     "comparison": BASE | {"evaluation"},
-    "demo": {"environment", "errors"},
+    "demo": {"environment", "errors", "processes"},
     "cli": BASE
     | {
         "phantoms",

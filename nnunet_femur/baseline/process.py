@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import site
-import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from nnunet_femur.baseline.jobs import Outcome
 from nnunet_femur.baseline.worker import MARK
 from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS
 from nnunet_femur.files import write_json
+from nnunet_femur.processes import running
 from nnunet_femur.weights.tables import entries, other_parts
 
 if TYPE_CHECKING:
@@ -75,26 +75,13 @@ def _worker(
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
     command = [sys.executable, "-m", "nnunet_femur.baseline.worker", str(request)]
-    with subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                if line.startswith(MARK):
-                    yield json.loads(line.removeprefix(MARK))
-                else:
-                    log.write(line)
-                    log.flush()
-        except BaseException:
-            process.kill()
-            raise
+    with running(command, environment) as process:
+        for line in process.stdout or ():
+            if line.startswith(MARK):
+                yield json.loads(line.removeprefix(MARK))
+            else:
+                log.write(line)
+                log.flush()
 
 
 @contextmanager
