@@ -1,15 +1,29 @@
-"""Read and write small files, the latter whole or not at all, and tell whether two are the same."""
+"""Read and write small files, the latter whole or not at all; tell which are the same, and which an archive may hold."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from contextlib import contextmanager
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from zipfile import ZipInfo
+
+
+def leads_out(member: ZipInfo) -> bool:
+    """Whether a file of a zip archive is a link, or has a path that leads out of where it is unpacked.
+
+    Both kinds of paths count on every platform, so that an archive is good or bad wherever it is opened.
+    """
+    posix, windows = PurePosixPath(member.filename), PureWindowsPath(member.filename)
+    drive = windows.drive or any(":" in part for part in windows.parts[:1])
+    outside = posix.is_absolute() or drive or windows.root or ".." in {*posix.parts, *windows.parts}
+    return bool(outside) or stat.S_ISLNK(member.external_attr >> 16)
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import stat
+import zipfile
+
 import pytest
 
-from nnunet_femur.files import read_json, write_json, write_text, written_beside
+from nnunet_femur.files import leads_out, read_json, write_json, write_text, written_beside
 
 
 class TestWrittenBeside:
@@ -54,3 +57,28 @@ def test_what_is_no_json_reads_as_nothing(tmp_path):
     assert read_json(tmp_path / "missing.json") is None
     write_json(tmp_path / "a.json", [1])
     assert read_json(tmp_path / "a.json") == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Dataset294/fold_0/checkpoint_final.pth", False),
+        ("a..b/c", False),
+        ("../a", True),
+        ("a/../../b", True),
+        ("a\\..\\..\\b", True),
+        ("/etc/passwd", True),
+        ("\\server\\share", True),
+        ("C:\\Windows", True),
+        ("C:a", True),
+        ("stream:a/b", True),
+    ],
+)
+def test_what_leads_out_of_an_archive(name, expected):
+    assert leads_out(zipfile.ZipInfo(name)) == expected
+
+
+def test_links_in_archives_lead_out():
+    link = zipfile.ZipInfo("a")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    assert leads_out(link)

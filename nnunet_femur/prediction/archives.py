@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import stat
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.files import leads_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 _NEEDED = (".json", ".pth")
 """What prediction reads of an exported model: plans, dataset and checkpoints."""
@@ -44,10 +44,7 @@ def unpack_model(archive: Path, folder: Path) -> None:
 
 def _require_inside(archive: Path, members: Iterable[zipfile.ZipInfo]) -> None:
     for info in members:
-        # Both kinds of paths on every platform, so that a file is good or bad wherever it is opened.
-        posix, windows = PurePosixPath(info.filename), PureWindowsPath(info.filename)
-        outside = posix.is_absolute() or windows.drive or windows.root or ".." in {*posix.parts, *windows.parts}
-        if outside or stat.S_ISLNK(info.external_attr >> 16):
+        if leads_out(info):
             msg = (
                 f"{archive}: holds {info.filename!r}, which would be written outside the folder it is unpacked to. "
                 "Do not use this file; export the model again with nnUNetv2_export_model_to_zip."

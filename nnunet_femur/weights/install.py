@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import stat
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.files import leads_out
 from nnunet_femur.progress import silent
 from nnunet_femur.weights.source import CHECKPOINT, open_model, weights_folder
 from nnunet_femur.weights.tables import entries
@@ -166,8 +166,7 @@ def _safe_members(path: Path, archive: zipfile.ZipFile) -> dict[str, list[tuple[
     members: dict[str, list[tuple[zipfile.ZipInfo, PurePosixPath]]] = {}
     for member in archive.infolist():
         inside = PurePosixPath(member.filename.replace("\\", "/"))
-        is_link = stat.S_ISLNK(member.external_attr >> 16)
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0] or is_link:
+        if leads_out(member):
             msg = f"{path}: names {member.filename!r}, which leads out of its folder. Do not use this archive."
             raise InputError(msg)
         dataset = next((part for part in inside.parts if part in known), None)
