@@ -1,4 +1,4 @@
-"""Read and write small files, the latter whole or not at all; tell which are the same, and which an archive may hold."""
+"""Read and write small files, the latter whole or not at all; tell what is the same, and what an archive may hold."""
 
 from __future__ import annotations
 

@@ -88,8 +88,6 @@ def segment(
     del voxels, image
     logits = logits_of_folds(predictor, prepared.data, on_window=on_window)
     wants_map = options.uncertainty and len(logits) > 1
-    # Networks of fine-tuning answer with a row for each class of their source.
-    femur = getattr(predictor.label_manager, "femur_rows", femur)
     restored = restore(logits, prepared, predictor, femur=femur, deviation=wants_map)
     order = AxisOrder.between(seen, geometry)
     mask = np.ascontiguousarray(order.of_array(_put_back(restored.mask_zyx, box, seen)))

@@ -110,6 +110,8 @@ def _parts(
     """Slab by slab, and only where there can be femur."""
     import torch
 
+    # Networks of fine-tuning answer with a row for each class of their source.
+    femur = getattr(predictor.label_manager, "femur_rows", femur)
     properties = prepared.properties
     resampling = _from_the_network(logits[0].shape[1:], properties, predictor)
     box = _whole(resampling) if deviation else _box_of_femur(logits, resampling, femur)

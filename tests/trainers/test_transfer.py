@@ -114,10 +114,22 @@ class TestStepZero:
         for image, ours, union in zip(images, _predict(started, images), unions, strict=True):
             assert np.array_equal(ours == 1, union), image.name
 
+    @pytest.mark.parametrize("in_slabs", [True, False])
     def test_so_says_nnfemur_predict(
-        self, transfer: Path, started: Path, images: list[Path], unions: list[np.ndarray], tmp_path: Path
+        self,
+        transfer: Path,
+        started: Path,
+        images: list[Path],
+        unions: list[np.ndarray],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        in_slabs: bool,
     ) -> None:
+        """By its own restoring and, where plans have another way of resampling, by nnU-Net's."""
         from nnunet_femur.prediction import predict
+
+        if not in_slabs:
+            monkeypatch.setattr("nnunet_femur.prediction.restoring.is_default", lambda _: False)
 
         predict(images[:2], started, tmp_path, folds=("0",), device="cpu")
         for image, union in zip(images[:2], unions, strict=False):
