@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from nnunet_femur.environment import require
-from nnunet_femur.errors import FemurError
+from nnunet_femur.errors import ending_without_traceback
 from nnunet_femur.intake import Conversion, IntakeOptions
 from nnunet_femur.progress import bar
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="folder with Images/ and GoldStandard/")
     parser.add_argument("-d", "--dataset-id", type=int, default=1, help="nnU-Net's dataset number (default: 1)")
     arguments = parser.parse_args()
-    try:
+    with ending_without_traceback():
         conversion = Conversion(
             source=arguments.source,
             dataset_id=arguments.dataset_id,
@@ -29,8 +29,6 @@ def main() -> None:
             intake=IntakeOptions(layout="pairs"),
         )
         outcome = conversion.run(track=bar)
-    except FemurError as error:
-        sys.exit(f"error: {error}")
     outcome.print()
     sys.stdout.write(f"{outcome.folder}\n")
 

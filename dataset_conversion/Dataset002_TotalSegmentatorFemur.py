@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from nnunet_femur.environment import require
-from nnunet_femur.errors import FemurError
+from nnunet_femur.errors import ending_without_traceback
 from nnunet_femur.intake import Conversion, IntakeOptions
 from nnunet_femur.intake.options import MIN_VOLUME_ML
 from nnunet_femur.progress import bar
@@ -31,7 +31,7 @@ def main() -> None:
         help=f"least volume of each femur in millilitres (default: {MIN_VOLUME_ML:g}, a femoral head with its neck)",
     )
     arguments = parser.parse_args()
-    try:
+    with ending_without_traceback():
         conversion = Conversion(
             source=arguments.source,
             dataset_id=arguments.dataset_id,
@@ -40,8 +40,6 @@ def main() -> None:
             intake=IntakeOptions(layout="totalsegmentator", min_volume_ml=arguments.min_volume_ml),
         )
         outcome = conversion.run(track=bar)
-    except FemurError as error:
-        sys.exit(f"error: {error}")
     outcome.print()
     sys.stdout.write(f"{outcome.folder}\n")
 

@@ -26,7 +26,7 @@ class SetupError(FemurError):
 
 @contextmanager
 def ending_without_traceback() -> Iterator[None]:
-    """Inside nnU-Net's own commands: end the process with the message of a mendable problem, status 1."""
+    """End the process with the message of a mendable problem, status 1; for scripts and nnU-Net's own commands."""
     try:
         yield
     except FemurError as error:

@@ -149,7 +149,7 @@ def check_plans(plans: Mapping[str, Any], configuration: Mapping[str, Any], *, w
     if found:
         msg = (
             f"{where}: these plans were changed after they were made.\n"
-            f"{table(found, left='as made', right='as it stands')}\n{_remedy(plans, configuration)}"
+            f"{table(found, left='as made', right='as it stands')}\nRun: {plan_command(plans, configuration)}"
         )
         raise SetupError(msg)
 
@@ -172,14 +172,17 @@ def check_data(folder: Path, plans: Mapping[str, Any], configuration: Mapping[st
     sealed = read_json(folder / GUARD_FILE)
     transferred = SOURCE_KEY in configuration
     if sealed is None and transferred:
-        msg = f"{folder}: has no {GUARD_FILE}, so nothing tells what these data are. {_remedy(plans, configuration)}"
+        msg = (
+            f"{folder}: has no {GUARD_FILE}, so nothing tells what these data are. "
+            f"Run: {plan_command(plans, configuration)}"
+        )
         raise SetupError(msg)
     if sealed is not None:
         found = differences(sealed, fingerprint(plans, configuration), network=transferred)
         if found:
             msg = (
                 f"{folder}: these data were not preprocessed under the plans that are to be used.\n"
-                f"{table(found, left='the data', right='the plans')}\n{_remedy(plans, configuration)}"
+                f"{table(found, left='the data', right='the plans')}\nRun: {plan_command(plans, configuration)}"
             )
             raise SetupError(msg)
     _check_shapes(folder, plans, configuration)
@@ -209,12 +212,14 @@ def check_same(
         raise SetupError(msg)
 
 
-def _remedy(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> str:
+def plan_command(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> str:
+    """The command that makes these plans, and data for them, anew."""
     number = str(plans.get("dataset_name", ""))[7:10].lstrip("0") or "N"
-    options = " --from totalsegmentator" if SOURCE_KEY in configuration else ""
+    source = configuration.get(SOURCE_KEY)
+    options = "" if source is None else " --from totalsegmentator" + (" --fast" if source.get("fast") else "")
     name = plans.get("plans_name", "nnUNetPlans")
     named = "" if name == "nnUNetPlans" else f" --plans-name {name}"
-    return f"Run: nnfemur plan -d {number}{options}{named}"
+    return f"nnfemur plan -d {number}{options}{named}"
 
 
 def _check_shapes(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
@@ -236,6 +241,6 @@ def _check_shapes(folder: Path, plans: Mapping[str, Any], configuration: Mapping
         if found != expected:
             msg = (
                 f"{array}: holds {_short(found)} voxels, but at the plans' spacing of {_short(spacing)} mm it would be "
-                f"{_short(expected)}. These data belong to other plans. {_remedy(plans, configuration)}"
+                f"{_short(expected)}. These data belong to other plans. Run: {plan_command(plans, configuration)}"
             )
             raise SetupError(msg)

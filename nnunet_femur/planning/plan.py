@@ -99,7 +99,8 @@ def plan_dataset(
     if {key: done.get(plans_name, {}).get(key) for key in record} == record:
         return preprocessed
     preprocessed.mkdir(exist_ok=True)
-    write_json(preprocessed / RECORD, {name: other for name, other in done.items() if name != plans_name})
+    others = {name: other for name, other in done.items() if name != plans_name}
+    write_json(preprocessed / RECORD, others)
     replace_folds(raw, preprocessed)
     with (preprocessed / LOG).open("w", encoding="utf-8") as log, redirect_stdout(log):
         _extract_fingerprint(dataset_id, jobs=jobs)
@@ -111,7 +112,7 @@ def plan_dataset(
             plans = transferred_plans(dataset_id, model, plans_name=plans_name, spacing=target, fast=fast)
         ceiling = _preprocess(dataset_id, plans, plans_file, wanted, recipe=recipe, raw=raw, jobs=jobs)
     finished = record | ({} if ceiling is None else {"ceiling": asdict(ceiling)})
-    write_json(preprocessed / RECORD, {**(read_json(preprocessed / RECORD) or {}), plans_name: finished})
+    write_json(preprocessed / RECORD, {**others, plans_name: finished})
     return preprocessed
 
 

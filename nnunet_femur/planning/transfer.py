@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnunet_femur.errors import SetupError
 from nnunet_femur.files import sha256
 from nnunet_femur.guard import SOURCE_KEY
 
@@ -94,7 +93,7 @@ def check_fit(source: SourceModel, configuration: dict[str, Any]) -> None:
     """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
-    from nnunet_femur.training.transfer import misfits
+    from nnunet_femur.training.transfer import require_fit
     from nnunet_femur.weights import load_checkpoint
 
     architecture = configuration["architecture"]
@@ -106,11 +105,9 @@ def check_fit(source: SourceModel, configuration: dict[str, Any]) -> None:
         configuration[SOURCE_KEY]["outputs"],
         deep_supervision=True,
     )
-    problems = misfits(load_checkpoint(source.checkpoint)["network_weights"], network.state_dict())
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        msg = (
-            f"{source.checkpoint}: these weights do not fit the network of the plans beside them.\n{lines}\n"
-            "Install the model again: nnfemur weights download"
-        )
-        raise SetupError(msg)
+    require_fit(
+        load_checkpoint(source.checkpoint)["network_weights"],
+        network.state_dict(),
+        problem=f"{source.checkpoint}: these weights do not fit the network of the plans beside them.",
+        remedy="Install the model again: nnfemur weights download",
+    )

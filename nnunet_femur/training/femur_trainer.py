@@ -12,7 +12,6 @@ import torch
 from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_femur.errors import ending_without_traceback
 from nnunet_femur.files import write_json, written_beside
@@ -23,7 +22,7 @@ from nnunet_femur.training.run_record import run_record
 
 if TYPE_CHECKING:
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
-    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 
 class FemurTrainer(nnUNetTrainer):
@@ -68,8 +67,7 @@ class FemurTrainer(nnUNetTrainer):
         Raises:
             InputError: As :meth:`Recipe.from_configuration`.
         """
-        resolved = PlansManager(plans).get_configuration(configuration).configuration
-        return cls.recipe_class.from_configuration(resolved, cls.__name__)
+        return cls.recipe_class.from_configuration(resolve(plans, configuration), cls.__name__)
 
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Change the plans that this run trains under, and that its checkpoints carry, before nnU-Net reads them."""
@@ -92,8 +90,8 @@ class FemurTrainer(nnUNetTrainer):
         """The recipe's optimizer and schedule."""
         recipe = self.recipe
         optimizer = self.build_optimizer(self.network.parameters())
-        exponent = {"poly": 0.9, "constant": 0.0}[recipe.schedule]
-        return optimizer, PolyLRScheduler(optimizer, recipe.learning_rate, recipe.epochs, exponent=exponent)
+        schedule = PolyLRScheduler(optimizer, recipe.learning_rate, recipe.epochs, exponent=recipe.decay_exponent)
+        return optimizer, schedule
 
     def build_optimizer(self, parameters: Any) -> torch.optim.Optimizer:
         """The recipe's optimizer for parameters, or groups of them."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nnunet_femur.errors import SetupError, ending_without_traceback
-from nnunet_femur.guard import SOURCE_KEY, check_plans, resolve
+from nnunet_femur.guard import SOURCE_KEY, plan_command, resolve
 from nnunet_femur.networks.merged_heads import answer_in_rows, answering_in_rows, merge_heads
 from nnunet_femur.networks.sealed import seal_network
 from nnunet_femur.training.femur_trainer import FemurTrainer
@@ -71,25 +70,19 @@ class FinetuneTrainer(FemurTrainer):
         enable_deep_supervision: bool = True,  # noqa: FBT001, FBT002 - nnU-Net passes it by position
     ) -> nn.Module:
         """The source's network, its heads merged. nnU-Net calls this at prediction too."""
-        plans, configuration = plans_manager.plans, configuration_manager.configuration
+        configuration = configuration_manager.configuration
         with ending_without_traceback():
             source = _source_of(configuration, cls.__name__)
-            check_plans(plans, configuration, where="plans.json")
-        network = get_network_from_plans(
-            configuration_manager.network_arch_class_name,
-            configuration_manager.network_arch_init_kwargs,
-            configuration_manager.network_arch_init_kwargs_req_import,
-            num_input_channels,
-            source["outputs"] if cls.keeps_heads else num_output_channels,
-            allow_init=True,
-            deep_supervision=enable_deep_supervision,
+        rows = source["outputs"] if cls.keeps_heads else num_output_channels
+        network = super().build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, rows, enable_deep_supervision
         )
         if cls.keeps_heads:
             merge_heads(network, source["femur_rows"])
             if not enable_deep_supervision:
                 # That is how nnU-Net asks for a network to predict with.
-                answer_in_rows(network, plans_manager, rows=source["outputs"], femur_rows=source["femur_rows"])
-        seal_network(network, plans, configuration)
+                answer_in_rows(network, plans_manager, rows=rows, femur_rows=source["femur_rows"])
+        seal_network(network, plans_manager.plans, configuration)
         return network
 
     def on_train_start(self) -> None:
@@ -106,11 +99,10 @@ class FinetuneTrainer(FemurTrainer):
         self._average = self._new_average()
 
     def _source(self) -> SourceModel:
-        plans = self.plans_manager
-        expected = _source_of(self.configuration_manager.configuration, type(self).__name__)
+        plans, configuration = self.plans_manager.plans, self.configuration_manager.configuration
+        expected = _source_of(configuration, type(self).__name__)
         model = find_model(fast=expected["fast"])
-        again = f"nnfemur plan -d {int(plans.dataset_name[7:10])} --from totalsegmentator"
-        check_source(model, expected, plan=again + (" --fast" if expected["fast"] else ""))
+        check_source(model, expected, plan=plan_command(plans, configuration))
         return model
 
     # ---- what is trained, and how fast
@@ -196,6 +188,8 @@ class FinetuneTrainer(FemurTrainer):
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Go on from a checkpoint, or validate it."""
         super().load_checkpoint(filename_or_checkpoint)
+        if not self.finetune_recipe.average_decay:
+            return
         checkpoint = filename_or_checkpoint
         if not isinstance(checkpoint, dict):
             checkpoint = torch.load(checkpoint, map_location=self.device, weights_only=False)

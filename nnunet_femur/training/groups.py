@@ -67,8 +67,7 @@ class GroupSchedule:
     def step(self, epoch: int, iteration: int | None = None) -> None:
         """Set the learning rates of an iteration; nnU-Net calls this at the beginning of an epoch without one."""
         recipe = self.recipe
-        exponent = {"poly": 0.9, "constant": 0.0}[recipe.schedule]
-        now = recipe.learning_rate * (1 - epoch / recipe.epochs) ** exponent
+        now = recipe.learning_rate * (1 - epoch / recipe.epochs) ** recipe.decay_exponent
         ramp = 1.0
         if iteration is not None and epoch in (0, recipe.warmup_epochs):
             ramp = min(1.0, (iteration + 1) / max(1, recipe.ramp_iterations))

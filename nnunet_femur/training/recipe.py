@@ -84,6 +84,11 @@ class Recipe:
             if getattr(self, name) not in get_args(choices):
                 refuse(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(choices))}")
 
+    @property
+    def decay_exponent(self) -> float:
+        """Exponent of the learning rate's decay: 0.9 is nnU-Net's, 0 none."""
+        return {"poly": 0.9, "constant": 0.0}[self.schedule]
+
     @classmethod
     def from_configuration(cls, configuration: Mapping[str, Any], trainer: str) -> Recipe:
         """The recipe of a trainer under a configuration of nnU-Net's plans.

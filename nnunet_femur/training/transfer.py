@@ -42,6 +42,19 @@ def misfits(weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Ten
     return problems
 
 
+def require_fit(
+    weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor], *, problem: str, remedy: str
+) -> None:
+    """Refuse a checkpoint that does not fit a network.
+
+    Raises:
+        SetupError: The problem, a line for each tensor that does not fit, and the remedy.
+    """
+    lines = [f"  {misfit}" for misfit in misfits(weights, network)]
+    if lines:
+        raise SetupError("\n".join([problem, *lines, remedy]))
+
+
 def _named_once(name: str) -> bool:
     """Whether this is the first name of a tensor: nnU-Net's modules register most of theirs two to four times."""
     return ".all_modules." not in name and not name.startswith("decoder.encoder.")
@@ -108,11 +121,12 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
     if not heads:
         wanted = {name: tensor for name, tensor in wanted.items() if ".seg_layers." not in name}
         weights = {name: tensor for name, tensor in weights.items() if ".seg_layers." not in name}
-    problems = misfits(weights, {source_key(name): tensor for name, tensor in wanted.items()})
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        msg = f"The source's weights do not fit the network of the plans.\n{lines}\nRun nnfemur plan again."
-        raise SetupError(msg)
+    require_fit(
+        weights,
+        {source_key(name): tensor for name, tensor in wanted.items()},
+        problem="The source's weights do not fit the network of the plans.",
+        remedy="Run nnfemur plan again.",
+    )
     network.load_state_dict({name: weights[source_key(name)] for name in wanted}, strict=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -290,8 +291,6 @@ def test_killed_and_resumed_equals_undisturbed(transfer: Path, tmp_path: Path) -
     command = ["nnUNetv2_train", DATASET, "3d_fullres", "0", "-tr", OURS, "-device", "cpu"]
     ends = {}
     for disturbed in (False, True):
-        import os
-
         environment = {**os.environ, "nnUNet_results": str(tmp_path / str(disturbed))}
         fold = tmp_path / str(disturbed) / DATASET / f"{OURS}__nnUNetPlans__3d_fullres" / "fold_0"
         if disturbed:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.training.head_trainer import HeadTrainer, slices_at_each_end
+from tests.training.made import made
 
 pytestmark = pytest.mark.integration
-
-DATASET = "Dataset001_Femur"
 
 
 class _Head(HeadTrainer):
@@ -25,14 +20,7 @@ class _Head(HeadTrainer):
 
 
 def _trainer(configuration: str, **recipe: Any) -> _Head:
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / DATASET
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    plans["configurations"][configuration]["femur_recipe"]["slice"] |= recipe
-    description = json.loads((preprocessed / "dataset.json").read_text())
-    trainer = _Head(plans, configuration, 0, description, torch.device("cpu"))
-    trainer.initialize()
-    return trainer
+    return made(_Head, configuration, **recipe)
 
 
 @pytest.mark.parametrize(

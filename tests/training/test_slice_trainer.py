@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +11,9 @@ import torch
 from nnunet_femur.training.recipe import SliceRecipe
 from nnunet_femur.training.slice_geometry import pixels_per_voxel
 from nnunet_femur.training.slice_trainer import SliceTrainer
+from tests.training.made import made
 
 pytestmark = pytest.mark.integration
-
-DATASET = "Dataset001_Femur"
 
 
 class _Slices(SliceTrainer):
@@ -26,14 +22,7 @@ class _Slices(SliceTrainer):
 
 
 def _trainer(configuration: str = "3d_fullres", **recipe: Any) -> _Slices:
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / DATASET
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    plans["configurations"][configuration]["femur_recipe"]["slice"] |= recipe
-    description = json.loads((preprocessed / "dataset.json").read_text())
-    trainer = _Slices(plans, configuration, 0, description, torch.device("cpu"))
-    trainer.initialize()
-    return trainer
+    return made(_Slices, configuration, **recipe)
 
 
 @pytest.mark.parametrize(
