@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,7 +46,10 @@ def transferred_plans(
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     manager = PlansManager(deepcopy(source.plans))
-    configuration = deepcopy(manager.get_configuration(CONFIGURATION).configuration)
+    with warnings.catch_warnings():
+        # nnU-Net warns of the old format, which is converted here once and for all.
+        warnings.simplefilter("ignore", UserWarning)
+        configuration = deepcopy(manager.get_configuration(CONFIGURATION).configuration)
     forward = [int(axis) for axis in manager.transpose_forward]
     planner = ExperimentPlanner(dataset_id)
     fingerprint = planner.dataset_fingerprint
