@@ -6,8 +6,12 @@ import locale
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -105,11 +109,17 @@ def transferred(planned: Path, standin: Path) -> Path:
 
 
 @pytest.fixture
-def transfer(transferred: Path, nnunet: Path, standin: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The planned dataset 2, with the environment of `nnfemur env` and the stand-in's weights around the test."""
+def transfer(transferred: Path, nnunet: Path, standin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The planned dataset 2, with the environment of `nnfemur env` and the stand-in's weights around the test.
+
+    A test may change the plans: all files on one worker share them, so they are put back.
+    """
     assert transferred == nnunet
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin))
-    return transferred
+    plans = transferred / "nnUNet_preprocessed" / "Dataset002_Femur" / "nnUNetPlans.json"
+    before = plans.read_bytes()
+    yield transferred
+    plans.write_bytes(before)
 
 
 @pytest.fixture
