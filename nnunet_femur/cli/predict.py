@@ -44,6 +44,12 @@ def predict(
     crop_to_bone: Annotated[  # noqa: FBT002
         bool, typer.Option("--crop-to-bone", help="Faster: look only at the box around bone. Edges may differ.")
     ] = False,
+    skip_far: Annotated[  # noqa: FBT002
+        bool, typer.Option("--skip-far", help="Faster: leave out windows that are far from any femur by a first look.")
+    ] = False,
+    half: Annotated[  # noqa: FBT002
+        bool, typer.Option("--half", help="Faster on processors with bfloat16: compute in it. Edges may differ.")
+    ] = False,
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
     ] = "checkpoint_final.pth",
@@ -69,6 +75,8 @@ def predict(
         step_size=step_size,
         mirror=mirror,
         crop_to_bone=crop_to_bone,
+        skip_far=skip_far,
+        half=half,
     )
     with bars() as watch:
         outcome = run(

@@ -26,6 +26,9 @@ class Options:
         mirror: Whether the network also sees the mirrored CT, where its trainer allows it.
         crop_to_bone: Whether the network sees only the box around everything as dense as bone. Its windows lie
             elsewhere then, so that voxels at the bone's edge can differ.
+        skip_far: Whether windows are left out that are far from any femur by what has been seen; a piece that only
+            they would show is missed.
+        half: Whether the network computes in bfloat16 on a processor that has it, instead of single precision.
     """
 
     formats: tuple[str, ...] = ("nrrd",)
@@ -37,6 +40,8 @@ class Options:
     step_size: float = 0.5
     mirror: bool = True
     crop_to_bone: bool = False
+    skip_far: bool = False
+    half: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
