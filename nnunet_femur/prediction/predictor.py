@@ -6,17 +6,15 @@ import io
 import os
 import warnings
 from contextlib import contextmanager, nullcontext, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.prediction.windows import logits_near_femur
 from nnunet_femur.weights.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     import torch
@@ -143,7 +141,6 @@ def logits_of_folds(
     predictor: nnUNetPredictor,
     data: torch.Tensor,
     *,
-    near: Sequence[int] = (),
     half: bool = False,
     on_window: Callable[[int, int], None] | None = None,
 ) -> list[torch.Tensor]:
@@ -152,8 +149,6 @@ def logits_of_folds(
     Args:
         predictor: The predictor.
         data: The prepared CT, 1 x the axes of the plans.
-        near: Classes without which a window can be left out, see :mod:`nnunet_femur.prediction.windows`; none for
-            every window.
         half: Whether a processor that multiplies bfloat16 computes in it; on CUDA nnU-Net always takes half precision.
         on_window: Called after each pass through the network with the number of passes done and of all.
 
@@ -165,63 +160,35 @@ def logits_of_folds(
     """
     import torch
 
-    count = _Count(on_window, len(predictor.list_of_parameters), _passes(predictor, data))
-    chooses = near and not predictor.label_manager.has_regions
-    # With nnUNet_compile, what nnU-Net calls is a wrapper around the network.
-    network = getattr(predictor.network, "_orig_mod", predictor.network)
+    total = len(predictor.list_of_parameters) * _passes(predictor, data)
+    done = 0
 
-    def counted(*passed: Any) -> torch.Tensor:
-        count.one()
-        # Windows are weighed and summed up in a precision that is not that of the network.
+    def count(*passed: Any) -> torch.Tensor:
+        nonlocal done
+        done += 1
+        if on_window is not None:
+            on_window(done, total)
+        # Windows are weighed and summed up in a precision that is not the network's.
         answer: torch.Tensor = passed[-1]
         return answer.float() if answer.dtype is torch.bfloat16 else answer
 
-    watched = predictor.network.register_forward_hook(counted)
+    # With nnUNet_compile, what nnU-Net calls is a wrapper around the network.
+    network = getattr(predictor.network, "_orig_mod", predictor.network)
+    watched = predictor.network.register_forward_hook(count)
     answers = []
     try:
-        with torch.inference_mode(), redirect_stdout(io.StringIO()), _precision(predictor.device, half=half):
+        with torch.inference_mode(), redirect_stdout(io.StringIO()):
             for parameters in predictor.list_of_parameters:
                 network.load_state_dict(parameters)
-                if chooses:
-                    # Networks of fine-tuning answer with a row for each class of their source.
-                    femur = getattr(predictor.label_manager, "femur_rows", near)
-                    answer = logits_near_femur(
-                        predictor, data, femur=femur, on_plan=lambda n: count.plan(n * _passes_each(predictor))
-                    )
-                else:
-                    answer = predictor.predict_sliding_window_return_logits(data)
-                answers.append(answer.cpu())
-                count.next_fold()
+                # For each fold anew: within one context the first fold's weights would be kept in bfloat16.
+                with _precision(predictor.device, half=half):
+                    answers.append(predictor.predict_sliding_window_return_logits(data).cpu())
     except torch.OutOfMemoryError as error:
         msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
         raise SetupError(msg) from error
     finally:
         watched.remove()
     return answers
-
-
-@dataclass
-class _Count:
-    """Passes through the network: how many are done, and of how many."""
-
-    tell: Callable[[int, int], None] | None
-    folds_left: int
-    passes_each_fold: int
-    done: int = 0
-    of_folds_done: int = 0
-
-    def one(self) -> None:
-        self.done += 1
-        if self.tell is not None:
-            self.tell(self.done, self.of_folds_done + self.folds_left * self.passes_each_fold)
-
-    def plan(self, passes: int) -> None:
-        """What this fold needs the next ones are expected to need."""
-        self.passes_each_fold = passes
-
-    def next_fold(self) -> None:
-        self.folds_left -= 1
-        self.of_folds_done = self.done
 
 
 def _passes(predictor: nnUNetPredictor, data: torch.Tensor) -> int:
@@ -235,9 +202,5 @@ def _passes(predictor: nnUNetPredictor, data: torch.Tensor) -> int:
         windows *= len(steps)
     if len(patch) < len(shape):
         windows *= shape[0]
-    return int(windows) * _passes_each(predictor)
-
-
-def _passes_each(predictor: nnUNetPredictor) -> int:
     axes = predictor.allowed_mirroring_axes if predictor.use_mirroring else None
-    return int(2 ** len(axes or ()))
+    return int(windows * 2 ** len(axes or ()))
