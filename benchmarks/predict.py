@@ -189,7 +189,7 @@ def _print_table(folder: Path, truth: Path, median: dict[str, dict[str, float]])
 
 
 def main() -> None:
-    """Print the medians of all ways, and their ratios: at most 1.25 to the bare network, at least 2 to TotalSegmentator."""
+    """Print medians and ratios: to the bare network at most 1.25 are wanted, of TotalSegmentator to ours at least 2."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("benchmark-predict"), help="where the model is kept")
     parser.add_argument("--rounds", type=int, default=3)
