@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.processor import calculates_in_bfloat16
 from nnunet_femur.weights.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
@@ -105,18 +106,10 @@ def _own_trainers() -> Iterator[None]:
             os.environ[EXT_TRAINER] = before
 
 
-def has_bfloat16() -> bool:
-    """Whether this machine's processor multiplies numbers of bfloat16 itself; slow if it does not."""
-    import torch
-
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
-
-
 def _precision(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
     import torch
 
-    if half and device.type == "cpu" and has_bfloat16():
+    if half and device.type == "cpu" and calculates_in_bfloat16():
         return torch.autocast("cpu", dtype=torch.bfloat16)
     return nullcontext()
 

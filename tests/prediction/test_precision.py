@@ -25,7 +25,7 @@ def test_differs_little_and_only_where_the_processor_has_it(
 ) -> None:
     loaded = predictor.load_predictor(find_model(ensemble), device=torch.device("cpu"), mirror=False)
     data = torch.nn.functional.avg_pool3d(torch.randn(1, 1, *loaded.configuration_manager.patch_size), 5, 1, 2)[0] * 5
-    monkeypatch.setattr(predictor, "has_bfloat16", lambda: has)
+    monkeypatch.setattr(predictor, "calculates_in_bfloat16", lambda: has)
     single, half = (predictor.logits_of_folds(loaded, data, half=each) for each in (False, True))
     # Folds further apart than this precision: none of them answers with another one's weights.
     assert min(_distance(single[a], single[b]) for a, b in ((0, 1), (0, 2), (1, 2))) > 0.2
