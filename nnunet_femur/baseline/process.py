@@ -91,6 +91,9 @@ def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]
     TotalSegmentator downloads models that it does not find and removes old ones that it does, writes into the home
     folder, and sets nnU-Net's folders anew. So it gets a home of its own, links to the models that are needed and
     empty folders in place of the others.
+
+    Args:
+        models: The models that are needed.
     """
     with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as name:
         folder = Path(name)
