@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nnunet_femur.processor import calculates_in_bfloat16
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -66,7 +68,7 @@ class ThreePlaneNetwork(nn.Module):
         self.weights = tuple(weight / sum(given) for weight in given)
         self.stride = stride
         self.slices_at_once = slices_at_once
-        self.in_bfloat16 = _calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
+        self.in_bfloat16 = calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
         self.scale = tuple(scale)
         self.neighbours = neighbours
 
@@ -137,9 +139,3 @@ class ThreePlaneNetwork(nn.Module):
 
 def _up(size: int, stride: int) -> int:
     return -(-size // stride) * stride
-
-
-def _calculates_in_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16; without them it is slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
