@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from nnunet_femur.demo import _progress, _run_stage, _Stage
 from nnunet_femur.errors import FemurError
+from tests.killing import kill_once
 
 
 class TestStage:
@@ -51,11 +51,7 @@ class TestStage:
             "import sys, os, pathlib; from nnunet_femur.demo import _run_logged\n"
             f"_run_logged([sys.executable, '-c', {forever!r}], dict(os.environ), pathlib.Path({str(log)!r}), id)"
         )
-        with subprocess.Popen([sys.executable, "-c", code]) as process:
-            until = time.monotonic() + 30
-            while not beat.exists() and time.monotonic() < until:
-                time.sleep(0.02)
-            process.send_signal(signal.SIGKILL)
+        kill_once(beat.exists, [sys.executable, "-c", code], within_s=30)
         time.sleep(0.2)
         last = beat.stat().st_mtime_ns
         time.sleep(0.3)
@@ -77,12 +73,7 @@ def _demo(folder: Path) -> list[str]:
 
 def _kill_when(folder: Path, exists: str) -> None:
     """Start the demo and kill it, without a chance to clean up, once a file is there."""
-    with subprocess.Popen(_demo(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 240
-        while not list(folder.glob(exists)) and time.monotonic() < until:
-            assert process.poll() is None, f"the demo ended before {exists} was there"
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    kill_once(lambda: list(folder.glob(exists)), _demo(folder), within_s=240)
 
 
 def _state(folder: Path) -> dict[str, int]:
