@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +187,7 @@ def test_a_killed_command_keeps_what_an_undisturbed_one_keeps(
     (tmp_path / "trainers").mkdir()
     (tmp_path / "trainers" / "rising_loss.py").write_text(RISING)
     monkeypatch.setenv("nnUNet_extTrainer", f"{os.environ['nnUNet_extTrainer']}{os.pathsep}{tmp_path / 'trainers'}")
-    train = shutil.which("nnUNetv2_train")
+    train = shutil.which("nnUNetv2_train", path=sysconfig.get_path("scripts"))
     assert train is not None
     name = "FemurRisingLossTrainer"
     command = [train, DATASET, "3d_fullres", "0", "-tr", name, "-device", "cpu"]

@@ -75,7 +75,6 @@ class TestSliceTrainer:
     def test_every_case_is_predicted_in_one_piece(self) -> None:
         """And the piece is no larger than the largest case."""
         trainer = _trainer()
-        trainer.initialize()
         data = trainer.dataset_class(trainer.preprocessed_dataset_folder)
         shapes = np.array([data.load_case(case)[0].shape[1:] for case in data.identifiers])
         patch = np.array(trainer.configuration_manager.patch_size)
