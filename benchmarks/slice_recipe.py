@@ -35,6 +35,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "neighbouring slices": {"neighbours": 1},
     "pixels are voxels": {"slice_spacing_mm": "voxels"},
     "learning rate 0.003": {"learning_rate": 3e-3},
+    "batches of 8": {"batch_size": 8},
     "axial plane counts twice": {"plane_weights": [2, 1, 1]},
 }
 EPOCHS = 5
