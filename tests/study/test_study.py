@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
 from nnunet_femur.files import read_json
+from tests.killing import kill_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,13 +41,7 @@ def _run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def _kill_when(folder: Path, exists: str) -> None:
-    """Start the study and kill it, without a chance to clean up, once a file is there."""
-    with subprocess.Popen(_command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 240
-        while not list(folder.glob(exists)) and time.monotonic() < until:
-            assert process.poll() is None, f"the study ended before {exists} was there"
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    kill_once(lambda: any(folder.glob(exists)), _command(folder), within_s=240)
 
 
 def _scores(folder: Path) -> pd.DataFrame:
