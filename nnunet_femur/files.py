@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -63,6 +65,28 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The content of a YAML file, or of a JSON file, which is YAML too.
+
+    Raises:
+        InputError: The file cannot be read, is no YAML, or holds no names with values.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
+        raise InputError(msg) from error
+    except yaml.YAMLError as error:
+        msg = f"{path}: is no YAML. {error}"
+        raise InputError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path}: must hold names with values, as in 'epochs: 20'."
+        raise InputError(msg)
+    return content
 
 
 def sha256(path: Path) -> str:

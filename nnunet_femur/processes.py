@@ -27,7 +27,7 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
         text=True,
         encoding="utf-8",
         errors="replace",
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        preexec_fn=die_with_parent if sys.platform != "win32" else None,  # noqa: PLW1509
     ) as process:
         try:
             yield process
@@ -36,8 +36,13 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
             raise
 
 
-def _die_with_parent() -> None:
-    """Let a killed process take its child with it, which would go on writing where the next run resumes."""
+def die_with_parent() -> None:
+    """Let this process end when its parent is killed, or it would go on writing where the next run resumes.
+
+    Linux only; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
     import ctypes
 
     set_parent_death_signal = 1

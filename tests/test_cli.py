@@ -15,7 +15,7 @@ from nnunet_femur.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUB_VERBS = {"weights": ("path", "verify", "download", "encoders")}
+SUB_VERBS = {"study": ("run", "init"), "weights": ("path", "verify", "download", "encoders")}
 """The commands of verbs that have several."""
 
 VERBS = ("demo", "env", "phantoms", "convert", "plan", "baseline", "predict", "score", "compare", "doctor")

@@ -17,6 +17,7 @@ from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
 from nnunet_femur.cli.predict import predict
 from nnunet_femur.cli.score import score
+from nnunet_femur.cli.study import study
 from nnunet_femur.cli.weights import weights
 from nnunet_femur.errors import FemurError
 from nnunet_femur.version import __version__
@@ -51,6 +52,7 @@ def _options(
 
 for verb in (demo, env, phantoms, convert, plan, baseline, predict, score, compare, doctor):
     app.command()(verb)
+app.add_typer(study, name="study")
 app.add_typer(weights, name="weights")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,9 @@ def plan(
     pretrained: Annotated[  # noqa: FBT002
         bool, typer.Option(help="Whether encoders of 2D networks start from ImageNet weights.")
     ] = True,
+    recipe: Annotated[
+        Path | None, typer.Option(help="File (.json, .yaml) of further hyper-parameters, as in docs/recipes.md.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that preprocess.")] = 2,
 ) -> None:
     """Fingerprint, plan and preprocess a dataset for nnU-Net, with its folds checked and the recipe in the plans.
@@ -41,6 +45,7 @@ def plan(
 
     Example: nnfemur plan -d 1
     """
+    from nnunet_femur.files import read_mapping
     from nnunet_femur.planning import ceiling_of, plan_dataset
 
     folder = plan_dataset(
@@ -54,6 +59,7 @@ def plan(
         epochs=epochs,
         iterations=iterations,
         pretrained=pretrained,
+        recipe=None if recipe is None else read_mapping(recipe),
         jobs=jobs,
     )
     ceiling = ceiling_of(folder, plans_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Seq
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=_FILE_COLUMNS)
+        # The variable tells of the terminal of who started this, as `nnfemur study` does.
+        console = Console(highlight=False, width=get_terminal_size((_FILE_COLUMNS, 24)).columns)
     for table in (table for table in tables if table.place == "main"):
         deviations = _width(table) <= console.width
         grid = _grid(table, deviations=deviations)

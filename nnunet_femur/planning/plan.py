@@ -17,7 +17,7 @@ from nnunet_femur.planning.presets import PRESETS, recipe_of
 from nnunet_femur.planning.transfer import CONFIGURATION, Spacing, transferred_plans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from nnunet_femur.weights import SourceModel
@@ -48,11 +48,13 @@ def plan_dataset(
     epochs: int | None = None,
     iterations: int | None = None,
     pretrained: bool = True,
+    recipe: Mapping[str, Any] | None = None,
     jobs: int = 2,
 ) -> Path:
     """Fingerprint, plan and preprocess a raw dataset; afterwards ``nnUNetv2_train`` runs as typed.
 
-    A second call with the same input and options finds the work done and returns at once.
+    A second call with the same input and options finds the work done and returns at once; with another recipe it
+    only writes that into the plans.
 
     Args:
         dataset_id: nnU-Net's dataset number.
@@ -66,6 +68,7 @@ def plan_dataset(
         epochs: Epochs of every trainer; None leaves them to the preset.
         iterations: Iterations in an epoch of every trainer; None leaves them to the preset.
         pretrained: Whether the encoders of 2D networks start from pretrained weights, where the preset has any.
+        recipe: Further hyper-parameters, as they stand in the plans: for every trainer, or by family or trainer.
         jobs: Processes that preprocess.
 
     Returns:
@@ -87,16 +90,20 @@ def plan_dataset(
     raw = find_dataset(require("nnUNet_raw"), dataset_id)
     preprocessed = require("nnUNet_preprocessed") / raw.name
     read_folds(raw / SPLITS_FILE, training_cases(raw))
-    recipe = recipe_of(PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained)
+    changed = recipe_of(PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe)
     record = {
         "raw": fingerprint_of_files(raw),
         "source": None if model is None else [str(model.checkpoint), model.checkpoint.stat().st_mtime_ns, spacing],
         "preset": preset,
         "configurations": list(wanted),
-        "recipe": recipe,
+        "recipe": changed,
     }
     done = read_json(preprocessed / RECORD) or {}
-    if {key: done.get(plans_name, {}).get(key) for key in record} == record:
+    earlier = done.get(plans_name, {})
+    if {**earlier, **record} == {**earlier, "recipe": changed}:
+        if earlier.get("recipe") != changed:
+            _write_recipe(preprocessed / f"{plans_name}.json", changed)
+            write_json(preprocessed / RECORD, {**done, plans_name: {**earlier, "recipe": changed}})
         return preprocessed
     preprocessed.mkdir(exist_ok=True)
     others = {name: other for name, other in done.items() if name != plans_name}
@@ -110,7 +117,7 @@ def plan_dataset(
         else:
             target: Spacing = "native" if spacing == "native" else "source"
             plans = transferred_plans(dataset_id, model, plans_name=plans_name, spacing=target, fast=fast)
-        ceiling = _preprocess(dataset_id, plans, plans_file, wanted, recipe=recipe, raw=raw, jobs=jobs)
+        ceiling = _preprocess(dataset_id, plans, plans_file, wanted, recipe=changed, raw=raw, jobs=jobs)
     finished = record | ({} if ceiling is None else {"ceiling": asdict(ceiling)})
     write_json(preprocessed / RECORD, {**others, plans_name: finished})
     return preprocessed
@@ -143,6 +150,15 @@ def _extract_fingerprint(dataset_id: int, *, jobs: int) -> None:
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     nnunet.extract_fingerprint_dataset(dataset_id, num_processes=jobs, verbose=False)
+
+
+def _write_recipe(plans_file: Path, recipe: dict[str, dict[str, Any]]) -> None:
+    from nnunet_femur.training.recipe import RECIPE_KEY
+
+    plans = read_json(plans_file)
+    for configuration in plans["configurations"].values():
+        configuration[RECIPE_KEY] = recipe
+    write_json(plans_file, plans)
 
 
 def _preprocess(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,12 +62,30 @@ FAMILIES = ("volume", "finetune", "slice")
 
 
 def recipe_of(
-    preset: Preset, *, epochs: int | None, iterations: int | None, pretrained: bool
+    preset: Preset,
+    *,
+    epochs: int | None,
+    iterations: int | None,
+    pretrained: bool,
+    changes: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The recipe that goes into the plans: the preset's, changed by what was asked for."""
+    """The recipe that goes into the plans: the preset's, changed by what was asked for.
+
+    Args:
+        preset: The size of the training.
+        epochs: Epochs of every trainer; None for the preset's.
+        iterations: Iterations in an epoch of every trainer; None for the preset's.
+        pretrained: Whether the encoders of 2D networks start from pretrained weights.
+        changes: Further hyper-parameters: for every trainer, or in a mapping by name of a family or of a trainer.
+    """
+    changes = changes or {}
     asked = {"epochs": epochs, "iterations_per_epoch": iterations}
     given = {key: value for key, value in asked.items() if value is not None}
+    given |= {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
     recipe = {family: {**preset.recipe.get(family, {}), **given} for family in FAMILIES}
     if not pretrained:
         recipe["slice"]["encoder_weights"] = None
+    for whose, own in changes.items():
+        if isinstance(own, Mapping):
+            recipe[whose] = {**recipe.get(whose, {}), **own}
     return recipe

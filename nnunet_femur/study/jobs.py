@@ -1,0 +1,247 @@
+"""The jobs of a study: each a public command, what it leaves behind, and what it has to wait for."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.environment import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from nnunet_femur.study.config import Method, Study
+
+STAGES = ("phantoms", "convert", "plan", "train", "predict", "baseline", "compare")
+"""The kinds of jobs, in the order of the data's way; each is a rule of the workflow."""
+
+COMPARE = "compare"
+"""The last job, which all others lead to."""
+
+ON_GPU = ("train", "predict", "baseline")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command of a study.
+
+    Attributes:
+        stage: One of :data:`STAGES`.
+        label: What tells it from other jobs of its stage; empty where there is only one.
+        command: The command and its options.
+        made: What exists once it has ended well.
+        settings: What its result depends on; a change of it makes the job due again.
+        after: Names of the jobs whose results it reads, and which make it due when they run again.
+        once: Names of the jobs that must be done before it, but may run again without making it due.
+        partial: Where the command writes; renamed to `made` when it has ended well.
+        resumes: What shows that an earlier run left something to go on from with ``--c``.
+        model: The folder that belongs to these settings alone; moved aside when they change.
+    """
+
+    stage: str
+    label: str
+    command: tuple[str, ...]
+    made: Path
+    settings: Mapping[str, Any]
+    after: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    partial: Path | None = None
+    resumes: str | None = None
+    model: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the job and of its files."""
+        return "-".join(filter(None, (self.stage, self.label)))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it uses a GPU where there is one."""
+        return self.stage in ON_GPU
+
+
+def jobs_of(study: Study, *, device: str = "cpu") -> dict[str, Job]:
+    """All jobs of a study by name, each behind those that it waits for.
+
+    Args:
+        study: The study.
+        device: The device that networks are trained on and predict with: "cpu", "cuda" or "mps".
+    """
+    return {job.name: job for job in _Builder(study, device).jobs()}
+
+
+def script(name: str) -> str:
+    """The command of this Python environment, whatever stands first in PATH."""
+    return shutil.which(name, path=sysconfig.get_path("scripts")) or name
+
+
+def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
+    """The variables under which the commands run; what the study's file says comes last."""
+    small = {} if device != "cpu" else _for_processors(threads)
+    return {**variables(study.folder), **small, **study.environment}
+
+
+def _for_processors(threads: int) -> dict[str, str]:
+    """nnU-Net's settings for a machine without a GPU: data loaded in the training process, no pool larger than its use.
+
+    Each further process imports nnU-Net anew, which takes longer than all it would do here.
+    """
+    return {
+        "nnUNet_n_proc_DA": "0",
+        "nnUNet_def_n_proc": "2",
+        "OMP_NUM_THREADS": str(threads),
+        "nnUNet_compile": "f",
+    }
+
+
+@dataclass(frozen=True)
+class _Builder:
+    study: Study
+    device: str
+
+    def jobs(self) -> Iterator[Job]:
+        study = self.study
+        if study.phantoms is not None:
+            yield self._phantoms()
+        if study.source is not None or study.phantoms is not None:
+            yield self._convert()
+        first = ["convert"] if self._data else []
+        for name in study.plans:
+            # One after the other: plans of a dataset share its folder of preprocessed data.
+            yield self._plan(name, after=tuple(first))
+            first = [f"plan-{name}"]
+        last: list[str] = []
+        for method in study.methods:
+            trained = [self._train(method, fold) for fold in method.folds]
+            yield from trained
+            predicted = list(self._predict(method))
+            yield from predicted
+            last += [job.name for job in [*trained, *predicted]]
+        for model in study.baseline:
+            job = self._baseline(model)
+            yield job
+            last.append(job.name)
+        report = study.results / "comparison" / "report.html"
+        command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *_options(study.compare))
+        settings = {"compare": dict(study.compare), "of": last}
+        yield Job("compare", "", (script("nnfemur"), *command), report, settings, after=tuple(last))
+
+    def _phantoms(self) -> Job:
+        drop = self.study.folder / "drop"
+        cases = str(self.study.phantoms)
+        command = (script("nnfemur"), "phantoms", str(drop), "--cases", cases)
+        return Job("phantoms", "", command, drop, {"cases": self.study.phantoms})
+
+    def _convert(self) -> Job:
+        study = self.study
+        source = study.source or study.folder / "drop"
+        number, _, name = study.dataset.removeprefix("Dataset").partition("_")
+        options = ("--dataset-id", str(int(number)), "--name", name, *_options(study.convert))
+        return Job(
+            "convert",
+            "",
+            (script("nnfemur"), "convert", str(source), *options),
+            study.raw / "conversion.json",
+            self._data,
+            once=("phantoms",) if study.phantoms is not None else (),
+        )
+
+    def _plan(self, name: str, after: tuple[str, ...]) -> Job:
+        study = self.study
+        options = dict(study.plans[name])
+        recipes = {each.trainer: dict(each.recipe) for each in study.methods if each.plans == name and each.recipe}
+        recipe = {**options.pop("recipe", {}), **recipes}
+        command = ("plan", "--dataset-id", str(study.dataset_id), "--plans-name", name, *_options(options))
+        # A file of its own, since a command line has no place for it; written by the job.
+        given = ("--recipe", str(self.study.records / "recipes" / f"{name}.json")) if recipe else ()
+        return Job(
+            "plan",
+            name,
+            (script("nnfemur"), *command, *given),
+            study.folder / "nnUNet_preprocessed" / study.dataset / f"{name}.json",
+            {**self._plan_settings(name), "recipe": recipe},
+            once=after,
+        )
+
+    def _train(self, method: Method, fold: int) -> Job:
+        model = self.study.results / self.study.dataset / method.name / f"fold_{fold}"
+        command = (self.study.dataset, method.configuration, str(fold), "-tr", method.trainer, "-p", method.plans)
+        return Job(
+            "train",
+            f"{method.name}-fold_{fold}",
+            (script("nnUNetv2_train"), *command, "-device", self.device),
+            model / "checkpoint_final.pth",
+            {**self._plan_settings(method.plans), "recipe": dict(method.recipe)},
+            once=(f"plan-{method.plans}",),
+            resumes="checkpoint_*.pth",
+            model=model,
+        )
+
+    def _predict(self, method: Method) -> Iterator[Job]:
+        study = self.study
+        model = study.results / study.dataset / method.name
+        together = study.test == "ensemble" and len(method.folds) > 1
+        groups = [] if study.test == "none" else [method.folds] if together else [(fold,) for fold in method.folds]
+        for folds in groups:
+            made = (model if together else model / f"fold_{folds[0]}") / "test"
+            partial = made.with_name("test.partial")
+            who = ("-d", str(study.dataset_id), "-c", method.configuration, "-tr", method.trainer, "-p", method.plans)
+            what = ("-f", *map(str, folds), "-i", str(study.raw / "imagesTs"), "-o", str(partial))
+            how = ("-npp", "1", "-nps", "1", "-device", self.device)
+            yield Job(
+                "predict",
+                f"{method.name}-{'ensemble' if together else f'fold_{folds[0]}'}",
+                (script("nnUNetv2_predict"), *who, *what, *how),
+                made,
+                {"folds": list(folds), **self._data},
+                after=tuple(f"train-{method.name}-fold_{fold}" for fold in folds),
+                partial=partial,
+            )
+
+    def _baseline(self, model: str) -> Job:
+        study = self.study
+        command = ("baseline", "-d", str(study.dataset_id), "--device", "gpu" if self.device == "cuda" else self.device)
+        fast = ("--fast",) if model == "3mm" else ()
+        made = study.results / study.dataset / f"TotalSegmentator__total__{model}" / "test"
+        once = ("convert",) if self._data else ()
+        return Job("baseline", model, (script("nnfemur"), *command, *fast), made, self._data, once=once)
+
+    def _plan_settings(self, name: str) -> dict[str, Any]:
+        """What preprocessed data depend on: neither on recipes nor on how many processes make them."""
+        options = {key: value for key, value in self.study.plans[name].items() if key not in ("recipe", "jobs")}
+        return {**self._data, "plan": options, "shared recipe": self.study.plans[name].get("recipe", {})}
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        """What the raw dataset depends on; empty where the study takes a dataset that is there."""
+        study = self.study
+        if study.phantoms is not None:
+            return {"phantoms": study.phantoms, "convert": dict(study.convert)}
+        if study.source is None:
+            return {}
+        options = {key: value for key, value in study.convert.items() if key not in ("jobs", "qc")}
+        return {"source": str(study.source), "files": _state(study.source), "convert": options}
+
+
+def _state(source: Path) -> list[int]:
+    """Number, bytes and latest change of the files of a source: changes when one is added or replaced."""
+    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
+    stats = [path.stat() for path in files]
+    return [len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
+
+
+def _options(options: Mapping[str, Any]) -> list[str]:
+    """Options of a command as they are typed."""
+    typed = []
+    for name, value in options.items():
+        if value is True:
+            typed.append(f"--{name}")
+        elif value is False:
+            typed += [f"--no-{name}"] if name == "pretrained" else []
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                typed += [f"--{name}", str(each)]
+    return typed

@@ -1,0 +1,144 @@
+"""A whole study: what is missing is run, shown while it runs, and what failed is said at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from nnunet_femur.errors import FemurError, SetupError
+from nnunet_femur.study.engine import Engine
+from nnunet_femur.study.failures import failures, print_failures
+from nnunet_femur.study.gpus import find_device
+from nnunet_femur.study.jobs import COMPARE, jobs_of
+from nnunet_femur.study.show import Show
+from nnunet_femur.study.state import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.jobs import Job
+
+_LOOK_EVERY_S = 0.3
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a study runs.
+
+    Attributes:
+        cores: CPUs to use; None for all that this process may.
+        profile: A cluster's profile, "slurm" or a folder; None for this machine.
+    """
+
+    cores: int | None = None
+    profile: str | None = None
+
+
+def run_study(study: Study, machine: Machine | None = None) -> Path:
+    """Run all jobs of a study that are not done yet.
+
+    Args:
+        study: The study.
+        machine: Where it runs.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        SetupError: It runs already, or something that it needs is missing.
+        FemurError: Jobs failed; what and why has been printed.
+    """
+    engine = engine_of(study, machine or Machine())
+    if sys.stdout.isatty():
+        # The comparison's tables are made for this window, though it is another process that writes them.
+        os.environ["COLUMNS"] = str(shutil.get_terminal_size().columns)
+    jobs = jobs_of(study, device=engine.device)
+    with _alone(study):
+        _check_weights(study)
+        began = time.time()
+        code = _run(engine, jobs)
+        failed = failures(study, jobs, since=began)
+    if failed:
+        print_failures(failed)
+    if failed or code:
+        log = study.records / "engine.log"
+        msg = f"{len(failed) or 'Some'} of {len(jobs)} jobs are not done; the same command tries again. ({log})"
+        raise FemurError(msg)
+    return jobs[COMPARE].made
+
+
+def print_scores(study: Study) -> None:
+    """Print what the comparison printed."""
+    text = Records(study.records).log(jobs_of(study)[COMPARE]).read_text(encoding="utf-8")
+    last = text.rsplit("\n$ ", 1)[-1].splitlines()[1:-1]
+    sys.stdout.write("\n".join(line for line in last if not line.startswith("Scoring ")) + "\n")
+
+
+def engine_of(study: Study, machine: Machine) -> Engine:
+    """The engine for a machine, with its device found."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = machine.cores or usable
+    if machine.profile:
+        asks = any(key in study.cluster for key in ("gres", "gpu-partition"))
+        device = ("cuda" if asks else "cpu") if study.device == "auto" else study.device
+        cpus = study.cluster.get("resources", {}).get("train", {}).get("cpus", 8)
+        return Engine(study, device, 0, cores, study.threads or cpus, machine.profile)
+    device, gpus = find_device(study.device)
+    return Engine(study, device, gpus, cores, min(study.threads or cores, cores))
+
+
+@contextmanager
+def _alone(study: Study) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    study.records.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(study.records / "lock", blocking=False):
+            yield
+    except Timeout:
+        msg = f"{study.folder}: this study is running already, in another terminal or on another machine."
+        raise SetupError(msg) from None
+
+
+def _check_weights(study: Study) -> None:
+    """Say at once what would stop the study hours later.
+
+    Raises:
+        SetupError: TotalSegmentator's weights are needed, but are not here.
+    """
+    fast = {options.get("fast", False) for options in study.plans.values() if options.get("from") == "totalsegmentator"}
+    fast |= {model == "3mm" for model in study.baseline}
+    if fast:
+        from nnunet_femur.weights import find_model
+
+        for each in sorted(fast):
+            find_model(fast=each)
+
+
+def _run(engine: Engine, jobs: Mapping[str, Job]) -> int:
+    """Run the engine and show how far it is; its own words go to a log."""
+    records = Records(engine.study.records)
+    with engine.started(jobs.values()) as process, Show(jobs, records) as show:
+        pump = Thread(target=_write, args=(process.stdout or (), records.folder / "engine.log"), daemon=True)
+        pump.start()
+        while process.poll() is None:
+            show.look()
+            time.sleep(_LOOK_EVERY_S)
+        pump.join()
+        show.look()
+    return process.returncode
+
+
+def _write(lines: Iterable[str], log: Path) -> None:
+    with log.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(line)
+            file.flush()

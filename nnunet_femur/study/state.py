@@ -1,0 +1,112 @@
+"""What is known of each job: small files in the study's folder, which every machine of a cluster can write and read."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from nnunet_femur.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from nnunet_femur.study.jobs import Job
+
+State = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a job is.
+
+    Attributes:
+        state: "running" also for a job that was killed, which could not say so any more.
+        command: What it runs.
+        settings: The settings of the job, see :class:`~nnunet_femur.study.jobs.Job`.
+        log: The file with all that the command printed.
+        host: The machine it runs on.
+        started: Seconds since the epoch.
+        seconds: How long it took or has taken.
+        news: The last thing worth telling that the command said.
+        peak_memory_mib: Largest memory of the command; None while it is running.
+    """
+
+    state: State
+    command: tuple[str, ...]
+    settings: Mapping[str, Any]
+    log: str
+    host: str
+    started: float
+    seconds: float = 0.0
+    news: str = ""
+    peak_memory_mib: int | None = None
+
+    def after(self, state: State, *, news: str = "", peak_memory_mib: int | None = None) -> Status:
+        """The same job, now."""
+        seconds = round(time.time() - self.started, 1)
+        return replace(self, state=state, seconds=seconds, news=news or self.news, peak_memory_mib=peak_memory_mib)
+
+
+@dataclass(frozen=True)
+class Records:
+    """The study's own files.
+
+    Attributes:
+        folder: Where they lie.
+    """
+
+    folder: Path
+
+    def log(self, job: Job) -> Path:
+        """Everything that a job's commands printed, of all its runs."""
+        return self.folder / "logs" / f"{job.name}.log"
+
+    def done(self, job: Job) -> Path:
+        """What the engine takes for the job's result: it is there when, and only when, the job has ended well."""
+        return self.folder / "done" / f"{job.name}.json"
+
+    def status(self, job: Job) -> Status | None:
+        """How far a job is; None if it has never started."""
+        content = read_json(self._status_file(job))
+        return Status(**{**content, "command": tuple(content["command"])}) if isinstance(content, dict) else None
+
+    def write_status(self, job: Job, status: Status) -> None:
+        """Say how far a job is."""
+        self._status_file(job).parent.mkdir(parents=True, exist_ok=True)
+        write_json(self._status_file(job), asdict(status))
+
+    def write_done(self, job: Job, status: Status) -> None:
+        """Say that a job has ended well."""
+        self.done(job).parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.done(job), asdict(status))
+
+    def _status_file(self, job: Job) -> Path:
+        return self.folder / "jobs" / f"{job.name}.json"
+
+    def due(self, jobs: Iterable[Job]) -> dict[str, str]:
+        """Jobs that were done once, but have to run again, and why; those behind them follow by themselves."""
+        return {job.name: reason for job in jobs if (reason := self._reason(job))}
+
+    def _reason(self, job: Job) -> str:
+        done = read_json(self.done(job))
+        if done is None:
+            return ""
+        if not job.made.exists():
+            return f"{job.made.name} is gone"
+        return "; ".join(_changes(done["settings"], _as_json(job.settings)))
+
+
+def _as_json(settings: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(settings))
+
+
+def _changes(old: Any, new: Any, where: str = "") -> Iterator[str]:
+    """What differs between two settings, each by its path."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from _changes(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    elif old != new:
+        yield f"{where} was {old}, is {new}"
