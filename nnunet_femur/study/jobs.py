@@ -58,6 +58,11 @@ class Job:
         return "-".join(filter(None, (self.stage, self.label)))
 
     @property
+    def rule(self) -> str:
+        """The engine's name of the job, and SLURM's."""
+        return self.name.replace("-", "_").replace(".", "_")
+
+    @property
     def on_gpu(self) -> bool:
         """Whether it uses a GPU where there is one."""
         return self.stage in ON_GPU

@@ -69,7 +69,7 @@ def run_study(study: Study, machine: Machine | None = None) -> Path:
     if failed:
         print_failures(failed)
     if failed or code:
-        log = study.records / "engine.log"
+        log = Records(study.records).engine_log
         msg = f"{len(failed) or 'Some'} of {len(jobs)} jobs are not done; the same command tries again. ({log})"
         raise FemurError(msg)
     return jobs[COMPARE].made
@@ -127,7 +127,7 @@ def _run(engine: Engine, jobs: Mapping[str, Job]) -> int:
     """Run the engine and show how far it is; its own words go to a log."""
     records = Records(engine.study.records)
     with engine.started(jobs.values()) as process, Show(jobs, records) as show:
-        pump = Thread(target=_write, args=(process.stdout or (), records.folder / "engine.log"), daemon=True)
+        pump = Thread(target=_write, args=(process.stdout or (), records.engine_log), daemon=True)
         pump.start()
         while process.poll() is None:
             show.look()

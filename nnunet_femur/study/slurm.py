@@ -1,23 +1,39 @@
 """What SLURM is told of a study, and what it still has in its queue from an earlier start of it.
 
 SLURM's jobs go on when the process that submitted them is killed, and Snakemake does not know them again. All jobs of a
-study therefore bear a name that only this study has.
+study therefore bear a name that only this study has; those that a new start finds running are waited for, each by the
+new job that does the same.
 """
 
 from __future__ import annotations
 
 import getpass
 import hashlib
+import json
+import os
+import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import FemurError, SetupError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT")
+_ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
+_RUNNING = "NNFEMUR_SLURM_RUNNING"
+_ERROR = re.compile(r"^Error in rule (\w+):\n    message: (.*?)(?:\n    |\Z)", re.MULTILINE | re.DOTALL)
+_STATE = re.compile(r"SLURM status is: '(\w+)'")
+_REFUSAL = re.compile(r"The error message was '(?:sbatch: error: )?(.*?)'?\.?$", re.DOTALL)
+_MEANINGS = {
+    "TIMEOUT": "the time was over: raise cluster.resources.{stage}.minutes in the study's file",
+    "OUT_OF_MEMORY": "the memory was not enough: raise cluster.resources.{stage}.mem_mb in the study's file",
+    "CANCELLED": "was cancelled in SLURM",
+    "NODE_FAIL": "its node failed",
+}
 
 
 def name_of(folder: Path) -> str:
@@ -35,7 +51,7 @@ def engine_options(folder: Path) -> list[str]:
     Args:
         folder: The study's folder.
     """
-    # Without a database of accounting, `sacct` is there all the same, and the plugin would wait for its answer for ever.
+    # Without a database of accounting, `sacct` is installed all the same, and the plugin would wait for it for ever.
     accounting = shutil.which("sacct") and _run("sacct", "--noheader", "--name", "nnfemur").returncode == 0
     return ["--slurm-jobname-prefix", name_of(folder), "--slurm-status-command", "sacct" if accounting else "squeue"]
 
@@ -79,6 +95,43 @@ def cancel(folder: Path) -> int:
     numbers = [number for number, _, _ in _queue(folder)]
     _cancel(numbers)
     return len(numbers)
+
+
+@contextmanager
+def cancelled_with_us(folder: Path) -> Iterator[None]:
+    """Cancel the study's jobs where what is done meanwhile is interrupted."""
+    try:
+        yield
+    except BaseException:
+        cancel(folder)
+        raise
+
+
+def telling(running: Mapping[str, str]) -> dict[str, str]:
+    """The environment variable that tells the workflow what :func:`take_over` found."""
+    return {_RUNNING: json.dumps(running)}
+
+
+def running_before() -> dict[str, str]:
+    """Numbers of SLURM's jobs of an earlier start by rule, as told to this process."""
+    return json.loads(os.environ.get(_RUNNING, "{}"))
+
+
+def reasons(engine_log: Path) -> dict[str, str]:
+    """Why SLURM refused or ended jobs, by rule, as far as Snakemake was told.
+
+    Args:
+        engine_log: What Snakemake printed.
+    """
+    text = engine_log.read_text(encoding="utf-8", errors="replace") if engine_log.exists() else ""
+    found = {}
+    for rule, message in _ERROR.findall(text):
+        state, refusal = _STATE.search(message), _REFUSAL.search(message)
+        if state and state[1] in _MEANINGS:
+            found[rule] = _MEANINGS[state[1]].format(stage=rule.partition("_")[0])
+        elif refusal:
+            found[rule] = "SLURM refused it: " + " ".join(refusal[1].replace("sbatch: error: ", "").split())
+    return found
 
 
 def _queue(folder: Path) -> list[tuple[str, str, str]]:

@@ -3,8 +3,8 @@
     sudo python tests/slurm/one_node.py [--install] nnfemur study demo.yaml --profile slurm
 
 Real munged, slurmctld and slurmd of Debian's packages slurm-wlm and munge (``--install`` fetches them), as root, with
-neither systemd nor cgroups nor a database of accounting: what runs in a plain container. A configuration that stands in /etc/slurm
-is put back at the end.
+neither systemd nor cgroups nor a database of accounting: what runs in a plain container. A configuration that stands in
+/etc/slurm is put back at the end.
 """
 
 from __future__ import annotations
