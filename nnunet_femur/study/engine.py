@@ -36,7 +36,7 @@ class Engine:
         device: The device of jobs that use a GPU where there is one.
         gpus: How many of them this machine has; on a cluster 0, since that deals them out.
         cores: CPUs of this machine that may be used.
-        threads: CPUs of a job that trains or predicts without a GPU.
+        threads: CPUs of a job that trains or predicts without a GPU; 0 for those that it asks of the cluster.
         profile: "slurm", or a folder with a Snakemake profile; None runs everything on this machine.
     """
 

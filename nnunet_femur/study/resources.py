@@ -41,6 +41,8 @@ def resources_of(study: Study, stage: str, device: str, *, after: str | None = N
     of_cluster = {
         "slurm_partition": partition or cluster.get("partition"),
         "slurm_account": cluster.get("account"),
+        "qos": cluster.get("qos"),
+        "constraint": cluster.get("constraint"),
         "slurm_extra": " ".join(filter(None, (cluster.get("extra"), after and f"--dependency=afterany:{after}"))),
     }
     return found | {name: value for name, value in of_cluster.items() if value}

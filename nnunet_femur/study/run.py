@@ -89,8 +89,7 @@ def engine_of(study: Study, machine: Machine) -> Engine:
     if machine.profile:
         asks = any(key in study.cluster for key in ("gres", "gpu-partition"))
         device = ("cuda" if asks else "cpu") if study.device == "auto" else study.device
-        cpus = study.cluster.get("resources", {}).get("train", {}).get("cpus", 8)
-        return Engine(study, device, 0, cores, study.threads or cpus, machine.profile)
+        return Engine(study, device, 0, cores, study.threads or 0, machine.profile)
     device, gpus = find_device(study.device)
     return Engine(study, device, gpus, cores, min(study.threads or cores, cores))
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.errors import FemurError, SetupError
-from nnunet_femur.study.slurm import cancel, engine_options, name_of, take_over
+from nnunet_femur.study import read_study
+from nnunet_femur.study.jobs import environment_of
+from nnunet_femur.study.resources import resources_of
+from nnunet_femur.study.slurm import cancel, engine_options, name_of, reasons, take_over
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,3 +89,63 @@ def test_slurm_that_is_absent_or_silent(commands: Path, tmp_path: Path) -> None:
     write_command(commands, "squeue", status=1)
     with pytest.raises(FemurError, match="does not answer"):
         take_over(tmp_path)
+
+
+def test_slurms_reasons_are_read_from_what_the_engine_printed(tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    assert reasons(log) == {}
+    log.write_text(_PRINTED)
+    assert reasons(log) == {
+        "train_A_fold_0": "the time was over: raise cluster.resources.train.minutes in the study's file",
+        "plan_nnUNetPlans": "the memory was not enough: raise cluster.resources.plan.mem_mb in the study's file",
+        "compare": (
+            "SLURM refused it: Memory specification can not be satisfied "
+            "Batch job submission failed: Requested node configuration is not available"
+        ),
+    }
+
+
+# As Snakemake 9.27 and its plugin 2.8 print it.
+_PRINTED = """\
+[Sun Nov 22 20:36:00 2026]
+Error in rule train_A_fold_0:
+    message: SLURM-job '14' failed, SLURM status is: 'TIMEOUT'. Detailed failure reason unavailable (status command is \
+not 'sacct').For further error details see the cluster/cloud log and the log files of the involved rule(s).
+    jobid: 3
+    output: done/train-A-fold_0.json
+[Sun Nov 22 20:36:25 2026]
+Error in rule convert:
+    message: SLURM-job '13' failed, SLURM status is: 'FAILED'. Reason: Unknown.
+    jobid: 2
+Error in rule plan_nnUNetPlans:
+    message: SLURM-job '15' failed, SLURM status is: 'OUT_OF_MEMORY'. Reason: Unknown.
+    jobid: 4
+Error in rule compare:
+    message: SLURM sbatch failed. The error message was 'sbatch: error: Memory specification can not be satisfied
+sbatch: error: Batch job submission failed: Requested node configuration is not available'.
+    sbatch call:
+        sbatch --parsable --job-name nnfemur_885265e8
+"""
+
+
+def test_a_job_asks_for_what_the_study_says(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "dataset: {phantoms: 6}\nmethods: [FemurScratchTrainer]\n"
+        "cluster: {account: 123, partition: cpu, gpu-partition: gpu, gres: 'gpu:a100:1', qos: long, extra: --nice=5,\n"
+        "  resources: {train: {minutes: 90}}}\n"
+    )
+    study = read_study(tmp_path / "study.yaml")
+    of_slurm = {"slurm_account": 123, "slurm_partition": "cpu", "qos": "long", "slurm_extra": "--nice=5"}
+    assert resources_of(study, "plan", "cuda") == {"mem_mb": 16_000, "runtime": 240, "cpus_per_task": 4, **of_slurm}
+    asked = resources_of(study, "train", "cuda", after="7:8")
+    assert (asked["runtime"], asked["mem_mb"], asked["gres"]) == (90, 32_000, "gpu:a100:1")
+    assert (asked["slurm_partition"], asked["slurm_extra"]) == ("gpu", "--nice=5 --dependency=afterany:7:8")
+    assert "gres" not in resources_of(study, "train", "cpu")
+
+
+def test_beside_a_gpu_nnunet_starts_no_more_processes_than_the_job_has_cpus(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("dataset: {phantoms: 6}\nmethods: [FemurScratchTrainer]\n")
+    study = read_study(tmp_path / "study.yaml")
+    few, many = (environment_of(study, "cuda", threads) for threads in (4, 64))
+    assert (few["nnUNet_n_proc_DA"], few["nnUNet_def_n_proc"]) == ("4", "4")
+    assert (many["nnUNet_n_proc_DA"], many["nnUNet_def_n_proc"]) == ("12", "8")
