@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.processes import running
+from nnunet_femur.study import slurm
 from nnunet_femur.study.state import Records
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Engine:
         device: The device of jobs that use a GPU where there is one.
         gpus: How many of them this machine has; on a cluster 0, since that deals them out.
         cores: CPUs of this machine that may be used.
-        threads: CPUs of a job that trains or predicts without a GPU.
+        threads: CPUs of a job that trains or predicts without a GPU; 0 for those that it asks of the cluster.
         profile: "slurm", or a folder with a Snakemake profile; None runs everything on this machine.
     """
 
@@ -60,10 +62,20 @@ class Engine:
 
     @contextmanager
     def started(self, jobs: Iterable[Job]) -> Iterator[subprocess.Popen[str]]:
-        """Run what is due; it goes on with all that does not depend on a job that failed."""
+        """Run what is due; it goes on with all that does not depend on a job that failed.
+
+        Raises:
+            FemurError: The cluster is not here or does not answer.
+        """
         import os
 
-        with running([*self._command(jobs), "--keep-going"], os.environ) as process:
+        command, environment, folder = [*self._command(jobs), "--keep-going"], dict(os.environ), self.study.folder
+        with ExitStack() as stack:
+            if self._on_slurm:
+                environment |= slurm.telling(slurm.take_over(folder))
+            process = stack.enter_context(running(command, environment))
+            if self._on_slurm:
+                stack.enter_context(slurm.cancelled_with_us(folder))
             yield process
 
     def _command(self, jobs: Iterable[Job]) -> list[str]:
@@ -88,7 +100,12 @@ class Engine:
             return ["--cores", str(self.cores), "--resources", f"device={self.gpus}"]
         folder = _profile_folder(self.profile)
         jobs = self.study.cluster.get("jobs")
-        return ["--workflow-profile", str(folder), *(("--jobs", str(jobs)) if jobs else ())]
+        options = slurm.engine_options(self.study.folder) if self._on_slurm else []
+        return ["--workflow-profile", str(folder), *(("--jobs", str(jobs)) if jobs else ()), *options]
+
+    @property
+    def _on_slurm(self) -> bool:
+        return self.profile is not None and (self.profile == "slurm" or shutil.which("squeue") is not None)
 
 
 def _profile_folder(profile: str) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.study import slurm
 from nnunet_femur.study.state import Records
 
 if TYPE_CHECKING:
@@ -46,17 +47,21 @@ def failures(study: Study, jobs: Mapping[str, Job], *, since: float) -> list[Fai
     """
     records = Records(study.records)
     missing = {name: job for name, job in jobs.items() if not records.done(job).exists()}
-    found = list(_found(missing, records, since))
+    found = list(_found(missing, records, since, slurm.reasons(records.engine_log)))
     return sorted(found, key=lambda each: not each.log)
 
 
-def _found(missing: Mapping[str, Job], records: Records, since: float) -> Iterator[Failure]:
+def _found(
+    missing: Mapping[str, Job], records: Records, since: float, of_cluster: Mapping[str, str]
+) -> Iterator[Failure]:
     for name, job in missing.items():
         status = records.status(job)
         waits = [each for each in (*job.after, *job.once) if each in missing]
         if status is not None and status.started >= since:
-            killed = "was killed: the memory, the time limit, or somebody" if status.state == "running" else ""
-            yield Failure(name, killed or _reason(status.log), status.log)
+            killed = of_cluster.get(job.rule, "was killed: the memory, the time limit, or somebody")
+            yield Failure(name, killed if status.state == "running" else _reason(status.log), status.log)
+        elif job.rule in of_cluster:
+            yield Failure(name, of_cluster[job.rule], str(records.engine_log))
         elif waits:
             more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
             yield Failure(name, f"waits for {waits[0]}{more}")

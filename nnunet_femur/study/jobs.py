@@ -58,6 +58,11 @@ class Job:
         return "-".join(filter(None, (self.stage, self.label)))
 
     @property
+    def rule(self) -> str:
+        """The engine's name of the job, and SLURM's."""
+        return self.name.replace("-", "_").replace(".", "_")
+
+    @property
     def on_gpu(self) -> bool:
         """Whether it uses a GPU where there is one."""
         return self.stage in ON_GPU
@@ -80,8 +85,8 @@ def script(name: str) -> str:
 
 def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
     """The variables under which the commands run; what the study's file says comes last."""
-    small = {} if device != "cpu" else _for_processors(threads)
-    return {**variables(study.folder), **small, **study.environment}
+    sized = _for_processors(threads) if device == "cpu" else _beside_gpu(threads)
+    return {**variables(study.folder), **sized, **study.environment}
 
 
 def _for_processors(threads: int) -> dict[str, str]:
@@ -95,6 +100,11 @@ def _for_processors(threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "nnUNet_compile": "f",
     }
+
+
+def _beside_gpu(threads: int) -> dict[str, str]:
+    """nnU-Net's own numbers of processes, but not more than the job's CPUs: it counts those of the whole machine."""
+    return {"nnUNet_n_proc_DA": str(min(threads, 12)), "nnUNet_def_n_proc": str(min(threads, 8))}
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ DEFAULTS: dict[str, dict[str, int]] = {
 """Memory, time and CPUs by stage, for volumes of the study's size; a study's file may change them."""
 
 
-def resources_of(study: Study, stage: str, device: str) -> dict[str, Any]:
+def resources_of(study: Study, stage: str, device: str, *, after: str | None = None) -> dict[str, Any]:
     """What the engine deals out: on one machine devices, on a cluster what its scheduler wants to know.
 
     Args:
         study: The study, whose section `cluster` comes before the defaults.
         stage: One of the stages of :data:`~nnunet_femur.study.jobs.STAGES`.
         device: The device of jobs that use a GPU where there is one.
+        after: Numbers of SLURM's jobs, separated by colons, that have to end first.
     """
     cluster = study.cluster
     asked = {**DEFAULTS[stage], **cluster.get("resources", {}).get(stage, {})}
@@ -40,6 +41,8 @@ def resources_of(study: Study, stage: str, device: str) -> dict[str, Any]:
     of_cluster = {
         "slurm_partition": partition or cluster.get("partition"),
         "slurm_account": cluster.get("account"),
-        "slurm_extra": cluster.get("extra"),
+        "qos": cluster.get("qos"),
+        "constraint": cluster.get("constraint"),
+        "slurm_extra": " ".join(filter(None, (cluster.get("extra"), after and f"--dependency=afterany:{after}"))),
     }
     return found | {name: value for name, value in of_cluster.items() if value}

@@ -69,7 +69,7 @@ def run_study(study: Study, machine: Machine | None = None) -> Path:
     if failed:
         print_failures(failed)
     if failed or code:
-        log = study.records / "engine.log"
+        log = Records(study.records).engine_log
         msg = f"{len(failed) or 'Some'} of {len(jobs)} jobs are not done; the same command tries again. ({log})"
         raise FemurError(msg)
     return jobs[COMPARE].made
@@ -89,10 +89,10 @@ def engine_of(study: Study, machine: Machine) -> Engine:
     if machine.profile:
         asks = any(key in study.cluster for key in ("gres", "gpu-partition"))
         device = ("cuda" if asks else "cpu") if study.device == "auto" else study.device
-        cpus = study.cluster.get("resources", {}).get("train", {}).get("cpus", 8)
-        return Engine(study, device, 0, cores, study.threads or cpus, machine.profile)
+        return Engine(study, device, 0, cores, study.threads or 0, machine.profile)
     device, gpus = find_device(study.device)
-    return Engine(study, device, gpus, cores, min(study.threads or cores, cores))
+    # Several GPUs share the CPUs, which load and augment for them.
+    return Engine(study, device, gpus, cores, min(study.threads or max(cores // max(gpus, 1), 1), cores))
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _run(engine: Engine, jobs: Mapping[str, Job]) -> int:
     """Run the engine and show how far it is; its own words go to a log."""
     records = Records(engine.study.records)
     with engine.started(jobs.values()) as process, Show(jobs, records) as show:
-        pump = Thread(target=_write, args=(process.stdout or (), records.folder / "engine.log"), daemon=True)
+        pump = Thread(target=_write, args=(process.stdout or (), records.engine_log), daemon=True)
         pump.start()
         while process.poll() is None:
             show.look()

@@ -60,6 +60,11 @@ class Records:
 
     folder: Path
 
+    @property
+    def engine_log(self) -> Path:
+        """What the engine said in its latest run."""
+        return self.folder / "engine.log"
+
     def log(self, job: Job) -> Path:
         """Everything that a job's commands printed, of all its runs."""
         return self.folder / "logs" / f"{job.name}.log"

@@ -1,0 +1,151 @@
+"""What SLURM is told and asked, with scripts in the place of its commands; the real one is in tests/slurm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnunet_femur.errors import FemurError, SetupError
+from nnunet_femur.study import read_study
+from nnunet_femur.study.jobs import environment_of
+from nnunet_femur.study.resources import resources_of
+from nnunet_femur.study.slurm import cancel, engine_options, name_of, reasons, take_over
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH; a script in it appends its arguments to `calls`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def write_command(folder: Path, name: str, output: str = "", status: int = 0) -> None:
+    (folder / f"{name}.txt").write_text(output)
+    script = folder / name
+    lines = [f'echo "{name} $*" >> {folder}/calls', f'while read -r line; do echo "$line"; done < {folder}/{name}.txt']
+    script.write_text("\n".join(["#!/bin/sh", *lines, f"exit {status}", ""]))
+    script.chmod(0o755)
+
+
+def calls(folder: Path) -> list[str]:
+    return (folder / "calls").read_text().splitlines()
+
+
+def test_studies_have_different_names_of_jobs(tmp_path: Path) -> None:
+    assert name_of(tmp_path / "a") == name_of(tmp_path / "b" / ".." / "a")
+    assert name_of(tmp_path / "a") != name_of(tmp_path / "b")
+    assert len(name_of(tmp_path)) <= 50  # Snakemake's plugin takes no longer one
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, "sacct"), (1, "squeue"), (None, "squeue")])
+def test_without_accounting_the_queue_is_asked(commands: Path, status: int | None, expected: str) -> None:
+    if status is not None:
+        write_command(commands, "sacct", status=status)
+    options = engine_options(commands)
+    assert options[options.index("--slurm-status-command") + 1] == expected
+    assert options[options.index("--slurm-jobname-prefix") + 1] == name_of(commands)
+
+
+def test_waiting_jobs_are_cancelled_and_running_ones_told(commands: Path, tmp_path: Path) -> None:
+    name = name_of(tmp_path)
+    rows = (
+        f"11|RUNNING|{name}_1b-2c|rule_train_A__plans__3d_fullres_fold_0",
+        f"12|PENDING|{name}_1b-2c|rule_train_B__plans__3d_fullres_fold_0",
+        f"13|COMPLETING|{name}_3d-4e|rule_train_A__plans__3d_fullres_fold_0",
+        f"14|PENDING|{name_of(tmp_path / 'other')}_5f|rule_convert",
+        "15|RUNNING|interactive|(null)",
+        f"16|RUNNING|{name}_3d-4e|rule_convert",
+        f"17|COMPLETED|{name}_3d-4e|rule_plan",
+    )
+    write_command(commands, "squeue", "\n".join(rows) + "\n")
+    write_command(commands, "scancel")
+    assert take_over(tmp_path) == {"train_A__plans__3d_fullres_fold_0": "11:13", "convert": "16"}
+    assert calls(commands)[1:] == ["scancel 12"]
+
+
+def test_all_jobs_of_the_study_and_no_other_are_cancelled(commands: Path, tmp_path: Path) -> None:
+    name = name_of(tmp_path)
+    write_command(commands, "squeue", f"1|RUNNING|{name}_a|rule_plan\n2|RUNNING|other|x\n3|PENDING|{name}_a|rule_b\n")
+    write_command(commands, "scancel")
+    assert cancel(tmp_path) == 2
+    assert calls(commands)[1:] == ["scancel 1 3"]
+
+
+def test_an_empty_queue_is_left_alone(commands: Path, tmp_path: Path) -> None:
+    write_command(commands, "squeue")
+    assert take_over(tmp_path) == {}
+    assert cancel(tmp_path) == 0  # without `scancel`, which is not there
+
+
+def test_slurm_that_is_absent_or_silent(commands: Path, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="login node"):
+        take_over(tmp_path)
+    write_command(commands, "squeue", status=1)
+    with pytest.raises(FemurError, match="does not answer"):
+        take_over(tmp_path)
+
+
+def test_slurms_reasons_are_read_from_what_the_engine_printed(tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    assert reasons(log) == {}
+    log.write_text(_PRINTED)
+    assert reasons(log) == {
+        "train_A_fold_0": "the time was over: raise cluster.resources.train.minutes in the study's file",
+        "plan_nnUNetPlans": "the memory was not enough: raise cluster.resources.plan.mem_mb in the study's file",
+        "compare": (
+            "SLURM refused it: Memory specification can not be satisfied "
+            "Batch job submission failed: Requested node configuration is not available"
+        ),
+    }
+
+
+# As Snakemake 9.27 and its plugin 2.8 print it.
+_PRINTED = """\
+[Sun Nov 22 20:36:00 2026]
+Error in rule train_A_fold_0:
+    message: SLURM-job '14' failed, SLURM status is: 'TIMEOUT'. Detailed failure reason unavailable (status command is \
+not 'sacct').For further error details see the cluster/cloud log and the log files of the involved rule(s).
+    jobid: 3
+    output: done/train-A-fold_0.json
+[Sun Nov 22 20:36:25 2026]
+Error in rule convert:
+    message: SLURM-job '13' failed, SLURM status is: 'FAILED'. Reason: Unknown.
+    jobid: 2
+Error in rule plan_nnUNetPlans:
+    message: SLURM-job '15' failed, SLURM status is: 'OUT_OF_MEMORY'. Reason: Unknown.
+    jobid: 4
+Error in rule compare:
+    message: SLURM sbatch failed. The error message was 'sbatch: error: Memory specification can not be satisfied
+sbatch: error: Batch job submission failed: Requested node configuration is not available'.
+    sbatch call:
+        sbatch --parsable --job-name nnfemur_885265e8
+"""
+
+
+def test_a_job_asks_for_what_the_study_says(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "dataset: {phantoms: 6}\nmethods: [FemurScratchTrainer]\n"
+        "cluster: {account: 123, partition: cpu, gpu-partition: gpu, gres: 'gpu:a100:1', qos: long, extra: --nice=5,\n"
+        "  resources: {train: {minutes: 90}}}\n"
+    )
+    study = read_study(tmp_path / "study.yaml")
+    of_slurm = {"slurm_account": 123, "slurm_partition": "cpu", "qos": "long", "slurm_extra": "--nice=5"}
+    assert resources_of(study, "plan", "cuda") == {"mem_mb": 16_000, "runtime": 240, "cpus_per_task": 4, **of_slurm}
+    asked = resources_of(study, "train", "cuda", after="7:8")
+    assert (asked["runtime"], asked["mem_mb"], asked["gres"]) == (90, 32_000, "gpu:a100:1")
+    assert (asked["slurm_partition"], asked["slurm_extra"]) == ("gpu", "--nice=5 --dependency=afterany:7:8")
+    assert "gres" not in resources_of(study, "train", "cpu")
+
+
+def test_beside_a_gpu_nnunet_starts_no_more_processes_than_the_job_has_cpus(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("dataset: {phantoms: 6}\nmethods: [FemurScratchTrainer]\n")
+    study = read_study(tmp_path / "study.yaml")
+    few, many = (environment_of(study, "cuda", threads) for threads in (4, 64))
+    assert (few["nnUNet_n_proc_DA"], few["nnUNet_def_n_proc"]) == ("4", "4")
+    assert (many["nnUNet_n_proc_DA"], many["nnUNet_def_n_proc"]) == ("12", "8")
