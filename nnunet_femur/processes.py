@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
+_PATIENCE_S = 5
+
+
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Run a command whose output, errors included, is read line by line from its ``stdout``; then wait for its end.
@@ -32,8 +35,17 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
         try:
             yield process
         except BaseException:
-            process.terminate()
+            _end(process)
             raise
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process: by its own will, or without it if it would first wait for what it has started."""
+    process.terminate()
+    try:
+        process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def die_with_parent() -> None:

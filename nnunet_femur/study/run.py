@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -64,7 +64,11 @@ def run_study(study: Study, machine: Machine | None = None) -> Path:
     with _alone(study):
         _check_weights(study)
         began = time.time()
-        code = _run(engine, jobs)
+        try:
+            code = _run(engine, jobs)
+        except KeyboardInterrupt:
+            sys.stderr.write("\nStopped. The same command goes on.\n")
+            raise
         failed = failures(study, jobs, since=began)
     if failed:
         print_failures(failed)
@@ -138,7 +142,8 @@ def _run(engine: Engine, jobs: Mapping[str, Job]) -> int:
 
 
 def _write(lines: Iterable[str], log: Path) -> None:
-    with log.open("w", encoding="utf-8") as file:
+    # An interrupted study closes the pipe that this reads.
+    with log.open("w", encoding="utf-8") as file, suppress(ValueError):
         for line in lines:
             file.write(line)
             file.flush()

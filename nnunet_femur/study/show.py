@@ -62,4 +62,4 @@ class Show:
             self._bar.remove_task(self._running[name])
             mark = "✓" if status.state == "done" else "✗"
             took = timedelta(seconds=round(status.seconds))
-            self._bar.console.print(f"{mark} {name}  [dim]{took}  {status.news}[/dim]", highlight=False)
+            self._bar.console.print(f"{mark} {name}  [dim]{took}  {status.news}[/dim]", highlight=False, soft_wrap=True)
