@@ -6,11 +6,13 @@ import os
 import sys
 import time
 from contextlib import suppress
-
-import pytest
+from typing import TYPE_CHECKING
 
 from nnunet_femur import processes
 from nnunet_femur.processes import running
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_output_and_status_are_told() -> None:
