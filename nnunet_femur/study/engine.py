@@ -78,6 +78,10 @@ class Engine:
                 stack.enter_context(slurm.cancelled_with_us(folder))
             yield process
 
+    def waiting(self) -> slurm.Waiting | None:
+        """What tells why jobs do not start; None where there is no queue."""
+        return slurm.Waiting(self.study.folder) if self._on_slurm else None
+
     def _command(self, jobs: Iterable[Job]) -> list[str]:
         records = Records(self.study.records)
         self.study.records.mkdir(parents=True, exist_ok=True)

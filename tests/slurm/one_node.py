@@ -30,6 +30,7 @@ CONFIGURATION = Path("/etc/slurm/slurm.conf")
 """Snakemake's plugin drops the variables SLURM_*, SLURM_CONF among them, so no other place will do."""
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
+_OURS = "# Written by tests/slurm/one_node.py\n"
 _SETTINGS = """\
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
@@ -115,10 +116,11 @@ def one_node(*, cpus: int = 2, memory_mb: int = 8_000) -> Iterator[None]:
 def _configured(text: str) -> Iterator[None]:
     """Put a configuration in SLURM's place, and afterwards back what stood there."""
     before = CONFIGURATION.with_name("slurm.conf.before-test")
-    if CONFIGURATION.exists() and not before.exists():
+    killed = CONFIGURATION.exists() and CONFIGURATION.read_text(encoding="utf-8").startswith(_OURS)
+    if CONFIGURATION.exists() and not killed:
         CONFIGURATION.rename(before)
     CONFIGURATION.parent.mkdir(parents=True, exist_ok=True)
-    CONFIGURATION.write_text(text, encoding="utf-8")
+    CONFIGURATION.write_text(_OURS + text, encoding="utf-8")
     try:
         yield
     finally:

@@ -59,7 +59,7 @@ def study(node: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = yaml.safe_load(preset_text("demo").replace("phantoms: 12", "phantoms: 6"))
     content["plans"]["nnUNetPlans"] |= {"epochs": 2, "iterations": 2}
     each = {"mem_mb": 3_000, "minutes": 20, "cpus": 1}
-    content["cluster"] = {"partition": "short", "resources": dict.fromkeys(STAGES, each)}
+    content["cluster"] = {"partition": "short", "resources": {stage: dict(each) for stage in STAGES}}
     folder = tmp_path_factory.mktemp("study")
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
     ended = run(folder)
@@ -111,11 +111,21 @@ def test_a_study_killed_in_training_ends_with_the_same_scores(study: Path, tmp_p
     pd.testing.assert_frame_equal(scores(folder), scores(study), rtol=1e-4)
 
 
+def test_an_interrupted_study_leaves_nothing_in_the_queue(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "interrupted")
+    (folder / "study" / "done" / "compare.json").unlink()
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: bool(in_slurm(folder)))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) != 0
+    until(lambda: {job.state for job in in_slurm(folder)} == {"CANCELLED"})
+
+
 def test_what_slurm_refuses_is_told(study: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(study, tmp_path / "refused")
     (folder / "study" / "done" / "compare.json").unlink()
     content = yaml.safe_load((folder / "study.yaml").read_text())
-    content["cluster"]["resources"]["compare"] = {"mem_mb": 900_000}
+    content["cluster"]["resources"]["compare"]["mem_mb"] = 900_000
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
     ended = run(folder)
     assert ended.returncode == 1
