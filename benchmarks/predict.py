@@ -2,12 +2,15 @@
 
 Run: uv run python benchmarks/predict.py
 
-All three use one stand-in model with TotalSegmentator's classes, trained once on phantoms and kept in --folder.
-TotalSegmentator is its own code, with its rough model and roi_subset; the bare network sees the same windows and
-nothing else is done: no reading, resampling, joining or writing. Each way runs in processes of its own, in turns;
-medians. A case is timed from its file to its mask; the whole command also starts Python and loads the model.
-TotalSegmentator imports itself within its first case. It crops to the femur by its rough model, so it stands beside
---crop-to-bone too.
+All use one stand-in model with TotalSegmentator's classes, trained once on phantoms and kept in --folder. The bare
+network sees the same windows in the same precision, and nothing else is done: no reading, resampling, joining or
+writing. TotalSegmentator is its own code called from Python, with its rough model and roi_subset, in one process as
+nnfemur baseline does it, which is faster than its command. It crops to the femur and steps by 0.8 of a window, so it
+stands beside --quick, which steps so too, as well as beside the default, nnU-Net's windows.
+
+Each way runs in a process of its own, in turns; medians of processor seconds. A case is from the CT's file to its mask
+with everything imported; TotalSegmentator loads its two models within it, ours is loaded before. The whole process also
+starts Python, imports, and loads the model. Peak memory is the process's resident set, libraries included.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -27,127 +31,114 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_femur.baseline.process import rooms
 from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.prediction.cleaning import keep_largest
+from nnunet_femur.prediction.options import QUICK
 from nnunet_femur.standin import write_standin
+from nnunet_femur.weights.source import open_model
+from nnunet_femur.weights.tables import crop_entry, femur_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIZE_ZYX, SPACING_MM_ZYX = (300, 336, 256), (2.0, 0.74, 0.74)
-TARGETS = {"bare": 1.25, "totalsegmentator": 2.0}
+TIMES = ("case", "process", "case_wall", "process_wall")
 
-_PEAK = """
-import atexit, json, re, sys, time
+_MEASURE = """
+import json, re, sys, time
 from pathlib import Path
-def peak():
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor as Predictor
+ct, model, output, device, options = sys.argv[1:]
+found, options, one_window = {"windows": 0}, json.loads(options), Predictor._internal_maybe_mirror_and_predict
+def counted(self, x):
+    found["windows"] += 1
+    return one_window(self, x)
+Predictor._internal_maybe_mirror_and_predict = counted
+def gib():
+    # The kernel's count for a child starts with the memory of its parent, that of /proc with its own.
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 2**20
+def begin():
+    found.update(gib_before=gib(), case=time.process_time(), case_wall=time.perf_counter())
+def end():
+    found["case"] = time.process_time() - found["case"]
+    found["case_wall"] = time.perf_counter() - found["case_wall"]
+    sys.stderr.write("\\n" + json.dumps(found | {"gib": gib()}))
 """
-"""The kernel's count for a child starts with the memory of its parent, that of /proc with its own."""
 
-_OURS = f"""{_PEAK}
-from nnunet_femur.cli import main
-atexit.register(lambda: sys.stderr.write("\\n" + json.dumps({{"gib": peak()}})))
-main()
+_OURS = f"""{_MEASURE}
+from nnunet_femur.prediction import Options, batch, predict
+class Watch(batch.Silent):
+    def case(self, name):
+        begin()
+    def end(self, result, *, skipped):
+        end()
+done = predict([Path(ct)], Path(model), Path(output).parent, options=Options(**options), device=device, watch=Watch())
+assert done.complete, done.results
 """
 
-_BARE = f"""{_PEAK}
+_BARE = f"""{_MEASURE}
 import torch, SimpleITK as sitk
+from nnunet_femur.prediction.bone_box import bone_box
 from nnunet_femur.prediction.models import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
 from nnunet_femur.prediction.preparing import prepare
 from nnunet_femur.volumes import Geometry, oriented, read_volume
-ct, model, device = sys.argv[1:]
-predictor = load_predictor(find_model(Path(model)), device=choose_device(device))
+step_size = options.get("step_size", 0.5)
+predictor = load_predictor(find_model(Path(model)), device=choose_device(device), step_size=step_size)
 image = oriented(read_volume(Path(ct)))
-data = prepare(sitk.GetArrayViewFromImage(image), Geometry.of(image).spacing_mm_zyx, predictor).data
+voxels, spacing = sitk.GetArrayViewFromImage(image), Geometry.of(image).spacing_mm_zyx
+data = prepare(voxels[bone_box(voxels, spacing)] if "crop_to_bone" in options else voxels, spacing, predictor).data
 short = [max(0, patch - size) for patch, size in zip(predictor.configuration_manager.patch_size, data.shape[1:])]
 data = torch.nn.functional.pad(data, [n for each in short[::-1] for n in (each // 2, each - each // 2)])
 network = predictor.network.to(predictor.device).eval()
 windows = predictor._internal_get_sliding_window_slicers(data.shape[1:])
 cut = [data[window][None].contiguous() for window in windows]
-with torch.inference_mode(), torch.autocast("cuda", enabled=predictor.device.type == "cuda"):
-    start = time.perf_counter()
+on_cuda = predictor.device.type == "cuda"
+dtype = torch.half if on_cuda else torch.bfloat16
+with torch.inference_mode(), torch.autocast(device, dtype=dtype, enabled=on_cuda or "half" in options):
+    begin()
     for each in cut:
         network(each.to(predictor.device))
-    if predictor.device.type == "cuda":
+    if on_cuda:
         torch.cuda.synchronize()
-    seconds = time.perf_counter() - start
-sys.stderr.write("\\n" + json.dumps({{"case": seconds, "windows": len(cut), "gib": peak()}}))
+    found["windows"] = len(cut)
+    end()
 """
 
-_TOTALSEGMENTATOR = """
-import json, resource, sys
-from pathlib import Path
-from nnunet_femur.baseline import Settings, run_on_volume
-ct, output, device = sys.argv[1:]
-record = json.loads(run_on_volume(Path(ct), Path(output), Settings(device=device)).read_text())
-(case,) = record["cases"].values()
-gib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-sys.stderr.write("\\n" + json.dumps({"case": case["seconds"], "gib": gib}))
+_TOTALSEGMENTATOR = f"""{_MEASURE}
+import numpy as np
+import totalsegmentator.python_api
+from nnunet_femur.baseline.ct import OrientedCt
+from nnunet_femur.baseline.worker import segment, without_processes
+without_processes()
+begin()
+read = OrientedCt.read(Path(ct))
+sides = segment(read, fast=False, robust_crop=False, device="gpu" if device == "cuda" else device)
+read.write_mask((sides > 0).astype(np.uint8), Path(output))
+end()
 """
-
-
-_STAGES = """
-import json, sys, time
-from pathlib import Path
-import numpy as np, SimpleITK as sitk, torch
-from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
-from nnunet_femur.prediction.models import find_model
-from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.preparing import prepare
-from nnunet_femur.prediction.restoring import restore
-from nnunet_femur.volumes import Geometry, oriented, read_volume
-ct, truth, model = map(Path, sys.argv[1:])
-predictor = load_predictor(find_model(model), device=choose_device("cpu"))
-plans, configuration, labels = predictor.plans_manager, predictor.configuration_manager, predictor.label_manager
-image = oriented(read_volume(ct))
-spacing = list(Geometry.of(image).spacing_mm_zyx)
-voxels = sitk.GetArrayViewFromImage(image)
-found = {}
-def timed(name, work):
-    start = time.perf_counter()
-    result = work()
-    found[name] = time.perf_counter() - start
-    return result
-threads = torch.get_num_threads()
-ours = timed("prepare", lambda: prepare(voxels, spacing, predictor))
-preprocessor = configuration.preprocessor_class(verbose=False)
-theirs, _, properties = timed("nnunet_prepare", lambda: preprocessor.run_case_npy(
-    voxels[None].astype(np.float32), None, {"spacing": spacing}, plans, configuration, predictor.dataset_json))
-found["largest_difference"] = float(np.abs(theirs - ours.data.numpy()).max())
-# Logits of two of the classes that say what is bone; of the others that they are not meant.
-bone = torch.from_numpy(sitk.GetArrayFromImage(oriented(read_volume(truth))).astype(np.float32))[None, None]
-bone = torch.nn.functional.interpolate(bone, size=ours.data.shape[1:], mode="trilinear")[0, 0] - 0.5
-logits = torch.full((labels.num_segmentation_heads, *bone.shape), -9.0, dtype=torch.half)
-logits[0], logits[7] = (0.1 * torch.rand(bone.shape) - 8 * bone).half(), (8 * bone).half()
-mask = timed("restore", lambda: restore([logits], ours, predictor, femur=(7,)).mask_zyx)
-expected = timed("nnunet_restore", lambda: export(
-    logits, plans, configuration, labels, ours.properties, num_threads_torch=threads))
-found["voxels"], found["differ"] = int(np.count_nonzero(expected)), int(np.count_nonzero((expected == 7) != mask))
-sys.stderr.write("\\n" + json.dumps(found))
-"""
-
-
-def _print_stages(ct: Path, truth: Path, model: Path) -> None:
-    found = _timed(_STAGES, (ct, truth, model), {**os.environ})
-    for stage, what in (("prepare", "preprocessing"), ("restore", "back to the CT's grid")):
-        ours, theirs = found[stage], found[f"nnunet_{stage}"]
-        print(f"{what:22} {ours:6.2f} s, nnU-Net's own {theirs:6.2f} s, {theirs / ours:.1f} times ours")
-    print(f"largest difference of the normalized CT {found['largest_difference']:.1e}; ", end="")
-    print(f"{found['differ']} of {found['voxels']} voxels of femur differ")
 
 
 def _timed(code: str, arguments: Sequence[object], environment: dict[str, str]) -> dict[str, Any]:
-    start = time.perf_counter()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    return {"command": time.perf_counter() - start, **json.loads(done.stderr.rsplit("\n", 1)[1])}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("{"))
+    return {"process": seconds, "process_wall": time.perf_counter() - start, **json.loads(line)}
 
 
-def _dice(a: Path, b: Path) -> float:
-    first, second = (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) > 0 for path in (a, b))
-    return float(2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second)))
+def _dice(mask: Path, truth: Path) -> tuple[float, float]:
+    """To the truth: of the mask, and of its largest piece."""
+    found, true = (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (mask, truth))
+    both = (
+        2 * np.count_nonzero(each & true) / (np.count_nonzero(each) + np.count_nonzero(true))
+        for each in (found, keep_largest(found))
+    )
+    return next(both), next(both)
 
 
 def _write_ct(folder: Path, size_zyx: tuple[int, ...]) -> tuple[Path, Path]:
@@ -158,29 +149,47 @@ def _write_ct(folder: Path, size_zyx: tuple[int, ...]) -> tuple[Path, Path]:
     return paths
 
 
-def _ours(arguments: Sequence[object], output: Path, environment: dict[str, str]) -> dict[str, Any]:
-    timed = _timed(_OURS, ("predict", *arguments, "-o", output), environment)
-    (case,) = json.loads((output / "predictions.json").read_text(encoding="utf-8"))["cases"]
-    return {**timed, "case": case["seconds"]}
+WAYS = {
+    "ours": (_OURS, {}),
+    "bare network": (_BARE, {}),
+    "ours, --quick": (_OURS, QUICK),
+    "bare network, quick": (_BARE, QUICK),
+    "TotalSegmentator": (_TOTALSEGMENTATOR, {}),
+}
+"""Code and options; those named ours and TotalSegmentator write masks."""
 
 
-def _one_round(folder: Path, ct: Path, model: Path, device: str) -> dict[str, dict[str, Any]]:
-    environment = {**os.environ, "TOTALSEG_WEIGHTS_PATH": str(folder / "weights")}
-    for name in ("ours", "cropped", "theirs"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / "theirs").mkdir()
-    arguments = ("-i", ct, "-m", model, "--device", device)
-    theirs = "gpu" if device == "cuda" else device
-    return {
-        "ours": _ours(arguments, folder / "ours", environment),
-        "ours, cropped": _ours((*arguments, "--crop-to-bone"), folder / "cropped", environment),
-        "bare": _timed(_BARE, (ct, model, device), environment),
-        "totalsegmentator": _timed(_TOTALSEGMENTATOR, (ct, folder / "theirs" / "ct.nrrd", theirs), environment),
-    }
+def _one_round(folder: Path, ct: Path, model: Path, device: str, environment: dict[str, str]) -> dict[str, Any]:
+    found = {}
+    for way, (code, options) in WAYS.items():
+        output = _mask(folder, way)
+        shutil.rmtree(output.parent, ignore_errors=True)
+        output.parent.mkdir()
+        found[way] = _timed(code, (ct, model, output, device, json.dumps(options)), environment)
+    return found
+
+
+def _mask(folder: Path, way: str) -> Path:
+    return folder / way.replace(", --", "_") / "ct.nrrd"
+
+
+def _print_table(folder: Path, truth: Path, median: dict[str, dict[str, float]]) -> None:
+    print("| way | windows | case | process | peak memory | of it before the case | Dice, largest piece |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for way, values in median.items():
+        mask = _mask(folder, way)
+        dice = "{:.3f}, {:.3f}".format(*_dice(mask, truth)) if mask.is_file() else ""
+        print(f"| {way} | {values['windows']:.0f} | {values['case']:.2f} s | {values['process']:.2f} s ", end="")
+        print(f"| {values['gib']:.2f} GiB | {values['gib_before']:.2f} GiB | {dice} |")
+    for ours, bare in (("ours", "bare network"), ("ours, --quick", "bare network, quick")):
+        print(f"{ours} / {bare}: case {median[ours]['case'] / median[bare]['case']:.2f}")
+    for ours in ("ours", "ours, --quick"):
+        ratios = {key: median["TotalSegmentator"][key] / median[ours][key] for key in TIMES}
+        print(f"TotalSegmentator / {ours}: " + ", ".join(f"{key} {value:.2f}" for key, value in ratios.items()))
 
 
 def main() -> None:
-    """Print the medians of all ways, the ratios and the targets."""
+    """Print medians and ratios: to the bare network at most 1.25 are wanted, of TotalSegmentator to ours at least 2."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("benchmark-predict"), help="where the model is kept")
     parser.add_argument("--rounds", type=int, default=3)
@@ -188,7 +197,6 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64, help="edge of its windows; TotalSegmentator has 128")
     parser.add_argument("--iterations", type=int, default=200, help="steps of the stand-in's training")
     parser.add_argument("--size", type=int, nargs=3, default=SIZE_ZYX, help="voxels of the CT, z y x")
-    parser.add_argument("--only-stages", action="store_true", help="only what surrounds the network, against nnU-Net's")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     options = parser.parse_args()
     folder = options.folder.resolve()
@@ -204,26 +212,14 @@ def main() -> None:
     ct, truth = _write_ct(folder, tuple(options.size))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm, {options.device}")
-    _print_stages(ct, truth, source.folder)
-    if options.only_stages:
-        return
-    rounds = [_one_round(folder, ct, source.folder, options.device) for _ in range(options.rounds)]
-    print(f"{rounds[0]['bare']['windows']} windows of {options.patch} voxels, {options.features} features")
-    median = {
-        way: {key: statistics.median(each[way][key] for each in rounds) for key in ("case", "command", "gib")}
-        for way in rounds[0]
-    }
-    for way, values in median.items():
-        print(f"{way:18} case {values['case']:7.2f} s   command {values['command']:7.2f} s   {values['gib']:.2f} GiB")
-    print(f"Dice to the truth: ours {_dice(folder / 'ours' / 'ct.nrrd', truth):.3f}, ", end="")
-    print(f"cropped {_dice(folder / 'cropped' / 'ct.nrrd', truth):.3f}, ", end="")
-    print(f"TotalSegmentator {_dice(folder / 'theirs' / 'ct.nrrd', truth):.3f}")
-    print(f"Dice of ours and ours, cropped: {_dice(folder / 'ours' / 'ct.nrrd', folder / 'cropped' / 'ct.nrrd'):.4f}")
-    bare = median["ours"]["case"] / median["bare"]["case"]
-    print(f"case, ours / bare network {bare:.2f} (target at most {TARGETS['bare']})")
-    for way in ("ours", "ours, cropped"):
-        ratio = median["totalsegmentator"]["command"] / median[way]["command"]
-        print(f"command, TotalSegmentator / {way} {ratio:.2f} (target at least {TARGETS['totalsegmentator']})")
+    models = [open_model(folder / "weights", entry) for entry in (femur_entry(), crop_entry())]
+    with rooms(models) as (_, environment):
+        rounds = [_one_round(folder, ct, source.folder, options.device, environment) for _ in range(options.rounds)]
+    keys = (*TIMES, "windows", "gib", "gib_before")
+    print(f"windows of {options.patch} voxels, {options.features} features, medians of {options.rounds} rounds")
+    _print_table(
+        folder, truth, {way: {key: statistics.median(r[way][key] for r in rounds) for key in keys} for way in WAYS}
+    )
 
 
 if __name__ == "__main__":

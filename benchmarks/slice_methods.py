@@ -23,7 +23,10 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATASET = "Dataset001_Femur"
 CONFIGURATION = "3d_fullres"
@@ -43,8 +46,8 @@ def main() -> None:
     """Train, predict and score every trainer that is not done yet, and print the table."""
     arguments = _arguments()
     work = arguments.work.resolve()
-    _set_environment(work)
-    _prepare(work, arguments)
+    set_environment(work)
+    prepare(work, arguments.source, cases=arguments.cases, size=arguments.slice_size, batch_size=arguments.batch_size)
     if arguments.trial:
         print(json.dumps(_seconds_of_step(arguments.trial)))
         return
@@ -71,7 +74,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _set_environment(work: Path) -> None:
+def set_environment(work: Path) -> None:
+    """nnU-Net's folders below `work`, and its settings for one process."""
     from nnunet_femur.environment import variables
 
     for folder in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "log"):
@@ -80,25 +84,21 @@ def _set_environment(work: Path) -> None:
     os.environ |= {**variables(work), "nnUNet_def_n_proc": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def _prepare(work: Path, arguments: argparse.Namespace) -> None:
-    """Convert and plan, with the study's recipe at this size of slice."""
+def prepare(
+    work: Path, source: Path | None, *, cases: int, size: tuple[int, int], batch_size: int, split: str = "24/8/8"
+) -> None:
+    """Convert and plan, with the study's recipe at this size of slice; no source: that many phantoms."""
     if (work / "prepared").exists():
         return
     nnfemur = [sys.executable, "-m", "nnunet_femur"]
-    source = arguments.source or work / "drop"
-    if arguments.source is None:
-        _run([*nnfemur, "phantoms", source, "--cases", str(arguments.cases)], work, "phantoms")
-    _run([*nnfemur, "convert", source, "--dataset-id", "1"], work, "convert")
+    if source is None:
+        source = work / "drop"
+        _run([*nnfemur, "phantoms", source, "--cases", str(cases)], work, "phantoms")
+    _run([*nnfemur, "convert", source, "--dataset-id", "1", "--split", split], work, "convert")
     plan = ["plan", "-d", "1", "--configuration", CONFIGURATION, "--no-pretrained", "--jobs", "1"]
     _run([*nnfemur, *plan], work, "plan")
-    _change_recipe(
-        work,
-        "slice",
-        slice_size=list(arguments.slice_size),
-        batch_size=arguments.batch_size,
-        validation_iterations=2,
-        seed=0,
-    )
+    changes = {"slice_size": list(size), "batch_size": batch_size, "validation_iterations": 2, "seed": 0}
+    _change_recipe(work, "slice", **changes)
     (work / "prepared").touch()
 
 
@@ -172,14 +172,19 @@ def _seconds_of_step(name: str) -> tuple[float, int]:
     os.environ["nnUNet_results"] = str(arguments.work.resolve() / "trial")
     device = torch.device(arguments.device)
     trainer = get_trainer_from_args(DATASET, CONFIGURATION, 0, name, "nnUNetPlans", device=device)
+    return seconds_of_step(trainer), trainer.num_epochs
+
+
+def seconds_of_step(trainer: Any, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Median duration of a training step with its loading, by this clock, of a trainer that is new."""
     trainer.on_train_start()
     trainer.network.train()
     seconds = []
     for _ in range(2 * TRIAL_STEPS):
-        start = time.perf_counter()
+        start = clock()
         trainer.train_step(next(trainer.dataloader_train))
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[TRIAL_STEPS:]), trainer.num_epochs
+        seconds.append(clock() - start)
+    return statistics.median(seconds[TRIAL_STEPS:])
 
 
 def _scores(predicted: Path, truth: Path) -> dict[str, list[float]]:

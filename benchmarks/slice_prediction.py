@@ -1,14 +1,16 @@
 """Seconds and memory of three-plane prediction, against the bare network and against one slice at a time.
 
     uv run python benchmarks/slice_prediction.py [--network Unet ResNet34] [--part 3] [--repetitions 3]
+    uv run python benchmarks/slice_prediction.py --part 1 --repetitions 1 --only bfloat16 slices --every 16
 
 A volume of 300 x 336 x 256 voxels is the study's typical CT; `--part 1` takes it whole, the default a third of each
-axis, so that a run takes a few minutes on two cores. Compared, in turn, in one process:
+axis, so that a run takes a few minutes on two cores. `--only` leaves ways out. Compared, in turn, in one process:
 
 - three planes: the wrapper that nnU-Net calls, from the volume to the averaged answer;
 - bare network: the same slices, cut and padded beforehand, in batches of the same size and precision, logits dropped;
 - one slice at a time: as the authors' notebooks do, in float32 and PyTorch's usual memory order, probabilities
-  brought back to numpy and averaged over the planes there.
+  brought back to numpy and averaged over the planes there. With `--every N` it is timed on every N-th slice of each
+  plane, and the seconds are multiplied by N.
 
 On a processor, seconds are those that it worked, of all cores together: other programs count less than on the clock.
 """
@@ -22,6 +24,7 @@ import resource
 import statistics
 import time
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +62,7 @@ def main() -> None:
     usual = build_slice_network(*arguments.network, in_channels=1, classes=2).eval().to(device)
     usual.load_state_dict(network.state_dict())
     usual = usual.to(memory_format=torch.contiguous_format)
-    kept: dict[str, np.ndarray] = {}
+    kept: dict[str, np.ndarray | None] = {}
 
     def three_planes(precision: str) -> None:
         with _autocast(device, lower if precision == low else None):
@@ -71,28 +74,35 @@ def main() -> None:
                 network(batch)
 
     def notebooks() -> None:
-        kept["notebooks"] = _one_by_one(usual, volume, stride_of(network))
+        kept["notebooks"] = _one_by_one(usual, volume, stride_of(network), arguments.every)
 
-    before = _peak_mib(device)
+    precisions = [precision for precision in ("float32", low) if precision in arguments.only]
     with torch.inference_mode():
-        three_planes("float32")
-        print(f"memory beside the volume and the network: {_peak_mib(device) - before:.0f} MiB")
-        ways: dict[str, Callable[[], None]] = {
-            "three planes, float32": lambda: three_planes("float32"),
-            "bare network, float32": lambda: bare("float32"),
-            f"three planes, {low}": lambda: three_planes(low),
-            f"bare network, {low}": lambda: bare(low),
-            "one slice at a time": notebooks,
-        }
+        ways: dict[str, Callable[[], None]] = {}
+        for precision in precisions:
+            ways[f"three planes, {precision}"] = partial(three_planes, precision)
+            ways[f"bare network, {precision}"] = partial(bare, precision)
+        if "slices" in arguments.only:
+            ways["one slice at a time"] = notebooks
+        before = _peak_mib(device)
         seconds = _in_turn(ways, arguments.repetitions, device)
+    print(f"memory beside volume, slices and network, at most: {_peak_mib(device) - before:.0f} MiB")
+    _report(seconds, precisions, kept, arguments.every)
+
+
+def _report(seconds: dict[str, float], precisions: list[str], kept: dict[str, np.ndarray | None], every: int) -> None:
+    """Print seconds, ratios and how far the answers are apart."""
+    if "one slice at a time" in seconds:
+        seconds["one slice at a time"] *= every
     for way, value in seconds.items():
         print(f"{way:24}{value:8.2f} s")
-    for precision in ("float32", low):
+    for precision in precisions:
         ours = seconds[f"three planes, {precision}"]
-        print(
-            f"{precision}: {ours / seconds[f'bare network, {precision}']:.2f} x the bare network, "
-            f"{seconds['one slice at a time'] / ours:.2f} x as fast as one slice at a time"
-        )
+        print(f"{precision}: {ours / seconds[f'bare network, {precision}']:.2f} x the bare network")
+        if "one slice at a time" in seconds:
+            print(f"  {seconds['one slice at a time'] / ours:.2f} x as fast as one slice at a time")
+        if kept.get("notebooks") is None:
+            continue
         difference = np.abs(kept[precision] - kept["notebooks"])
         other = np.mean((kept[precision] > 0.5) != (kept["notebooks"] > 0.5))
         print(f"  largest difference of a probability {difference.max():.1e}, voxels decided otherwise {other:.1e}")
@@ -103,6 +113,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--network", nargs=2, default=("Unet", "ResNet34"), metavar=("ARCHITECTURE", "ENCODER"))
     parser.add_argument("--part", type=int, default=3, help="the volume's edges are divided by this")
     parser.add_argument("--repetitions", type=int, default=3)
+    ways = ("float32", "bfloat16", "float16", "slices")
+    parser.add_argument("--only", nargs="+", choices=ways, default=ways, help="precisions, and one slice at a time")
+    parser.add_argument("--every", type=int, default=1, help="time one slice at a time on every so many-th")
     return parser.parse_args()
 
 
@@ -126,16 +139,17 @@ def _batches(volume: torch.Tensor, stride: int) -> list[torch.Tensor]:
     return batches
 
 
-def _one_by_one(network: torch.nn.Module, volume: torch.Tensor, stride: int) -> np.ndarray:
+def _one_by_one(network: torch.nn.Module, volume: torch.Tensor, stride: int, every: int) -> np.ndarray | None:
+    """The average over the planes; None where not every slice was predicted."""
     planes = []
     for axis in range(3):
         found = []
-        for piece in volume[0, 0].unbind(axis):
+        for piece in volume[0, 0].unbind(axis)[::every]:
             rows, columns = piece.shape
             logits = network(functional.pad(piece[None, None], (0, -columns % stride, 0, -rows % stride)))
             found.append(logits[0, :, :rows, :columns].softmax(0)[1].cpu().numpy())
         planes.append(np.stack(found, axis))
-    return np.mean(planes, axis=0)
+    return np.mean(planes, axis=0) if every == 1 else None
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:

@@ -59,8 +59,10 @@ def main() -> None:
     """Run the parts that are asked for."""
     arguments = _arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(os.cpu_count() or 1)
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()} cores"
+    # More threads than cores would wait for each other, and for the thread that reads.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(cores)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{cores} cores"
     print(f"{platform.processor() or platform.machine()}, {name}, torch {torch.__version__}")
     size = arguments.size or (256 if device.type == "cuda" else 64)
     if arguments.part == "precision":
@@ -134,6 +136,7 @@ def _nnunets(data: nnUNetDatasetBlosc2) -> nnUNetDataLoader:
 
 
 def _loader(volumes: nnUNetDatasetBlosc2, slices: nnUNetDatasetBlosc2, repetitions: int) -> None:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     ways: dict[str, Any] = {
         "nnU-Net 2D, same files": _nnunets(volumes),
@@ -148,7 +151,7 @@ def _loader(volumes: nnUNetDatasetBlosc2, slices: nnUNetDatasetBlosc2, repetitio
     print(f"\nloader, 256 x 256, batches of {BATCH}")
     for name, value in seconds.items():
         print(f"{name:30}{BATCH / value:8.0f} slices/s{seconds['nnU-Net 2D, same files'] / value:8.2f} x nnU-Net's")
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(threads)
 
 
 def _steps(volumes: nnUNetDatasetBlosc2, arguments: argparse.Namespace, size: int, device: torch.device) -> None:

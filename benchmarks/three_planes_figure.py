@@ -23,7 +23,7 @@ from nnunet_femur.phantoms import make_phantom
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "three-planes.png"
 PLANES = ("axial", "coronal", "sagittal")
-STEPS = 120
+STEPS = 400
 BATCH = 8
 SIZE = 64
 

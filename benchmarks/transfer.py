@@ -126,12 +126,9 @@ def _stock(epochs: int, iterations: int) -> type:
     return StockTrainer
 
 
-def train(
-    trainer_class: type, folder: Path, plans_name: str, *, recipe: dict, pretrained: Path | None, after_epoch: Any
-) -> tuple[Path, float]:
-    """Train fold 5; returns the model's folder and the seconds of the epochs."""
+def new_trainer(trainer_class: type, folder: Path, plans_name: str, recipe: dict) -> Any:
+    """A silent trainer of fold 5, its recipe changed so."""
     import torch
-    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
     plans = json.loads((folder / f"{plans_name}.json").read_text())
     plans["continue_training"] = False
@@ -142,6 +139,17 @@ def train(
     np.random.seed(recipe.get("seed", 0))  # noqa: NPY002 - nnU-Net's generator
     trainer = trainer_class(plans, CONFIGURATION, 5, description, device)
     trainer.print_to_log_file = lambda *_, **__: None
+    trainer.logger.plot_progress_png = lambda *_: None
+    return trainer
+
+
+def train(
+    trainer_class: type, folder: Path, plans_name: str, *, recipe: dict, pretrained: Path | None, after_epoch: Any
+) -> tuple[Path, float]:
+    """Train fold 5; returns the model's folder and the seconds of the epochs."""
+    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+
+    trainer = new_trainer(trainer_class, folder, plans_name, recipe)
     if pretrained is not None:
         trainer.initialize()
         load_pretrained_weights(trainer.network, str(pretrained))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sysconfig
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,27 +76,6 @@ class TestTrain:
         assert record["seconds"] > 0
         assert record["device"] == "cpu"
         assert round(record["parameters"] / 1e6, 1) == 24.4
-
-    def test_killed_and_resumed_equals_undisturbed(self, trained: Path, planned: Path, tmp_path: Path) -> None:
-        environment = _process_environment(planned, nnUNet_results=str(tmp_path))
-        fold = tmp_path / DATASET / MODEL / "fold_0"
-        with subprocess.Popen(
-            _command("nnUNetv2_train", *TRAIN), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            until = time.monotonic() + 120
-            while not (fold / "checkpoint_latest.pth").exists() and time.monotonic() < until:
-                assert process.poll() is None, "the training ended before it could be killed"
-                time.sleep(0.02)
-            process.send_signal(signal.SIGKILL)
-        assert not (fold / "checkpoint_final.pth").exists()
-        subprocess.run(_command("nnUNetv2_train", *TRAIN, "--c"), env=environment, check=True, capture_output=True)
-        disturbed, undisturbed = (
-            torch.load(folder / "checkpoint_final.pth", map_location="cpu", weights_only=False)
-            for folder in (fold, trained / "fold_0")
-        )
-        assert disturbed["current_epoch"] == undisturbed["current_epoch"] == 3
-        for key, value in undisturbed["network_weights"].items():
-            assert torch.allclose(disturbed["network_weights"][key].float(), value.float(), atol=1e-5), key
 
 
 def test_axial_slices_on_the_fixed_split(planned: Path) -> None:

@@ -48,7 +48,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceMod
         log: File that gets everything that TotalSegmentator prints.
     """
     left = list(jobs)
-    with _rooms(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
+    with rooms(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
         while left:
             begun = None
             for news in _worker(left, settings, folder, environment, printed):
@@ -85,12 +85,15 @@ def _worker(
 
 
 @contextmanager
-def _rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]]:
+def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]]:
     """A folder with a home and a weights folder for TotalSegmentator, and the environment that leads there.
 
     TotalSegmentator downloads models that it does not find and removes old ones that it does, writes into the home
     folder, and sets nnU-Net's folders anew. So it gets a home of its own, links to the models that are needed and
     empty folders in place of the others.
+
+    Args:
+        models: The models that are needed.
     """
     with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as name:
         folder = Path(name)

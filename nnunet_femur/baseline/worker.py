@@ -78,7 +78,7 @@ def _found_nothing(job: Job, settings: dict[str, Any]) -> str:
     )
 
 
-def _without_processes() -> None:
+def without_processes() -> None:
     """Let nnU-Net read, predict and write one after another instead of in three processes.
 
     TotalSegmentator gives it one image at a time, and each process imports nnU-Net anew.
@@ -101,7 +101,7 @@ def _tell(content: dict[str, Any]) -> None:
 def main() -> None:
     """Run the cases of the file that the command line names."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    _without_processes()
+    without_processes()
     for content in request["jobs"]:
         job = Job.from_dict(content)
         _tell({"begins": job.case})

@@ -37,12 +37,21 @@ def predict(
         list[str] | None, typer.Option("--label", help="Label of the model that is femur; may be repeated. [by name]")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="'auto', 'cpu', 'cuda' or 'mps'.")] = "auto",
-    step_size: Annotated[float, typer.Option("--step-size", help="Step of the sliding window, 0 to 1.")] = 0.5,
+    quick: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--quick", help="The same as --step-size 0.8 --crop-to-bone --half. Edges may differ."),
+    ] = False,
+    step_size: Annotated[
+        float | None, typer.Option("--step-size", help="Step of the sliding window, 0 to 1. [0.5]")
+    ] = None,
     mirror: Annotated[  # noqa: FBT002
         bool, typer.Option("--mirror/--no-mirror", help="Average over mirrored CTs, where the trainer allows it.")
     ] = True,
     crop_to_bone: Annotated[  # noqa: FBT002
         bool, typer.Option("--crop-to-bone", help="Faster: look only at the box around bone. Edges may differ.")
+    ] = False,
+    half: Annotated[  # noqa: FBT002
+        bool, typer.Option("--half", help="Faster on processors with bfloat16: compute in it. Edges may differ.")
     ] = False,
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
@@ -55,10 +64,12 @@ def predict(
 
     Example: nnfemur predict -i hospital/*.nrrd -m FemurFinetuneTrainer__nnUNetPlans__3d_fullres -o out --stl
     """
-    from nnunet_femur.prediction import Options
+    from nnunet_femur.prediction import QUICK, Options
     from nnunet_femur.prediction import predict as run
     from nnunet_femur.prediction.terminal import bars, print_outcome
 
+    asked = {"step_size": step_size, "crop_to_bone": crop_to_bone or None, "half": half or None}
+    choices = (QUICK if quick else {}) | {name: value for name, value in asked.items() if value is not None}
     options = Options(
         formats=tuple(dict.fromkeys(form or ("nrrd",))),
         stl=stl,
@@ -66,9 +77,8 @@ def predict(
         labels=tuple(label or ()),
         largest_component=largest_component,
         fill_holes=fill_holes,
-        step_size=step_size,
         mirror=mirror,
-        crop_to_bone=crop_to_bone,
+        **choices,
     )
     with bars() as watch:
         outcome = run(

@@ -29,8 +29,9 @@ def encoders(
     """
     from nnunet_femur.errors import InputError
     from nnunet_femur.networks import encoder_files, encoder_weights
+    from nnunet_femur.networks.encoder_folders import encoders_folder
 
-    here = encoder_files.encoders_folder() if folder is None else folder
+    here = encoders_folder() if folder is None else folder
     if download and from_folder is not None:
         msg = "--download and --from-folder are two ways to the same files; give one."
         raise typer.BadParameter(msg)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.doctor.finding import Finding, Status
 from nnunet_femur.errors import FemurError
+from nnunet_femur.networks.encoder_folders import encoder_places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from nnunet_femur.doctor.machine import Machine
 
@@ -40,11 +41,3 @@ def encoders(machine: Machine) -> Iterable[Finding]:
     else:
         message = "No encoder weights are here: a training of slices fetches them from the model hub, or stops without."
         yield Finding(Status.NOTE, message, "nnfemur weights encoders --download   # without internet: --from-folder")
-
-
-def encoder_places(environ: Mapping[str, str], home: Path) -> list[tuple[Path, str]]:
-    """Folders that may hold encoder weights, with the pattern of the files in them: ours, and the model hub's cache."""
-    own = Path(environ.get("NNFEMUR_ENCODERS") or home / ".nnfemur" / "encoders")
-    hub_home = Path(environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface")
-    hub = Path(environ.get("HF_HUB_CACHE") or hub_home / "hub")
-    return [(own, "*.safetensors"), (own, "*.pth"), (hub, "models--smp-hub--*/snapshots/*/*.safetensors")]

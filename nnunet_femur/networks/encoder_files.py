@@ -7,29 +7,23 @@ hub itself where there is a way to it.
 
 from __future__ import annotations
 
-import os
 import shutil
-import threading
-import urllib.request
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
 
 import timm
 from segmentation_models_pytorch.encoders import encoders as smp_encoders
 
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.files import sha256, write_text, written_beside
+from nnunet_femur.internet import problem_reaching
+from nnunet_femur.networks.encoder_folders import VARIABLE, encoders_folder
 from nnunet_femur.networks.registry import ENCODERS, find_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-VARIABLE = "NNFEMUR_ENCODERS"
-"""The environment variable that names another folder for the files."""
 
 CHECKSUMS = "SHA256SUMS"
 """Checksums of the files, as the tool ``sha256sum`` writes and checks them."""
@@ -56,11 +50,6 @@ class WeightsFile:
     def name(self) -> str:
         """The file's name in the folder of this machine."""
         return f"{self.repository.rpartition('/')[2]}.safetensors"
-
-
-def encoders_folder() -> Path:
-    """The folder of this machine for files of encoder weights; it need not exist."""
-    return Path(os.environ.get(VARIABLE) or "~/.nnfemur/encoders").expanduser()
 
 
 def weights_file(encoder: str, weights: str = "imagenet") -> WeightsFile:
@@ -139,7 +128,7 @@ def from_hub(file: WeightsFile) -> Path:
         return Path(fetch(local_files_only=True))
     except OSError:
         # The hub's client would try for a minute.
-        if constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT):
+        if constants.HF_HUB_OFFLINE or problem_reaching(constants.ENDPOINT, within_s=_ONLINE_WITHIN_S):
             raise
     return Path(fetch(etag_timeout=_ONLINE_WITHIN_S))
 
@@ -192,28 +181,3 @@ def read_checksums(folder: Path) -> dict[str, str]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     pairs = (line.split(maxsplit=1) for line in lines if line.strip())
     return {name.lstrip("*"): value for value, name in pairs}
-
-
-def _answers(address: str) -> bool:
-    """Whether anything at all answers there, or at the proxy before it, within seconds."""
-    result: SimpleQueue[bool] = SimpleQueue()
-
-    def ask() -> None:
-        request = urllib.request.Request(address, method="HEAD")  # noqa: S310 - the hub's own address
-        try:
-            urllib.request.urlopen(request, timeout=_ONLINE_WITHIN_S).close()  # noqa: S310
-            result.put(True)  # noqa: FBT003
-        except HTTPError:
-            result.put(True)  # noqa: FBT003
-        except URLError as error:
-            # A certificate that only Python's own store does not know is an answer too.
-            result.put("CERTIFICATE" in str(error.reason).upper())
-        except OSError:
-            result.put(False)  # noqa: FBT003
-
-    # In a thread of its own: looking up a name has no time limit.
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        return result.get(timeout=_ONLINE_WITHIN_S)
-    except Empty:
-        return False

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nnunet_femur.processor import calculates_in_bfloat16
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -26,7 +28,8 @@ class ThreePlaneNetwork(nn.Module):
 
     Slices, shape (batch, channels, rows, columns), give the logits of the network itself. Volumes, shape (batch,
     channels, z, y, x), are cut into slices across each axis in turn; the softmax of the planes is averaged, and its
-    logarithm returned, which nnU-Net's softmax turns back into the average. Volumes carry no gradient.
+    logarithm returned, which nnU-Net's softmax turns back into the average. Volumes carry no gradient. Borders that are
+    zero throughout, with which nnU-Net fills up small volumes, are not looked at: there all classes are equally likely.
 
     Beside the volume and its answer (4 bytes for each class and voxel), memory holds one pass of slices, whatever the
     size of the volume.
@@ -66,7 +69,7 @@ class ThreePlaneNetwork(nn.Module):
         self.weights = tuple(weight / sum(given) for weight in given)
         self.stride = stride
         self.slices_at_once = slices_at_once
-        self.in_bfloat16 = _calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
+        self.in_bfloat16 = calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
         self.scale = tuple(scale)
         self.neighbours = neighbours
 
@@ -82,8 +85,9 @@ class ThreePlaneNetwork(nn.Module):
 
     def _averaged(self, volumes: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor | None = None
+        inside = (slice(None), slice(None), *_content(volumes))
         for axis, weight in zip(self.axes, self.weights, strict=True):
-            slices = volumes.movedim(2 + axis, 1)
+            slices = volumes[inside].movedim(2 + axis, 1)
             pixels = self._pixels(slices.shape[-2:], axis)
             padded = math.prod(_up(n, self.stride) for n in pixels)
             at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
@@ -92,9 +96,11 @@ class ThreePlaneNetwork(nn.Module):
                     part = slice(first, first + at_once)
                     probabilities = self._probabilities(self._with_neighbours(slices[which], part), pixels)
                     if total is None:
-                        shape = (len(volumes), probabilities.shape[1], *volumes.shape[2:])
-                        total = torch.zeros(shape, device=volumes.device)
-                    total.movedim(2 + axis, 1)[which, part].add_(probabilities, alpha=weight)
+                        classes = probabilities.shape[1]
+                        shape = (len(volumes), classes, *volumes.shape[2:])
+                        total = torch.full(shape, 1 / classes, device=volumes.device)
+                        total[inside].zero_()
+                    total[inside].movedim(2 + axis, 1)[which, part].add_(probabilities, alpha=weight)
         assert total is not None  # noqa: S101 - no axis of a volume is empty
         return total
 
@@ -135,11 +141,15 @@ class ThreePlaneNetwork(nn.Module):
         return nullcontext()
 
 
+def _content(volumes: torch.Tensor) -> list[slice]:
+    """The smallest box along z, y and x outside of which all is zero; all of it, where there is nothing else."""
+    filled = (volumes != 0).flatten(0, 1).any(0)
+    box = []
+    for axis in range(3):
+        places = filled.any([other for other in range(3) if other != axis]).nonzero()
+        box.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(None))
+    return box
+
+
 def _up(size: int, stride: int) -> int:
     return -(-size // stride) * stride
-
-
-def _calculates_in_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16; without them it is slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

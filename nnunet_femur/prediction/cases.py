@@ -86,7 +86,7 @@ def segment(
     prepared = prepare(voxels[box], seen.spacing_mm_zyx, predictor)
     # From here on the CT itself is not needed, and the network needs the memory.
     del voxels, image
-    logits = logits_of_folds(predictor, prepared.data, on_window=on_window)
+    logits = logits_of_folds(predictor, prepared.data, half=options.half, on_window=on_window)
     wants_map = options.uncertainty and len(logits) > 1
     restored = restore(logits, prepared, predictor, femur=femur, deviation=wants_map)
     order = AxisOrder.between(seen, geometry)

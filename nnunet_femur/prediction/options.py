@@ -11,6 +11,10 @@ FORMATS = ("nrrd", "seg.nrrd", "nii.gz")
 """File endings of masks; ``seg.nrrd`` is 3D Slicer's segmentation."""
 
 
+QUICK: dict[str, Any] = {"step_size": 0.8, "crop_to_bone": True, "half": True}
+"""Choices for speed; the step is TotalSegmentator's, which also looks at a part of the CT only."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How CTs are segmented and what is written.
@@ -26,6 +30,7 @@ class Options:
         mirror: Whether the network also sees the mirrored CT, where its trainer allows it.
         crop_to_bone: Whether the network sees only the box around everything as dense as bone. Its windows lie
             elsewhere then, so that voxels at the bone's edge can differ.
+        half: Whether the network computes in bfloat16 on a processor that has it, instead of single precision.
     """
 
     formats: tuple[str, ...] = ("nrrd",)
@@ -37,6 +42,7 @@ class Options:
     step_size: float = 0.5
     mirror: bool = True
     crop_to_bone: bool = False
+    half: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.processor import calculates_in_bfloat16
 from nnunet_femur.weights.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -104,6 +106,14 @@ def _own_trainers() -> Iterator[None]:
             os.environ[EXT_TRAINER] = before
 
 
+def _precision(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
+    import torch
+
+    if half and device.type == "cpu" and calculates_in_bfloat16():
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return nullcontext()
+
+
 def require_harmless(checkpoint: Path) -> None:
     """Refuse a checkpoint that would run code when nnU-Net loads it, as a pickled file from elsewhere can.
 
@@ -121,13 +131,18 @@ def require_harmless(checkpoint: Path) -> None:
 
 
 def logits_of_folds(
-    predictor: nnUNetPredictor, data: torch.Tensor, *, on_window: Callable[[int, int], None] | None = None
+    predictor: nnUNetPredictor,
+    data: torch.Tensor,
+    *,
+    half: bool = False,
+    on_window: Callable[[int, int], None] | None = None,
 ) -> list[torch.Tensor]:
     """What the network of each fold says of a prepared CT, by nnU-Net's sliding window.
 
     Args:
         predictor: The predictor.
         data: The prepared CT, 1 x the axes of the plans.
+        half: Whether a processor that multiplies bfloat16 computes in it; on CUDA nnU-Net always takes half precision.
         on_window: Called after each pass through the network with the number of passes done and of all.
 
     Returns:
@@ -141,11 +156,14 @@ def logits_of_folds(
     total = len(predictor.list_of_parameters) * _passes(predictor, data)
     done = 0
 
-    def count(*_: Any) -> None:
+    def count(*passed: Any) -> torch.Tensor:
         nonlocal done
         done += 1
         if on_window is not None:
             on_window(done, total)
+        # Windows are weighed and summed up in a precision that is not the network's.
+        answer: torch.Tensor = passed[-1]
+        return answer.float() if answer.dtype is torch.bfloat16 else answer
 
     # With nnUNet_compile, what nnU-Net calls is a wrapper around the network.
     network = getattr(predictor.network, "_orig_mod", predictor.network)
@@ -155,7 +173,9 @@ def logits_of_folds(
         with torch.inference_mode(), redirect_stdout(io.StringIO()):
             for parameters in predictor.list_of_parameters:
                 network.load_state_dict(parameters)
-                answers.append(predictor.predict_sliding_window_return_logits(data).cpu())
+                # For each fold anew: within one context the first fold's weights would be kept in bfloat16.
+                with _precision(predictor.device, half=half):
+                    answers.append(predictor.predict_sliding_window_return_logits(data).cpu())
     except torch.OutOfMemoryError as error:
         msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
         raise SetupError(msg) from error

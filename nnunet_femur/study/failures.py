@@ -75,7 +75,7 @@ def _reason(log: str) -> str:
         text = Path(log).read_text(encoding="utf-8", errors="replace")[-20_000:]
     except OSError as error:
         return f"the log cannot be read: {error}"
-    last_run = text.rsplit("\n$ ", 1)[-1]
+    last_run = text.rsplit("\n$ ", 1)[-1].partition("\n")[2]
     for pattern, meaning in reversed(_REASONS):
         found = pattern.findall(last_run)
         if found:

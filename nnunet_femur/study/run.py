@@ -91,7 +91,8 @@ def engine_of(study: Study, machine: Machine) -> Engine:
         device = ("cuda" if asks else "cpu") if study.device == "auto" else study.device
         return Engine(study, device, 0, cores, study.threads or 0, machine.profile)
     device, gpus = find_device(study.device)
-    return Engine(study, device, gpus, cores, min(study.threads or cores, cores))
+    # Several GPUs share the CPUs, which load and augment for them.
+    return Engine(study, device, gpus, cores, min(study.threads or max(cores // max(gpus, 1), 1), cores))
 
 
 @contextmanager

@@ -188,7 +188,6 @@ class ThreePlaneRecipe(SliceRecipe):
     learning_rate: float = 1e-3
     schedule: Schedule = "poly"
     loss: Loss = "dice_cross_entropy"
-    keep: Keep = "last"
 
 
 def refuse(problem: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.training.recipe import PLANES, Plane, SliceRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -19,6 +23,28 @@ def plane_axes(planes: tuple[Plane, ...], plans_manager: PlansManager) -> tuple[
     another axis first.
     """
     return tuple(plans_manager.transpose_forward.index(PLANES.index(plane)) for plane in planes)
+
+
+def largest_size(plans: Mapping[str, Any], spacing_mm: Sequence[float]) -> list[int] | None:
+    """Voxels along each axis of the preprocessed arrays that hold any case of the dataset; None if it is not here.
+
+    Args:
+        plans: nnU-Net's plans, which name the dataset and the order of axes.
+        spacing_mm: Edges of a voxel along the arrays' axes.
+    """
+    dataset = Path(os.environ.get("nnUNet_preprocessed", ""), plans["dataset_name"])
+    path = dataset / "dataset_fingerprint.json"
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    sizes = [
+        [
+            math.ceil(shape[axis] * mm[axis] / edge)
+            for axis, edge in zip(plans["transpose_forward"], spacing_mm, strict=True)
+        ]
+        for shape, mm in zip(found["shapes_after_crop"], found["spacings"], strict=True)
+    ]
+    return [max(along) for along in zip(*sizes, strict=True)]
 
 
 def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.training.lowest_loss import LowestLossTrainer
 from nnunet_femur.training.recipe import Plane, SliceRecipe
-from nnunet_femur.training.slice_geometry import pixels_per_voxel, plane_axes
+from nnunet_femur.training.slice_geometry import largest_size, pixels_per_voxel, plane_axes
 from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import SliceTable, find_slices
@@ -72,13 +72,17 @@ class SliceTrainer(LowestLossTrainer):
         return recipe.plane_weights
 
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
-        """Batches are slices, and a volume is predicted in one piece where it fits: no window cuts a plane."""
+        """Batches are slices, and volumes as large as the dataset's largest are predicted in one piece.
+
+        Windows would cut planes, and what lies in several of them would be predicted as often.
+        """
         recipe = self.slice_recipe
         own = plans["configurations"][configuration]
         own["batch_size"] = recipe.batch_size
         resolved = PlansManager(plans).get_configuration(configuration)
         if len(resolved.patch_size) == 3:
-            own["patch_size"] = [min(math.ceil(n), LARGEST_PATCH) for n in resolved.median_image_size_in_voxels]
+            largest = largest_size(plans, resolved.spacing) or resolved.median_image_size_in_voxels
+            own["patch_size"] = [min(math.ceil(n), LARGEST_PATCH) for n in largest]
 
     @classmethod
     def build_network_architecture(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from nnunet_femur.errors import SetupError
+from nnunet_femur.internet import problem_reaching
 from nnunet_femur.weights.install import is_installed, put_in_place, staging
 from nnunet_femur.weights.source import weights_folder
 from nnunet_femur.weights.tables import crop_entry, femur_entry
@@ -19,7 +16,7 @@ from nnunet_femur.weights.tables import crop_entry, femur_entry
 if TYPE_CHECKING:
     from pathlib import Path
 
-_HOST = "github.com"
+_SERVER = "https://github.com"
 """Where TotalSegmentator's releases lie."""
 
 _SECONDS_TO_CONNECT = 4.0
@@ -67,28 +64,11 @@ def _require_internet() -> None:
     Raises:
         SetupError: It cannot.
     """
-    proxy = None if proxy_bypass(_HOST) else getproxies().get("https")
-    server = urlsplit(proxy if proxy is None or "//" in proxy else f"//{proxy}") if proxy else None
-    address = (server.hostname or "", server.port or 80) if server else (_HOST, 443)
-    outcome: list[str] = []
-    thread = threading.Thread(target=_try_to_connect, args=(address, outcome), daemon=True)
-    thread.start()
-    thread.join(_SECONDS_TO_CONNECT)
-    problem = outcome[0] if outcome else f"no answer within {_SECONDS_TO_CONNECT:g} seconds"
+    problem = problem_reaching(_SERVER, within_s=_SECONDS_TO_CONNECT)
     if problem:
         names = " and ".join(f"{entry.dataset}.zip" for entry in (femur_entry(), crop_entry()))
-        through = " (the proxy that is set)" if server else ""
         msg = (
-            f"There is no way to {address[0]}{through} from here: {problem}. Download {names} from TotalSegmentator's "
-            "releases on another machine, then run: nnfemur weights download --from-zip FILE.zip"
+            f"{problem[0].upper()}{problem[1:]}. Download {names} from TotalSegmentator's releases on another machine, "
+            "then run: nnfemur weights download --from-zip FILE.zip"
         )
         raise SetupError(msg)
-
-
-def _try_to_connect(address: tuple[str, int], outcome: list[str]) -> None:
-    try:
-        socket.create_connection(address, timeout=_SECONDS_TO_CONNECT).close()
-    except (OSError, UnicodeError) as error:
-        outcome.append(str(getattr(error, "strerror", None) or error))
-    else:
-        outcome.append("")

@@ -1,33 +1,20 @@
-"""Where weights may lie."""
+"""Whether weights are on a machine."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from nnunet_femur.doctor import Status
 from nnunet_femur.doctor.machine import Machine
-from nnunet_femur.doctor.models import encoder_places, encoders, totalsegmentator
+from nnunet_femur.doctor.models import encoders, totalsegmentator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 MACHINE = Machine(platform="linux", python="3.12.1", requires_python=">=3.10")
-HUB = "models--smp-hub--*/snapshots/*/*.safetensors"
-
-
-@pytest.mark.parametrize(
-    ("environ", "own", "hub"),
-    [
-        ({}, "/home/.nnfemur/encoders", "/home/.cache/huggingface/hub"),
-        ({"XDG_CACHE_HOME": "/cache"}, "/home/.nnfemur/encoders", "/cache/huggingface/hub"),
-        ({"HF_HOME": "/hf", "NNFEMUR_ENCODERS": "/own"}, "/own", "/hf/hub"),
-        ({"HF_HUB_CACHE": "/hub", "HF_HOME": "/hf"}, "/home/.nnfemur/encoders", "/hub"),
-    ],
-)
-def test_encoders_are_looked_for_where_the_hub_keeps_them(environ: dict[str, str], own: str, hub: str) -> None:
-    places = encoder_places(environ, Path("/home"))
-    assert {place for place, _ in places} == {Path(own), Path(hub)}
-    assert (Path(hub), HUB) in places
 
 
 def test_encoders_that_are_here_are_counted(tmp_path: Path) -> None:

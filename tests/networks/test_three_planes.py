@@ -51,6 +51,21 @@ class TestVolumes:
         expected = torch.cat([volume, -volume], dim=1).softmax(1)
         assert torch.allclose(wrapper(volume).exp(), expected, atol=1e-6)
 
+    def test_filling_is_not_looked_at(self) -> None:
+        """What nnU-Net fills up changes nothing inside, costs no slice, and says nothing."""
+        volume = _volume()
+        filled = torch.nn.functional.pad(volume, (2, 1, 0, 3, 4, 0))
+        seen: list[tuple[int, ...]] = []
+        network = _PerPixel()
+        network.register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape)))
+        wrapper = ThreePlaneNetwork(network, stride=8)
+        expected, slices = wrapper(volume), seen[:]
+        found = wrapper(filled)
+        assert seen == slices * 2
+        assert torch.equal(found[..., 4:, :9, 2:-1], expected)
+        assert torch.allclose(found[:, :, :4].exp(), torch.tensor(0.5))
+        assert torch.allclose(wrapper(torch.zeros_like(volume)).exp(), torch.tensor(0.5)), "of this network"
+
     @pytest.mark.parametrize(
         ("axis", "column_axis"),
         [(0, 2), (1, 2), (2, 1)],
@@ -111,8 +126,9 @@ class TestVolumes:
         slices = torch.randn(1, 1, 32, 32)
         assert torch.equal(ThreePlaneNetwork(network, in_bfloat16=True).train()(slices), network(slices))
 
-    def test_memory_does_not_grow_with_the_volume(self) -> None:
+    def test_memory_does_not_grow_with_the_volume(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beside the volume and its answer; weighed on the meta device, where tensors have sizes and no content."""
+        monkeypatch.setattr(three_planes, "_content", lambda _: [slice(None)] * 3)
         network = build("Unet", "ResNet34").eval()
         wrapper = ThreePlaneNetwork(network, stride=stride_of(network), slices_at_once=4)
         one_pass = peak_bytes(lambda: _without_gradient(network, torch.empty(4, 1, 256, 256, device="meta")))

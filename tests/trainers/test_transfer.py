@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ import torch
 from nnunet_femur.environment import variables
 from nnunet_femur.guard import GUARD_FILE, GUARD_KEY
 from tests.conftest import ONE_MACHINE
+from tests.killing import kill_once
 
 if TYPE_CHECKING:
     from nnunet_femur.training.finetune_trainer import FinetuneTrainer
@@ -294,12 +293,7 @@ def test_killed_and_resumed_equals_undisturbed(transfer: Path, tmp_path: Path) -
         environment = {**os.environ, "nnUNet_results": str(tmp_path / str(disturbed))}
         fold = tmp_path / str(disturbed) / DATASET / f"{OURS}__nnUNetPlans__3d_fullres" / "fold_0"
         if disturbed:
-            with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-                until = time.monotonic() + 120
-                while not (fold / "checkpoint_latest.pth").exists() and time.monotonic() < until:
-                    assert process.poll() is None, "the training ended before it could be killed"
-                    time.sleep(0.02)
-                process.send_signal(signal.SIGKILL)
+            kill_once((fold / "checkpoint_latest.pth").exists, command, environment=environment)
             assert not (fold / "checkpoint_final.pth").exists()
         again = ["--c"] if disturbed else []
         subprocess.run([*command, *again], env=environment, check=True, capture_output=True)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+
+from tests.killing import kill_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,3 +166,51 @@ class TestLowestLoss:
         broken = _trainer([float("nan")] * 3)
         _run(broken)
         assert _epoch_of(_final(broken)["network_weights"]) == 2
+
+
+RISING = """
+from nnunet_femur.trainers.slices import FemurUnetMobileNetV3Trainer as Trained
+
+
+class FemurRisingLossTrainer(Trained):
+    def train_step(self, batch):
+        return {"loss": super().train_step(batch)["loss"] + (10, 0, 20)[self.current_epoch]}
+"""
+"""A trainer that learns as ever; only the loss that it tells is the lowest in its second epoch."""
+
+
+def test_a_killed_command_keeps_what_an_undisturbed_one_keeps(
+    nnunet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the epoch after that of the lowest loss, then with --c: the same epoch's network, the same weights."""
+    assert nnunet.is_dir()
+    (tmp_path / "trainers").mkdir()
+    (tmp_path / "trainers" / "rising_loss.py").write_text(RISING)
+    monkeypatch.setenv("nnUNet_extTrainer", f"{os.environ['nnUNet_extTrainer']}{os.pathsep}{tmp_path / 'trainers'}")
+    train = shutil.which("nnUNetv2_train", path=sysconfig.get_path("scripts"))
+    assert train is not None
+    name = "FemurRisingLossTrainer"
+    command = [train, DATASET, "3d_fullres", "0", "-tr", name, "-device", "cpu"]
+    environments = [{**os.environ, "nnUNet_results": str(tmp_path / end)} for end in ("undisturbed", "killed")]
+    undisturbed, killed = (
+        Path(environment["nnUNet_results"]) / DATASET / f"{name}__nnUNetPlans__3d_fullres" / "fold_0"
+        for environment in environments
+    )
+    kill_once(lambda: "Epoch 2" in _log(killed), command, environment=environments[1])
+    assert (killed / "checkpoint_lowest_loss.pth").exists()
+    assert not (killed / "checkpoint_final.pth").exists()
+    subprocess.run([*command, "--c"], env=environments[1], check=True, capture_output=True)
+    subprocess.run(command, env=environments[0], check=True, capture_output=True)
+    ends = [torch.load(fold / "checkpoint_final.pth", weights_only=False) for fold in (undisturbed, killed)]
+    for fold, end in zip((undisturbed, killed), ends, strict=True):
+        assert "Kept: the network of epoch 1" in _log(fold)
+        assert end["current_epoch"] == 3, "the training has ended"
+        steps = {float(state["step"]) for state in end["optimizer_state"]["state"].values()}
+        assert steps == {2 * 2.0}, "the optimizer is that of two epochs of two steps, not of three"
+    for key, value in ends[0]["network_weights"].items():
+        assert torch.allclose(ends[1]["network_weights"][key].float(), value.float(), atol=1e-5), key
+
+
+def _log(fold: Path) -> str:
+    """What nnU-Net has logged of a training so far."""
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(fold.glob("training_log*.txt")))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
 from nnunet_femur.training.recipe import SliceRecipe
-from nnunet_femur.training.slice_geometry import pixels_per_voxel
+from nnunet_femur.training.slice_geometry import largest_size, pixels_per_voxel
 from nnunet_femur.training.slice_trainer import SliceTrainer
 from tests.training.made import made
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +45,17 @@ def test_pixels_per_voxel(edge: Any, spacing_mm: tuple[float, ...], expected: tu
     assert pixels_per_voxel(SliceRecipe(slice_spacing_mm=edge), spacing_mm) == pytest.approx(expected)
 
 
+def test_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cases of z, y, x; the arrays' axes are y, z, x."""
+    plans = {"dataset_name": "Dataset001_Femur", "transpose_forward": [1, 0, 2]}
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path))
+    assert largest_size(plans, (2.0, 2.0, 2.0)) is None
+    found = {"shapes_after_crop": [[10, 20, 31], [30, 10, 10]], "spacings": [[5.0, 1.0, 1.0], [1.0, 4.0, 1.0]]}
+    (tmp_path / "Dataset001_Femur").mkdir()
+    (tmp_path / "Dataset001_Femur" / "dataset_fingerprint.json").write_text(json.dumps(found))
+    assert largest_size(plans, (2.0, 2.0, 2.0)) == [20, 25, 16]
+
+
 @pytest.mark.usefixtures("nnunet")
 class TestSliceTrainer:
     def test_training_and_prediction_agree_on_millimetres(self) -> None:
@@ -56,6 +71,15 @@ class TestSliceTrainer:
         assert batch["data"].shape[1:] == (3, 64, 32)
         assert batch["target"].shape[1:] == (1, 64, 32)
         assert torch.isfinite(trainer.network(batch["data"])).all()
+
+    def test_every_case_is_predicted_in_one_piece(self) -> None:
+        """And the piece is no larger than the largest case."""
+        trainer = _trainer()
+        data = trainer.dataset_class(trainer.preprocessed_dataset_folder)
+        shapes = np.array([data.load_case(case)[0].shape[1:] for case in data.identifiers])
+        patch = np.array(trainer.configuration_manager.patch_size)
+        assert (shapes.max(0) <= patch).all()
+        assert (patch <= shapes.max(0) + 1).all()
 
     def test_2d_keeps_nnunets_slices(self) -> None:
         trainer = _trainer("2d", slice_spacing_mm=5.0, neighbours=1)

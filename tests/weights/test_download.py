@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import os
-import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,9 +40,20 @@ requests.get = lambda url, stream: contextlib.nullcontext(Reply(url))
 
 @pytest.fixture
 def proxy() -> Iterator[str]:
-    """A server that takes connections, so that the internet seems to be there."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    """A proxy that connects and hangs up, so that the internet seems to be there."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def _download(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,90 @@
+"""What the options of nnfemur predict that change its masks do to them, and to its time.
+
+Run: uv run python benchmarks/prediction_options.py
+
+A stand-in network of 3 mm is trained on eight phantoms and kept in --folder; others are predicted. Means over them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.prediction import QUICK, Options
+from nnunet_femur.prediction.cases import segment
+from nnunet_femur.prediction.cleaning import keep_largest
+from nnunet_femur.prediction.models import femur_labels, find_model
+from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.sources import find_sources
+from nnunet_femur.standin import write_standin
+
+SIZE_ZYX, SPACING_MM_ZYX = (150, 336, 256), (2.0, 0.74, 0.74)
+SEEDS = (3, 11, 12, 13)
+WAYS = {
+    "default": Options(),
+    "--half": Options(half=True),
+    "--crop-to-bone": Options(crop_to_bone=True),
+    "--step-size 0.8": Options(step_size=0.8),
+    "--step-size 0.8 --crop-to-bone": Options(step_size=0.8, crop_to_bone=True),
+    "--quick": Options(**QUICK),
+}
+
+
+def _dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b)))
+
+
+def main() -> None:
+    """Print a row for each way."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("benchmark-predict"), help="where the model is kept")
+    parser.add_argument("--iterations", type=int, default=1000, help="steps of the stand-in's training")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the phantoms")
+    options = parser.parse_args()
+    model = find_model(
+        write_standin(
+            options.folder / "weights-3mm", spacing_mm=3.0, patch=32, iterations=options.iterations, tasks=("femur",)
+        ).folder
+    )
+    femur = femur_labels(model.dataset["labels"])
+    steps = {way.step_size for way in WAYS.values()}
+    predictors = {step: load_predictor(model, device=choose_device("cpu"), step_size=step) for step in steps}
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in WAYS}
+    for seed in options.seeds:
+        phantom = make_phantom(seed, size_zyx=SIZE_ZYX, spacing_mm_zyx=SPACING_MM_ZYX)
+        sitk.WriteImage(phantom.image, str(options.folder / f"phantom{seed}.nrrd"))
+        (source,) = find_sources([options.folder / f"phantom{seed}.nrrd"])
+        truth, first = sitk.GetArrayFromImage(phantom.mask), None
+        for name, way in WAYS.items():
+            windows: list[int] = []
+            start = time.process_time()
+            found = segment(
+                source,
+                predictors[way.step_size],
+                femur=femur,
+                options=way,
+                on_window=lambda _, total, windows=windows: windows.append(total),
+            )
+            mask = found.mask_zyx
+            seconds, largest = time.process_time() - start, keep_largest(mask)
+            first = largest if first is None else first
+            dices = _dice(mask, truth), _dice(largest, truth), _dice(largest, first)
+            rows[name].append((windows[-1], seconds, *dices))
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print("| | windows | processor seconds | Dice to the truth | of the largest piece | its Dice to the default's |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, cases in rows.items():
+        number, seconds, *dices = (statistics.mean(values) for values in zip(*cases, strict=True))
+        print(f"| {name} | {number:.0f} | {seconds:.1f} | " + " | ".join(f"{dice:.4f}" for dice in dices) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Seconds of what surrounds the network in nnfemur predict, against nnU-Net's own functions, and whether they agree.
+
+Run: uv run python benchmarks/prediction_stages.py
+
+A network of TotalSegmentator's 24 classes at 1.5 mm is built but never called: the answers that are brought back to the
+CT's grid are made from the phantom's mask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
+
+from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.prediction.models import find_model
+from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.preparing import prepare
+from nnunet_femur.prediction.restoring import restore
+from nnunet_femur.standin import write_standin
+from nnunet_femur.volumes import Geometry, oriented
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZE_ZYX, SPACING_MM_ZYX = (300, 336, 256), (2.0, 0.74, 0.74)
+FEMUR = 7
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+def main() -> None:
+    """Print seconds of both stages, ours and nnU-Net's, and how far they differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, nargs=3, default=SIZE_ZYX, help="voxels of the CT, z y x")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        source = write_standin(Path(folder), iterations=0, tasks=("femur",))
+        predictor = load_predictor(find_model(source.folder), device=choose_device("cpu"))
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm")
+    phantom = make_phantom(3, size_zyx=tuple(options.size), spacing_mm_zyx=SPACING_MM_ZYX)
+    image = oriented(phantom.image)
+    spacing, voxels = list(Geometry.of(image).spacing_mm_zyx), sitk.GetArrayViewFromImage(image)
+    plans, configuration, labels = predictor.plans_manager, predictor.configuration_manager, predictor.label_manager
+    threads = torch.get_num_threads()
+
+    ours_s, ours = _timed(lambda: prepare(voxels, spacing, predictor))
+    preprocessor = configuration.preprocessor_class(verbose=False)
+    ct = voxels[None].astype(np.float32)
+    theirs_s, (theirs, *_) = _timed(
+        lambda: preprocessor.run_case_npy(ct, None, {"spacing": spacing}, plans, configuration, predictor.dataset_json)
+    )
+    print(
+        f"preprocessing          {ours_s:6.2f} s, nnU-Net's own {theirs_s:6.2f} s, {theirs_s / ours_s:.1f} times ours"
+    )
+    print(f"largest difference of the normalized CT {np.abs(theirs - ours.data.numpy()).max():.1e}")
+
+    # Logits of two of the classes that say what is bone; of the others that they are not meant.
+    bone = torch.from_numpy(sitk.GetArrayFromImage(oriented(phantom.mask)).astype(np.float32))[None, None]
+    bone = torch.nn.functional.interpolate(bone, size=ours.data.shape[1:], mode="trilinear")[0, 0] - 0.5
+    logits = torch.full((labels.num_segmentation_heads, *bone.shape), -9.0, dtype=torch.half)
+    logits[0], logits[FEMUR] = (0.1 * torch.rand(bone.shape) - 8 * bone).half(), (8 * bone).half()
+    ours_s, restored = _timed(lambda: restore([logits], ours, predictor, femur=(FEMUR,)))
+    theirs_s, expected = _timed(
+        lambda: export(logits, plans, configuration, labels, ours.properties, num_threads_torch=threads)
+    )
+    print(
+        f"back to the CT's grid  {ours_s:6.2f} s, nnU-Net's own {theirs_s:6.2f} s, {theirs_s / ours_s:.1f} times ours"
+    )
+    differ = np.count_nonzero((expected == FEMUR) != restored.mask_zyx)
+    print(f"{differ} of {np.count_nonzero(expected)} voxels of femur differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The jobs of a study: commands as typed, what waits for what, what makes them due again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.study.config import read_study
+from nnunet_femur.study.jobs import Job, environment_of, jobs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nnunet_femur.study.config import Study
+
+
+def _typed(job: Job, folder: Path) -> str:
+    """The command as a user would type it, in the study's folder."""
+    return " ".join([Path(job.command[0]).name, *job.command[1:]]).replace(f"{folder}{os.sep}", "")
+
+
+class TestCommands:
+    def test_of_the_whole_way(self, study: Study) -> None:
+        jobs = jobs_of(study)
+        typed = {name: _typed(job, study.folder) for name, job in jobs.items()}
+        unet = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
+        assert typed["phantoms"] == "nnfemur phantoms drop --cases 8"
+        assert typed["convert"] == "nnfemur convert drop --dataset-id 1 --name Femur"
+        assert typed["plan-nnUNetPlans"] == (
+            "nnfemur plan --dataset-id 1 --plans-name nnUNetPlans --configuration 3d_fullres --preset small "
+            "--recipe study/recipes/nnUNetPlans.json"
+        )
+        assert typed[f"train-{unet}-fold_1"] == (
+            "nnUNetv2_train Dataset001_Femur 3d_fullres 1 -tr FemurUnetResNet34Trainer -p nnUNetPlans -device cpu"
+        )
+        assert typed[f"predict-{unet}-fold_1"] == (
+            "nnUNetv2_predict -d 1 -c 3d_fullres -tr FemurUnetResNet34Trainer -p nnUNetPlans -f 1 "
+            "-i nnUNet_raw/Dataset001_Femur/imagesTs "
+            f"-o nnUNet_results/Dataset001_Femur/{unet}/fold_1/test.partial -npp 1 -nps 1 -device cpu"
+        )
+        assert typed["compare"] == ("nnfemur compare nnUNet_results/Dataset001_Femur -o nnUNet_results/comparison")
+        assert len(jobs) == 3 + 2 * 2 * 2 + 1
+
+    def test_options_are_typed_in_every_form(self, write: Callable[..., Path], tmp_path: Path) -> None:
+        (tmp_path / "drop").mkdir()
+        study = read_study(
+            write(
+                dataset={"source": "drop", "convert": {"qc": True, "keep-padding": False, "segment": ["a b", "c"]}},
+                plans={"nnUNetPlans": {"pretrained": False, "epochs": 2}},
+            )
+        )
+        jobs = jobs_of(study)
+        assert jobs["convert"].command[-5:] == ("--qc", "--segment", "a b", "--segment", "c")
+        assert {"--no-pretrained", "--epochs"} <= set(jobs["plan-nnUNetPlans"].command)
+
+    def test_an_ensemble_predicts_once_for_all_folds(self, write: Callable[..., Path]) -> None:
+        study = read_study(write(test="ensemble"))
+        jobs = [job for job in jobs_of(study).values() if job.stage == "predict"]
+        assert len(jobs) == 2
+        assert "-f 0 1 -i" in _typed(jobs[0], study.folder)
+        assert jobs[0].made == study.results / study.dataset / study.methods[0].name / "test"
+        assert len(jobs[0].after) == 2
+
+    def test_baselines(self, write: Callable[..., Path]) -> None:
+        study = read_study(write(baseline=["1.5mm", "3mm"], methods=[]))
+        jobs = jobs_of(study, device="cuda")
+        assert _typed(jobs["baseline-3mm"], study.folder) == "nnfemur baseline -d 1 --device gpu --fast"
+        assert jobs["compare"].after == ("baseline-1.5mm", "baseline-3mm")
+
+    def test_run_without_a_gpu_in_few_processes(self, write: Callable[..., Path]) -> None:
+        study = read_study(write(environment={"nnUNet_def_n_proc": 5}))
+        environment = environment_of(study, "cpu", 3)
+        assert environment["nnUNet_results"] == str(study.results)
+        assert (environment["OMP_NUM_THREADS"], environment["nnUNet_def_n_proc"]) == ("3", "5")
+        assert "nnUNet_n_proc_DA" not in environment_of(study, "cuda", 3)
+
+
+class TestOrder:
+    def test_every_job_stands_behind_those_it_waits_for(self, write: Callable[..., Path]) -> None:
+        plans = {"nnUNetPlans": {}, "TotalSegmentatorPlans": {"from": "totalsegmentator"}}
+        fine = {"trainer": "FemurFinetuneTrainer", "plans": "TotalSegmentatorPlans"}
+        study = read_study(write(plans=plans, methods=["FemurScratchTrainer", fine], baseline=["1.5mm"]))
+        seen: set[str] = set()
+        for name, job in jobs_of(study).items():
+            assert {*job.after, *job.once} <= seen, name
+            seen.add(name)
+        assert jobs_of(study)["plan-TotalSegmentatorPlans"].once == ("plan-nnUNetPlans",), "never at the same time"
+
+    def test_a_dataset_that_is_there_is_not_converted(self, write: Callable[..., Path]) -> None:
+        jobs = jobs_of(read_study(write(dataset={"id": 1})))
+        assert "convert" not in jobs
+        assert jobs["plan-nnUNetPlans"].once == ()
+
+
+class TestSettings:
+    """What a change of the file makes due again, and what it does not."""
+
+    def _changed(self, write: Callable[..., Path], before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+        old, new = (jobs_of(read_study(write(**changes))) for changes in (before, after))
+        return {name.partition("__")[0] for name, job in new.items() if job.settings != old[name].settings}
+
+    def test_a_recipe_concerns_its_own_trainer(self, write: Callable[..., Path]) -> None:
+        unet, scratch = "FemurUnetResNet34Trainer", "FemurScratchTrainer"
+        other = [unet, {"trainer": scratch, "recipe": {"epochs": 4}}]
+        assert self._changed(write, {}, {"methods": other}) == {"plan-nnUNetPlans", f"train-{scratch}"}
+
+    def test_plans_concern_all_their_trainers(self, write: Callable[..., Path]) -> None:
+        after = {"plans": {"nnUNetPlans": {"preset": "small", "epochs": 2}}}
+        assert self._changed(write, {}, after) == {
+            "plan-nnUNetPlans", "train-FemurUnetResNet34Trainer", "train-FemurScratchTrainer"
+        }  # fmt: skip
+
+    def test_numbers_of_processes_concern_nobody(self, write: Callable[..., Path]) -> None:
+        after = {"plans": {"nnUNetPlans": {"preset": "small", "jobs": 7}}, "threads": 3, "cluster": {"jobs": 2}}
+        assert self._changed(write, {}, after) == set()
+
+    def test_options_of_the_comparison_concern_it_alone(self, write: Callable[..., Path]) -> None:
+        assert self._changed(write, {}, {"compare": {"test": "permutation"}}) == {"compare"}
+
+    def test_a_further_file_of_the_source_concerns_everything(self, write: Callable[..., Path], tmp_path: Path) -> None:
+        (tmp_path / "drop").mkdir()
+        file = write(dataset={"source": "drop"})
+        before = jobs_of(read_study(file))
+        assert before == jobs_of(read_study(file))
+        (tmp_path / "drop" / "new.nrrd").write_text("x")
+        after = jobs_of(read_study(file))
+        assert {name for name in after if after[name].settings == before[name].settings} == {"compare"}

@@ -1,0 +1,51 @@
+"""Studies to begin with: each can run as it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnunet_femur.errors import InputError
+from nnunet_femur.study import PRESETS, read_study, write_preset
+from nnunet_femur.study.jobs import jobs_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAPER = {
+    f"Femur{part}{architecture}{encoder}Trainer"
+    for part in ("", "Head")
+    for architecture in ("Unet", "UnetPlusPlus")
+    for encoder in ("ResNet34", "ResNet50", "DeepLabV3")
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_is_a_study(tmp_path: Path, name: str) -> None:
+    drop = tmp_path / "a: drop"
+    drop.mkdir()
+    file = tmp_path / f"{name}.yaml"
+    write_preset(file, name, source=None if name == "demo" else drop)
+    study = read_study(file)
+    assert jobs_of(study)
+    assert study.source == (None if name == "demo" else drop)
+
+
+def test_paper_has_its_fourteen_methods(tmp_path: Path) -> None:
+    write_preset(tmp_path / "x.yaml", "paper", source=tmp_path)
+    study = read_study(tmp_path / "x.yaml")
+    assert {method.trainer for method in study.methods} == PAPER | {"FemurFinetunePaperTrainer"}
+    assert len(study.methods) + len(study.baseline) == 14
+    assert all(method.folds == (5,) for method in study.methods)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        write_preset(tmp_path / "x.yaml", "paper")
+    with pytest.raises(InputError, match="no preset 'papers'"):
+        write_preset(tmp_path / "y.yaml", "papers")
+    with pytest.raises(InputError, match="takes no source"):
+        write_preset(tmp_path / "y.yaml", "demo", source=tmp_path)
+    assert not (tmp_path / "y.yaml").exists()

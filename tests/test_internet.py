@@ -1,0 +1,77 @@
+"""Whether a server answers, said within seconds."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nnunet_femur.internet import problem_reaching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _Refusing(http.server.BaseHTTPRequestHandler):
+    """Has nothing for anybody."""
+
+    def do_HEAD(self) -> None:
+        self.send_error(404)
+
+    def do_CONNECT(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_an_error_is_an_answer(server: str) -> None:
+    assert problem_reaching(f"http://{server}") == ""
+
+
+def test_what_speaks_no_tls_is_there_all_the_same(server: str) -> None:
+    assert problem_reaching(f"https://{server}") == ""
+
+
+def test_a_closed_door_is_named() -> None:
+    problem = problem_reaching("http://127.0.0.1:9")
+    assert problem == "there is no way to 127.0.0.1:9 from here: Connection refused"
+
+
+def test_silence_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        problem = problem_reaching(f"http://127.0.0.1:{silent.getsockname()[1]}", within_s=0.3)
+    assert problem
+    assert time.monotonic() - start < 1
+
+
+def test_a_proxy_that_lets_nobody_through_is_named(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", f"http://{server}")
+    problem = problem_reaching("https://example.org")
+    assert "example.org through the proxy" in problem
+    assert server in problem
+    assert "403" in problem
+
+
+def test_no_address_at_all() -> None:
+    assert "unknown url type" in problem_reaching("example.org")
