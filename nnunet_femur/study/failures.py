@@ -46,7 +46,12 @@ def failures(study: Study, jobs: Mapping[str, Job], *, since: float) -> list[Fai
         since: Start of this run, in seconds since the epoch.
     """
     records = Records(study.records)
-    missing = {name: job for name, job in jobs.items() if not records.done(job).exists()}
+    due = records.due(jobs.values())
+    missing: dict[str, Job] = {}
+    for name, job in jobs.items():
+        # What was done before is not done any more where its settings, or what it reads, ought to be new.
+        if name in due or not records.done(job).exists() or any(each in missing for each in job.after):
+            missing[name] = job
     found = list(_found(missing, records, since, slurm.reasons(records.engine_log)))
     return sorted(found, key=lambda each: not each.log)
 

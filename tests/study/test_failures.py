@@ -56,5 +56,10 @@ def test_killed_waiting_and_earlier(study: Study) -> None:
     assert "phantoms" not in found
 
 
+def test_what_is_done_but_stands_on_what_is_not(study: Study) -> None:
+    _end(study, "compare", "done")
+    assert "compare" in {each.job for each in failures(study, jobs_of(study), since=0)}
+
+
 def test_a_job_that_nobody_started(study: Study) -> None:
     assert failures(study, jobs_of(study), since=0)[0] == Failure("phantoms", "was not started")

@@ -73,7 +73,11 @@ class TestCommands:
         environment = environment_of(study, "cpu", 3)
         assert environment["nnUNet_results"] == str(study.results)
         assert (environment["OMP_NUM_THREADS"], environment["nnUNet_def_n_proc"]) == ("3", "5")
-        assert "nnUNet_n_proc_DA" not in environment_of(study, "cuda", 3)
+        assert environment["nnUNet_n_proc_DA"] == "0"
+
+    def test_beside_a_gpu_start_no_more_processes_than_they_have_cpus(self, study: Study) -> None:
+        assert environment_of(study, "cuda", 3)["nnUNet_n_proc_DA"] == "3"
+        assert environment_of(study, "cuda", 64)["nnUNet_n_proc_DA"] == "12", "nnU-Net's own number"
 
 
 class TestOrder:
