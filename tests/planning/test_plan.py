@@ -131,3 +131,19 @@ class TestPlannedDataset:
         before = plans.stat().st_mtime_ns
         assert plan_dataset(1, preset="small", epochs=3, iterations=2, jobs=1) == plans.parent
         assert plans.stat().st_mtime_ns == before
+
+    def test_another_recipe_is_written_without_preprocessing_again(self, nnunet: Path) -> None:
+        folder = nnunet / "nnUNet_preprocessed" / DATASET
+        plans = folder / "nnUNetPlans.json"
+        before = json.loads(plans.read_text())
+        data = {path: path.stat().st_mtime_ns for path in folder.rglob("*.b2nd")}
+        same = {"preset": "small", "epochs": 3, "iterations": 2, "jobs": 1}
+        plan_dataset(1, **same, recipe={"seed": 5, "slice": {"batch_size": 4}, "FemurScratchTrainer": {"epochs": 7}})
+        after = json.loads(plans.read_text())
+        recipe = after["configurations"]["2d"]["femur_recipe"]
+        assert Recipe.from_configuration({"femur_recipe": recipe}, "FemurScratchTrainer").epochs == 7
+        slices = SliceRecipe.from_configuration({"femur_recipe": recipe}, "X")
+        assert (slices.epochs, slices.batch_size, slices.seed) == (3, 4, 5)
+        plan_dataset(1, **same)
+        assert json.loads(plans.read_text()) == before
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.b2nd")} == data

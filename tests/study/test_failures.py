@@ -24,6 +24,8 @@ def _end(study: Study, name: str, state: State, log: str = "", *, ago_s: float =
     status = Status(state, job.command, job.settings, str(file), "here", time.time() - ago_s)
     records.write_status(job, status)
     if state == "done":
+        job.made.parent.mkdir(parents=True, exist_ok=True)
+        job.made.touch()
         records.write_done(job, status)
     return str(file)
 

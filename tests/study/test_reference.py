@@ -32,6 +32,9 @@ class TestTraining:
     def test_on_a_gpu_is_the_studys(self, write: Callable[..., Path], trainer: str, minutes: float) -> None:
         assert _training_minutes(write, f"Femur{trainer}Trainer", "cuda") == pytest.approx(minutes, rel=0.5)
 
+    def test_of_the_studys_fine_tuning_is_the_studys(self, write: Callable[..., Path]) -> None:
+        assert _training_minutes(write, "FemurFinetunePaperTrainer", "cuda") == pytest.approx(200, rel=0.05)
+
     def test_of_heads_is_short(self, write: Callable[..., Path]) -> None:
         assert _training_minutes(write, "FemurHeadUnetResNet34Trainer", "cuda") == pytest.approx(1, abs=1)
 
