@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
 _ASK_EVERY_S = 30.0
+_PATIENCE_S = 60
 _RUNNING = "NNFEMUR_SLURM_RUNNING"
 _ERROR = re.compile(r"^Error in rule (\w+):\n    message: (.*?)(?:\n    |\Z)", re.MULTILINE | re.DOTALL)
 _STATE = re.compile(r"SLURM status is: '(\w+)'")
@@ -55,7 +56,9 @@ def engine_options(folder: Path) -> list[str]:
         folder: The study's folder.
     """
     # Without a database of accounting, `sacct` is installed all the same, and the plugin would wait for it for ever.
-    accounting = shutil.which("sacct") and _run("sacct", "--noheader", "--name", "nnfemur").returncode == 0
+    accounting = False
+    with suppress(FemurError):
+        accounting = _run("sacct", "--noheader", "--name", "nnfemur").returncode == 0
     return ["--slurm-jobname-prefix", name_of(folder), "--slurm-status-command", "sacct" if accounting else "squeue"]
 
 
@@ -98,6 +101,25 @@ def cancel(folder: Path) -> int:
     numbers = [row.number for row in _queue(folder)]
     _cancel(numbers)
     return len(numbers)
+
+
+def refuse_beside(folder: Path) -> None:
+    """Refuse to run here what SLURM is running still; two jobs would write the same results.
+
+    Args:
+        folder: The study's folder.
+
+    Raises:
+        SetupError: Jobs of this study are in SLURM's queue.
+    """
+    rows = []
+    # A machine may have SLURM's commands, but no SLURM.
+    with suppress(FemurError):
+        rows = _queue(folder) if shutil.which("squeue") else []
+    if rows:
+        numbers = " ".join(row.number for row in rows)
+        msg = f"{folder}: SLURM has jobs of this study. Go on with --profile slurm, or cancel them: scancel {numbers}"
+        raise SetupError(msg)
 
 
 @contextmanager
@@ -185,7 +207,10 @@ def _cancel(numbers: list[str]) -> None:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, check=False, text=True, capture_output=True)
+        return subprocess.run(command, check=False, text=True, capture_output=True, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        msg = f"SLURM does not answer: {command[0]} took more than {_PATIENCE_S} s."
+        raise FemurError(msg) from None
     except FileNotFoundError:
         msg = f"There is no {command[0]} here. Start the study where SLURM's commands are, most often on a login node."
         raise SetupError(msg) from None

@@ -10,7 +10,7 @@ from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.study import read_study
 from nnunet_femur.study.jobs import environment_of
 from nnunet_femur.study.resources import resources_of
-from nnunet_femur.study.slurm import Waiting, cancel, engine_options, name_of, reasons, take_over
+from nnunet_femur.study.slurm import Waiting, cancel, engine_options, name_of, reasons, refuse_beside, take_over
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +76,15 @@ def test_all_jobs_of_the_study_and_no_other_are_cancelled(commands: Path, tmp_pa
     write_command(commands, "scancel")
     assert cancel(tmp_path) == 2
     assert calls(commands)[1:] == ["scancel 1 3"]
+
+
+def test_a_study_does_not_run_beside_its_own_jobs(commands: Path, tmp_path: Path) -> None:
+    refuse_beside(tmp_path)  # no SLURM
+    write_command(commands, "squeue", status=1)
+    refuse_beside(tmp_path)  # its commands only
+    write_command(commands, "squeue", f"1|RUNNING|other|None|x\n2|RUNNING|{name_of(tmp_path)}_a|None|rule_plan\n")
+    with pytest.raises(SetupError, match=r"scancel 2$"):
+        refuse_beside(tmp_path)
 
 
 def test_why_jobs_wait_is_told_in_slurms_words(commands: Path, tmp_path: Path) -> None:
