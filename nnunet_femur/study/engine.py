@@ -65,7 +65,7 @@ class Engine:
         """Run what is due; it goes on with all that does not depend on a job that failed.
 
         Raises:
-            FemurError: The cluster is not here or does not answer.
+            FemurError: The cluster is not here or does not answer, or has jobs of a study that is to run here.
         """
         import os
 
@@ -73,10 +73,16 @@ class Engine:
         with ExitStack() as stack:
             if self._on_slurm:
                 environment |= slurm.telling(slurm.take_over(folder))
+            else:
+                slurm.refuse_beside(folder)
             process = stack.enter_context(running(command, environment))
             if self._on_slurm:
                 stack.enter_context(slurm.cancelled_with_us(folder))
             yield process
+
+    def waiting(self) -> slurm.Waiting | None:
+        """What tells why jobs do not start; None where there is no queue."""
+        return slurm.Waiting(self.study.folder) if self._on_slurm else None
 
     def _command(self, jobs: Iterable[Job]) -> list[str]:
         records = Records(self.study.records)

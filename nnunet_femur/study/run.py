@@ -133,8 +133,9 @@ def _run(engine: Engine, jobs: Mapping[str, Job]) -> int:
     with engine.started(jobs.values()) as process, Show(jobs, records) as show:
         pump = Thread(target=_write, args=(process.stdout or (), records.engine_log), daemon=True)
         pump.start()
+        waiting = engine.waiting()
         while process.poll() is None:
-            show.look()
+            show.look(waiting.look() if waiting else "")
             time.sleep(_LOOK_EVERY_S)
         pump.join()
         show.look()

@@ -32,6 +32,7 @@ class Show:
         self._since = time.time()
         self._running: dict[str, TaskID] = {}
         self._ended: set[str] = set()
+        self._waiting = ""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn())
         news = TextColumn("[dim]{task.fields[news]}")
         self._bar = Progress(*columns, TimeElapsedColumn(), news, console=Console(stderr=True), transient=True)
@@ -44,8 +45,15 @@ class Show:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
-    def look(self) -> None:
-        """Show what has changed since the last look."""
+    def look(self, waiting: str = "") -> None:
+        """Show what has changed since the last look.
+
+        Args:
+            waiting: What jobs wait for that have not started.
+        """
+        if waiting not in ("", self._waiting):
+            self._bar.console.print(waiting, highlight=False)
+        self._waiting = waiting
         for name, job in self._jobs.items():
             status = None if name in self._ended else self._records.status(job)
             if status is not None and status.started >= self._since:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from nnunet_femur.errors import FemurError, SetupError
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
+_ASK_EVERY_S = 30.0
+_PATIENCE_S = 60
 _RUNNING = "NNFEMUR_SLURM_RUNNING"
 _ERROR = re.compile(r"^Error in rule (\w+):\n    message: (.*?)(?:\n    |\Z)", re.MULTILINE | re.DOTALL)
 _STATE = re.compile(r"SLURM status is: '(\w+)'")
@@ -52,7 +56,9 @@ def engine_options(folder: Path) -> list[str]:
         folder: The study's folder.
     """
     # Without a database of accounting, `sacct` is installed all the same, and the plugin would wait for it for ever.
-    accounting = shutil.which("sacct") and _run("sacct", "--noheader", "--name", "nnfemur").returncode == 0
+    accounting = False
+    with suppress(FemurError):
+        accounting = _run("sacct", "--noheader", "--name", "nnfemur").returncode == 0
     return ["--slurm-jobname-prefix", name_of(folder), "--slurm-status-command", "sacct" if accounting else "squeue"]
 
 
@@ -73,11 +79,11 @@ def take_over(folder: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     waiting = []
-    for number, state, rule in _queue(folder):
-        if state == "PENDING":
-            waiting.append(number)
+    for row in _queue(folder):
+        if row.state == "PENDING":
+            waiting.append(row.number)
         else:
-            found[rule] = f"{found[rule]}:{number}" if rule in found else number
+            found[row.rule] = f"{found[row.rule]}:{row.number}" if row.rule in found else row.number
     _cancel(waiting)
     return found
 
@@ -92,9 +98,28 @@ def cancel(folder: Path) -> int:
         SetupError: SLURM's commands are not here.
         FemurError: SLURM does not answer.
     """
-    numbers = [number for number, _, _ in _queue(folder)]
+    numbers = [row.number for row in _queue(folder)]
     _cancel(numbers)
     return len(numbers)
+
+
+def refuse_beside(folder: Path) -> None:
+    """Refuse to run here what SLURM is running still; two jobs would write the same results.
+
+    Args:
+        folder: The study's folder.
+
+    Raises:
+        SetupError: Jobs of this study are in SLURM's queue.
+    """
+    rows = []
+    # A machine may have SLURM's commands, but no SLURM.
+    with suppress(FemurError):
+        rows = _queue(folder) if shutil.which("squeue") else []
+    if rows:
+        numbers = " ".join(row.number for row in rows)
+        msg = f"{folder}: SLURM has jobs of this study. Go on with --profile slurm, or cancel them: scancel {numbers}"
+        raise SetupError(msg)
 
 
 @contextmanager
@@ -134,18 +159,45 @@ def reasons(engine_log: Path) -> dict[str, str]:
     return found
 
 
-def _queue(folder: Path) -> list[tuple[str, str, str]]:
-    """Number, state and rule of the study's jobs that have not ended."""
-    ended = _run("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%j|%k")
+class Waiting:
+    """What the study's jobs wait for in the queue, asked every half a minute.
+
+    Args:
+        folder: The study's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._asked = -math.inf
+        self._answer = ""
+
+    def look(self) -> str:
+        """Why jobs wait, in SLURM's words; empty if none does or SLURM does not answer."""
+        if time.monotonic() - self._asked > _ASK_EVERY_S:
+            self._asked = time.monotonic()
+            with suppress(FemurError):
+                reasons = {row.reason for row in _queue(self._folder) if row.state == "PENDING"}
+                self._answer = f"Jobs wait in SLURM's queue: {', '.join(sorted(reasons))}" if reasons else ""
+        return self._answer
+
+
+class _Row(NamedTuple):
+    number: str
+    state: str
+    name: str
+    reason: str
+    rule: str
+
+
+def _queue(folder: Path) -> list[_Row]:
+    """The study's jobs that have not ended."""
+    ended = _run("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%j|%r|%k")
     if ended.returncode:
         msg = f"SLURM does not answer: {ended.stderr.strip()}"
         raise FemurError(msg)
-    rows = [line.split("|", 3) for line in ended.stdout.splitlines() if line.count("|") >= 3]
-    return [
-        (number, state, comment.strip().removeprefix("rule_"))
-        for number, state, name, comment in rows
-        if name.startswith(name_of(folder)) and state not in _ENDED
-    ]
+    rows = (_Row(*line.strip().split("|", 4)) for line in ended.stdout.splitlines() if line.count("|") >= 4)
+    ours = [row for row in rows if row.name.startswith(name_of(folder)) and row.state not in _ENDED]
+    return [row._replace(rule=row.rule.removeprefix("rule_")) for row in ours]
 
 
 def _cancel(numbers: list[str]) -> None:
@@ -155,7 +207,10 @@ def _cancel(numbers: list[str]) -> None:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, check=False, text=True, capture_output=True)
+        return subprocess.run(command, check=False, text=True, capture_output=True, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        msg = f"SLURM does not answer: {command[0]} took more than {_PATIENCE_S} s."
+        raise FemurError(msg) from None
     except FileNotFoundError:
         msg = f"There is no {command[0]} here. Start the study where SLURM's commands are, most often on a login node."
         raise SetupError(msg) from None

@@ -30,6 +30,7 @@ CONFIGURATION = Path("/etc/slurm/slurm.conf")
 """Snakemake's plugin drops the variables SLURM_*, SLURM_CONF among them, so no other place will do."""
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
+_OURS = "# Written by tests/slurm/one_node.py\n"
 _SETTINGS = """\
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
@@ -52,7 +53,8 @@ SelectTypeParameters=CR_CPU_Memory
 MinJobAge=86400
 KillWait=5
 ReturnToService=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=short Nodes=ALL Default=YES MaxTime=60 State=UP
 """
 
@@ -78,12 +80,13 @@ def install() -> None:
 
 
 @contextmanager
-def one_node(*, cpus: int = 2, memory_mb: int = 8_000) -> Iterator[None]:
+def one_node(*, cpus: int = 2, memory_mb: int = 8_000, gpus: int = 1) -> Iterator[None]:
     """Run a SLURM on this machine; its jobs are cancelled and its daemons ended on the way out, also after a failure.
 
     Args:
         cpus: CPUs that the node deals out.
         memory_mb: Memory that the node deals out.
+        gpus: GPUs that SLURM believes in, at most two; nothing computes on them.
 
     Raises:
         RuntimeError: Something is missing, or the node does not come up.
@@ -93,9 +96,11 @@ def one_node(*, cpus: int = 2, memory_mb: int = 8_000) -> Iterator[None]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True)))
         folder.chmod(0o711)
-        settings = {"folder": folder, "host": socket.gethostname(), "cpus": cpus, "memory_mb": memory_mb}
+        settings = {"folder": folder, "host": socket.gethostname(), "cpus": cpus, "memory_mb": memory_mb, "gpus": gpus}
         ports = {"control_port": _free_port(), "node_port": _free_port()}
-        stack.enter_context(_configured(_SETTINGS.format(**settings, **ports)))
+        stack.enter_context(_configured(CONFIGURATION, _SETTINGS.format(**settings, **ports)))
+        stands_in = "".join(f"Name=gpu File={device}\n" for device in ("/dev/zero", "/dev/full")[:gpus])
+        stack.enter_context(_configured(CONFIGURATION.with_name("gres.conf"), stands_in))
         key = folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o400)
@@ -112,19 +117,20 @@ def one_node(*, cpus: int = 2, memory_mb: int = 8_000) -> Iterator[None]:
 
 
 @contextmanager
-def _configured(text: str) -> Iterator[None]:
-    """Put a configuration in SLURM's place, and afterwards back what stood there."""
-    before = CONFIGURATION.with_name("slurm.conf.before-test")
-    if CONFIGURATION.exists() and not before.exists():
-        CONFIGURATION.rename(before)
-    CONFIGURATION.parent.mkdir(parents=True, exist_ok=True)
-    CONFIGURATION.write_text(text, encoding="utf-8")
+def _configured(file: Path, text: str) -> Iterator[None]:
+    """Put a configuration in its place, and afterwards back what stood there."""
+    before = file.with_name(f"{file.name}.before-test")
+    killed = file.exists() and file.read_text(encoding="utf-8").startswith(_OURS)
+    if file.exists() and not killed:
+        file.rename(before)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(_OURS + text, encoding="utf-8")
     try:
         yield
     finally:
-        CONFIGURATION.unlink()
+        file.unlink()
         if before.exists():
-            before.rename(CONFIGURATION)
+            before.rename(file)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The demo's study through a real SLURM of one node: all of it, again, killed and gone on, and refused.
 
-Takes about eight minutes on two cores. As root on Debian: ``apt-get install slurm-wlm munge``, then
+Takes about twelve minutes on one core. As root on Debian: ``apt-get install slurm-wlm munge``, then
 ``uv run --extra slurm pytest -n 0 tests/slurm``.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -45,6 +46,7 @@ class InSlurm(NamedTuple):
     rule: str
     start: str
     end: str
+    gpus: str
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def study(node: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = yaml.safe_load(preset_text("demo").replace("phantoms: 12", "phantoms: 6"))
     content["plans"]["nnUNetPlans"] |= {"epochs": 2, "iterations": 2}
     each = {"mem_mb": 3_000, "minutes": 20, "cpus": 1}
-    content["cluster"] = {"partition": "short", "resources": dict.fromkeys(STAGES, each)}
+    content["cluster"] = {"partition": "short", "resources": {stage: dict(each) for stage in STAGES}}
     folder = tmp_path_factory.mktemp("study")
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
     ended = run(folder)
@@ -85,11 +87,7 @@ def test_a_second_call_submits_nothing(study: Path) -> None:
 
 def test_a_study_killed_in_training_ends_with_the_same_scores(study: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(study, tmp_path / "killed")
-    shutil.rmtree(folder / "nnUNet_results")
-    for stage in ("train", "predict", "compare"):
-        for file in folder.glob(f"study/*/{stage}*"):
-            file.unlink()
-
+    without_trainings(folder)
     process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: all(epochs(folder, name) for name in (TRAINED, CANCELLED)))
     process.send_signal(signal.SIGKILL)
@@ -111,11 +109,35 @@ def test_a_study_killed_in_training_ends_with_the_same_scores(study: Path, tmp_p
     pd.testing.assert_frame_equal(scores(folder), scores(study), rtol=1e-4)
 
 
+def test_an_interrupted_study_leaves_nothing_in_the_queue(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "interrupted")
+    (folder / "study" / "done" / "compare.json").unlink()
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: bool(in_slurm(folder)))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) != 0
+    until(lambda: {job.state for job in in_slurm(folder)} == {"CANCELLED"})
+
+
+def test_jobs_that_train_get_the_gpu_one_after_the_other(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "gpu")
+    without_trainings(folder)
+    content = yaml.safe_load((folder / "study.yaml").read_text())
+    content["cluster"]["gres"] = "gpu:1"
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    run(folder)  # SLURM believes in the GPU; the trainings fail if there is none
+    first, second = (job for job in in_slurm(folder) if job.rule.startswith("train"))
+    assert {job.gpus for job in (first, second)} == {"gres:gpu:1"}
+    assert first.end <= second.start
+    told = json.loads((folder / "study" / "jobs" / f"{TRAINED}.json").read_text())
+    assert told["command"][-2:] == ["-device", "cuda"]
+
+
 def test_what_slurm_refuses_is_told(study: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(study, tmp_path / "refused")
     (folder / "study" / "done" / "compare.json").unlink()
     content = yaml.safe_load((folder / "study.yaml").read_text())
-    content["cluster"]["resources"]["compare"] = {"mem_mb": 900_000}
+    content["cluster"]["resources"]["compare"]["mem_mb"] = 900_000
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
     ended = run(folder)
     assert ended.returncode == 1
@@ -133,12 +155,20 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def in_slurm(folder: Path) -> list[InSlurm]:
     """All jobs that SLURM ever had of a study, by their start."""
-    asked = ["squeue", "--noheader", "--states=all", "--format", "%A|%T|%k|%S|%e|%j"]
+    asked = ["squeue", "--noheader", "--states=all", "--format", "%A|%T|%k|%S|%e|%b|%j"]
     rows = [line.split("|") for line in subprocess.check_output(asked, text=True).splitlines()]
     jobs = (
-        InSlurm(*row[:2], row[2].removeprefix("rule_"), *row[3:5]) for row in rows if row[5].startswith(name_of(folder))
+        InSlurm(*row[:2], row[2].removeprefix("rule_"), *row[3:6]) for row in rows if row[6].startswith(name_of(folder))
     )
     return sorted(jobs, key=lambda job: int(job.number))
+
+
+def without_trainings(folder: Path) -> None:
+    """Put a study back to where its data are prepared."""
+    shutil.rmtree(folder / "nnUNet_results")
+    for stage in ("train", "predict", "compare"):
+        for file in folder.glob(f"study/*/{stage}*"):
+            file.unlink()
 
 
 def epochs(folder: Path, name: str) -> list[str]:

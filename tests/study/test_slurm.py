@@ -10,7 +10,7 @@ from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.study import read_study
 from nnunet_femur.study.jobs import environment_of
 from nnunet_femur.study.resources import resources_of
-from nnunet_femur.study.slurm import cancel, engine_options, name_of, reasons, take_over
+from nnunet_femur.study.slurm import Waiting, cancel, engine_options, name_of, reasons, refuse_beside, take_over
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,13 +55,13 @@ def test_without_accounting_the_queue_is_asked(commands: Path, status: int | Non
 def test_waiting_jobs_are_cancelled_and_running_ones_told(commands: Path, tmp_path: Path) -> None:
     name = name_of(tmp_path)
     rows = (
-        f"11|RUNNING|{name}_1b-2c|rule_train_A__plans__3d_fullres_fold_0",
-        f"12|PENDING|{name}_1b-2c|rule_train_B__plans__3d_fullres_fold_0",
-        f"13|COMPLETING|{name}_3d-4e|rule_train_A__plans__3d_fullres_fold_0",
-        f"14|PENDING|{name_of(tmp_path / 'other')}_5f|rule_convert",
-        "15|RUNNING|interactive|(null)",
-        f"16|RUNNING|{name}_3d-4e|rule_convert",
-        f"17|COMPLETED|{name}_3d-4e|rule_plan",
+        f"11|RUNNING|{name}_1b-2c|None|rule_train_A__plans__3d_fullres_fold_0",
+        f"12|PENDING|{name}_1b-2c|Priority|rule_train_B__plans__3d_fullres_fold_0",
+        f"13|COMPLETING|{name}_3d-4e|None|rule_train_A__plans__3d_fullres_fold_0",
+        f"14|PENDING|{name_of(tmp_path / 'other')}_5f|None|rule_convert",
+        "15|RUNNING|interactive|None|(null)",
+        f"16|RUNNING|{name}_3d-4e|None|rule_convert",
+        f"17|COMPLETED|{name}_3d-4e|None|rule_plan",
     )
     write_command(commands, "squeue", "\n".join(rows) + "\n")
     write_command(commands, "scancel")
@@ -71,10 +71,34 @@ def test_waiting_jobs_are_cancelled_and_running_ones_told(commands: Path, tmp_pa
 
 def test_all_jobs_of_the_study_and_no_other_are_cancelled(commands: Path, tmp_path: Path) -> None:
     name = name_of(tmp_path)
-    write_command(commands, "squeue", f"1|RUNNING|{name}_a|rule_plan\n2|RUNNING|other|x\n3|PENDING|{name}_a|rule_b\n")
+    rows = (f"1|RUNNING|{name}_a|None|rule_plan", "2|RUNNING|other|None|x", f"3|PENDING|{name}_a|Priority|rule_b")
+    write_command(commands, "squeue", "\n".join(rows) + "\n")
     write_command(commands, "scancel")
     assert cancel(tmp_path) == 2
     assert calls(commands)[1:] == ["scancel 1 3"]
+
+
+def test_a_study_does_not_run_beside_its_own_jobs(commands: Path, tmp_path: Path) -> None:
+    refuse_beside(tmp_path)  # no SLURM
+    write_command(commands, "squeue", status=1)
+    refuse_beside(tmp_path)  # its commands only
+    write_command(commands, "squeue", f"1|RUNNING|other|None|x\n2|RUNNING|{name_of(tmp_path)}_a|None|rule_plan\n")
+    with pytest.raises(SetupError, match=r"scancel 2$"):
+        refuse_beside(tmp_path)
+
+
+def test_why_jobs_wait_is_told_in_slurms_words(commands: Path, tmp_path: Path) -> None:
+    assert Waiting(tmp_path).look() == ""  # SLURM is away for a moment
+    name = name_of(tmp_path)
+    rows = [
+        f"{n}|PENDING|{name}_a|{why}|rule_x" for n, why in enumerate(("Priority", "PartitionTimeLimit", "Priority"))
+    ]
+    write_command(commands, "squeue", "\n".join([*rows, f"4|RUNNING|{name}_a|None|rule_y", ""]))
+    assert Waiting(tmp_path).look() == "Jobs wait in SLURM's queue: PartitionTimeLimit, Priority"
+    waiting = Waiting(tmp_path)
+    asked = len(calls(commands))
+    assert waiting.look() == waiting.look()
+    assert len(calls(commands)) == asked + 1
 
 
 def test_an_empty_queue_is_left_alone(commands: Path, tmp_path: Path) -> None:
