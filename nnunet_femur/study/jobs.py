@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STAGES = ("phantoms", "convert", "plan", "train", "predict", "baseline", "compare")
 """The kinds of jobs, in the order of the data's way; each is a rule of the workflow."""
 
+_OF_FILE_MANAGERS = ("Thumbs.db", "desktop.ini")
+
 COMPARE = "compare"
 """The last job, which all others lead to."""
 
@@ -239,7 +241,8 @@ class _Builder:
 def _state(source: Path) -> list[int]:
     """Number, bytes and latest change of the files of a source: changes when one is added or replaced."""
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    stats = [path.stat() for path in files]
+    # Looking into a folder must not make a study start anew: file managers leave their own files there.
+    stats = [path.stat() for path in files if not (path.name.startswith(".") or path.name in _OF_FILE_MANAGERS)]
     return [len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
 
 

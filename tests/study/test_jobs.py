@@ -126,6 +126,8 @@ class TestSettings:
         (tmp_path / "drop").mkdir()
         file = write(dataset={"source": "drop"})
         before = jobs_of(read_study(file))
+        for name in (".DS_Store", "Thumbs.db"):
+            (tmp_path / "drop" / name).write_text("somebody looked at the folder")
         assert before == jobs_of(read_study(file))
         (tmp_path / "drop" / "new.nrrd").write_text("x")
         after = jobs_of(read_study(file))
