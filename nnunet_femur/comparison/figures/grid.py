@@ -40,7 +40,7 @@ def draw_grid(findings: Findings, album: Album) -> Iterator[Sketch]:
     for axes, (label, view) in zip(panels, views.items(), strict=False):
         show(axes, pictures[view.key], line=1.1)
         dice = _dice_at(scores[label], index)
-        axes.set_title(f"{label.replace(' · ', chr(10), 1)}\nDice {dice:.3f}", loc="left", fontsize=7.5)
+        axes.set_title(f"{label.replace(' · ', chr(10))}\nDice {dice:.3f}", loc="left", fontsize=7.5)
     for axes in panels[len(views) :]:
         axes.set_axis_off()
     legend(figure)
