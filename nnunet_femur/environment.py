@@ -14,6 +14,9 @@ NNUNET_FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 EXT_TRAINER = "nnUNet_extTrainer"
 """The environment variable in which nnU-Net looks for folders with trainers of others."""
 
+COLUMNS = "NNFEMUR_COLUMNS"
+"""The variable by which a study tells its jobs how wide the terminal is that their tables will be shown in."""
+
 TRAINER_FOLDER = Path(__file__).parent / "ext_trainers"
 """The folder in which nnU-Net finds this package's trainers."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from shutil import get_terminal_size
+import os
 from typing import TYPE_CHECKING
+
+from nnunet_femur.environment import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +28,7 @@ def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Seq
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        # The variable tells of the terminal of who started this, as `nnfemur study` does.
-        console = Console(highlight=False, width=get_terminal_size((_FILE_COLUMNS, 24)).columns)
+        console = Console(highlight=False, width=int(os.environ.get(COLUMNS, _FILE_COLUMNS)))
     for table in (table for table in tables if table.place == "main"):
         deviations = _width(table) <= console.width
         grid = _grid(table, deviations=deviations)

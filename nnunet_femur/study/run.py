@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from nnunet_femur.environment import COLUMNS
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.study.engine import Engine
 from nnunet_femur.study.failures import failures, print_failures
@@ -59,7 +60,7 @@ def run_study(study: Study, machine: Machine | None = None) -> Path:
     engine = engine_of(study, machine or Machine())
     if sys.stdout.isatty():
         # The comparison's tables are made for this window, though it is another process that writes them.
-        os.environ["COLUMNS"] = str(shutil.get_terminal_size().columns)
+        os.environ[COLUMNS] = str(shutil.get_terminal_size().columns)
     jobs = jobs_of(study, device=engine.device)
     with _alone(study):
         _check_weights(study)

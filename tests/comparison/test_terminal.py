@@ -36,3 +36,10 @@ def test_a_narrow_window_shows_means_alone(tables, capsys, monkeypatch):
     assert "0.850 ± 0.071" not in printed
     assert "too narrow for the deviations" in " ".join(printed.split())
     assert max(map(len, printed.splitlines())) <= 90
+
+
+def test_of_a_job_fits_the_terminal_of_its_study(tables, capsys, monkeypatch):
+    monkeypatch.setenv("NNFEMUR_COLUMNS", "80")
+    print_tables(tables, warnings=[], notes=[])
+    printed = capsys.readouterr().out
+    assert "The window is too narrow for the deviations" in printed
