@@ -42,4 +42,4 @@ def test_of_a_job_fits_the_terminal_of_its_study(tables, capsys, monkeypatch):
     monkeypatch.setenv("NNFEMUR_COLUMNS", "80")
     print_tables(tables, warnings=[], notes=[])
     printed = capsys.readouterr().out
-    assert "The window is too narrow for the deviations" in printed
+    assert "The window is too narrow for the deviations" in " ".join(printed.split())
