@@ -59,3 +59,17 @@ def die_with_parent() -> None:
 
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def peak_memory_mib(*, of_children: bool = False) -> int | None:
+    """Largest resident memory so far in MiB; None on Windows, which does not tell.
+
+    Args:
+        of_children: That of any process that this one has started and that has ended, instead of its own.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 2**20) if sys.platform == "darwin" else round(peak / 2**10)

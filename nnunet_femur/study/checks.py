@@ -71,17 +71,18 @@ def _of_methods(content: Mapping[str, Any]) -> Iterator[str]:
     methods = methods_of(content)
     if not methods and not content.get("baseline"):
         yield "methods: empty, and there is no baseline either, so there is nothing to compare"
+    # Looked up once: every job of a study checks its file, and these come from a hundred others.
+    trainers, hyper_parameters = sorted(known_trainers()), sorted(_hyper_parameters())
     for number, method in enumerate(methods):
         for problem in (
-            *_of_names(method, content.get("plans", {PLANS_NAME: {}})),
-            *_of_recipe(method),
+            *_of_names(method, content.get("plans", {PLANS_NAME: {}}), trainers),
+            *_of_recipe(method, hyper_parameters),
             *_of_others(method, methods[:number]),
         ):
             yield f"methods.{number}{problem}"
 
 
-def _of_names(method: Method, plans: Mapping[str, Any]) -> Iterator[str]:
-    trainers = sorted(known_trainers())
+def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> Iterator[str]:
     if method.trainer not in trainers:
         yield f".trainer: there is no {method.trainer}{_suggestion(method.trainer, trainers)}"
     if method.plans not in plans:
@@ -93,8 +94,7 @@ def _of_names(method: Method, plans: Mapping[str, Any]) -> Iterator[str]:
         yield f".configuration: the plans {method.plans} have {', '.join(known)}, not {method.configuration}"
 
 
-def _of_recipe(method: Method) -> Iterator[str]:
-    known = sorted(_hyper_parameters())
+def _of_recipe(method: Method, known: list[str]) -> Iterator[str]:
     for key in method.recipe:
         if key not in known:
             yield f".recipe: there is no {key!r}{_suggestion(str(key), known)}"

@@ -104,10 +104,10 @@ def read_study(file: Path) -> Study:
     Raises:
         InputError: The file is missing or no YAML, or something in it is wrong; the message has all of it.
     """
-    file = file.expanduser().resolve()
-    content = read_mapping(file)
     from nnunet_femur.study.checks import problems_of
 
+    file = file.expanduser().resolve()
+    content = read_mapping(file)
     problems = problems_of(content, file.parent)
     if problems:
         msg = f"{file}: {len(problems)} to mend:\n" + "\n".join(f"  {problem}" for problem in problems)

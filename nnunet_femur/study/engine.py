@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -67,8 +68,6 @@ class Engine:
         Raises:
             FemurError: The cluster is not here or does not answer, or has jobs of a study that is to run here.
         """
-        import os
-
         command, environment, folder = [*self._command(jobs), "--keep-going"], dict(os.environ), self.study.folder
         with ExitStack() as stack:
             if self._on_slurm:

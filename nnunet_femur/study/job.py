@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, ending_without_traceback
 from nnunet_femur.files import write_json
-from nnunet_femur.processes import die_with_parent, running
+from nnunet_femur.processes import die_with_parent, peak_memory_mib, running
 from nnunet_femur.study.config import read_study
 from nnunet_femur.study.gpus import one_gpu
 from nnunet_femur.study.jobs import environment_of, jobs_of
@@ -103,7 +103,7 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
     if code == 0 and not job.made.exists():
         _append(log, f"error: the command ended well, but there is no {job.made}\n")
         code = 1
-    status = status.after("failed" if code else "done", peak_memory_mib=_peak_memory_mib())
+    status = status.after("failed" if code else "done", peak_memory_mib=peak_memory_mib(of_children=True))
     records.write_status(job, status)
     if code == 0:
         records.write_done(job, status)
@@ -136,16 +136,6 @@ def _run_logged(
 def _append(log: Path, text: str) -> None:
     with log.open("a", encoding="utf-8") as file:
         file.write(text)
-
-
-def _peak_memory_mib() -> int | None:
-    """Largest memory of any process that the command was, in MiB; None on Windows, which does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return round(peak / 2**20) if sys.platform == "darwin" else round(peak / 2**10)
 
 
 if __name__ == "__main__":

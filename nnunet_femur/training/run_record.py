@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.processes import peak_memory_mib
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,16 +47,6 @@ def _seconds(trainer: FemurTrainer) -> float:
     starts = trainer.logger.get_value("epoch_start_timestamps", step=None)
     ends = trainer.logger.get_value("epoch_end_timestamps", step=None)
     return sum(end - start for start, end in zip(starts, ends, strict=False))
-
-
-def peak_memory_mib() -> int | None:
-    """Largest resident memory of this process so far in MiB; None on Windows, which does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 2**20) if sys.platform == "darwin" else round(peak / 2**10)
 
 
 def _peak_device_memory_mib(trainer: FemurTrainer) -> int | None:
