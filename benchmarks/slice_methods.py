@@ -20,10 +20,11 @@ import shutil
 import statistics
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.study.jobs import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,14 +129,14 @@ def _measure(name: str, work: Path, arguments: argparse.Namespace) -> dict[str, 
                 subprocess.run(trial, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
             )
             _change_recipe(work, name, iterations_per_epoch=max(1, round(60 * arguments.minutes / step_s / epochs)))
-        train = [_script("nnUNetv2_train"), DATASET, CONFIGURATION, "0", "-tr", name, "-device", arguments.device]
+        train = [script("nnUNetv2_train"), DATASET, CONFIGURATION, "0", "-tr", name, "-device", arguments.device]
         _run([*train, *(["--c"] if resumed else [])], work, f"train-{name}")
     run = json.loads((model / "run.json").read_text())
     raw, predicted = work / "nnUNet_raw" / DATASET, model / "test"
     shutil.rmtree(predicted, ignore_errors=True)
     start = time.perf_counter()
     predict = [
-        _script("nnUNetv2_predict"),
+        script("nnUNetv2_predict"),
         "-d",
         "1",
         "-c",
@@ -198,10 +199,6 @@ def _scores(predicted: Path, truth: Path) -> dict[str, list[float]]:
 
 def _mean(values: list[float], digits: int = 3) -> str:
     return f"{statistics.mean(values):.{digits}f} ± {statistics.pstdev(values):.{digits}f}"
-
-
-def _script(name: str) -> str:
-    return shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
 
 def _run(command: list[Any], work: Path, title: str) -> None:
