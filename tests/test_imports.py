@@ -11,7 +11,10 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-BASE = {"version", "errors", "files", "processes", "progress", "environment", "volumes", "dicom", "folds"}
+BASE = {"version", "errors", "files", "processes", "progress", "environment", "volumes", "imaging", "folds"} | {
+    "findings",
+    "kinds",
+}
 MAY_IMPORT = {
     "version": set(),
     "errors": set(),
@@ -22,7 +25,9 @@ MAY_IMPORT = {
     "progress": set(),
     "environment": {"errors"},
     "volumes": {"errors", "files"},
-    "dicom": {"volumes"},
+    "findings": {"errors"},
+    "kinds": {"findings"},
+    "imaging": {"errors", "files", "findings", "kinds", "volumes"},
     "folds": {"errors"},
     "guard": {"errors", "files"},
     "phantoms": BASE,
@@ -38,7 +43,7 @@ MAY_IMPORT = {
     "trainers": {"training"},
     "ext_trainers": {"trainers"},
     "dataset_conversion": BASE | {"intake"},
-    "evaluation": {"errors", "volumes"},
+    "evaluation": {"errors", "findings", "imaging", "kinds", "volumes"},
     "comparison": BASE | {"evaluation"},
     "study": BASE | {"planning", "training", "weights"},
     "demo": {"errors", "files", "study"},
@@ -63,7 +68,7 @@ MAY_IMPORT = {
 
 WITHOUT_TORCH = (
     *("cli", "phantoms", "intake", "dataset_conversion", "evaluation", "comparison"),
-    *("volumes", "dicom", "folds"),
+    *("volumes", "imaging", "folds"),
 )
 HEAVY = {"torch", "nnunetv2", "batchgenerators", "batchgeneratorsv2", "segmentation_models_pytorch", "totalsegmentator"}
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.dicom import find_series, read_series
-from nnunet_femur.volumes import AxisOrder, Geometry, image_of, read_volume, write_volume
+from nnunet_femur.imaging.reading import read_ct
+from nnunet_femur.volumes import AxisOrder, Geometry, image_of, write_volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class OrientedCt:
         """
         import SimpleITK as sitk
 
-        image = read_series(path, find_series(path)) if path.is_dir() else read_volume(path)
+        image = read_ct(path).image
         stored = Geometry.of(image)
         order = AxisOrder.between(stored, _RAS)
         return cls(order.of_array(sitk.GetArrayFromImage(image)), stored, order.of_geometry(stored))

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.intake.cases import safe_id
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.splits import TEST
+from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.intake.cases import Case
-    from nnunet_femur.intake.findings import Finding
 
 _CASE_COLUMNS = ("case", "id", "case_id")
 _MOST_NAMED = 8

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.nrrd import write_nrrd
 from nnunet_femur.intake.record import CaseRecord
 from nnunet_femur.intake.sources import digest
 from nnunet_femur.intake.staging import finish, staged
 from nnunet_femur.intake.voxels import read_case
+from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.intake.cases import Case
-    from nnunet_femur.intake.findings import Finding
     from nnunet_femur.intake.options import IntakeOptions
     from nnunet_femur.intake.staging import Finished
     from nnunet_femur.intake.voxels import CaseVoxels

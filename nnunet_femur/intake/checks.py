@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.intake.findings import Finding
-from nnunet_femur.intake.grids import Placement, Relation
-from nnunet_femur.intake.kinds import Checks, finding
+from nnunet_femur.findings import Finding
+from nnunet_femur.imaging.grids import Placement, Relation
+from nnunet_femur.imaging.segments import choose_segments
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.segments import choose_segments
 from nnunet_femur.intake.sources import read_source_header
+from nnunet_femur.kinds import Checks, finding
 from nnunet_femur.volumes import AxisOrder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nnunet_femur.imaging.reading import SourceHeader
     from nnunet_femur.intake.cases import Case
-    from nnunet_femur.intake.sources import SourceHeader
     from nnunet_femur.volumes import Geometry
 
 IMAGE_HEADER_CHECKS = Checks()
@@ -38,11 +38,12 @@ def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) 
     """
     image = read_source_header(root, case.image)
     masks = [(file, read_source_header(root, file, mask=True)) for file in case.masks]
-    findings = [image] if isinstance(image, Finding) else IMAGE_HEADER_CHECKS.run(image, case.image)
+    findings = [image] if isinstance(image, Finding) else [*image.findings, *IMAGE_HEADER_CHECKS.run(image, case.image)]
     for file, mask in masks:
         if isinstance(mask, Finding):
             findings.append(mask)
             continue
+        findings += mask.findings
         findings += _check_segments(file, mask, options or IntakeOptions())
         if not isinstance(image, Finding):
             findings += _check_grids(case.image, file, image.geometry, mask.geometry)

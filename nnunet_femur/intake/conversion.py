@@ -7,28 +7,28 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.findings import Severity, stop_at_errors
 from nnunet_femur.intake.assignments import shown_patients, with_patients, with_test_ids
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.findings import Severity, stop_at_errors
 from nnunet_femur.intake.jobs import each
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.record import RECORD_FILE, Described, made_with, place, read_record
 from nnunet_femur.intake.report import Outcome
 from nnunet_femur.intake.splits import STUDY_PARTS, Member, require_enough, split
 from nnunet_femur.intake.staging import Staging, drop_staging, locked, recover, require_replaceable, require_untouched
+from nnunet_femur.kinds import finding
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.intake.cases import Case
     from nnunet_femur.intake.casework import Done
-    from nnunet_femur.intake.findings import Finding
     from nnunet_femur.intake.record import CaseRecord
     from nnunet_femur.progress import Track
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.files import write_text, written_beside
-from nnunet_femur.intake.findings import Severity
+from nnunet_femur.findings import Severity
 from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.record import RECORD_FILE, read_record
 from nnunet_femur.intake.staging import QC_FOLDER

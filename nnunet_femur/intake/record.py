@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.files import read_json
-from nnunet_femur.intake.findings import Finding
+from nnunet_femur.findings import Finding
 from nnunet_femur.intake.voxels import ORIENTATION
 from nnunet_femur.version import __version__
 from nnunet_femur.volumes import GRID_TOLERANCE

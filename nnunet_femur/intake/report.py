@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.intake.findings import Severity
+from nnunet_femur.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from nnunet_femur.intake.findings import Finding
+    from nnunet_femur.findings import Finding
     from nnunet_femur.intake.record import Described
 
 _WORST_FIRST = list(Severity)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nnunet_femur.dicom import find_series, read_series
 from nnunet_femur.files import sha256
-from nnunet_femur.intake.kinds import KINDS, finding
-from nnunet_femur.intake.segments import parse_segments
-from nnunet_femur.volumes import VolumeError, read_header, read_volume, volume_ending
+from nnunet_femur.findings import about
+from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask, read_mask_header
+from nnunet_femur.kinds import finding
+from nnunet_femur.volumes import VolumeError, volume_ending
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import SimpleITK as sitk
 
-    from nnunet_femur.intake.findings import Finding
-    from nnunet_femur.intake.segments import Segment
-    from nnunet_femur.volumes import Geometry
+    from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.reading import SourceHeader
 
 _DETACHED = (".nhdr", ".mhd")
 """Headers whose voxels lie in other files."""
@@ -62,58 +61,22 @@ def digest(path: Path) -> str:
     return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-@dataclass(frozen=True)
-class SourceHeader:
-    """What is known of a volume of a source before its voxels are read.
-
-    Attributes:
-        geometry: Where the voxels lie.
-        components: Values per voxel; more than one only for the layers of a segmentation.
-        rescaled: Whether a slope or an intercept is applied when the voxels are read.
-        distances_mm: Distances of the slices of a DICOM series in mm; empty for other formats, whose slices are even.
-        segments: The segments that a 3D Slicer segmentation names.
-    """
-
-    geometry: Geometry
-    components: int
-    rescaled: bool
-    distances_mm: tuple[float, ...] = ()
-    segments: tuple[Segment, ...] = ()
-
-
 def read_source_header(root: Path, file: Path, *, mask: bool = False) -> SourceHeader | Finding:
-    """The header of a volume or of a folder of DICOM slices, or the finding that it cannot be used."""
+    """Return the header of a volume or of a folder of DICOM slices, or the finding that it cannot be used."""
     try:
-        return _header(root / file, mask=mask)
+        header = read_mask_header(root / file) if mask else read_ct_header(root / file)
     except VolumeError as error:
         return _unusable(error, file)
+    return replace(header, findings=about(file, header.findings))
 
 
 def read_source(root: Path, file: Path, *, mask: bool = False) -> tuple[SourceHeader, sitk.Image] | Finding:
-    """Header and voxels of a volume or of a folder of DICOM slices, or the finding that it cannot be used."""
-    path = root / file
+    """Return header and voxels of a volume or of DICOM slices, or the finding that it cannot be used."""
     try:
-        header = _header(path, mask=mask)
-        if path.is_dir():
-            return header, read_series(path, find_series(path))
-        return header, read_volume(path, layers=mask)
+        volume = read_mask(root / file) if mask else read_ct(root / file)
     except VolumeError as error:
         return _unusable(error, file)
-
-
-def _header(path: Path, *, mask: bool) -> SourceHeader:
-    if path.is_dir():
-        series = find_series(path)
-        return SourceHeader(series.geometry, 1, series.rescaled, series.distances_mm)
-    header = read_header(path)
-    if header.components != 1 and not mask:
-        problem = f"has {header.components} values per voxel, as a picture in colour has."
-        raise VolumeError(path, problem, KINDS["colour"].remedy, code="colour")
-    segments = parse_segments(header.fields, header.components) if mask else ()
-    if header.components != 1 and not segments:
-        problem = f"has {header.components} layers, and its header names no segments in them."
-        raise VolumeError(path, problem, KINDS["mask-layers"].remedy, code="mask-layers")
-    return SourceHeader(header.geometry, header.components, header.rescaled, segments=segments)
+    return replace(volume.header, findings=about(file, volume.header.findings)), volume.image
 
 
 def _unusable(error: VolumeError, file: Path) -> Finding:

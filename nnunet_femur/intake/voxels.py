@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.intake.findings import Finding, Severity
-from nnunet_femur.intake.grids import Femur, Placement, Relation, bounding_box, onto_image
-from nnunet_femur.intake.image_checks import IMAGE_CHECKS, hounsfield
-from nnunet_femur.intake.kinds import finding
-from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts, femur_of
+from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.imaging.grids import Femur, Placement, Relation, bounding_box, onto_image
+from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
+from nnunet_femur.imaging.labels import femur_of
+from nnunet_femur.imaging.segments import choose_segments, join_segments
+from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.segments import choose_segments, join_segments
 from nnunet_femur.intake.sources import read_source
+from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import AxisOrder, Geometry, image_of, writable_array
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.dicom import find_series, is_dicom_folder, read_series
 from nnunet_femur.errors import InputError
-from nnunet_femur.volumes import VOLUME_ENDINGS, VolumeError, read_volume, volume_ending
+from nnunet_femur.imaging.dicom import is_dicom_folder
+from nnunet_femur.imaging.reading import read_ct
+from nnunet_femur.volumes import VOLUME_ENDINGS, VolumeError, volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,7 @@ class Source:
         """
         import SimpleITK as sitk
 
-        folder = self.path.is_dir()
-        image = read_series(self.path, find_series(self.path)) if folder else read_volume(self.path)
+        image = read_ct(self.path).image
         voxels = sitk.GetArrayViewFromImage(image)
         if voxels.dtype.kind not in "iuf":
             raise VolumeError(self.path, "has values that are no grey values.", "Export the CT itself.")

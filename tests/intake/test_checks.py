@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.findings import Severity
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.findings import Severity
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.findings import Finding, Severity
-from nnunet_femur.intake.kinds import KINDS
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
+from nnunet_femur.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
-from nnunet_femur.intake.kinds import KINDS
+from nnunet_femur.kinds import KINDS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "intake.md").read_text(encoding="utf-8")
 

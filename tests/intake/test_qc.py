@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from matplotlib.image import imread
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.intake import Conversion, convert
-from nnunet_femur.intake.findings import Finding, Severity
 from nnunet_femur.intake.qc import CONTOUR_COLOUR, draw_case, draw_dataset, planes
 
 ORANGE = np.array([int(CONTOUR_COLOUR[i : i + 2], 16) for i in (1, 3, 5)])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.segments import Segment, choose_segments, join_segments, parse_segments
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.segments import Segment, choose_segments, join_segments, parse_segments
 from nnunet_femur.intake.voxels import read_case
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442.seg.nrrd"),))

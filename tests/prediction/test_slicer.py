@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.intake.segments import choose_segments, join_segments, parse_segments
+from nnunet_femur.imaging.segments import choose_segments, join_segments, parse_segments
 from nnunet_femur.prediction import Options
 from nnunet_femur.prediction.writing import write_case
 from nnunet_femur.volumes import Geometry

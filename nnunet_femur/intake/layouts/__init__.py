@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.pairs import find_pairs, subfolder
 from nnunet_femur.intake.layouts.table import find_rows, is_table
 from nnunet_femur.intake.layouts.totalsegmentator import IMAGE_NAME, find_subjects, subjects
+from nnunet_femur.kinds import finding
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.intake.cases import Case
-    from nnunet_femur.intake.findings import Finding
 
 
 @dataclass(frozen=True)

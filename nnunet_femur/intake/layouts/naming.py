@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.intake.cases import safe_id
-from nnunet_femur.intake.kinds import finding
+from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_femur.intake.findings import Finding
+    from nnunet_femur.findings import Finding
 
 SIDES = {"l": "left", "left": "left", "r": "right", "right": "right", "both": "both", "b": "both"}
 """What a side may be called, in lower case."""

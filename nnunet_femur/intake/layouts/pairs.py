@@ -7,14 +7,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.dicom import is_dicom_folder
 from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.imaging.dicom import is_dicom_folder
 from nnunet_femur.intake.cases import Case
-from nnunet_femur.intake.findings import Finding, Severity
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import SIDES, named
 from nnunet_femur.intake.sources import parts
+from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import VOLUME_ENDINGS, volume_ending
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.intake.cases import SETS, Case
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import SIDES, named, stem
+from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
-    from nnunet_femur.intake.findings import Finding
+    from nnunet_femur.findings import Finding
 
 NEEDED = ("image", "mask")
 """Columns that a table must have; names are read in lower case."""

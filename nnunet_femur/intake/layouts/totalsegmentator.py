@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Finding
 from nnunet_femur.intake.cases import Case
-from nnunet_femur.intake.findings import Finding
-from nnunet_femur.intake.kinds import finding
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import named
 from nnunet_femur.intake.sources import read_source
+from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
     from pathlib import Path

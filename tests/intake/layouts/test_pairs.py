@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Severity
 from nnunet_femur.intake.cases import Case
-from nnunet_femur.intake.findings import Severity
 from nnunet_femur.intake.layouts.pairs import find_pairs
 from nnunet_femur.intake.options import IntakeOptions
 

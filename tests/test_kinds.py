@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from nnunet_femur.findings import Severity
+from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
 from nnunet_femur.intake.checks import IMAGE_HEADER_CHECKS
-from nnunet_femur.intake.findings import Severity
-from nnunet_femur.intake.image_checks import IMAGE_CHECKS
-from nnunet_femur.intake.kinds import KINDS, Checks, finding
 from nnunet_femur.intake.mask_checks import MASK_CHECKS
+from nnunet_femur.kinds import KINDS, Checks, finding
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.intake.kinds import Checks
+from nnunet_femur.kinds import Checks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

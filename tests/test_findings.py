@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.intake.findings import Finding, Severity, stop_at_errors
+from nnunet_femur.findings import Finding, Severity, stop_at_errors
 
 ERROR = Finding("unreadable", Severity.ERROR, "Images/L1.nrrd", "cannot be read.", "Export it again.")
 NOTE = Finding("padding", Severity.NOTE, "Images/L2.nrrd", "is padded.")

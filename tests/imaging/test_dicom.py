@@ -9,7 +9,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.dicom import find_series, is_dicom_folder, read_series
+from nnunet_femur.imaging.dicom import find_series, is_dicom_folder, read_series
 from nnunet_femur.volumes import Geometry, VolumeError
 
 ARRAY_ZYX = np.random.default_rng(0).integers(-900, 1500, (5, 6, 7)).astype(np.int16)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.intake.grids import Placement, Relation, bounding_box, onto_image
+from nnunet_femur.imaging.grids import Placement, Relation, bounding_box, onto_image
 from nnunet_femur.volumes import Geometry, image_of
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

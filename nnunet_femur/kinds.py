@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.intake.findings import Finding, Severity
+from nnunet_femur.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,12 @@ class Finding:
     def from_json(cls, content: dict[str, str]) -> Finding:
         """The finding that :meth:`as_json` gave."""
         return cls(**(content | {"severity": Severity(content["severity"])}))  # type: ignore[arg-type]
+
+
+def about(file: Path | str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings with `file` as the file they are about, for a path relative to the source folder."""
+    name = file if isinstance(file, str) else file.as_posix()
+    return tuple(replace(found, file=name) for found in findings)
 
 
 def stop_at_errors(findings: Iterable[Finding], source: Path, *, outcome: str) -> None:
