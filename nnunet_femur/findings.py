@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+
+_MOST_LISTED = 8
+"""Files of one kind of error that a message names; all of them are in the report file."""
 
 
 class Severity(str, Enum):
@@ -61,18 +69,70 @@ def about(file: Path | str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(replace(found, file=name) for found in findings)
 
 
-def stop_at_errors(findings: Iterable[Finding], source: Path, *, outcome: str) -> None:
-    """Raise one error that lists every finding that is an error; return if there is none.
+def errors_of(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings that are errors."""
+    return [found for found in findings if found.severity is Severity.ERROR]
+
+
+def as_left_out(case: str, findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings of a case that is left out: its errors become warnings that name the case."""
+    return [
+        replace(found, severity=Severity.WARNING, problem=f"{found.problem} Case {case} was left out.")
+        if found.severity is Severity.ERROR
+        else found
+        for found in findings
+    ]
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """Return the number of files of each kind of finding, the worst kinds first: "padding, 18 files; ..."."""
+    kinds = Counter((list(Severity).index(found.severity), found.code) for found in findings)
+    return "; ".join(
+        f"{code}, {count} {'file' if count == 1 else 'files'}" for (_, code), count in sorted(kinds.items())
+    )
+
+
+def stop_at_errors(findings: Sequence[Finding], source: Path, *, outcome: str, more: str = "") -> None:
+    """Raise one error about every finding that is an error; return if there is none.
+
+    Of one kind the first few files are listed and the others counted. Warnings and notes follow as a summary.
 
     Args:
         findings: Everything found.
         source: The folder the findings are about.
         outcome: What the errors mean for the user's files, as the end of the first line.
+        more: A last line, such as the place of the full list.
 
     Raises:
         InputError: There is an error among the findings.
     """
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if errors:
-        count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        raise InputError("\n".join([f"{source}: {count}; {outcome}", *(f"  {error}" for error in errors)]))
+    errors = errors_of(findings)
+    if not errors:
+        return
+    count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
+    lines = [f"{source}: {count}; {outcome}"]
+    for code in dict.fromkeys(found.code for found in errors):
+        of_kind = [found for found in errors if found.code == code]
+        lines += [f"  {found}" for found in of_kind[:_MOST_LISTED]]
+        if len(of_kind) > _MOST_LISTED:
+            lines.append(f"  {len(of_kind) - _MOST_LISTED} more of the kind {code}.")
+    others = [found for found in findings if found.severity is not Severity.ERROR]
+    if others:
+        lines.append(f"Also found: {summary(others)}.")
+    if more:
+        lines.append(more)
+    raise InputError("\n".join(lines))
+
+
+def write_findings(findings: Iterable[Finding], path: Path) -> None:
+    """Write every finding as a row of a CSV file: severity, code, file, problem, remedy.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("severity", "code", "file", "problem", "remedy"))
+    for found in sorted(findings, key=lambda found: list(Severity).index(found.severity)):
+        table.writerow((found.severity.value, found.code, found.file, found.problem, found.remedy))
+    write_text(path, text.getvalue())

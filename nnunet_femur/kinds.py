@@ -6,7 +6,9 @@ row here and its function to the checks of headers, images or masks.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from nnunet_femur.findings import Finding, Severity
@@ -80,7 +82,40 @@ _ALL = (
     ),
     Kind("not-3d", _ERROR, "not three-dimensional", "Export a single 3D series."),
     Kind("colour", _ERROR, "several values per voxel, as in RGB", "Export grey values, or one mask."),
-    Kind("bad-geometry", _ERROR, "spacing, origin or direction that no scanner writes", "Export it again."),
+    Kind(
+        "bad-geometry",
+        _ERROR,
+        "spacing, origin or direction that no scanner writes",
+        "Export it again; resample a sheared volume.",
+    ),
+    Kind(
+        "no-spacing",
+        _ERROR,
+        "a header that does not state the spacing in mm",
+        "Export it again from the scanner's DICOM, as NRRD or NIfTI with its spacing.",
+    ),
+    Kind("ending-wrong", _ERROR, "a format that its name does not fit", "Rename it."),
+    Kind("ending", _NOTE, "packed or not, against its ending; read by content"),
+    Kind(
+        "orientation-unknown",
+        _WARNING,
+        "a header without orientation, so that left and right are a guess",
+        "Compare left and right with the original, or export it again with its orientation.",
+    ),
+    Kind(
+        "space-unnamed",
+        _WARNING,
+        "directions in a space that the header does not name",
+        "Compare left and right with the original, or export it again with its space.",
+    ),
+    Kind(
+        "transforms-differ",
+        _WARNING,
+        "a NIfTI header with two different positions or spacings",
+        "Compare the volume's size with the original.",
+    ),
+    Kind("axes-straightened", _NOTE, "axes a little off right angles; read as the nearest right ones"),
+    Kind("reader-warning", _WARNING, "a warning of the library that reads the file", "Look at the volume in a viewer."),
     Kind("several-series", _ERROR, "a folder with more than one DICOM series", "Leave one series in the folder."),
     Kind("slice-gap", _ERROR, "a DICOM series in which slices are missing", "Add the missing slices."),
     Kind("slices-uneven", _ERROR, "a DICOM series that is no box of slices", "Export it resampled to even slices."),
@@ -90,6 +125,19 @@ _ALL = (
     # How a mask lies on its CT.
     Kind("mask-reordered", _NOTE, "stored along other axes than its CT"),
     Kind("grid-snapped", _NOTE, "a rounding error beside its CT's grid"),
+    Kind(
+        "grid-settled",
+        _WARNING,
+        "an unknown orientation, taken as the one in which mask and CT agree voxel for voxel",
+        "Compare left and right with the original.",
+    ),
+    Kind(
+        "mask-geometry",
+        _ERROR,
+        "the CT's number of voxels on another grid, as of a mask saved without its geometry",
+        "--trust voxels lays it on the CT voxel by voxel; --trust headers resamples it by its header.",
+    ),
+    Kind("mask-trusted", _WARNING, "laid on the CT as --trust says", "Look at the mask."),
     Kind("mask-cropped", _NOTE, "covers another box of the CT's grid; placed exactly"),
     Kind("mask-resampled", _NOTE, "on another grid; nearest neighbour took it onto the CT's"),
     Kind("grids-apart", _ERROR, "lies nowhere on its CT", "Check that both are of one patient; export it on the CT."),
@@ -150,6 +198,14 @@ def finding(code: str, file: Path | str, problem: str, remedy: str | None = None
     kind = KINDS[code]
     name = file if isinstance(file, str) else file.as_posix()
     return Finding(code, kind.severity, name, problem, kind.remedy if remedy is None else remedy)
+
+
+def unexpected(error: Exception, file: Path | str) -> Finding:
+    """Return the finding about an exception that no check expects: it names the place in the code, not the content."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" in {PurePath(last[0].filename).name}, line {last[0].lineno}" if last else ""
+    problem = f"stopped the program that read it ({type(error).__name__}{place})."
+    return finding("crash", file, problem, "Report this line to the developers, and leave the case out.")
 
 
 class Checks(dict[str, "Callable[..., str | None]"]):

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "progress": set(),
     "environment": {"errors"},
     "volumes": {"errors", "files"},
-    "findings": {"errors"},
+    "findings": {"errors", "files"},
     "kinds": {"findings"},
     "imaging": {"errors", "files", "findings", "kinds", "volumes"},
     "folds": {"errors"},

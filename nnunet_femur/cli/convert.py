@@ -40,6 +40,20 @@ def convert(
     min_volume_ml: Annotated[
         float, typer.Option(min=0, help="Least volume of each femur of a subject (totalsegmentator).")
     ] = 50.0,
+    trust: Annotated[
+        str,
+        typer.Option(
+            help="For a mask with as many voxels as its CT on another grid: 'voxels' lays it on the CT voxel by "
+            "voxel, 'headers' resamples it by its header. [an error]"
+        ),
+    ] = "",
+    skip_bad: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--skip-bad", help="Leave out cases with errors and name them. [always with the layout totalsegmentator]"
+        ),
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="File for all findings (.csv).")] = None,
     patients: Annotated[
         Path | None, typer.Option(help="Table with columns case and patient (.csv). [patients are read from ids]")
     ] = None,
@@ -75,6 +89,8 @@ def convert(
         labels=parse_labels(labels),
         padding_hu=None if keep_padding else padding_hu,
         min_volume_ml=min_volume_ml,
+        trust=trust,
+        skip_bad=skip_bad,
     )
     conversion = Conversion(
         source=source,
@@ -87,6 +103,7 @@ def convert(
         patients=patients,
         test_ids=test_ids,
         jobs=jobs,
+        report=report,
     )
     if dry_run:
         outcome = conversion.preview(track=bar)

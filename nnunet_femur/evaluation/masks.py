@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.volumes import AxisOrder, Geometry, read_volume
+from nnunet_femur.imaging.files import read_volume
+from nnunet_femur.volumes import AxisOrder, Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.volumes import Geometry, VolumeError, quiet
+from nnunet_femur.imaging.itk_warnings import collected_warnings
+from nnunet_femur.volumes import Geometry, VolumeError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -65,7 +66,7 @@ def find_series(folder: Path) -> Series:
     """
     import SimpleITK as sitk
 
-    with quiet():
+    with collected_warnings():
         series = [
             sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
             for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
@@ -100,7 +101,7 @@ def _read_slice(folder: Path, file: Path) -> _Slice:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     try:
-        with quiet():
+        with collected_warnings():
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise VolumeError(folder, f"holds {file.name}, which cannot be read.", "Copy the slices again.") from error
@@ -202,7 +203,7 @@ def read_series(folder: Path, series: Series) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(file) for file in series.files])
     try:
-        with quiet():
+        with collected_warnings():
             image = reader.Execute()
     except RuntimeError as error:
         raise VolumeError(folder, "holds slices that cannot be decoded.", "Copy them again.") from error

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.volumes import GRID_TOLERANCE, AxisOrder, Geometry, image_of
+from nnunet_femur.volumes import GRID_TOLERANCE_VOXELS, AxisOrder, Geometry, image_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
-_DRIFT = 0.25
-"""Part of a voxel by which the far ends of two equal grids may differ."""
+TRUSTS = ("", "voxels", "headers")
+"""What settles a mask with its CT's number of voxels on another grid: nothing, its voxels or its header."""
 
 
 class Relation(Enum):
@@ -26,6 +28,7 @@ class Relation(Enum):
     SHIFTED = "the same lattice of points, another box of it"
     OTHER = "another lattice"
     APART = "nowhere on the CT"
+    DOUBTFUL = "the CT's number of voxels on another grid"
 
 
 @dataclass(frozen=True)
@@ -36,33 +39,71 @@ class Placement:
         relation: How the two grids lie.
         order: Turns the mask's axes to the CT's.
         turned: The mask's geometry after that.
-        offset_zyx: Where the turned mask's first voxel lies in the CT, for the relations SAME and SHIFTED.
+        offset_zyx: Index in the CT of the turned mask's first voxel, for the relations SAME and SHIFTED.
+        trusted: The relation holds because the user said so.
     """
 
     relation: Relation
     order: AxisOrder
     turned: Geometry
-    offset_zyx: tuple[int, int, int]
+    offset_zyx: tuple[int, int, int] = (0, 0, 0)
+    trusted: bool = False
 
     @classmethod
-    def of(cls, mask: Geometry, image: Geometry) -> Placement:
-        """How a mask lies on a CT."""
+    def of(cls, mask: Geometry, image: Geometry, *, trust: str = "") -> Placement:
+        """Return how a mask lies on a CT.
+
+        A mask with the CT's number of voxels on another grid was most likely saved without its geometry, or by a
+        program that shifts it. Its place is doubtful until the user settles it.
+
+        Args:
+            mask: The mask's geometry.
+            image: The CT's geometry.
+            trust: One of :data:`TRUSTS`: "voxels" lays such a mask on the CT voxel by voxel, "headers" where its
+                header says.
+        """
         order = AxisOrder.between(mask, image)
         turned = order.of_geometry(mask)
-        corners_xyz = _to_index(image, _corners_mm(turned))
+        if not image.differences(turned):
+            return cls(Relation.SAME, order, turned)
+        stored_alike = mask.size_xyz == image.size_xyz
+        doubtful = stored_alike or turned.size_xyz == image.size_xyz
+        if doubtful and not trust:
+            return cls(Relation.DOUBTFUL, order, turned)
+        if doubtful and trust == "voxels":
+            return cls(Relation.SAME, _AS_STORED if stored_alike else order, image, trusted=True)
+        corners_xyz = image.index_of(turned.corners_mm)
         size = np.array(image.size_xyz)
-        # Spacings that differ below the tolerance still add up from one end of the volume to the other.
-        drift = np.abs(corners_xyz - _to_index(image, _corners_mm(image))).max()
-        if not turned.differences(image) and drift <= _DRIFT:
-            return cls(Relation.SAME, order, turned, (0, 0, 0))
         if (corners_xyz.max(axis=0) <= -0.5).any() or (corners_xyz.min(axis=0) >= size - 0.5).any():
-            return cls(Relation.APART, order, turned, (0, 0, 0))
+            return cls(Relation.APART, order, turned, trusted=doubtful)
         first_xyz = np.rint(corners_xyz[0])
-        last_xyz = first_xyz + np.array(turned.size_xyz) - 1
-        off_mm = np.abs(corners_xyz[[0, -1]] - [first_xyz, last_xyz]) * image.spacing_mm_xyz
-        aligned = off_mm.max() <= GRID_TOLERANCE and np.allclose(turned.direction, image.direction, atol=GRID_TOLERANCE)
+        lattice_xyz = first_xyz + np.array(list(np.ndindex(2, 2, 2))) * (np.array(turned.size_xyz) - 1)
+        aligned = np.abs(corners_xyz - lattice_xyz).max() <= GRID_TOLERANCE_VOXELS
         x, y, z = (int(number) for number in first_xyz)
-        return cls(Relation.SHIFTED if aligned else Relation.OTHER, order, turned, (z, y, x))
+        return cls(Relation.SHIFTED if aligned else Relation.OTHER, order, turned, (z, y, x), trusted=doubtful)
+
+
+_AS_STORED = AxisOrder((0, 1, 2), (False, False, False))
+
+
+def settled(images: Sequence[Geometry], masks: Sequence[Sequence[Geometry]]) -> tuple[Geometry, tuple[Geometry, ...]]:
+    """Return the geometry of a CT and of its masks among those that their headers allow.
+
+    Where a header leaves the orientation open, the first one counts in which mask and CT have the same grid. Without
+    such a pair, the first geometry of each counts.
+
+    Args:
+        images: The geometries of the CT, the assumed one first.
+        masks: The same for each mask.
+    """
+    image = next(
+        (one for one in images if any(_same(other, one) for candidates in masks for other in candidates)), images[0]
+    )
+    return image, tuple(next((one for one in candidates if _same(one, image)), candidates[0]) for candidates in masks)
+
+
+def _same(mask: Geometry, image: Geometry) -> bool:
+    return Placement.of(mask, image).relation is Relation.SAME
 
 
 @dataclass(frozen=True)
@@ -146,9 +187,9 @@ def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, int, int], mask
 
     there = _part(mask, start_zyx, box_zyx.shape)
     points_mm = _voxels_mm(there, box_zyx)
-    index_xyz = _to_index(image, points_mm)
+    index_xyz = image.index_of(points_mm)
     outside = ((index_xyz < -0.5) | (index_xyz >= np.array(image.size_xyz) - 0.5)).any(axis=1)
-    corners_xyz = _to_index(image, _corners_mm(there))
+    corners_xyz = image.index_of(there.corners_mm)
     # A voxel of the mask reaches half its size further than its centre.
     reach = math.ceil(max(mask.spacing_mm_xyz) / min(image.spacing_mm_xyz)) + 1
     first = np.maximum(np.floor(corners_xyz.min(axis=0)).astype(int) - reach, 0)
@@ -176,30 +217,14 @@ def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, int, int], mask
     return Femur(voxels[box], (z, y, x), float(outside.mean()))
 
 
-def _steps_mm(geometry: Geometry) -> NDArray[np.float64]:
-    """From an index x, y, z to millimetres: the columns are the steps along the axes."""
-    return np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
-
-
-def _to_index(geometry: Geometry, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (one per row) as continuous indices x, y, z."""
-    return np.asarray(np.linalg.solve(_steps_mm(geometry), (points_mm - geometry.origin_mm_xyz).T).T, np.float64)
-
-
-def _corners_mm(geometry: Geometry) -> NDArray[np.float64]:
-    """Centres of the eight voxels at the corners, the first voxel first and the last one last."""
-    index_xyz = np.array(list(np.ndindex(2, 2, 2))) * (np.array(geometry.size_xyz) - 1)
-    return index_xyz @ _steps_mm(geometry).T + geometry.origin_mm_xyz
-
-
 def _voxels_mm(geometry: Geometry, voxels_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Centres of the voxels that are set."""
-    return np.argwhere(voxels_zyx)[:, ::-1] @ _steps_mm(geometry).T + geometry.origin_mm_xyz
+    return np.argwhere(voxels_zyx)[:, ::-1] @ geometry.steps_mm.T + geometry.origin_mm_xyz
 
 
 def _part(geometry: Geometry, start_zyx: tuple[int, int, int], shape_zyx: tuple[int, ...]) -> Geometry:
     """The geometry of a box of a volume."""
-    origin = _steps_mm(geometry) @ np.array(start_zyx[::-1]) + geometry.origin_mm_xyz
+    origin = geometry.steps_mm @ np.array(start_zyx[::-1]) + geometry.origin_mm_xyz
     return Geometry(
         tuple(int(n) for n in shape_zyx[::-1]),
         geometry.spacing_mm_xyz,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.dicom import find_series, read_series
+from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.segments import parse_segments
 from nnunet_femur.kinds import KINDS
-from nnunet_femur.volumes import VolumeError, read_header, read_volume
+from nnunet_femur.volumes import VolumeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.headers import Header
     from nnunet_femur.imaging.segments import Segment
     from nnunet_femur.volumes import Geometry
 
@@ -34,6 +36,7 @@ class SourceHeader:
         distances_mm: Distances of the slices of a DICOM series in mm; empty for other formats, whose slices are even.
         segments: The segments of a segmentation (3D Slicer or DICOM SEG).
         findings: What was assumed, corrected or left out; their file is the path as given.
+        alternatives: Other geometries that the header allows, where it does not define the orientation.
     """
 
     geometry: Geometry
@@ -42,6 +45,7 @@ class SourceHeader:
     distances_mm: tuple[float, ...] = ()
     segments: tuple[Segment, ...] = ()
     findings: tuple[Finding, ...] = ()
+    alternatives: tuple[Geometry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,17 +110,20 @@ def read_mask(path: Path) -> Volume:
 
 
 def _volume(path: Path, *, mask: bool) -> Volume:
-    header = _header(path, mask=mask)
     if path.is_dir():
-        return Volume(header, read_series(path, find_series(path)))
-    return Volume(header, read_volume(path, layers=mask))
+        return Volume(_header(path, mask=mask), read_series(path, find_series(path)))
+    header, image = read_with_header(path)
+    return Volume(_of_file(path, header, mask=mask), image)
 
 
 def _header(path: Path, *, mask: bool) -> SourceHeader:
     if path.is_dir():
         series = find_series(path)
         return SourceHeader(series.geometry, 1, series.rescaled, series.distances_mm)
-    header = read_header(path)
+    return _of_file(path, read_header(path), mask=mask)
+
+
+def _of_file(path: Path, header: Header, *, mask: bool) -> SourceHeader:
     if header.components != 1 and not mask:
         problem = f"has {header.components} values per voxel, as a picture in colour has."
         raise VolumeError(path, problem, KINDS["colour"].remedy, code="colour")
@@ -124,4 +131,11 @@ def _header(path: Path, *, mask: bool) -> SourceHeader:
     if header.components != 1 and not segments:
         problem = f"has {header.components} layers, and its header names no segments in them."
         raise VolumeError(path, problem, KINDS["mask-layers"].remedy, code="mask-layers")
-    return SourceHeader(header.geometry, header.components, header.rescaled, segments=segments)
+    return SourceHeader(
+        header.geometry,
+        header.components,
+        header.rescaled,
+        segments=segments,
+        findings=header.findings,
+        alternatives=header.alternatives,
+    )

@@ -6,7 +6,6 @@ one case a line, or is a table with a column ``case`` (or ``id``). Ids count as 
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.errors import InputError
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.splits import TEST
+from nnunet_femur.intake.tables import read_table
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -111,26 +111,7 @@ def shown_patients(cases: Iterable[Case]) -> dict[str, str]:
 
 def _table(path: Path, column: str | None) -> list[tuple[int, tuple[str, str]]]:
     """The case and the value of `column` of every line, with the line's number; a plain list if no column is asked."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        msg = f"{path}: is no UTF-8 text. Save it as CSV in UTF-8."
-        raise InputError(msg) from error
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}). Check the path."
-        raise InputError(msg) from error
-    if "\0" in text:
-        msg = f"{path}: is no text. Save it as CSV in UTF-8."
-        raise InputError(msg)
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
-    try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
-    except csv.Error as error:
-        msg = f"{path}: is no table ({error}). Save it as CSV in UTF-8."
-        raise InputError(msg) from error
-    numbered = [(number, row) for number, row in enumerate(rows, start=1) if any(row)]
+    numbered = read_table(path)
     if not numbered:
         msg = f"{path}: is empty. Give one case a line."
         raise InputError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def safe_id(text: str) -> str:
     Letters become upper case. Where anything else has to be replaced, a few digits of a hash of the text are added, so
     that ids that differ only there stay apart, whatever other ids there are.
     """
-    upper = text.strip().upper()
+    upper = unicodedata.normalize("NFC", text).strip().upper()
     if _SAFE_ID.fullmatch(upper) and len(upper) <= _LONGEST_ID and upper not in _RESERVED:
         return upper
     readable = _UNSAFE.sub("_", upper).strip("_-")[: _LONGEST_ID - 9] or "CASE"

@@ -10,7 +10,7 @@ from nnunet_femur.intake.record import CaseRecord
 from nnunet_femur.intake.sources import digest
 from nnunet_femur.intake.staging import finish, staged
 from nnunet_femur.intake.voxels import read_case
-from nnunet_femur.kinds import finding
+from nnunet_femur.kinds import finding, unexpected
 from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def convert_case(task: Task) -> Done:
         voxels = read_case(task.root, case, task.options)
     except MemoryError:
         return _failed(task, "too-large", "does not fit into memory.")
+    except Exception as error:  # noqa: BLE001  # whatever one case raises, the others go on
+        return Done(case.id, None, _each_once(task.header_findings, [unexpected(error, case.image)]))
     if isinstance(voxels, list):
         return Done(case.id, None, _each_once(task.header_findings, voxels))
     return _written(task, voxels, sources)

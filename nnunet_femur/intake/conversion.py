@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.findings import Severity, stop_at_errors
+from nnunet_femur.findings import Severity, as_left_out, errors_of, stop_at_errors, write_findings
 from nnunet_femur.intake.assignments import shown_patients, with_patients, with_test_ids
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
@@ -15,15 +15,15 @@ from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.record import RECORD_FILE, Described, made_with, place, read_record
+from nnunet_femur.intake.record import RECORD_FILE, Described, LeftOut, made_with, place, read_record
 from nnunet_femur.intake.report import Outcome
 from nnunet_femur.intake.splits import STUDY_PARTS, Member, require_enough, split
 from nnunet_femur.intake.staging import Staging, drop_staging, locked, recover, require_replaceable, require_untouched
-from nnunet_femur.kinds import finding
+from nnunet_femur.kinds import finding, unexpected
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from nnunet_femur.findings import Finding
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from nnunet_femur.intake.casework import Done
     from nnunet_femur.intake.record import CaseRecord
     from nnunet_femur.progress import Track
+
+_READ_MORE = "Only headers were read so far; --dry-run reads the voxels too. "
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -50,6 +52,8 @@ class Conversion:
         patients: A table that says whose cases are; see :mod:`nnunet_femur.intake.assignments`.
         test_ids: A file that names the cases of the test set.
         jobs: Number of processes that convert cases.
+        report: A CSV file for everything found; None writes one beside the dataset where errors keep it from being
+            made.
     """
 
     source: Path
@@ -62,6 +66,7 @@ class Conversion:
     patients: Path | None = None
     test_ids: Path | None = None
     jobs: int = 1
+    report: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a dataset's number or name."""
@@ -96,7 +101,7 @@ class Conversion:
         try:
             self.raw_folder.mkdir(parents=True, exist_ok=True)
             with locked(self.target):
-                return self._run(track)
+                return self._reported(self._run(track))
         except OSError as error:
             msg = f"{error.filename or self.target}: {error.strerror}. Check its permissions and the space on the disk."
             raise SetupError(msg) from error
@@ -109,7 +114,7 @@ class Conversion:
             SetupError: Something cannot be read.
         """
         try:
-            return self._preview(track)
+            return self._reported(self._preview(track))
         except OSError as error:
             msg = f"{error.filename or self.source}: {error.strerror}. Check its permissions."
             raise SetupError(msg) from error
@@ -120,11 +125,15 @@ class Conversion:
         drop = self._drop(track)
         headers = drop.headers(track)
         found = [*drop.findings, *(one for case in headers.values() for one in case)]
-        stop_at_errors(found, self.source, outcome=f"nothing was written to {self.target.name}:")
+        if drop.leaves_out:
+            drop = drop.without({case: one for case, one in headers.items() if errors_of(one)})
+        else:
+            self._stop_at_errors(found, "nothing was written to {}:", _READ_MORE)
         require_enough(_members(drop.cases), parts=self.parts)
         if (same := self._up_to_date(drop, track)) is not None:
             drop_staging(self.target)
-            return Outcome(self.target, same, unchanged=tuple(case.id for case in drop.cases))
+            self._failure_report.unlink(missing_ok=True)
+            return Outcome(self.target, same, unchanged=tuple(record.case for record in same.records))
         require_untouched(self.target)
 
         staging = Staging(self.target)
@@ -138,17 +147,39 @@ class Conversion:
             for case in drop.cases
         ]
         done = self._converted(tasks, track)
-        errors = [found for one in done if one.record is None for found in one.findings]
-        stop_at_errors(errors, self.source, outcome=f"{self.target.name} was not made, but the other cases are kept:")
+        if drop.leaves_out:
+            drop = drop.without({one.case: one.findings for one in done if one.record is None}, read=True)
+            require_enough(_members(drop.cases), parts=self.parts)
+        else:
+            of_bad = [found for one in done if one.record is None for found in one.findings]
+            self._stop_at_errors(of_bad, "{} was not made, but the other cases are kept:")
         records = [one.record for one in done if one.record is not None]
         dataset = self._described(drop, records)
         staging.publish(records, dataset.records, dataset.texts())
+        self._failure_report.unlink(missing_ok=True)
+        written = [one for one in done if one.record is not None]
         return Outcome(
             self.target,
             dataset,
-            written=tuple(one.case for one in done if not one.reused),
-            unchanged=tuple(one.case for one in done if one.reused),
+            written=tuple(one.case for one in written if not one.reused),
+            unchanged=tuple(one.case for one in written if one.reused),
         )
+
+    @property
+    def _failure_report(self) -> Path:
+        return self.raw_folder / f"findings_{self.target.name}.csv"
+
+    def _reported(self, outcome: Outcome) -> Outcome:
+        if self.report is not None:
+            write_findings(outcome.all_findings, self.report)
+        return outcome
+
+    def _stop_at_errors(self, findings: Sequence[Finding], outcome: str, more: str = "") -> None:
+        if errors_of(findings):
+            report = self.report or self._failure_report
+            write_findings(findings, report)
+            listed = f"All findings are in {report}."
+            stop_at_errors(findings, self.source, outcome=outcome.format(self.target.name), more=f"{more}{listed}")
 
     def _preview(self, track: Track) -> Outcome:
         if self.raw_folder.is_dir():
@@ -156,22 +187,22 @@ class Conversion:
         drop = self._drop(track)
         headers = drop.headers(track)
         # Voxels on grids that do not agree would be read in vain.
-        usable = [case for case in drop.cases if not _errors(headers[case.id])]
+        usable = [case for case in drop.cases if not errors_of(headers[case.id])]
         tasks = [replace(drop.task(case), header_findings=headers[case.id]) for case in usable]
-        done = self._converted(tasks, track)
-        read = {one.case: one for one in done}
-        findings = [*drop.findings]
-        for case in drop.cases:
-            findings += read[case.id].findings if case.id in read else headers[case.id]
+        read = {one.case: one for one in self._converted(tasks, track)}
+        of_case = {case: read[case].findings if case in read else found for case, found in headers.items()}
+        if drop.leaves_out:
+            drop = drop.without({case: found for case, found in of_case.items() if errors_of(found)}, read=True)
+        findings = [*drop.findings, *(found for case in drop.cases for found in of_case[case.id])]
         dataset = None
-        if not _errors(findings):
+        if not errors_of(findings):
             try:
                 require_enough(_members(drop.cases), parts=self.parts)
             except InputError as error:
                 problem, _, remedy = str(error).rpartition(". ")
                 findings.append(finding("split", self.source.name, f"{problem}.", remedy))
             else:
-                dataset = self._described(drop, [one.record for one in done if one.record is not None])
+                dataset = self._described(drop, [one.record for one in read.values() if one.record is not None])
         return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
 
     def _drop(self, track: Track) -> _Drop:
@@ -186,7 +217,9 @@ class Conversion:
             findings += more
         if self.test_ids is not None:
             cases = with_test_ids(cases, self.test_ids)
-        return _Drop(found.root, tuple(cases), tuple(findings), self.intake, made_with(self.intake))
+        leaves_out = self.intake.skip_bad or found.layout == "totalsegmentator"
+        drop = _Drop(found.root, tuple(cases), tuple(findings), self.intake, made_with(self.intake), leaves_out)
+        return drop.without({})
 
     def _converted(self, tasks: Sequence[Task], track: Track) -> list[Done]:
         done = track(each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks))
@@ -201,6 +234,7 @@ class Conversion:
             split=parts,
             options=self.options,
             findings=drop.findings,
+            left_out=drop.left_out,
         )
 
     def _up_to_date(self, drop: _Drop, track: Track) -> Described | None:
@@ -209,12 +243,19 @@ class Conversion:
         if record is None:
             return None
         earlier = {case.case: case for case in record.cases}
-        if list(earlier) != [case.id for case in drop.cases]:
+        left_out = {case.case: case for case in record.left_out}
+        known = [case.id for case in drop.cases if case.id not in left_out]
+        if list(earlier) != known:
             return None
         for case in track(drop.cases, "Comparing"):
-            if not matches(earlier[case.id], case, sources_of(drop.root, case), drop.made_with):
+            sources = sources_of(drop.root, case)
+            if case.id in left_out:
+                if not left_out[case.id].matches(sources, drop.made_with):
+                    return None
+            elif not matches(earlier[case.id], case, sources, drop.made_with):
                 return None
-        dataset = self._described(drop, record.cases)
+        again = {case: left_out[case].findings for case in left_out if case in {one.id for one in drop.cases}}
+        dataset = self._described(drop.without(again, read=True), record.cases)
         text = (self.target / RECORD_FILE).read_text(encoding="utf-8")
         files_there = all((self.target / name).is_file() for name in record.written_files())
         return dataset if files_there and dataset.texts()[RECORD_FILE] == text else None
@@ -222,25 +263,65 @@ class Conversion:
 
 @dataclass(frozen=True)
 class _Drop:
-    """The cases of a source with the patients and sets that a user gives them."""
+    """The cases of a source with the patients and sets that a user gives them.
+
+    Attributes:
+        root: The folder that files are relative to.
+        cases: The cases to convert.
+        findings: What was found that belongs to no case, or to one that was left out.
+        intake: How the files are read.
+        made_with: What besides the sources decides about the written files.
+        leaves_out: A case with errors is left out and does not stop the conversion.
+        left_out: Cases that were left out after their voxels were read, for the record.
+    """
 
     root: Path
     cases: tuple[Case, ...]
     findings: tuple[Finding, ...]
     intake: IntakeOptions
     made_with: dict[str, Any]
+    leaves_out: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
     def headers(self, track: Track) -> dict[str, tuple[Finding, ...]]:
-        return {case.id: tuple(check_headers(self.root, case, self.intake)) for case in track(self.cases, "Checking")}
+        return {case.id: self._headers_of(case) for case in track(self.cases, "Checking")}
+
+    def _headers_of(self, case: Case) -> tuple[Finding, ...]:
+        try:
+            return tuple(check_headers(self.root, case, self.intake))
+        except Exception as error:  # noqa: BLE001  # whatever one case raises, the others are checked
+            return (unexpected(error, case.image),)
 
     def task(self, case: Case) -> Task:
         return Task(self.root, case, self.intake, self.made_with)
+
+    def without(self, bad: Mapping[str, Sequence[Finding]], *, read: bool = False) -> _Drop:
+        """Return the source without some cases, if it leaves out any; their errors become warnings.
+
+        Args:
+            bad: The findings of the cases to leave out, by id.
+            read: Their voxels were read, so that the next run need not do it again.
+        """
+        if not self.leaves_out:
+            return self
+        left_out = [
+            LeftOut(case.id, sources_of(self.root, case), self.made_with, tuple(bad[case.id]))
+            for case in self.cases
+            if read and case.id in bad
+        ]
+        of_source = [replace(found, severity=Severity.WARNING) for found in errors_of(self.findings)]
+        return replace(
+            self,
+            cases=tuple(case for case in self.cases if case.id not in bad),
+            findings=(
+                *of_source,
+                *(found for found in self.findings if found.severity is not Severity.ERROR),
+                *(found for case in bad for found in as_left_out(case, bad[case])),
+            ),
+            left_out=(*self.left_out, *left_out),
+        )
 
 
 def _members(cases: Iterable[Case], records: Iterable[CaseRecord] = ()) -> list[Member]:
     volumes_ml = {record.case: record.volume_ml for record in records}
     return [Member(case.id, case.patient, case.side, volumes_ml.get(case.id), case.set or None) for case in cases]
-
-
-def _errors(findings: Iterable[Finding]) -> list[Finding]:
-    return [one for one in findings if one.severity is Severity.ERROR]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.grids import TRUSTS
 
 LAYOUTS = ("auto", "pairs", "totalsegmentator", "csv")
 """How files may lie in a source; "auto" looks and says what it found."""
@@ -47,6 +48,9 @@ class IntakeOptions:
         labels: Values of a mask that are femur. None: 1 and 2, or the only value above 0.
         padding_hu: What the padding of a CT (-1024, -2000 or -3024) becomes, in HU; None leaves it.
         min_volume_ml: Least volume in millilitres of each femur of a subject (layout "totalsegmentator").
+        trust: What counts of a mask that has its CT's number of voxels on another grid: "voxels" lays it on the CT
+            voxel by voxel, "headers" places it by its header, "" makes it an error.
+        skip_bad: Leave out cases with errors and convert the others. The layout "totalsegmentator" always does.
 
     Raises:
         InputError: A value cannot be meant.
@@ -60,6 +64,8 @@ class IntakeOptions:
     labels: tuple[int, ...] = ()
     padding_hu: int | None = AIR_HU
     min_volume_ml: float = MIN_VOLUME_ML
+    trust: str = ""
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant, before any file is looked at."""
@@ -76,6 +82,9 @@ class IntakeOptions:
             raise InputError(msg)
         if self.padding_hu is not None and not -2048 <= self.padding_hu <= 0:
             msg = f"--padding-hu {self.padding_hu}: is no value of air. Give one from -2048 to 0; air is {AIR_HU}."
+            raise InputError(msg)
+        if self.trust not in TRUSTS:
+            msg = f"--trust {self.trust}: must be one of {', '.join(filter(None, TRUSTS))}."
             raise InputError(msg)
         if not (math.isfinite(self.min_volume_ml) and self.min_volume_ml >= 0):
             msg = f"--min-volume-ml {self.min_volume_ml}: is no volume. Give a number of millilitres, 0 or more."

@@ -18,12 +18,13 @@ import numpy as np
 from nnunet_femur.errors import InputError
 from nnunet_femur.files import write_text, written_beside
 from nnunet_femur.findings import Severity
+from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.record import RECORD_FILE, read_record
 from nnunet_femur.intake.staging import QC_FOLDER
 from nnunet_femur.progress import silent
 from nnunet_femur.version import __version__
-from nnunet_femur.volumes import oriented, read_volume
+from nnunet_femur.volumes import oriented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from nnunet_femur.files import read_json
 from nnunet_femur.findings import Finding
 from nnunet_femur.intake.voxels import ORIENTATION
 from nnunet_femur.version import __version__
-from nnunet_femur.volumes import GRID_TOLERANCE
+from nnunet_femur.volumes import GRID_TOLERANCE_VOXELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ RECORD_FILE = "conversion.json"
 
 _MADE_BY = "nnunet_femur"
 
-_FINDS_FILES = ("layout", "images_folder", "masks_folder", "id_pattern", "min_volume_ml")
+_FINDS_FILES = ("skip_bad", "layout", "images_folder", "masks_folder", "id_pattern", "min_volume_ml")
 """Options that decide which files make a case, but nothing about what is written of them."""
 
 
@@ -125,6 +125,38 @@ class CaseRecord:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A case that was left out because of what its voxels showed.
+
+    Attributes:
+        case: Its id.
+        sources: File and SHA-256 of each source, as in :class:`CaseRecord`.
+        made_with: What else decided about it, as :func:`made_with` returns it.
+        findings: What was found in its files, errors included.
+    """
+
+    case: str
+    sources: dict[str, dict[str, str]]
+    made_with: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+    def matches(self, sources: dict[str, dict[str, str]], made_with: dict[str, Any]) -> bool:
+        """Return True if reading the case now would find the same."""
+        return self.sources == sources and self.made_with == made_with
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as a JSON object; what it was made with is stored once for the dataset."""
+        findings = [finding.as_json() for finding in self.findings]
+        return {"case": self.case, "sources": self.sources, "findings": findings}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> LeftOut:
+        """Return the record that :meth:`as_json` gave."""
+        findings = tuple(Finding.from_json(finding) for finding in content["findings"])
+        return cls(content["case"], content["sources"], content["made_with"], findings)
+
+
+@dataclass(frozen=True)
 class DatasetRecord:
     """The content of a dataset's conversion.json.
 
@@ -135,6 +167,7 @@ class DatasetRecord:
         cases: One record per case.
         counts: Number of cases per set and side.
         files: SHA-256 of the written files that belong to no case.
+        left_out: Cases that were left out because of what their voxels showed.
     """
 
     options: dict[str, Any]
@@ -143,6 +176,7 @@ class DatasetRecord:
     cases: tuple[CaseRecord, ...]
     counts: dict[str, dict[str, int]]
     files: dict[str, str]
+    left_out: tuple[LeftOut, ...] = ()
 
     def written_files(self) -> dict[str, str]:
         """Every file of the dataset but conversion.json itself, relative to it, and its SHA-256."""
@@ -173,6 +207,7 @@ def read_record(folder: Path) -> DatasetRecord | None:
             tuple(CaseRecord.from_json(case | how) for case in content["cases"]),
             content["counts"],
             content["files"],
+            tuple(LeftOut.from_json(case | how) for case in content.get("left_out", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -195,6 +230,7 @@ class Described:
         split: Who is in which set and fold.
         options: What the conversion was asked for.
         findings: What was found that belongs to no case.
+        left_out: Cases that were left out because of what their voxels showed.
     """
 
     cases: dict[str, Case]
@@ -203,6 +239,7 @@ class Described:
     split: Split
     options: dict[str, Any]
     findings: Sequence[Finding]
+    left_out: Sequence[LeftOut] = ()
 
     def record(self) -> DatasetRecord:
         """What conversion.json tells."""
@@ -212,7 +249,9 @@ class Described:
             for name, members in self.split.sets.items()
         }
         files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in self._tables().items()}
-        return DatasetRecord(self.options, versions(), tuple(self.findings), tuple(self.records), counts, files)
+        return DatasetRecord(
+            self.options, versions(), tuple(self.findings), tuple(self.records), counts, files, tuple(self.left_out)
+        )
 
     def texts(self) -> dict[str, str]:
         """The files that describe the dataset, by name; conversion.json is the last."""
@@ -270,13 +309,14 @@ class Described:
                 "image": "int16 HU, rounded and clipped where the source is not",
                 "mask": "uint8: 1 where the source says femur, else 0",
                 "orientation": ORIENTATION,
-                "grid": f"a mask within {GRID_TOLERANCE:g} (mm, cosines) of its image takes the image's geometry",
+                "grid": f"a mask within {GRID_TOLERANCE_VOXELS:g} voxels of its image takes the image's geometry",
                 "split": "whole patients; sides and thirds by femur volume in every set and fold",
             },
             "counts": record.counts,
             "findings": [finding.as_json() for finding in record.findings],
             "files": record.files,
             "cases": described,
+            **({"left_out": [case.as_json() for case in record.left_out]} if record.left_out else {}),
         }
 
 

@@ -6,13 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.findings import Severity
+from nnunet_femur.findings import Severity, errors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from rich.console import Console
 
     from nnunet_femur.findings import Finding
     from nnunet_femur.intake.record import Described
@@ -48,7 +46,7 @@ class Outcome:
     @property
     def usable(self) -> bool:
         """Whether there is no error."""
-        return all(finding.severity is not Severity.ERROR for finding in self.all_findings)
+        return not errors_of(self.all_findings)
 
     def print(self) -> None:
         """Print the sets, the findings and what was done."""
@@ -57,15 +55,20 @@ class Outcome:
         console = Console()
         if self.dataset is not None:
             console.print(_sets(self.folder.name, self.dataset))
-        if self.dry_run:
-            _print_each(console, self.all_findings)
-        else:
-            _print_kinds(console, self.all_findings)
+        errors = errors_of(self.all_findings)
+        if errors:
+            console.print(_errors(errors))
+        others = [found for found in self.all_findings if found.severity is not Severity.ERROR]
+        if others:
+            full = "--report FILE writes all" if self.dry_run else "all in cases.csv and conversion.json"
+            console.print(_kinds(others, title=f"Findings ({full})"))
+        elif self.dry_run and not errors:
+            console.print("No findings.")
         console.print(self._last_line(), markup=False)
 
     def _last_line(self) -> str:
         if self.dry_run:
-            errors = sum(finding.severity is Severity.ERROR for finding in self.all_findings)
+            errors = len(errors_of(self.all_findings))
             would = "would be made" if self.usable else f"cannot be made: {errors} error(s)"
             return f"Nothing was written (--dry-run). {self.folder.name} {would}."
         if not self.written:
@@ -85,32 +88,27 @@ def _sets(title: str, dataset: Described) -> object:
     return table
 
 
-def _print_kinds(console: Console, findings: Sequence[Finding]) -> None:
-    """A line for each kind of finding; a dataset of a thousand cases has thousands of notes."""
+def _kinds(findings: Sequence[Finding], *, title: str) -> object:
+    """Return a table with a row for each kind of finding; a dataset of a thousand cases has thousands of notes."""
     from rich.table import Table
     from rich.text import Text
 
-    if not findings:
-        return
     kinds = Counter((_WORST_FIRST.index(finding.severity), finding.code) for finding in findings)
-    examples = {finding.code: finding for finding in reversed(findings)}
-    table = Table("Severity", "Finding", "Files", "For example", title="Findings (all in cases.csv)")
+    examples = {(_WORST_FIRST.index(finding.severity), finding.code): finding for finding in reversed(findings)}
+    table = Table("Severity", "Finding", "Files", "For example", title=title)
     for (severity, code), count in sorted(kinds.items()):
         # As plain text: rich would take brackets in a file's name for markup.
-        table.add_row(_WORST_FIRST[severity].value, code, str(count), Text(str(examples[code])))
-    console.print(table)
+        table.add_row(_WORST_FIRST[severity].value, code, str(count), Text(str(examples[severity, code])))
+    return table
 
 
-def _print_each(console: Console, findings: Sequence[Finding]) -> None:
-    """Every finding of a dry run, the worst first: nothing keeps them but this table."""
+def _errors(findings: Sequence[Finding]) -> object:
+    """Return a table with a row for each error."""
     from rich.table import Table
     from rich.text import Text
 
-    if not findings:
-        console.print("No findings.")
-        return
-    table = Table("Severity", "Finding", "File", "What was found", "What to do", title="Findings")
-    for finding in sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.severity)):
+    table = Table("Severity", "Finding", "File", "What was found", "What to do", title="Errors")
+    for finding in findings:
         cells = (finding.severity.value, finding.code, finding.file, finding.problem, finding.remedy)
         table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
+    return table

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.findings import Finding, Severity
-from nnunet_femur.imaging.grids import Femur, Placement, Relation, bounding_box, onto_image
+from nnunet_femur.imaging.grids import Femur, Placement, Relation, bounding_box, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
 from nnunet_femur.imaging.labels import femur_of
 from nnunet_femur.imaging.segments import choose_segments, join_segments
+from nnunet_femur.intake.checks import settled_headers
 from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.sources import read_source
+from nnunet_femur.intake.sources import read_source, read_source_header
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import AxisOrder, Geometry, image_of, writable_array
 
@@ -30,6 +31,12 @@ ORIENTATION = "RAS"
 """The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
 
 _RAS = Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+
+
+_MISPLACED = {
+    Relation.APART: ("grids-apart", "is nowhere on its CT."),
+    Relation.DOUBTFUL: ("mask-geometry", "has as many voxels as its CT, but another grid."),
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
         unreadable = (read_source(root, file, mask=True) for file in case.masks)
         return [source, *(mask for mask in unreadable if isinstance(mask, Finding))]
     header, image = source
-    geometry = header.geometry
+    masks = [read_source_header(root, file, mask=True) for file in case.masks]
+    geometry, _ = settled_headers(header, [mask for mask in masks if not isinstance(mask, Finding)])
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
     padding = tuple(value for value, _ in facts.padding)
@@ -106,9 +114,11 @@ def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions)
     if isinstance(source, Finding):
         return None, [source]
     header, mask = source
-    way = Placement.of(header.geometry, image)
-    if way.relation is Relation.APART:
-        return None, [finding("grids-apart", file, "lies nowhere on its CT.")]
+    _, (geometry,) = settled((image,), [(header.geometry, *header.alternatives)])
+    way = Placement.of(geometry, image, trust=options.trust)
+    if way.relation in _MISPLACED:
+        code, problem = _MISPLACED[way.relation]
+        return None, [finding(code, file, problem)]
     values_zyx = _array(mask)
     if not np.issubdtype(values_zyx.dtype, np.integer) and not np.isfinite(values_zyx).all():
         count = int(np.count_nonzero(~np.isfinite(values_zyx)))

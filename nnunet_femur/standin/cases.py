@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.phantoms import make_phantom
-from nnunet_femur.volumes import Geometry, oriented, read_volume
+from nnunet_femur.volumes import Geometry, oriented
 from nnunet_femur.weights.tables import FEMURS
 
 if TYPE_CHECKING:

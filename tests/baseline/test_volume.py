@@ -62,7 +62,7 @@ class TestOrientedCt:
         ct.write_mask((ct.hu > 60).astype(np.uint8), tmp_path / "mask.nrrd")
         mask = sitk.ReadImage(str(tmp_path / "mask.nrrd"))
         np.testing.assert_array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(stored) > 60)
-        assert not Geometry.of(mask).differences(Geometry.of(stored), tolerance=1e-6)
+        assert not Geometry.of(mask).differences(Geometry.of(stored), tolerance_voxels=1e-6)
 
     def test_dicom_folder(self, write_slices, tmp_path: Path) -> None:
         array = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)

@@ -64,7 +64,7 @@ class TestRead:
         series = find_series(folder())
         reader = sitk.ImageSeriesReader()
         reader.SetFileNames([str(file) for file in series.files])
-        assert series.geometry.differences(Geometry.of(reader.Execute()), tolerance=1e-6) == []
+        assert series.geometry.differences(Geometry.of(reader.Execute()), tolerance_voxels=1e-6) == []
 
     def test_slightly_uneven_slices_are_read_at_their_mean_distance(self, folder):
         series = find_series(folder(z_mm=(0, 60, 123, 180, 240)))

@@ -25,7 +25,7 @@ def test_it_comes_back(tmp_path, dtype, geometry):
     digest = write_nrrd(array, geometry, path)
     image = sitk.ReadImage(str(path))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), array)
-    assert Geometry.of(image).differences(geometry, tolerance=1e-14) == []
+    assert Geometry.of(image).differences(geometry, tolerance_voxels=1e-14) == []
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -92,7 +92,7 @@ class TestGeometry:
             np.testing.assert_array_equal(
                 sitk.GetArrayFromImage(voxels.image), np.where(wanted == -1024, -1000, wanted)
             )
-            assert Geometry.of(voxels.image).differences(Geometry.of(expected), tolerance=1e-9) == []
+            assert Geometry.of(voxels.image).differences(Geometry.of(expected), tolerance_voxels=1e-9) == []
             np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS")), mask)
 
     def test_the_way_back_is_kept(self, pair):

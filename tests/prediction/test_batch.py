@@ -66,7 +66,7 @@ def test_one_bad_file_does_not_stop_the_others(model: Path, ct: Path, tmp_path: 
     assert not [path.name for path in out.iterdir() if path.name.startswith((".", "a"))]
     for name, ct_image in (("b", turned), ("c", image)):
         mask = sitk.ReadImage(str(out / f"{name}.nrrd"))
-        assert Geometry.of(mask).differences(Geometry.of(ct_image), tolerance=1e-4) == []
+        assert Geometry.of(mask).differences(Geometry.of(ct_image), tolerance_voxels=1e-4) == []
         assert (out / f"{name}.stl").stat().st_size > 84
         assert np.array_equal(_voxels(out / f"{name}.seg.nrrd"), sitk.GetArrayFromImage(mask))
     back = sitk.DICOMOrient(sitk.ReadImage(str(out / "b.nrrd")), "RAS")

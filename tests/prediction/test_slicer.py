@@ -29,7 +29,7 @@ def test_reads_back_with_one_named_and_coloured_segment(tmp_path: Path) -> None:
     assert write_case(tmp_path, "L1", _mask(), GEOMETRY, options=Options(formats=("seg.nrrd",))) == ["L1.seg.nrrd"]
     image = sitk.ReadImage(str(tmp_path / "L1.seg.nrrd"))
     assert np.array_equal(sitk.GetArrayFromImage(image), _mask())
-    assert Geometry.of(image).differences(GEOMETRY, tolerance=1e-9) == []
+    assert Geometry.of(image).differences(GEOMETRY, tolerance_voxels=1e-9) == []
     fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
     assert fields["NRRD_space"] == "left-posterior-superior"
     assert fields["Segment0_Name"] == "femur"
@@ -58,4 +58,4 @@ def test_every_format_holds_the_same_voxels(tmp_path: Path) -> None:
     for name in names[:3]:
         image = sitk.ReadImage(str(tmp_path / name))
         assert np.array_equal(sitk.GetArrayFromImage(image), _mask())
-        assert Geometry.of(image).differences(GEOMETRY, tolerance=1e-5) == []
+        assert Geometry.of(image).differences(GEOMETRY, tolerance_voxels=1e-5) == []

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.evaluation import PLANES, Mask, read_mask
-from nnunet_femur.volumes import AxisOrder, Geometry, read_volume
+from nnunet_femur.imaging.files import read_volume
+from nnunet_femur.volumes import AxisOrder, Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,9 +74,12 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
         finding("unpaired-mask", masks[case].file, f"has no image: no volume in {folders[0].name} begins with {case}.")
         for case in sorted(masks.keys() - images.keys())
     ]
+    # Which of two files of one id is meant is unknown, so neither makes a case.
+    unclear = {found.file for found in findings if found.code == "duplicate-id"}
     cases = tuple(
         Case(case, images[case].patient, images[case].side, images[case].file, (masks[case].file,))
         for case in sorted(images.keys() & masks.keys())
+        if not unclear & {images[case].file.as_posix(), masks[case].file.as_posix()}
     )
     return Found(source, "pairs", cases, tuple(findings))
 
@@ -99,7 +103,7 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
             if path not in belonging:
                 findings.append(finding("stray-file", file, "is no volume and was left out."))
             continue
-        match = pattern.match(path.name)
+        match = pattern.match(unicodedata.normalize("NFC", path.name))
         if match is None or not match.group():
             problem = f"does not begin with an id ({pattern.pattern}, as in L442_CT.nrrd)."
             findings.append(finding("no-id", file, problem))

@@ -6,7 +6,6 @@ without it a case is called as its image. All columns but image and mask may be 
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.intake.cases import SETS, Case
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import SIDES, named, stem
+from nnunet_femur.intake.tables import found_below, read_table
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def find_rows(table: Path) -> Found:
     cases: dict[str, Case] = {}
     line_of: dict[str, int] = {}
     findings: list[Finding] = []
+    unclear: set[str] = set()
     for line, row in rows:
         result, changed = _case(table, line, row)
         findings += changed
@@ -68,32 +69,17 @@ def find_rows(table: Path) -> Found:
         if result.id in cases:
             problem = f"row {line} has the id {result.id}, and so has row {line_of[result.id]}."
             findings.append(finding("duplicate-id", table.name, problem))
+            unclear.add(result.id)
             continue
         cases[result.id], line_of[result.id] = result, line
-    return Found(table.parent, "csv", tuple(cases[case] for case in sorted(cases)), tuple(findings))
+    return Found(table.parent, "csv", tuple(cases[case] for case in sorted(cases.keys() - unclear)), tuple(findings))
 
 
 def _read(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The columns of a table in lower case, and its rows with their line numbers."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{table}: cannot be read as a table. Save it as CSV in UTF-8."
-        raise InputError(msg) from error
-    top = text.partition("\n")[0]
-    separator = max(",;\t", key=top.count)
-    reader = csv.reader(text.splitlines(), delimiter=separator)
-    try:
-        columns = [name.strip().lower() for name in next(reader, [])]
-        rows = [
-            (reader.line_num, dict(zip(columns, (cell.strip() for cell in cells), strict=False)))
-            for cells in reader
-            if any(cell.strip() for cell in cells)
-        ]
-    except csv.Error as error:
-        msg = f"{table}: cannot be read as a table ({error}). Save it as CSV in UTF-8."
-        raise InputError(msg) from error
-    return columns, rows
+    """Return the columns of a table in lower case, and its rows with their line numbers."""
+    (_, head), *rows = read_table(table) or [(0, [])]
+    columns = [name.lower() for name in head]
+    return columns, [(line, dict(zip(columns, cells, strict=False))) for line, cells in rows]
 
 
 def _case(table: Path, line: int, row: dict[str, str]) -> tuple[Case | None, list[Finding]]:
@@ -102,8 +88,8 @@ def _case(table: Path, line: int, row: dict[str, str]) -> tuple[Case | None, lis
     for what, file in (("image", image), *(("mask", mask) for mask in masks)):
         if file is None:
             problems.append(f"row {line} names no {what}.")
-        elif not (table.parent / file).exists():
-            problems.append(f"row {line} names the {what} {file.as_posix()}, which is not there.")
+        elif found_below(table.parent, file) is None:
+            problems.append(f"row {line} names the {what} {file.as_posix()}, which does not exist.")
     side = SIDES.get(row.get("side", "").lower(), "unknown")
     if row.get("side") and side == "unknown" and row["side"].lower() != "unknown":
         problems.append(f"row {line} has a side other than left, right or both.")
@@ -126,4 +112,5 @@ def _relative(table: Path, cell: str) -> Path | None:
     if not cell or "\0" in cell:
         return None
     path = Path(cell.replace("\\", "/"))
-    return Path(os.path.relpath(path, table.parent.absolute())) if path.is_absolute() else path
+    relative = Path(os.path.relpath(path, table.parent.absolute())) if path.is_absolute() else path
+    return found_below(table.parent, relative) or relative

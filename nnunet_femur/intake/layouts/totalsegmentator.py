@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.findings import Finding
+from nnunet_femur.findings import Finding, as_left_out
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import named
 from nnunet_femur.intake.sources import read_source
+from nnunet_femur.intake.tables import read_table
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def find_subjects(source: Path, options: IntakeOptions, track: Track) -> Found:
         masks = tuple((folder / "segmentations" / name).relative_to(source) for name in MASK_NAMES)
         reason = _unusable(source, masks, options)
         if reason is not None:
-            findings.append(reason)
+            findings += as_left_out(folder.name, [reason])
             continue
         image = (folder / IMAGE_NAME).relative_to(source)
         case, changed = named(folder.name, image)
@@ -114,7 +114,9 @@ def _sets(source: Path) -> dict[str, str]:
     path = source / META_NAME
     if not path.is_file():
         return {}
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    separator = ";" if text.partition("\n")[0].count(";") else ","
-    rows = csv.DictReader(text.splitlines(), delimiter=separator)
-    return {(row.get("image_id") or "").strip().lower(): (row.get("split") or "").strip() for row in rows}
+    (_, head), *rows = read_table(path) or [(0, [])]
+    columns = [name.lower() for name in head]
+    if not {"image_id", "split"} <= set(columns):
+        return {}
+    subject, split = columns.index("image_id"), columns.index("split")
+    return {row[subject].lower(): row[split] for _, row in rows if len(row) > max(subject, split)}

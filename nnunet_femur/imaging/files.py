@@ -1,0 +1,163 @@
+"""Read one volume from a file: NRRD, MetaImage or NIfTI, told apart by their content."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nnunet_femur.imaging.headers import Header, refuse, refuse_dimensions
+from nnunet_femur.imaging.itk_files import read_itk, read_itk_header
+from nnunet_femur.imaging.itk_warnings import collected_warnings, warning_findings
+from nnunet_femur.imaging.nifti import is_analyze, nifti_version, read_nifti, read_nifti_header
+from nnunet_femur.imaging.unpacking import first_bytes, is_gzip
+from nnunet_femur.kinds import finding
+from nnunet_femur.volumes import VolumeError, volume_ending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import SimpleITK as sitk
+
+    from nnunet_femur.volumes import Geometry
+
+_FORMATS = {
+    "NRRD": (".nrrd", ".nhdr"),
+    "MetaImage": (".mha", ".mhd"),
+    "NIfTI": (".nii.gz", ".nii"),
+}
+"""The formats that are read, and the endings of their files."""
+
+_META = re.compile(rb"\s*(ObjectType|NDims)\s*=", re.IGNORECASE)
+
+
+def file_format(path: Path) -> str | None:
+    """Return the format of a file by its content, a key of the formats that are read, or None.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        head = first_bytes(path, 1024)
+    except RuntimeError:
+        head = b""
+    if head.startswith(b"NRRD") and not is_gzip(path):
+        return "NRRD"
+    if nifti_version(head) is not None:
+        return "NIfTI"
+    return "MetaImage" if _META.match(head) and not is_gzip(path) else None
+
+
+def read_header(path: Path) -> Header:
+    """Return the header of a three-dimensional volume; it may have several values per voxel.
+
+    Raises:
+        VolumeError: The file is missing, is not a volume, is not three-dimensional, does not state its spacing, or its
+            geometry is invalid.
+    """
+    return _read(path, voxels=False)[0]
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Return the geometry of a volume with one value per voxel, from its header alone.
+
+    Raises:
+        VolumeError: As :func:`read_header`, or there are several values per voxel.
+    """
+    header = read_header(path)
+    if header.components != 1:
+        refuse_dimensions(path, 3, header.components)
+    return header.geometry
+
+
+def read_volume(path: Path) -> sitk.Image:
+    """Return a volume with one value per voxel.
+
+    Raises:
+        VolumeError: As :func:`read_geometry`, or the voxels are truncated or damaged.
+    """
+    header, image = read_with_header(path)
+    if header.components != 1:
+        refuse_dimensions(path, 3, header.components)
+    return image
+
+
+def read_with_header(path: Path) -> tuple[Header, sitk.Image]:
+    """Return header and voxels of a three-dimensional volume; it may have several values per voxel.
+
+    Raises:
+        VolumeError: As :func:`read_header`, or the voxels are truncated or damaged.
+    """
+    header, image = _read(path, voxels=True)
+    if image is None:
+        raise TypeError
+    return header, image
+
+
+def _read(path: Path, *, voxels: bool) -> tuple[Header, sitk.Image | None]:
+    image = None
+    with _readable(path), collected_warnings() as warnings:
+        found = _require_format(path)
+        if found == "NIfTI":
+            header = read_nifti_header(path)
+            image = read_nifti(path) if voxels else None
+        else:
+            header = read_itk_header(path)
+            if voxels:
+                image = read_itk(path)
+                image.SetOrigin(header.geometry.origin_mm_xyz)
+                image.SetDirection(header.geometry.direction)
+    findings = [*header.findings, *warning_findings(warnings, path)]
+    if found == "NIfTI" and is_gzip(path) != path.name.lower().endswith(".gz"):
+        packed = "packed by gzip" if is_gzip(path) else "not packed by gzip"
+        findings.append(finding("ending", path, f"is {packed} although its name says otherwise; its content was read."))
+    return replace(header, findings=tuple(findings)), image
+
+
+def _require_format(path: Path) -> str:
+    """Return the format of a file, or refuse it."""
+    found = file_format(path)
+    ending = volume_ending(path)
+    if found is None:
+        if not is_gzip(path) and is_analyze(first_bytes(path, 348)):
+            problem = (
+                "is Analyze 7.5, or a NIfTI header whose voxels are in another file; left and right are not defined."
+            )
+            refuse(path, "unreadable", problem, "Convert it to .nii.gz where its orientation is known.")
+        refuse(path, "unreadable", "is damaged, or not NRRD, MetaImage or NIfTI.")
+    endings = _FORMATS[found]
+    if ending not in endings:
+        refuse(path, "ending-wrong", f"contains {found}, but its name ends otherwise.", f"Rename it to {endings[0]}.")
+    return found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    if not path.is_file():
+        raise VolumeError(path, "does not exist.", "Check the path.")
+    try:
+        yield
+    except MemoryError as error:
+        raise _too_large(path) from error
+    except OSError as error:
+        raise VolumeError(path, f"cannot be read ({error.strerror}).", "Check its permissions.") from error
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise _too_large(path) from error
+        problem = f"is damaged or truncated ({last_line(error)})."
+        raise VolumeError(path, problem, "Export or copy it again.") from error
+
+
+def _too_large(path: Path) -> VolumeError:
+    remedy = "Use fewer --jobs, or crop the volume to the leg."
+    return VolumeError(path, "does not fit into memory.", remedy, code="too-large")
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of one of ITK's messages, without what it quotes of a header: that may name a patient."""
+    line = str(error).strip().rpartition("\n")[2].strip()
+    if not re.search("[A-Za-z]{3}", line):
+        return "its header is invalid"
+    return re.sub(r"""".*"|\|.*\||'[^']*'[^']*$""", "...", line)

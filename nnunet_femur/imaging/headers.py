@@ -1,0 +1,133 @@
+"""Header of a volume, and the checks that hold for every format."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from nnunet_femur.kinds import KINDS, finding
+from nnunet_femur.volumes import VolumeError, numbers_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnunet_femur.findings import Finding
+    from nnunet_femur.volumes import Geometry
+
+MOST_SHEARED = 0.03
+"""Largest cosine between two axes of a volume that is read, 1.7 degrees from a right angle."""
+
+_MOST_PACKED = 1100
+"""Bytes that one byte of a gzip file can stand for, and a little."""
+
+_SHEARED = 1e-4
+"""Cosines between axes below this are rounding errors of a header's numbers."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a volume's header contains, without its voxels.
+
+    Attributes:
+        geometry: Position of the voxels.
+        components: Values per voxel: 1, or the layers of a segmentation, or colours.
+        rescaled: A slope or an intercept is applied when the voxels are read.
+        fields: The header's own fields by name. They may name a patient: nothing of them goes into a message.
+        findings: What was assumed or corrected; their file is the path as given.
+        alternatives: Other geometries that the header allows, where it does not define the orientation.
+    """
+
+    geometry: Geometry
+    components: int
+    rescaled: bool
+    fields: dict[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    alternatives: tuple[Geometry, ...] = ()
+
+
+def refuse(path: Path, code: str, problem: str, remedy: str | None = None) -> NoReturn:
+    """Raise the error of one kind of :data:`nnunet_femur.kinds.KINDS` about a file.
+
+    Raises:
+        VolumeError: Always.
+    """
+    raise VolumeError(path, problem, KINDS[code].remedy if remedy is None else remedy, code=code)
+
+
+def refuse_dimensions(path: Path, dimension: int, components: int) -> NoReturn:
+    """Raise the error about a file that is not one volume of grey values.
+
+    Raises:
+        VolumeError: Always.
+    """
+    problem = (
+        f"has {dimension} dimensions and {components} component(s) per voxel; a volume has three dimensions and "
+        "one grey value per voxel."
+    )
+    refuse(path, "not-3d" if dimension != 3 else "colour", problem)
+
+
+def refuse_spacing(path: Path, problem: str = "does not state its spacing.") -> NoReturn:
+    """Raise the error about a file whose size in mm is unknown.
+
+    Raises:
+        VolumeError: Always.
+    """
+    refuse(path, "no-spacing", problem)
+
+
+def require_room(path: Path, needed: int, stored: int) -> None:
+    """Refuse a file that holds fewer bytes than its header promises, even if they are packed.
+
+    Raises:
+        VolumeError: `needed` bytes cannot be in `stored` ones.
+    """
+    if needed > _MOST_PACKED * stored:
+        refuse(
+            path, "unreadable", f"is truncated: its header promises {needed} bytes of voxels, the file has {stored}."
+        )
+
+
+def checked_geometry(path: Path, geometry: Geometry) -> tuple[Geometry, tuple[Finding, ...]]:
+    """Return a geometry with axes at right angles, and the finding that they were not.
+
+    The axes become the nearest ones at right angles (polar decomposition); the centre of the volume stays in place.
+
+    Raises:
+        VolumeError: The geometry is one that no scanner writes: not finite, empty, sheared beyond
+            :data:`MOST_SHEARED`, or with lengths that no body has.
+    """
+    numbers = (*geometry.spacing_mm_xyz, *geometry.origin_mm_xyz, *geometry.direction)
+    if not np.isfinite(numbers).all():
+        refuse(path, "bad-geometry", "has a spacing, origin or direction that is not finite.")
+    if min(geometry.size_xyz) < 1:
+        refuse(path, "bad-geometry", "has no voxels.")
+    if not all(1e-3 <= spacing <= 1e3 for spacing in geometry.spacing_mm_xyz):
+        refuse(path, "bad-geometry", f"has voxels of {numbers_text(geometry.spacing_mm_xyz)} mm.")
+    if max(abs(origin) for origin in geometry.origin_mm_xyz) > 1e6:
+        refuse(path, "bad-geometry", f"has its origin at {numbers_text(geometry.origin_mm_xyz)} mm.")
+    axes = np.reshape(geometry.direction, (3, 3))
+    lengths = np.linalg.norm(axes, axis=0)
+    cosines = axes.T @ axes / np.outer(lengths, lengths) if lengths.all() else np.ones((3, 3))
+    sheared = float(np.abs(cosines - np.diag(np.diag(cosines))).max())
+    if sheared > MOST_SHEARED or np.abs(lengths - 1).max() > _SHEARED:
+        degrees = math.degrees(math.asin(min(1.0, sheared)))
+        refuse(path, "bad-geometry", f"has axes {degrees:.1f} degrees from right angles; at most 1.7 degrees are read.")
+    if sheared <= _SHEARED:
+        return geometry, ()
+    left, _, right = np.linalg.svd(axes)
+    direction = left @ right
+    half = (np.array(geometry.size_xyz) - 1) / 2
+    origin = geometry.steps_mm @ half + geometry.origin_mm_xyz - (direction * geometry.spacing_mm_xyz) @ half
+    straight = replace(
+        geometry, origin_mm_xyz=tuple(origin.tolist()), direction=tuple(float(d) for d in direction.ravel())
+    )
+    shift_mm = float(np.linalg.norm(straight.corners_mm - geometry.corners_mm, axis=1).max())
+    problem = (
+        f"has axes {math.degrees(math.asin(sheared)):.2f} degrees from right angles; the nearest ones at right angles "
+        f"were taken, which moves the corners of the volume by {shift_mm:.1f} mm."
+    )
+    return straight, (finding("axes-straightened", path, problem),)

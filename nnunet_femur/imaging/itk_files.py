@@ -1,0 +1,250 @@
+"""Read NRRD and MetaImage by ITK, and refuse what its readers would assume, crash at or take from elsewhere."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.imaging.headers import Header, checked_geometry, refuse_dimensions, refuse_spacing, require_room
+from nnunet_femur.imaging.unpacking import unpacked
+from nnunet_femur.kinds import finding
+from nnunet_femur.volumes import Geometry, VolumeError, volume_ending
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import SimpleITK as sitk
+
+    from nnunet_femur.findings import Finding
+
+DETACHED_ENDINGS = (".nhdr", ".mhd")
+"""Endings of headers whose voxels are in other files."""
+
+_FIRST_BYTES = 1 << 20
+"""As much of a file as its header can be."""
+
+_SPACES = {
+    "left-posterior-superior": "LPS",
+    "lps": "LPS",
+    "right-anterior-superior": "RAS",
+    "ras": "RAS",
+    "left-anterior-superior": "LAS",
+    "las": "LAS",
+}
+"""NRRD's names of the spaces in which left, front and top are known."""
+
+_MILLIMETRES = {"", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???"}
+_META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
+_META_LIST = ("local", "list")
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The text of a header: its fields by lower-case name, and where its voxels begin."""
+
+    nrrd: bool
+    fields: dict[str, str]
+    length: int
+    following: str
+
+
+def read_itk_header(path: Path) -> Header:
+    """Return the header of an NRRD or MetaImage file; it may have several values per voxel.
+
+    Raises:
+        VolumeError: It is not three-dimensional, does not state its spacing, its geometry is invalid, or it cannot be
+            read safely.
+        RuntimeError: It is damaged.
+    """
+    import SimpleITK as sitk
+
+    text = _text(path)
+    _require_harmless(path, text)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    components = reader.GetNumberOfComponents()
+    if reader.GetDimension() != 3:
+        refuse_dimensions(path, reader.GetDimension(), components)
+    _require_spacing(path, text)
+    geometry, sheared = checked_geometry(path, Geometry.of(reader))
+    _require_bytes(path, geometry, reader)
+    doubt, alternatives = _orientation(path, text, geometry)
+    fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    return Header(
+        geometry, components, rescaled=False, fields=fields, findings=sheared + doubt, alternatives=alternatives
+    )
+
+
+def read_itk(path: Path) -> sitk.Image:
+    """Return the voxels of an NRRD or MetaImage file whose header has been read.
+
+    Raises:
+        RuntimeError: It is damaged or truncated.
+    """
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(str(path))
+    if volume_ending(path) == ".nrrd":
+        _require_whole_nrrd(path, image)
+    return image
+
+
+def _text(path: Path) -> _Text:
+    with path.open("rb") as file:
+        head = file.read(_FIRST_BYTES)
+    nrrd = head.startswith(b"NRRD")
+    if nrrd:
+        blank = re.search(rb"\r?\n\r?\n", head)
+        end = blank.end() if blank else len(head)
+        pattern = rb"^\s*([A-Za-z][^:=\n]*?)\s*:(?!=)[ \t]*(.*?)\s*$"
+    else:
+        # MetaImage's header ends with this field.
+        last = re.search(rb"^\s*ElementDataFile\s*=\s*(.*?)\s*$", head, re.MULTILINE | re.IGNORECASE)
+        end = last.end() if last else len(head)
+        pattern = rb"^\s*([A-Za-z]\w*)\s*=[ \t]*(.*?)\s*$"
+    fields = {
+        match[1].decode("latin-1").lower().replace("datafile", "data file"): match[2].decode("utf-8", "replace")
+        for match in re.finditer(pattern, head[:end], re.MULTILINE)
+    }
+    return _Text(nrrd, fields, end, head[end : end + _FIRST_BYTES].decode("utf-8", "replace"))
+
+
+def _require_spacing(path: Path, text: _Text) -> None:
+    """Refuse a header without a spacing, for which ITK takes 1 mm."""
+    if text.nrrd:
+        directions = _vectors(text.fields.get("space directions", ""))
+        spacings = _numbers(text.fields.get("spacings", ""))
+        if len(directions) < 3 and sum(math.isfinite(number) and number != 0 for number in spacings) < 3:
+            refuse_spacing(path)
+        units = re.findall(r'"([^"]*)"', text.fields.get("space units", ""))
+        other = [unit for unit in units if unit.strip().lower() not in _MILLIMETRES]
+    else:
+        if len(_numbers(text.fields.get("elementspacing", ""))) < 3:
+            refuse_spacing(path)
+        unit = text.fields.get("distanceunits", "")
+        other = [unit] if unit.strip().lower() not in _MILLIMETRES else []
+    if other:
+        refuse_spacing(path, "states its spacing in another unit than mm.")
+
+
+def _orientation(path: Path, text: _Text, geometry: Geometry) -> tuple[tuple[Finding, ...], tuple[Geometry, ...]]:
+    """Return what a header leaves open about left, front and top, and the geometries it could mean."""
+    turned = _turned(geometry)
+    if not text.nrrd:
+        if any(name in text.fields for name in _META_ORIENTATION):
+            return (), ()
+        problem = "has no TransformMatrix, so its left, front and top are unknown; LPS was assumed."
+        return (finding("orientation-unknown", path, problem),), turned
+    if not _vectors(text.fields.get("space directions", "")):
+        problem = "has spacings without directions, so its left, front and top are unknown; LPS was assumed."
+        return (finding("orientation-unknown", path, problem),), turned
+    if text.fields.get("space", "").strip('" ').lower() in _SPACES:
+        return (), ()
+    problem = "names no anatomical space (LPS, RAS) for its directions; LPS was assumed."
+    return (finding("space-unnamed", path, problem),), turned
+
+
+def _turned(geometry: Geometry) -> tuple[Geometry, ...]:
+    """Return the geometry with its numbers in RAS and in LAS instead of LPS."""
+    found = []
+    for signs in ((-1.0, -1.0, 1.0), (1.0, -1.0, 1.0)):
+        direction = np.diag(signs) @ np.reshape(geometry.direction, (3, 3))
+        origin = np.array(signs) * geometry.origin_mm_xyz
+        found.append(
+            replace(
+                geometry,
+                origin_mm_xyz=tuple((origin + 0.0).tolist()),
+                direction=tuple((direction + 0.0).ravel().tolist()),
+            )
+        )
+    return tuple(found)
+
+
+def _vectors(text: str) -> list[str]:
+    return re.findall(r"\(([^()]*)\)", text)
+
+
+def _numbers(text: str) -> list[float]:
+    found = []
+    for word in text.split():
+        try:
+            found.append(float(word))
+        except ValueError:
+            return []
+    return found
+
+
+def _require_harmless(path: Path, text: _Text) -> None:
+    """Refuse what would crash or hang ITK, or have it read files that are not the volume's.
+
+    ITK writes NRRD voxels that are stored as text over its own memory where a number has too many digits, and takes
+    them from any path that a header names, be it a device without an end.
+    """
+    if text.nrrd and text.fields.get("encoding", "").lower() in ("ascii", "text", "txt"):
+        problem = "stores its voxels as text, which cannot be read safely."
+        raise VolumeError(path, problem, "Save it with gzip or raw encoding.")
+    name = text.fields.get("data file" if text.nrrd else "elementdata file")
+    if name is not None:
+        _require_beside(path, name, text.following)
+
+
+def _require_beside(path: Path, name: str, following: str) -> None:
+    """Refuse data files of a header that are not in or below its folder, or are not plain files."""
+    if name.upper() == "LOCAL":
+        return
+    if name.upper().split()[:1] == ["LIST"]:
+        names = [line.strip() for line in following.splitlines() if line.strip()]
+    elif "%" in name:
+        names = name.split()[:1]
+    else:
+        names = [name]
+    for each in names:
+        relative = PurePath(each)
+        if relative.is_absolute() or ".." in relative.parts:
+            problem = "has a header that looks for its voxels outside its folder."
+            raise VolumeError(path, problem, "Export it as one file, or with the voxels beside the header.")
+        if "%" not in each and not (path.parent / relative).is_file():
+            problem = "cannot be read: the file with its voxels, which its header names, is missing."
+            raise VolumeError(path, problem, "Copy it beside the header.")
+
+
+def _require_bytes(path: Path, geometry: Geometry, reader: sitk.ImageFileReader) -> None:
+    """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
+    import SimpleITK as sitk
+
+    pixel = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+    bits = int((re.search(r"(\d+)-bit", pixel) or ["", "8"])[1])
+    needed = math.prod(geometry.size_xyz) * reader.GetNumberOfComponents() * bits // 8
+    if volume_ending(path) in DETACHED_ENDINGS:
+        stored = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
+    else:
+        stored = path.stat().st_size
+    require_room(path, needed, stored)
+
+
+def _require_whole_nrrd(path: Path, image: sitk.Image) -> None:
+    """Raise RuntimeError if a gzip NRRD file is damaged: ITK takes what comes out of it without comparing checksums.
+
+    The voxels are in memory already, so that their checksum costs next to nothing. Only where it is not the one at the
+    end of the file (other byte order, several gzip members) the file is unpacked once more.
+    """
+    import SimpleITK as sitk
+    from isal import isal_zlib
+
+    with path.open("rb") as file:
+        head, blank, _ = file.read(_FIRST_BYTES).partition(b"\n\n")
+        if not blank or not re.search(rb"^encoding: *(gzip|gz)\s*$", head, re.MULTILINE):
+            return
+        file.seek(-8, os.SEEK_END)
+        expected = int.from_bytes(file.read(4), "little")
+    skips = re.search(rb"^(line|byte) ?skip:", head, re.MULTILINE)
+    if not skips and isal_zlib.crc32(sitk.GetArrayViewFromImage(image).data.cast("B")) != expected:
+        for _ in unpacked(path, start=len(head) + len(blank)):
+            pass

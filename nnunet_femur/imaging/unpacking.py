@@ -1,0 +1,90 @@
+"""Unpack gzip and check that nothing of it is missing: three times as fast as zlib, by Intel's ISA-L."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP = 31
+"""The window bits by which zlib's interface reads gzip."""
+
+_BLOCK_BYTES = 1 << 20
+
+
+def is_gzip(path: Path) -> bool:
+    """Return True if a file's content is gzip, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file, or of what is packed in it; fewer if it ends before.
+
+    Raises:
+        RuntimeError: The packed data are damaged.
+    """
+    found = bytearray()
+    for block in unpacked(path) if is_gzip(path) else _plain(path):
+        found += block
+        if len(found) >= count:
+            break
+    return bytes(found[:count])
+
+
+def _plain(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
+
+
+def unpacked(path: Path, *, start: int = 0) -> Iterator[bytes]:
+    """Yield what a gzip stream in a file holds; it may consist of several members, one after another.
+
+    Args:
+        path: The file.
+        start: Position of the stream in the file.
+
+    Raises:
+        RuntimeError: The stream ends too early, or a checksum differs.
+    """
+    from isal import isal_zlib
+
+    unpacker = isal_zlib.decompressobj(wbits=_GZIP)
+    with path.open("rb") as file:
+        file.seek(start)
+        try:
+            while block := file.read(_BLOCK_BYTES):
+                while block:
+                    yield unpacker.decompress(block)
+                    block = unpacker.unused_data if unpacker.eof else b""
+                    if unpacker.eof and not block.startswith(GZIP_MAGIC):
+                        return  # what follows is no further stream
+                    if unpacker.eof:
+                        unpacker = isal_zlib.decompressobj(wbits=_GZIP)
+        except isal_zlib.error as error:  # type: ignore[misc]  # the stubs call it an instance
+            msg = "its compressed voxels are damaged"
+            raise RuntimeError(msg) from error
+    msg = "its compressed voxels end too early"
+    raise RuntimeError(msg)
+
+
+def content(path: Path, needed: int) -> bytearray:
+    """Return the first `needed` bytes of a file, or of what is packed in it, and check the rest of a packed one.
+
+    Raises:
+        RuntimeError: The file ends before, or the packed data are damaged.
+    """
+    found = bytearray(needed)
+    at = 0
+    for block in unpacked(path) if is_gzip(path) else _plain(path):
+        kept = min(len(block), needed - at)
+        found[at : at + kept] = block[:kept]
+        at += kept
+    if at < needed:
+        msg = f"the file ends before its {needed} bytes"
+        raise RuntimeError(msg)
+    return found
