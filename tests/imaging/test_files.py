@@ -31,17 +31,18 @@ class TestRead:
 
     @pytest.mark.parametrize("read", [read_volume, read_geometry])
     def test_missing(self, tmp_path, read):
-        with pytest.raises(VolumeError, match=r"gone\.nrrd: there is no such file"):
+        with pytest.raises(VolumeError) as caught:
             read(tmp_path / "gone.nrrd")
+        assert (caught.value.path, caught.value.code) == (tmp_path / "gone.nrrd", "unreadable")
 
     @pytest.mark.parametrize("read", [read_volume, read_geometry])
     @pytest.mark.parametrize("content", [b"", b"hello", b"NRRD0004\ntype: short\ndimension: 3\n"])
     def test_no_volume(self, tmp_path, read, content):
         path = tmp_path / "a.nrrd"
         path.write_bytes(content)
-        with pytest.raises(VolumeError, match=r"cannot be read; truncated, or not a volume .* again\.") as caught:
+        with pytest.raises(VolumeError) as caught:
             read(path)
-        assert caught.value.path == path
+        assert (caught.value.path, caught.value.code) == (path, "unreadable")
 
     @pytest.mark.parametrize("ending", [".nrrd", ".mha", ".nii", ".nii.gz"])
     @pytest.mark.parametrize("compress", [True, False])
@@ -50,8 +51,9 @@ class TestRead:
         noise = np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20)).astype(np.int16)
         write_volume(sitk.GetImageFromArray(noise), path, compress=compress)
         path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
-        with pytest.raises(VolumeError, match="truncated"):
+        with pytest.raises(VolumeError) as caught:
             read_volume(path)
+        assert caught.value.code == "unreadable"
 
     def test_nifti_packed_in_several_pieces(self, tmp_path):
         """As bgzip does: the file's last bytes tell the size of the last piece alone."""
@@ -107,17 +109,17 @@ class TestRead:
         assert secret not in "".join(capfd.readouterr())
 
     @pytest.mark.parametrize(
-        ("change", "words"),
+        ("change", "code"),
         [
-            (("(1,0,0)", "(1,0.5,0)"), "axes that are not at right angles"),
-            (("(1,0,0)", "(1e-5,0,0)"), r"voxels of \(1e-05, 1, 1\) mm"),
-            (("(1,0,0)", "(1e5,0,0)"), r"voxels of \(100000, 1, 1\) mm"),
-            (("(0,0,0)", "(0,0,1e9)"), r"lies at \(0, 0, 1e\+09\) mm"),
-            (("(1,0,0) (0,1,0)", "(1,0,0) (1,0,0)"), "cannot be read|not at right angles"),
-            (("2 2 2", "90000 90000 90000"), "cannot be read; truncated: its header promises"),
+            (("(1,0,0)", "(1,0.5,0)"), "bad-geometry"),
+            (("(1,0,0)", "(1e-5,0,0)"), "bad-geometry"),
+            (("(1,0,0)", "(1e5,0,0)"), "bad-geometry"),
+            (("(0,0,0)", "(0,0,1e9)"), "bad-geometry"),
+            (("(1,0,0) (0,1,0)", "(1,0,0) (1,0,0)"), "bad-geometry"),
+            (("2 2 2", "90000 90000 90000"), "unreadable"),
         ],
     )
-    def test_a_header_that_makes_no_sense(self, tmp_path, change, words):
+    def test_an_invalid_header(self, tmp_path, change, code):
         header = (
             "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 2 2\n"
             "space directions: (1,0,0) (0,1,0) (0,0,1)\nkinds: domain domain domain\nendian: little\nencoding: raw\n"
@@ -127,8 +129,9 @@ class TestRead:
         path.write_bytes(header.encode() + bytes(16))
         assert read_geometry(path).size_xyz == (2, 2, 2)
         path.write_bytes(header.replace(*change).encode() + bytes(16))
-        with pytest.raises(VolumeError, match=words):
+        with pytest.raises(VolumeError) as caught:
             read_volume(path)
+        assert caught.value.code == code
 
     @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x\nFailed to allocate memory for image.")])
     def test_what_does_not_fit_into_memory(self, tmp_path, monkeypatch, error):

@@ -23,7 +23,7 @@ def _ball(geometry: Geometry, radius_mm: float = 10.0) -> np.ndarray:
 
 
 def _transferred(mask: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, float, Relation]:
-    way = Placement.of(geometry, CT)
+    way = Placement.of(geometry, CT, trust="headers")
     turned = way.order.of_array(mask)
     box = bounding_box(turned)
     femur = onto_image(turned[box], tuple(extent.start for extent in box), way, CT)

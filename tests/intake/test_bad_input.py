@@ -455,7 +455,7 @@ def no_table_of_patients(drop):
     return ["--patients", str(drop.folder / "nowhere.csv")]
 
 
-@bad("patients.csv: is no UTF-8 text")
+@bad("patients.csv: is not UTF-8 text")
 def table_of_patients_is_a_spreadsheet(drop):
     return ["--patients", _file(drop, "patients.csv", b"PK\x03\x04\xff\xfe\x00")]
 

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from nnunet_femur.findings import Severity
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
+from nnunet_femur.intake.options import IntakeOptions
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
 
@@ -43,28 +44,42 @@ class TestGrids:
         assert _findings(pair) == []
 
     @pytest.mark.parametrize(
-        ("changes", "code", "words"),
+        ("changes", "code"),
         [
-            ({"origin": (-10.002, 20.5, -300.25)}, "mask-resampled", "origin (-10.002, 20.5, -300.25) against (-10, "),
-            ({"spacing": (20, 21, 66)}, "mask-resampled", "spacing (20, 21, 66) against (20, 21, 60) mm"),
-            ({"array": np.ones((4, 6, 7), np.uint8)}, "mask-cropped", "size (7, 6, 4) against (7, 6, 5) voxels"),
-            ({"direction": (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)}, "mask-resampled", "direction"),
-            ({"origin": (0, 0, 500)}, "grids-apart", "Images/L442_CT.nrrd: origin (0, 0, 500) against (-10, "),
-            ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, -1), "origin": (-31, 20.5, -300)}, "grids-apart", "origin"),
+            ({"origin": (-10.21, 20.5, -300.25)}, "mask-resampled"),
+            ({"spacing": (20, 21, 66)}, "mask-resampled"),
+            ({"array": np.ones((4, 6, 7), np.uint8)}, "mask-cropped"),
+            ({"direction": (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)}, "mask-resampled"),
+            ({"origin": (0, 0, 500)}, "grids-apart"),
+            ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, -1), "origin": (-31, 20.5, -300)}, "grids-apart"),
         ],
         ids=["origin", "spacing", "size", "rotation", "elsewhere", "flip"],
     )
-    def test_another_grid_is_named(self, pair, changes, code, words):
+    def test_another_grid_is_named(self, pair, changes, code):
         _rewrite_mask(pair, **changes)
-        finding = check_headers(pair.folder, CASE)[-1]
-        assert (finding.code, finding.file) == (code, "GoldStandard/L442_GS.nrrd")
-        assert words in finding.problem
+        findings = check_headers(pair.folder, CASE, IntakeOptions(trust="headers"))
+        assert (findings[-1].code, findings[-1].file) == (code, "GoldStandard/L442_GS.nrrd")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"origin": (-10.21, 20.5, -300.25)},
+            {"origin": (0, 20.5, -300.25)},
+            {"spacing": (1, 1, 1), "origin": (0, 0, 0)},
+        ],
+        ids=["a-hundredth-of-a-voxel", "half-a-voxel", "saved-without-geometry"],
+    )
+    def test_as_many_voxels_on_another_grid_are_for_the_user_to_settle(self, pair, changes):
+        _rewrite_mask(pair, **changes)
+        assert _findings(pair) == [("mask-geometry", "error")]
+        trusted = check_headers(pair.folder, CASE, IntakeOptions(trust="voxels"))
+        assert [finding.code for finding in trusted] == ["mask-trusted"]
 
     def test_a_spacing_whose_error_adds_up_is_not_snapped(self, pair):
-        """Each is below the tolerance of spacings, together they are half a voxel at the far end."""
+        """Each is below the tolerance, together they are half a voxel at the far end."""
         for name, spacing in (("Images/L442_CT.nrrd", 0.1), ("GoldStandard/L442_GS.nrrd", 0.1009)):
             pair.write(name, np.ones((2, 2, 60), np.int16), spacing=(spacing, 1, 1))
-        assert _findings(pair) == [("mask-resampled", "note")]
+        assert _findings(pair) == [("mask-geometry", "error")]
 
     @pytest.mark.parametrize("orientation", ["RAS", "SLA", "PIR"])
     def test_the_same_place_along_other_axes(self, pair, orientation):

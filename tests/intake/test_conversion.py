@@ -33,7 +33,7 @@ def _json(path: Path):
 
 
 def _nothing_written(raw: Path) -> bool:
-    return not raw.exists() or list(raw.iterdir()) == []
+    return not raw.exists() or {path.name for path in raw.iterdir()} <= {"findings_Dataset001_Femur.csv"}
 
 
 class TestDataset:
@@ -126,7 +126,7 @@ class TestStops:
             convert(drop.folder, dataset_id=1, raw_folder=raw)
         first, *problems = str(caught.value).splitlines()
         assert first == f"{drop.folder}: 4 problems; nothing was written to Dataset001_Femur:"
-        assert [problem.strip().partition(":")[0] for problem in problems] == [
+        assert [problem.strip().partition(":")[0] for problem in problems[:4]] == [
             "Images/R102_CT.nrrd",
             "GoldStandard/L101_GS.nrrd",
             "Images/L103_CT.nrrd",
@@ -144,9 +144,9 @@ class TestStops:
             convert(drop.folder, dataset_id=1, raw_folder=raw)
         message = str(caught.value)
         assert "2 problems; Dataset001_Femur was not made" in message
-        assert "Images/L103_CT.nrrd: cannot be read; truncated" in message
+        assert "Images/L103_CT.nrrd: is damaged or truncated" in message
         assert "GoldStandard/R104_GS.nrrd: is empty" in message
-        assert list(raw.glob("[!.]*")) == []
+        assert [path.name for path in raw.glob("[!.]*")] == ["findings_Dataset001_Femur.csv"]
 
         path.write_bytes(whole)
         drop.write("GoldStandard/R104_GS.nrrd", drop.mask())
@@ -248,7 +248,9 @@ class TestSecondRun:
         drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 0)
         with pytest.raises(InputError, match="is empty"):
             self._again(drop, raw)
-        assert {name: content for name, content in tree(raw).items() if not name.startswith(".")} == before
+        assert {
+            name: content for name, content in tree(raw).items() if not name.startswith((".", "findings_"))
+        } == before
 
     @pytest.mark.parametrize("edit", ["added", "changed"])
     def test_work_done_by_hand_is_not_lost(self, drop, raw, dataset, edit):
@@ -313,7 +315,7 @@ class TestJobs:
             drop.write(f"GoldStandard/{case}_GS.nrrd", drop.mask() * 0)
         with pytest.raises(InputError) as caught:
             convert(drop.folder, dataset_id=1, raw_folder=raw, jobs=2)
-        assert [line.partition("_GS")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+        assert [line.partition("_GS")[0].strip() for line in str(caught.value).splitlines()[1:4]] == [
             f"GoldStandard/{case}" for case in ("L101", "L103", "R106")
         ]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import shutil
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +91,14 @@ class Source:
         (self.folder / MASK).unlink()
         sitk.WriteImage(image, str(self.folder / "GoldStandard/L442.seg.nrrd"))
 
+    def header(self, name: str, pattern: str, line: str) -> None:
+        """Replace lines of an NRRD header; the first of them becomes `line`."""
+        head, end, voxels = (self.folder / name).read_bytes().partition(b"\n\n")
+        lines = iter([line])
+        text = re.sub(pattern, lambda _: next(lines, ""), head.decode() + "\n")
+        text = re.sub(r"\n+", "\n", text).rstrip("\n")
+        (self.folder / name).write_bytes(text.encode() + end + voxels)
+
     def shear(self, by: str) -> None:
         """Write a CT whose second axis leans."""
         header = (
@@ -120,6 +131,43 @@ def _set(value, where=np.s_[0, 0, 0]):
 def _rotation(degrees: float) -> tuple[float, ...]:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return (c, -s, 0, s, c, 0, 0, 0, 1)
+
+
+def _copied(source: Source, name: str) -> None:
+    (source.folder / IMAGE).rename(source.folder / name)
+
+
+def _space(name: str):
+    """The CT with the same numbers in another space."""
+
+    def change(source: Source) -> None:
+        for file in (IMAGE, MASK):
+            source.header(file, "space: .*", f"space: {name}")
+
+    return change
+
+
+def _without_space(source: Source) -> None:
+    source.header(MASK, "space: .*", "space dimension: 3")
+
+
+def _nifti(source: Source) -> bytearray:
+    """The CT as NIfTI; returns its bytes."""
+    sitk.WriteImage(sitk.ReadImage(str(source.folder / IMAGE)), str(source.folder / "Images/L442.nii"))
+    (source.folder / IMAGE).unlink()
+    return bytearray((source.folder / "Images/L442.nii").read_bytes())
+
+
+def _nifti_pixdim(source: Source, z_mm: float) -> None:
+    content = _nifti(source)
+    struct.pack_into("<f", content, 88, z_mm)
+    struct.pack_into("<h", content, 252, 0)  # no qform, which rests on the same numbers
+    (source.folder / "Images/L442.nii").write_bytes(content)
+
+
+def _nifti_packed(source: Source, *, packed: bool) -> None:
+    content = bytes(_nifti(source))
+    (source.folder / "Images/L442.nii").write_bytes(gzip.compress(content) if packed else content)
 
 
 def _nifti_slope(source: Source, slope: float, intercept: float) -> None:
@@ -182,7 +230,11 @@ def _crop(source: Source, mm_aside: float = 0.0) -> None:
 
 
 def _moved(voxels: float):
-    return lambda source: source.mask(origin=(-10 + 20 * voxels, 20.5, -300.25))
+    def change(source: Source) -> None:
+        source.options["trust"] = "headers"
+        source.mask(origin=(-10 + 20 * voxels, 20.5, -300.25))
+
+    return change
 
 
 def _long(length: int):
@@ -296,7 +348,34 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: _vector(s, MASK, 2),
         lambda s: s.segmentation({"femur": (1, 0), "tibia": (1, 1)}, 2),
     ),
-    ("bad-geometry", IMAGE, lambda s: s.shear("10"), lambda s: s.shear("0.01")),
+    ("bad-geometry", IMAGE, lambda s: s.shear("10"), _both(lambda s: s.shear("0.2"), _option(trust="voxels"))),
+    ("axes-straightened", IMAGE, lambda s: s.shear("0.2"), lambda s: s.shear("0.001")),
+    (
+        "no-spacing",
+        IMAGE,
+        lambda s: s.header(IMAGE, r"space directions: .*\nkinds: .*\n", ""),
+        lambda s: s.header(IMAGE, "kinds: .*\n", ""),
+    ),
+    (
+        "orientation-unknown",
+        IMAGE,
+        lambda s: s.header(IMAGE, r"space: .*\n|space directions: .*\n|space origin: .*\n", "spacings: 20 21 60\n"),
+        lambda s: s.image(),
+    ),
+    (
+        "space-unnamed",
+        IMAGE,
+        lambda s: s.header(IMAGE, "space: .*", "space dimension: 3"),
+        _space("right-anterior-superior"),
+    ),
+    ("transforms-differ", "Images/L442.nii", lambda s: _nifti_pixdim(s, 61.0), lambda s: _nifti_pixdim(s, 60.0)),
+    ("ending", "Images/L442.nii", lambda s: _nifti_packed(s, packed=True), lambda s: _nifti_packed(s, packed=False)),
+    (
+        "ending-wrong",
+        "Images/L442.mha",
+        lambda s: _copied(s, "Images/L442.mha"),
+        lambda s: _copied(s, "Images/L442.NRRD"),
+    ),
     (
         "several-series",
         "Images/L442",
@@ -330,6 +409,19 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
     ("image-rescaled", "Images/L442.nii", lambda s: _nifti_slope(s, 1.5, -24), lambda s: _nifti_slope(s, 1, 0)),
     ("mask-reordered", MASK, lambda s: _turn_mask(s, "SLA"), lambda s: _turn_mask(s, "LPS")),
     ("grid-snapped", MASK, _moved(1e-4 / 20), _moved(1e-8)),
+    (
+        "mask-geometry",
+        MASK,
+        lambda s: s.mask(origin=(0, 20.5, -300.25)),
+        lambda s: s.mask(lambda m: m[1:], origin=(0, 20.5, -300.25)),
+    ),
+    (
+        "mask-trusted",
+        MASK,
+        _both(lambda s: s.mask(spacing=(1, 1, 1)), _option(trust="voxels")),
+        _option(trust="voxels"),
+    ),
+    ("grid-settled", MASK, _both(_space("right-anterior-superior"), _without_space), _without_space),
     ("mask-cropped", MASK, lambda s: _crop(s), _moved(0)),
     ("mask-resampled", MASK, lambda s: _crop(s, 3.0), lambda s: _crop(s)),
     ("grids-apart", MASK, _moved(7), _moved(1)),
@@ -425,8 +517,8 @@ def test_a_good_pair_has_no_finding(source):
     assert source.findings() == []
 
 
-OF_A_RUN = {"crash", "too-large", "patient-without-case", "case-without-patient", "split"}
-"""What no file of a source has by itself; the tests of the whole conversion have them."""
+OF_A_RUN = {"crash", "reader-warning", "too-large", "patient-without-case", "case-without-patient", "split"}
+"""What no file of a source has by itself; the tests of the whole conversion and of ITK's warnings have them."""
 
 
 def test_every_kind_is_tried():

@@ -17,7 +17,10 @@ class TestRecover:
         (drop.folder / "Images/L101_CT.nrrd").unlink()
         with pytest.raises(InputError, match="has no image"):
             convert(drop.folder, dataset_id=1, raw_folder=raw)
-        assert tree(raw) == {f"Dataset001_Femur/{name}": content for name, content in before.items()}
+        assert tree(raw).keys() - before.keys() - {f"Dataset001_Femur/{name}" for name in before} == {
+            "findings_Dataset001_Femur.csv"
+        }
+        assert tree(dataset) == before
 
     def test_killed_after_them_the_new_one_stays(self, tmp_path):
         for name in ("Dataset001_Femur", ".Dataset001_Femur.previous", ".Dataset001_Femur.discarded"):

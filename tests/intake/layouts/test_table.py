@@ -65,15 +65,14 @@ class TestRows:
     @pytest.mark.parametrize(
         ("row", "words"),
         [
-            ("gone.nrrd,a/seg.nrrd,1,left,", "row 2 names the image gone.nrrd, which is not there."),
-            ("a/ct.nrrd,gone.nrrd,1,left,", "row 2 names the mask gone.nrrd, which is not there."),
-            ("a/ct.nrrd,a/seg.nrrd|gone.nrrd,1,left,", "row 2 names the mask gone.nrrd, which is not there."),
+            ("gone.nrrd,a/seg.nrrd,1,left,", "row 2 names the image gone.nrrd, which does not exist."),
+            ("a/ct.nrrd,gone.nrrd,1,left,", "row 2 names the mask gone.nrrd, which does not exist."),
+            ("a/ct.nrrd,a/seg.nrrd|gone.nrrd,1,left,", "row 2 names the mask gone.nrrd, which does not exist."),
             (",a/seg.nrrd,1,left,", "row 2 names no image."),
             ("a/ct.nrrd,,1,left,", "row 2 names no mask."),
             ("a/ct.nrrd", "row 2 names no mask."),
             ("a/ct.nrrd,a/seg.nrrd,1,up,", "row 2 has a side other than left, right or both."),
             ("a/ct.nrrd,a/seg.nrrd,1,left,holdout", "row 2 has a set other than train, validation, test."),
-            ("a\0/ct.nrrd,a/seg.nrrd,1,left,", "row 2 names no image."),
         ],
     )
     def test_a_row_that_cannot_be_used_is_named(self, table, row, words):

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Severity
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import MIN_VOLUME_ML, IntakeOptions
 
@@ -93,13 +94,16 @@ class TestSubjects:
         with pytest.raises(InputError, match=r"none of 1 subjects .*\n.*50\.0 ml, less than 51 ml"):
             find_cases(folder, IntakeOptions(layout="totalsegmentator", min_volume_ml=51))
 
-    def test_a_mask_that_cannot_be_read_is_an_error(self, dataset):
+    def test_a_subject_that_cannot_be_read_is_left_out_and_named(self, dataset):
         dataset("s0001")
         folder = dataset("s0002")
         path = folder / "s0002/segmentations/femur_left.nii.gz"
         path.write_bytes(path.read_bytes()[:-20])
         found = find_cases(folder, OPTIONS)
-        assert [f.code for f in found.findings if f.severity.value == "error"] == ["unreadable"]
+        assert [case.id for case in found.cases] == ["S0001"]
+        (left_out,) = (found for found in found.findings if found.code == "unreadable")
+        assert left_out.severity is Severity.WARNING
+        assert left_out.file == "s0002/segmentations/femur_left.nii.gz"
 
     def test_other_folders_do_not_matter(self, dataset):
         folder = dataset("s0001")
