@@ -59,17 +59,20 @@ def unpacked(path: Path, *, start: int = 0) -> Iterator[bytes]:
         try:
             while block := file.read(_BLOCK_BYTES):
                 while block:
-                    yield unpacker.decompress(block)
-                    block = unpacker.unused_data if unpacker.eof else b""
+                    # In blocks: a megabyte of a file can stand for a gigabyte.
+                    yield unpacker.decompress(block, _BLOCK_BYTES)
+                    block = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
                     if unpacker.eof and not block.startswith(GZIP_MAGIC):
                         return  # what follows is no further stream
                     if unpacker.eof:
                         unpacker = isal_zlib.decompressobj(wbits=_GZIP)
+            yield unpacker.flush()
         except isal_zlib.error as error:  # type: ignore[misc]  # the stubs call it an instance
             msg = "its compressed voxels are damaged"
             raise RuntimeError(msg) from error
-    msg = "its compressed voxels end too early"
-    raise RuntimeError(msg)
+    if not unpacker.eof:
+        msg = "its compressed voxels end too early"
+        raise RuntimeError(msg)
 
 
 def content(path: Path, needed: int) -> bytearray:
@@ -82,7 +85,7 @@ def content(path: Path, needed: int) -> bytearray:
     at = 0
     for block in unpacked(path) if is_gzip(path) else _plain(path):
         kept = min(len(block), needed - at)
-        found[at : at + kept] = block[:kept]
+        found[at : at + kept] = memoryview(block)[:kept]
         at += kept
     if at < needed:
         msg = f"the file ends before its {needed} bytes"

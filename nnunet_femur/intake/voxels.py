@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.findings import Finding, Severity
-from nnunet_femur.imaging.grids import Femur, Placement, Relation, bounding_box, onto_image, settled
+from nnunet_femur.imaging.femur import femur_box
+from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
-from nnunet_femur.imaging.labels import femur_of
-from nnunet_femur.imaging.segments import choose_segments, join_segments
 from nnunet_femur.intake.checks import settled_headers
 from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts
 from nnunet_femur.intake.options import IntakeOptions
@@ -119,27 +118,11 @@ def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions)
     if way.relation in _MISPLACED:
         code, problem = _MISPLACED[way.relation]
         return None, [finding(code, file, problem)]
-    values_zyx = _array(mask)
-    if not np.issubdtype(values_zyx.dtype, np.integer) and not np.isfinite(values_zyx).all():
-        count = int(np.count_nonzero(~np.isfinite(values_zyx)))
-        return None, [finding("not-finite", file, f"holds {count} values that are NaN or infinite.")]
-    box = bounding_box(values_zyx if values_zyx.ndim == 3 else values_zyx.max(axis=3))
+    femur_zyx, box, findings = femur_box(header, mask, file, segments=options.segments, labels=options.labels)
     if box is None:
-        return Femur.empty(), []
-    if header.segments:
-        chosen = choose_segments(header.segments, options.segments)
-        femur_zyx = join_segments(values_zyx[box], chosen)
-        findings: list[Finding] = []
-    else:
-        femur_zyx, findings = femur_of(values_zyx[box], options.labels, file)
-    tighter = bounding_box(femur_zyx)
-    if tighter is None:
         return Femur.empty(), findings
-    z, y, x = (
-        slice(outer.start + inner.start, outer.start + inner.stop) for outer, inner in zip(box, tighter, strict=True)
-    )
-    start = _start(way.order, (z, y, x), header.geometry)
-    return onto_image(way.order.of_array(femur_zyx[tighter]), start, way, image), findings
+    start = _start(way.order, box, header.geometry)
+    return onto_image(way.order.of_array(femur_zyx), start, way, image), findings
 
 
 def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import read_mask, require_same_grid
+from nnunet_femur.volumes import VolumeError
 
 
 def _write(path, voxels, *, direction=None, origin=(0.0, 0.0, 0.0)):
@@ -38,19 +39,48 @@ class TestReadMask:
         assert mask.voxels.sum() == voxels.sum()
 
     @pytest.mark.parametrize(
-        ("bad", "named"),
+        ("bad", "code"),
         [
-            (np.full((2, 2, 2), 2, np.uint8), "holds 2;"),
-            (np.full((2, 2, 2), -1, np.int16), "holds -1;"),
-            (np.full((2, 2, 2), 0.25, np.float32), "holds 0.25;"),
-            (np.arange(8, dtype=np.uint8).reshape(2, 2, 2), "holds 2, 3, 4, ...;"),
-            (np.full((2, 2, 2), np.nan, np.float32), "holds nan;"),
+            (np.full((2, 2, 2), -1, np.int16), "mask-labels"),
+            (np.full((2, 2, 2), 0.25, np.float32), "mask-labels"),
+            (np.arange(8, dtype=np.uint8).reshape(2, 2, 2), "mask-labels"),
+            (np.full((2, 2, 2), np.nan, np.float32), "not-finite"),
         ],
     )
-    def test_other_values_are_refused(self, tmp_path, bad, named):
-        with pytest.raises(InputError, match=named) as error:
+    def test_other_values_are_refused(self, tmp_path, bad, code):
+        with pytest.raises(VolumeError) as error:
             read_mask(_write(tmp_path / "bad.nrrd", bad))
-        assert "bad.nrrd" in str(error.value)
+        assert (error.value.code, error.value.path) == (code, tmp_path / "bad.nrrd")
+
+    def test_labels_say_what_is_femur(self, tmp_path):
+        several = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+        mask = read_mask(_write(tmp_path / "a.nrrd", several), labels=(3, 5))
+        assert mask.voxels.sum() == 2
+        assert read_mask(_write(tmp_path / "b.nrrd", (several == 2) * 2)).voxels.sum() == 1
+
+    @pytest.mark.parametrize(
+        ("segments", "count"), [((), 4), (("femur",), 4), (("tibia",), 2), (("femur", "tibia"), 6)]
+    )
+    def test_segments_of_3d_slicer(self, tmp_path, segments, count):
+        voxels = np.zeros((4, 5, 6), np.uint8)
+        voxels[1, 1:3, 1:3], voxels[3, 0, :2] = 1, 2
+        image = sitk.GetImageFromArray(voxels)
+        for number, (name, value) in enumerate((("Femur", 1), ("Tibia", 2))):
+            for key, entry in (("Name", name), ("LabelValue", str(value)), ("Layer", "0")):
+                image.SetMetaData(f"Segment{number}_{key}", entry)
+        sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+        assert read_mask(tmp_path / "a.seg.nrrd", segments=segments).voxels.sum() == count
+
+    def test_an_orientation_that_is_not_defined_is_settled_by_the_reference(self, tmp_path, voxels):
+        path = _write(tmp_path / "a.nrrd", voxels, origin=(-5.0, 7.0, 1.0))
+        reference = tmp_path / "reference.nrrd"
+        reference.write_bytes(path.read_bytes().replace(b"left-posterior-superior", b"right-anterior-superior"))
+        path.write_bytes(path.read_bytes().replace(b"space: left-posterior-superior", b"space dimension: 3"))
+        like = read_mask(reference)
+        settled = read_mask(path, like=like.geometry)
+        require_same_grid(like, settled)
+        np.testing.assert_array_equal(settled.voxels, like.voxels)
+        assert [found.code for found in settled.findings] == ["space-unnamed"]
 
     @pytest.mark.parametrize("name", ["cut.nrrd", "cut.mha", "cut.nii", "cut.nii.gz"])
     def test_truncated(self, tmp_path, name):
@@ -61,11 +91,22 @@ class TestReadMask:
             read_mask(path)
 
     def test_missing(self, tmp_path):
-        with pytest.raises(InputError, match="no such file"):
+        with pytest.raises(VolumeError) as error:
             read_mask(tmp_path / "nothing.nrrd")
+        assert error.value.path == tmp_path / "nothing.nrrd"
 
 
 class TestRequireSameGrid:
+    @pytest.mark.parametrize(("shift_mm", "same"), [(0.0017, True), (0.009, True), (0.011, False), (0.5, False)])
+    def test_an_origin_rounded_to_two_decimals_is_the_same_grid(self, tmp_path, voxels, shift_mm, same):
+        reference = read_mask(_write(tmp_path / "reference.nrrd", voxels))
+        prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, origin=(shift_mm, 0.0, 0.0)))
+        if same:
+            require_same_grid(reference, prediction)
+        else:
+            with pytest.raises(InputError):
+                require_same_grid(reference, prediction)
+
     def test_the_order_in_which_files_store_a_volume_does_not_matter(self, tmp_path, voxels):
         stored = read_mask(_write(tmp_path / "lps.nrrd", voxels))
         ras = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "lps.nrrd")), "RAS")
