@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import multiprocessing
 import struct
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,13 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nnunet_femur.errors import FemurError
+from nnunet_femur.evaluation import read_mask
 from nnunet_femur.intake import IntakeOptions
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.voxels import read_case
+from nnunet_femur.prediction.sources import Source
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +49,10 @@ NUMBERS = (
     "x",
     "",
     "7 6",
+)
+FIELDS = (
+    *("type", "dimension", "space", "sizes", "space directions", "kinds", "endian", "encoding", "space origin"),
+    "space dimension",
 )
 NRRD_LINES = st.one_of(
     st.tuples(
@@ -81,7 +90,11 @@ def _serve(pipe, folder: str) -> None:
         found = check_headers(Path(folder), case, IntakeOptions())
         voxels = read_case(Path(folder), case, IntakeOptions())
         findings = voxels if isinstance(voxels, list) else voxels.findings
-        pipe.send([str(finding) for finding in (*found, *findings)])
+        # The same files at predict and at score: a volume, or one error that is meant for the user.
+        for read in (Source(case.id, Path(folder) / case.image).read, partial(read_mask, Path(folder) / case.mask)):
+            with suppress(FemurError):
+                read()
+        pipe.send([(finding.code, str(finding)) for finding in (*found, *findings)])
 
 
 class Reader:
@@ -100,15 +113,15 @@ class Reader:
         # Starting is slow on a busy machine, and no file's fault.
         assert self.pipe.recv() == "ready"
 
-    def read(self, case: Case) -> list[str]:
-        """The findings about a case.
+    def read(self, case: Case) -> dict[str, str]:
+        """The findings about a case, by code.
 
         The test fails if the process died or did not answer.
         """
         self.pipe.send(case)
         try:
             if self.pipe.poll(SECONDS):
-                return self.pipe.recv()
+                return dict(self.pipe.recv())
             lost = "did not answer"
         except (EOFError, OSError):
             self.process.join()
@@ -173,7 +186,9 @@ class TestFuzz:
         for ending in (".nrrd", ".nii"):
             for kind in ("image", "mask"):
                 case = _case(reader, kind, ending, _bytes(reader.folder, kind, ending))
-                assert not [line for line in reader.read(case) if "cannot be read" in line]
+                assert (
+                    not {"unreadable", "no-spacing", "orientation-unknown", "space-unnamed"} & reader.read(case).keys()
+                )
 
     @FUZZ
     @given(st.sampled_from(["image", "mask"]), st.sampled_from([".nrrd", ".nhdr"]), st.lists(NRRD_LINES, max_size=3))
@@ -183,6 +198,41 @@ class TestFuzz:
             kept = [line for line in header.split(b"\n") if not line.startswith(f"{name}:".encode())]
             header = b"\n".join([*kept, f"{name}: {value}".encode()])
         reader.read(_case(reader, kind, ending, header + b"\n\n" + voxels))
+
+    @FUZZ
+    @given(st.sampled_from(["image", "mask"]), st.sets(st.sampled_from(FIELDS)))
+    def test_what_nrrd_leaves_out_is_not_assumed_in_silence(self, reader, kind, left_out):
+        header, _, voxels = _bytes(reader.folder, kind, ".nrrd").partition(b"\n\n")
+        kept = [line for line in header.split(b"\n") if line.partition(b":")[0].decode() not in left_out]
+        codes = reader.read(_case(reader, kind, ".nrrd", b"\n".join(kept) + b"\n\n" + voxels)).keys()
+        if left_out & {"type", "dimension", "sizes", "encoding"}:
+            assert "unreadable" in codes
+        elif "space directions" in left_out:
+            assert codes & {"unreadable", "no-spacing"}
+        elif "space" in left_out:
+            # Without a space and its dimension, vectors cannot be read; with one of both left, they are of no space.
+            assert codes & {"unreadable", "space-unnamed", "grid-settled"}
+
+    @FUZZ
+    @given(
+        st.sampled_from(["image", "mask"]),
+        st.sampled_from([".nii", ".nii.gz"]),
+        *(st.integers(0, 2), st.integers(0, 2)),
+        st.lists(st.sampled_from([0.0, 20.0, float("nan"), 60.0]), min_size=3, max_size=3),
+    )
+    def test_what_nifti_leaves_out_is_not_assumed_in_silence(self, reader, kind, ending, qform, sform, pixdim):
+        content = bytearray(_bytes(reader.folder, kind, ".nii"))
+        struct.pack_into("<hh", content, 252, qform, sform)
+        struct.pack_into("<fff", content, 80, *pixdim)
+        packed = gzip.compress(content) if ending == ".nii.gz" else bytes(content)
+        codes = reader.read(_case(reader, kind, ending, packed)).keys()
+        stated = all(number > 0 for number in pixdim)
+        if sform == 0 and not stated:
+            assert "no-spacing" in codes
+        elif sform == 0 and qform == 0:
+            assert codes & {"orientation-unknown", "grid-settled"}
+        elif sform and stated and pixdim != [20.0, 21.0, 60.0]:
+            assert "transforms-differ" in codes
 
     @FUZZ
     @given(st.sampled_from(["image", "mask"]), st.data())
