@@ -17,6 +17,7 @@ from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import Geometry, VolumeError, volume_ending
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import SimpleITK as sitk
@@ -121,12 +122,12 @@ def _require_spacing(path: Path, text: _Text) -> None:
     if text.nrrd:
         directions = _vectors(text.fields.get("space directions", ""))
         spacings = _numbers(text.fields.get("spacings", ""))
-        if len(directions) < 3 and sum(math.isfinite(number) and number != 0 for number in spacings) < 3:
+        if len(directions) < 3 and _lengths(spacings) < 3:
             refuse_spacing(path)
         units = re.findall(r'"([^"]*)"', text.fields.get("space units", ""))
         other = [unit for unit in units if unit.strip().lower() not in _MILLIMETRES]
     else:
-        if len(_numbers(text.fields.get("elementspacing", ""))) < 3:
+        if _lengths(_numbers(text.fields.get("elementspacing", ""))) < 3:
             refuse_spacing(path)
         unit = text.fields.get("distanceunits", "")
         other = [unit] if unit.strip().lower() not in _MILLIMETRES else []
@@ -169,6 +170,11 @@ def _turned(geometry: Geometry) -> tuple[Geometry, ...]:
 
 def _vectors(text: str) -> list[str]:
     return re.findall(r"\(([^()]*)\)", text)
+
+
+def _lengths(numbers: Sequence[float]) -> int:
+    """Return how many numbers can be spacings."""
+    return sum(math.isfinite(number) and number != 0 for number in numbers)
 
 
 def _numbers(text: str) -> list[float]:
