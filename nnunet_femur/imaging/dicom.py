@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.dicom_files import (
     Content,
+    case_stem,
     dicom_files,
     holds_dicom,
     is_dicom_file,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Segmentation",
     "Series",
+    "case_stem",
+    "dicom_files",
     "find_dicom",
     "holds_dicom",
     "is_dicom_file",

@@ -33,6 +33,8 @@ TAGS = (
 
 _MARK_AT, _MARK = 128, b"DICM"
 
+_ENDINGS = (".dcm", ".dicom", ".ima")
+
 _DEEPEST = 8
 """Levels of folders below the given one in which DICOM files are searched."""
 
@@ -128,6 +130,11 @@ def _begins_without_preamble(head: bytes) -> bool:
 def dicom_files(folder: Path) -> list[Path]:
     """Return the DICOM files of a folder and of the folders below it, without hidden ones and DICOMDIRs."""
     return [file for file in _files(folder, _DEEPEST, set()) if is_dicom_file(file) and not _is_directory(file)]
+
+
+def case_stem(path: Path) -> str:
+    """Return a DICOM file's name without an ending; a dot in a name without one is part of the name, as in a UID."""
+    return path.name[: -len(path.suffix)] if path.suffix.lower() in _ENDINGS else path.name
 
 
 def holds_dicom(folder: Path) -> bool:
