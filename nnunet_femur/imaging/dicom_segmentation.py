@@ -156,7 +156,8 @@ def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometr
     if aside_mm > 0.1 * max(first.spacing_mm_xy):
         problem = f"is a DICOM SEG with frames that are shifted against each other by up to {aside_mm:.1f} mm."
         raise VolumeError(path, problem, KINDS["slices-uneven"].remedy, code="slices-uneven")
-    distance_mm = _distance(path, along_mm - along_mm[start], _stated_distance(file))
+    between_mm, thickness_mm = _stated(file, "SpacingBetweenSlices"), _stated(file, "SliceThickness")
+    distance_mm = _distance(path, along_mm - along_mm[start], between_mm=between_mm, thickness_mm=thickness_mm)
     places = np.rint((along_mm - along_mm[start]) / distance_mm).astype(int)
     geometry = Geometry(
         (*first.size_xy, int(places.max()) + 1),
@@ -167,23 +168,30 @@ def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometr
     return geometry, [int(place) for place in places]
 
 
-def _stated_distance(file: DicomFile) -> tuple[float, ...]:
-    """Return the distances of slices that the header gives: between slices, then the thickness of one."""
-    holders = [
-        item
-        for group in items(file.header, "SharedFunctionalGroupsSequence")[:1]
-        + items(file.header, "PerFrameFunctionalGroupsSequence")[:1]
-        for item in items(group, "PixelMeasuresSequence")
+def _stated(file: DicomFile, name: str) -> float | None:
+    """Return a length in mm of the pixel measures; None if it is missing or invalid."""
+    groups = [
+        *items(file.header, "SharedFunctionalGroupsSequence")[:1],
+        *items(file.header, "PerFrameFunctionalGroupsSequence")[:1],
     ]
-    found = [number(each, name) for name in ("SpacingBetweenSlices", "SliceThickness") for each in holders]
-    return tuple(abs(each) for each in found if each is not None and 1e-3 <= abs(each) <= 1e3)
+    found = [number(item, name) for group in groups for item in items(group, "PixelMeasuresSequence")]
+    return next((abs(each) for each in found if each is not None and 1e-3 <= abs(each) <= 1e3), None)
 
 
-def _distance(path: Path, along_mm: NDArray[np.float64], stated_mm: Sequence[float]) -> float:
+def _distance(
+    path: Path, along_mm: NDArray[np.float64], *, between_mm: float | None, thickness_mm: float | None
+) -> float:
     """Return the distance of which all distances between frames are multiples, in mm.
 
-    The positions decide: their smallest distance, or a half to a fourth of it where frames are missing. The distance
-    that the header gives is taken where it fits, and where there is one position only.
+    The header's distance between slices is taken where all frames fit it, as highdicom does. Else the positions decide,
+    if most frames have a neighbour at their smallest distance: a frame off the others' grid would make thin slices of
+    all of them.
+
+    Args:
+        path: The path that errors are about.
+        along_mm: Positions along the normal, from 0.
+        between_mm: SpacingBetweenSlices, if the header has it.
+        thickness_mm: SliceThickness, if the header has it; it is taken where there is one position only.
 
     Raises:
         VolumeError: There is no such distance.
@@ -191,19 +199,22 @@ def _distance(path: Path, along_mm: NDArray[np.float64], stated_mm: Sequence[flo
     steps_mm = np.diff(np.unique(np.round(along_mm, 4)))
     steps_mm = steps_mm[steps_mm > 1e-3]
     if not steps_mm.size:
-        if not stated_mm:
-            raise refuse_attribute(path, "is a DICOM SEG with one position only.", "SpacingBetweenSlices")
-        return float(stated_mm[0])
+        only_mm = between_mm or thickness_mm
+        if only_mm is None:
+            problem = "is a DICOM SEG with one position and does not contain SpacingBetweenSlices."
+            raise refuse_attribute(path, problem, "SpacingBetweenSlices")
+        return only_mm
     least_mm, whole_mm = float(steps_mm.min()), float(along_mm.max())
-    for near_mm in (*stated_mm[:1], *(least_mm / part for part in (1, 2, 3, 4))):
-        if near_mm > least_mm * (1 + _OFF_GRID):
+    for near_mm in (between_mm, least_mm):
+        if near_mm is None:
             continue
         # All steps together give the distance more precisely than one of them.
-        parts = np.rint(steps_mm / near_mm)
+        parts = np.maximum(np.rint(steps_mm / near_mm), 1)
         exact_mm = whole_mm / float(parts.sum())
-        if np.abs(along_mm / exact_mm - np.rint(along_mm / exact_mm)).max() <= _OFF_GRID:
-            if whole_mm / exact_mm > _MOST_MISSING * (steps_mm.size + 1):
-                break
+        fits = np.abs(along_mm / exact_mm - np.rint(along_mm / exact_mm)).max() <= _OFF_GRID
+        filled = whole_mm / exact_mm <= _MOST_MISSING * (steps_mm.size + 1)
+        stated = near_mm == between_mm and abs(exact_mm - near_mm) <= _OFF_GRID * near_mm
+        if fits and filled and (stated or 2 * int((parts == 1).sum()) >= steps_mm.size):
             return exact_mm
     problem = f"is a DICOM SEG with frames at {least_mm:.6g} to {float(steps_mm.max()):.6g} mm from each other."
     raise VolumeError(path, problem, "Export it on the grid of its CT.", code="slices-uneven")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.imaging.dicom_files import items, number, numbers, refuse_attribute, text, value
+from nnunet_femur.kinds import KINDS
+from nnunet_femur.volumes import VolumeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_files import DicomFile
 
 _MOST_FRAMES = 100_000
+
+_MOST_PACKED = 1100
+"""Bytes that one byte of a compressed file can stand for, and a little."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
     )
     stored_range = _stored_range(header, source, prefix)
     size_xy = (int(number(header, "Columns") or 0), int(number(header, "Rows") or 0))
+    _require_room(source, file, size_xy, int(count), prefix)
     found = []
     for index in range(int(count)):
         own = per_frame[index] if index < len(per_frame) else None
@@ -125,6 +131,23 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
             )
         )
     return found
+
+
+def _require_room(source: Path, file: DicomFile, size_xy: tuple[int, int], frames: int, prefix: str) -> None:
+    """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
+    needed = size_xy[0] * size_xy[1] * frames * int(number(file.header, "BitsAllocated") or 8) // 8
+    stored = file.path.stat().st_size
+    if needed > stored * (_MOST_PACKED if _is_packed(file) else 1):
+        problem = f"{prefix}is truncated: its header promises {needed} bytes of voxels, the file has {stored}."
+        raise VolumeError(source, problem, KINDS["unreadable"].remedy)
+
+
+def _is_packed(file: DicomFile) -> bool:
+    from pydicom.uid import UID
+
+    syntax = UID(text(getattr(file.header, "file_meta", None), "TransferSyntaxUID"))
+    # An unknown one is decided when it is decoded.
+    return syntax != "" and (not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated)
 
 
 @dataclass(frozen=True)

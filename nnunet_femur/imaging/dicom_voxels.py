@@ -119,7 +119,9 @@ def decoded(path: Path, file: Path, frames: Sequence[int]) -> Iterator[tuple[int
         with quiet_pydicom():
             dataset = pydicom.dcmread(file, force=True)
             _complete(dataset)
-            if list(frames) == [0] and (number(dataset, "NumberOfFrames") or 1) == 1:
+            if number(dataset, "BitsAllocated") == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+                planes = _bits(dataset, frames)
+            elif list(frames) == [0] and (number(dataset, "NumberOfFrames") or 1) == 1:
                 planes = iter([pixel_array(dataset, raw=True)])
             else:
                 planes = iter_pixels(dataset, raw=True, indices=list(frames))
@@ -145,8 +147,21 @@ def _complete(dataset: Dataset) -> None:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
+def _bits(dataset: Dataset, frames: Sequence[int]) -> Iterator[NDArray]:
+    """Yield frames of one bit for each voxel; a frame may begin within a byte, which pydicom's iterator overlooks."""
+    rows, columns = int(number(dataset, "Rows") or 0), int(number(dataset, "Columns") or 0)
+    size = rows * columns
+    packed = np.frombuffer(dataset.PixelData, np.uint8)
+    if not dataset.original_encoding[1] and dataset["PixelData"].VR == "OW":
+        packed = packed[: len(packed) // 2 * 2].reshape(-1, 2)[:, ::-1].ravel()
+    for frame in frames:
+        first, last = frame * size, (frame + 1) * size
+        bits = np.unpackbits(packed[first // 8 : -(-last // 8)], bitorder="little")
+        yield bits[first % 8 : first % 8 + size].reshape(rows, columns)
+
+
 def _syntax(file: Path) -> str:
-    """Return the name of a file's transfer syntax for a message; empty if it is not in the standard."""
+    """Return a file's compression for a message; empty if there is none, or none of the standard."""
     import pydicom
     from pydicom.uid import UID
 
@@ -156,7 +171,9 @@ def _syntax(file: Path) -> str:
     except Exception:  # noqa: BLE001
         return ""
     known = UID(uid)
-    return f", or its compression is not supported ({known.name})" if uid and known.name != uid else ""
+    if not uid or known.name == uid or not known.is_transfer_syntax or not known.is_compressed:
+        return ""
+    return f", or its compression is not supported ({known.name})"
 
 
 def _without_unused_bits(plane: NDArray, dataset: Dataset) -> Any:

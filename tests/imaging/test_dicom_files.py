@@ -43,7 +43,9 @@ class TestFound:
         assert is_dicom_file(tmp_path / "IM1")
         assert look_into(tmp_path / "IM1").content is Content.CT
 
-    @pytest.mark.parametrize("head", [b"", b"NRRD0005\n", b"\x5c\x01\0\0" + b"\0" * 344, b"\0" * 200, b"\x1f\x8b\x08\0"])
+    @pytest.mark.parametrize(
+        "head", [b"", b"NRRD0005\n", b"\x5c\x01\0\0" + b"\0" * 344, b"\0" * 200, b"\x1f\x8b\x08\0"]
+    )
     def test_other_formats(self, tmp_path, head):
         (tmp_path / "x").write_bytes(head)
         assert not is_dicom_file(tmp_path / "x")
@@ -123,16 +125,17 @@ def test_every_file_of_pydicom_is_read_or_refused_by_name(recwarn):
     """None of them is a whole CT; one folder is. As a mask, only the two DICOM SEG are."""
     paths = sorted(path for path in TEST_FILES.rglob("*") if "TINY" not in path.name and path.suffix != ".py")
     assert len(paths) > 200
-    read = {}
+    read: dict[str, list[str]] = {}
+    refused = []
     for path in paths:
         for reader, options in ((read_ct_header, {}), (read_ct, {"any_values": True}), (read_mask, {})):
             try:
                 reader(path, **options)
             except VolumeError as error:
-                assert str(error).startswith(str(path)), path
-                assert error.remedy
+                refused.append((path, error))
             else:
                 read.setdefault(path.name, []).append(reader.__name__)
+    assert [path for path, error in refused if not str(error).startswith(str(path)) or not error.remedy] == []
     assert read == {
         "98892001": ["read_ct_header", "read_ct", "read_mask"],
         "CT5N": ["read_ct_header", "read_ct", "read_mask"],

@@ -69,9 +69,7 @@ class TestFolders:
         save(dataset(BASIC_TEXT_SR, Modality="SR"), folder / "SR1")
         save(ct_slice(STORED_ZYX[0], 0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), folder / "SE0" / "IM0")
         save(ct_slice(STORED_ZYX[0], 0, SOPClassUID=MR, Modality="MR"), folder / "MR1")
-        save(
-            ct_slice(STORED_ZYX[0], 0, SOPClassUID=SECONDARY_CAPTURE, ImagePositionPatient=None), folder / "SC1"
-        )
+        save(ct_slice(STORED_ZYX[0], 0, SOPClassUID=SECONDARY_CAPTURE, ImagePositionPatient=None), folder / "SC1")
         volume = read_ct(folder)
         _assert_whole(volume)
         assert _codes(volume) == ["dicom-left-out"]
