@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.files import read_json, write_json
+from nnunet_femur.imaging.dicom import dicom_files
 
 if TYPE_CHECKING:
     from nnunet_femur.baseline.jobs import Job, Outcome
@@ -56,7 +57,7 @@ class RunRecord:
 
 def _identity(ct: Path) -> list[Any]:
     """A CT by its place, size and time of change; a folder by those of all its files."""
-    files = sorted(file for file in ct.iterdir() if file.is_file()) if ct.is_dir() else [ct]
+    files = dicom_files(ct) if ct.is_dir() else [ct]
     stats = [file.stat() for file in files]
     return [
         str(ct.resolve()),

@@ -1,14 +1,14 @@
-"""Read a CT or a mask: the one reader of all commands, for files and for folders of DICOM slices.
+"""Read a CT or a mask: the one reader of all commands, for files and for folders with DICOM files.
 
 Errors are raised as :class:`VolumeError`. What was assumed, corrected or left out on the way is returned as findings.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nnunet_femur.imaging.dicom import find_series, read_series
+from nnunet_femur.imaging.dicom import Series, find_dicom, is_dicom_file, read_segmentation, read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.segments import parse_segments
 from nnunet_femur.kinds import KINDS
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.dicom import Segmentation
     from nnunet_femur.imaging.headers import Header
     from nnunet_femur.imaging.segments import Segment
     from nnunet_femur.volumes import Geometry
@@ -61,35 +62,38 @@ class Volume:
     image: sitk.Image
 
 
-def read_ct_header(path: Path) -> SourceHeader:
+def read_ct_header(path: Path, *, any_values: bool = False) -> SourceHeader:
     """Return the header of a CT.
 
     Args:
-        path: A file, or a folder with the slices of one DICOM series.
+        path: A file, an enhanced DICOM file among them, or a folder with the slices of one DICOM series in it or below.
+        any_values: Take DICOM images of other modalities than CT, with a warning.
 
     Raises:
         VolumeError: The CT is missing, unreadable, not a single volume of grey values, or its geometry is invalid.
     """
-    return _header(path, mask=False)
+    return _header(path, mask=False, any_values=any_values)
 
 
-def read_ct(path: Path) -> Volume:
+def read_ct(path: Path, *, any_values: bool = False) -> Volume:
     """Return a CT, in HU where its header has a slope and an intercept.
 
     Args:
-        path: A file, or a folder with the slices of one DICOM series.
+        path: As in :func:`read_ct_header`.
+        any_values: As in :func:`read_ct_header`.
 
     Raises:
         VolumeError: As :func:`read_ct_header`, or its voxels are damaged.
     """
-    return _volume(path, mask=False)
+    return _volume(path, mask=False, any_values=any_values)
 
 
 def read_mask_header(path: Path) -> SourceHeader:
     """Return the header of a mask or a segmentation.
 
     Args:
-        path: A file (a mask, 3D Slicer's ``.seg.nrrd``), or a folder with the slices of one DICOM series.
+        path: A file (a mask, 3D Slicer's ``.seg.nrrd``, a DICOM SEG), or a folder with one DICOM SEG or with the slices
+            of one DICOM series in it or below.
 
     Raises:
         VolumeError: As :func:`read_ct_header`, or it has layers without names of segments.
@@ -109,17 +113,22 @@ def read_mask(path: Path) -> Volume:
     return _volume(path, mask=True)
 
 
-def _volume(path: Path, *, mask: bool) -> Volume:
-    if path.is_dir():
-        return Volume(_header(path, mask=mask), read_series(path, find_series(path)))
-    header, image = read_with_header(path)
-    return Volume(_of_file(path, header, mask=mask), image)
+def _volume(path: Path, *, mask: bool, any_values: bool = False) -> Volume:
+    if not _is_dicom(path):
+        header, image = read_with_header(path)
+        return Volume(_of_file(path, header, mask=mask), image)
+    found = find_dicom(path, mask=mask, any_values=any_values)
+    header_found = _of_dicom(found)
+    if isinstance(found, Series):
+        return Volume(header_found, read_series(path, found))
+    segments, image = read_segmentation(path, found)
+    components = image.GetNumberOfComponentsPerPixel()
+    return Volume(replace(header_found, components=components, segments=segments), image)
 
 
-def _header(path: Path, *, mask: bool) -> SourceHeader:
-    if path.is_dir():
-        series = find_series(path)
-        return SourceHeader(series.geometry, 1, series.rescaled, series.distances_mm)
+def _header(path: Path, *, mask: bool, any_values: bool = False) -> SourceHeader:
+    if _is_dicom(path):
+        return _of_dicom(find_dicom(path, mask=mask, any_values=any_values))
     return _of_file(path, read_header(path), mask=mask)
 
 
@@ -139,3 +148,14 @@ def _of_file(path: Path, header: Header, *, mask: bool) -> SourceHeader:
         findings=header.findings,
         alternatives=header.alternatives,
     )
+
+
+def _is_dicom(path: Path) -> bool:
+    return path.is_dir() or is_dicom_file(path)
+
+
+def _of_dicom(found: Series | Segmentation) -> SourceHeader:
+    if isinstance(found, Series):
+        return SourceHeader(found.geometry, 1, found.rescaled, found.distances_mm, findings=found.findings)
+    layers = 1 + max(segment.layer for segment in found.segments)
+    return SourceHeader(found.geometry, layers, rescaled=False, segments=found.segments, findings=found.findings)

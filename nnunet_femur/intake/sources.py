@@ -25,13 +25,14 @@ _DETACHED = (".nhdr", ".mhd")
 
 
 def parts(path: Path) -> list[Path]:
-    """All files of a volume: itself, a detached header's data files, or the files of a folder of DICOM slices.
+    """Return all files of a volume: itself, a detached header's data files, or the files in and below a DICOM folder.
 
-    Hidden files are nobody's data. Where a header names its data files by a pattern or not at all, every file of its
+    Hidden files are left out. Where a header names its data files by a pattern or not at all, every file of its
     folder counts.
     """
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        files = (file for file in path.rglob("*") if file.is_file())
+        return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
     if volume_ending(path) not in _DETACHED:
         return [path]
     return [path, *_data_files(path)]
@@ -57,7 +58,8 @@ def digest(path: Path) -> str:
     files = parts(path)
     if files == [path]:
         return sha256(path)
-    listing = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
+    root = path if path.is_dir() else path.parent
+    listing = "".join(f"{sha256(file)}  {file.relative_to(root).as_posix()}\n" for file in files)
     return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.imaging.dicom import is_dicom_folder
+from nnunet_femur.imaging.dicom import case_stem, dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
 from nnunet_femur.imaging.reading import read_ct
 from nnunet_femur.volumes import VOLUME_ENDINGS, VolumeError, volume_ending
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import SimpleITK as sitk
+    from nnunet_femur.imaging.reading import Volume
 
 _CHANNEL = re.compile(r"_0000$")
 """What nnU-Net puts behind the name of a case, for its first channel."""
@@ -30,31 +30,31 @@ class Source:
 
     Attributes:
         case: Its name, by which the outputs are called.
-        path: A file, or a folder with the slices of one DICOM series.
+        path: A file, or a folder with the slices of one DICOM series in it or below.
     """
 
     case: str
     path: Path
 
-    def read(self) -> sitk.Image:
-        """The CT, in HU where its headers say how to get there.
+    def read(self) -> Volume:
+        """Return the CT, in HU where its header has slope and intercept, with the findings of reading it.
 
         Raises:
             VolumeError: It cannot be read, is not a volume of grey values, or has values that are no numbers.
         """
         import SimpleITK as sitk
 
-        image = read_ct(self.path).image
-        voxels = sitk.GetArrayViewFromImage(image)
+        volume = read_ct(self.path)
+        voxels = sitk.GetArrayViewFromImage(volume.image)
         if voxels.dtype.kind not in "iuf":
             raise VolumeError(self.path, "has values that are no grey values.", "Export the CT itself.")
         if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
             raise VolumeError(self.path, "has voxels whose value is no number.", "Export it again.")
-        return image
+        return volume
 
     def state(self) -> dict[str, float]:
         """Number, bytes and latest change of its files, which differ once any of them is another."""
-        files = [each for each in self.path.iterdir() if each.is_file()] if self.path.is_dir() else [self.path]
+        files = dicom_files(self.path) if self.path.is_dir() else [self.path]
         stats = [each.stat() for each in files]
         return {
             "files": len(stats),
@@ -66,8 +66,9 @@ class Source:
 def find_sources(paths: Sequence[Path]) -> list[Source]:
     """The CTs behind the paths of a command, each once, in their order.
 
-    A folder stands for the volumes in it, but not 3D Slicer's segmentations, and for the folders in it that hold DICOM
-    slices, or for the series if it holds slices itself. Cases of one name are told apart by the folders they lie in.
+    A folder stands for the volumes in it, but not 3D Slicer's segmentations. If it contains DICOM slices, these and the
+    ones in folders below it are one further CT, called as the folder; else each folder in it that contains DICOM files
+    is a CT. Cases of one name are told apart by the folders they are in.
 
     Raises:
         InputError: A path does not exist, or there is no CT, or two would have one name.
@@ -95,15 +96,22 @@ def _volumes(path: Path) -> list[Path]:
     if not path.exists():
         msg = f"{path}: there is no such file or folder. Check the path."
         raise InputError(msg)
-    if path.is_file() or is_dicom_folder(path):
+    if path.is_file():
         return [path]
     inside = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
     found = [
         each
         for each in inside
-        if (each.is_file() and volume_ending(each) and not each.name.lower().endswith(".seg.nrrd"))
-        or (each.is_dir() and is_dicom_folder(each))
+        if each.is_file()
+        and volume_ending(each)
+        and not each.name.lower().endswith(".seg.nrrd")
+        # A DICOM file under such a name belongs to the series.
+        and not is_dicom_file(each)
     ]
+    if is_dicom_folder(path):
+        found.append(path)
+    else:
+        found = sorted([*found, *(each for each in inside if each.is_dir() and holds_dicom(each))])
     if not found:
         msg = f"{path}: holds no CT. Give files ({', '.join(VOLUME_ENDINGS)}), or folders of them or of DICOM slices."
         raise InputError(msg)
@@ -115,4 +123,6 @@ def case_name(path: Path) -> str:
     if path.is_dir():
         return path.resolve().name
     ending = volume_ending(path)
+    if ending is None and is_dicom_file(path):
+        return case_stem(path)
     return _CHANNEL.sub("", path.name[: -len(ending)] if ending else path.stem)

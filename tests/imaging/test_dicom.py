@@ -1,4 +1,4 @@
-"""A folder of DICOM slices as one volume."""
+"""A folder of DICOM slices as one volume, written by GDCM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.dicom import find_series, is_dicom_folder, read_series
+from nnunet_femur.imaging.dicom import find_dicom, is_dicom_folder, read_series
 from nnunet_femur.volumes import Geometry, VolumeError
 
 ARRAY_ZYX = np.random.default_rng(0).integers(-900, 1500, (5, 6, 7)).astype(np.int16)
@@ -24,7 +24,7 @@ def folder(tmp_path, write_slices):
 
 
 def _read(path):
-    return read_series(path, find_series(path))
+    return read_series(path, find_dicom(path))
 
 
 class TestRead:
@@ -41,12 +41,12 @@ class TestRead:
         assert image.GetOrigin() == (-10.0, 20.5, 0.0)
 
     def test_slope_and_intercept_are_applied(self, folder, tmp_path, write_slices):
-        series = find_series(folder())
+        series = find_dicom(folder())
         assert not series.rescaled
         stored = write_slices(tmp_path / "b", ARRAY_ZYX, t0028_1052="-1024", t0028_1053="1")
         raw = pydicom.dcmread(stored / "slice000.dcm").pixel_array
         np.testing.assert_array_equal(raw, ARRAY_ZYX[0] + 1024)
-        assert find_series(stored).rescaled
+        assert find_dicom(stored).rescaled
         np.testing.assert_array_equal(sitk.GetArrayFromImage(_read(stored)), ARRAY_ZYX)
 
     def test_coronal_slices(self, tmp_path, write_slices):
@@ -61,13 +61,13 @@ class TestRead:
             )
 
     def test_geometry_is_the_readers_own(self, folder):
-        series = find_series(folder())
+        series = find_dicom(folder())
         reader = sitk.ImageSeriesReader()
         reader.SetFileNames([str(file) for file in series.files])
         assert series.geometry.differences(Geometry.of(reader.Execute()), tolerance_voxels=1e-6) == []
 
     def test_slightly_uneven_slices_are_read_at_their_mean_distance(self, folder):
-        series = find_series(folder(z_mm=(0, 60, 123, 180, 240)))
+        series = find_dicom(folder(z_mm=(0, 60, 123, 180, 240)))
         assert series.geometry.spacing_mm_xyz[2] == 60
         assert series.distances_mm == (60, 63, 57, 60)
 
@@ -76,7 +76,7 @@ class TestRead:
         (path / "README.txt").write_text("x")
         (path / ".DS_Store").write_bytes(b"\0")
         assert is_dicom_folder(path)
-        assert len(find_series(path).files) == 5
+        assert len(find_dicom(path).files) == 5
 
     def test_nothing_of_the_header_stays(self, folder):
         assert _read(folder()).GetMetaDataKeys() == ()
@@ -102,7 +102,7 @@ class TestRefused:
     )
     def test_no_box_of_slices(self, folder, options, code, words):
         with pytest.raises(VolumeError) as caught:
-            find_series(folder(**options))
+            find_dicom(folder(**options))
         assert caught.value.code == code
         assert words in str(caught.value)
         assert "Rossi" not in str(caught.value)
@@ -113,14 +113,14 @@ class TestRefused:
         slice_ = pydicom.dcmread(path / "slice003.dcm")
         del slice_[field]
         slice_.save_as(path / "slice003.dcm")
-        with pytest.raises(VolumeError, match=r"slice003\.dcm, which does not say where its slice lies|series"):
-            find_series(path)
+        with pytest.raises(VolumeError, match=r"slice003\.dcm, which does not contain Image"):
+            find_dicom(path)
 
     def test_two_series(self, folder, tmp_path, write_slices):
         path = folder()
         write_slices(path, ARRAY_ZYX[:2], series="1.2.9", first=100)
-        with pytest.raises(VolumeError, match=r"2 DICOM series: .*slices \(slice\d+.dcm") as caught:
-            find_series(path)
+        with pytest.raises(VolumeError, match=r"2 DICOM series: 5 slices .*\(slice\d+.dcm") as caught:
+            find_dicom(path)
         assert caught.value.code == "several-series"
         assert "1.2.9" not in str(caught.value)
 
@@ -128,12 +128,12 @@ class TestRefused:
         path = folder()
         write_slices(path, np.zeros((1, 3, 3), np.int16), z_mm=(300,), first=5)
         with pytest.raises(VolumeError) as caught:
-            find_series(path)
+            find_dicom(path)
         assert caught.value.code in ("slices-uneven", "several-series")
 
     @pytest.mark.parametrize("kept", [200, 600])
     def test_a_slice_that_is_cut_off(self, folder, kept):
-        """GDCM leaves it out without a word; at the end of the series nobody would miss it."""
+        """At the end of a series, a slice that is left out is not missed."""
         path = folder()
         last = path / "slice004.dcm"
         last.write_bytes(last.read_bytes()[:kept])
@@ -149,25 +149,23 @@ class TestRefused:
 
     def test_one_slice(self, tmp_path, write_slices):
         with pytest.raises(VolumeError, match="a single slice") as caught:
-            find_series(write_slices(tmp_path / "one", ARRAY_ZYX[:1]))
+            find_dicom(write_slices(tmp_path / "one", ARRAY_ZYX[:1]))
         assert caught.value.code == "not-3d"
 
     def test_no_slices(self, tmp_path):
         assert not is_dicom_folder(tmp_path)
         with pytest.raises(VolumeError, match="holds no DICOM series"):
-            find_series(tmp_path)
+            find_dicom(tmp_path)
 
     def test_the_error_comes_back_from_a_worker(self, tmp_path):
         with pytest.raises(VolumeError) as caught:
-            find_series(tmp_path)
+            find_dicom(tmp_path)
         copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
         assert (str(copy), copy.code) == (str(caught.value), caught.value.code)
 
 
-def test_itk_says_nothing_of_the_headers(folder, capfd):
-    path = folder(z_mm=(0, 60, 120.5, 180, 240))
+def test_nothing_of_the_headers_is_printed(folder, capfd):
+    path = folder(z_mm=(0, 60, 120.5, 180, 240), t0008_0012="Rossi", t0020_0013="x")
     _read(path)
-    with pytest.raises(VolumeError):
-        find_series(path.parent)
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""

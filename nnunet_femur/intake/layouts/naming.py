@@ -27,6 +27,6 @@ def named(text: str, file: Path | str) -> tuple[str, list[Finding]]:
 
 def stem(file: Path) -> str:
     """A volume's name without its ending, also without ``.seg``."""
-    ending = volume_ending(file) or ""
+    ending = volume_ending(file) or next((each for each in (".dcm", ".dicom") if file.name.lower().endswith(each)), "")
     name = file.name[: len(file.name) - len(ending)]
     return name[:-4] if name.lower().endswith(".seg") else name

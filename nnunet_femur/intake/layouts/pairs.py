@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity
-from nnunet_femur.imaging.dicom import is_dicom_folder
+from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import SIDES, named
@@ -99,7 +99,7 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
     belonging = {part for path in paths if volume_ending(path) in (".nhdr", ".mhd") for part in parts(path)[1:]}
     for path in paths:
         file = path.relative_to(source)
-        if volume_ending(path) is None and not is_dicom_folder(path):
+        if volume_ending(path) is None and not is_dicom_file(path) and not (path.is_dir() and holds_dicom(path)):
             if path not in belonging:
                 findings.append(finding("stray-file", file, "is no volume and was left out."))
             continue

@@ -1,0 +1,325 @@
+"""Find DICOM files by their content, and tell what each one contains.
+
+Only the attributes of :data:`TAGS` are read from a header. No message quotes one: patients' names are found in every
+attribute of text, also in those that are not made for them.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+
+from nnunet_femur.volumes import VolumeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydicom.dataset import Dataset
+
+TAGS = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
+    *("Modality", "ImageType", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel"),
+    *("BitsAllocated", "BitsStored", "PixelRepresentation", "ImagePositionPatient", "ImageOrientationPatient"),
+    *("PixelSpacing", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("SegmentSequence", "SegmentationType", "MaximumFractionalValue"),
+)
+"""Attributes that are read from a header."""
+
+_MARK_AT, _MARK = 128, b"DICM"
+
+_ENDINGS = (".dcm", ".dicom", ".ima")
+
+_DEEPEST = 8
+"""Levels of folders below the given one in which DICOM files are searched."""
+
+_CT_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT image",
+    "1.2.840.10008.5.1.4.1.1.2.1": "enhanced CT image",
+    "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT image",
+}
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+
+_MODALITIES = frozenset(
+    {"MR", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "OT", "SC", "RTIMAGE", "RTDOSE", "RTSTRUCT", "RTPLAN", "SEG"}
+    | {"SR", "PR", "KO", "REG", "ECG", "OCT", "OP", "PX", "IO", "SM", "ES", "GM", "XC", "DOC", "FUSION", "BMD", "M3D"}
+)
+"""Modalities that a message may name; anything else in the attribute may be free text."""
+
+_LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"}
+"""Values of ImageType that mark a radiograph of the CT scanner, taken to plan the scan."""
+
+
+class Content(Enum):
+    """What a DICOM file contains."""
+
+    CT = "slices of a CT"
+    IMAGE = "an image of another modality"
+    SEGMENTATION = "a DICOM SEG"
+    COLOUR = "a picture in colour"
+    OTHER = "something that is not sliced"
+    UNREADABLE = "a damaged file"
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """One DICOM file.
+
+    Attributes:
+        path: The file.
+        content: What it contains.
+        described: The same for a message, as "MR image"; made of standard names, never of the file's own text.
+        header: The attributes of :data:`TAGS`; use :func:`number`, :func:`numbers` and :func:`text` to look at them.
+    """
+
+    path: Path
+    content: Content
+    described: str
+    header: Dataset | None = None
+
+    @property
+    def placed(self) -> bool:
+        """The file gives a position in the patient."""
+        return _is_placed(self.header)
+
+    @property
+    def modality_missing(self) -> bool:
+        """The file does not state its modality."""
+        return not text(self.header, "Modality")
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Return True for a DICOM file, with or without the preamble of 128 bytes, whatever its name is."""
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MARK_AT + len(_MARK))
+    except OSError:
+        return False
+    return head[_MARK_AT:] == _MARK or _begins_without_preamble(head)
+
+
+def _begins_without_preamble(head: bytes) -> bool:
+    """Return True where a file begins with an element of the groups 2 or 8, in one of the three encodings.
+
+    The first element of such a file is a group length (UL, 4 bytes) or one of the first attributes.
+    """
+    if len(head) < 20 or not any(head):
+        return False
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    for order in orders:
+        group, element = int.from_bytes(head[:2], order), int.from_bytes(head[2:4], order)
+        if group not in (0x0002, 0x0008) or element > 0x0070:
+            continue
+        if head[4:6].isalpha() and head[4:6].isupper():
+            return True
+        length = int.from_bytes(head[4:8], order)
+        if order == "little" and length <= 256 and length % 2 == 0:
+            return True
+    return False
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """Return the DICOM files of a folder and of the folders below it, without hidden ones and DICOMDIRs."""
+    return [file for file in _files(folder, _DEEPEST, set()) if is_dicom_file(file) and not _is_directory(file)]
+
+
+def case_stem(path: Path) -> str:
+    """Return a DICOM file's name without an ending; a dot in a name without one is part of the name, as in a UID."""
+    return path.name[: -len(path.suffix)] if path.suffix.lower() in _ENDINGS else path.name
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Return True if there is a DICOM file in a folder, or in a folder below it."""
+    return any(is_dicom_file(file) and not _is_directory(file) for file in _files(folder, _DEEPEST, set()))
+
+
+def is_dicom_folder(folder: Path) -> bool:
+    """Return True if there is a DICOM file in the folder itself."""
+    return any(is_dicom_file(file) and not _is_directory(file) for file in _files(folder, 0, set()))
+
+
+def _is_directory(file: Path) -> bool:
+    return file.name.upper().startswith("DICOMDIR")
+
+
+def _files(folder: Path, levels: int, seen: set[Path]) -> Iterator[Path]:
+    """Files of a folder by name, then those of the folders in it."""
+    try:
+        resolved = folder.resolve()
+        if resolved in seen or not folder.is_dir():
+            return
+        seen.add(resolved)
+        inside = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+    except OSError:
+        return
+    yield from (each for each in inside if each.is_file())
+    if levels:
+        for each in inside:
+            if each.is_dir():
+                yield from _files(each, levels - 1, seen)
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Suppress pydicom's warnings: they quote headers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def look_into(path: Path) -> DicomFile:
+    """Read the header of a DICOM file and tell what it contains; a damaged file is one of the answers.
+
+    pydicom warns while values are looked at: call it within :func:`quiet_pydicom`.
+    """
+    import pydicom
+
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+    except Exception:  # noqa: BLE001  # what a damaged file can make of a parser has no end
+        return DicomFile(path, Content.UNREADABLE, "damaged file")
+    content, described = _classified(header)
+    return DicomFile(path, content, described, header)
+
+
+def _classified(header: Dataset) -> tuple[Content, str]:
+    """Return the content of a file, and its description for a message."""
+    sop_class, modality = _sop_class(header), text(header, "Modality").upper()
+    if not sop_class and not modality:
+        return Content.UNREADABLE, "file without SOP class and modality"
+    if sop_class == _DIRECTORY_CLASS:
+        return Content.OTHER, "directory of a medium (DICOMDIR)"
+    if sop_class in _SEGMENTATION_CLASSES:
+        return Content.SEGMENTATION, "DICOM SEG"
+    described = _described(sop_class, modality)
+    if not _has_pixels(header):
+        damaged = sop_class in _CT_CLASSES or "Rows" in header or "Columns" in header
+        return Content.UNREADABLE if damaged else Content.OTHER, described
+    return _of_image(header, sop_class, modality, described)
+
+
+def _of_image(header: Dataset, sop_class: str, modality: str, described: str) -> tuple[Content, str]:
+    """Tell slices of a CT from other images, from radiographs of the CT scanner, and from pictures made of a CT."""
+    if number(header, "SamplesPerPixel") not in (None, 1):
+        return Content.COLOUR, "picture in colour"
+    if modality not in ("", "CT"):
+        return Content.IMAGE, described
+    if _LOCALIZERS & set(_image_type(header)):
+        return Content.OTHER, "localizer"
+    if sop_class in _CT_CLASSES:
+        return Content.CT, described
+    if modality and _is_placed(header) and sop_class in ("", _SECONDARY_CAPTURE):
+        # Programs write slices that they have resampled so: in place, and in HU.
+        return Content.CT, "secondary capture with a position"
+    return Content.OTHER if sop_class == _SECONDARY_CAPTURE else Content.IMAGE, described
+
+
+def _sop_class(header: Dataset) -> str:
+    return text(header, "SOPClassUID") or text(getattr(header, "file_meta", None), "MediaStorageSOPClassUID")
+
+
+def _is_placed(header: Dataset | None) -> bool:
+    """Return True if a file gives a position in the patient."""
+    return bool(items(header, "PerFrameFunctionalGroupsSequence")) or (
+        numbers(header, "ImagePositionPatient", 3) is not None
+        and numbers(header, "ImageOrientationPatient", 6) is not None
+    )
+
+
+def _image_type(header: Dataset) -> list[str]:
+    """Return the values of ImageType, and of the frames' own type in an enhanced image."""
+    values = list(_texts(header, "ImageType"))
+    for group in items(header, "SharedFunctionalGroupsSequence"):
+        for frame_type in items(group, "CTImageFrameTypeSequence"):
+            values += _texts(frame_type, "FrameType")
+    return [value.upper() for value in values]
+
+
+def _has_pixels(header: Dataset) -> bool:
+    rows, columns = number(header, "Rows"), number(header, "Columns")
+    return rows is not None and columns is not None and rows >= 1 and columns >= 1
+
+
+def _described(sop_class: str, modality: str) -> str:
+    """Return a name of a file's kind that is made of standard names only."""
+    from pydicom.uid import UID
+
+    if sop_class in _CT_CLASSES and modality in ("", "CT"):
+        return _CT_CLASSES[sop_class]
+    # Only names of the standard's dictionary are used: the UID itself may identify a patient.
+    known = UID(sop_class)
+    if sop_class and known.name != sop_class:
+        named = known.name.removesuffix(" Storage")
+        return f"{named} of modality {modality}" if sop_class in _CT_CLASSES and modality in _MODALITIES else named
+    return f"file of modality {modality}" if modality in _MODALITIES else "file of unknown kind"
+
+
+def value(header: Any, name: str) -> Any:
+    """Return the value of an attribute; None if it is missing, empty, or makes no sense."""
+    if header is None:
+        return None
+    try:
+        found = header.get(name)
+    except Exception:  # noqa: BLE001  # pydicom converts a value when it is looked at
+        return None
+    return None if found is None or found == "" else found
+
+
+def text(header: Any, name: str) -> str:
+    """Return an attribute as text without blanks around it; empty if it is missing."""
+    found = value(header, name)
+    return str(found).strip() if isinstance(found, str) else ""
+
+
+def number(header: Any, name: str) -> float | None:
+    """Return an attribute as a finite number; None if it is missing or not a number."""
+    found = numbers(header, name, 1)
+    return found[0] if found else None
+
+
+def numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
+    """Return an attribute as so many finite numbers; None if it is missing, or is not such numbers."""
+    found = value(header, name)
+    if found is None:
+        return None
+    try:
+        values = tuple(float(each) for each in ([found] if isinstance(found, (str, int, float)) else found))
+    except Exception:  # noqa: BLE001
+        return None
+    return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+
+def _texts(header: Any, name: str) -> list[str]:
+    found = value(header, name)
+    if found is None:
+        return []
+    try:
+        return [str(each).strip() for each in ([found] if isinstance(found, str) else found)]
+    except Exception:  # noqa: BLE001
+        return []
+
+
+def items(header: Any, name: str) -> list[Any]:
+    """Return the items of a sequence; none if it is missing or damaged."""
+    from pydicom.dataset import Dataset
+
+    found = value(header, name)
+    try:
+        return [item for item in found if isinstance(item, Dataset)] if found is not None else []
+    except Exception:  # noqa: BLE001
+        return []
+
+
+def refuse_attribute(path: Path, problem: str, attribute: str) -> VolumeError:
+    """Return the error about an attribute that a header lacks or that makes no sense."""
+    remedy = f"Export the series itself from the scanner or PACS, with its {attribute}."
+    return VolumeError(path, problem, remedy, code="dicom-attribute")
