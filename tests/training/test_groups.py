@@ -64,7 +64,7 @@ class TestGroupSchedule:
             epochs=10, learning_rate=1.0, schedule="constant", warmup_epochs=2, ramp_iterations=4, body_factor=0.5
         )
         optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
-        return GroupSchedule(optimizer, recipe)
+        return GroupSchedule(optimizer, recipe, iterations_per_epoch=10)
 
     @pytest.mark.parametrize(
         ("epoch", "iteration", "head", "body"),
@@ -85,7 +85,7 @@ class TestGroupSchedule:
     def test_poly_is_nnunets(self) -> None:
         recipe = FinetuneRecipe(epochs=10, learning_rate=1.0, schedule="poly", warmup_epochs=0, ramp_iterations=0)
         optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
-        GroupSchedule(optimizer, recipe).step(5)
+        GroupSchedule(optimizer, recipe, iterations_per_epoch=10).step(5)
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5**0.9)
 
 
