@@ -65,8 +65,8 @@ class SliceLoader(SlimDataLoaderBase):
     A slice of a batch is a pure function of the seed, the batch's number and its place in the batch: order, windows
     and augmentation are the same with any number of workers and GPUs and after a resumption.
 
-    A batch is one dict: "data" (batch, channels, rows, columns), "target" (batch, 1, rows, columns), "keys" (cases), and
-    "weight", the number of slices as a multiple of the mean over all processes.
+    A batch is one dict: "data" (batch, channels, rows, columns), "target" (batch, 1, rows, columns), "keys" (cases) and
+    "weight" (slices as a multiple of the mean over all processes).
 
     Args:
         data: The preprocessed cases, in the order that the table numbers them.
