@@ -9,20 +9,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.loss.robust_ce_loss import RobustCrossEntropyLoss
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from torch.nn.parallel import DistributedDataParallel
 
-from nnunet_femur.errors import ending_without_traceback
+from nnunet_femur.errors import InputError, ending_without_traceback
 from nnunet_femur.files import write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, choose_fold
 from nnunet_femur.guard import check_data, check_plans, check_same, fingerprint, resolve
-from nnunet_femur.training.recipe import Recipe
+from nnunet_femur.networks.precision import hold_to_float32
+from nnunet_femur.training.recipe import Recipe, refuse
+from nnunet_femur.training.recipe_rules import problem_of_labels, problems_of_recipe
 from nnunet_femur.training.run_record import run_record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
-    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 
 class FemurTrainer(nnUNetTrainer):
@@ -33,6 +41,8 @@ class FemurTrainer(nnUNetTrainer):
 
     recipe_class: ClassVar[type[Recipe]] = Recipe
     deep_supervision: ClassVar[bool] = True
+    takes_slices: ClassVar[bool] = False
+    network: Any
     inference_allowed_mirroring_axes: tuple[int, ...] | None
 
     def __init__(
@@ -47,6 +57,7 @@ class FemurTrainer(nnUNetTrainer):
         plans = deepcopy(plans)
         with ending_without_traceback():
             self.recipe = self.read_recipe(plans, configuration)
+            self.check_recipe(self.recipe, PlansManager(plans).get_label_manager(dataset_json))
         self.adapt_configuration(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.recipe.epochs
@@ -59,6 +70,11 @@ class FemurTrainer(nnUNetTrainer):
         self.save_every = self.recipe.checkpoint_every
         self.enable_deep_supervision = self.deep_supervision
         self.resumed = False
+        self.loaded_weights = False
+        self._epochs_here = 0
+        if not self.recipe.half:
+            # Gradients in float32 need no scaling.
+            self.grad_scaler = None
 
     @classmethod
     def read_recipe(cls, plans: dict, configuration: str) -> Recipe:
@@ -69,13 +85,49 @@ class FemurTrainer(nnUNetTrainer):
         """
         return cls.recipe_class.from_configuration(resolve(plans, configuration), cls.__name__)
 
+    @classmethod
+    def check_recipe(cls, recipe: Recipe, labels: LabelManager) -> None:
+        """Refuse a recipe whose values do not fit each other or the dataset's labels.
+
+        Raises:
+            InputError: With the reason.
+        """
+        for each in problems_of_recipe(recipe):
+            refuse(each)
+        problem = problem_of_labels(recipe, labels, slices=cls.takes_slices)
+        if problem is not None:
+            msg = f"dataset.json: this dataset {problem}."
+            raise InputError(msg)
+
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Change the plans that this run trains under, and that its checkpoints carry, before nnU-Net reads them."""
 
     def initialize(self) -> None:
         """Build network, optimizer and loss; under a seed, with the same random weights each time."""
-        self._seed(0)
+        with ending_without_traceback():
+            self._check_ranks()
+        self._seed_generators(0)
         super().initialize()
+        if not self.recipe.half:
+            # TensorFloat-32 keeps 10 bits of a float32's 23; PyTorch allows it in convolutions unless told otherwise.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
+        _call_after_loading(self.bare_network, self._note_loaded_weights)
+
+    def _check_ranks(self) -> None:
+        batch_size, ranks = self.configuration_manager.batch_size, self.ranks
+        if batch_size < ranks:
+            msg = f"A batch of {batch_size} cannot be dealt out to {ranks} GPUs. Train with -num_gpus {batch_size}."
+            raise InputError(msg)
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train together."""
+        return int(torch.distributed.get_world_size()) if self.is_ddp else 1
+
+    def _note_loaded_weights(self) -> None:
+        """Remember that weights came from elsewhere, as nnU-Net loads those of ``-pretrained_weights``."""
+        self.loaded_weights = True
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """The cases to train and to validate on, from the checked folds of the dataset."""
@@ -102,9 +154,15 @@ class FemurTrainer(nnUNetTrainer):
         return optimizer
 
     def _build_loss(self) -> torch.nn.Module:
+        loss = super()._build_loss()
         if self.recipe.loss == "cross_entropy":
-            return RobustCrossEntropyLoss()
-        return super()._build_loss()
+            ignored = {"ignore_index": self.label_manager.ignore_label} if self.label_manager.has_ignore_label else {}
+            cross_entropy = RobustCrossEntropyLoss(**ignored)
+            if not isinstance(loss, DeepSupervisionWrapper):
+                return cross_entropy
+            # The weights of the resolutions stay nnU-Net's.
+            loss.loss = cross_entropy
+        return loss
 
     @classmethod
     def build_network_architecture(
@@ -118,9 +176,11 @@ class FemurTrainer(nnUNetTrainer):
         """nnU-Net's network of checked plans. nnU-Net calls this at prediction too."""
         with ending_without_traceback():
             check_plans(plans_manager.plans, configuration_manager.configuration, where="plans.json")
-        return nnUNetTrainer.build_network_architecture(
+            recipe = cls.recipe_class.from_configuration(configuration_manager.configuration, cls.__name__)
+        network = nnUNetTrainer.build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
+        return network if recipe.half else hold_to_float32(network)
 
     def get_training_transforms(self, *args: Any, **kwargs: Any) -> BasicTransform:
         """nnU-Net's transforms, or no more than a validation has where the recipe has no augmentation."""
@@ -130,11 +190,11 @@ class FemurTrainer(nnUNetTrainer):
         return self.get_validation_transforms(args[2], **further)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 - nnU-Net's name
-        """nnU-Net's choice of augmentation, without mirroring where the recipe has none."""
+        """nnU-Net's choice of augmentation; nothing is mirrored, at prediction neither, unless training mirrors it."""
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
-        if not self.recipe.mirror:
+        if not (self.recipe.mirror and self.recipe.augment):
             mirror_axes = self.inference_allowed_mirroring_axes = None
         if not self.recipe.augment:
             # Nothing turns the patch, so nothing is needed around it.
@@ -144,12 +204,22 @@ class FemurTrainer(nnUNetTrainer):
     def on_epoch_start(self) -> None:
         """Seed the epoch, so that a run that was killed and resumed sees the batches of one that was not."""
         super().on_epoch_start()
-        self._seed(self.current_epoch)
+        self._seed_generators(self.current_epoch)
 
-    def _seed(self, epoch: int) -> None:
-        if self.recipe.seed is not None:
-            np.random.seed(self.recipe.seed + epoch)  # noqa: NPY002 - the generator of nnU-Net's loaders
-            torch.manual_seed(self.recipe.seed + epoch)
+    def on_epoch_end(self) -> None:
+        """Count the epochs that this process has trained."""
+        super().on_epoch_end()
+        self._epochs_here += 1
+
+    def _seed_generators(self, epoch: int) -> None:
+        if self.recipe.seed is None:
+            return
+        number = self.recipe.seed + epoch
+        if self.local_rank:
+            # Other patches and other augmentation on each GPU.
+            number = int(np.random.SeedSequence((number, self.local_rank)).generate_state(1)[0])
+        np.random.seed(number)  # noqa: NPY002 - the generator of nnU-Net's loaders
+        torch.manual_seed(number)
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint whole or not at all: a half-written one could not be resumed from."""
@@ -193,13 +263,39 @@ class FemurTrainer(nnUNetTrainer):
 
     @property
     def bare_network(self) -> torch.nn.Module:
-        """The network without what nnU-Net wraps around it for several GPUs or for compilation."""
-        network = self.network.module if self.is_ddp else self.network
+        """The network without the wrappers of nnU-Net for several GPUs and for compilation."""
+        network = self.network.module if isinstance(self.network, DistributedDataParallel) else self.network
         return getattr(network, "_orig_mod", network)
 
+    def on_train_end(self) -> None:
+        """Finish as nnU-Net does; afterwards ``run.json`` describes this training.
+
+        A process that trained no epoch, such as one that only repeats the validation, leaves an existing record alone.
+        """
+        super().on_train_end()
+        self._write_record(overwrite=self._epochs_here > 0)
+
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002
-        """nnU-Net's final validation; afterwards ``run.json`` says how this network came about."""
+        """nnU-Net's final validation."""
         self.check_consistency()
+        if isinstance(self.network, DistributedDataParallel):
+            # Processes predict different numbers of windows, so none may wait for the buffers of another.
+            self.network.require_forward_param_sync = False
         super().perform_actual_validation(save_probabilities)
-        if self.local_rank == 0:
-            write_json(Path(self.output_folder) / "run.json", run_record(self, command=sys.argv))
+        # Trainings of earlier versions that were stopped during their validation have none.
+        self._write_record(overwrite=False)
+
+    def _write_record(self, *, overwrite: bool) -> None:
+        path = Path(self.output_folder) / "run.json"
+        if self.local_rank == 0 and (overwrite or not path.exists()):
+            write_json(path, run_record(self, command=sys.argv))
+
+
+def _call_after_loading(network: torch.nn.Module, note: Callable[[], None]) -> None:
+    """Call a function whenever weights were loaded into a network."""
+
+    # A function, not a method: copies of the network must not copy the trainer.
+    def loaded(*_: Any) -> None:
+        note()
+
+    network.register_load_state_dict_post_hook(loaded)

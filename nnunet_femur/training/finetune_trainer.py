@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from nnunet_femur.errors import SetupError, ending_without_traceback
+from nnunet_femur.errors import InputError, SetupError, ending_without_traceback
 from nnunet_femur.guard import SOURCE_KEY, plan_command, resolve
 from nnunet_femur.networks.merged_heads import answer_in_rows, answering_in_rows, merge_heads
 from nnunet_femur.networks.sealed import seal_network
@@ -21,9 +23,11 @@ from nnunet_femur.weights import find_model, load_checkpoint
 
 if TYPE_CHECKING:
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
     from torch import nn
 
+    from nnunet_femur.training.recipe import Recipe
     from nnunet_femur.weights import SourceModel
 
 _RAW_WEIGHTS = "femur_raw_weights"
@@ -54,10 +58,27 @@ class FinetuneTrainer(FemurTrainer):
         """The recipe, which is one for fine-tuning."""
         return cast("FinetuneRecipe", self.recipe)
 
+    @classmethod
+    def check_recipe(cls, recipe: Recipe, labels: LabelManager) -> None:
+        """Refuse also labels that the source's merged heads do not have.
+
+        Raises:
+            InputError: With the reason.
+        """
+        super().check_recipe(recipe, labels)
+        if cls.keeps_heads and (labels.has_regions or labels.num_segmentation_heads != 2):
+            msg = (
+                f"dataset.json: {cls.__name__} keeps TotalSegmentator's heads, which tell femur from background. This "
+                "dataset has other labels. Train FemurFinetunePaperTrainer, whose head is new."
+            )
+            raise InputError(msg)
+
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Refuse plans of another origin before nnU-Net makes a folder for the results."""
         super().adapt_configuration(plans, configuration)
         with ending_without_traceback():
+            if any(argument.split("=")[0] == "-pretrained_weights" for argument in sys.argv):
+                _refuse_pretrained_weights(type(self).__name__)
             _source_of(resolve(plans, configuration), type(self).__name__)
 
     @classmethod
@@ -88,6 +109,9 @@ class FinetuneTrainer(FemurTrainer):
     def on_train_start(self) -> None:
         """Load the source's weights, unless the training goes on from a checkpoint."""
         if not self.resumed:
+            with ending_without_traceback():
+                if self.loaded_weights:
+                    _refuse_pretrained_weights(type(self).__name__)
             # Before nnU-Net prepares anything: without weights there is nothing to prepare for.
             with ending_without_traceback():
                 weights = load_checkpoint(self._source().checkpoint)["network_weights"]
@@ -112,15 +136,20 @@ class FinetuneTrainer(FemurTrainer):
         recipe = self.finetune_recipe
         groups = parameter_groups(self.bare_network, recipe)
         optimizer = self.build_optimizer(groups)
-        return optimizer, GroupSchedule(optimizer, recipe)
+        return optimizer, GroupSchedule(optimizer, recipe, iterations_per_epoch=self.num_iterations_per_epoch)
 
     def on_train_epoch_start(self) -> None:
         """Hold everything but the heads still while they warm up."""
         resting = self.current_epoch < self.finetune_recipe.warmup_epochs
+        changed = False
         for group in self.optimizer.param_groups:
+            trained = group["name"] == HEAD or not resting
             for parameter in group["params"]:
-                # Under DDP every parameter must have a gradient; there the learning rate of zero holds it still.
-                parameter.requires_grad_(group["name"] == HEAD or not resting or self.is_ddp)
+                changed |= parameter.requires_grad != trained
+                parameter.requires_grad_(trained)
+        if changed and isinstance(self.network, DistributedDataParallel):
+            # It waits for a gradient of every parameter that was trained when it was made.
+            self.network = DistributedDataParallel(self.network.module, device_ids=self.network.device_ids)
         super().on_train_epoch_start()
         self._iteration = 0
 
@@ -214,6 +243,19 @@ class FinetuneTrainer(FemurTrainer):
                 transform.elastic_deform_scale = _ELASTIC_SCALE
                 transform.elastic_deform_magnitude = (0, _ELASTIC_REACH * min(transform.patch_size))
         return transforms
+
+
+def _refuse_pretrained_weights(trainer: str) -> None:
+    """Stop because of ``-pretrained_weights``.
+
+    Raises:
+        InputError: Always.
+    """
+    msg = (
+        f"-pretrained_weights: {trainer} starts from TotalSegmentator's weights, which would replace these. "
+        "Leave the option out, or train FemurScratchTrainer, which starts from any weights of the same network."
+    )
+    raise InputError(msg)
 
 
 def _source_of(configuration: dict[str, Any], trainer: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.errors import InputError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -17,15 +19,25 @@ HEAD = "head"
 def group_of(name: str) -> str:
     """The group of a parameter: "head", "decoder K" (0 is the coarsest stage) or "encoder K" (0 is the finest).
 
+    The stem of nnU-Net's residual encoders works at the finest resolution and belongs to "encoder 0".
+
     Args:
-        name: As ``named_parameters()`` gives it, which names shared modules once.
+        name: As ``named_parameters()`` gives it, with one name for a shared module.
+
+    Raises:
+        InputError: The name is not one of nnU-Net's U-Nets.
     """
     parts = name.split(".")
     if "seg_layers" in parts:
         return HEAD
-    if parts[0] == "decoder" and "encoder" not in parts:
-        return f"decoder {parts[2]}"
-    return f"encoder {parts[parts.index('stages') + 1]}"
+    side = "decoder" if parts[0] == "decoder" and "encoder" not in parts else "encoder"
+    after = parts[parts.index(side) + 1 :] if side in parts else []
+    if side == "encoder" and after[:1] == ["stem"]:
+        return "encoder 0"
+    if len(after) > 1 and after[0] in ("stages", "transpconvs") and after[1].isdigit():
+        return f"{side} {after[1]}"
+    msg = f"{name}: this parameter is in no encoder, decoder or head of nnU-Net's U-Nets. Plan with one of those."
+    raise InputError(msg)
 
 
 def parameter_groups(network: nn.Module, recipe: FinetuneRecipe) -> list[dict[str, Any]]:
@@ -55,22 +67,29 @@ def parameter_groups(network: nn.Module, recipe: FinetuneRecipe) -> list[dict[st
 class GroupSchedule:
     """Learning rates as a function of epoch and iteration alone, so a resumed training has those of an undisturbed one.
 
+    They rise over `ramp_iterations` from the training's first iteration on, and again from the one in which the body
+    joins; a ramp that is longer than an epoch goes on in the next.
+
     Args:
         optimizer: With groups as :func:`parameter_groups` gives them.
         recipe: The recipe.
+        iterations_per_epoch: Iterations in an epoch.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, recipe: FinetuneRecipe) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, recipe: FinetuneRecipe, *, iterations_per_epoch: int) -> None:
         self.optimizer = optimizer
         self.recipe = recipe
+        self.iterations_per_epoch = iterations_per_epoch
 
     def step(self, epoch: int, iteration: int | None = None) -> None:
         """Set the learning rates of an iteration; nnU-Net calls this at the beginning of an epoch without one."""
         recipe = self.recipe
         now = recipe.learning_rate * (1 - epoch / recipe.epochs) ** recipe.decay_exponent
         ramp = 1.0
-        if iteration is not None and epoch in (0, recipe.warmup_epochs):
-            ramp = min(1.0, (iteration + 1) / max(1, recipe.ramp_iterations))
+        if iteration is not None:
+            start = recipe.warmup_epochs if epoch >= recipe.warmup_epochs else 0
+            done = (epoch - start) * self.iterations_per_epoch + iteration
+            ramp = min(1.0, (done + 1) / max(1, recipe.ramp_iterations))
         for group in self.optimizer.param_groups:
             resting = epoch < recipe.warmup_epochs and group["name"] != HEAD
             group["lr"] = 0.0 if resting else now * group["factor"] * ramp

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nnunet_femur.errors import InputError, ending_without_traceback
+from nnunet_femur.training.recipe import refuse
+from nnunet_femur.training.recipe_rules import problem_of_heads
 from nnunet_femur.training.slice_geometry import plane_axes
 from nnunet_femur.training.slice_table import SliceTable, ends_only
 from nnunet_femur.training.slice_trainer import SliceTrainer
 
 if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-    from nnunet_femur.training.recipe import Plane, SliceRecipe
+    from nnunet_femur.training.recipe import Plane, Recipe, SliceRecipe
 
 
 class HeadTrainer(SliceTrainer):
@@ -21,9 +24,26 @@ class HeadTrainer(SliceTrainer):
     They are counted on the CT's own grid, as the study does: where preprocessing changes the distance of slices, the
     same stretch of bone is taken.
 
-    Where the ends lie is known from the truth alone, so at prediction every axial slice is predicted; scored is the
-    region ``ends``, the first and the last 20 axial slices with truth.
+    Only a reference mask shows where the ends are, so at prediction every axial slice is predicted; scored is the
+    region ``ends``, the first and the last 20 axial slices with femur in the reference mask.
     """
+
+    @property
+    def needs_axes(self) -> bool:
+        """True: the ends are axial slices with configuration ``2d`` too."""
+        return True
+
+    @classmethod
+    def check_recipe(cls, recipe: Recipe, labels: LabelManager) -> None:
+        """Refuse also a recipe without slices of the ends.
+
+        Raises:
+            InputError: With the reason.
+        """
+        super().check_recipe(recipe, labels)
+        problem = problem_of_heads(cast("SliceRecipe", recipe))
+        if problem is not None:
+            refuse(problem)
 
     @classmethod
     def planes(cls, recipe: SliceRecipe) -> tuple[Plane, ...]:  # noqa: ARG003

@@ -24,7 +24,7 @@ class LowestLossTrainer(FemurTrainer):
 
     @property
     def keeps_lowest_loss(self) -> bool:
-        """Whether the network of the lowest loss is kept; else the last."""
+        """True to keep the network of the lowest loss; else the last is kept."""
         return True
 
     @property
@@ -62,14 +62,13 @@ class LowestLossTrainer(FemurTrainer):
         super().on_epoch_end()
 
     def on_train_end(self) -> None:
-        """Write what was kept as the final checkpoint."""
-        if self.is_ddp:
-            torch.distributed.barrier()
+        """Write the network that was kept as the final checkpoint."""
+        # The first process writes; the others must neither read before it has ended nor after it has removed the file.
+        self._wait()
         kept = self._keeps and self._kept.is_file()
         if kept:
             checkpoint = self._read_kept()
-            network = self.network.module if self.is_ddp else self.network
-            network.load_state_dict(checkpoint["network_weights"])
+            self.bare_network.load_state_dict(checkpoint["network_weights"])
             self.optimizer.load_state_dict(checkpoint["optimizer_state"])
             losses = checkpoint["logging"]["train_losses"]
             self.print_to_log_file(
@@ -77,8 +76,13 @@ class LowestLossTrainer(FemurTrainer):
                 "the lowest."
             )
         super().on_train_end()
-        if kept and not self.is_ddp:
+        self._wait()
+        if kept and self.local_rank == 0:
             self._kept.unlink()
+
+    def _wait(self) -> None:
+        if self.is_ddp:
+            torch.distributed.barrier()
 
     def _read_kept(self) -> dict:
         # Our own file, in nnU-Net's format, which holds numbers that PyTorch's safe reading does not know.

@@ -50,6 +50,8 @@ class Recipe:
         augment: Whether nnU-Net's augmentation is applied.
         mirror: Whether images are mirrored in augmentation and at prediction (2 or 3 axes: 4 or 8 passes).
         foreground_fraction: Fraction of a batch that is centred on the femur, 0 to 1.
+        half: Compute in half precision where nnU-Net does (float16 on CUDA), and predict slices in bfloat16 on
+            processors with instructions for it; False for float32 everywhere, validation included.
         checkpoint_every: Epochs between two checkpoints that ``--c`` can go on from.
         seed: Seed of every epoch where data is loaded in the main process (``nnUNet_n_proc_DA=0``); None for chance.
     """
@@ -67,6 +69,7 @@ class Recipe:
     augment: bool = True
     mirror: bool = True
     foreground_fraction: float = 0.33
+    half: bool = True
     checkpoint_every: int = 50
     seed: int | None = None
 

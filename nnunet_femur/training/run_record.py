@@ -18,11 +18,13 @@ PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "segmentation_models_pytorch", 
 
 
 def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, Any]:
-    """What somebody needs to know to repeat or to judge a training.
+    """Return the facts that are needed to repeat or to judge a training.
 
     Seconds are those of the epochs, those before an interruption included; the memory is the largest of this
-    process, so after a resumption that of the last part.
+    process, so after a resumption that of the last part. Precision is the one that the network computes in.
     """
+    from nnunet_femur.networks.precision import training_precision, validation_precision
+
     return {
         "trainer": type(trainer).__name__,
         "plans": trainer.plans_manager.plans_name,
@@ -30,6 +32,10 @@ def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, An
         "fold": trainer.fold,
         "command": [Path(command[0]).name, *command[1:]],
         "recipe": trainer.recipe.as_dict(),
+        "precision": {
+            "training": training_precision(trainer.bare_network, trainer.device),
+            "validation": validation_precision(trainer.bare_network, trainer.device),
+        },
         "epochs_done": trainer.current_epoch,
         "iterations_per_epoch": trainer.num_iterations_per_epoch,
         "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
@@ -37,6 +43,7 @@ def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, An
         "peak_memory_mib": peak_memory_mib(),
         "peak_device_memory_mib": _peak_device_memory_mib(trainer),
         "device": _device_name(trainer),
+        "processes": trainer.ranks,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -12,15 +13,18 @@ from batchgenerators.dataloading.single_threaded_augmenter import SingleThreaded
 from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from torch import nn
 
-from nnunet_femur.errors import ending_without_traceback
+from nnunet_femur.errors import InputError, ending_without_traceback
 from nnunet_femur.guard import check_plans
 from nnunet_femur.networks.encoder_weights import load_encoder_weights
+from nnunet_femur.networks.precision import hold_to_float32
 from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.training.lowest_loss import LowestLossTrainer
 from nnunet_femur.training.recipe import Plane, SliceRecipe
-from nnunet_femur.training.slice_geometry import largest_size, pixels_per_voxel, plane_axes
+from nnunet_femur.training.recipe_rules import problem_of_passes
+from nnunet_femur.training.slice_geometry import check_axis_order, largest_size, pixels_per_voxel, plane_axes
 from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import SliceTable, find_slices
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
     from numpy.typing import NDArray
-    from torch import nn
 
 LARGEST_PATCH = 512
 """Voxels along an axis that are predicted in one piece; bounds the memory of long scans."""
@@ -47,6 +50,7 @@ class SliceTrainer(LowestLossTrainer):
 
     recipe_class = SliceRecipe
     deep_supervision = False
+    takes_slices = True
     architecture: ClassVar[str]
     encoder: ClassVar[str]
     _steps_of_epoch: int = 0
@@ -107,7 +111,7 @@ class SliceTrainer(LowestLossTrainer):
             in_channels=num_input_channels * (1 + 2 * neighbours),
             classes=num_output_channels,
         )
-        return ThreePlaneNetwork(
+        wrapped = ThreePlaneNetwork(
             network,
             axes=plane_axes(cls.planes(recipe), plans_manager),
             weights=cls.plane_weights(recipe),
@@ -116,6 +120,7 @@ class SliceTrainer(LowestLossTrainer):
             scale=pixels_per_voxel(recipe, configuration_manager.spacing),
             neighbours=neighbours,
         )
+        return wrapped if recipe.half else hold_to_float32(wrapped)
 
     @classmethod
     def neighbours(cls, recipe: SliceRecipe, configuration_manager: ConfigurationManager) -> int:
@@ -129,12 +134,31 @@ class SliceTrainer(LowestLossTrainer):
         # Slices of three shapes at training, volumes at prediction: compiled anew for each, at a loss.
         return False
 
+    def _build_loss(self) -> nn.Module:
+        """Return the recipe's loss; with several GPUs, weighted by the size of each one's part of a batch."""
+        loss = super()._build_loss()
+        return WeightedLoss(loss) if self.is_ddp else loss
+
+    def check_consistency(self) -> None:
+        """End the process also where the axes of the preprocessed arrays are not z, y and x."""
+        super().check_consistency()
+        if self.needs_axes:
+            with ending_without_traceback():
+                check_axis_order(Path(self.preprocessed_dataset_folder), self.plans_manager)
+
+    @property
+    def needs_axes(self) -> bool:
+        """True where planes are named; configuration ``2d`` takes the slices that nnU-Net has chosen."""
+        return len(self.configuration_manager.patch_size) == 3
+
     def on_train_start(self) -> None:
-        """Load the encoder's pretrained weights, unless the training goes on from a checkpoint."""
+        """Load the encoder's pretrained weights, unless other weights were loaded."""
         if not self.was_initialized:
             self.initialize()
         weights = self.slice_recipe.encoder_weights
-        if weights is not None and not self.resumed:
+        if weights is not None and self.loaded_weights:
+            self.print_to_log_file(f"The encoder keeps the weights that were loaded, not those of {weights}.")
+        elif weights is not None:
             with ending_without_traceback():
                 load_encoder_weights(
                     self._wrapper().network,
@@ -155,10 +179,20 @@ class SliceTrainer(LowestLossTrainer):
         done = min(self._steps_of_epoch, self.num_iterations_per_epoch - 1)
         self.lr_scheduler.step(self.current_epoch + done / self.num_iterations_per_epoch)
         self._steps_of_epoch += 1
+        self._weigh(batch)
         return super().train_step(batch)
 
+    def validation_step(self, batch: dict) -> dict:
+        """nnU-Net's step."""
+        self._weigh(batch)
+        return super().validation_step(batch)
+
+    def _weigh(self, batch: dict) -> None:
+        if isinstance(self.loss, WeightedLoss):
+            self.loss.weight = batch["weight"]
+
     def _wrapper(self) -> ThreePlaneNetwork:
-        return cast("ThreePlaneNetwork", self.network.module if self.is_ddp else self.network)
+        return cast("ThreePlaneNetwork", self.bare_network)
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """nnU-Net's loaders of training and validation batches, for slices of the recipe's planes.
@@ -168,12 +202,12 @@ class SliceTrainer(LowestLossTrainer):
         training, validation = self.get_tr_and_val_datasets()
         recipe = self.slice_recipe
         axes = self._training_axes()
-        # nnU-Net mirrors the axes of what it predicts, which are three where it predicts volumes.
-        predicted = range(len(self.configuration_manager.patch_size))
-        self.inference_allowed_mirroring_axes = tuple(predicted) if recipe.mirror else None
+        self.inference_allowed_mirroring_axes = self._mirrored_axes()
         workers = get_allowed_n_proc_DA()
         seed = self._seed_of_order()
         train = self._loader(training, axes, recipe.iterations_per_epoch, seed, augment=recipe.augment, workers=workers)
+        with ending_without_traceback():
+            self._check_passes(train)
         self.num_iterations_per_epoch = train.order.batches_per_epoch
         self.print_to_log_file(
             f"{len(train.table)} slices with femur, {self.num_iterations_per_epoch} batches an epoch."
@@ -181,6 +215,39 @@ class SliceTrainer(LowestLossTrainer):
         few = (workers + 1) // 2
         val = self._loader(validation, axes, recipe.validation_iterations, seed, augment=False, workers=few)
         return self._augmenter(train, workers), self._augmenter(val, few)
+
+    def _mirrored_axes(self) -> tuple[int, ...] | None:
+        """Axes of what is predicted that training mirrors; None for none.
+
+        Those are the axes within its slices, and across them if slices have neighbours, whose order is then reversed.
+        """
+        recipe = self.slice_recipe
+        if not (recipe.mirror and recipe.augment):
+            return None
+        if len(self.configuration_manager.patch_size) == 2:
+            return (0, 1)
+        seen = bool(self.neighbours(recipe, self.configuration_manager))
+        across = self._training_axes()
+        return tuple(axis for axis in range(3) if any(axis != other or seen for other in across))
+
+    def _check_passes(self, train: SliceLoader) -> None:
+        """Refuse batches that cannot be dealt out or normalised.
+
+        Raises:
+            InputError: With the reason.
+        """
+        order = train.order
+        # The pyramid of DeepLabV3 pools each slice to one value; so does a slice as large as the network's stride.
+        pooled = self.encoder == "DeepLabV3" or max(train.window.size) <= self._wrapper().stride
+        problem = problem_of_passes(
+            slices=len(train.table),
+            ranks=train.ranks,
+            smallest_batch=order.smallest_batch + train.others,
+            one_value_per_channel=pooled,
+        )
+        if problem is not None:
+            msg = f"{self.plans_manager.dataset_name}, fold {self.fold}: {problem}."
+            raise InputError(msg)
 
     def find_training_slices(self, data: nnUNetBaseDataset, axes: tuple[int, ...]) -> SliceTable:
         """The slices that an epoch passes over: all that hold femur."""
@@ -216,25 +283,22 @@ class SliceTrainer(LowestLossTrainer):
         if len(patch_size) == 2:
             size = (int(patch_size[0]), int(patch_size[1]))
         margin = (0, 0)
+        mirrored = False
         transforms = self.get_validation_transforms(None)
         if augment:
             rotation = (-_ROTATION_RAD, _ROTATION_RAD)
             larger = get_patch_size(size, rotation, rotation, rotation, (0.85, 1.25))
             margin = (int(larger[0]) - size[0], int(larger[1]) - size[1])
-            mirror_axes = (0, 1) if recipe.mirror else None
+            mirrored = recipe.mirror
+            mirror_axes = (0, 1) if mirrored else None
             transforms = self.get_training_transforms(
                 np.array(size), rotation, None, mirror_axes, do_dummy_2d_data_aug=False
             )
         table = self.find_training_slices(data, axes)
-        femur = max(1, round(self.batch_size * recipe.foreground_fraction)) if len(table) else 0
-        order = SliceOrder(
-            len(table),
-            per_batch=femur,
-            iterations=iterations,
-            seed=seed,
-            ranks=torch.distributed.get_world_size() if self.is_ddp else 1,
-            rank=self.local_rank,
-        )
+        # Batches of all GPUs together: nnU-Net's own batch_size is that of this process.
+        batch_size = self.configuration_manager.batch_size
+        femur = slices_with_femur(batch_size, recipe.foreground_fraction) if len(table) else 0
+        order = SliceOrder(len(table), per_batch=femur, iterations=iterations, seed=seed)
         return SliceLoader(
             data,
             table=table,
@@ -245,11 +309,14 @@ class SliceTrainer(LowestLossTrainer):
                 margin=margin,
                 scale=pixels_per_voxel(recipe, self.configuration_manager.spacing),
                 neighbours=self.neighbours(recipe, self.configuration_manager),
+                reversed_neighbours=mirrored,
             ),
-            others=self.batch_size - femur,
+            others=batch_size - femur,
             transforms=transforms,
             workers=workers,
             first=self.current_epoch * order.batches_per_epoch,
+            rank=self.local_rank,
+            ranks=self.ranks,
         )
 
     def _augmenter(self, loader: SliceLoader, workers: int) -> Any:
@@ -262,6 +329,29 @@ class SliceTrainer(LowestLossTrainer):
         )
         augmenter.restart()
         return augmenter
+
+
+class WeightedLoss(nn.Module):
+    """A loss times a weight that is set for each batch.
+
+    Processes that train together have parts of a batch that differ by a slice, and PyTorch averages their gradients as
+    if they did not. With the weight of :class:`SliceLoader` the average is the gradient of the whole batch.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+        self.weight = 1.0
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the weighted loss."""
+        weighted: torch.Tensor = self.weight * self.loss(output, target)
+        return weighted
+
+
+def slices_with_femur(batch_size: int, foreground_fraction: float) -> int:
+    """Slices of a batch that are drawn from those with femur: none for a fraction of 0, else at least one."""
+    return max(1, round(batch_size * foreground_fraction)) if foreground_fraction > 0 else 0
 
 
 def _masks(data: nnUNetBaseDataset) -> Iterator[NDArray[np.bool_]]:

@@ -60,24 +60,35 @@ def _named_once(name: str) -> bool:
     return ".all_modules." not in name and not name.startswith("decoder.encoder.")
 
 
+_NUMBERED = {
+    "stages": "stage",
+    "blocks": "block",
+    "transpconvs": "upsampling",
+    "seg_layers": "segmentation head",
+    "convs": "convolution",
+}
+_PLAIN = {
+    "encoder": "encoder",
+    "decoder": "decoder",
+    "stem": "stem",
+    "skip": "skip connection",
+    "norm": "normalisation",
+}
+
+
 def in_words(name: str) -> str:
-    """Where in nnU-Net's U-Nets a tensor of this name stands, as in "encoder, stage 2, convolution 1, weight"."""
+    """Place of a tensor in nnU-Net's U-Nets, as in "encoder, stage 2, convolution 1, weight"."""
     words: list[str] = []
     parts = name.split(".")
     for part, following in zip(parts, [*parts[1:], ""], strict=True):
-        number = str(int(following) + 1) if following.isdigit() else ""
-        if part in ("encoder", "decoder"):
-            words.append(part)
-        elif part == "stages":
-            words.append(f"stage {number}")
-        elif part == "transpconvs":
-            words.append(f"upsampling {number}")
-        elif part == "seg_layers":
-            words.append(f"segmentation head {number}")
-        elif part == "convs":
-            words.append(f"convolution {number}")
-        elif part == "norm":
-            words.append("normalisation")
+        if part in _NUMBERED:
+            number = str(int(following) + 1) if following.isdigit() else ""
+            words.append(f"{_NUMBERED[part]} {number}")
+        elif part in _PLAIN:
+            words.append(_PLAIN[part])
+        elif part.startswith("conv") and part[4:].isdigit():
+            # Blocks of residual encoders number theirs in the name.
+            words.append(f"convolution {part[4:]}")
     words.append(parts[-1])
     return ", ".join(words)
 

@@ -281,6 +281,69 @@ class TestRefusals:
             other.load_checkpoint(str(tmp_path / "checkpoint.pth"))
 
 
+def test_a_source_with_a_residual_encoder(
+    transfer: Path, standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nnU-Net's ResEnc network in the source's place, from plans to a step: its stem is transferred and trained."""
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+    from nnunet_femur.planning import plan_dataset
+
+    weights = tmp_path / "weights"
+    shutil.copytree(standin, weights)
+    model = next(weights.glob("Dataset294*/*__3d_fullres"))
+    plans = json.loads((model / "plans.json").read_text())
+    checkpoint = torch.load(model / "fold_0" / "checkpoint_final.pth", weights_only=False)
+    architecture = {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+        "arch_kwargs": {
+            "n_stages": 3,
+            "features_per_stage": [4, 8, 16],
+            "conv_op": "torch.nn.modules.conv.Conv3d",
+            "kernel_sizes": [[3, 3, 3]] * 3,
+            "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
+            "n_blocks_per_stage": [1, 2, 2],
+            "n_conv_per_stage_decoder": [1, 1],
+            "conv_bias": True,
+            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+            "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }
+    old_format = {"UNet_class_name", "UNet_base_num_features", "n_conv_per_stage_encoder", "n_conv_per_stage_decoder"}
+    old_format |= {"num_pool_per_axis", "pool_op_kernel_sizes", "conv_kernel_sizes", "unet_max_num_features"}
+    for configuration in plans["configurations"].values():
+        for key in old_format & set(configuration):
+            del configuration[key]
+        configuration["architecture"] = architecture
+    (model / "plans.json").write_text(json.dumps(plans))
+    source = get_network_from_plans(
+        architecture["network_class_name"],
+        architecture["arch_kwargs"],
+        architecture["_kw_requires_import"],
+        1,
+        24,
+        deep_supervision=True,
+    ).state_dict()
+    torch.save({**checkpoint, "network_weights": source}, model / "fold_0" / "checkpoint_final.pth")
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(weights))
+
+    plan_dataset(2, source="totalsegmentator", preset="small", plans_name="ResEncPlans", jobs=1)
+    trainer = _trainer(transfer, plans_name="ResEncPlans", layer_decay=0.5, warmup_epochs=0, ramp_iterations=0)
+    trainer.on_train_start()
+    stem = "encoder.stem.convs.0.conv.weight"
+    assert torch.equal(trainer.bare_network.state_dict()[stem], source[stem])
+    trainer.on_train_epoch_start()
+    trainer.train_step(next(trainer.dataloader_train))
+    assert not torch.equal(trainer.bare_network.state_dict()[stem], source[stem])
+    rates = {group["name"]: group["lr"] for group in trainer.optimizer.param_groups}
+    assert rates["encoder 0"] == pytest.approx(3e-4 * 0.5**4)
+
+
 def test_killed_and_resumed_equals_undisturbed(transfer: Path, tmp_path: Path) -> None:
     """The command as typed, killed after the epoch in which the body joined, then with --c."""
     file = transfer / PREPROCESSED / "nnUNetPlans.json"

@@ -20,10 +20,38 @@ from nnunet_femur.training.groups import GroupSchedule, group_of, parameter_grou
         ("decoder.transpconvs.3.weight", "decoder 3"),
         ("decoder.seg_layers.2.head.weight", "head"),
         ("decoder.seg_layers.0.bias", "head"),
+        ("encoder.stem.convs.0.conv.weight", "encoder 0"),
+        ("encoder.stages.2.blocks.0.conv1.conv.weight", "encoder 2"),
+        ("decoder.encoder.stem.convs.0.conv.weight", "encoder 0"),
     ],
 )
 def test_group_of(name: str, group: str) -> None:
     assert group_of(name) == group
+
+
+@pytest.mark.parametrize("name", ["blocks.0.weight", "encoder.mixer.0.weight", "decoder.up.weight"])
+def test_other_networks_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        group_of(name)
+
+
+def test_groups_of_a_residual_encoder() -> None:
+    """nnU-Net's ResEnc network: its stem learns with the finest stage."""
+    from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
+
+    network = ResidualEncoderUNet(
+        1, 2, [2, 4], nn.Conv3d, 3, [1, 2], [1, 1], 2, [1], norm_op=nn.InstanceNorm3d, norm_op_kwargs={"affine": True}
+    )
+    groups = {group["name"]: group for group in parameter_groups(network, FinetuneRecipe(layer_decay=0.5))}
+    assert [(name, group["factor"]) for name, group in groups.items()] == [
+        ("head", 1.0),
+        ("decoder 0", 1.0),
+        ("encoder 1", 0.5),
+        ("encoder 0", 0.25),
+    ]
+    stem = {id(parameter) for parameter in network.encoder.stem.parameters()}
+    assert stem <= {id(parameter) for parameter in groups["encoder 0"]["params"]}
+    assert sum(len(group["params"]) for group in groups.values()) == len(list(network.parameters()))
 
 
 def _network() -> nn.Module:
@@ -64,7 +92,7 @@ class TestGroupSchedule:
             epochs=10, learning_rate=1.0, schedule="constant", warmup_epochs=2, ramp_iterations=4, body_factor=0.5
         )
         optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
-        return GroupSchedule(optimizer, recipe)
+        return GroupSchedule(optimizer, recipe, iterations_per_epoch=10)
 
     @pytest.mark.parametrize(
         ("epoch", "iteration", "head", "body"),
@@ -82,10 +110,34 @@ class TestGroupSchedule:
         rates = [group["lr"] for group in schedule.optimizer.param_groups]
         assert rates == [head, *[body] * 5]
 
+    @pytest.mark.parametrize(
+        ("epoch", "iteration", "head", "body"),
+        [
+            (0, 0, 0.1, 0.0),
+            (0, 3, 0.4, 0.0),
+            (1, 0, 0.5, 0.0),
+            (1, 3, 0.8, 0.0),
+            (2, 0, 0.1, 0.1),
+            (3, 1, 0.6, 0.6),
+            (4, 0, 0.9, 0.9),
+            (4, 1, 1.0, 1.0),
+            (9, 0, 1.0, 1.0),
+        ],
+    )
+    def test_a_ramp_longer_than_an_epoch_goes_on(self, epoch: int, iteration: int, head: float, body: float) -> None:
+        """Ten iterations in epochs of four; it begins again where the body joins, in epoch 2."""
+        recipe = FinetuneRecipe(
+            epochs=10, learning_rate=1.0, schedule="constant", warmup_epochs=2, ramp_iterations=10, body_factor=1.0
+        )
+        optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
+        GroupSchedule(optimizer, recipe, iterations_per_epoch=4).step(epoch, iteration)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        assert rates == pytest.approx([head, *[body] * 5])
+
     def test_poly_is_nnunets(self) -> None:
         recipe = FinetuneRecipe(epochs=10, learning_rate=1.0, schedule="poly", warmup_epochs=0, ramp_iterations=0)
         optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
-        GroupSchedule(optimizer, recipe).step(5)
+        GroupSchedule(optimizer, recipe, iterations_per_epoch=10).step(5)
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5**0.9)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAu
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow, place_window
+from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow, open_case_limit, place_window
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import find_slices
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Workers that end while a batch of theirs is on its way leave a message of batchgenerators' thread behind.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -150,6 +154,26 @@ class TestOnePass:
         resumed = _take(_cases(), 0, 3, transforms=_noisy, first=5)
         assert all(torch.equal(a["data"], b["data"]) for a, b in zip(whole[5:], resumed, strict=True))
 
+    @pytest.mark.parametrize("ranks", [2, 3, 5])
+    def test_several_processes_share_the_batches_of_one(self, ranks: int) -> None:
+        """Order, windows and augmentation included; their weights make the mean over processes that over slices."""
+        options: dict[str, Any] = {"transforms": _noisy, "others": 3, "window": SliceWindow(size=(4, 4))}
+        alone = _take(_cases(), 0, 4, **options)
+        parts = [_take(_cases(), 0, 4, rank=rank, ranks=ranks, **options) for rank in range(ranks)]
+        for number, whole in enumerate(alone):
+            part = [one[number] for one in parts]
+            sizes = [len(one["data"]) for one in part]
+            assert sum(sizes) == len(whole["data"])
+            assert max(sizes) - min(sizes) <= 1
+            for rank, one in enumerate(part):
+                assert torch.equal(one["data"], whole["data"][rank::ranks])
+                assert torch.equal(one["target"], whole["target"][rank::ranks])
+                assert one["keys"] == whole["keys"][rank::ranks]
+                assert one["weight"] == pytest.approx(len(one["data"]) / (len(whole["data"]) / ranks))
+            mean = np.mean([one["weight"] * one["data"].mean() for one in part])
+            assert mean == pytest.approx(float(whole["data"].mean()))
+            assert whole["weight"] == 1
+
     def test_the_generators_of_the_process_are_left_alone(self) -> None:
         states = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
         _take(_cases(), 0, 2, transforms=_noisy)
@@ -266,6 +290,16 @@ class TestNeighbours:
             column = [int(channel[0, 0]) % 100 for channel in image]
             assert column in ([0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]), "at the ends the last is repeated"
 
+    def test_mirroring_reverses_their_order_in_half_of_the_draws(self) -> None:
+        mask = np.ones((3, 4, 4), dtype=bool)
+        window = SliceWindow(size=(3, 4), neighbours=1, reversed_neighbours=True)
+        loader = _loader(_Cases([mask]), axes=(2,), window=window, per_batch=64, iterations=1)
+        columns = [tuple(int(channel[0, 0]) % 100 for channel in image) for image in next(loader)["data"]]
+        inner = [column for column in columns if column[1] in (1, 2)]
+        assert set(inner) == {(0, 1, 2), (2, 1, 0), (1, 2, 3), (3, 2, 1)}
+        forwards = sum(column[0] < column[2] for column in inner)
+        assert 0.2 < forwards / len(inner) < 0.8
+
     def test_as_the_network_sees_them_at_prediction(self) -> None:
         seen = []
 
@@ -296,3 +330,76 @@ class TestNeighbours:
 def test_where_a_window_may_start(length: int, window: int, shown: Any, expected: Any) -> None:
     rng = np.random.default_rng(0)
     assert {place_window(length, window, shown, rng) for _ in range(300)} == set(expected)
+
+
+class TestOpenFiles:
+    def test_the_cases_used_last_stay_open(self) -> None:
+        class Files:
+            """Opens cases like files of blosc2, which are no arrays, and counts."""
+
+            def __init__(self) -> None:
+                self.identifiers = [f"case{n}" for n in range(4)]
+                self.opened: list[str] = []
+
+            def load_case(self, identifier: str) -> tuple[Any, ...]:
+                self.opened.append(identifier)
+                return object(), object(), None, {}
+
+        files = Files()
+        loader = _loader(_cases(), open_cases=2)
+        loader._data = files
+        for number in (0, 1, 0, 2, 0, 1, 3, 0):
+            loader._case(number)
+            assert len(loader._open) <= 2
+        # Case 1 is closed for 2, 2 for 1, 0 for 3, 1 for 0.
+        assert files.opened == ["case0", "case1", "case2", "case1", "case3", "case0"]
+
+    def test_the_number_follows_the_limit(self) -> None:
+        resource = pytest.importorskip("resource")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+            assert open_case_limit() == 32
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    def test_two_thousand_cases_with_256_open_files(self, tmp_path: Path) -> None:
+        """Every case is read, twice, with both of its files; without a bound this ends after some 120 cases."""
+        resource = pytest.importorskip("resource")
+        from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+        count = 2000
+        mask = np.zeros((1, 3, 4, 4), dtype=np.int8)
+        mask[0, 1] = 1
+        block = (1, 3, 4, 4)
+        nnUNetDatasetBlosc2.save_case(
+            np.arange(48, dtype=np.float32).reshape(block),
+            mask,
+            {},
+            str(tmp_path / "case0000"),
+            chunks=block,
+            blocks=block,
+        )
+        for number in range(1, count):
+            for ending in (".b2nd", "_seg.b2nd", ".pkl"):
+                os.link(tmp_path / f"case0000{ending}", tmp_path / f"case{number:04d}{ending}")
+        data = nnUNetDatasetBlosc2(str(tmp_path))
+        assert len(data.identifiers) == count
+        masks = (data.load_case(case)[1][0] > 0 for case in data.identifiers)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+            table = find_slices(masks, (0,))
+            loader = SliceLoader(
+                data,
+                table=table,
+                order=SliceOrder(len(table), per_batch=100, iterations=None, seed=1),
+                axes=(0,),
+                window=SliceWindow(size=(4, 4)),
+                others=0,
+                transforms=_as_they_are,
+            )
+            seen = [key for _ in range(2 * count // 100) for key in next(loader)["keys"]]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert sorted(seen) == sorted(2 * data.identifiers)

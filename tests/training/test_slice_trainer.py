@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from nnunet_femur.errors import InputError
 from nnunet_femur.training.recipe import SliceRecipe
 from nnunet_femur.training.slice_geometry import largest_size, pixels_per_voxel
-from nnunet_femur.training.slice_trainer import SliceTrainer
+from nnunet_femur.training.slice_trainer import SliceTrainer, slices_with_femur
 from tests.training.made import made
 
 if TYPE_CHECKING:
@@ -56,8 +58,85 @@ def test_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert largest_size(plans, (2.0, 2.0, 2.0)) == [20, 25, 16]
 
 
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+FLIPPED = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
+OBLIQUE = (0.9, -0.1, 0.43, 0.1, 0.99, 0.0, -0.43, 0.04, 0.9)
+SAGITTAL = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+"""The file's first axis is y, its second z, its third x."""
+
+
+class TestAxisOrder:
+    """Planes are told apart by the order of the arrays' axes, which data that was not converted here need not have."""
+
+    @pytest.fixture
+    def check(self, tmp_path: Path) -> Any:
+        from types import SimpleNamespace
+
+        from nnunet_femur.training.slice_geometry import check_axis_order
+
+        def check(reader: str, *cases: dict[str, Any]) -> None:
+            for number, properties in enumerate(cases):
+                with (tmp_path / f"case{number}.pkl").open("wb") as file:
+                    pickle.dump(properties, file)
+            check_axis_order(tmp_path, SimpleNamespace(plans={"image_reader_writer": reader}))
+
+        return check
+
+    @pytest.mark.parametrize("direction", [IDENTITY, FLIPPED, OBLIQUE])
+    def test_axes_as_planes_need_them(self, check: Any, direction: tuple[float, ...]) -> None:
+        check("SimpleITKIO", {"sitk_stuff": {"direction": direction}})
+
+    def test_a_reader_that_reorients_needs_no_look(self, check: Any) -> None:
+        check("SimpleITKIOWithReorient", {"sitk_stuff": {"direction": SAGITTAL}})
+
+    def test_a_sagittal_series(self, check: Any) -> None:
+        with pytest.raises(InputError, match=r"case1\.pkl: the axes of this case are x, z, y instead"):
+            check("SimpleITKIO", *({"sitk_stuff": {"direction": each}} for each in (IDENTITY, SAGITTAL)))
+
+    def test_nibabel(self, check: Any) -> None:
+        """An affine whose voxels are much longer along one axis; its columns are the axes of the file."""
+        check("NibabelIO", {"nibabel_stuff": {"original_affine": np.diag([-0.7, 0.7, 5.0, 1.0])}})
+        affine = np.eye(4)
+        affine[:3, :3] = np.array(SAGITTAL).reshape(3, 3) * [0.7, 0.7, 5.0]
+        with pytest.raises(InputError, match="are x, z, y instead"):
+            check("NibabelIO", {"nibabel_stuff": {"original_affine": affine}})
+
+    @pytest.mark.parametrize("properties", [{}, {"sitk_stuff": {"direction": (1.0, 0.0, 0.0, 1.0)}}])
+    def test_no_orientation_at_all(self, check: Any, properties: dict[str, Any]) -> None:
+        with pytest.raises(InputError, match="records no orientation"):
+            check("Tiff3DIO", properties)
+
+    @pytest.mark.usefixtures("nnunet")
+    @pytest.mark.parametrize(("configuration", "refused"), [("3d_fullres", True), ("2d", False)])
+    def test_trainers_look_before_they_cut(
+        self, configuration: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """nnU-Net's own slices of configuration 2d belong to no named plane."""
+        monkeypatch.setattr("nnunet_femur.training.slice_geometry._physical_axes", lambda _: (0, 2, 1))
+        monkeypatch.setattr("nnunet_femur.training.femur_trainer.check_data", lambda *_: None)
+        trainer = _trainer(configuration)
+        trainer.plans_manager.plans["image_reader_writer"] = "SimpleITKIO"
+        del trainer.configuration_manager.configuration["femur_guard"]
+        if refused:
+            monkeypatch.setattr(trainer, "get_dataloaders", lambda: pytest.fail("slices were cut"))
+            with pytest.raises(SystemExit, match="instead of z, y, x"):
+                trainer.on_train_start()
+        else:
+            trainer.on_train_start()
+
+
+@pytest.mark.parametrize(("batch", "fraction", "expected"), [(16, 0.0, 0), (16, 0.01, 1), (16, 0.5, 8), (16, 1.0, 16)])
+def test_slices_with_femur(batch: int, fraction: float, expected: int) -> None:
+    assert slices_with_femur(batch, fraction) == expected
+
+
 @pytest.mark.usefixtures("nnunet")
 class TestSliceTrainer:
+    def test_a_foreground_fraction_of_zero_draws_from_everywhere(self) -> None:
+        loader = _trainer(foreground_fraction=0.0, iterations_per_epoch=2).get_dataloaders()[0].data_loader
+        assert (loader.order.per_batch, loader.others) == (0, 8)
+        assert len(next(loader)["data"]) == 8
+
     def test_training_and_prediction_agree_on_millimetres(self) -> None:
         """The phantoms have voxels of 10 x 6 x 6 mm."""
         trainer = _trainer(slice_spacing_mm=5.0, slice_size=[64, 32], neighbours=1, plane_weights=[2, 1, 1])

@@ -17,6 +17,9 @@ from nnunet_femur.training.transfer import in_words, load_source, misfits
         ("decoder.stages.2.convs.0.norm.bias", "decoder, stage 3, convolution 1, normalisation, bias"),
         ("decoder.transpconvs.1.weight", "decoder, upsampling 2, weight"),
         ("decoder.seg_layers.3.bias", "decoder, segmentation head 4, bias"),
+        ("encoder.stem.convs.0.conv.weight", "encoder, stem, convolution 1, weight"),
+        ("encoder.stages.1.blocks.0.conv2.norm.bias", "encoder, stage 2, block 1, convolution 2, normalisation, bias"),
+        ("encoder.stages.1.blocks.0.skip.1.conv.weight", "encoder, stage 2, block 1, skip connection, weight"),
     ],
 )
 def test_in_words(name: str, words: str) -> None:

@@ -1,0 +1,178 @@
+"""Every combination that a recipe accepts trains: each value of each hyper-parameter with each of every other."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from nnunet_femur.training.femur_trainer import FemurTrainer
+
+pytestmark = pytest.mark.integration
+
+COMMON: dict[str, Sequence[Any]] = {
+    "loss": ("cross_entropy", "dice_cross_entropy"),
+    "optimizer": ("Adam", "AdamW", "SGD"),
+    "schedule": ("constant", "poly"),
+    "augment": (True, False),
+    "mirror": (True, False),
+    "half": (True, False),
+    "seed": (None, 0),
+    "weight_decay": (0.0, 0.01),
+}
+VOLUME = COMMON | {
+    "trainer": ("FemurScratchTrainer", "FemurScratchTrainer without deep supervision"),
+    "configuration": ("3d_fullres", "2d"),
+    "foreground_fraction": (0.0, 0.33, 1.0),
+}
+FINETUNE = COMMON | {
+    "trainer": ("FemurFinetuneTrainer", "FemurFinetunePaperTrainer"),
+    "configuration": ("3d_fullres",),
+    "foreground_fraction": (0.0, 1.0),
+    "warmup_epochs": (0, 1, 5),
+    "ramp_iterations": (0, 3),
+    "body_factor": (0.0, 0.5, 1.0),
+    "layer_decay": (0.0, 0.8, 1.0),
+    "average_decay": (0.0, 0.9),
+    "elastic_fraction": (0.0, 1.0),
+}
+SLICE = COMMON | {
+    "trainer": (
+        "FemurUnetMobileNetV3Trainer",
+        "FemurUnetPlusPlusMobileNetV3Trainer",
+        "FemurHeadUnetMobileNetV3Trainer",
+        "FemurThreePlaneTrainer",
+    ),
+    "configuration": ("3d_fullres", "2d"),
+    "foreground_fraction": (0.0, 0.1, 1.0),
+    "iterations_per_epoch": (None, 2),
+    "neighbours": (0, 1),
+    "planes": (("axial", "coronal", "sagittal"), ("axial",), ("sagittal", "coronal")),
+    "plane_weights": (None, "unequal"),
+    "slice_size": ((32, 32), (64, 32)),
+    "slice_spacing_mm": ("finest", "voxels", 5.0),
+    "keep": ("last", "lowest_loss"),
+}
+
+
+def _covering(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Combinations that hold every pair of values of any two factors, found greedily."""
+    rng = np.random.default_rng(0)
+    names = list(factors)
+    wanted = {
+        ((a, x), (b, y))
+        for a, b in itertools.combinations(names, 2)
+        for x, y in itertools.product(range(len(factors[a])), range(len(factors[b])))
+    }
+    rows = []
+    while wanted:
+        candidates = []
+        for _ in range(40):
+            # Of many rows that begin with a missing pair, the one with the most missing pairs.
+            first = sorted(wanted)[rng.integers(len(wanted))]
+            row = {name: int(rng.integers(len(factors[name]))) for name in names} | dict(first)
+            candidates.append((sum(pair in wanted for pair in _pairs(row, names)), row))
+        row = max(candidates, key=lambda found: found[0])[1]
+        wanted -= set(_pairs(row, names))
+        rows.append({name: factors[name][index] for name, index in row.items()})
+    return rows
+
+
+def _pairs(row: Mapping[str, int], names: Sequence[str]) -> Iterator[tuple]:
+    for a, b in itertools.combinations(names, 2):
+        yield (a, row[a]), (b, row[b])
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    return "-".join(str(value).replace(" ", "_") for value in row.values())
+
+
+def test_the_combinations_hold_every_pair() -> None:
+    for factors in (VOLUME, FINETUNE, SLICE):
+        rows = _covering(factors)
+        assert len(rows) < 60
+        for a, b in itertools.combinations(factors, 2):
+            assert {(row[a], row[b]) for row in rows} == set(itertools.product(factors[a], factors[b]))
+
+
+def test_every_hyper_parameter_is_varied() -> None:
+    """But for numbers and names that change how long, how fast and from where a training goes on."""
+    from dataclasses import fields
+
+    from nnunet_femur.training.finetune_recipe import FinetuneRecipe
+    from nnunet_femur.training.recipe import Recipe, SliceRecipe
+
+    plain = {"epochs", "learning_rate", "checkpoint_every", "validation_iterations", "iterations_per_epoch"}
+    plain |= {"batch_size", "encoder_weights", "slices_at_once", "head_slices"}
+    for recipe, factors in ((Recipe, VOLUME), (FinetuneRecipe, FINETUNE), (SliceRecipe, SLICE)):
+        assert {field.name for field in fields(recipe)} - set(factors) <= plain
+
+
+def _trained(row: Mapping[str, Any], dataset: str, results: Path, patch: pytest.MonkeyPatch) -> FemurTrainer:
+    """A trainer after two epochs of nnU-Net's own loop."""
+    import nnunet_femur.trainers as ours
+
+    name, *without = str(row["trainer"]).split(" ", maxsplit=1)
+    trainer_class = getattr(ours, name)
+    if without:
+        trainer_class = type(name, (trainer_class,), {"deep_supervision": False, "__init__": trainer_class.__init__})
+    recipe = {key: value for key, value in row.items() if key not in ("trainer", "configuration")}
+    recipe = {"epochs": 2, "iterations_per_epoch": 2, "validation_iterations": 1, **recipe}
+    if recipe.get("plane_weights") == "unequal":
+        recipe["plane_weights"] = [1.0, 0.0, 3.0][: len(recipe["planes"])]
+    if "slice_size" in recipe:
+        recipe["batch_size"] = 64 if recipe["iterations_per_epoch"] is None else 3
+    configuration = row["configuration"]
+    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / dataset
+    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
+    plans["continue_training"] = False
+    plans["configurations"][configuration]["femur_recipe"][name] = recipe
+    description = json.loads((preprocessed / "dataset.json").read_text())
+    patch.setenv("nnUNet_results", str(results))
+    trainer: FemurTrainer = trainer_class(plans, configuration, 0, description, torch.device("cpu"))
+    trainer.logger.plot_progress_png = lambda *_: None
+    trainer.run_training()
+    return trainer
+
+
+def _check(trainer: FemurTrainer) -> None:
+    losses = trainer.logger.get_value("train_losses", step=None)
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    assert all(torch.isfinite(value).all() for value in trainer.network.parameters())
+    left = {path.name for path in Path(trainer.output_folder).glob("*")}
+    assert {"checkpoint_final.pth", "run.json"} <= left
+
+
+@pytest.mark.usefixtures("nnunet")
+@pytest.mark.parametrize("row", _covering(VOLUME), ids=_label)
+def test_volumes(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _check(_trained(row, "Dataset001_Femur", tmp_path, monkeypatch))
+
+
+@pytest.mark.usefixtures("transfer")
+@pytest.mark.parametrize("row", _covering(FINETUNE), ids=_label)
+def test_finetuning(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _check(_trained(row, "Dataset002_Femur", tmp_path, monkeypatch))
+
+
+@pytest.mark.usefixtures("nnunet")
+@pytest.mark.parametrize("row", _covering(SLICE), ids=_label)
+def test_slices(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained, or refused before anything is made."""
+    without_femur = row["foreground_fraction"] == 0
+    if without_femur and (row["iterations_per_epoch"] is None or "Head" in row["trainer"]):
+        with pytest.raises(SystemExit, match="foreground_fraction is 0"):
+            _trained(row, "Dataset001_Femur", tmp_path, monkeypatch)
+        assert not list(tmp_path.iterdir())
+        return
+    _check(_trained(row, "Dataset001_Femur", tmp_path, monkeypatch))
