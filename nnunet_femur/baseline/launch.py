@@ -1,8 +1,8 @@
 """``TotalSegmentator`` as the user types it, on any volume that is read here.
 
-Three ways: the stock program with the very same arguments where it can do the job itself; the stock program on a NIfTI
-copy of the CT where it cannot read the CT or write the output; :func:`~nnunet_femur.baseline.single.run_on_volume` where
-no output is given, which the stock program refuses.
+The stock program gets the very same arguments where it can do the job itself. It gets a NIfTI copy of the CT where it
+cannot read the CT or write the output. Without an output, which it refuses, it is
+:func:`~nnunet_femur.baseline.single.run_on_volume`.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def launch(given: Sequence[str]) -> int:
     """
     arguments = StockArguments.parse(given)
     if arguments is None or arguments.prints_only or arguments.input is None:
-        become_stock(given)
+        return become_stock(given)
     with ending_in_order():
         if arguments.output is None:
             return _segment_femur(arguments, arguments.input)
         converted = _needs_conversion(arguments.output, arguments)
         if converted or not _stock_reads(arguments.input):
             return _run_on_nifti(arguments, arguments.input, arguments.output, convert_output=converted)
-    become_stock(given)
+    return become_stock(given)
 
 
 def _stock_reads(ct: Path) -> bool:
@@ -78,7 +78,8 @@ def _needs_conversion(output: Path, arguments: StockArguments) -> bool:
         msg = f"{output}: volumes are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
         raise InputError(msg)
     if not arguments.multilabel:
-        msg = f"{output}: names one file, but TotalSegmentator writes a folder with one file per class. Add --ml, or name a folder."
+        problem = "names one file, but without --ml TotalSegmentator writes a folder with one file per class."
+        msg = f"{output}: {problem} Add --ml, or name a folder."
         raise InputError(msg)
     return True
 
@@ -129,21 +130,22 @@ def _name_the_users_files(report: Path, names: dict[Path, Path]) -> None:
     if not isinstance(content, dict):
         return
     absolute = {os.path.abspath(old): os.path.abspath(new) for old, new in names.items()}  # noqa: PTH100
-    write_json(
-        report, {key: absolute.get(value, value) if isinstance(value, str) else value for key, value in content.items()}
-    )
+    for key, value in content.items():
+        if isinstance(value, str):
+            content[key] = absolute.get(value, value)
+    write_json(report, content)
 
 
 def _segment_femur(arguments: StockArguments, ct: Path) -> int:
     """Run ``nnfemur baseline`` on one CT, with the mask beside it."""
-    unknown = (
-        arguments.values.keys() - _BASELINE_OPTIONS - ({"task"} if arguments.values.get("task") == "total" else set())
-    )
+    unknown = arguments.values.keys() - _BASELINE_OPTIONS
+    if arguments.values.get("task") == "total":
+        unknown -= {"task"}
     if unknown:
         options = ", ".join(sorted(spelling(name) for name in unknown))
         msg = (
-            f"{options}: needs an output. Give it with -o. Without -o the femur's mask is written beside the CT, and the "
-            "options are --fast, --robust_crop, --device and --quiet."
+            f"{options}: needs an output. Give it with -o. Without -o, the femur's mask is written beside the CT, and "
+            "the options are --fast, --robust_crop, --device and --quiet."
         )
         raise InputError(msg)
     output = mask_beside(ct)
