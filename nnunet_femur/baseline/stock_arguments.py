@@ -56,6 +56,8 @@ class StockArguments:
         Returns:
             The arguments; None if the stock program would refuse them.
         """
+        if "--" in given:
+            return None  # it has no arguments but options
         try:
             values, _ = _parser().parse_known_args(given)
         except (_UsageError, argparse.ArgumentError):
@@ -94,15 +96,15 @@ class StockArguments:
         return tuple(kind for text in given for kind in text.split(","))
 
     def with_paths(self, ct: Path, output: Path) -> list[str]:
-        """Return the arguments as typed, with another CT and another output behind them, which the stock program takes.
+        """Return the arguments as typed, with another CT and another output behind them.
+
+        The stock program takes the last value of an option.
 
         Args:
             ct: The CT.
             output: Folder or file to write.
         """
-        # The stock program takes the last value of an option, and takes no option behind "--".
-        end = self.given.index("--") if "--" in self.given else len(self.given)
-        return [*self.given[:end], "-i", os.fspath(ct), "-o", os.fspath(output), *self.given[end:]]
+        return [*self.given, "-i", os.fspath(ct), "-o", os.fspath(output)]
 
 
 class _UsageError(Exception):

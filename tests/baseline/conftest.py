@@ -55,23 +55,25 @@ class Cell:
         log = self.folder / "connections.txt"
         return log.read_text().splitlines() if log.is_file() else []
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb; the variables come on top of the test's own."""
+    def variables(self) -> dict[str, str]:
+        """The environment in which processes find this home and the weights, and no way out."""
         block = self.folder / "block"
         block.mkdir(exist_ok=True)
         self.home.mkdir(exist_ok=True)
         names = {"log": str(self.folder / "connections.txt"), "loaded": str(self.folder / "blocked")}
         (block / "sitecustomize.py").write_text(_BLOCK.format(**names))
-        variables = {
+        return {
             **os.environ,
             "HOME": str(self.home),
             "TOTALSEG_WEIGHTS_PATH": str(self.weights),
             "PYTHONPATH": str(block),
-            **environment,
         }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb; the variables come on top of the test's own."""
         return subprocess.run(
             [sys.executable, "-m", "nnunet_femur", *arguments],
-            env=variables,
+            env=self.variables() | environment,
             capture_output=True,
             text=True,
             check=False,
