@@ -72,7 +72,8 @@ def _worker(
 ) -> Iterator[dict]:
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
-    command = [sys.executable, "-m", "nnunet_femur.baseline.worker", str(request)]
+    # -P: a module in the current folder must not be taken for one that is imported.
+    command = [sys.executable, "-P", "-m", "nnunet_femur.baseline.worker", str(request)]
     with running(command, environment) as process:
         for line in process.stdout or ():
             news = _news(line)

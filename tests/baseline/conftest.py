@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 _BLOCK = """
 import pathlib, socket
 
-def _refuse(self, address, *_):
-    if self.family != getattr(socket, "AF_UNIX", None):
+def _refusing(connect):
+    def refuse(self, address):
+        # Processes of one program talk through sockets too.
+        if self.family == getattr(socket, "AF_UNIX", None):
+            return connect(self, address)
         with pathlib.Path({log!r}).open("a") as log:
             log.write(repr(address) + "\\n")
         raise OSError("this test lets nobody out")
+
+    return refuse
 
 def _no_names(*arguments, **_):
     with pathlib.Path({log!r}).open("a") as log:
@@ -28,7 +33,7 @@ def _no_names(*arguments, **_):
     raise socket.gaierror("this test lets nobody out")
 
 pathlib.Path({loaded!r}).touch()
-socket.socket.connect = socket.socket.connect_ex = _refuse
+socket.socket.connect, socket.socket.connect_ex = map(_refusing, (socket.socket.connect, socket.socket.connect_ex))
 socket.getaddrinfo = _no_names
 """
 
