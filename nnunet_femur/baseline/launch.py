@@ -100,7 +100,13 @@ def _run_on_nifti(arguments: StockArguments, ct: Path, output: Path, *, convert_
         nifti = Path(folder) / "ct.nii"
         if "quiet" not in arguments.values:
             sys.stderr.write(f"{ct}: goes to TotalSegmentator as NIfTI on the same grid.\n")
-        stored = write_stored(OrientedCt.read(ct), nifti)
+        image = OrientedCt.read(ct)
+        try:
+            stored = write_stored(image, nifti)
+        except OSError as error:
+            msg = f"{nifti}: cannot be written ({error.strerror}). Free space there, or name another folder in TMPDIR."
+            raise SetupError(msg) from error
+        del image  # TotalSegmentator needs the memory
         try:
             status = run_stock(arguments.with_paths(nifti, written))
             if status == 0 and convert_output and "skip_saving" not in arguments.values:

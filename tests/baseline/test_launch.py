@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from nnunet_femur.baseline import launch as launching
 from nnunet_femur.baseline.launch import launch, mask_beside
 from nnunet_femur.baseline.settings import Settings
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.phantoms import make_phantom
 from nnunet_femur.volumes import Geometry
 
@@ -198,6 +198,16 @@ class TestAnyVolume:
         assert (here / "femur.nrrd").read_text() == "of an earlier run"
         assert _names(here) == {"ct.nrrd", "femur.nrrd"}
         assert _names(tmp_path / "temporary") == set()
+
+    def test_no_space_for_the_copy(self, stock: Stock, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        sitk.WriteImage(_ct(), "ct.nrrd")
+        monkeypatch.setattr(nibabel, "save", full)
+        with pytest.raises(SetupError, match="TMPDIR"):
+            launch(["-i", "ct.nrrd", "-o", "masks"])
+        assert stock.typed == []
 
     def test_says_what_it_does_unless_quiet(self, stock: Stock, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         sitk.WriteImage(_ct(), "ct.nrrd")
