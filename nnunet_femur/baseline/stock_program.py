@@ -102,9 +102,11 @@ def _end(process: subprocess.Popen[bytes], *, told: bool) -> None:
         process: The process.
         told: The terminal has told it to end, as it tells all programs in it at Ctrl-C.
     """
-    steps = (process.terminate, process.kill)
-    for step in (*((lambda: None,) if told else ()), *steps):
-        step()
+    # An interrupt comes first, since at SIGTERM Python programs leave their temporary files behind.
+    signals = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
+    for step, number in enumerate(signals):
+        if step or not told:
+            process.send_signal(number)
         try:
             process.wait(_PATIENCE_S)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
