@@ -1,9 +1,10 @@
-"""nnU-Net's folders and trainer path: read, check and print."""
+"""nnU-Net's folders and trainer path: read, check and print; our launcher of TotalSegmentator on PATH."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 
 from nnunet_femur.errors import SetupError
@@ -20,6 +21,12 @@ COLUMNS = "NNFEMUR_COLUMNS"
 TRAINER_FOLDER = Path(__file__).parent / "ext_trainers"
 """The folder in which nnU-Net finds this package's trainers."""
 
+LAUNCHER_FOLDER = Path(__file__).parent / "launchers"
+"""The folder with our ``TotalSegmentator``, which gives the stock one volumes that it does not read itself."""
+
+PYTHON = "NNFEMUR_PYTHON"
+"""The variable that tells our launcher which Python this package is installed in."""
+
 
 def variables(folder: Path) -> dict[str, str]:
     """The environment under which nnU-Net works below `folder` and finds this package's trainers.
@@ -33,9 +40,39 @@ def variables(folder: Path) -> dict[str, str]:
     return {name: str(base / name) for name in NNUNET_FOLDERS} | {EXT_TRAINER: os.pathsep.join(trainers)}
 
 
-def export_lines(folder: Path) -> list[str]:
-    """The same as lines for a POSIX shell: ``eval "$(nnfemur env DIR)"``."""
-    return [f"export {name}={shlex.quote(value)}" for name, value in variables(folder).items()]
+def export_lines(folder: Path, *, launcher: bool = True) -> list[str]:
+    """The same as lines for a POSIX shell: ``eval "$(nnfemur env DIR)"``.
+
+    Args:
+        folder: The folder that holds, or will hold, nnU-Net's three.
+        launcher: Put our launcher of TotalSegmentator in front of PATH; False takes it off PATH.
+    """
+    return [*(_export(name, value) for name, value in variables(folder).items()), *_path_lines(launcher=launcher)]
+
+
+def _export(name: str, value: str) -> str:
+    return f"export {name}={shlex.quote(value)}"
+
+
+def _path_lines(*, launcher: bool) -> list[str]:
+    """Lines that move the launcher's folder to the front of PATH, or take it off.
+
+    The shell does it, since only the shell knows its PATH: under ``uv run`` ours has a folder more. What is there is
+    taken off first, so that PATH does not grow when the lines are evaluated again.
+    """
+    if sys.platform == "win32":
+        return []  # the launcher is a shell script
+    lines = [
+        f"_nnfemur_bin={shlex.quote(str(LAUNCHER_FOLDER))}; _nnfemur_path=:$PATH:",
+        'while case $_nnfemur_path in *":$_nnfemur_bin:"*) ;; *) false ;; esac; do '
+        '_nnfemur_path="${_nnfemur_path%%":$_nnfemur_bin:"*}:${_nnfemur_path#*":$_nnfemur_bin:"}"; done',
+        "_nnfemur_path=${_nnfemur_path#:}; _nnfemur_path=${_nnfemur_path%:}",
+    ]
+    if launcher:
+        lines += ['export PATH="$_nnfemur_bin${_nnfemur_path:+:$_nnfemur_path}"', _export(PYTHON, sys.executable)]
+    else:
+        lines += ['export PATH="$_nnfemur_path"', f"unset {PYTHON}"]
+    return [*lines, "unset _nnfemur_bin _nnfemur_path"]
 
 
 def require(name: str, *, create: bool = True) -> Path:

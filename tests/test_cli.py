@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
+from nnunet_femur.environment import export_lines
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
@@ -53,17 +54,24 @@ class TestHelp:
 
 
 class TestEnv:
-    def test_prints_nothing_but_exports(self, tmp_path: Path) -> None:
+    def test_prints_nothing_but_shell_lines(self, tmp_path: Path) -> None:
         result = _run("env", str(tmp_path))
         assert result.returncode == 0
         assert result.stderr == ""
         lines = result.stdout.splitlines()
-        assert [line.split("=")[0] for line in lines] == [
+        assert [line.split("=")[0] for line in lines if line.startswith("export")] == [
             "export nnUNet_raw",
             "export nnUNet_preprocessed",
             "export nnUNet_results",
             "export nnUNet_extTrainer",
+            "export PATH",
+            "export NNFEMUR_PYTHON",
         ]
+        assert result.stdout == "".join(f"{line}\n" for line in export_lines(tmp_path))
+
+    def test_stock(self, tmp_path: Path) -> None:
+        result = CliRunner().invoke(app, ["env", "--stock", str(tmp_path)])
+        assert result.output == "".join(f"{line}\n" for line in export_lines(tmp_path, launcher=False))
 
 
 class TestProblems:

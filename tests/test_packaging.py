@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,17 @@ class TestWheel:
         names = set(zipfile.ZipFile(wheel).namelist())
         code = {name for name in names if ".dist-info/" not in name}
         assert code == _expected_files()
+
+    def test_the_launcher_can_be_run_after_installation(self, wheel: Path, tmp_path: Path) -> None:
+        uv = shutil.which("uv")
+        assert uv is not None
+        command = [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--target", str(tmp_path), str(wheel)]
+        installed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert installed.returncode == 0, installed.stderr
+        launcher = tmp_path / "nnunet_femur" / "launchers" / "TotalSegmentator"
+        assert os.access(launcher, os.X_OK)
+        member = zipfile.ZipFile(wheel).getinfo("nnunet_femur/launchers/TotalSegmentator")
+        assert member.external_attr >> 16 & 0o111 == 0o111, "pip and uv take the mode from here"
 
     def test_has_the_commands(self, wheel: Path) -> None:
         archive = zipfile.ZipFile(wheel)

@@ -65,7 +65,10 @@ def _jobs(raw: Path, folder: Path) -> Iterator[Job]:
         msg = f"{raw / 'dataset.json'}: missing or unreadable. Run nnfemur convert again."
         raise InputError(msg)
     ending = description["file_ending"]
+    seen = set()
     for images, part in _PARTS:
         for ct in sorted((raw / images).glob(f"[!.]*_0000{ending}")):
             case = ct.name.removesuffix(f"_0000{ending}")
-            yield Job(case, ct, folder / part / f"{case}{ending}")
+            # A record has one entry for each name.
+            yield Job(f"{part}/{case}" if case in seen else case, ct, folder / part / f"{case}{ending}")
+            seen.add(case)

@@ -8,7 +8,7 @@ import shutil
 import site
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -37,7 +37,7 @@ NO_STATISTICS = {
 
 
 def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], *, log: Path) -> Iterator[Outcome]:
-    """Segment cases one after another in one process, and say what became of each as soon as it is known.
+    """Segment cases one after another in one process, and yield what became of each as soon as it is known.
 
     A case that ends the process is reported as failed, and the others go on in a new one.
 
@@ -50,23 +50,21 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceMod
     left = list(jobs)
     with rooms(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
         while left:
-            begun = None
+            started, finished = None, 0
             for news in _worker(left, settings, folder, environment, printed):
                 if "begins" in news:
-                    begun = news["begins"]
-                    continue
-                left = [job for job in left if job.case != news["case"]]
-                begun = None
-                yield Outcome(**news)
-            if left:
-                lost = next((job for job in left if job.case == begun), None)
-                for job in [lost] if lost else left:
-                    problem = (
-                        f"{job.ct}: TotalSegmentator's process ended without a word, as when memory runs out. What it "
-                        f"printed is in {log}."
-                    )
-                    left = [other for other in left if other.case != job.case]
-                    yield Outcome(job.case, problem=problem)
+                    started = news["begins"]
+                elif any(job.case == news["case"] for job in left):
+                    left = [job for job in left if job.case != news["case"]]
+                    started, finished = None, finished + 1
+                    yield Outcome(**news)
+            lost = [job for job in left if job.case == started]
+            # A process that ended between two cases has shown that it can start.
+            for job in lost or ([] if finished else list(left)):
+                left.remove(job)
+                cause = "as when memory runs out" if lost else "before its first case"
+                problem = f"{job.ct}: TotalSegmentator's process ended unexpectedly, {cause}. Its output is in {log}."
+                yield Outcome(job.case, problem=problem)
 
 
 def _worker(
@@ -74,14 +72,29 @@ def _worker(
 ) -> Iterator[dict]:
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
-    command = [sys.executable, "-m", "nnunet_femur.baseline.worker", str(request)]
+    # -P: a module in the current folder must not be taken for one that is imported.
+    command = [sys.executable, "-P", "-m", "nnunet_femur.baseline.worker", str(request)]
     with running(command, environment) as process:
         for line in process.stdout or ():
-            if line.startswith(MARK):
-                yield json.loads(line.removeprefix(MARK))
-            else:
+            news = _news(line)
+            if news:
+                yield news
+                continue
+            # A full disk must not end the batch for the sake of the log.
+            with suppress(OSError):
                 log.write(line)
                 log.flush()
+
+
+def _news(line: str) -> dict | None:
+    """Return a worker's message; None for any other line, and for one that other output has broken into."""
+    if not line.startswith(MARK):
+        return None
+    try:
+        news = json.loads(line.removeprefix(MARK))
+    except ValueError:
+        return None
+    return news if isinstance(news, dict) and ("begins" in news or "case" in news) else None
 
 
 @contextmanager

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.files import read_json, write_json
-from nnunet_femur.imaging.dicom import dicom_files
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.files import read_json, sha256, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nnunet_femur.baseline.jobs import Job, Outcome
 
 METHOD = "TotalSegmentator"
@@ -29,38 +31,110 @@ class RunRecord:
         self.path = path
         before = read_json(path)
         same = isinstance(before, dict) and before.get("settings") == settings
+        cases = before.get("cases") if same and isinstance(before, dict) else None
         self.content: dict[str, Any] = {
             "method": METHOD,
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "settings": settings,
             "device": device,
             "platform": platform.platform(),
-            "cases": before.get("cases", {}) if same and isinstance(before, dict) else {},
+            "cases": cases if isinstance(cases, dict) else {},
         }
+        self._started: dict[str, list[Any] | None] = {}
 
     def has(self, job: Job) -> bool:
-        """Whether the mask of a case is there, made under the same settings from the same CT."""
-        known = self.content["cases"].get(job.case, {})
-        return job.output.is_file() and known.get("problem", "") is None and known.get("ct") == _identity(job.ct)
+        """Return True if the mask of a case is there unchanged, made under the same settings from the same CT."""
+        known = self.content["cases"].get(job.case)
+        if not isinstance(known, dict) or known.get("problem", "") is not None:
+            return False
+        identity = _identity(job.ct)
+        return identity is not None and known.get("ct") == identity and _is_mask_of(known, job.output)
+
+    def start(self, jobs: Sequence[Job]) -> list[Job]:
+        """Drop the cases that are to be done, so that the record never names a mask that is not there.
+
+        Args:
+            jobs: All cases.
+
+        Returns:
+            The cases whose masks are not there yet.
+
+        Raises:
+            SetupError: The record cannot be written.
+        """
+        left = [job for job in jobs if not self.has(job)]
+        # A CT that is changed while it is segmented is to be segmented again.
+        self._started = {job.case: _identity(job.ct) for job in left}
+        done = {job.case for job in jobs} - {job.case for job in left}
+        dropped = self.content["cases"].keys() - done
+        self.content["cases"] = {case: known for case, known in self.content["cases"].items() if case in done}
+        if left or dropped:
+            self._write()
+        return left
 
     def add(self, job: Job, outcome: Outcome) -> None:
-        """Note what became of a case."""
+        """Note what became of a case after :meth:`start`.
+
+        Raises:
+            SetupError: The record cannot be written.
+        """
         self.content["cases"][job.case] = {
-            "ct": _identity(job.ct),
+            "ct": self._started.get(job.case),
             "seconds": round(outcome.seconds, 2),
             "volume_ml": round(outcome.volume_ml, 2),
             "problem": outcome.problem,
-        }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.path, self.content)
+        } | ({} if outcome.problem else {"mask_sha256": sha256(job.output)})
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.path, self.content)
+        except OSError as error:
+            msg = f"{self.path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
+            raise SetupError(msg) from error
 
 
-def _identity(ct: Path) -> list[Any]:
-    """A CT by its place, size and time of change; a folder by those of all its files."""
-    files = dicom_files(ct) if ct.is_dir() else [ct]
-    stats = [file.stat() for file in files]
-    return [
-        str(ct.resolve()),
-        sum(stat.st_size for stat in stats),
-        max((stat.st_mtime_ns for stat in stats), default=0),
-    ]
+def require_ours(mask: Path, record: Path) -> None:
+    """Refuse to write over a mask or record that the baseline has not written, or that was changed since.
+
+    Args:
+        mask: The mask to be written.
+        record: Its record.
+
+    Raises:
+        InputError: One of them exists and is not the baseline's.
+    """
+    content = read_json(record)
+    ours = isinstance(content, dict) and content.get("method") == METHOD and isinstance(content.get("cases"), dict)
+    known = content["cases"].get(mask.name) if ours else None
+    if mask.exists() and not (isinstance(known, dict) and "mask_sha256" in known and _is_mask_of(known, mask)):
+        foreign, problem = mask, "exists, and is not a mask that was written here and left unchanged."
+    elif record.exists() and not ours:
+        foreign, problem = record, "exists, and is not the record of a mask that was written here."
+    else:
+        return
+    msg = f"{foreign}: {problem} Move it away, or choose another name: nnfemur baseline -i CT -o MASK"
+    raise InputError(msg)
+
+
+def _is_mask_of(known: dict[str, Any], mask: Path) -> bool:
+    """Return True if a file is the mask of a case's entry; entries of older versions hold no checksum."""
+    try:
+        return mask.is_file() and known.get("mask_sha256") in (None, sha256(mask))
+    except OSError:
+        return False
+
+
+def _identity(ct: Path) -> list[Any] | None:
+    """Return a CT's place, size and time of change, a folder's by all its files; None if it cannot be looked at."""
+    try:
+        files = sorted(file for file in ct.rglob("*") if file.is_file()) if ct.is_dir() else [ct]
+        stats = [file.stat() for file in files]
+        return [
+            str(ct.resolve()),
+            sum(stat.st_size for stat in stats),
+            max((stat.st_mtime_ns for stat in stats), default=0),
+        ]
+    except OSError:
+        return None

@@ -40,17 +40,24 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, track: Track = 
     if not ct.exists():
         msg = f"{ct}: there is no such file or folder. Check the path."
         raise InputError(msg)
-    ending = volume_ending(output)
-    if ending not in WRITTEN_ENDINGS:
+    if volume_ending(output) not in WRITTEN_ENDINGS:
         msg = f"{output}: masks are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
         raise InputError(msg)
     if output.exists() and ct.exists() and output.resolve() == ct.resolve():
         msg = f"{output}: is the CT itself. Give another name for the mask."
         raise InputError(msg)
     models = settings.models()
-    name = output.name[: -len(ending)]
-    path = output.with_name(f"{name}.run.json")
+    path = record_of(output)
     record = RunRecord(path, settings.record(models), device=settings.device)
-    log = output.with_name(f"{name}.log")
+    log = output.with_name(path.name.replace(".run.json", ".totalsegmentator.log"))
     run_recorded([Job(output.name, ct, output)], settings, models, record, log=log, track=track)
     return path
+
+
+def record_of(mask: Path) -> Path:
+    """Return the record beside a mask: ``NAME.run.json``.
+
+    Args:
+        mask: The mask, with an ending of a volume.
+    """
+    return mask.with_name(f"{mask.name[: -len(volume_ending(mask) or '')]}.run.json")

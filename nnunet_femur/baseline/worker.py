@@ -1,7 +1,7 @@
 """The process in which TotalSegmentator runs: it changes nnU-Net and its environment, so it is kept apart.
 
-Called as ``python -m nnunet_femur.baseline.worker JOBS.json``; says on standard output what became of each case, one
-JSON object a line behind :data:`MARK`, among whatever TotalSegmentator and nnU-Net print.
+Called as ``python -m nnunet_femur.baseline.worker JOBS.json``. It reports on standard output what became of each case,
+one JSON object a line behind :data:`MARK`, among whatever TotalSegmentator and nnU-Net print.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
+from nnunet_femur.baseline.suitability import require_suitable
 from nnunet_femur.errors import FemurError
-from nnunet_femur.weights.tables import FEMURS, TASK
+from nnunet_femur.weights.tables import FEMURS, TASK, crop_entry, femur_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,6 +56,8 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
     start = time.perf_counter()
     try:
         ct = OrientedCt.read(job.ct)
+        rough = femur_entry(fast=True) if settings["robust_crop"] else crop_entry()
+        require_suitable(ct, job.ct, rough_spacing_mm=rough.spacing_mm)
         options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
         mask = segment(ct, **options)
         if not mask.any():
@@ -73,8 +76,8 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
 def _found_nothing(job: Job, settings: dict[str, Any]) -> str:
     remedy = "" if settings["robust_crop"] else " Try --robust-crop, which looks for it at 3 mm instead of 6 mm."
     return (
-        f"{job.ct}: TotalSegmentator found no femur, so no mask is written. See that the CT is in HU, that its header "
-        f"says rightly which way is up, and that a femur is in it.{remedy}"
+        f"{job.ct}: TotalSegmentator found no femur, so no mask is written. Check that the CT is in HU, that its "
+        f"header is right about which way is up, and that a femur is in it.{remedy}"
     )
 
 

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 _BLOCK = """
 import pathlib, socket
 
-def _refuse(self, address, *_):
-    if self.family != getattr(socket, "AF_UNIX", None):
+def _refusing(connect):
+    def refuse(self, address):
+        # Processes of one program talk through sockets too.
+        if self.family == getattr(socket, "AF_UNIX", None):
+            return connect(self, address)
         with pathlib.Path({log!r}).open("a") as log:
             log.write(repr(address) + "\\n")
         raise OSError("this test lets nobody out")
+
+    return refuse
 
 def _no_names(*arguments, **_):
     with pathlib.Path({log!r}).open("a") as log:
@@ -28,7 +33,7 @@ def _no_names(*arguments, **_):
     raise socket.gaierror("this test lets nobody out")
 
 pathlib.Path({loaded!r}).touch()
-socket.socket.connect = socket.socket.connect_ex = _refuse
+socket.socket.connect, socket.socket.connect_ex = map(_refusing, (socket.socket.connect, socket.socket.connect_ex))
 socket.getaddrinfo = _no_names
 """
 
@@ -55,23 +60,25 @@ class Cell:
         log = self.folder / "connections.txt"
         return log.read_text().splitlines() if log.is_file() else []
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb; the variables come on top of the test's own."""
+    def variables(self) -> dict[str, str]:
+        """The environment in which processes find this home and the weights, and no way out."""
         block = self.folder / "block"
         block.mkdir(exist_ok=True)
         self.home.mkdir(exist_ok=True)
         names = {"log": str(self.folder / "connections.txt"), "loaded": str(self.folder / "blocked")}
         (block / "sitecustomize.py").write_text(_BLOCK.format(**names))
-        variables = {
+        return {
             **os.environ,
             "HOME": str(self.home),
             "TOTALSEG_WEIGHTS_PATH": str(self.weights),
             "PYTHONPATH": str(block),
-            **environment,
         }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb; the variables come on top of the test's own."""
         return subprocess.run(
             [sys.executable, "-m", "nnunet_femur", *arguments],
-            env=variables,
+            env=self.variables() | environment,
             capture_output=True,
             text=True,
             check=False,

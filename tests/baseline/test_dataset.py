@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 NAME = "Dataset007_Femur"
-TRAIN, TEST, BROKEN = ("L1", "R2"), ("L3",), "R4"
+TRAIN, TEST, BROKEN, SLAB = ("L1", "R2"), ("L3",), "R4", "L0"
 
 
 def _listing(folder: Path) -> list[str]:
@@ -50,7 +50,7 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="module")
 def done(cell: Cell) -> Done:
-    """A run in which one CT is damaged."""
+    """A run in which one CT is damaged, and one has a single slice."""
     base = cell.folder / "data"
     raw = base / "nnUNet_raw" / NAME
     for seed, case in enumerate((*TRAIN, *TEST)):
@@ -58,6 +58,8 @@ def done(cell: Cell) -> Done:
     _write_case(raw, "Ts", BROKEN, 3)
     broken = raw / "imagesTs" / f"{BROKEN}_0000.nrrd"
     broken.write_bytes(broken.read_bytes()[:-200])
+    one_slice = make_phantom(4, side="left", size_zyx=(14, 12, 12), spacing_mm_zyx=(6.0, 6.0, 6.0)).image[:, :, 5:6]
+    write_volume(one_slice, raw / "imagesTs" / f"{SLAB}_0000.nrrd")
     (raw / "dataset.json").write_text(json.dumps({"file_ending": ".nrrd"}))
     variables = {name: str(base / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
     cell.home.mkdir(exist_ok=True)
@@ -66,10 +68,11 @@ def done(cell: Cell) -> Done:
     return Done(cell.run("baseline", "-d", "7", "--device", "cpu", **variables), base, home)
 
 
-def test_one_damaged_case_does_not_lose_the_others(done: Done) -> None:
+def test_bad_cases_do_not_lose_the_others(done: Done) -> None:
     assert done.ended.returncode == 1
-    assert "1 of 4 cases have no mask" in done.ended.stderr
+    assert "2 of 5 cases have no mask" in done.ended.stderr
     assert f"{BROKEN}_0000.nrrd" in done.ended.stderr
+    assert f"{SLAB}_0000.nrrd: has a single slice" in done.ended.stderr
     assert "Traceback" not in done.ended.stderr
     assert {path.stem for path in done.method.rglob("*.nrrd")} == {*TRAIN, *TEST}
 
@@ -98,9 +101,9 @@ def test_the_record_tells_how(done: Done) -> None:
     record = json.loads((done.method / "run.json").read_text())
     assert [model["stand_in"] for model in record["settings"]["weights"]] == [True, True]
     assert record["settings"]["versions"].keys() >= {"TotalSegmentator", "nnunetv2", "nnunet_femur"}
-    assert record["cases"].keys() == {*TRAIN, *TEST, BROKEN}
-    broken = record["cases"].pop(BROKEN)
-    assert f"{BROKEN}_0000.nrrd" in broken["problem"]
+    assert record["cases"].keys() == {*TRAIN, *TEST, BROKEN, SLAB}
+    for case in (BROKEN, SLAB):
+        assert f"{case}_0000.nrrd" in record["cases"].pop(case)["problem"]
     assert all(case["seconds"] > 0 and case["volume_ml"] > 0 for case in record["cases"].values())
     assert (record["device"], record["command"][1:4]) == ("cpu", ["baseline", "-d", "7"])
 

@@ -1,0 +1,96 @@
+"""A CT as NIfTI voxel for voxel as it is stored, and labels of that NIfTI back on the CT's own grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.volumes import GRID_TOLERANCE, AxisOrder, Geometry, image_of, write_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from nnunet_femur.baseline.ct import OrientedCt
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def affine_of(geometry: Geometry) -> NDArray[np.float64]:
+    """Return the NIfTI affine (RAS mm) of a grid: from voxel indices x, y, z to positions.
+
+    Args:
+        geometry: The grid.
+    """
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
+    affine[:3, 3] = geometry.origin_mm_xyz
+    return _LPS_TO_RAS @ affine
+
+
+def geometry_of(affine: NDArray, size_xyz: tuple[int, ...]) -> Geometry:
+    """Return the grid of a NIfTI affine (RAS mm).
+
+    Args:
+        affine: The affine (4, 4).
+        size_xyz: Number of voxels along x, y, z.
+    """
+    lps = _LPS_TO_RAS @ np.asarray(affine, np.float64)
+    spacing_mm = np.linalg.norm(lps[:3, :3], axis=0)
+    return Geometry(
+        tuple(int(size) for size in size_xyz),
+        tuple(float(spacing) for spacing in spacing_mm),
+        tuple(float(origin) for origin in lps[:3, 3]),
+        tuple(float(cosine) for cosine in (lps[:3, :3] / spacing_mm).ravel()),
+    )
+
+
+def write_stored(ct: OrientedCt, path: Path) -> Geometry:
+    """Write a CT as NIfTI, in the order in which its own file stores the voxels.
+
+    Args:
+        ct: The CT.
+        path: The NIfTI file.
+
+    Returns:
+        The CT's own grid.
+    """
+    import nibabel
+
+    stored = AxisOrder.between(ct.geometry, ct.stored).of_array(ct.hu)
+    affine = affine_of(ct.stored)
+    voxels = stored.transpose(2, 1, 0)
+    if voxels.dtype not in (np.int16, np.float32):
+        voxels = voxels.astype(np.float32)
+    nifti = nibabel.Nifti1Image(voxels, affine)
+    # Both forms, since programs differ in which of them they read.
+    nifti.set_sform(affine, code="scanner")
+    nifti.set_qform(affine, code="scanner")
+    nifti.header.set_xyzt_units(xyz="mm")
+    nibabel.save(nifti, path)
+    return ct.stored
+
+
+def write_back(nifti: Path, stored: Geometry, path: Path) -> None:
+    """Write the labels of a NIfTI file as another kind of volume.
+
+    The grid is the CT's own, without the rounding of NIfTI's affine. Labels on another grid, as those of
+    ``--save_lowres``, keep theirs.
+
+    Args:
+        nifti: Labels made from a CT that :func:`write_stored` has written.
+        stored: The CT's own grid.
+        path: The volume to write.
+
+    Raises:
+        SetupError: The volume cannot be written.
+    """
+    import nibabel
+
+    image = nibabel.load(nifti)
+    labels = np.asanyarray(image.dataobj)
+    same = labels.shape == stored.size_xyz and np.allclose(image.affine, affine_of(stored), rtol=0, atol=GRID_TOLERANCE)
+    grid = stored if same else geometry_of(image.affine, labels.shape)
+    write_volume(image_of(np.ascontiguousarray(labels.transpose(2, 1, 0)), grid), path)
