@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.volumes import GRID_TOLERANCE, AxisOrder, Geometry, image_of, write_volume
+from nnunet_femur.volumes import AxisOrder, Geometry, image_of, write_volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +91,7 @@ def write_back(nifti: Path, stored: Geometry, path: Path) -> None:
 
     image = nibabel.load(nifti)
     labels = np.asanyarray(image.dataobj)
-    same = labels.shape == stored.size_xyz and np.allclose(image.affine, affine_of(stored), rtol=0, atol=GRID_TOLERANCE)
-    grid = stored if same else geometry_of(image.affine, labels.shape)
+    grid = geometry_of(image.affine, labels.shape)
+    if not stored.differences(grid):
+        grid = stored
     write_volume(image_of(np.ascontiguousarray(labels.transpose(2, 1, 0)), grid), path)
