@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from contextlib import contextmanager
+from functools import cache
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +78,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
         raise InputError(msg) from error
@@ -87,6 +89,20 @@ def read_mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: must hold names with values, as in 'epochs: 20'."
         raise InputError(msg)
     return content
+
+
+@cache
+def _loader() -> Any:
+    """PyYAML's safe loader, which also reads 3e-4 as a number, as YAML 1.2 and JSON do."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
+    return Loader
 
 
 def sha256(path: Path) -> str:

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from nnunet_femur.files import leads_out, read_json, write_json, write_text, written_beside
+from nnunet_femur.files import leads_out, read_json, read_mapping, write_json, write_text, written_beside
 
 
 class TestWrittenBeside:
@@ -82,3 +82,12 @@ def test_links_in_archives_lead_out():
     link = zipfile.ZipInfo("a")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     assert leads_out(link)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("3e-4", 3e-4), ("1.5E+3", 1500.0), ('"3e-4"', "3e-4"), ("1e5x", "1e5x"), ("12", 12)]
+)
+def test_numbers_with_an_exponent_in_yaml(tmp_path, text, expected):
+    (tmp_path / "a.yaml").write_text(f"a: {text}\n")
+    value = read_mapping(tmp_path / "a.yaml")["a"]
+    assert (value, type(value)) == (expected, type(expected))

@@ -17,7 +17,7 @@ from nnunet_femur.errors import ending_without_traceback
 from nnunet_femur.files import write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, choose_fold
 from nnunet_femur.guard import check_data, check_plans, check_same, fingerprint, resolve
-from nnunet_femur.training.recipe import Recipe
+from nnunet_femur.training.recipe import RECIPE_KEY, Recipe
 from nnunet_femur.training.run_record import run_record
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class FemurTrainer(nnUNetTrainer):
         Raises:
             InputError: As :meth:`Recipe.from_configuration`.
         """
-        return cls.recipe_class.from_configuration(resolve(plans, configuration), cls.__name__)
+        where = f"{plans.get('plans_name', 'plans')}.json, {RECIPE_KEY}"
+        return cls.recipe_class.from_configuration(resolve(plans, configuration), cls.__name__, where=where)
 
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Change the plans that this run trains under, and that its checkpoints carry, before nnU-Net reads them."""
