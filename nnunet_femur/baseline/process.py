@@ -73,7 +73,7 @@ def _worker(
     jobs: Sequence[Job], settings: Settings, folder: Path, environment: dict[str, str], log: TextIO
 ) -> Iterator[dict]:
     request = folder / "request.json"
-    write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
+    write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)}, durable=False)
     command = [sys.executable, "-m", "nnunet_femur.baseline.worker", str(request)]
     with running(command, environment) as process:
         for line in process.stdout or ():
@@ -100,7 +100,7 @@ def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]
         home, weights = folder / "home", folder / "weights"
         home.mkdir()
         weights.mkdir()
-        write_json(home / "config.json", NO_STATISTICS)
+        write_json(home / "config.json", NO_STATISTICS, durable=False)
         for model in models:
             _link(model.folder.parent.resolve(), weights / model.dataset)
         for dataset in other_parts():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from nnunet_femur.environment import require
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json, read_mapping, write_json
+from nnunet_femur.files import read_json, read_mapping, write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, read_folds
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
 from nnunet_femur.planning.dataset import find_dataset, fingerprint_of_files, replace_folds, training_cases
@@ -208,7 +208,8 @@ def _preprocess(
         configuration[RECIPE_KEY] = recipe
     seal(plans)
     write_json(plans_file, plans)
-    shutil.copy(raw / "dataset.json", plans_file.parent / "dataset.json")
+    with written_beside(plans_file.parent / "dataset.json") as partial:
+        shutil.copyfile(raw / "dataset.json", partial)
     nnunet.preprocess_dataset(dataset_id, plans_file.stem, tuple(configurations), num_processes=(jobs,))
     for name in configurations:
         configuration = resolve(plans, name)
