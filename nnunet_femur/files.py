@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import json
+import os
+import re
 import stat
-from contextlib import contextmanager
-from pathlib import PurePosixPath, PureWindowsPath
+import time
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from zipfile import ZipInfo
 
 
@@ -29,34 +34,168 @@ def leads_out(member: ZipInfo) -> bool:
 
 
 @contextmanager
-def written_beside(path: Path, *, ending: str | None = None) -> Iterator[Path]:
+def written_beside(path: Path, *, ending: str | None = None, durable: bool = True) -> Iterator[Path]:
     """Give a hidden path beside `path` to write to, and rename it to `path` unless something was raised.
 
-    What a killed process leaves behind has a fixed name, so that the next run writes over it.
+    The hidden name is of this process and this call alone, so two writers do not collide: the last one to end wins.
+    Files that killed processes left in the folder are removed first, see :func:`remove_leftovers`.
 
     Args:
         path: The file to write; its folder must exist.
         ending: The file ending to keep, since many writers choose the format by it. Default: the last suffix.
+        durable: Wait until the file and its name are on the disk, so that they survive a power failure. Without it,
+            the file is whole or absent after a crash of the process, but not necessarily after one of the machine.
     """
     kept = path.suffix if ending is None else ending
-    partial = path.with_name(f".{path.name[: len(path.name) - len(kept)]}.partial{kept}")
+    stem = path.name[: len(path.name) - len(kept)]
+    remove_leftovers(path.parent)
+    partial = path.with_name(_partial_name(stem, kept))
     try:
         yield partial
+        if durable:
+            _flush(partial)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    if durable:
+        _flush_folder(path.parent)
+    _remove_fixed_name(path, stem, kept)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text whole or not at all, with the same line ends on every platform."""
-    with written_beside(path) as partial:
+_LONGEST_NAME = 255
+"""Bytes of a file name on most file systems."""
+
+_PARTIAL = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\d+\.partial(?:\.[^/]*)?")
+_LEFTOVER_AGE_S = 24 * 3600
+_numbers = itertools.count()
+_looked_at: set[tuple[int, Path]] = set()
+
+
+def _partial_name(stem: str, kept: str) -> str:
+    name = f".{stem}.{_machine()}-{os.getpid()}-{next(_numbers)}.partial{kept}"
+    if len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    return _partial_name(hashlib.sha256(os.fsencode(stem)).hexdigest()[:16], kept)
+
+
+@cache
+def _machine() -> str:
+    """Changes with the machine and, on Linux, with the container: where process numbers mean the same processes."""
+    import platform
+
+    try:
+        numbering = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbering = ""
+    return hashlib.sha256(f"{platform.node()} {numbering}".encode()).hexdigest()[:8]
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of :func:`written_beside` in a folder; each process looks once.
+
+    Removed are files of processes of this machine that have ended, and files that are older than a day: another
+    machine's processes cannot be seen.
+    """
+    if (os.getpid(), folder) in _looked_at:
+        return
+    _looked_at.add((os.getpid(), folder))
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _PARTIAL.fullmatch(entry.name)
+            if match and entry.is_file(follow_symlinks=False) and (_has_ended(match) or _is_old(entry.path)):
+                with suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108 - of a directory entry
+
+
+def _has_ended(match: re.Match[str]) -> bool:
+    if match["machine"] != _machine():
+        return False
+    import psutil
+
+    return not psutil.pid_exists(int(match["process"]))
+
+
+def _is_old(path: str | Path) -> bool:
+    try:
+        return time.time() - os.stat(path).st_mtime > _LEFTOVER_AGE_S  # noqa: PTH116 - of a directory entry
+    except OSError:
+        return False
+
+
+def _remove_fixed_name(path: Path, stem: str, kept: str) -> None:
+    """Remove what a killed process of an earlier version left, whose names were fixed."""
+    fixed = path.with_name(f".{stem}.partial{kept}")
+    if _is_old(fixed) and fixed.is_file() and not fixed.is_symlink():
+        with suppress(OSError):
+            fixed.unlink()
+
+
+_CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
+"""Errors of file systems that know no flushing, which is then theirs to do."""
+
+
+def _flush(file: Path) -> None:
+    """Wait until a file is on the disk."""
+    # Windows flushes only what may be written.
+    descriptor = os.open(file, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk. Windows has no such call and writes them by itself."""
+    if os.name == "nt":
+        return
+    try:
+        _flush(folder)
+    except PermissionError:
+        # A folder that may be written but not listed cannot be opened.
+        return
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until all files below a folder, and their names, are on the disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            _flush(path)
+        elif path.is_dir() and not path.is_symlink():
+            _flush_folder(path)
+    _flush_folder(folder)
+
+
+def rename_flushed(folder: Path, target: Path) -> None:
+    """Rename a finished folder to a free name once all of it is on the disk, so that the name never means half of it.
+
+    Args:
+        folder: The folder.
+        target: Its new path on the same disk.
+    """
+    flush_tree(folder)
+    folder.rename(target)
+    _flush_folder(target.parent)
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write UTF-8 text whole or not at all, with the same line ends on every platform.
+
+    Args:
+        path: The file; its folder must exist.
+        text: Its content.
+        durable: As for :func:`written_beside`.
+    """
+    with written_beside(path, durable=durable) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as readable JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
+    """Write `content` as readable JSON, whole or not at all; `durable` as for :func:`written_beside`."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=durable)
 
 
 def read_json(path: Path) -> Any:
@@ -76,7 +215,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
         raise InputError(msg) from error
@@ -87,6 +226,20 @@ def read_mapping(path: Path) -> dict[str, Any]:
         msg = f"{path}: must hold names with values, as in 'epochs: 20'."
         raise InputError(msg)
     return content
+
+
+@cache
+def _loader() -> Any:
+    """PyYAML's safe loader, which also reads 3e-4 as a number, as YAML 1.2 and JSON do."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
+    return Loader
 
 
 def sha256(path: Path) -> str:

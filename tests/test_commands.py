@@ -78,6 +78,21 @@ class TestTrain:
         assert round(record["parameters"] / 1e6, 1) == 24.4
 
 
+def test_our_message_is_the_last_line_of_nnunets_commands(planned: Path) -> None:
+    arguments = (DATASET, "3d_fullres", "6", "-tr", TRAINER, "-device", "cpu")
+    ended = subprocess.run(
+        _command("nnUNetv2_train", *arguments),
+        env=_process_environment(planned),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("error: ")
+    assert "there is no fold 6" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
 def test_axial_slices_on_the_fixed_split(planned: Path) -> None:
     """Configuration 2d, fold 5, and the dataset by its number."""
     arguments = ("1", "2d", "5", "-tr", TRAINER, "-device", "cpu")

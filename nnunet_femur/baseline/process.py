@@ -71,7 +71,7 @@ def _worker(
     jobs: Sequence[Job], settings: Settings, folder: Path, environment: dict[str, str], log: TextIO
 ) -> Iterator[dict]:
     request = folder / "request.json"
-    write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)})
+    write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)}, durable=False)
     # -P: a module in the current folder must not be taken for one that is imported.
     command = [sys.executable, "-P", "-m", "nnunet_femur.baseline.worker", str(request)]
     with running(command, environment) as process:
@@ -113,7 +113,7 @@ def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]
         home, weights = folder / "home", folder / "weights"
         home.mkdir()
         weights.mkdir()
-        write_json(home / "config.json", NO_STATISTICS)
+        write_json(home / "config.json", NO_STATISTICS, durable=False)
         for model in models:
             _link(model.folder.parent.resolve(), weights / model.dataset)
         for dataset in other_parts():

@@ -45,7 +45,6 @@ def plan(
 
     Example: nnfemur plan -d 1
     """
-    from nnunet_femur.files import read_mapping
     from nnunet_femur.planning import ceiling_of, plan_dataset
 
     folder = plan_dataset(
@@ -59,7 +58,7 @@ def plan(
         epochs=epochs,
         iterations=iterations,
         pretrained=pretrained,
-        recipe=None if recipe is None else read_mapping(recipe),
+        recipe=recipe,
         jobs=jobs,
     )
     ceiling = ceiling_of(folder, plans_name)

@@ -112,7 +112,11 @@ class ScoreCache:
         for case in self._used.values():
             labels.setdefault(case.labels, len(labels))
         head = {"files": self._seen, "labels": list(labels)}
-        with written_beside(folder / CACHE_FILE) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        target = folder / CACHE_FILE
+        with (
+            written_beside(target, durable=False) as partial,
+            partial.open("w", encoding="utf-8", newline="\n") as file,
+        ):
             file.write(json.dumps(head) + "\n")
             for key, case in self._used.items():
                 file.write(json.dumps(_as_json(key, case, labels[case.labels])) + "\n")

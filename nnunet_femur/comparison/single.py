@@ -63,7 +63,7 @@ class FileScores:
             sys.stdout.write(text)
             return
         try:
-            write_text(path, text)
+            write_text(path, text, durable=False)
         except OSError as error:
             msg = f"{path}: cannot be written ({error.strerror}). Choose another file with --output."
             raise InputError(msg) from error

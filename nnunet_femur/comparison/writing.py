@@ -62,10 +62,10 @@ def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path
             (folder / name).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             path = folder / name
-            with written_beside(path, ending=path.suffix) as partial:
+            with written_beside(path, durable=False) as partial:
                 partial.write_bytes(content)
         for name, text in texts.items():
-            write_text(folder / name, text)
+            write_text(folder / name, text, durable=False)
         if scores is not None:
             _write_scores(folder / "scores.csv", scores)
     except OSError as error:
@@ -76,7 +76,7 @@ def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path
 
 def _write_scores(path: Path, scores: pd.DataFrame) -> None:
     """Write the table as CSV, as pandas would, but in a fifth of the time, and a part at a time."""
-    with written_beside(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with written_beside(path, durable=False) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(scores.columns)
         for start in range(0, len(scores), _ROWS):

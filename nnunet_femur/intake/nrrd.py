@@ -58,7 +58,8 @@ def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path) -> str:
         yield packer.flush()
 
     try:
-        with written_beside(path) as partial, partial.open("wb") as file:
+        # The whole dataset is brought to the disk before it gets its name.
+        with written_beside(path, durable=False) as partial, partial.open("wb") as file:
             for block in blocks():
                 digest.update(block)
                 file.write(block)

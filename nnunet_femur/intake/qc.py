@@ -117,7 +117,7 @@ def draw_dataset(folder: Path, *, jobs: int = 1, track: Track = silent) -> Path:
     for path in [*qc.glob("contact_sheet*.png"), *(qc / "cases").glob("*.png")]:
         if path not in wanted:
             path.unlink()
-    write_text(page, _page(folder, record.cases, rows, sheets, state))
+    write_text(page, _page(folder, record.cases, rows, sheets, state), durable=False)
     return page
 
 
@@ -260,7 +260,7 @@ def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
 
     png = io.BytesIO()
     imsave(png, pixels, format="png", metadata={"Software": ""})
-    with written_beside(path) as partial:
+    with written_beside(path, durable=False) as partial:
         partial.write_bytes(png.getvalue())
 
 

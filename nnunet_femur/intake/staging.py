@@ -14,15 +14,14 @@ Beside ``DatasetNNN_Name`` there may stand, hidden from nnU-Net:
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import sha256, write_json, write_text, written_beside
+from nnunet_femur.files import rename_flushed, sha256, write_json, write_text, written_beside
 from nnunet_femur.intake.record import FILE_ENDING, RECORD_FILE, CaseRecord, read_record
 
 if TYPE_CHECKING:
@@ -47,27 +46,28 @@ def locked(target: Path) -> Iterator[None]:
     Raises:
         SetupError: Another process is building it.
     """
+    from filelock import FileLock, Timeout
+
     path = _beside(target, "lock")
     if path.is_symlink():
         path.unlink()
-    with path.open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The process that held it may have removed it between our opening and locking it.
-            mine = path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
-        except BlockingIOError:
-            mine = False
-        except (ImportError, OSError):
-            mine = True
-        if not mine:
-            msg = f"{target}: another conversion is writing it. Wait until it has ended."
-            raise SetupError(msg)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        msg = f"{target}: another conversion is writing it. Wait until it has ended."
+        raise SetupError(msg) from None
+    except (NotImplementedError, OSError):
+        # The file system has no locks.
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Before the release: a process that waits finds the file gone and tries again. Windows removes it by itself.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
 def recover(target: Path) -> None:
@@ -178,12 +178,12 @@ class Staging:
             for old, new in ((record.image, there.image), (record.mask, there.mask)):
                 (self.folder / old).replace(self.folder / new)
         for name, text in texts.items():
-            write_text(self.folder / name, text)
+            write_text(self.folder / name, text, durable=False)
         self._keep_only({*texts, *(name for there in placed for name in (there.image, there.mask))})
         previous = _beside(self.target, "previous")
         if self.target.exists():
             self.target.rename(previous)
-        self.folder.rename(self.target)
+        rename_flushed(self.folder, self.target)
         if previous.exists():
             _discard(self.target, previous)
 
@@ -217,8 +217,7 @@ class Finished:
             if held is None or sha256(held) != digest:
                 return None
             if held != staging / names[kind]:
-                with written_beside(staging / names[kind]) as partial:
-                    partial.unlink(missing_ok=True)
+                with written_beside(staging / names[kind], durable=False) as partial:
                     _link_or_copy(held, partial)
         record = self.record.moved(**names)
         finish(staging, record)
@@ -232,7 +231,8 @@ def staged(case: str) -> dict[str, str]:
 
 def finish(staging: Path, record: CaseRecord) -> None:
     """Note that both files of a case are written, so that no later run writes them again."""
-    write_json(staging / _FINISHED / f"{record.case}.json", record.as_json())
+    # Not worth a wait for the disk: the next run compares the files with their checksums.
+    write_json(staging / _FINISHED / f"{record.case}.json", record.as_json(), durable=False)
 
 
 def drop_staging(target: Path) -> None:

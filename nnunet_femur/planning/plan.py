@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from nnunet_femur.environment import require
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json, write_json
+from nnunet_femur.files import read_json, read_mapping, write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, read_folds
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
 from nnunet_femur.planning.dataset import find_dataset, fingerprint_of_files, replace_folds, training_cases
 from nnunet_femur.planning.own import own_plans
-from nnunet_femur.planning.presets import PRESETS, recipe_of
+from nnunet_femur.planning.presets import PRESETS, Preset, recipe_of
 from nnunet_femur.planning.transfer import CONFIGURATION, Spacing, transferred_plans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from nnunet_femur.weights import SourceModel
 
@@ -48,7 +48,7 @@ def plan_dataset(
     epochs: int | None = None,
     iterations: int | None = None,
     pretrained: bool = True,
-    recipe: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | Path | None = None,
     jobs: int = 2,
 ) -> Path:
     """Fingerprint, plan and preprocess a raw dataset; afterwards ``nnUNetv2_train`` runs as typed.
@@ -68,7 +68,8 @@ def plan_dataset(
         epochs: Epochs of every trainer; None leaves them to the preset.
         iterations: Iterations in an epoch of every trainer; None leaves them to the preset.
         pretrained: Whether the encoders of 2D networks start from pretrained weights, where the preset has any.
-        recipe: Further hyper-parameters, as they stand in the plans: for every trainer, or by family or trainer.
+        recipe: Further hyper-parameters, as in the plans: for every trainer, or by family or trainer; or a YAML or
+            JSON file with them.
         jobs: Processes that preprocess.
 
     Returns:
@@ -77,11 +78,13 @@ def plan_dataset(
     Raises:
         SetupError: nnU-Net's folders are not set, TotalSegmentator's weights are missing or do not fit, or networks
             were trained on other folds of this dataset.
-        InputError: The dataset, its folds, the preset or a configuration does not exist or is damaged.
+        InputError: The dataset, its folds, the preset or a configuration does not exist or is damaged, or the recipe
+            has an invalid value.
     """
     _choose("preset", preset, tuple(PRESETS))
     _choose("source of plans", source, SOURCES)
     _choose("spacing", spacing, get_args(Spacing))
+    changed = _recipe(PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe)
     model = _model(fast=fast) if source == "totalsegmentator" else None
     wanted = tuple(configurations or (("2d", CONFIGURATION) if model is None else (CONFIGURATION,)))
     if model is not None and wanted != (CONFIGURATION,):
@@ -90,7 +93,6 @@ def plan_dataset(
     raw = find_dataset(require("nnUNet_raw"), dataset_id)
     preprocessed = require("nnUNet_preprocessed") / raw.name
     read_folds(raw / SPLITS_FILE, training_cases(raw))
-    changed = recipe_of(PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe)
     record = {
         "raw": fingerprint_of_files(raw),
         "source": None if model is None else [str(model.checkpoint), model.checkpoint.stat().st_mtime_ns, spacing],
@@ -127,6 +129,30 @@ def ceiling_of(folder: Path, plans_name: str = PLANS_NAME) -> Ceiling | None:
     """The resampling ceiling that planning found; None for plans without a 3D configuration."""
     content = (read_json(folder / RECORD) or {}).get(plans_name, {}).get("ceiling")
     return None if content is None else Ceiling(tuple(content["spacing_mm"]), content["dice"], content["of"])
+
+
+def _recipe(
+    preset: Preset,
+    *,
+    epochs: int | None,
+    iterations: int | None,
+    pretrained: bool,
+    changes: Mapping[str, Any] | Path | None,
+) -> dict[str, dict[str, Any]]:
+    """The recipe that goes into the plans, checked before anything runs.
+
+    Raises:
+        InputError: The file cannot be read, or a hyper-parameter is unknown or has an invalid value.
+    """
+    from nnunet_femur.training.recipe_problems import problems_of, raise_if_any
+
+    given: Any = changes or {}
+    if isinstance(changes, Path):
+        given = read_mapping(changes)
+    raise_if_any(problems_of(given), where=str(changes) if isinstance(changes, Path) else "recipe")
+    recipe = recipe_of(preset, epochs=epochs, iterations=iterations, pretrained=pretrained, changes=given)
+    raise_if_any(problems_of(recipe), where="recipe of these plans")
+    return recipe
 
 
 def _choose(what: str, value: str, choices: Sequence[str]) -> None:
@@ -182,7 +208,8 @@ def _preprocess(
         configuration[RECIPE_KEY] = recipe
     seal(plans)
     write_json(plans_file, plans)
-    shutil.copy(raw / "dataset.json", plans_file.parent / "dataset.json")
+    with written_beside(plans_file.parent / "dataset.json") as partial:
+        shutil.copyfile(raw / "dataset.json", partial)
     nnunet.preprocess_dataset(dataset_id, plans_file.stem, tuple(configurations), num_processes=(jobs,))
     for name in configurations:
         configuration = resolve(plans, name)

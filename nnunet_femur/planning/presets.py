@@ -57,9 +57,6 @@ PRESETS = {
 }
 """Sizes by name: "default" is nnU-Net's and the study's, "small" is for CPUs and demos."""
 
-FAMILIES = ("volume", "finetune", "slice")
-"""The families of trainers that a recipe may speak to."""
-
 
 def recipe_of(
     preset: Preset,
@@ -76,13 +73,22 @@ def recipe_of(
         epochs: Epochs of every trainer; None for the preset's.
         iterations: Iterations in an epoch of every trainer; None for the preset's.
         pretrained: Whether the encoders of 2D networks start from pretrained weights.
-        changes: Further hyper-parameters: for every trainer, or in a mapping by name of a family or of a trainer.
+        changes: Further hyper-parameters: for every trainer that has them, or in a mapping by name of a family or of
+            a trainer.
     """
+    from nnunet_femur.training.recipe_problems import FAMILIES
+
     changes = changes or {}
     asked = {"epochs": epochs, "iterations_per_epoch": iterations}
     given = {key: value for key, value in asked.items() if value is not None}
     given |= {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
-    recipe = {family: {**preset.recipe.get(family, {}), **given} for family in FAMILIES}
+    recipe = {
+        family: {
+            **preset.recipe.get(family, {}),
+            **{key: value for key, value in given.items() if key in its.model_fields},
+        }
+        for family, its in FAMILIES.items()
+    }
     if not pretrained:
         recipe["slice"]["encoder_weights"] = None
     for whose, own in changes.items():

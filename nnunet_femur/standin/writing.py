@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json, write_json, write_text
+from nnunet_femur.files import read_json, write_json, write_text, written_beside
 from nnunet_femur.progress import silent
 from nnunet_femur.standin.cases import OTHER_BONE, Case, phantom_cases, read_case
 from nnunet_femur.standin.plans import (
@@ -206,6 +206,7 @@ def _write_model(
         shapes_zyx=[shape.tolist() for shape in shapes], spacing_mm=record["spacing_mm"], intensities=intensities
     )
     write_json(folder / "dataset_fingerprint.json", fingerprint)
-    torch.save(checkpoint, folder / CHECKPOINT)
+    with written_beside(folder / CHECKPOINT) as partial:
+        torch.save(checkpoint, partial)
     # Written last: without it, the folder does not count as finished.
     write_json(folder / RECORD, record)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
-from dataclasses import fields
-from importlib import resources
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.study.config import PLANS_NAME, methods_of, path_beside
-from nnunet_femur.study.trainers import known_trainers
+from nnunet_femur.study.schema import read_schema
+from nnunet_femur.training.trainer_names import known_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from nnunet_femur.study.config import Method
+    from nnunet_femur.training.recipe_problems import Problem
 
 
 def problems_of(content: Mapping[str, Any], beside: Path) -> list[str]:
@@ -25,22 +25,25 @@ def problems_of(content: Mapping[str, Any], beside: Path) -> list[str]:
         content: The file's content.
         beside: The folder that paths in it are seen from.
     """
-    return list(_violations(content)) or [*_of_dataset(content, beside), *_of_methods(content)]
+    found = list(_violations(content))
+    if not found:
+        found = [*_of_dataset(content, beside), *_of_methods(content)]
+    return [*found, *_of_recipes(content)]
 
 
 def _violations(content: Mapping[str, Any]) -> Iterator[str]:
     """What does not fit the schema, one line each."""
     from jsonschema import Draft202012Validator
 
-    text = resources.files("nnunet_femur.study").joinpath("study.schema.json").read_text(encoding="utf-8")
-    for error in sorted(
-        Draft202012Validator(json.loads(text)).iter_errors(content), key=lambda e: list(map(str, e.path))
-    ):
+    for error in sorted(Draft202012Validator(read_schema()).iter_errors(content), key=lambda e: list(map(str, e.path))):
         # Of the ways to write a method, the one that is a mapping says what is wrong with a mapping.
         inner = [each for each in error.context or () if each.schema_path[0] == 1]
         for one in inner if error.validator == "oneOf" and isinstance(error.instance, dict) else [error]:
-            where = ".".join(str(part) for part in [*error.absolute_path, *(one.path if one is not error else [])])
-            yield f"{where or 'the file'}: {_said(one)}"
+            path = [*error.absolute_path, *(one.path if one is not error else [])]
+            if "recipe" in map(str, path):
+                # Their own check knows each trainer's recipe.
+                continue
+            yield f"{'.'.join(map(str, path)) or 'the file'}: {_said(one)}"
 
 
 def _said(error: Any) -> str:
@@ -72,11 +75,10 @@ def _of_methods(content: Mapping[str, Any]) -> Iterator[str]:
     if not methods and not content.get("baseline"):
         yield "methods: empty, and there is no baseline either, so there is nothing to compare"
     # Looked up once: every job of a study checks its file, and these come from a hundred others.
-    trainers, hyper_parameters = sorted(known_trainers()), sorted(_hyper_parameters())
+    trainers = sorted(known_trainers())
     for number, method in enumerate(methods):
         for problem in (
             *_of_names(method, content.get("plans", {PLANS_NAME: {}}), trainers),
-            *_of_recipe(method, hyper_parameters),
             *_of_others(method, methods[:number]),
         ):
             yield f"methods.{number}{problem}"
@@ -94,10 +96,44 @@ def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> 
         yield f".configuration: the plans {method.plans} have {', '.join(known)}, not {method.configuration}"
 
 
-def _of_recipe(method: Method, known: list[str]) -> Iterator[str]:
-    for key in method.recipe:
-        if key not in known:
-            yield f".recipe: there is no {key!r}{_suggestion(str(key), known)}"
+def _of_recipes(content: Mapping[str, Any]) -> Iterator[str]:
+    """Problems of the recipes of plans and of methods, also where something else in the file is wrong."""
+    from nnunet_femur.training.recipe_problems import problems_of
+    from nnunet_femur.training.trainer_names import stock_trainers
+
+    shared = _recipes(content.get("plans"))
+    found: dict[str, None] = {}
+    for name, recipe in shared.items():
+        found |= {f"plans.{name}.recipe{_below(problem)}": None for problem in problems_of(recipe)}
+    methods = content.get("methods")
+    for number, method in enumerate(methods if isinstance(methods, list) else []):
+        if not isinstance(method, dict) or not method.get("recipe", {}) or "trainer" not in method:
+            continue
+        trainer, plans, recipe = str(method["trainer"]), str(method.get("plans", PLANS_NAME)), method["recipe"]
+        # A method's values are judged together with those that its plans give all trainers.
+        of_plans = shared.get(plans)
+        together = {**(of_plans if isinstance(of_plans, dict) else {}), trainer: recipe}
+        for problem in problems_of(together):
+            own = problem.key.partition(".")[0] == trainer
+            if problem.key == trainer and isinstance(recipe, dict) and trainer not in stock_trainers():
+                # There is no such trainer, which is reported where it is named.
+                continue
+            if own:
+                key = problem.key.removeprefix(trainer).removeprefix(".")
+                found[f"methods.{number}.recipe{_below(replace(problem, key=key))}"] = None
+            elif of_plans is not None:
+                found[f"plans.{plans}.recipe{_below(problem)}"] = None
+    yield from found
+
+
+def _recipes(plans: Any) -> dict[Any, Any]:
+    """The recipes of plans by the name of the plans."""
+    items = plans.items() if isinstance(plans, dict) else ()
+    return {name: options["recipe"] for name, options in items if isinstance(options, dict) and "recipe" in options}
+
+
+def _below(problem: Problem) -> str:
+    return f".{problem}" if problem.key else f": {problem}"
 
 
 def _of_others(method: Method, others: tuple[Method, ...]) -> Iterator[str]:
@@ -109,10 +145,3 @@ def _of_others(method: Method, others: tuple[Method, ...]) -> Iterator[str]:
                 f".recipe: differs from that of {other.name}. A trainer has one recipe under one name of plans; "
                 "give this method plans of another name"
             )
-
-
-def _hyper_parameters() -> set[str]:
-    from nnunet_femur.training.finetune_recipe import FinetuneRecipe
-    from nnunet_femur.training.recipe import SliceRecipe
-
-    return {each.name for recipe in (SliceRecipe, FinetuneRecipe) for each in fields(recipe)}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nnunet_femur.study.jobs import Job
 
 _REASONS = (
-    (re.compile(r"^(?:error: |\w*Error: ).*", re.MULTILINE), None),
+    (re.compile(r"^(?:error: |[\w.]*Error: ).*", re.MULTILINE), None),
     (re.compile(r"CUDA out of memory|OutOfMemoryError"), "the GPU's memory is full: fewer slices or a smaller patch"),
 )
 

@@ -1,27 +1,18 @@
-"""One job of a study, as the engine starts it on this machine or on a node of a cluster.
-
-    python -m nnunet_femur.study.job STUDY.yaml NAME [--device cpu] [--gpus 0] [--threads 1]
-
-What the command prints goes to the job's log; how far it is, to its status.
-"""
+"""One job of a study: its command, run and recorded."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import re
 import shlex
 import shutil
-import signal
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.errors import InputError, ending_without_traceback
-from nnunet_femur.files import write_json
-from nnunet_femur.processes import die_with_parent, peak_memory_mib, running
+from nnunet_femur.errors import InputError
+from nnunet_femur.files import rename_flushed, write_json
+from nnunet_femur.processes import peak_memory_mib, running
 from nnunet_femur.study.config import read_study
 from nnunet_femur.study.gpus import one_gpu
 from nnunet_femur.study.jobs import environment_of, jobs_of
@@ -29,6 +20,7 @@ from nnunet_femur.study.state import Records, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from nnunet_femur.study.config import Study
     from nnunet_femur.study.jobs import Job
@@ -37,28 +29,30 @@ _NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validati
 _NEWS_EVERY_S = 1.0
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one job of a study; the process's status is that of its command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path)
-    parser.add_argument("name")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--gpus", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args(arguments)
-    die_with_parent()
-    # What ends a job on a cluster; by an exception, so that the command is ended too.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    with ending_without_traceback():
-        study = read_study(given.study)
-        job = jobs_of(study, device=given.device).get(given.name)
-        if job is None:
-            msg = f"{given.study}: has no job {given.name}."
-            raise InputError(msg)
-        with one_gpu(given.gpus if job.on_gpu else 0) as gpu:
-            environment = {**os.environ, **environment_of(study, given.device, given.threads), **gpu}
-            status = run_job(job, study, environment)
-    sys.exit(status)
+def run_named(file: Path, name: str, *, device: str = "cpu", gpus: int = 0, threads: int = 1) -> int:
+    """Run the job of this name.
+
+    Args:
+        file: The study's file.
+        name: The job's name.
+        device: "cpu", "cuda" or "mps".
+        gpus: GPUs of this machine; a job that uses one waits for it.
+        threads: Threads of the job.
+
+    Returns:
+        The status that the job's command ended with; 0 if all was done.
+
+    Raises:
+        InputError: The study has problems, or no job of this name.
+    """
+    study = read_study(file)
+    job = jobs_of(study, device=device).get(name)
+    if job is None:
+        msg = f"{file}: has no job {name}."
+        raise InputError(msg)
+    with one_gpu(gpus if job.on_gpu else 0) as gpu:
+        environment = {**os.environ, **environment_of(study, device, threads), **gpu}
+        return run_job(job, study, environment)
 
 
 def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
@@ -99,7 +93,7 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
     code = _run_logged(command, environment, log, tell)
     if code == 0 and job.partial is not None:
         shutil.rmtree(job.made, ignore_errors=True)
-        job.partial.rename(job.made)
+        rename_flushed(job.partial, job.made)
     if code == 0 and not job.made.exists():
         _append(log, f"error: the command ended well, but there is no {job.made}\n")
         code = 1
@@ -136,7 +130,3 @@ def _run_logged(
 def _append(log: Path, text: str) -> None:
     with log.open("a", encoding="utf-8") as file:
         file.write(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -141,8 +141,8 @@ def _pass(size: Size, batch: int, *, heads: bool) -> float:
 
 def _recipe(method: Method, study: Study) -> dict:
     from nnunet_femur.planning.presets import PRESETS, recipe_of
-    from nnunet_femur.training.finetune_recipe import FinetunePaperRecipe, FinetuneRecipe
-    from nnunet_femur.training.recipe import RECIPE_KEY, Recipe, SliceRecipe, ThreePlaneRecipe
+    from nnunet_femur.training.recipe import RECIPE_KEY, Recipe
+    from nnunet_femur.training.recipe_problems import TRAINERS
 
     options = study.plans[method.plans]
     written = recipe_of(
@@ -152,11 +152,5 @@ def _recipe(method: Method, study: Study) -> dict:
         pretrained=True,
         changes={**options.get("recipe", {}), method.trainer: dict(method.recipe)},
     )
-    of_volumes = {"FemurFinetunePaperTrainer": FinetunePaperRecipe, "FemurFinetuneTrainer": FinetuneRecipe}
-    of_slices = {"FemurThreePlaneTrainer": ThreePlaneRecipe}
-    known = (
-        of_slices.get(method.trainer, SliceRecipe)
-        if _encoder(method.trainer)
-        else of_volumes.get(method.trainer, Recipe)
-    )
+    known = TRAINERS.get(method.trainer, Recipe)
     return known.from_configuration({RECIPE_KEY: written}, method.trainer).as_dict()

@@ -81,7 +81,7 @@ class Records:
     def write_status(self, job: Job, status: Status) -> None:
         """Say how far a job is."""
         self._status_file(job).parent.mkdir(parents=True, exist_ok=True)
-        write_json(self._status_file(job), asdict(status))
+        write_json(self._status_file(job), asdict(status), durable=False)
 
     def write_done(self, job: Job, status: Status) -> None:
         """Say that a job has ended well."""

@@ -21,7 +21,7 @@ from nnunet_femur.files import write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, choose_fold
 from nnunet_femur.guard import check_data, check_plans, check_same, fingerprint, resolve
 from nnunet_femur.networks.precision import hold_to_float32
-from nnunet_femur.training.recipe import Recipe, refuse
+from nnunet_femur.training.recipe import RECIPE_KEY, Recipe, refuse
 from nnunet_femur.training.recipe_rules import problem_of_labels, problems_of_recipe
 from nnunet_femur.training.run_record import run_record
 
@@ -83,7 +83,8 @@ class FemurTrainer(nnUNetTrainer):
         Raises:
             InputError: As :meth:`Recipe.from_configuration`.
         """
-        return cls.recipe_class.from_configuration(resolve(plans, configuration), cls.__name__)
+        where = f"{plans.get('plans_name', 'plans')}.json, {RECIPE_KEY}"
+        return cls.recipe_class.from_configuration(resolve(plans, configuration), cls.__name__, where=where)
 
     @classmethod
     def check_recipe(cls, recipe: Recipe, labels: LabelManager) -> None:

@@ -100,10 +100,7 @@ class SliceTrainer(LowestLossTrainer):
         """The network of slices in the wrapper that also takes volumes. nnU-Net calls this at prediction too."""
         with ending_without_traceback():
             check_plans(plans_manager.plans, configuration_manager.configuration, where="plans.json")
-        recipe = cast(
-            "SliceRecipe",
-            cls.recipe_class.from_configuration(configuration_manager.configuration, cls.__name__),
-        )
+        recipe = cls.recipe_class.from_configuration(configuration_manager.configuration, cls.__name__)
         neighbours = cls.neighbours(recipe, configuration_manager)
         network = build_slice_network(
             cls.architecture,

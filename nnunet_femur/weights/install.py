@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import leads_out
+from nnunet_femur.files import leads_out, rename_flushed
 from nnunet_femur.progress import silent
 from nnunet_femur.weights.source import CHECKPOINT, open_model, weights_folder
 from nnunet_femur.weights.tables import entries
@@ -130,7 +130,7 @@ def put_in_place(staged: Path, entry: ModelEntry) -> None:
     if target.exists():
         # What is left of an interrupted download, or an empty folder that keeps TotalSegmentator from one.
         shutil.rmtree(target)
-    (staged / entry.dataset).rename(target)
+    rename_flushed(staged / entry.dataset, target)
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.intake import Conversion, convert
-from nnunet_femur.intake.staging import recover
+from nnunet_femur.intake.staging import locked, recover
 
 
 class TestRecover:
@@ -29,6 +32,38 @@ class TestRecover:
         recover(tmp_path / "Dataset001_Femur")
         assert [path.name for path in tmp_path.iterdir()] == ["Dataset001_Femur"]
         assert (tmp_path / "Dataset001_Femur" / "file").read_text() == "Dataset001_Femur"
+
+
+class TestLocked:
+    def test_by_one_at_a_time(self, tmp_path):
+        with locked(tmp_path / "Dataset001_Femur"):
+            with pytest.raises(SetupError, match="another conversion"), locked(tmp_path / "Dataset001_Femur"):
+                pass
+            with locked(tmp_path / "Dataset002_Femur"):
+                pass
+        with locked(tmp_path / "Dataset001_Femur"):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
+    def test_not_by_a_process_that_was_killed(self, tmp_path):
+        code = (
+            "import os, pathlib, sys; from nnunet_femur.intake.staging import locked\n"
+            "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "Dataset001_Femur")], check=False)
+        assert [path.name for path in tmp_path.iterdir()] == [".Dataset001_Femur.lock"]
+        with locked(tmp_path / "Dataset001_Femur"):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("error", [NotImplementedError(), OSError(37, "No locks available")], ids=repr)
+    def test_where_the_disk_has_no_locks(self, tmp_path, monkeypatch, error):
+        def acquire(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+        with locked(tmp_path / "Dataset001_Femur"):
+            pass
 
 
 class TestLeftovers:

@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.study.config import Method, read_study
-from nnunet_femur.study.trainers import known_trainers
+from nnunet_femur.training.trainer_names import known_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class TestProblems:
             ({"methods": [{"trainer": "FemurScratchTrainer", "plans": "X"}]}, "X is not among the plans: nnUNetPlans"),
             (
                 {"methods": [{"trainer": "FemurScratchTrainer", "recipe": {"epoch": 1}}]},
-                "'epoch', did you mean 'epochs'",
+                r"methods\.0\.recipe\.epoch: .*Did you mean 'epochs'",
             ),
             (
                 {"methods": ["FemurScratchTrainer"] * 2},
@@ -80,6 +80,34 @@ class TestProblems:
         with pytest.raises(InputError, match=message) as caught:
             read_study(write(**changes))
         assert "study.yaml: 1 to mend" in str(caught.value)
+
+    def test_values_of_recipes(
+        self, write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "mine.py").write_text("class MyTrainer(nnUNetTrainer):\n    pass\n")
+        monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path))
+        plans = {"nnUNetPlans": {"recipe": {"epochs": "20", "slice": {"planes": ["axial"]}}}}
+        methods = [
+            {"trainer": "FemurScratchTrainer", "recipe": {"mirror": "no", "batch_size": 4}},
+            {"trainer": "FemurThreePlaneTrainer", "recipe": {"plane_weights": [1, 2]}},
+            {"trainer": "FemurFinetuneTrainer", "recipe": 5},
+            {"trainer": "MyTrainer", "recipe": {"own": 1, "seed": True}},
+            {"trainer": "nnUNetTrainer", "recipe": {"epochs": 1}},
+            {"trainer": "FemurUnetResnet34Trainer", "recipe": {"epochs": 1}},
+        ]
+        with pytest.raises(InputError) as caught:
+            read_study(write(plans=plans, methods=methods, folds=[9]))
+        lines = str(caught.value).splitlines()[1:]
+        assert [line.strip().split(": ")[0] for line in lines] == [
+            "folds.0",
+            "plans.nnUNetPlans.recipe.epochs",
+            "methods.0.recipe.mirror",
+            "methods.0.recipe.batch_size",
+            "methods.1.recipe.plane_weights",
+            "methods.2.recipe",
+            "methods.3.recipe.seed",
+            "methods.4.recipe",
+        ]
 
     def test_configurations_have_to_be_planned(self, write: Callable[..., Path]) -> None:
         method = {"trainer": "FemurScratchTrainer", "configuration": "2d"}

@@ -116,10 +116,11 @@ def test_a_job_that_is_ended_takes_its_command_with_it(write: Callable[..., Path
     forever = f"import time, pathlib\nwhile True: pathlib.Path({str(beat)!r}).touch(); time.sleep(0.02)"
     code = (
         "import sys; from pathlib import Path\n"
-        "from nnunet_femur.study import job; from nnunet_femur.study.jobs import Job\n"
+        "from nnunet_femur.cli import study_job; from nnunet_femur.study import job\n"
+        "from nnunet_femur.study.jobs import Job\n"
         f"beats = Job('phantoms', '', (sys.executable, '-c', {forever!r}), Path('x'), {{}})\n"
         "job.jobs_of = lambda study, device: {'phantoms': beats}\n"
-        f"job.main([{str(write())!r}, 'phantoms'])"
+        f"study_job.main([{str(write())!r}, 'phantoms'])"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         until = time.monotonic() + 30

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_femur.errors import InputError
+
 if TYPE_CHECKING:
     from nnunet_femur.training.femur_trainer import FemurTrainer
 
@@ -56,15 +58,15 @@ class TestEveryTrainer:
         assert trainer.num_iterations_per_epoch == 2
 
     @pytest.mark.parametrize("name", TRAINERS)
-    def test_a_wrong_recipe_ends_without_a_traceback(self, name: str) -> None:
-        with pytest.raises(SystemExit, match="does not know epoch"):
+    def test_a_wrong_recipe_is_refused_with_the_name_of_the_plans(self, name: str) -> None:
+        with pytest.raises(InputError, match=r"^nnUNetPlans\.json.*epoch: .*'epochs'"):
             _trainer(name, recipe={"epoch": 4})
 
     @pytest.mark.parametrize("name", TRAINERS)
-    def test_a_fold_that_is_not_there_ends_without_a_traceback(self, name: str) -> None:
+    def test_a_fold_that_is_not_there_is_refused(self, name: str) -> None:
         trainer = _trainer(name, fold=6)
         trainer.initialize()
-        with pytest.raises(SystemExit, match="there is no fold 6"):
+        with pytest.raises(InputError, match="there is no fold 6"):
             trainer.do_split()
 
     @pytest.mark.parametrize("name", TRAINERS)

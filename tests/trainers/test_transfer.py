@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from nnunet_femur.environment import variables
+from nnunet_femur.errors import SetupError
 from nnunet_femur.guard import GUARD_FILE, GUARD_KEY
 from tests.conftest import ONE_MACHINE
 from tests.killing import kill_once
@@ -205,7 +206,7 @@ class TestRefusals:
 
     def test_without_weights(self, transfer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
-        with pytest.raises(SystemExit, match="nnfemur weights download"):
+        with pytest.raises(SetupError, match="nnfemur weights download"):
             _trainer(transfer).on_train_start()
 
     @pytest.mark.parametrize("name", [OURS, PAPERS])
@@ -214,7 +215,7 @@ class TestRefusals:
 
         folder = nnunet / "nnUNet_preprocessed" / "Dataset001_Femur"
         plans, description = (json.loads((folder / f).read_text()) for f in ("nnUNetPlans.json", "dataset.json"))
-        with pytest.raises(SystemExit, match=r"these plans are not TotalSegmentator's.*--from totalsegmentator"):
+        with pytest.raises(SetupError, match=r"these plans are not TotalSegmentator's.*--from totalsegmentator"):
             recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
 
     def test_other_weights_than_those_of_the_plans(
@@ -226,7 +227,7 @@ class TestRefusals:
         checkpoint = torch.load(file, weights_only=False)
         checkpoint["network_weights"]["decoder.seg_layers.0.bias"] += 1
         torch.save(checkpoint, file)
-        with pytest.raises(SystemExit, match="other weights than those that the plans were made for"):
+        with pytest.raises(SetupError, match="other weights than those that the plans were made for"):
             _trainer(transfer).on_train_start()
 
     def test_the_studys_mistake(self, transfer: Path) -> None:
@@ -242,12 +243,12 @@ class TestRefusals:
                 (base / "Renamed_3d_fullres" / GUARD_FILE).unlink()
             for name in (OURS, PAPERS):
                 trainer = _trainer(transfer, name, plans_name="Renamed")
-                with pytest.raises(SystemExit) as ended:
+                with pytest.raises(SetupError) as ended:
                     trainer.on_train_start()
                 assert "nnfemur plan -d 2 --from totalsegmentator" in str(ended.value)
                 assert ("  spacing_mm  " in str(ended.value)) == sealed
         trainer = _trainer(transfer, "FemurScratchTrainer", plans_name="Renamed")
-        with pytest.raises(SystemExit, match=GUARD_FILE):
+        with pytest.raises(SetupError, match=GUARD_FILE):
             trainer.on_train_start()
 
     def test_prediction_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
@@ -264,11 +265,11 @@ class TestRefusals:
         configuration = plans["configurations"]["3d_fullres"]
         configuration["spacing"] = [9.0, 8.0, 8.0]
         (model / "plans.json").write_text(json.dumps(plans))
-        with pytest.raises(SystemExit, match=r"plans\.json: these plans were changed"):
+        with pytest.raises(SetupError, match=r"plans\.json: these plans were changed"):
             _predict(model, image)
         configuration[GUARD_KEY]["spacing_mm"] = [9.0, 8.0, 8.0]
         (model / "plans.json").write_text(json.dumps(plans))
-        with pytest.raises(SystemExit, match="checkpoint: these weights were trained under other plans"):
+        with pytest.raises(SetupError, match="checkpoint: these weights were trained under other plans"):
             _predict(model, image)
 
     def test_resuming_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
@@ -277,7 +278,7 @@ class TestRefusals:
         trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
         other = _trainer(transfer, "FemurScratchTrainer")
         other.plans_manager.plans["foreground_intensity_properties_per_channel"]["0"]["mean"] += 1
-        with pytest.raises(SystemExit, match="intensities of channel 0: mean"):
+        with pytest.raises(SetupError, match="intensities of channel 0: mean"):
             other.load_checkpoint(str(tmp_path / "checkpoint.pth"))
 
 
