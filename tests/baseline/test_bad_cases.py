@@ -54,12 +54,12 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "air": (lambda path: _write(path, np.full((5, 6, 7), -1000, np.int16)), "bone is above 100 HU"),
     "cut_short": (_cut_short, "truncated"),
     "folder": (lambda path: path.mkdir(), "no DICOM series"),
-    "link": (lambda path: path.symlink_to("nowhere"), "no such file"),
+    "link": (lambda path: path.symlink_to("nowhere"), "does not exist"),
     "not_finite": (lambda path: _write(path, _not_finite()), "NaN or infinite"),
     "not_hu": (lambda path: _write(path, ((_good() + 1000) / 2000).astype(np.float32)), "bone is above 100 HU"),
     "one_slice": (lambda path: _write(path, _good()[2:3], (6.0, 6.0, 60.0)), "a single slice"),
     "slab": (lambda path: _write(path, _good(), (1.0, 6.0, 1.0)), "5 mm along the head-foot axis"),
-    "text": (_not_a_volume, "cannot be read"),
+    "text": (_not_a_volume, "is damaged"),
     "two_thin_slices": (lambda path: _write(path, _good()[1:3], (6.0, 6.0, 0.4)), "0.8 mm along the head-foot axis"),
 }
 """Writers of bad CTs, and what is said of each."""

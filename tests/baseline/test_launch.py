@@ -126,7 +126,7 @@ def _names(folder: Path) -> set[str]:
 
 def _check_labels(path: Path, ct: sitk.Image, tolerance: float) -> None:
     labels = sitk.ReadImage(str(path))
-    assert not Geometry.of(labels).differences(Geometry.of(ct), tolerance=tolerance)
+    assert not Geometry.of(labels).differences(Geometry.of(ct), tolerance_voxels=tolerance)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(ct) % 7)
 
 
@@ -168,7 +168,7 @@ class TestAnyVolume:
     def test_nifti_to_another_kind(self, ending: str, stock: Stock, here: Path) -> None:
         sitk.WriteImage(_ct(), "ct.nii.gz")
         assert launch(["-i", "ct.nii.gz", "-o", f"new/femur{ending}", "--ml"]) == 0
-        _check_labels(here / "new" / f"femur{ending}", sitk.ReadImage("ct.nii.gz"), 1e-9)
+        _check_labels(here / "new" / f"femur{ending}", sitk.ReadImage("ct.nii.gz"), 1e-5)
 
     def test_dicom_to_another_kind(self, stock: Stock, here: Path, write_slices: Callable[..., Path]) -> None:
         write_slices(here / "dicom", np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6))
@@ -264,9 +264,9 @@ class TestRefused:
             (["-i", "ct.nrrd", "-o", "femur.nhdr", "--ml"], r"^femur\.nhdr: .*Name it \.nrrd"),
             (["-i", "ct.nrrd", "-o", "./ct.nrrd", "--ml"], r"^ct\.nrrd: is the CT itself"),
             (["-i", "ct.nrrd", "-o", "seg.dcm", "-ot", "dicom_seg"], r"^ct\.nrrd: .*dicom_seg only for DICOM"),
-            (["-i", "missing.nrrd", "-o", "masks"], r"^missing\.nrrd: there is no such file"),
-            (["-i", "text.nrrd", "-o", "masks"], r"^text\.nrrd: cannot be read"),
-            (["-i", "notes.txt", "-o", "masks"], r"^notes\.txt: cannot be read"),
+            (["-i", "missing.nrrd", "-o", "masks"], r"^missing\.nrrd: does not exist"),
+            (["-i", "text.nrrd", "-o", "masks"], r"^text\.nrrd: is damaged"),
+            (["-i", "notes.txt", "-o", "masks"], r"^notes\.txt: is damaged"),
         ],
     )
     def test_before_the_stock_program_is_run(self, typed: list[str], message: str, stock: Stock, here: Path) -> None:
@@ -368,7 +368,7 @@ def test_real_program_as_typed_in_a_shell(cell: Cell, tmp_path: Path) -> None:
         sitk.ReadImage(str(folder / name)) for name in ("o ut/all.nrrd", "ct_femur.nrrd", "stock.nii.gz")
     )
     for image in (everything, mask):
-        assert not Geometry.of(image).differences(grid, tolerance=1e-9)
+        assert not Geometry.of(image).differences(grid, tolerance_voxels=1e-9)
     labels = sitk.GetArrayFromImage(everything)
     np.testing.assert_array_equal(labels, sitk.GetArrayFromImage(expected))
     assert len(np.unique(labels)) > 2

@@ -36,7 +36,7 @@ def _written(image: sitk.Image, folder: Path) -> tuple[Path, Geometry]:
 
 
 def _close(one: Geometry, other: Geometry, tolerance: float) -> bool:
-    return not one.differences(other, tolerance=tolerance)
+    return not one.differences(other, tolerance_voxels=tolerance)
 
 
 @pytest.mark.parametrize("order", ORDERS)
