@@ -253,6 +253,16 @@ class TestRecord:
         run_on_dataset(1, Settings())
         assert mask.read_bytes() == before
 
+    def test_a_mask_among_the_slices_of_its_ct(self, base: Path, write_slices: Callable[..., Path]) -> None:
+        folder = write_slices(base / "dicom", _good())
+        run_on_volume(folder, folder / "femur.nrrd", Settings())
+        before = (folder / "femur.nrrd").stat().st_mtime_ns
+        run_on_volume(folder, folder / "femur.nrrd", Settings())
+        assert (folder / "femur.nrrd").stat().st_mtime_ns == before
+        write_slices(folder, _good() + 1)
+        run_on_volume(folder, folder / "femur.nrrd", Settings())
+        assert (folder / "femur.nrrd").stat().st_mtime_ns != before
+
     def test_a_record_without_checksums_is_believed(self, base: Path, method: Path) -> None:
         """As older versions wrote it."""
         _raw(base, *GOOD)
