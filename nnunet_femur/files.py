@@ -56,7 +56,30 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as readable JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if not _is_utf8(text):
+        # The name of a file may be no UTF-8; escaped it can be written, and is read back the same.
+        text = json.dumps(content, indent=2)
+    write_text(path, text + "\n")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def require_utf8_name(path: Path) -> None:
+    """Refuse a path that is not UTF-8: SimpleITK ends the whole process at one.
+
+    Raises:
+        InputError: The path is not UTF-8.
+    """
+    if not _is_utf8(str(path)):
+        msg = f"{str(path)!a}: the name is not UTF-8. Rename it."
+        raise InputError(msg)
 
 
 def read_json(path: Path) -> Any:

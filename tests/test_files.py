@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 
@@ -82,3 +83,9 @@ def test_links_in_archives_lead_out():
     link = zipfile.ZipInfo("a")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     assert leads_out(link)
+
+
+@pytest.mark.parametrize("name", ["müller.nrrd", os.fsdecode(b"m\xfcller.nrrd"), "\ud83d"])
+def test_json_of_any_file_name(name, tmp_path):
+    write_json(tmp_path / "names.json", {"names": [name]})
+    assert read_json(tmp_path / "names.json") == {"names": [name]}

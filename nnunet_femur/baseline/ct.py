@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.dicom import find_series, read_series
+from nnunet_femur.files import require_utf8_name
 from nnunet_femur.volumes import AxisOrder, Geometry, image_of, read_volume, write_volume
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ class OrientedCt:
         """Read a volume or a folder of DICOM slices.
 
         Raises:
-            VolumeError: It cannot be read or is no CT volume.
+            InputError: It cannot be read or is no CT volume.
         """
         import SimpleITK as sitk
 
+        require_utf8_name(path)
         image = read_series(path, find_series(path)) if path.is_dir() else read_volume(path)
         stored = Geometry.of(image)
         order = AxisOrder.between(stored, _RAS)
@@ -71,6 +73,7 @@ class OrientedCt:
             InputError: The ending of `path` is none that is written.
             SetupError: The file cannot be written.
         """
+        require_utf8_name(path)
         back = AxisOrder.between(self.geometry, self.stored)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(image_of(np.ascontiguousarray(back.of_array(mask)), self.stored), path)

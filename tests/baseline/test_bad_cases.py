@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +142,16 @@ class TestBadCts:
         except InputError:
             outcome = "refused"
         assert outcome == ("written" if fine else "refused")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+    def test_a_name_that_is_not_utf8(self, base: Path, method: Path) -> None:
+        raw = _raw(base, *GOOD)
+        name = os.fsdecode(b"m\xfcller_0000.nrrd")
+        (raw / "imagesTs" / "a_good_0000.nrrd").rename(raw / "imagesTs" / name)
+        with pytest.raises(InputError, match=r"1 of 3[\s\S]*not UTF-8"):
+            run_on_dataset(1, Settings())
+        assert {path.stem for path in (method / "test").iterdir()} == {"m_good", "z_good"}
+        assert _record(method)[os.fsdecode(b"m\xfcller")]["problem"]
 
 
 class TestWhateverGoesWrong:
