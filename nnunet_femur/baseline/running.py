@@ -57,7 +57,8 @@ def run_recorded(
             problems.append(outcome.problem)
     if problems:
         failed = sum(not record.has(job) for job in jobs)
-        count = f"{failed} of {len(jobs)} cases have no mask; the others are done.\n" if len(jobs) > 1 else ""
+        several = failed and len(jobs) > 1
+        count = f"{failed} of {len(jobs)} cases have no mask; the others are done.\n" if several else ""
         raise InputError(count + "\n".join(dict.fromkeys(problems)))
     record.log.unlink(missing_ok=True)
 
