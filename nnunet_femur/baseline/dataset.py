@@ -55,7 +55,7 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, track: Track = silent
         raise InputError(msg)
     models = settings.models()
     record = RunRecord(folder / "run.json", settings.record(models), device=settings.device)
-    run_recorded(jobs, settings, models, record, log=folder / "totalsegmentator.log", track=track)
+    run_recorded(jobs, settings, models, record, track=track)
     return folder
 
 

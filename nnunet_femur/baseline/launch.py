@@ -20,7 +20,7 @@ from nnunet_femur.baseline.single import record_of, run_on_volume
 from nnunet_femur.baseline.stock_arguments import StockArguments, spelling
 from nnunet_femur.baseline.stock_program import become_stock, ending_in_order, run_stock
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import read_json, write_json
+from nnunet_femur.files import read_json, require_utf8_name, write_json
 from nnunet_femur.progress import bar, silent
 from nnunet_femur.volumes import WRITTEN_ENDINGS, volume_ending
 
@@ -92,6 +92,8 @@ def _run_on_nifti(arguments: StockArguments, ct: Path, output: Path, *, convert_
     if other:
         msg = f"{ct}: TotalSegmentator writes {', '.join(other)} only for DICOM. Give the folder of DICOM slices."
         raise InputError(msg)
+    for path in (ct, output):
+        require_utf8_name(path)
     if output.exists() and ct.exists() and output.samefile(ct):
         msg = f"{output}: is the CT itself. Give another name for the output."
         raise InputError(msg)
@@ -155,6 +157,7 @@ def _segment_femur(arguments: StockArguments, ct: Path) -> int:
         )
         raise InputError(msg)
     output = mask_beside(ct)
+    require_utf8_name(output)
     require_ours(output, record_of(output))
     settings = Settings(
         fast="fast" in arguments.values,

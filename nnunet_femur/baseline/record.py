@@ -42,12 +42,17 @@ class RunRecord:
         }
         self._started: dict[str, list[Any] | None] = {}
 
+    @property
+    def log(self) -> Path:
+        """File beside the record that gets everything that TotalSegmentator prints."""
+        return self.path.with_name(self.path.name.removesuffix("run.json") + "totalsegmentator.log")
+
     def has(self, job: Job) -> bool:
         """Return True if the mask of a case is there unchanged, made under the same settings from the same CT."""
         known = self.content["cases"].get(job.case)
         if not isinstance(known, dict) or known.get("problem", "") is not None:
             return False
-        identity = _identity(job.ct)
+        identity = self._identity(job)
         return identity is not None and known.get("ct") == identity and _is_mask_of(known, job.output)
 
     def start(self, jobs: Sequence[Job]) -> list[Job]:
@@ -64,7 +69,7 @@ class RunRecord:
         """
         left = [job for job in jobs if not self.has(job)]
         # A CT that is changed while it is segmented is to be segmented again.
-        self._started = {job.case: _identity(job.ct) for job in left}
+        self._started = {job.case: self._identity(job) for job in left}
         done = {job.case for job in jobs} - {job.case for job in left}
         dropped = self.content["cases"].keys() - done
         self.content["cases"] = {case: known for case, known in self.content["cases"].items() if case in done}
@@ -85,6 +90,25 @@ class RunRecord:
             "problem": outcome.problem,
         } | ({} if outcome.problem else {"mask_sha256": sha256(job.output)})
         self._write()
+
+    def _identity(self, job: Job) -> list[Any] | None:
+        """Return a CT's place, size and time of change, a folder's by its files; None if it cannot be looked at.
+
+        The mask and what is written beside it may be in the folder.
+        """
+        written = {job.output, self.path, self.log}
+        try:
+            files = [job.ct]
+            if job.ct.is_dir():
+                files = sorted(file for file in job.ct.rglob("*") if file.is_file() and file not in written)
+            stats = [file.stat() for file in files]
+            return [
+                str(job.ct.resolve()),
+                sum(stat.st_size for stat in stats),
+                max((stat.st_mtime_ns for stat in stats), default=0),
+            ]
+        except OSError:
+            return None
 
     def _write(self) -> None:
         try:
@@ -124,17 +148,3 @@ def _is_mask_of(known: dict[str, Any], mask: Path) -> bool:
         return mask.is_file() and known.get("mask_sha256") in (None, sha256(mask))
     except OSError:
         return False
-
-
-def _identity(ct: Path) -> list[Any] | None:
-    """Return a CT's place, size and time of change, a folder's by all its files; None if it cannot be looked at."""
-    try:
-        files = sorted(file for file in ct.rglob("*") if file.is_file()) if ct.is_dir() else [ct]
-        stats = [file.stat() for file in files]
-        return [
-            str(ct.resolve()),
-            sum(stat.st_size for stat in stats),
-            max((stat.st_mtime_ns for stat in stats), default=0),
-        ]
-    except OSError:
-        return None

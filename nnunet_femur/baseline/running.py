@@ -26,7 +26,6 @@ def run_recorded(
     models: Sequence[SourceModel],
     record: RunRecord,
     *,
-    log: Path,
     track: Track,
 ) -> None:
     """Run the cases whose masks are not there yet.
@@ -37,8 +36,7 @@ def run_recorded(
         jobs: All cases.
         settings: How TotalSegmentator is run.
         models: The models that it may use.
-        record: Where it is noted.
-        log: File that gets everything that TotalSegmentator prints; it stays only if a case failed.
+        record: Where it is noted. The log beside it stays only if a case failed.
         track: Draws the progress.
 
     Raises:
@@ -50,7 +48,7 @@ def run_recorded(
         return
     by_case = {job.case: job for job in left}
     problems = []
-    for outcome in track(_outcomes(left, settings, models, log), "TotalSegmentator", len(left)):
+    for outcome in track(_outcomes(left, settings, models, record.log), "TotalSegmentator", len(left)):
         try:
             record.add(by_case[outcome.case], outcome)
         except (FemurError, OSError) as error:
@@ -59,9 +57,10 @@ def run_recorded(
             problems.append(outcome.problem)
     if problems:
         failed = sum(not record.has(job) for job in jobs)
-        count = f"{failed} of {len(jobs)} cases have no mask; the others are done.\n" if len(jobs) > 1 else ""
+        several = failed and len(jobs) > 1
+        count = f"{failed} of {len(jobs)} cases have no mask; the others are done.\n" if several else ""
         raise InputError(count + "\n".join(dict.fromkeys(problems)))
-    log.unlink(missing_ok=True)
+    record.log.unlink(missing_ok=True)
 
 
 def _outcomes(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], log: Path) -> Iterator[Outcome]:

@@ -49,8 +49,7 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, track: Track = 
     models = settings.models()
     path = record_of(output)
     record = RunRecord(path, settings.record(models), device=settings.device)
-    log = output.with_name(path.name.replace(".run.json", ".totalsegmentator.log"))
-    run_recorded([Job(output.name, ct, output)], settings, models, record, log=log, track=track)
+    run_recorded([Job(output.name, ct, output)], settings, models, record, track=track)
     return path
 
 

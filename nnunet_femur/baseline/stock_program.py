@@ -124,8 +124,13 @@ def ending_in_order() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise Stopped(number)
 
-    names = ("SIGTERM", "SIGHUP")
-    before = {number: signal.signal(number, stop) for name in names if (number := getattr(signal, name, None))}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What is ignored stays so, as SIGHUP under nohup.
+    before = {
+        number: handler for number in numbers if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +143,16 @@ class TestBadCts:
             outcome = "refused"
         assert outcome == ("written" if fine else "refused")
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+    def test_a_name_that_is_not_utf8(self, base: Path, method: Path) -> None:
+        raw = _raw(base, *GOOD)
+        name = os.fsdecode(b"m\xfcller_0000.nrrd")
+        (raw / "imagesTs" / "a_good_0000.nrrd").rename(raw / "imagesTs" / name)
+        with pytest.raises(InputError, match=r"1 of 3[\s\S]*not UTF-8"):
+            run_on_dataset(1, Settings())
+        assert {path.stem for path in (method / "test").iterdir()} == {"m_good", "z_good"}
+        assert _record(method)[os.fsdecode(b"m\xfcller")]["problem"]
+
 
 class TestWhateverGoesWrong:
     @pytest.mark.parametrize(
@@ -252,6 +264,16 @@ class TestRecord:
         _write(mask, np.ones((5, 6, 7), np.uint8))
         run_on_dataset(1, Settings())
         assert mask.read_bytes() == before
+
+    def test_a_mask_among_the_slices_of_its_ct(self, base: Path, write_slices: Callable[..., Path]) -> None:
+        folder = write_slices(base / "dicom", _good())
+        run_on_volume(folder, folder / "femur.nrrd", Settings())
+        before = (folder / "femur.nrrd").stat().st_mtime_ns
+        run_on_volume(folder, folder / "femur.nrrd", Settings())
+        assert (folder / "femur.nrrd").stat().st_mtime_ns == before
+        write_slices(folder, _good() + 1)
+        run_on_volume(folder, folder / "femur.nrrd", Settings())
+        assert (folder / "femur.nrrd").stat().st_mtime_ns != before
 
     def test_a_record_without_checksums_is_believed(self, base: Path, method: Path) -> None:
         """As older versions wrote it."""

@@ -278,6 +278,18 @@ class TestRefused:
         assert stock.typed == []
         assert stock.replaced is None
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+    @pytest.mark.parametrize(
+        "typed", [["-i", "{}", "-o", "masks"], ["-i", "ct.nrrd", "-o", "{}", "--ml"], ["-i", "{}"]]
+    )
+    def test_names_that_are_not_utf8(self, typed: list[str], stock: Stock, here: Path) -> None:
+        name = os.fsdecode(b"m\xfcller.nrrd")
+        for each in ("ct.nrrd", name):
+            (here / each).write_bytes(b"")
+        with pytest.raises(InputError, match="not UTF-8"):
+            launch([each.format(name) for each in typed])
+        assert stock.typed == []
+
 
 class TestWithoutOutput:
     @pytest.fixture

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.baseline import stock_program
-from nnunet_femur.baseline.stock_program import PROGRAM, become_stock, find_stock, run_stock
+from nnunet_femur.baseline.stock_program import PROGRAM, become_stock, ending_in_order, find_stock, run_stock
 from nnunet_femur.environment import LAUNCHER_FOLDER
 
 if TYPE_CHECKING:
@@ -142,6 +142,19 @@ class TestSignals:
         with pytest.raises(ProcessLookupError):
             os.kill(stock, 0)
         assert list((tmp_path / "temporary").iterdir()) == []
+
+    def test_what_is_ignored_stays_ignored(self) -> None:
+        """As SIGHUP under nohup."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        default = signal.getsignal(signal.SIGTERM)
+        try:
+            with ending_in_order():
+                assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+                assert signal.getsignal(signal.SIGTERM) != default
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) == default
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def test_one_that_does_not_end_is_ended(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stock_program, "_PATIENCE_S", 0.1)
