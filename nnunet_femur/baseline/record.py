@@ -30,6 +30,7 @@ class RunRecord:
         same = isinstance(before, dict) and before.get("settings") == settings
         self.content: dict[str, Any] = {
             "method": METHOD,
+            "works_in_slices": False,
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "settings": settings,
             "device": device,

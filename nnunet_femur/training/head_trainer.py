@@ -25,6 +25,8 @@ class HeadTrainer(SliceTrainer):
     region ``ends``, the first and the last 20 axial slices with truth.
     """
 
+    ends_only = True
+
     @classmethod
     def planes(cls, recipe: SliceRecipe) -> tuple[Plane, ...]:  # noqa: ARG003
         """Axial, whatever the recipe of the other slice trainers says."""
