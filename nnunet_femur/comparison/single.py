@@ -186,7 +186,7 @@ def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Pa
     """Return predictions and references by case, and by case why there is no pair of them."""
     for path in (prediction, truth):
         if not path.exists():
-            msg = f"{path}: file or folder not found. Check the path."
+            msg = f"{path}: there is no such file or folder. Check the path."
             raise InputError(msg)
     if prediction.is_dir() != truth.is_dir():
         folder, file = (prediction, truth) if prediction.is_dir() else (truth, prediction)

@@ -102,6 +102,7 @@ def test_the_record_tells_how(done: Done) -> None:
     broken = record["cases"].pop(BROKEN)
     assert f"{BROKEN}_0000.nrrd" in broken["problem"]
     assert all(case["seconds"] > 0 and case["volume_ml"] > 0 for case in record["cases"].values())
+    assert record["works_in_slices"] is False
     assert (record["device"], record["command"][1:4]) == ("cpu", ["baseline", "-d", "7"])
 
 
