@@ -63,7 +63,7 @@ case "$(basename "$0") $1" in
   "nnfemur baseline") mkdir -p "$nnUNet_results/Dataset001_Femur/TotalSegmentator__total__1.5mm/test" ;;
   "nnfemur compare") make "$4/report.html" ;;
   nnUNetv2_train*) make "$nnUNet_results/$1/$5__$7__$2/fold_$3/checkpoint_final.pth" ;;
-  nnUNetv2_predict*) while [ "$1" != -o ]; do shift; done; mkdir -p "$2" ;;
+  "nnfemur predict") while [ "$1" != -o ]; do shift; done; mkdir -p "$2" ;;
 esac
 """
 
@@ -104,7 +104,7 @@ def _overhead(folder: Path, _: argparse.Namespace) -> None:
     file.write_text(PAPER.format(folds=[0, 1, 2]))
     scripts = folder / "scripts"
     scripts.mkdir()
-    for name in ("nnfemur", "nnUNetv2_train", "nnUNetv2_predict"):
+    for name in ("nnfemur", "nnUNetv2_train"):
         (scripts / name).write_text(TRIVIAL)
         (scripts / name).chmod(0o755)
     (folder / "sitecustomize.py").write_text(REDIRECT.format(folder=str(scripts)))

@@ -193,21 +193,17 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
-<<<<<<< HEAD
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
     """Write `content` as readable JSON, whole or not at all; `durable` as for :func:`written_beside`."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=durable)
-=======
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as readable JSON, whole or not at all."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
-    if not _is_utf8(text):
+    if not is_utf8(text):
         # The name of a file may be no UTF-8; escaped it can be written, and is read back the same.
         text = json.dumps(content, indent=2)
-    write_text(path, text + "\n")
+    write_text(path, text + "\n", durable=durable)
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Return True unless a text holds bytes of a file name that are not UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -221,10 +217,9 @@ def require_utf8_name(path: Path) -> None:
     Raises:
         InputError: The path is not UTF-8.
     """
-    if not _is_utf8(str(path)):
+    if not is_utf8(str(path)):
         msg = f"{str(path)!a}: the name is not UTF-8. Rename it."
         raise InputError(msg)
->>>>>>> h-launcher
 
 
 def read_json(path: Path) -> Any:

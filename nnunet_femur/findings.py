@@ -65,8 +65,13 @@ class Finding:
 
 def about(file: Path | str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings with `file` as the file they are about, for a path relative to the source folder."""
+    return tuple(replace(found, file=file_text(file)) for found in findings)
+
+
+def file_text(file: Path | str) -> str:
+    """Return a path with forward slashes as it can be printed and written: bytes that are not UTF-8 are escaped."""
     name = file if isinstance(file, str) else file.as_posix()
-    return tuple(replace(found, file=name) for found in findings)
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def errors_of(findings: Iterable[Finding]) -> list[Finding]:

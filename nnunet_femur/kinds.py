@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.findings import Finding, Severity, file_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,8 +214,7 @@ def finding(code: str, file: Path | str, problem: str, remedy: str | None = None
         remedy: A more precise remedy than the kind's own.
     """
     kind = KINDS[code]
-    name = file if isinstance(file, str) else file.as_posix()
-    return Finding(code, kind.severity, name, problem, kind.remedy if remedy is None else remedy)
+    return Finding(code, kind.severity, file_text(file), problem, kind.remedy if remedy is None else remedy)
 
 
 def unexpected(error: Exception, file: Path | str) -> Finding:

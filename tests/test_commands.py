@@ -110,7 +110,8 @@ def test_axial_slices_on_the_fixed_split(planned: Path) -> None:
     cases = [dict(zip(columns, line.split(","), strict=False)) for line in table[1:]]
     validated = {path.stem for path in (fold / "validation").glob("*.nrrd")}
     assert validated == {case["case"] for case in cases if case["set"] == "validation"}
-    assert json.loads((fold / "run.json").read_text())["configuration"] == "2d"
+    record = json.loads((fold / "run.json").read_text())
+    assert (record["configuration"], record["works_in_slices"]) == ("2d", True)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import errno
-=======
->>>>>>> h-launcher
 import os
 import stat
 import subprocess
@@ -207,7 +204,6 @@ def test_links_in_archives_lead_out():
     assert leads_out(link)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("text", "expected"), [("3e-4", 3e-4), ("1.5E+3", 1500.0), ('"3e-4"', "3e-4"), ("1e5x", "1e5x"), ("12", 12)]
 )
@@ -215,9 +211,9 @@ def test_numbers_with_an_exponent_in_yaml(tmp_path, text, expected):
     (tmp_path / "a.yaml").write_text(f"a: {text}\n")
     value = read_mapping(tmp_path / "a.yaml")["a"]
     assert (value, type(value)) == (expected, type(expected))
-=======
+
+
 @pytest.mark.parametrize("name", ["müller.nrrd", os.fsdecode(b"m\xfcller.nrrd"), "\ud83d"])
 def test_json_of_any_file_name(name, tmp_path):
     write_json(tmp_path / "names.json", {"names": [name]})
     assert read_json(tmp_path / "names.json") == {"names": [name]}
->>>>>>> h-launcher

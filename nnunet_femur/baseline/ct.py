@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-<<<<<<< HEAD
+from nnunet_femur.files import require_utf8_name
 from nnunet_femur.imaging.reading import read_ct
 from nnunet_femur.volumes import AxisOrder, Geometry, image_of, write_volume
-=======
-from nnunet_femur.dicom import find_series, read_series
-from nnunet_femur.files import require_utf8_name
-from nnunet_femur.volumes import AxisOrder, Geometry, image_of, read_volume, write_volume
->>>>>>> h-launcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,12 +43,7 @@ class OrientedCt:
         """
         import SimpleITK as sitk
 
-<<<<<<< HEAD
         image = read_ct(path).image
-=======
-        require_utf8_name(path)
-        image = read_series(path, find_series(path)) if path.is_dir() else read_volume(path)
->>>>>>> h-launcher
         stored = Geometry.of(image)
         order = AxisOrder.between(stored, _RAS)
         return cls(order.of_array(sitk.GetArrayFromImage(image)), stored, order.of_geometry(stored))

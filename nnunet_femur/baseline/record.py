@@ -34,6 +34,7 @@ class RunRecord:
         cases = before.get("cases") if same and isinstance(before, dict) else None
         self.content: dict[str, Any] = {
             "method": METHOD,
+            "works_in_slices": False,
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "settings": settings,
             "device": device,

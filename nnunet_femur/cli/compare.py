@@ -24,6 +24,10 @@ def compare(
         list[str] | None,
         typer.Option(metavar="NAME=FOLDER", help="A folder of further predictions and its name; may be repeated."),
     ] = None,
+    in_slices: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A method that works in slices; may be repeated. [as its run.json records]"),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")] = None,
     intersect: Annotated[  # noqa: FBT002
         bool, typer.Option("--intersect", help="Go on with the cases that all methods have.")
@@ -58,6 +62,7 @@ def compare(
         raw=raw,
         truth=truth,
         methods=dict(named),
+        in_slices=tuple(in_slices or ()),
         output=output,
         intersect=intersect,
         reference=reference,
@@ -68,5 +73,5 @@ def compare(
     )
     outcome.print()
     typer.echo(outcome.report)
-    if not (outcome.complete or intersect):
+    if outcome.unscored or not (outcome.complete or intersect):
         raise typer.Exit(1)

@@ -51,7 +51,8 @@ def predict(
         bool, typer.Option("--crop-to-bone", help="Faster: look only at the box around bone. Edges may differ.")
     ] = False,
     half: Annotated[  # noqa: FBT002
-        bool, typer.Option("--half", help="Faster on processors with bfloat16: compute in it. Edges may differ.")
+        bool,
+        typer.Option("--half", help="Faster: float16 on NVIDIA GPUs, bfloat16 on CPUs that have it. Edges may differ."),
     ] = False,
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")

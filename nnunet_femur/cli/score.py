@@ -38,3 +38,7 @@ def score(
         prediction, truth, policy=empty_masks, slice_surfaces=slice_surfaces, in_slices=in_slices, track=bar
     )
     outcome.write(form, output)
+    for one in outcome.unscored:
+        typer.echo(f"not scored: {one.reason}", err=True)
+    if outcome.unscored:
+        raise typer.Exit(1)

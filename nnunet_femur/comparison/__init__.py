@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.cache import ScoreCache
-from nnunet_femur.comparison.discovery import discover, require_equal_cases
+from nnunet_femur.comparison.discovery import comparable, discover, require_equal_cases
 from nnunet_femur.comparison.grouping import group_scores
 from nnunet_femur.comparison.report import build_report
 from nnunet_femur.comparison.scoring import score
@@ -20,11 +20,14 @@ from nnunet_femur.evaluation import POLICIES, Scoring
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import pandas as pd
 
+    from nnunet_femur.comparison.discovery import Found
     from nnunet_femur.comparison.pairs import TestName
+    from nnunet_femur.comparison.predictions import Unscored
+    from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics import GroupStatistics
     from nnunet_femur.comparison.tables import Table
     from nnunet_femur.progress import Track
@@ -40,11 +43,12 @@ class Comparison:
         scores: The tidy table that stands in scores.csv.
         tables: The tables of the report.
         report: The HTML report; Markdown, scores.csv and figures lie beside it.
-        complete: Whether every validation and test set that was begun is there as a whole.
+        complete: Whether every validation and test set that was started is there as a whole, and could be scored.
         warnings: What is missing, wrong or left out, a sentence each.
         notes: What has not been run yet, a sentence each.
         statistics: Summaries, tests and ranks of every group of methods.
         rescored: Number of predictions that were scored anew; those of the others were taken from the last run.
+        unscored: Predictions that could not be scored, with the reason.
     """
 
     scores: pd.DataFrame
@@ -55,10 +59,11 @@ class Comparison:
     notes: list[str]
     statistics: list[GroupStatistics] = field(default_factory=list)
     rescored: int = 0
+    unscored: tuple[Unscored, ...] = ()
 
     def print(self) -> None:
         """Print the tables and everything that is missing to standard output."""
-        print_tables(self.tables, warnings=self.warnings, notes=self.notes)
+        print_tables(self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored)
 
 
 def compare(
@@ -67,6 +72,7 @@ def compare(
     raw: Path | None = None,
     truth: Path | None = None,
     methods: Mapping[str, Path] | None = None,
+    in_slices: Collection[str] = (),
     output: Path | None = None,
     intersect: bool = False,
     reference: str | None = None,
@@ -77,8 +83,8 @@ def compare(
 ) -> Comparison:
     """Score every method's fold validations and test predictions from the masks, and write a report.
 
-    Nothing is written unless everything could be scored and drawn. What has not changed since the last report in the
-    same folder is not scored again.
+    A mask that cannot be scored is named in the result and in the report, and the others go on. What has not changed
+    since the last report in the same folder is not scored again.
 
     Args:
         results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None if
@@ -86,6 +92,7 @@ def compare(
         raw: nnU-Net's raw folder with the truth; None for ``$nnUNet_raw``, then ``nnUNet_raw`` beside the results.
         truth: A folder of masks named by case, in place of those of the raw dataset.
         methods: Folders of further predictions, by the name of their method.
+        in_slices: Names of methods that work in slices, where their results do not record it.
         output: Folder of scores.csv, report.md, report.html and figures; None for ``results / "comparison"``, or
             ``comparison`` here.
         intersect: Go on with the cases that all methods have, where predictions are missing or cases differ.
@@ -96,9 +103,9 @@ def compare(
         track: Shows the progress.
 
     Raises:
-        InputError: A folder or mask cannot be used, predictions are missing, methods rest on different cases, or
-            `output` cannot be written.
-        SetupError: The truth is not found.
+        InputError: A folder cannot be used, predictions are missing, methods rest on different cases, no mask can be
+            scored, or `output` cannot be written.
+        SetupError: The reference masks are not found.
     """
     if results is None and not methods:
         msg = "There is nothing to compare. Give nnU-Net's results folder, or predictions with --method NAME=FOLDER."
@@ -108,11 +115,17 @@ def compare(
         raise InputError(msg)
     folder = output or (results / "comparison" if results else Path("comparison"))
     _require_writable(folder)
-    found = discover(results, raw=raw, truth=truth, methods=methods)
+    found = discover(results, raw=raw, truth=truth, methods=methods, in_slices=in_slices)
     require_equal_cases(found, intersect=intersect)
     scoring = Scoring(POLICIES[policy], slice_surfaces=slice_surfaces)
     scored = score(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), track=track)
-    statistics = analyse_groups(group_scores(scored.scores), test=test)
+    scored = _leave_out(found, scored, everywhere=intersect)
+    if scored.scores.empty:
+        msg = "No prediction could be scored:\n" + "\n".join(
+            f"  {reason}" for reason in dict.fromkeys(one.reason for one in found.unscored)
+        )
+        raise InputError(msg)
+    statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
     report = build_report(scored, found, statistics=statistics, reference=reference, policy=scoring.policy, kept=folder)
     path = write_all(folder, report, scored.scores)
     if scored.cache:
@@ -129,6 +142,32 @@ def compare(
         notes=list(report.notes),
         statistics=statistics,
         rescored=scored.rescored,
+        unscored=tuple(found.unscored),
+    )
+
+
+def _leave_out(found: Found, scored: Scored, *, everywhere: bool) -> Scored:
+    """Take what could not be scored out of what was found, and with `everywhere` those cases of other methods too."""
+    for place, (one, cases) in enumerate(comparable(found, scored.unscored)):
+        mine = {
+            bad.case for bad in scored.unscored if (bad.method, bad.set, bad.fold) == (one.method, one.set, one.fold)
+        }
+        kept = {case: path for case, path in one.files.items() if case not in (cases if everywhere else mine)}
+        if left_out := sorted(one.files.keys() - kept.keys() - mine):
+            found.warnings.append(
+                f"{one.title}: not compared, since not every method could be scored on them: {', '.join(left_out)}."
+            )
+        found.predictions[place] = replace(one, files=kept)
+    found.unscored += scored.unscored
+    if not (everywhere and scored.unscored):
+        return scored
+    kept_keys = {(one.method, one.set, one.fold, case) for one in found.predictions for case in one.files}
+    columns = [scored.scores[name] for name in ("method", "set", "fold", "case")]
+    return replace(
+        scored,
+        scores=scored.scores[[key in kept_keys for key in zip(*columns, strict=True)]].reset_index(drop=True),
+        slices={key: of for key, of in scored.slices.items() if key in kept_keys},
+        profiles={key: of for key, of in scored.profiles.items() if key in kept_keys},
     )
 
 

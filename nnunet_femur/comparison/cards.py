@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.naming import method_names
+from nnunet_femur.comparison.predictions import RECORDS, read_record
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Predictions
 
 _FOLD_WORD = 3
-
-_PLACES = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,13 @@ class Card:
 
 
 def method_cards(predictions: Sequence[Predictions]) -> list[Card]:
-    """A card for every method, in the order of the predictions; without records it holds the folder alone.
-
-    Raises:
-        InputError: A record cannot be read.
-    """
+    """Return a card for every method, in the order of the predictions; without records it holds the folder alone."""
     names = method_names(one.method for one in predictions)
     cards = []
     for method, name in names.items():
         mine = [one for one in predictions if one.method == method]
         folders = list(dict.fromkeys(_home(one.folder, method) for one in mine))
-        records = [_read(path) for path in _records(folders)]
+        records = [record for path in _records(folders) if (record := _read(path))]
         cards.append(Card(name, method, tuple(_facts(records)), len(records)))
     return cards
 
@@ -60,16 +54,15 @@ def _home(folder: Path, method: str) -> Path:
 
 
 def _records(folders: Iterable[Path]) -> list[Path]:
-    return [path for folder in folders for place in _PLACES for path in sorted(folder.glob(place))]
+    return [path for folder in folders for place in RECORDS for path in sorted(folder.glob(place))]
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a record; nothing of a broken one, which the search for predictions has named."""
     try:
-        # Anything but an object fails here.
-        return {**json.loads(path.read_text(encoding="utf-8"))}
-    except (ValueError, TypeError, OSError) as error:
-        msg = f"{path}: is not the record of a training ({error}). Delete it, or copy it again."
-        raise InputError(msg) from error
+        return read_record(path)
+    except InputError:
+        return {}
 
 
 def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
@@ -84,6 +77,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
             for fold, done in [(_fold(record), record.get("epochs_done"))]
             if done is not None
         ],
+        "Works in slices": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
         "Parameters": [(fold, f"{value / 1e6:.1f} million") for fold, value in _numbers(listed("parameters"))],
         "Time": [(fold, _duration(value)) for fold, value in _numbers(listed("seconds"))],
         "Memory": [(fold, f"{value / 1024:.1f} GiB") for fold, value in _numbers(listed("peak_memory_mib"))],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.predictions import predicted_files
+from nnunet_femur.comparison.predictions import MaskFiles, find_masks
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.folds import SPLITS_FILE, Fold, read_folds
 
@@ -29,6 +29,7 @@ class Dataset:
         patients: Patient of a case; a case that ``cases.csv`` does not hold is a patient of its own.
         trained_on: The cases that fold 0, 1, ... trains on as far as ``splits_final.json`` goes.
         listed: Whether it is known which case is for training and which for testing; not so for a folder of masks.
+        problems: Reason by case why it has no reference that can be used; such cases are in no other attribute.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Dataset:
     patients: dict[str, str]
     trained_on: tuple[frozenset[str], ...] = ()
     listed: bool = True
+    problems: dict[str, str] = field(default_factory=dict)
 
     def truth(self, case: str) -> Path:
         """The mask of a case."""
@@ -65,23 +67,26 @@ def open_dataset(name: str | None, *, results: Path, raw: Path | None, truth: Pa
         SetupError: No such dataset is found.
         InputError: One of its files cannot be used.
     """
-    masks = _masks(truth) if truth else {}
+    masks, problems = _masks(truth) if truth else MaskFiles({}, {})
     try:
         folder = _find(name, results=results, raw=raw)
     except SetupError:
         if truth is None:
             raise
-        return Dataset(truth, "", masks, masks, (), _patients(truth), listed=False)
+        return Dataset(truth, "", masks, masks, (), _patients(truth), listed=False, problems=problems)
     ending = _file_ending(folder / "dataset.json")
     train, test = (_volumes(folder / labels, ending) for labels in ("labelsTr", "labelsTs"))
     if not train and not test:
         msg = f"{folder}: labelsTr and labelsTs hold no {ending} file. Give the raw folder with --raw."
         raise SetupError(msg)
-    if both := sorted(train.keys() & test.keys()):
-        msg = f"{folder}: {', '.join(both)} stand in labelsTr and in labelsTs. A test case must not be trained on."
-        raise InputError(msg)
-    train, test = ({case: masks.get(case, path) for case, path in of.items()} for of in (train, test))
     folds = _folds(folder, train)
+    for case in sorted(train.keys() & test.keys()):
+        problems[case] = (
+            f"{train[case]}: this case is in labelsTs too, but a test case must not be trained on. Delete one of them."
+        )
+    train, test = (
+        {case: masks.get(case, path) for case, path in of.items() if case not in problems} for of in (train, test)
+    )
     return Dataset(
         folder=folder,
         ending=ending,
@@ -90,16 +95,17 @@ def open_dataset(name: str | None, *, results: Path, raw: Path | None, truth: Pa
         folds=tuple(frozenset(fold.val) for fold in folds),
         patients=_patients(folder),
         trained_on=tuple(frozenset(fold.train) for fold in folds),
+        problems=problems,
     )
 
 
-def _masks(truth: Path) -> dict[str, Path]:
+def _masks(truth: Path) -> MaskFiles:
     if not truth.is_dir():
-        msg = f"{truth}: there is no such folder. Give the folder that holds the true masks with --truth."
+        msg = f"{truth}: folder not found. Pass the folder of the reference masks with --truth."
         raise InputError(msg)
-    masks = predicted_files(truth)
-    if not masks:
-        msg = f"{truth}: holds no mask. Give the folder that holds the true masks themselves, such as labelsTs."
+    masks = find_masks(truth)
+    if not masks.files:
+        msg = f"{truth}: contains no masks. Pass the folder that contains the reference masks, such as labelsTs."
         raise InputError(msg)
     return masks
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.dataset import Dataset, open_dataset
-from nnunet_femur.comparison.predictions import Predictions, folds_in_words, predicted_files, training_seconds
+from nnunet_femur.comparison.predictions import (
+    RECORDS,
+    Predictions,
+    Unscored,
+    find_masks,
+    folds_in_words,
+    read_record,
+)
+from nnunet_femur.comparison.traits import Traits, read_traits
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from typing import Any
 
 CV_FOLDS = 5
 """Folds 0-4 cross-validate; later ones are fixed splits of the same cases, and must not count twice."""
@@ -29,11 +39,13 @@ class Found:
         predictions: By method, set and fold; within the method validation comes first.
         warnings: What is wrong with them, and what was left out.
         notes: What has not been run yet.
+        unscored: Predictions that could not be scored.
     """
 
     predictions: list[Predictions] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unscored: list[Unscored] = field(default_factory=list)
 
 
 def discover(
@@ -42,6 +54,7 @@ def discover(
     raw: Path | None = None,
     truth: Path | None = None,
     methods: Mapping[str, Path] | None = None,
+    in_slices: Collection[str] = (),
 ) -> Found:
     """Find the validations and test predictions of every method.
 
@@ -52,11 +65,11 @@ def discover(
         truth: A folder of masks, in place of those of the raw dataset.
         methods: Folders of predictions by the name of their method: masks named by case, or ``test`` and
             ``validation`` with such masks.
+        in_slices: Names of methods that work in slices, where their results do not record it.
 
     Raises:
-        InputError: `results` or a method is none of these, a prediction is of a case that its model was trained on,
-            or nothing has a truth.
-        SetupError: The truth is not found.
+        InputError: `results` or a method is none of these, `in_slices` names no method, or nothing has a reference.
+        SetupError: The reference masks are not found.
     """
     by_dataset = _method_folders(results) if results else {}
     found = Found()
@@ -65,24 +78,28 @@ def discover(
         dataset = datasets[folder] = open_dataset(folder.name, results=folder.parent, raw=raw, truth=truth)
         prefix = f"{folder.name}/" if len(by_dataset) > 1 else ""
         for method in own:
-            _Method(found, dataset, method, f"{prefix}{method.name}").search()
+            _Method(found, dataset, method, f"{prefix}{method.name}", in_slices).search()
     if methods:
         if len(datasets) > 1:
             msg = f"{results}: holds several datasets. Give the folder of the one that --method belongs to."
             raise InputError(msg)
         only = next(iter(datasets.values()), None) or open_dataset(None, results=Path(), raw=raw, truth=truth)
         for name, folder in methods.items():
-            _add_named(found, only, name, folder)
+            _add_named(found, only, name, folder, in_slices)
+    if unknown := sorted({*in_slices} - {one.method for one in found.predictions}):
+        msg = f"--in-slices {unknown[0]}: no method has this name. Use the name of a --method, or of a method's folder."
+        raise InputError(msg)
+    found.unscored += [one for predictions in found.predictions for one in predictions.unscored]
     if not any(predictions.files for predictions in found.predictions):
         msg = f"{results or ', '.join(map(str, (methods or {}).values()))}: holds no prediction to score. " + " ".join(
-            found.warnings + found.notes
+            [*(one.reason for one in found.unscored), *found.warnings, *found.notes]
         )
         raise InputError(msg.strip())
     found.warnings += [line for predictions in found.predictions for line in predictions.complaints()]
     return found
 
 
-def _add_named(found: Found, dataset: Dataset, name: str, folder: Path) -> None:
+def _add_named(found: Found, dataset: Dataset, name: str, folder: Path, in_slices: Collection[str]) -> None:
     """Add the predictions of a method that a user named."""
     if not name or "/" in name or any(name == one.method for one in found.predictions):
         msg = f"--method {name}={folder}: needs a name without a slash that no other method has."
@@ -90,16 +107,16 @@ def _add_named(found: Found, dataset: Dataset, name: str, folder: Path) -> None:
     if not folder.is_dir():
         msg = f"--method {name}={folder}: there is no such folder. Give one that holds masks named by case."
         raise InputError(msg)
-    method = _Method(found, dataset, folder, name)
+    method = _Method(found, dataset, folder, name, in_slices)
     parts = [part for part in ("validation", "test") if (folder / part).is_dir()]
     if parts:
         for part in parts:
             kind, cases = ("cv", dataset.train) if part == "validation" else ("test", dataset.test)
             method.add(kind, "none", folder / part, cases)
         return
-    files = predicted_files(folder)
+    files = find_masks(folder).files
     if not files:
-        msg = f"--method {name}={folder}: holds no mask. Give the folder that holds the masks themselves."
+        msg = f"--method {name}={folder}: contains no masks. Give the folder that contains the masks themselves."
         raise InputError(msg)
     trained = dataset.listed and files.keys() & dataset.train.keys()
     if trained and not files.keys() & dataset.test.keys():
@@ -177,7 +194,20 @@ def require_equal_cases(found: Found, *, intersect: bool) -> None:
         raise InputError(msg)
 
 
-def _comparable(one: Predictions) -> tuple[str, str, str]:
+def comparable(found: Found, cases: Iterable[Unscored]) -> list[tuple[Predictions, set[str]]]:
+    """Return for each of the predictions the cases that were not scored for it or for what it is compared with.
+
+    Args:
+        found: All predictions.
+        cases: Predictions that were not scored.
+    """
+    lost: dict[tuple[str, str, str], set[str]] = {}
+    for one in cases:
+        lost.setdefault(_comparable(one), set()).add(one.case)
+    return [(one, lost.get(_comparable(one), set())) for one in found.predictions]
+
+
+def _comparable(one: Predictions | Unscored) -> tuple[str, str, str]:
     """What predictions must agree in to be compared: dataset, set, and of later folds the fold, since splits differ."""
     return one.method.rpartition("/")[0], one.set, one.fold if one.set == "fixed" else ""
 
@@ -185,17 +215,26 @@ def _comparable(one: Predictions) -> tuple[str, str, str]:
 def _cases_by_line(found: Found) -> dict[tuple[str, str, str], dict[str, set[str]]]:
     by_line: dict[tuple[str, str, str], dict[str, set[str]]] = {}
     for one in found.predictions:
-        pooled = one.set == "cv" and one.fold.isdecimal()
-        title = f"{one.method}, validation" if pooled else one.title
-        by_line.setdefault(_comparable(one), {}).setdefault(title, set()).update(one.files)
+        title = _title(one)
+        if one.files or not one.refused:
+            by_line.setdefault(_comparable(one), {}).setdefault(title, set()).update(one.files)
     return by_line
 
 
+def _title(one: Predictions) -> str:
+    pooled = one.set == "cv" and one.fold.isdecimal()
+    return f"{one.method}, validation" if pooled else one.title
+
+
 def _lacking(found: Found) -> Iterator[str]:
+    # A prediction that is there but refused is told as such, and does not stop the comparison.
+    refused: dict[str, set[str]] = {}
+    for one in found.predictions:
+        refused.setdefault(_title(one), set()).update(one.refused)
     for lines in _cases_by_line(found).values():
         everything = set().union(*lines.values())
         for title, cases in lines.items():
-            if lacks := sorted(everything - cases):
+            if lacks := sorted(everything - cases - refused.get(title, set())):
                 yield f"{title}: lacks {', '.join(lacks)}, which others have."
 
 
@@ -205,6 +244,37 @@ class _Method:
     dataset: Dataset
     folder: Path
     name: str
+    in_slices: Collection[str] = ()
+
+    @cached_property
+    def records(self) -> dict[Path, dict[str, Any]]:
+        """Content of the method's records by file; a broken one is a warning, and does not stop the comparison."""
+        records = {}
+        for path in (path for place in RECORDS for path in sorted(self.folder.glob(place))):
+            try:
+                records[path] = read_record(path)
+            except InputError as error:
+                self.found.warnings.append(str(error))
+        return records
+
+    @cached_property
+    def traits(self) -> Traits:
+        """How the method works; a note tells where that is not known."""
+        traits = read_traits(self.folder, [*self.records.values()])
+        if self.name in self.in_slices:
+            return replace(traits, in_slices=True, known=True)
+        if not traits.known:
+            self.found.notes.append(
+                f"{self.name}: its results do not record how it works, so the study's protocol scores it as a method "
+                f"in volumes. If it works in slices, pass --in-slices {self.name}."
+            )
+        return traits
+
+    def _seconds(self, folds: Iterable[Path]) -> float | None:
+        """Mean duration of trainings in seconds, of those that are recorded."""
+        found = [self.records.get(fold / "run.json", {}).get("seconds") for fold in folds]
+        known = [float(one) for one in found if isinstance(one, int | float)]
+        return sum(known) / len(known) if known else None
 
     def search(self) -> None:
         """Add what the method's folder holds."""
@@ -269,7 +339,7 @@ class _Method:
         if number < len(self.dataset.folds):
             expected: Iterable[str] = self.dataset.folds[number]
         else:
-            expected = self.dataset.train.keys() & predicted_files(folder).keys()
+            expected = self.dataset.train.keys() & find_masks(folder).files.keys()
             self.found.warnings.append(
                 f"{self.name}: fold {number} is not in the dataset's splits_final.json, so it cannot be seen "
                 "whether its validation is complete."
@@ -297,23 +367,22 @@ class _Method:
             folder: Where the predictions lie.
             expected: The cases that ought to be there.
             trained: Folders of the models that predicted them.
-            trained_on: Cases that any of these models was trained on.
-
-        Raises:
-            InputError: One of these cases is predicted.
+            trained_on: Cases that any of these models was trained on; their predictions are refused.
         """
         if not folder.is_dir():
             return False
-        files = predicted_files(folder)
+        files, refused = find_masks(folder)
+        refused |= {case: self.dataset.problems[case] for case in self.dataset.problems.keys() & files.keys()}
+        refused |= {
+            case: f"{path}: is a prediction of a case that {_model(fold)} was trained on. Remove it."
+            for case, path in files.items()
+            if case in trained_on
+        }
+        files = {case: path for case, path in files.items() if case not in refused}
         # Of a bare folder of masks it is not known which of them belong to this set.
-        cases = set(expected) if self.dataset.listed else set(expected) & files.keys()
-        if seen := sorted(files.keys() & trained_on):
-            msg = (
-                f"{folder}: holds predictions of {', '.join(seen)}, which fold {fold} was trained on. "
-                "Their scores would mean nothing: remove these files."
-            )
-            raise InputError(msg.replace("fold ensemble", "one of the folds"))
-        seconds = [duration for path in trained if (duration := training_seconds(path)) is not None]
+        cases = set(expected) - self.dataset.problems.keys()
+        if not self.dataset.listed:
+            cases &= files.keys()
         self.found.predictions.append(
             Predictions(
                 dataset=self.dataset,
@@ -322,9 +391,15 @@ class _Method:
                 fold=fold,
                 folder=folder,
                 files={case: path for case, path in files.items() if case in cases},
-                missing=tuple(sorted(cases - files.keys())),
+                missing=tuple(sorted(cases - files.keys() - refused.keys())),
                 extra=tuple(sorted(files.keys() - cases)),
-                seconds=sum(seconds) / len(seconds) if seconds else None,
+                seconds=self._seconds(trained),
+                traits=self.traits,
+                refused=refused,
             )
         )
         return True
+
+
+def _model(fold: str) -> str:
+    return "one of the folds" if fold == "ensemble" else f"fold {fold}"

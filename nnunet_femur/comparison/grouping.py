@@ -1,8 +1,13 @@
-"""From the tidy table to the lines that are compared: one per method and set."""
+"""From the tidy table to the lines that are compared, one per method and set, and to the models behind them.
+
+Methods are compared, not their models: in a cross-validation the folds of a method are one line; of a test set that
+several folds predict, the line is the ensemble's prediction or, where there is none, the mean of the folds' scores of
+each case.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +17,7 @@ from nnunet_femur.comparison.naming import method_names
 from nnunet_femur.comparison.predictions import folds_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
 
@@ -37,7 +42,7 @@ class Measure(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """A method's scores on one set of cases.
+    """Scores of a method, or of one of its models, on one set of cases.
 
     Attributes:
         method: The method as in scores.csv.
@@ -45,6 +50,7 @@ class Line:
         name: Short name of the method.
         detail: What tells this line from others of the method, such as its folds; may be empty.
         rows: The rows of scores.csv that belong to it, of all regions.
+        ends_only: Whether the method was trained on the ends of the femur alone.
     """
 
     method: str
@@ -52,6 +58,7 @@ class Line:
     name: str
     detail: str
     rows: pd.DataFrame = field(repr=False)
+    ends_only: bool = False
 
     @property
     def label(self) -> str:
@@ -61,13 +68,32 @@ class Line:
     @cached_property
     def wide(self) -> pd.DataFrame:
         """A row per case and a column per :class:`Measure`; a case in several folds has the mean of its scores."""
-        return _wide(self.rows)
+        return _wide(self.rows, ["case"])
+
+    @cached_property
+    def of_predictions(self) -> pd.DataFrame:
+        """The same with a row per case and fold."""
+        return _wide(self.rows, ["case", "fold"])
+
+    @cached_property
+    def defined(self) -> pd.DataFrame:
+        """Like :attr:`wide`, without the measures that no case has a score of."""
+        return self.wide.dropna(axis="columns", how="all")
 
     @property
-    def values(self) -> pd.DataFrame:
-        """The whole bone's scores: a row per case and a column per (protocol, plane, metric)."""
-        whole = self.wide.loc[:, self.wide.columns.get_level_values("region") == "whole"]
-        return whole.droplevel("region", axis="columns")
+    def even(self) -> bool:
+        """Whether every case has scores of equally many folds."""
+        return len(self.folds) == 1 or self.of_predictions.groupby(level="case").size().nunique() < 2
+
+    def fold_means(self, measure: Measure) -> pd.Series:
+        """Mean over the cases of each fold; folds without a score are missing."""
+        import pandas as pd
+
+        if len(self.folds) == 1:
+            return pd.Series(self.column(measure).mean(), index=[*self.folds]).dropna()
+        if measure not in self.of_predictions.columns:
+            return pd.Series(dtype=float)
+        return self.of_predictions[measure].groupby(level="fold").mean().dropna()
 
     def column(self, measure: Measure) -> pd.Series:
         """The scores of one measure by case; all NaN if it was not scored."""
@@ -82,28 +108,24 @@ class Line:
         """Patient of each case."""
         return self.rows.drop_duplicates("case").set_index("case")["patient"].loc[self.wide.index]
 
-    @cached_property
-    def fold_of_case(self) -> pd.Series:
-        """Fold of each case; of several the first."""
-        return self.rows.drop_duplicates("case").set_index("case")["fold"].loc[self.wide.index]
 
-
-def _wide(rows: pd.DataFrame) -> pd.DataFrame:
+def _wide(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Pivot by sums and counts of integer codes: pandas' own pivot takes minutes for thousands of cases."""
     import pandas as pd
 
-    cases = pd.Index(rows["case"].unique(), name="case").sort_values()
+    places = pd.Index(rows[keys[0]]) if len(keys) == 1 else pd.MultiIndex.from_frame(rows[[*keys]])
+    index = places.unique().sort_values()
     codes, levels = zip(*(pd.factorize(rows[name], sort=True) for name in _ADDRESS), strict=True)
     sizes = [len(level) for level in levels]
     flat = np.ravel_multi_index(codes, sizes) if len(rows) else np.zeros(0, dtype=np.int64)
     used, column = np.unique(flat, return_inverse=True)
-    cell = cases.get_indexer(pd.Index(rows["case"])) * len(used) + column
-    shape, number = (len(cases), len(used)), len(cases) * len(used)
+    cell = index.get_indexer(places) * len(used) + column
+    shape, number = (len(index), len(used)), len(index) * len(used)
     sums = np.bincount(cell, weights=rows["value"].to_numpy(float), minlength=number).reshape(shape)
     counts = np.bincount(cell, minlength=number).reshape(shape)
     means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
     names = [level[code] for level, code in zip(levels, np.unravel_index(used, sizes), strict=True)]
-    return pd.DataFrame(means, index=cases, columns=pd.MultiIndex.from_arrays(names, names=_ADDRESS))
+    return pd.DataFrame(means, index=index, columns=pd.MultiIndex.from_arrays(names, names=_ADDRESS))
 
 
 @dataclass(frozen=True)
@@ -113,17 +135,27 @@ class Group:
     Attributes:
         dataset: The dataset if there are several, else empty.
         set: One of :data:`SETS`.
-        lines: By method and fold.
+        lines: One per method.
+        models: One per method and fold or ensemble, for tables of details: they are no further methods.
+        fold: Number of the fixed split where the dataset has several, else empty.
     """
 
     dataset: str
     set: str
     lines: tuple[Line, ...]
+    models: tuple[Line, ...] = ()
+    fold: str = ""
 
     @property
     def title(self) -> str:
-        """Dataset, where it matters, and set in words."""
-        return " · ".join(filter(None, (self.dataset, SETS[self.set])))
+        """Dataset and fold, where they matter, and set in words."""
+        set_and_fold = f"{SETS[self.set]}, fold {self.fold}" if self.fold else SETS[self.set]
+        return " · ".join(filter(None, (self.dataset, set_and_fold)))
+
+    @property
+    def key(self) -> str:
+        """Name of the set in file names."""
+        return f"{self.set}_{self.fold}" if self.fold else self.set
 
     @property
     def same_cases(self) -> bool:
@@ -131,8 +163,15 @@ class Group:
         return len({tuple(line.wide.index) for line in self.lines}) == 1
 
 
-def group_scores(scores: pd.DataFrame) -> list[Group]:
-    """Groups of a score table: by dataset, and within it in the order of :data:`SETS`."""
+def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> list[Group]:
+    """Return the groups of a score table: by dataset, and within it in the order of :data:`SETS`.
+
+    Fixed splits of one dataset share cases, so each of them is a group.
+
+    Args:
+        scores: The tidy table.
+        ends_only: Methods that were trained on the ends of the femur alone.
+    """
     names = method_names(scores["method"].unique())
     datasets = list(dict.fromkeys(method.rpartition("/")[0] for method in names))
     found = []
@@ -141,28 +180,54 @@ def group_scores(scores: pd.DataFrame) -> list[Group]:
         mine = scores[scores["method"].isin(members)] if len(datasets) > 1 else scores
         for kind in SETS:
             rows = mine[mine["set"] == kind]
-            if len(rows):
-                found.append(Group(dataset, kind, tuple(_lines(rows, kind, names))))
+            splits = sorted(rows["fold"].unique(), key=lambda fold: (len(fold), fold)) if kind == "fixed" else [""]
+            for split in splits:
+                part = rows[rows["fold"] == split] if split else rows
+                if len(part):
+                    by_method = _by_method(part, names, ends_only)
+                    lines = tuple(_line(models, kind) for models in by_method)
+                    models = tuple(model for models in by_method for model in models)
+                    found.append(Group(dataset, kind, lines, models, split if len(splits) > 1 else ""))
     return found
 
 
-def _lines(rows: pd.DataFrame, kind: str, names: dict[str, str]) -> Iterator[Line]:
-    # Folds 0-4 validate on different cases each and are one line; every model tested is a line of its own.
-    pooled = (kind == "cv") & rows["fold"].str.isdecimal()
-    keys = rows["fold"].where(~pooled, "pooled")
+def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[str]) -> list[list[Line]]:
+    """The models of each method, a line each."""
+    found = []
     for method, of_method in rows.groupby("method", sort=False, observed=True):
-        several = len(keys[of_method.index].unique()) > 1
-        for key, of_line in of_method.groupby(keys[of_method.index], sort=False, observed=True):
-            folds = tuple(of_line["fold"].unique())
-            yield Line(
-                method=str(method),
-                folds=folds,
-                name=names[str(method)],
-                detail=_detail(folds) if several or key == "pooled" else "",
-                rows=of_line,
-            )
+        folds = of_method["fold"].unique()
+        found.append(
+            [
+                Line(
+                    method=str(method),
+                    folds=(str(fold),),
+                    name=names[str(method)],
+                    detail=_detail((str(fold),)) if len(folds) > 1 else "",
+                    rows=of_method[of_method["fold"] == fold] if len(folds) > 1 else of_method,
+                    ends_only=method in ends_only,
+                )
+                for fold in folds
+            ]
+        )
+    return found
+
+
+def _line(models: Sequence[Line], kind: str) -> Line:
+    """The line of a method from those of its models."""
+    import pandas as pd
+
+    single = [model for model in models if model.folds[0].isdecimal()]
+    whole = [model for model in models if not model.folds[0].isdecimal()]
+    # The folds validate on cases of their own; of a test set each of them predicts every case.
+    chosen = (single or whole) if kind == "cv" else (whole or single)
+    folds = tuple(model.folds[0] for model in chosen)
+    detail = _detail(folds) if (kind == "cv" and single) or len(models) > 1 else ""
+    if kind == "test" and len(chosen) > 1:
+        detail = f"mean of {detail}"
+    rows = pd.concat([model.rows for model in chosen]) if len(chosen) > 1 else chosen[0].rows
+    return replace(chosen[0], folds=folds, detail=detail, rows=rows)
 
 
 def _detail(folds: tuple[str, ...]) -> str:
-    numbers = [int(fold) for fold in folds if fold.isdecimal()]
+    numbers = sorted(int(fold) for fold in folds if fold.isdecimal())
     return folds_in_words(numbers) if numbers else {"none": ""}.get(folds[0], folds[0])

@@ -33,7 +33,10 @@ def key_of(findings: Findings, tables: Sequence[Table]) -> str:
     for table in tables:
         digest.update(as_json(table).encode())
     for path in _files(findings):
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:
+            continue
         digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     for code in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(code.read_bytes())

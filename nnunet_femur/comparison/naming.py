@@ -8,20 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_HEADS = "FemurHead"
-_SLICES = ("FemurUnet", "FemurThreePlane", _HEADS)
-
-
-def predicts_in_slices(method: str) -> bool:
-    """Whether a method works slice by slice: one of this package's slice trainers, or nnU-Net's configuration `2d`."""
-    name = method.rpartition("/")[2]
-    return name.startswith(_SLICES) or name.rpartition("__")[2].startswith("2d")
-
-
-def predicts_only_ends(method: str) -> bool:
-    """Whether a method was trained on the ends of the femur alone, so that its predictions are no whole femurs."""
-    return method.rpartition("/")[2].startswith(_HEADS)
-
 
 def method_names(methods: Iterable[str]) -> dict[str, str]:
     """Names for tables and figures, by method.

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nnunet_femur.comparison.naming import predicts_in_slices
+from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from nnunet_femur.comparison.dataset import Dataset
+
+RECORDS = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
+"""Where the records of a method are, below its folder."""
+
+TRAITS = Traits()
+"""Traits of a method in volumes that predicts whole bones."""
+
+
+class Unscored(NamedTuple):
+    """A prediction that could not be scored.
+
+    Attributes:
+        method: Its method, as in scores.csv.
+        set: Its set.
+        fold: Its fold.
+        case: Its case.
+        reason: File, problem and fix in one message.
+    """
+
+    method: str
+    set: str
+    fold: str
+    case: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +57,8 @@ class Predictions:
         missing: Cases that ought to be there.
         extra: Predicted cases that do not belong to this set, or have no truth.
         seconds: Duration of the training in seconds, if known; of several models the mean.
+        traits: How the method works.
+        refused: Reason by case why a prediction that is there must not be scored, such as that of a training case.
     """
 
     dataset: Dataset
@@ -43,11 +70,13 @@ class Predictions:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     seconds: float | None
+    traits: Traits = TRAITS
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def in_slices(self) -> bool:
-        """Whether the method works slice by slice."""
-        return predicts_in_slices(self.method)
+    def unscored(self) -> tuple[Unscored, ...]:
+        """The refused predictions."""
+        return tuple(Unscored(self.method, self.set, self.fold, *one) for one in sorted(self.refused.items()))
 
     @property
     def fold_suffix(self) -> str:
@@ -78,39 +107,52 @@ class Predictions:
             yield f"{self.title}: {len(known)} not scored, no validation cases of this fold: {', '.join(known)}."
 
 
-def predicted_files(folder: Path) -> dict[str, Path]:
-    """The volumes in a folder, by case; hidden files are none, and neither is nnU-Net's folder of probabilities.
+class MaskFiles(NamedTuple):
+    """The masks of a folder.
+
+    Attributes:
+        files: File by case.
+        ambiguous: Reason by case why none of its files can be taken: several are of this case.
+    """
+
+    files: dict[str, Path]
+    ambiguous: dict[str, str]
+
+
+def find_masks(folder: Path) -> MaskFiles:
+    """Return the volumes in a folder, by case, without hidden files and nnU-Net's probabilities.
 
     Raises:
-        InputError: Two files are of the same case.
+        InputError: The folder cannot be read.
     """
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        ending = volume_ending(path)
-        if ending is None or path.name.startswith("."):
-            continue
-        case = path.name[: -len(ending)]
-        if case in files:
-            msg = f"{path}: {files[case].name} predicts the same case. Keep one of them."
-            raise InputError(msg)
-        files[case] = path
-    return files
-
-
-def training_seconds(fold: Path) -> float | None:
-    """Duration of a training in seconds from ``run.json`` in its folder; None if it is not recorded.
-
-    Raises:
-        InputError: ``run.json`` cannot be read.
-    """
-    path = fold / "run.json"
-    if not path.is_file():
-        return None
+    found: dict[str, list[Path]] = defaultdict(list)
     try:
-        seconds = json.loads(path.read_text(encoding="utf-8")).get("seconds")
-        return None if seconds is None else float(seconds)
-    except (ValueError, TypeError, AttributeError) as error:
-        msg = f"{path}: is not the record of a training ({error}). Delete it, or copy it again."
+        for path in sorted(folder.iterdir()):
+            ending = volume_ending(path)
+            if ending is not None and not path.name.startswith("."):
+                found[path.name[: -len(ending)]].append(path)
+    except OSError as error:
+        msg = f"{folder}: cannot be read ({error.strerror}). Check its permissions."
+        raise InputError(msg) from error
+    ambiguous = {
+        case: f"{paths[0]}: {', '.join(path.name for path in paths[1:])} is a mask of the same case. Keep one of them."
+        for case, paths in found.items()
+        if len(paths) > 1
+    }
+    return MaskFiles({case: paths[0] for case, paths in found.items() if case not in ambiguous}, ambiguous)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return the content of a ``run.json``.
+
+    Raises:
+        InputError: The file is not the record of a training.
+    """
+    try:
+        # Anything but an object fails here.
+        return {**json.loads(path.read_text(encoding="utf-8"))}
+    except (ValueError, TypeError, OSError) as error:
+        msg = f"{path}: is not the record of a training ({type(error).__name__}). Delete it, or copy it again."
         raise InputError(msg) from error
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.discovery import Found
     from nnunet_femur.comparison.drawing import Drawing
+    from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics import GroupStatistics
     from nnunet_femur.comparison.tables import Table
@@ -38,12 +39,13 @@ class Report:
         tables: The tables of every group.
         drawings: The figures.
         cards: What is known of every method.
-        complete: Whether every expected prediction was there.
+        complete: Whether every expected prediction was there and could be scored.
         warnings: What is missing, wrong or left out.
         notes: What has not been run yet.
         cautions: What the numbers cannot carry.
         policy: What empty masks scored.
         reference: The published figures beside ours, if any.
+        unscored: Predictions that could not be scored.
     """
 
     datasets: Sequence[str]
@@ -56,6 +58,7 @@ class Report:
     cautions: Sequence[str] = ()
     policy: EmptyPolicy = STRICT
     reference: Reference | None = None
+    unscored: Sequence[Unscored] = ()
 
 
 def build_report(
@@ -78,21 +81,27 @@ def build_report(
         kept: The folder of an earlier report, whose figures are taken over if they show the same.
 
     Raises:
-        InputError: There are no such published figures, or a record of a training cannot be read.
+        InputError: There are no such published figures.
     """
     from nnunet_femur.comparison.figures import draw_all
 
     findings = Findings(
-        scored, found.predictions, statistics, reference=read_reference(reference) if reference else None
+        scored,
+        found.predictions,
+        statistics,
+        reference=read_reference(reference) if reference else None,
+        unscored=found.unscored,
     )
     tables = tabulate(findings)
+    drawings, problems = draw_all(findings, key=key_of(findings, tables), kept=kept)
     return Report(
         datasets=sorted({one.dataset.folder.name for one in found.predictions}),
         tables=tables,
-        drawings=draw_all(findings, key=key_of(findings, tables), kept=kept),
+        drawings=drawings,
         cards=method_cards(found.predictions),
-        complete=not any(one.missing for one in found.predictions),
-        warnings=found.warnings,
+        complete=not found.unscored and not any(one.missing for one in found.predictions),
+        unscored=found.unscored,
+        warnings=[*found.warnings, *problems],
         notes=found.notes,
         cautions=_cautions(statistics),
         policy=policy,

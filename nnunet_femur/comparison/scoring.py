@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nnunet_femur.comparison.cache import CachedCase, ScoreCache
+from nnunet_femur.comparison.predictions import Unscored
+from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import (
     AxisProfile,
     Bone,
@@ -57,6 +59,8 @@ class Scored:
         profiles: Agreement along the bone's long axis, by :class:`CaseKey`; those of empty truths are missing.
         rescored: Number of predictions that were scored anew, since the cache did not know them.
         cache: What the next run need not score again.
+        unscored: Predictions that could not be scored; the table has no rows of them.
+        ends_only: Methods that were trained on the ends of the femur alone.
     """
 
     scores: pd.DataFrame
@@ -64,6 +68,8 @@ class Scored:
     profiles: Mapping[tuple[str, str, str, str], AxisProfile] = field(default_factory=dict)
     rescored: int = 0
     cache: ScoreCache | None = None
+    unscored: Sequence[Unscored] = ()
+    ends_only: frozenset[str] = frozenset()
 
 
 class _Job(NamedTuple):
@@ -90,22 +96,21 @@ def score(
     cache: ScoreCache | None = None,
     track: Track = silent,
 ) -> Scored:
-    """Score predictions against their truth, those of one truth together, so that it is read and measured once.
+    """Score predictions against their references, those of one reference together, so that it is read once.
+
+    A mask that cannot be scored does not stop the others: it is named in :attr:`Scored.unscored`.
 
     Args:
         found: What to score; the order of the table follows it.
         scoring: How to score.
         cache: Scores of an earlier run, which are taken over where neither mask nor anything else has changed.
         track: Shows the progress.
-
-    Raises:
-        InputError: A mask cannot be read, is not binary, or does not lie on the grid of its truth.
     """
     how = scoring or Scoring()
     store = cache or ScoreCache()
     jobs = [_Job(predictions, case) for predictions in found for case in predictions.files]
-    keys = [store.key(job.truth, job.prediction, how, in_slices=job.predictions.in_slices) for job in jobs]
-    results: list[CachedCase | None] = [store.get(key) for key in keys]
+    keys = [store.key(job.truth, job.prediction, how, in_slices=job.predictions.traits.in_slices) for job in jobs]
+    results: list[CachedCase | str | None] = [store.get(key) for key in keys]
     pending = [place for place, result in enumerate(results) if result is None]
     by_truth = sorted(pending, key=lambda place: str(jobs[place].truth))
     batches = [list(of) for _, of in groupby(by_truth, key=lambda place: jobs[place].truth)]
@@ -120,39 +125,64 @@ def score(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    done = [result for result in results if result is not None]
-    for key, result in zip(keys, done, strict=True):
-        store.put(key, result)
+    done = [(job, result) for job, result in zip(jobs, results, strict=True) if isinstance(result, CachedCase)]
+    for key, result in zip(keys, results, strict=True):
+        if isinstance(result, CachedCase):
+            store.put(key, result)
     return Scored(
-        scores=_table(jobs, done),
-        slices={job.key: result.slices(how.policy) for job, result in zip(jobs, done, strict=True)},
-        profiles={job.key: result.profile for job, result in zip(jobs, done, strict=True) if result.profile},
+        scores=_table(done),
+        slices={job.key: result.slices(how.policy) for job, result in done},
+        profiles={job.key: result.profile for job, result in done if result.profile},
         rescored=len(pending),
         cache=store,
+        unscored=tuple(
+            Unscored(*job.key, result) for job, result in zip(jobs, results, strict=True) if isinstance(result, str)
+        ),
+        ends_only=frozenset(one.method for one in found if one.traits.ends_only),
     )
 
 
-def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase]:
-    """Score predictions of one truth."""
-    truth = read_mask(jobs[0].truth)
-    spacing_mm_zyx = truth.geometry.spacing_mm_zyx
-    bone = Bone(truth.voxels, spacing_mm_zyx)
+def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | str]:
+    """Score predictions of one reference; give the reason in place of the scores where that fails."""
+    try:
+        truth = read_mask(jobs[0].truth)
+        spacing_mm_zyx = truth.geometry.spacing_mm_zyx
+        bone = Bone(truth.voxels, spacing_mm_zyx)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one case must not end the batch
+        yield from [_reason(jobs[0].truth, error)] * len(jobs)
+        return
     for job in jobs:
-        prediction = read_mask(job.prediction, like=truth.geometry)
-        require_same_grid(truth, prediction)
-        scores = score_case(
-            bone,
-            Bone(prediction.voxels, spacing_mm_zyx),
-            scoring=how,
-            predicted_in_slices=job.predictions.in_slices,
-        )
-        yield CachedCase.of(scores)
+        try:
+            prediction = read_mask(job.prediction, like=truth.geometry)
+            require_same_grid(truth, prediction)
+            scores = score_case(
+                bone,
+                Bone(prediction.voxels, spacing_mm_zyx),
+                scoring=how,
+                predicted_in_slices=job.predictions.traits.in_slices,
+            )
+            result: CachedCase | str = CachedCase.of(scores)
+        except Exception as error:  # noqa: BLE001 - as above
+            result = _reason(job.prediction, error)
+        yield result
 
 
-def _table(jobs: Sequence[_Job], results: Sequence[CachedCase]) -> pd.DataFrame:
+def _reason(path: Path, error: Exception) -> str:
+    """Return why a mask could not be scored; of other errors the kind alone, since their text may quote a header."""
+    if isinstance(error, FemurError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{path}: does not fit into memory. Score it on a machine with more memory."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{path}: cannot be read ({error.strerror}). Check the file."
+    return f"{path}: cannot be scored ({type(error).__name__}). Write the mask again."
+
+
+def _table(done: Sequence[tuple[_Job, CachedCase]]) -> pd.DataFrame:
     import pandas as pd
 
-    counts = np.array([len(result.values) for result in results])
+    jobs, results = [job for job, _ in done], [result for _, result in done]
+    counts = np.array([len(result.values) for result in results], dtype=np.int64)
     columns: dict[str, object] = {}
     for place, name in enumerate(CaseKey._fields):
         columns[name] = np.repeat(np.array([job.key[place] for job in jobs], dtype=object), counts)

@@ -11,9 +11,12 @@ GRID = "One slice by every method"
 GALLERY = "A femur’s slices"
 PLANES = "Three planes of a case"
 BY_PLANE = "Slices by plane"
+UNSCORED = "Not scored"
+FOLDS = "Every fold"
 CASES = "Every case"
 
 ORDER = (
-    SCORES, STATISTICS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES, BY_PLANE, CASES,
+    SCORES, UNSCORED, STATISTICS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES, BY_PLANE, FOLDS,
+    CASES,
 )  # fmt: skip
 """From what is read first to what is looked up."""

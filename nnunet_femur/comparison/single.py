@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.dataset import Dataset
-from nnunet_femur.comparison.predictions import Predictions, predicted_files
+from nnunet_femur.comparison.predictions import Predictions, Unscored, find_masks
 from nnunet_femur.comparison.scoring import score
+from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
 from nnunet_femur.files import write_text
@@ -17,7 +18,6 @@ from nnunet_femur.progress import silent
 from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -40,10 +40,12 @@ class FileScores:
     Attributes:
         scores: One row per number, with :data:`COLUMNS`.
         policy: What empty masks scored.
+        unscored: Cases that could not be scored, by case.
     """
 
     scores: pd.DataFrame
     policy: EmptyPolicy
+    unscored: tuple[Unscored, ...] = ()
 
     def write(self, form: str = "table", path: Path | None = None) -> None:
         """Print the scores, or write them to a file, whole or not at all.
@@ -77,6 +79,7 @@ class FileScores:
             "empty_masks": {"policy": self.policy.name, "meaning": self.policy.meaning},
             "metrics": {name: {"label": one.label, "formula": one.formula} for name, one in METRICS.items()},
             "scores": records,
+            "unscored": [{"case": one.case, "reason": one.reason} for one in self.unscored],
         }
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
@@ -149,33 +152,38 @@ def score_files(
     in_slices: bool = False,
     track: Track = silent,
 ) -> FileScores:
-    """Score a mask against the truth, or every mask of a folder against that of the same name.
+    """Score a mask against its reference, or every mask of a folder against the reference of the same name.
+
+    A case of a folder that cannot be scored does not stop the others.
 
     Args:
         prediction: A mask, or a folder of masks.
-        truth: The same.
+        truth: The reference mask, or a folder of them.
         policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
         slice_surfaces: Give slices surface scores too.
         in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
         track: Shows the progress.
 
     Raises:
-        InputError: A mask cannot be used, one is a file and the other a folder, or a mask has no partner.
+        InputError: No case can be scored, or one path is a file and the other a folder.
     """
     if policy not in POLICIES:
         msg = f"There is no policy for empty masks called {policy!r}. Choose one of: {', '.join(POLICIES)}."
         raise InputError(msg)
-    predictions, truths = _pairs(prediction, truth)
+    predictions, truths, problems = _pairs(prediction, truth)
     dataset = Dataset(truth, "", {}, truths, (), {}, listed=False)
-    # The name says how the method works, for the protocol of the study.
-    method = "prediction__slices__2d" if in_slices else "prediction"
-    found = Predictions(dataset, method, "test", "none", prediction, predictions, (), (), None)
+    traits = Traits(in_slices=in_slices)
+    found = Predictions(dataset, "prediction", "test", "none", prediction, predictions, (), (), None, traits, problems)
     scoring = Scoring(POLICIES[policy], slice_surfaces=slice_surfaces)
-    scores = score([found], scoring=scoring, track=track if len(predictions) > 1 else silent).scores
-    return FileScores(scores[list(COLUMNS)], POLICIES[policy])
+    scored = score([found], scoring=scoring, track=track if len(predictions) > 1 else silent)
+    unscored = tuple(sorted((*found.unscored, *scored.unscored), key=lambda one: one.case))
+    if scored.scores.empty:
+        raise InputError("\n".join(one.reason for one in unscored))
+    return FileScores(scored.scores[list(COLUMNS)], POLICIES[policy], unscored)
 
 
-def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
+    """Return predictions and references by case, and by case why there is no pair of them."""
     for path in (prediction, truth):
         if not path.exists():
             msg = f"{path}: there is no such file or folder. Check the path."
@@ -186,19 +194,15 @@ def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Pa
         raise InputError(msg)
     if not prediction.is_dir():
         name = prediction.name.removesuffix(volume_ending(prediction) or "")
-        return {name: prediction}, {name: truth}
-    predictions, truths = predicted_files(prediction), predicted_files(truth)
-    if not predictions:
-        msg = f"{prediction}: holds no mask. Give the folder that holds the masks themselves."
+        return {name: prediction}, {name: truth}, {}
+    (predictions, twice), (truths, truth_twice) = find_masks(prediction), find_masks(truth)
+    if not predictions and not twice:
+        msg = f"{prediction}: contains no masks. Give the folder that contains the masks themselves."
         raise InputError(msg)
-    problems = _unpaired(predictions, truths, prediction, truth)
-    if lines := list(problems):
-        raise InputError("\n".join(lines))
-    return predictions, truths
-
-
-def _unpaired(predictions: dict[str, Path], truths: dict[str, Path], prediction: Path, truth: Path) -> Iterator[str]:
-    if missing := sorted(truths.keys() - predictions.keys()):
-        yield f"{prediction}: predictions are missing: {', '.join(missing)}. Predict them, or take their truth away."
-    if extra := sorted(predictions.keys() - truths.keys()):
-        yield f"{truth}: there is no truth of {', '.join(extra)}. Add it, or take the predictions away."
+    problems = {**twice, **truth_twice}
+    for case in sorted(truths.keys() - predictions.keys() - problems.keys()):
+        problems[case] = f"{truths[case]}: there is no prediction of this case in {prediction}. Predict it."
+    for case in sorted(predictions.keys() - truths.keys() - problems.keys()):
+        problems[case] = f"{predictions[case]}: there is no reference of this case in {truth}. Add it."
+    kept = predictions.keys() & truths.keys() - problems.keys()
+    return {case: path for case, path in predictions.items() if case in kept}, truths, problems

@@ -9,7 +9,6 @@ import numpy as np
 
 from nnunet_femur.comparison.agreement import BlandAltman, bland_altman
 from nnunet_femur.comparison.grouping import Measure
-from nnunet_femur.comparison.naming import predicts_only_ends
 from nnunet_femur.comparison.pairs import PairTest, TestName, compare_pairs, smallest_p
 from nnunet_femur.comparison.ranking import Rank, Ranking, rank_lines
 from nnunet_femur.comparison.resampling import Interval, mean_interval
@@ -64,7 +63,7 @@ class Summary:
         q1: First quartile over cases.
         q3: Third quartile over cases.
         interval: 95 % bootstrap interval of the mean, clustered by patient; None with fewer than two patients.
-        folds: Number of folds that the cases belong to.
+        folds: Number of folds whose predictions were scored.
         fold_mean: Mean over folds of the means of their cases; None with fewer than two folds.
         fold_sd: Sample standard deviation over folds of those means. It is no measure of spread between patients.
     """
@@ -141,13 +140,14 @@ def analyse_groups(
 
 def _of_whole_bones(group: Group) -> Group:
     """The group without the lines of methods that predict the ends alone, unless there are no others."""
-    lines = tuple(line for line in group.lines if not predicts_only_ends(line.method))
+    lines = tuple(line for line in group.lines if not line.ends_only)
     return replace(group, lines=lines or group.lines)
 
 
 def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> Statistics:
     """Summaries, tests and ranks of one measure in one group.
 
+    Methods are compared: folds are no further methods, and of several folds that predict a case their mean counts.
     Tests and ranks take a patient for the unit: of a patient with several cases their mean.
 
     Args:
@@ -179,7 +179,7 @@ def _summary(line: Line, measure: Measure) -> Summary:
     known = scores.dropna()
     values = known.to_numpy(float)
     patients, names = pd.factorize(line.patients.loc[known.index], sort=True)
-    folds = known.groupby(line.fold_of_case.loc[known.index].to_numpy()).mean()
+    folds = line.fold_means(measure)
     q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else [float("nan")] * 3
     return Summary(
         line=line.label,
@@ -206,7 +206,13 @@ def _agreements(group: Group) -> Iterator[BlandAltman]:
         known = truth.notna() & prediction.notna()
         if known.any():
             cases = tuple(map(str, truth.index[known]))
-            yield bland_altman(line.label, cases, truth[known].to_numpy(float), prediction[known].to_numpy(float))
+            yield bland_altman(
+                line.label,
+                cases,
+                truth[known].to_numpy(float),
+                prediction[known].to_numpy(float),
+                patients=line.patients[known].to_numpy(),
+            )
 
 
 def _cautions(group: Group, summaries: Sequence[Summary], pairs: Sequence[PairTest]) -> Iterator[str]:
@@ -230,6 +236,13 @@ def _cautions(group: Group, summaries: Sequence[Summary], pairs: Sequence[PairTe
         )
     if not group.same_cases:
         yield "The methods rest on different cases: means are not comparable; tests and ranks use those in common."
+    if len({line.folds for line in group.lines if line.folds != ("none",)}) > 1:
+        yield (
+            "The methods were predicted by different folds: an ensemble usually scores higher than its folds, and more "
+            "folds give a steadier mean than few."
+        )
+    if not all(line.even for line in group.lines):
+        yield "Some cases have scores of fewer folds than others; their mean is over the folds that they have."
     if undefined := sum(summary.undefined for summary in summaries):
         yield f"{undefined} scores are undefined under the policy for empty masks and were left out."
     if any("normal approximation" in pair.how for pair in pairs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nnunet_femur.environment import COLUMNS
@@ -12,13 +13,16 @@ if TYPE_CHECKING:
 
     from rich.table import Table as Grid
 
+    from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.tables import Cell, Column, Table
 
 _FILE_COLUMNS = 200
 """Width where nobody watches: in a file or a pipe."""
 
 
-def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str]) -> None:
+def print_tables(
+    tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str], unscored: Sequence[Unscored] = ()
+) -> None:
     """Print the main tables, and what is missing, to standard output.
 
     Where the window is too narrow for means with their deviations, the means are printed alone.
@@ -36,6 +40,9 @@ def print_tables(tables: Sequence[Table], *, warnings: Sequence[str], notes: Seq
         console.print(grid)
         alone = "" if deviations else " The window is too narrow for the deviations; they stand in the report."
         console.print(f"{table.note}{alone}\n", style="dim", markup=False)
+    for reason, of_reason in groupby(sorted(unscored, key=lambda one: one.reason), key=lambda one: one.reason):
+        methods = ", ".join(dict.fromkeys(one.method for one in of_reason))
+        console.print(f"not scored: {reason} ({methods})", style="red", markup=False, soft_wrap=True)
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     for note in notes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nnunet_femur.files import is_utf8
 from nnunet_femur.imaging.dicom import Series, find_dicom, is_dicom_file, read_segmentation, read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.segments import parse_segments
@@ -114,6 +115,7 @@ def read_mask(path: Path) -> Volume:
 
 
 def _volume(path: Path, *, mask: bool, any_values: bool = False) -> Volume:
+    _require_name(path)
     if not _is_dicom(path):
         header, image = read_with_header(path)
         return Volume(_of_file(path, header, mask=mask), image)
@@ -127,9 +129,16 @@ def _volume(path: Path, *, mask: bool, any_values: bool = False) -> Volume:
 
 
 def _header(path: Path, *, mask: bool, any_values: bool = False) -> SourceHeader:
+    _require_name(path)
     if _is_dicom(path):
         return _of_dicom(find_dicom(path, mask=mask, any_values=any_values))
     return _of_file(path, read_header(path), mask=mask)
+
+
+def _require_name(path: Path) -> None:
+    """Refuse a name that is not UTF-8: SimpleITK ends the whole process at one."""
+    if not is_utf8(str(path)):
+        raise VolumeError(path, "has a name that is not UTF-8.", "Rename it.")
 
 
 def _of_file(path: Path, header: Header, *, mask: bool) -> SourceHeader:

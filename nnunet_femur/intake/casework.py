@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.findings import file_text
 from nnunet_femur.intake.nrrd import write_nrrd
 from nnunet_femur.intake.record import CaseRecord
 from nnunet_femur.intake.sources import digest
@@ -73,7 +74,7 @@ def sources_of(root: Path, case: Case) -> Sources:
         OSError: A file cannot be read.
     """
     files = {"image": case.image} | {f"mask{number or ''}": mask for number, mask in enumerate(case.masks)}
-    return {kind: {"file": file.as_posix(), "sha256": digest(root / file)} for kind, file in files.items()}
+    return {kind: {"file": file_text(file), "sha256": digest(root / file)} for kind, file in files.items()}
 
 
 def matches(record: CaseRecord, case: Case, sources: Sources, made_with: dict[str, Any]) -> bool:

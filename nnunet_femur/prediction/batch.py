@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,7 @@ from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.prediction.cases import segment
 from nnunet_femur.prediction.models import CHECKPOINT, Model, femur_labels, opened_model
 from nnunet_femur.prediction.options import Options
-from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.predictor import choose_device, load_predictor, precision_of
 from nnunet_femur.prediction.record import CaseResult, read_results, sizes, write_results
 from nnunet_femur.prediction.sources import Source, find_sources
 from nnunet_femur.prediction.writing import write_case
@@ -137,13 +137,16 @@ def predict(
         if len(done) < len(sources):
             target = choose_device(device)
             loaded = load_predictor(found, device=target, step_size=options.step_size, mirror=options.mirror)
-            about["device"] = target.type
+            precision = precision_of(target, half=options.half)
+            about |= {"device": target.type, "precision": precision}
         for source in sources:
             if source.case in done:
                 watch.end(done[source.case], skipped=True)
                 continue
             watch.case(source.case)
-            results[source.case] = _one_case(source, loaded, femur, output, settings, options, watch)
+            results[source.case] = replace(
+                _one_case(source, loaded, femur, output, settings, options, watch), precision=precision
+            )
             write_results(output, results.values(), about)
             watch.end(results[source.case], skipped=False)
     asked = tuple(results[source.case] for source in sources)

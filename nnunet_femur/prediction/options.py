@@ -30,7 +30,8 @@ class Options:
         mirror: Whether the network also sees the mirrored CT, where its trainer allows it.
         crop_to_bone: Whether the network sees only the box around everything as dense as bone. Its windows lie
             elsewhere then, so that voxels at the bone's edge can differ.
-        half: Whether the network computes in bfloat16 on a processor that has it, instead of single precision.
+        half: Whether the network computes in float16 on a CUDA device, or in bfloat16 on a processor that has it,
+            instead of float32.
     """
 
     formats: tuple[str, ...] = ("nrrd",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from nnunet_femur.weights.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -47,6 +46,19 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def precision_of(device: torch.device, *, half: bool) -> str:
+    """Return the type that the network calculates in: "float32", "float16" or "bfloat16".
+
+    Args:
+        device: Where the network runs.
+        half: Whether half precision is asked for. GPUs take float16, processors with instructions for it bfloat16;
+            other processors and Apple's GPUs stay with float32.
+    """
+    if half and device.type == "cuda":
+        return "float16"
+    return "bfloat16" if half and device.type == "cpu" and calculates_in_bfloat16() else "float32"
+
+
 def load_predictor(
     model: Model, *, device: torch.device, step_size: float = 0.5, mirror: bool = True
 ) -> nnUNetPredictor:
@@ -67,9 +79,9 @@ def load_predictor(
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # nnU-Net tells of old plans, which are no fault of the user's.
         warnings.simplefilter("ignore")
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunet_femur.prediction.precision import PrecisePredictor
 
-        predictor = nnUNetPredictor(
+        predictor = PrecisePredictor(
             tile_step_size=step_size,
             use_mirroring=mirror,
             perform_everything_on_device=device.type == "cuda",
@@ -106,14 +118,6 @@ def _own_trainers() -> Iterator[None]:
             os.environ[EXT_TRAINER] = before
 
 
-def _precision(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
-    import torch
-
-    if half and device.type == "cpu" and calculates_in_bfloat16():
-        return torch.autocast("cpu", dtype=torch.bfloat16)
-    return nullcontext()
-
-
 def require_harmless(checkpoint: Path) -> None:
     """Refuse a checkpoint that would run code when nnU-Net loads it, as a pickled file from elsewhere can.
 
@@ -137,21 +141,23 @@ def logits_of_folds(
     half: bool = False,
     on_window: Callable[[int, int], None] | None = None,
 ) -> list[torch.Tensor]:
-    """What the network of each fold says of a prepared CT, by nnU-Net's sliding window.
+    """Return the logits of each fold's network for a prepared CT, by nnU-Net's sliding window.
 
     Args:
         predictor: The predictor.
         data: The prepared CT, 1 x the axes of the plans.
-        half: Whether a processor that multiplies bfloat16 computes in it; on CUDA nnU-Net always takes half precision.
+        half: Whether the network calculates in half precision where the device has it; else it does in float32.
         on_window: Called after each pass through the network with the number of passes done and of all.
 
     Returns:
-        For each fold classes x the axes of the plans, in half precision, on the CPU.
+        For each fold classes x the axes of the plans, on the CPU; summed up over windows in float16, as nnU-Net does.
 
     Raises:
         SetupError: The network does not fit into memory.
     """
     import torch
+
+    from nnunet_femur.prediction.precision import bfloat16_context, calculating
 
     total = len(predictor.list_of_parameters) * _passes(predictor, data)
     done = 0
@@ -170,11 +176,11 @@ def logits_of_folds(
     watched = predictor.network.register_forward_hook(count)
     answers = []
     try:
-        with torch.inference_mode(), redirect_stdout(io.StringIO()):
+        with torch.inference_mode(), redirect_stdout(io.StringIO()), calculating(predictor, half=half):
             for parameters in predictor.list_of_parameters:
                 network.load_state_dict(parameters)
                 # For each fold anew: within one context the first fold's weights would be kept in bfloat16.
-                with _precision(predictor.device, half=half):
+                with bfloat16_context(predictor.device, half=half):
                     answers.append(predictor.predict_sliding_window_return_logits(data).cpu())
     except torch.OutOfMemoryError as error:
         msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."

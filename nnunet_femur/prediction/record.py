@@ -30,6 +30,7 @@ class CaseResult:
         pieces: Number of its pieces.
         disagreement: 1 minus the mean Dice of all pairs of folds; None with one fold.
         seconds: Time it took.
+        precision: What the network calculated in, such as "float32"; empty in records of older versions.
         warnings: What is implausible about the result.
         error: Why there is no result; empty if there is one.
     """
@@ -43,6 +44,7 @@ class CaseResult:
     pieces: int | None = None
     disagreement: float | None = None
     seconds: float = 0.0
+    precision: str = ""
     warnings: tuple[str, ...] = ()
     error: str = ""
 

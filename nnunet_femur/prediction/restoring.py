@@ -1,10 +1,15 @@
-"""The networks' answers on the CT's own grid: one mask, and how far the folds disagree."""
+"""The networks' logits on the CT's own grid: one mask, and how far the folds disagree.
+
+The probability of femur is defined once: the softmax of two numbers, the largest logit of all channels that are not
+femur and the largest of those that are. It is above one half exactly where a channel of femur is the largest, so a
+fold's mask and its probability agree, and it is what networks with merged heads are trained on.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,8 +61,8 @@ def restore(
 ) -> Restored:
     """Bring the logits of one or several folds back to the CT's grid.
 
-    One fold gives what nnU-Net gives. Several are joined by the mean of their softmax on the CT's grid, as
-    ``nnUNetv2_ensemble`` does.
+    One fold gives what nnU-Net gives. Of several the mean probability of femur decides, on the CT's grid: with two
+    classes, and with the merged heads of fine-tuning, this is what ``nnUNetv2_ensemble`` does.
 
     Args:
         logits: For each fold the network's answer on its own grid, classes x the axes of the plans, half precision.
@@ -110,7 +115,8 @@ def _parts(
     """Slab by slab, and only where there can be femur."""
     import torch
 
-    # Networks of fine-tuning answer with a row for each class of their source.
+    # Networks of fine-tuning answer with a channel for each class of their source.
+    merges = hasattr(predictor.label_manager, "femur_rows")
     femur = getattr(predictor.label_manager, "femur_rows", femur)
     properties = prepared.properties
     resampling = _from_the_network(logits[0].shape[1:], properties, predictor)
@@ -137,7 +143,7 @@ def _parts(
         place = tuple(
             slice(start + part.start, start + part.stop) for start, part in zip(corner, (rows, *box[1:]), strict=True)
         )
-        yield _judged(answers, place, femur, deviation=deviation)
+        yield _judged(answers, place, femur, deviation=deviation, merges=merges)
 
 
 def _from_the_network(shape: Sequence[int], properties: dict, predictor: nnUNetPredictor) -> Resampling:
@@ -172,20 +178,48 @@ def _box_of_femur(logits: Sequence[torch.Tensor], resampling: Resampling, femur:
     return box
 
 
+def against_the_rest(channels: torch.Tensor, femur: Sequence[int]) -> torch.Tensor:
+    """Return the largest of all other channels and the largest of the femur's, shape (2, ...), from (channels, ...)."""
+    import torch
+
+    others = [channel for channel in range(len(channels)) if channel not in femur]
+    return torch.stack([channels[others].amax(0), channels[list(femur)].amax(0)])
+
+
+def _mean(probabilities: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the mean over folds, added up in the order of ``nnUNetv2_ensemble``: rounding decides ties."""
+    total = probabilities[0].clone()
+    for one in probabilities[1:]:
+        total += one
+    return total / len(probabilities)
+
+
 def _judged(
-    answers: Sequence[torch.Tensor], place: tuple[slice, ...], femur: Sequence[int], *, deviation: bool
+    answers: Sequence[torch.Tensor], place: tuple[slice, ...], femur: Sequence[int], *, deviation: bool, merges: bool
 ) -> _Part:
-    """What is femur by each fold, and by all of them together."""
+    """Return what is femur by each fold, and by all of them together.
+
+    Args:
+        answers: Logits of each fold, channels x the part of the CT.
+        place: The part.
+        femur: The channels that are femur.
+        deviation: Whether the standard deviation over the folds is wanted.
+        merges: Whether the network is trained with merged heads; nnU-Net decides its ties for the background.
+    """
     import torch
 
     wanted = torch.tensor(list(femur), device=answers[0].device)
-    of_folds = [torch.isin(each.argmax(0), wanted).cpu().numpy() for each in answers]
+    pairs = [against_the_rest(each, femur) for each in answers] if merges or len(answers) > 1 else []
+    masks = (
+        [pair[1] > pair[0] for pair in pairs] if merges else [torch.isin(each.argmax(0), wanted) for each in answers]
+    )
+    of_folds = [mask.cpu().numpy() for mask in masks]
     if len(answers) == 1:
         return _Part(place, of_folds, of_folds[0], None)
-    probabilities = [torch.softmax(each, 0) for each in answers]
-    together = torch.isin(torch.stack(probabilities).mean(0).argmax(0), wanted).cpu().numpy()
-    spread = torch.stack([each[wanted].sum(0) for each in probabilities]).std(0, correction=0) if deviation else None
-    return _Part(place, of_folds, together, None if spread is None else spread.cpu().numpy())
+    probabilities = [torch.softmax(pair, 0) for pair in pairs]
+    rest, bone = _mean(probabilities)
+    spread = torch.stack([each[1] for each in probabilities]).std(0, correction=0) if deviation else None
+    return _Part(place, of_folds, (bone > rest).cpu().numpy(), None if spread is None else spread.cpu().numpy())
 
 
 def _parts_by_nnunet(
@@ -201,8 +235,8 @@ def _parts_by_nnunet(
     from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 
     plans, labels = predictor.plans_manager, predictor.label_manager
-    total: NDArray | None = None
-    of_folds, of_femur = [], []
+    of_folds, pairs = [], []
+    total: Any = 0
     for each in logits:
         segmentation, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
             each,
@@ -215,11 +249,21 @@ def _parts_by_nnunet(
         )
         of_folds.append(np.isin(segmentation.transpose(plans.transpose_forward), femur))
         turned = probabilities.transpose([0, *(axis + 1 for axis in plans.transpose_forward)])
-        total = turned if total is None else total + turned
-        if deviation:
-            classes = [labels.regions_class_order.index(label) for label in femur] if labels.has_regions else femur
-            of_femur.append(turned[list(classes)].sum(0))
-    assert total is not None  # noqa: S101 - there is at least one fold
-    together = np.isin(labels.convert_probabilities_to_segmentation(total / len(logits)), femur)
-    spread = np.std(of_femur, axis=0).astype(np.float32) if deviation else None
+        if labels.has_regions:
+            # Regions overlap: each has a probability of its own, and nnU-Net's order decides between them.
+            total = total + turned
+            bone = turned[[labels.regions_class_order.index(label) for label in femur]].max(0)
+            pairs.append(torch.from_numpy(np.stack([1 - bone, bone])))
+        else:
+            pair = against_the_rest(torch.from_numpy(turned), femur)
+            # The softmax of two logits is the ratio of their classes' probabilities.
+            pairs.append(pair / pair.sum(0) if len(turned) > 2 else pair)
+    if labels.has_regions:
+        together = np.isin(labels.convert_probabilities_to_segmentation(total / len(logits)), femur)
+    elif len(logits) == 1:
+        together = of_folds[0]
+    else:
+        rest, bone = _mean(pairs).numpy()
+        together = bone > rest
+    spread = np.std([pair[1].numpy() for pair in pairs], axis=0).astype(np.float32) if deviation else None
     yield _Part((slice(None),) * 3, of_folds, together, spread)

@@ -27,7 +27,9 @@ class Bars:
         self._progress.update(self._cases, total=cases)
 
     def case(self, name: str) -> None:
-        """Draw the bar of a case."""
+        """Draw the bar of a case; in a log, where no bar is drawn, name it."""
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(f"Predicting {name}", highlight=False, markup=False, soft_wrap=True)
         self._windows = self._progress.add_task(f"  {name}", total=None)
 
     def window(self, done: int, total: int) -> None:

@@ -200,15 +200,14 @@ class _Builder:
         for folds in groups:
             made = (model if together else model / f"fold_{folds[0]}") / "test"
             partial = made.with_name("test.partial")
-            who = ("-d", str(study.dataset_id), "-c", method.configuration, "-tr", method.trainer, "-p", method.plans)
-            what = ("-f", *map(str, folds), "-i", str(study.raw / "imagesTs"), "-o", str(partial))
-            how = ("-npp", "1", "-nps", "1", "-device", self.device)
+            what = ("-i", str(study.raw / "imagesTs"), "-m", str(model), "-o", str(partial))
+            how = (*(word for fold in folds for word in ("--fold", str(fold))), "--device", self.device)
             yield Job(
                 "predict",
                 f"{method.name}-{'ensemble' if together else f'fold_{folds[0]}'}",
-                (script("nnUNetv2_predict"), *who, *what, *how),
+                (script("nnfemur"), "predict", *what, *how),
                 made,
-                {"folds": list(folds), **self._data},
+                {"folds": list(folds), **({"joined by": "mean probability"} if together else {}), **self._data},
                 after=tuple(f"train-{method.name}-fold_{fold}" for fold in folds),
                 partial=partial,
             )

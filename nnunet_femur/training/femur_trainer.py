@@ -42,6 +42,8 @@ class FemurTrainer(nnUNetTrainer):
     recipe_class: ClassVar[type[Recipe]] = Recipe
     deep_supervision: ClassVar[bool] = True
     takes_slices: ClassVar[bool] = False
+    ends_only: ClassVar[bool] = False
+    """Whether it trains on the ends of the femur alone, so that it predicts no whole femurs."""
     network: Any
     inference_allowed_mirroring_axes: tuple[int, ...] | None
 
@@ -261,6 +263,11 @@ class FemurTrainer(nnUNetTrainer):
         with ending_without_traceback():
             check_plans(plans, configuration, where=f"{self.plans_manager.plans_name}.json")
             check_data(Path(self.preprocessed_dataset_folder), plans, configuration)
+
+    @property
+    def works_in_slices(self) -> bool:
+        """Whether the network works slice by slice; recorded, since the study's protocol scores such methods apart."""
+        return len(self.configuration_manager.patch_size) == 2
 
     @property
     def bare_network(self) -> torch.nn.Module:

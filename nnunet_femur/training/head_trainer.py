@@ -28,6 +28,8 @@ class HeadTrainer(SliceTrainer):
     region ``ends``, the first and the last 20 axial slices with femur in the reference mask.
     """
 
+    ends_only = True
+
     @property
     def needs_axes(self) -> bool:
         """True: the ends are axial slices with configuration ``2d`` too."""

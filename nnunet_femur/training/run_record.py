@@ -30,6 +30,8 @@ def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, An
         "plans": trainer.plans_manager.plans_name,
         "configuration": trainer.configuration_name,
         "fold": trainer.fold,
+        "works_in_slices": trainer.works_in_slices,
+        "ends_only": trainer.ends_only,
         "command": [Path(command[0]).name, *command[1:]],
         "recipe": trainer.recipe.as_dict(),
         "precision": {

@@ -56,6 +56,11 @@ class SliceTrainer(LowestLossTrainer):
     _steps_of_epoch: int = 0
 
     @property
+    def works_in_slices(self) -> bool:
+        """True under every configuration: volumes are predicted plane by plane."""
+        return True
+
+    @property
     def slice_recipe(self) -> SliceRecipe:
         """The recipe, which is one for slices."""
         return cast("SliceRecipe", self.recipe)

@@ -105,6 +105,7 @@ def test_the_record_tells_how(done: Done) -> None:
     for case in (BROKEN, SLAB):
         assert f"{case}_0000.nrrd" in record["cases"].pop(case)["problem"]
     assert all(case["seconds"] > 0 and case["volume_ml"] > 0 for case in record["cases"].values())
+    assert record["works_in_slices"] is False
     assert (record["device"], record["command"][1:4]) == ("cpu", ["baseline", "-d", "7"])
 
 

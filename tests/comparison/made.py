@@ -30,6 +30,7 @@ def scores_of(*cases: Case, keys=KEYS) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def findings_of(*cases: Case, keys=KEYS, reference: Reference | None = None) -> Findings:
+def findings_of(*cases: Case, keys=KEYS, reference: Reference | None = None, ends_only: tuple[str, ...] = ()):
     """What a comparison of these cases found out."""
-    return Findings(Scored(scores_of(*cases, keys=keys)), reference=reference)
+    scored = Scored(scores_of(*cases, keys=keys), ends_only=frozenset(ends_only))
+    return Findings(scored, reference=reference)

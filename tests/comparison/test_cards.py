@@ -6,7 +6,6 @@ import pytest
 
 from nnunet_femur.comparison.cards import method_cards
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.errors import InputError
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
 
@@ -66,8 +65,9 @@ def test_a_method_without_folds_has_its_record_beside_it(tree):
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "7"])
-def test_a_broken_record_is_refused(tree, content):
+def test_a_broken_record_is_named_and_left_out(tree, content):
     tree.test("TotalSegmentator__total__1.5mm")
     (tree.method("TotalSegmentator__total__1.5mm") / "run.json").write_text(content)
-    with pytest.raises(InputError, match=r"run\.json: is not the record"):
-        _card(tree)
+    assert _card(tree)[0].runs == 0
+    (warning,) = discover(tree.results).warnings
+    assert "run.json: is not the record" in warning

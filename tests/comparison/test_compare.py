@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from typer.testing import CliRunner
 
+from nnunet_femur.cli import app
 from nnunet_femur.comparison import compare
 from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.errors import InputError, SetupError
@@ -65,7 +67,8 @@ class TestScores:
         tree.test(SCRATCH)
         (found,) = compare(tree.results).statistics
         means = {summary.line: summary.mean for summary in found.measures[DICE].summaries}
-        assert means == {"FemurScratch · 3d_fullres, fold 0": 0.75, "FemurScratch · 3d_fullres, ensemble": 1}
+        assert means == {"FemurScratch · 3d_fullres, ensemble": 1}
+        assert [model.label.rpartition(", ")[2] for model in found.group.models] == ["fold 0", "ensemble"]
 
     def test_a_method_in_slices_is_scored_as_such_by_the_papers_protocol(self, tree):
         for method in (SCRATCH, "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"):
@@ -192,13 +195,13 @@ class TestNamedMethods:
     def test_bad_folders(self, tree):
         tree.test(SCRATCH)
         (tree.base / "empty").mkdir()
-        with pytest.raises(InputError, match="no such folder"):
+        with pytest.raises(InputError, match="nowhere"):
             compare(tree.results, methods={"a": tree.base / "nowhere"})
-        with pytest.raises(InputError, match="holds no mask"):
+        with pytest.raises(InputError, match="empty"):
             compare(tree.results, methods={"a": tree.base / "empty"})
         with pytest.raises(InputError, match="labelsTs"):
             compare(tree.results, truth=tree.base / "empty")
-        with pytest.raises(InputError, match="no such folder"):
+        with pytest.raises(InputError, match="nowhere"):
             compare(tree.results, truth=tree.base / "nowhere")
         with pytest.raises(SetupError, match="--truth"):
             compare(None, methods={"a": tree.raw / "labelsTs"}, output=tree.base / "out")
@@ -282,75 +285,195 @@ def first_path(tree) -> str:
     return f"{tree.dataset}/{SCRATCH}/test/L6.nrrd"
 
 
-class TestRefused:
-    """Nothing is written where anything cannot be scored."""
+class TestUnscored:
+    """A mask that cannot be scored is named, and costs neither the other cases nor the other methods."""
 
-    def _refused(self, tree, match):
-        with pytest.raises(InputError, match=match) as error:
-            compare(tree.results)
-        assert not (tree.results / "comparison").exists()
-        return str(error.value)
+    @pytest.fixture
+    def both(self, tree):
+        """Two methods, of which the second has a Dice of 0.75 everywhere."""
+        tree.test(SCRATCH)
+        tree.test(OTHER, shift=1)
+        return tree.method(SCRATCH) / "test" / "L6.nrrd"
 
-    def test_another_grid(self, tree):
-        path = tree.test(SCRATCH) / "L6.nrrd"
-        image = sitk.ReadImage(str(path))
+    def _named(self, tree, path, *, methods=(SCRATCH,)) -> str:
+        """The reason; checks that everything else was scored, and that the report lists what was not."""
+        outcome = compare(tree.results)
+        assert [(one.method, one.set, one.case) for one in outcome.unscored] == [
+            (method, "test", "L6") for method in methods
+        ]
+        kept = {method: ["R7"] if method in methods else ["L6", "R7"] for method in (SCRATCH, OTHER)}
+        for method, cases in kept.items():
+            assert _dice(outcome.scores, method=method).index.tolist() == cases
+        assert not outcome.complete
+        (reason,) = {one.reason for one in outcome.unscored}
+        assert reason.startswith(str(path))
+        for text in (outcome.report, outcome.report.with_suffix(".md"), outcome.report.parent / "tables/unscored.csv"):
+            assert path.name in text.read_text()
+        return reason
+
+    def test_another_grid(self, tree, both):
+        image = sitk.ReadImage(str(both))
         image.SetOrigin((3.0, 0.0, 0.0))
-        sitk.WriteImage(image, str(path))
-        message = self._refused(tree, "origin")
-        assert str(path) in message
-        assert str(tree.raw / "labelsTs" / "L6.nrrd") in message
+        sitk.WriteImage(image, str(both))
+        assert str(tree.raw / "labelsTs" / "L6.nrrd") in self._named(tree, both)
 
-    @pytest.mark.parametrize("side", ["truth", "prediction"])
     @pytest.mark.parametrize("value", [2, 0.5])
-    def test_other_labels(self, tree, side, value):
-        folder = tree.test(SCRATCH)
-        path = (tree.raw / "labelsTs" if side == "truth" else folder) / "R7.nrrd"
-        image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32) * value
-        sitk.WriteImage(image, str(path))
-        assert str(path) in self._refused(tree, f"holds {value}")
+    def test_other_labels(self, tree, both, value):
+        sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(both)), sitk.sitkFloat32) * value, str(both))
+        assert f"{value}" in self._named(tree, both)
 
-    def test_a_flipped_direction(self, tree):
-        path = tree.test(SCRATCH) / "L6.nrrd"
-        image = sitk.ReadImage(str(path))
+    @pytest.mark.parametrize("value", [2, 0.5])
+    def test_a_reference_with_other_labels_costs_its_case_in_all_methods(self, tree, both, value):
+        path = tree.raw / "labelsTs" / "L6.nrrd"
+        sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32) * value, str(path))
+        self._named(tree, path, methods=(SCRATCH, OTHER))
+
+    def test_a_flipped_direction(self, tree, both):
+        image = sitk.ReadImage(str(both))
         image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
-        sitk.WriteImage(image, str(path))
-        assert str(path) in self._refused(tree, "origin")
+        sitk.WriteImage(image, str(both))
+        self._named(tree, both)
 
-    def test_another_size_and_another_spacing(self, tree):
-        path = tree.test(SCRATCH) / "L6.nrrd"
-        image = sitk.ReadImage(str(path))
-        sitk.WriteImage(image[:, :, 1:], str(path))
-        assert str(path) in self._refused(tree, "size")
+    def test_another_size_and_another_spacing(self, tree, both):
+        image = sitk.ReadImage(str(both))
+        sitk.WriteImage(image[:, :, 1:], str(both))
+        self._named(tree, both)
         image.SetSpacing((2.0, 2.0, 4.0))
-        sitk.WriteImage(image, str(path))
-        assert str(path) in self._refused(tree, "spacing")
+        sitk.WriteImage(image, str(both))
+        self._named(tree, both)
 
-    def test_several_channels_and_four_dimensions(self, tree):
-        path = tree.test(SCRATCH) / "L6.nrrd"
-        image = sitk.ReadImage(str(path))
-        sitk.WriteImage(sitk.Compose(image, image), str(path))
-        assert str(path) in self._refused(tree, "2 component")
-        sitk.WriteImage(sitk.JoinSeries(image, image), str(path))
-        assert str(path) in self._refused(tree, "4 dimensions")
+    def test_several_channels_and_four_dimensions(self, tree, both):
+        image = sitk.ReadImage(str(both))
+        sitk.WriteImage(sitk.Compose(image, image), str(both))
+        self._named(tree, both)
+        sitk.WriteImage(sitk.JoinSeries(image, image), str(both))
+        self._named(tree, both)
 
-    def test_a_file_that_is_no_volume(self, tree):
-        path = tree.test(SCRATCH) / "L6.nrrd"
-        path.write_text("no volume")
-        assert str(path) in self._refused(tree, "cannot be read")
+    def test_a_file_that_is_no_volume_or_empty_or_cut_off(self, tree, both):
+        whole = both.read_bytes()
+        for content in (b"no volume", b"", whole[:-200]):
+            both.write_bytes(content)
+            self._named(tree, both)
+
+    def test_a_file_that_vanishes_or_is_a_folder(self, tree, both):
+        both.unlink()
+        both.mkdir()
+        self._named(tree, both)
+        both.rmdir()
+        both.symlink_to(tree.base / "nowhere.nrrd")
+        self._named(tree, both)
+
+    @pytest.mark.parametrize("error", [ZeroDivisionError("Rossi^Mario"), MemoryError(), OSError(5, "Input error")])
+    def test_whatever_is_raised(self, tree, both, error, monkeypatch):
+        from nnunet_femur.comparison import scoring
+
+        real = scoring.read_mask
+
+        def read_mask(path, **options):
+            if path == both:
+                raise error
+            return real(path, **options)
+
+        monkeypatch.setattr(scoring, "read_mask", read_mask)
+        assert "Rossi" not in self._named(tree, both)
+
+    def test_an_interrupt_ends_it(self, tree, both, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("nnunet_femur.comparison.scoring.read_mask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compare(tree.results)
+
+    def test_it_is_tried_and_named_again_and_then_scored(self, tree, both):
+        whole = both.read_bytes()
+        both.write_bytes(b"")
+        self._named(tree, both)
+        again = compare(tree.results)
+        assert (again.rescored, len(again.unscored)) == (1, 1)
+        both.write_bytes(whole)
+        healed = compare(tree.results)
+        assert (healed.unscored, healed.complete) == ((), True)
+        assert not (healed.report.parent / "tables" / "unscored.csv").exists()
+
+    def test_with_intersect_the_other_methods_leave_the_case_out_too(self, tree, both):
+        both.write_bytes(b"")
+        outcome = compare(tree.results, intersect=True)
+        assert _dice(outcome.scores).index.tolist() == ["R7", "R7"]
+        assert any(OTHER in warning and "L6" in warning for warning in outcome.warnings)
+        (found,) = outcome.statistics
+        assert found.group.same_cases
+
+    def test_without_it_tests_take_the_cases_in_common(self, tree, both):
+        both.write_bytes(b"")
+        (found,) = compare(tree.results).statistics
+        assert [pair.n for pair in found.measures[DICE].pairs] == [1]
+        assert [summary.n for summary in found.measures[DICE].summaries] == [1, 2]
 
     def test_a_case_that_the_fold_was_trained_on(self, tree):
         folder = tree.predict(SCRATCH, "fold_0/validation", ("L1", "L2"))
-        assert str(folder) in self._refused(tree, "L2, which fold 0 was trained on")
+        outcome = compare(tree.results)
+        assert [(one.fold, one.case) for one in outcome.unscored] == [("0", "L2")]
+        assert str(folder / "L2.nrrd") in outcome.unscored[0].reason
+        assert _dice(outcome.scores).index.tolist() == ["L1"]
+        assert not outcome.complete
 
     def test_a_training_case_in_the_test_set(self, tree):
         tree.predict(SCRATCH, "fold_1/test", ("L6", "R7", "L1"))
-        self._refused(tree, "L1, which fold 1 was trained on")
+        outcome = compare(tree.results)
+        assert [one.case for one in outcome.unscored] == ["L1"]
+        assert _dice(outcome.scores).index.tolist() == ["L6", "R7"]
 
     def test_an_ensemble_of_folds_that_were_trained_on_what_it_predicts(self, tree):
-        tree.validate(SCRATCH, 0)
-        tree.validate(SCRATCH, 1)
+        for method in (SCRATCH, OTHER):
+            tree.validate(method, 0)
+            tree.validate(method, 1)
         tree.predict(SCRATCH, "validation", ("L1", "L2", "L3", "L4", "R5"))
-        self._refused(tree, "which one of the folds was trained on")
+        outcome = compare(tree.results)
+        assert {one.fold for one in outcome.unscored} == {"ensemble"}
+        assert len(outcome.unscored) == 5
+        assert _dice(outcome.scores).index.tolist() == ["L1", "L2"] * 2
+
+    def test_a_folds_missing_score_is_no_reason_to_lose_the_case(self, tree):
+        for fold in (0, 1):
+            tree.test(SCRATCH, f"fold_{fold}/test", shift=fold)
+        (tree.method(SCRATCH) / "fold_1" / "test" / "L6.nrrd").write_bytes(b"")
+        (found,) = compare(tree.results).statistics
+        (line,) = found.group.lines
+        assert line.column(DICE).to_dict() == {"L6": 1, "R7": (1 + 0.75) / 2}
+        assert any("fewer folds" in caution for caution in found.measures[DICE].cautions)
+
+    def test_nothing_that_can_be_scored(self, tree):
+        for path in tree.test(SCRATCH).iterdir():
+            path.write_bytes(b"")
+        with pytest.raises(InputError) as error:
+            compare(tree.results)
+        assert "L6.nrrd" in str(error.value)
+        assert "R7.nrrd" in str(error.value)
+        assert not (tree.results / "comparison").exists()
+
+    @pytest.mark.parametrize("options", [(), ("--intersect",)])
+    def test_the_command_ends_with_status_1_and_names_it(self, tree, both, options):
+        both.write_bytes(b"")
+        result = CliRunner().invoke(app, ["compare", str(tree.results), *options])
+        assert result.exit_code == 1
+        assert str(both) in result.output
+        assert (tree.results / "comparison" / "report.html").is_file()
+
+    def test_the_command_takes_in_slices(self, tree):
+        mine = tree.test("elsewhere", shift=1)
+        truth = tree.raw / "labelsTs"
+        arguments = ["--truth", truth, "--method", f"a={mine}", "--method", f"b={mine}", "-o", tree.base / "out"]
+        result = CliRunner().invoke(app, ["compare", *map(str, arguments), "--in-slices", "b"])
+        assert result.exit_code == 0, result.output
+        scores = pd.read_csv(tree.base / "out" / "scores.csv")
+        rows = scores[(scores["protocol"] == "paper") & (scores["plane"] == "axial") & (scores["case"] == "L6")]
+        dropped = rows[(rows["metric"] == "dropped") & (rows["region"] == "whole")].set_index("method")["value"]
+        assert dropped.to_dict() == {"a": 1, "b": 0}
+
+
+class TestRefused:
+    """What cannot be meant is refused before anything is scored or written."""
 
     def test_unknown_policy_and_nothing_to_compare(self, tree):
         tree.test(SCRATCH)
@@ -358,11 +481,6 @@ class TestRefused:
             compare(tree.results, policy="lenient")
         with pytest.raises(InputError, match="nothing to compare"):
             compare(None)
-
-    def test_truncated(self, tree):
-        path = tree.test(SCRATCH) / "R7.nrrd"
-        path.write_bytes(path.read_bytes()[:-200])
-        assert str(path) in self._refused(tree, "truncated")
 
     def test_a_report_folder_that_cannot_be_made(self, tree):
         tree.test(SCRATCH)

@@ -184,14 +184,27 @@ class TestRefused:
     def test_two_predictions_of_one_case(self, tree):
         folder = tree.test(SCRATCH)
         (folder / "L6.nii.gz").write_bytes(b"")
-        with pytest.raises(InputError, match=r"L6\.nrrd: L6\.nii\.gz predicts the same case"):
-            discover(tree.results)
+        found = discover(tree.results)
+        (one,) = found.unscored
+        assert (one.method, one.set, one.case) == (SCRATCH, "test", "L6")
+        assert str(folder / "L6.nii.gz") in one.reason
+        assert _summary(found) == [(SCRATCH, "test", "none", ["R7"])]
+
+    def test_two_references_of_one_case(self, tree):
+        folder = tree.test("truth")
+        (folder / "L6.mha").write_bytes(b"")
+        tree.test(SCRATCH)
+        found = discover(tree.method(SCRATCH), truth=folder)
+        assert [(one.case, str(folder) in one.reason) for one in found.unscored] == [("L6", True)]
+        assert _summary(found) == [(SCRATCH, "test", "none", ["R7"])]
 
     def test_a_case_in_training_and_test(self, tree):
         tree.test(SCRATCH)
         (tree.raw / "labelsTr" / "L6.nrrd").write_bytes(b"")
-        with pytest.raises(InputError, match="L6 stand in labelsTr and in labelsTs"):
-            discover(tree.results)
+        found = discover(tree.results)
+        assert [(one.case, "labelsTr" in one.reason) for one in found.unscored] == [("L6", True)]
+        assert _summary(found) == [(SCRATCH, "test", "none", ["R7"])]
+        assert not found.predictions[0].missing
 
     def test_no_truth_at_all(self, tree):
         tree.test(SCRATCH)
@@ -222,5 +235,42 @@ class TestRefused:
     def test_a_broken_record_of_a_training(self, tree, content):
         folder = tree.validate(SCRATCH, 0)
         (folder.parent / "run.json").write_text(content)
-        with pytest.raises(InputError, match=r"run\.json"):
-            discover(tree.results)
+        found = discover(tree.results)
+        assert [one.seconds for one in found.predictions] == [None]
+        assert any("run.json" in warning for warning in found.warnings) == ("seconds" not in content)
+
+
+class TestTraits:
+    """How a method works: from its records, else from --in-slices, and never from its name."""
+
+    def _named(self, tree, name, **options):
+        folder = tree.test("elsewhere")
+        found = discover(None, truth=tree.raw / "labelsTs", methods={name: folder}, **options)
+        return found.predictions[0].traits, found.notes
+
+    def test_a_named_method_is_taken_for_one_in_volumes_and_reported(self, tree):
+        traits, notes = self._named(tree, "FemurHeadUnetResNet34_2d")
+        assert (traits.in_slices, traits.ends_only) == (False, False)
+        (note,) = notes
+        assert "--in-slices FemurHeadUnetResNet34_2d" in note
+
+    def test_unless_the_user_knows_better(self, tree):
+        traits, notes = self._named(tree, "mine", in_slices=["mine"])
+        assert (traits.in_slices, notes) == (True, [])
+        with pytest.raises(InputError, match="--in-slices nobody"):
+            self._named(tree, "mine", in_slices=["nobody"])
+
+    def test_a_record_beside_the_masks_counts(self, tree):
+        tree.test("elsewhere")
+        (tree.method("elsewhere") / "test" / "run.json").write_text(json.dumps({"works_in_slices": True}))
+        traits, notes = self._named(tree, "mine")
+        assert (traits.in_slices, notes) == (True, [])
+
+    def test_a_method_of_the_results_folder(self, tree):
+        tree.test("FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres")
+        tree.test("SomeTrainer__nnUNetPlans__3d_fullres")
+        found = discover(tree.results)
+        assert [one.traits.in_slices for one in found.predictions] == [True, False]
+        assert ["SomeTrainer" in note for note in found.notes] == [True]
+        found = discover(tree.results, in_slices=["SomeTrainer__nnUNetPlans__3d_fullres"])
+        assert [one.traits.in_slices for one in found.predictions] == [True, True]

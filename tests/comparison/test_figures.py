@@ -20,6 +20,7 @@ from nnunet_femur.comparison.figures.choosing import ends_only, example
 from nnunet_femur.comparison.figures.gallery import draw_gallery
 from nnunet_femur.comparison.figures.grid import draw_grid
 from nnunet_femur.comparison.figures.panels import frame_mm, show
+from nnunet_femur.comparison.figures.planes import draw_planes
 from nnunet_femur.comparison.figures.slices import draw_slices
 from nnunet_femur.comparison.findings import Findings
 from nnunet_femur.comparison.grouping import group_scores
@@ -160,7 +161,8 @@ class TestFiles:
         return _findings(tree)
 
     def test_every_registered_figure_is_drawn_as_png_and_svg(self, findings):
-        drawings = draw_all(findings)
+        drawings, problems = draw_all(findings)
+        assert problems == []
         assert (
             len({drawing.name for drawing in drawings}) == len(drawings) == len(FIGURES) + 1
         )  # Slices of two methods.
@@ -171,13 +173,13 @@ class TestFiles:
             assert drawing.caption.endswith(".")
 
     def test_without_masks_the_scores_are_drawn(self):
-        drawings = draw_all(findings_of((UNET, "test", "0", "a", 0.8), (SCRATCH, "test", "0", "a", 0.9)))
+        drawings, _ = draw_all(findings_of((UNET, "test", "0", "a", 0.8), (SCRATCH, "test", "0", "a", 0.9)))
         assert [drawing.name for drawing in drawings] == ["boxes_test"]
 
     def test_figures_are_kept_while_nothing_changes(self, findings, tmp_path, monkeypatch):
         monkeypatch.setattr(figures, "FIGURES", (draw_boxes,))
         key = key_of(findings, [])
-        drawings = draw_all(findings, key=key)
+        drawings, _ = draw_all(findings, key=key)
         folder = tmp_path / "figures"
         folder.mkdir()
         (folder / INDEX).write_text(index_of(drawings))
@@ -188,7 +190,28 @@ class TestFiles:
         assert kept_drawings(tmp_path, "another") is None
         (folder / "boxes_test.png").write_bytes(drawings[0].png[:-1])
         assert kept_drawings(tmp_path, key) is None
-        assert draw_all(findings, key=key, kept=tmp_path) == drawings
+        assert draw_all(findings, key=key, kept=tmp_path) == (drawings, [])
+
+    def test_a_ct_that_cannot_be_read_costs_its_grey_values_alone(self, findings, tree, monkeypatch):
+        monkeypatch.setattr(figures, "FIGURES", (draw_slices, draw_planes))
+        for path in (tree.raw / "imagesTs").iterdir():
+            path.write_text("no volume")
+        drawings, problems = draw_all(findings, key="k")
+        assert len(drawings) == 3
+        assert {problem.partition(":")[0] for problem in problems} <= {
+            str(path) for path in (tree.raw / "imagesTs").iterdir()
+        }
+        assert problems
+        assert {drawing.key for drawing in drawings} == {""}, "drawn and named again by the next run"
+
+    def test_a_figure_that_fails_does_not_cost_the_others(self, findings, monkeypatch):
+        def draw_wrong(*_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(figures, "FIGURES", (draw_wrong, draw_boxes))
+        drawings, problems = draw_all(findings)
+        assert [drawing.name for drawing in drawings] == ["boxes_test"]
+        assert problems == ["wrong: this figure could not be drawn (ZeroDivisionError)."]
 
     def test_the_key_changes_with_a_mask_and_with_a_score(self, findings):
         before = key_of(findings, [])

@@ -79,23 +79,46 @@ class TestForms:
         assert len(pd.read_csv(path)) == len(score_files(*masks).scores)
 
 
+class TestUnscored:
+    def test_the_others_are_scored_and_the_status_is_1(self, masks):
+        (masks[0] / "L6.nrrd").write_text("no volume")
+        (masks[0] / "stranger.nrrd").write_bytes((masks[0] / "R7.nrrd").read_bytes())
+        (masks[1] / "absent.nrrd").write_bytes((masks[0] / "R7.nrrd").read_bytes())
+        (masks[0] / "twice.nrrd").write_bytes(b"")
+        (masks[0] / "twice.nii").write_bytes(b"")
+        outcome = score_files(*masks)
+        assert outcome.scores["case"].unique().tolist() == ["R7"]
+        assert [one.case for one in outcome.unscored] == ["L6", "absent", "stranger", "twice"]
+        for form in ("table", "csv", "json"):
+            result = CliRunner().invoke(app, ["score", *map(str, masks), "--format", form])
+            assert result.exit_code == 1
+            assert all(one.reason in result.stderr for one in outcome.unscored)
+            assert "R7" in result.stdout
+        assert [one["case"] for one in json.loads(result.stdout)["unscored"]] == ["L6", "absent", "stranger", "twice"]
+
+
 class TestRefused:
-    def test_a_missing_prediction_and_a_missing_truth(self, masks):
-        (masks[0] / "L6.nrrd").rename(masks[0] / "stranger.nrrd")
+    def test_no_pair_at_all(self, masks):
+        for case in ("L6", "R7"):
+            (masks[0] / f"{case}.nrrd").rename(masks[0] / f"other{case}.nrrd")
         with pytest.raises(InputError) as error:
             score_files(*masks)
-        assert "predictions are missing: L6" in str(error.value)
-        assert "no truth of stranger" in str(error.value)
+        assert str(error.value).count("\n") == 3, "two predictions and two references without a partner"
+
+    def test_a_file_that_cannot_be_scored(self, masks):
+        (masks[0] / "L6.nrrd").write_text("no volume")
+        with pytest.raises(InputError, match=str(masks[0] / "L6.nrrd")):
+            score_files(masks[0] / "L6.nrrd", masks[1] / "L6.nrrd")
 
     def test_a_file_and_a_folder(self, masks):
         with pytest.raises(InputError, match=r"is a folder and .* is a file"):
             score_files(masks[0], masks[1] / "L6.nrrd")
 
     def test_paths_that_do_not_exist_and_folders_without_masks(self, masks, tree):
-        with pytest.raises(InputError, match="no such file or folder"):
+        with pytest.raises(InputError, match="nowhere"):
             score_files(tree.base / "nowhere", masks[1])
         (tree.base / "empty").mkdir()
-        with pytest.raises(InputError, match="holds no mask"):
+        with pytest.raises(InputError, match="empty: "):
             score_files(tree.base / "empty", masks[1])
 
     def test_unknown_names_and_a_target_that_cannot_be_written(self, masks, tree):

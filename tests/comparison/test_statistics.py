@@ -234,6 +234,22 @@ class TestAgreement:
         assert found.bias_interval_ml == pytest.approx((-22.0, 17.8), abs=0.1)
         assert found.low_interval_ml == pytest.approx((-114.3 + 1.55, -45.1 + 1.55), abs=0.9)
 
+    def test_two_cases_of_a_patient_are_not_two_patients(self):
+        rng = np.random.default_rng(4)
+        of_patient = rng.normal(5, 10, 20)
+        truth = np.full(80, 400.0)
+        cases = tuple(map(str, range(80)))
+        found = bland_altman("a", cases, truth, truth + np.repeat(of_patient, 4), patients=np.repeat(np.arange(20), 4))
+        as_one = bland_altman("a", cases[:20], truth[:20], truth[:20] + of_patient)
+        naive = bland_altman("a", cases, truth, truth + np.repeat(of_patient, 4))
+        assert found.bias_ml == pytest.approx(as_one.bias_ml)
+        # Four equal cases tell no more than one, and 80 cases that were independent would give half the width.
+        assert np.ptp(found.bias_interval_ml) == pytest.approx(np.ptp(as_one.bias_interval_ml), rel=0.15)
+        assert np.ptp(found.bias_interval_ml) > 1.6 * np.ptp(naive.bias_interval_ml)
+        assert found.low_interval_ml.low < found.low_ml < found.low_interval_ml.high
+        unknown = bland_altman("a", cases[:2], truth[:2], truth[:2] + 1, patients=np.array(["p", "p"]))
+        assert unknown.bias_interval_ml is None
+
     def test_a_single_case_has_no_limits(self):
         found = bland_altman("a", ("x",), np.array([10.0]), np.array([11.0]))
         assert (found.bias_ml, found.sd_ml, found.low_ml, found.bias_interval_ml) == (1, None, None, None)
@@ -264,12 +280,110 @@ class TestCautions:
         assert any("different cases" in caution for caution in analyse(group, DICE).cautions)
 
 
+class TestMethodsAreCompared:
+    """Folds are pooled: the unit of a test is a patient, and what is tested are methods."""
+
+    METHODS, FOLDS, PATIENTS = 14, 5, 15
+
+    @pytest.fixture
+    def study(self) -> pd.DataFrame:
+        """Fourteen methods, five folds, two cases of each of fifteen patients, in one validation fold each."""
+        rng = np.random.default_rng(8)
+        cases = {f"p{n}{side}": f"p{n}" for n in range(self.PATIENTS) for side in "LR"}
+        lines = []
+        for number in range(self.METHODS):
+            own = {"method": f"M{number:02}__P__c", "patients": cases}
+            values = dict(zip(cases, rng.random(len(cases)), strict=True))
+            folds = {case: str(int(patient[1:]) % self.FOLDS) for case, patient in cases.items()}
+            lines.append(own | {"set": "cv", "values": values, "folds": folds})
+            for fold in range(self.FOLDS):
+                tested = {f"t{n}": value for n, value in enumerate(rng.random(8))}
+                lines.append(own | {"set": "test", "values": tested, "folds": dict.fromkeys(tested, str(fold))})
+        return _scores(*lines)
+
+    @pytest.mark.parametrize(("kind", "patients"), [("cv", 15), ("test", 8)])
+    def test_91_pairs_for_14_methods(self, study, kind, patients):
+        found = next(one for one in analyse_groups(group_scores(study)) if one.group.set == kind).measures[DICE]
+        assert len(found.pairs) == 91
+        assert len(found.ranking.ranks) == 14
+        assert {pair.n for pair in found.pairs} == {found.ranking.patients} == {patients}
+        rows = study[study["set"] == kind]
+        # Each case counts as often as it was predicted, then each patient once.
+        means = rows.pivot_table(index="patient", columns="method", values="value", aggfunc="mean")
+        expected = [
+            stats.wilcoxon(means[a], means[b], method="exact").pvalue
+            for place, a in enumerate(means)
+            for b in list(means)[place + 1 :]
+        ]
+        assert [pair.p for pair in found.pairs] == pytest.approx(expected)
+        corrected = multipletests(expected, method="holm")[1]
+        assert [pair.p_holm for pair in found.pairs] == pytest.approx(corrected)
+        ranks = means.rank(axis=1, ascending=False).mean()
+        assert [rank.mean_rank for rank in found.ranking.ranks] == pytest.approx(ranks.tolist())
+
+    def test_by_hand(self):
+        # Six patients in two folds, one with two cases; A is better by 1, 2, ... 6 hundredths.
+        values = {f"c{n}": 0.80 + 0.01 * n for n in range(1, 7)}
+        folds = {f"c{n}": str(n % 2) for n in range(1, 7)}
+        base = {"set": "cv", "folds": folds | {"d6": "0"}, "patients": {"c6": "p", "d6": "p"}}
+        # The two cases of the last patient: their mean is 0.86 again.
+        better = {"method": "A__P__c", "values": values | {"c6": 0.90, "d6": 0.82}} | base
+        worse = {"method": "B__P__c", "values": {**dict.fromkeys(values, 0.80), "d6": 0.80}} | base
+        found = analyse(_group(better, worse), DICE)
+        (pair,) = found.pairs
+        assert (pair.n, pair.wins, pair.losses) == (6, 6, 0)
+        assert pair.p == pytest.approx(2 / 2**6)
+        assert pair.median_difference == pytest.approx(0.035)
+        summary = found.summaries[0]
+        assert (summary.n, summary.patients, summary.folds) == (7, 6, 2)
+        # Fold 0: c2, c4, c6, d6; fold 1: c1, c3, c5.
+        folds_by_hand = [(0.82 + 0.84 + 0.90 + 0.82) / 4, (0.81 + 0.83 + 0.85) / 3]
+        assert (summary.fold_mean, summary.fold_sd) == pytest.approx(
+            (np.mean(folds_by_hand), np.std(folds_by_hand, ddof=1))
+        )
+        assert [rank.mean_rank for rank in found.ranking.ranks] == [1, 2]
+
+    def test_of_a_test_set_several_folds_count_once_by_their_mean(self):
+        lines = [
+            {"method": "A__P__c", "values": {"a": 0.8, "b": 0.6}, "folds": {"a": "0", "b": "0"}},
+            {"method": "A__P__c", "values": {"a": 0.6, "b": 0.9}, "folds": {"a": "1", "b": "1"}},
+            {"method": "B__P__c", "values": {"a": 0.65, "b": 0.80}, "folds": {"a": "0", "b": "0"}},
+        ]
+        found = analyse(_group(*lines), DICE)
+        (pair,) = found.pairs
+        # Means of A: 0.70 and 0.75; B: 0.65 and 0.80.
+        assert (pair.n, pair.wins, pair.losses) == (2, 1, 1)
+        assert (found.summaries[0].n, found.summaries[0].folds) == (2, 2)
+        assert found.summaries[0].mean == pytest.approx(0.725)
+        assert found.summaries[0].fold_mean == pytest.approx((0.7 + 0.75) / 2)
+        assert any("different folds" in caution for caution in found.cautions)
+
+    def test_of_a_test_set_the_ensemble_counts_where_there_is_one(self):
+        lines = [
+            {"method": "A__P__c", "values": {"a": value}, "folds": {"a": fold}}
+            for fold, value in (("0", 0.2), ("1", 0.3), ("ensemble", 0.9))
+        ]
+        group = _group(*lines, {"method": "B__P__c", "values": {"a": 0.8}, "folds": {"a": "ensemble"}})
+        found = analyse(group, DICE)
+        assert [(one.n, one.mean, one.folds) for one in found.summaries] == [(1, 0.9, 1), (1, 0.8, 1)]
+        assert [pair.wins for pair in found.pairs] == [1]
+        assert [model.folds for model in group.models] == [("0",), ("1",), ("ensemble",), ("ensemble",)]
+        assert not any("different folds" in caution for caution in found.cautions)
+
+    def test_a_score_that_one_fold_does_not_define_leaves_the_case_out(self):
+        lines = [
+            {"method": "A__P__c", "values": {"a": value, "b": 0.5}, "folds": {"a": fold, "b": fold}}
+            for fold, value in (("0", np.nan), ("1", 0.9))
+        ]
+        (summary,) = analyse(_group(*lines), DICE).summaries
+        assert (summary.n, summary.undefined, summary.mean) == (1, 1, 0.5)
+
+
 def test_methods_of_the_ends_are_compared_on_the_ends_only():
     ends = Measure("volume", "all", "ends", "dice")
-    lines = [
-        {"method": f"{name}__P__3d", "values": _cases(np.linspace(0.5, 0.9, 7))} for name in ("FemurHeadX", "A", "B")
-    ]
-    (found,) = analyse_groups([_group(*lines, measures=(DICE, ends))])
+    lines = [{"method": f"{name}__P__3d", "values": _cases(np.linspace(0.5, 0.9, 7))} for name in ("E", "A", "B")]
+    scores = _scores(*lines, measures=(DICE, ends))
+    (found,) = analyse_groups(group_scores(scores, ends_only=["E__P__3d"]))
     assert len(found.measures[DICE].summaries) == 2
     assert len(found.measures[ends].summaries) == 3
 

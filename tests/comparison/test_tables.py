@@ -23,8 +23,8 @@ from nnunet_femur.errors import InputError
 from .made import KEYS, PLANES, findings_of, scores_of
 
 
-def _summary(*cases, seconds=None):
-    findings = findings_of(*cases)
+def _summary(*cases, seconds=None, ends_only=()):
+    findings = findings_of(*cases, ends_only=ends_only)
     if seconds:
         predictions = [SimpleNamespace(method=m, fold=f, seconds=s) for (m, f), s in seconds.items()]
         findings = Findings(findings.scored, predictions)
@@ -83,7 +83,8 @@ class TestSummary:
         assert "3D: IoU" not in [column.title for column in table.columns]
 
     def test_methods_for_heads_are_left_out_and_said_to_be(self):
-        table = _summary(("FemurHeadATrainer__P__2d", "test", "0", "a", 0.4), ("B__P__c", "test", "0", "a", 0.9))
+        cases = (("A__P__c", "test", "0", "a", 0.4), ("B__P__c", "test", "0", "a", 0.9))
+        table = _summary(*cases, ends_only=("A__P__c",))
         assert [row.label for row in table.rows] == ["B · P · c"]
         assert "1 method is trained on the ends" in table.note
 
@@ -98,9 +99,38 @@ class TestLines:
         assert row.cells[0].text == "1"
         assert row.cells[1].mean == pytest.approx(0.7)
 
-    def test_models_that_were_tested_are_lines_of_their_own(self):
+    def test_of_a_test_set_the_ensemble_is_the_methods_line(self):
         table = _summary(*(("A__P__c", "test", fold, "a", 0.8) for fold in ("0", "1", "ensemble")))
-        assert [row.label for row in table.rows] == ["A · P · c, fold 0", "A · P · c, fold 1", "A · P · c, ensemble"]
+        assert [row.label for row in table.rows] == ["A · P · c, ensemble"]
+
+    def test_without_an_ensemble_it_is_the_mean_of_the_folds(self):
+        table = _summary(
+            ("A__P__c", "test", "0", "a", 0.6), ("A__P__c", "test", "1", "a", 0.8), ("A__P__c", "test", "0", "b", 0.9),
+            ("A__P__c", "test", "1", "b", 0.9),
+        )  # fmt: skip
+        (row,) = table.rows
+        assert (row.label, row.cells[0].text) == ("A · P · c, mean of folds 0–1", "2")
+        assert row.cells[1].text == "0.800 ± 0.141"
+
+    def test_folds_are_in_the_tables_of_details(self):
+        cases = [("A__P__c", "test", fold, "a", value) for fold, value in (("0", 0.6), ("1", 0.8), ("ensemble", 0.9))]
+        tables = {table.name: table for table in tabulate(findings_of(*cases, ("B__P__c", "test", "0", "a", 0.5)))}
+        labels = ["A · P · c, fold 0", "A · P · c, fold 1", "A · P · c, ensemble", "B · P · c"]
+        assert [row.label for row in tables["folds_test"].rows] == labels
+        assert [row.cells[1].mean for row in tables["folds_test"].rows] == [0.6, 0.8, 0.9, 0.5]
+        assert tables["folds_test"].place == "folded"
+        assert sorted(row.label for row in tables["cases_test"].rows) == sorted(labels)
+        assert all(len(table.rows) == 2 for name, table in tables.items() if name not in {"folds_test", "cases_test"})
+        alone = tabulate(findings_of(("B__P__c", "test", "0", "a", 0.5)))
+        assert not any(table.name.startswith("folds") for table in alone)
+
+    def test_fixed_splits_share_cases_so_each_is_a_set_of_its_own(self):
+        scores = scores_of(*((m, "fixed", fold, "a", 0.8) for m in ("A__P__c", "B__P__c") for fold in ("5", "6")))
+        groups = group_scores(scores)
+        assert [group.title for group in groups] == ["Fixed split, fold 5", "Fixed split, fold 6"]
+        assert [[line.label for line in group.lines] for group in groups] == [["A · P · c", "B · P · c"]] * 2
+        names = [table.name for table in tabulate(Findings(Scored(scores)))]
+        assert len(set(names)) == len(names)
 
     def test_a_single_model_needs_no_detail(self):
         assert _summary(("A__P__c", "test", "0", "a", 0.8)).rows[0].label == "A · P · c"
@@ -139,7 +169,7 @@ class TestStudy:
         slices, findings = sliced
         (group,) = findings.groups
         everything = np.concatenate(list(slices.values()))
-        mean, deviation = over_slices(findings.values(group, group.lines[0]), ("slices", "pooled", "whole", "dice"))
+        mean, deviation = over_slices(group.lines[0].of_predictions, ("slices", "pooled", "whole", "dice"))
         assert mean == pytest.approx(everything.mean(), abs=1e-12)
         assert deviation == pytest.approx(everything.std(), abs=1e-12)
 
@@ -147,7 +177,7 @@ class TestStudy:
         slices, findings = sliced
         (group,) = findings.groups
         axial = np.concatenate([dice for (_, plane), dice in slices.items() if plane == "axial"])
-        mean, deviation = over_slices(findings.values(group, group.lines[0]), ("paper", "axial", "whole", "dice"))
+        mean, deviation = over_slices(group.lines[0].of_predictions, ("paper", "axial", "whole", "dice"))
         assert (mean, deviation) == pytest.approx((axial.mean(), axial.std()), abs=1e-12)
 
     def test_a_case_without_slices_adds_nothing(self, sliced):
@@ -159,11 +189,9 @@ class TestStudy:
         for frame in (emptied, scores[~first]):
             again = Findings(Scored(frame))
             (group,) = again.groups
-            result = over_slices(again.values(group, group.lines[0]), ("slices", "pooled", "whole", "dice"))
+            result = over_slices(group.lines[0].of_predictions, ("slices", "pooled", "whole", "dice"))
             assert result == pytest.approx(
-                over_slices(
-                    findings.values(group, findings.groups[0].lines[0]).drop("a"), ("slices", "pooled", "whole", "dice")
-                )
+                over_slices(findings.groups[0].lines[0].of_predictions.drop("a"), ("slices", "pooled", "whole", "dice"))
             )
 
     def test_published_figures_stand_beside_the_study_s_protocol_alone(self):
@@ -179,7 +207,9 @@ class TestStudy:
     def test_figures_of_heads_stand_beside_methods_for_heads(self, trainer, published):
         case = (f"{trainer}Trainer__nnUNetPlans__2d", "test", "0", "a", 0.9)
         keys = [("paper", "all", "ends", "dice"), *KEYS]
-        tables = list(study_tables(findings_of(case, keys=keys, reference=read_reference("paper"))))
+        ends = (case[0],) if trainer.startswith("FemurHead") else ()
+        findings = findings_of(case, keys=keys, reference=read_reference("paper"), ends_only=ends)
+        tables = list(study_tables(findings))
         table = next(table for table in tables if table.title.startswith("Table 4"))
         assert table.rows[0].cells[1].published == published
 

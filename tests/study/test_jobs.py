@@ -35,9 +35,8 @@ class TestCommands:
             "nnUNetv2_train Dataset001_Femur 3d_fullres 1 -tr FemurUnetResNet34Trainer -p nnUNetPlans -device cpu"
         )
         assert typed[f"predict-{unet}-fold_1"] == (
-            "nnUNetv2_predict -d 1 -c 3d_fullres -tr FemurUnetResNet34Trainer -p nnUNetPlans -f 1 "
-            "-i nnUNet_raw/Dataset001_Femur/imagesTs "
-            f"-o nnUNet_results/Dataset001_Femur/{unet}/fold_1/test.partial -npp 1 -nps 1 -device cpu"
+            f"nnfemur predict -i nnUNet_raw/Dataset001_Femur/imagesTs -m nnUNet_results/Dataset001_Femur/{unet} "
+            f"-o nnUNet_results/Dataset001_Femur/{unet}/fold_1/test.partial --fold 1 --device cpu"
         )
         assert typed["compare"] == ("nnfemur compare nnUNet_results/Dataset001_Femur -o nnUNet_results/comparison")
         assert len(jobs) == 3 + 2 * 2 * 2 + 1
@@ -58,7 +57,7 @@ class TestCommands:
         study = read_study(write(test="ensemble"))
         jobs = [job for job in jobs_of(study).values() if job.stage == "predict"]
         assert len(jobs) == 2
-        assert "-f 0 1 -i" in _typed(jobs[0], study.folder)
+        assert "--fold 0 --fold 1 --device" in _typed(jobs[0], study.folder)
         assert jobs[0].made == study.results / study.dataset / study.methods[0].name / "test"
         assert len(jobs[0].after) == 2
 

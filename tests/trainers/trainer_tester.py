@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_femur.comparison.traits import END_TRAINERS, SLICE_TRAINERS
 from nnunet_femur.environment import variables
+from nnunet_femur.training.run_record import run_record
 from tests.conftest import ONE_MACHINE
 
 if TYPE_CHECKING:
@@ -93,6 +95,11 @@ class BaseTrainerTester:
         assert type(trained).__module__.startswith("nnunet_femur.trainers.")
         assert pickle.loads(pickle.dumps(type(trained))) is type(trained)  # noqa: S301
         assert type(trained).__doc__ != type(trained).__mro__[1].__doc__, "it says what it is"
+
+    def test_the_record_tells_how_it_works(self, trained: FemurTrainer) -> None:
+        record = run_record(trained, command=["nnUNetv2_train"])
+        assert record["works_in_slices"] is (self.trainer_name in SLICE_TRAINERS | END_TRAINERS)
+        assert record["ends_only"] is (self.trainer_name in END_TRAINERS)
 
     def test_every_parameter_learns(self, trained: FemurTrainer) -> None:
         assert np.isfinite(trained.losses).all()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from nnunet_femur.comparison.drawing import Drawing, drawn, style
 from nnunet_femur.comparison.figures.agreement import draw_agreement
@@ -16,6 +17,7 @@ from nnunet_femur.comparison.figures.ranks import draw_ranks
 from nnunet_femur.comparison.figures.significance import draw_significance
 from nnunet_femur.comparison.figures.slices import draw_slices
 from nnunet_femur.comparison.keeping import kept_drawings
+from nnunet_femur.errors import FemurError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,19 +40,38 @@ FIGURES: tuple[Callable[[Findings, Album], Iterator[Sketch]], ...] = (
 """What is drawn, in the order of the report; drawings of one section stand together."""
 
 
-def draw_all(findings: Findings, *, key: str = "", kept: Path | None = None) -> list[Drawing]:
-    """Draw every registered figure.
+class Drawings(NamedTuple):
+    """The figures of a report.
+
+    Attributes:
+        drawings: Those that could be drawn.
+        problems: Why others are missing or show no CT, a sentence each.
+    """
+
+    drawings: list[Drawing]
+    problems: list[str]
+
+
+def draw_all(findings: Findings, *, key: str = "", kept: Path | None = None) -> Drawings:
+    """Draw every registered figure; one that fails does not stop the others.
 
     Args:
         findings: What to show.
         key: Fingerprint of all that is drawn from.
         kept: The folder of an earlier report; its figures are taken over if they carry the same key.
-
-    Raises:
-        InputError: A mask or CT cannot be read.
     """
     if kept is not None and (found := kept_drawings(kept, key)) is not None:
-        return found
+        return Drawings(found, [])
     album = Album()
+    drawings: list[Drawing] = []
+    problems: list[str] = []
     with style():
-        return [drawn(sketch, key=key) for draw in FIGURES for sketch in draw(findings, album)]
+        for draw in FIGURES:
+            try:
+                drawings += [drawn(sketch, key=key) for sketch in draw(findings, album)]
+            except Exception as error:  # noqa: BLE001 - the scores are worth more than a figure of them
+                reason = str(error) if isinstance(error, FemurError) else type(error).__name__
+                problems.append(f"{draw.__name__.removeprefix('draw_')}: this figure could not be drawn ({reason}).")
+    problems += album.problems.values()
+    # Without a key they are drawn again by the next run, and so named again.
+    return Drawings([replace(one, key="") for one in drawings] if problems else drawings, problems)

@@ -48,7 +48,7 @@ def draw_agreement(findings: Findings, _album: Album) -> Iterator[Sketch]:
         figure.supylabel("predicted − true (ml)", fontsize=9)
         yield Sketch(
             figure,
-            name=slug("bland_altman", group.dataset, group.set),
+            name=slug("bland_altman", group.dataset, group.key),
             section=sections.VOLUMES,
             caption=f"{group.title}. Volume of every case. Line: bias, shaded with its 95 % interval; dashed: limits "
             "of agreement (bias ± 1.96 SD). Above 0 the prediction is too large.",

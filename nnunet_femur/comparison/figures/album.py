@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import PLANES, Mask, read_mask
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.volumes import AxisOrder, Geometry
@@ -75,7 +76,9 @@ class Album:
     """Cuts slices; of each case the truth and the CT are read once per call of :meth:`cut`."""
 
     def __init__(self) -> None:
-        self._scan = lru_cache(maxsize=1)(_read_scan)
+        self.problems: dict[Path, str] = {}
+        """Reason by file why a CT is not shown."""
+        self._scan = lru_cache(maxsize=1)(self._read_scan)
         self._mask = lru_cache(maxsize=1)(read_mask)
 
     def truth(self, predictions: Predictions, case: str) -> Mask:
@@ -83,10 +86,10 @@ class Album:
         return self._scan(predictions.dataset.truth(case), predictions.dataset.image(case))[0]
 
     def cut(self, views: Iterable[View]) -> dict[tuple[Path, str, int], Picture]:
-        """The pictures of some views, by their keys.
+        """Return the pictures of some views, by their keys; without the CT where it cannot be read.
 
         Raises:
-            InputError: A mask or CT cannot be read.
+            InputError: A mask cannot be read.
         """
         found = {}
         # By case, since a CT takes longer to read than anything else, and then by prediction.
@@ -99,10 +102,15 @@ class Album:
             found[view.key] = _picture(view, truth, prediction, grey)
         return found
 
-
-def _read_scan(truth: Path, image: Path | None) -> tuple[Mask, NDArray[Any] | None]:
-    mask = read_mask(truth)
-    return mask, None if image is None else _read_grey(image, mask)
+    def _read_scan(self, truth: Path, image: Path | None) -> tuple[Mask, NDArray[Any] | None]:
+        mask = read_mask(truth)
+        try:
+            return mask, None if image is None else _read_grey(image, mask)
+        except FemurError as error:
+            self.problems[image or truth] = str(error)
+        except Exception as error:  # noqa: BLE001 - a figure shows the masks without a CT, whatever is wrong with it
+            self.problems[image or truth] = f"{image}: cannot be read ({type(error).__name__}). Convert it again."
+        return mask, None
 
 
 def _read_grey(path: Path, truth: Mask) -> NDArray[Any] | None:

@@ -38,7 +38,7 @@ def draw_boxes(findings: Findings, _album: Album) -> Iterator[Sketch]:
     colours = method_colours(findings.scored.scores["method"].unique())
     for group in findings.groups:
         lines = whole(group)
-        frames = [findings.values(group, line) for line in lines]
+        frames = [line.defined for line in lines]
         keys = [("volume", "all", "whole", metric) for metric in SHOWN if metric in METRICS]
         keys = [key for key in keys if all(key in frame and frame[key].notna().any() for frame in frames)]
         if not keys:
@@ -56,7 +56,7 @@ def draw_boxes(findings: Findings, _album: Album) -> Iterator[Sketch]:
         panels[0].set_ylim(len(lines) - 0.5, -0.5)
         yield Sketch(
             figure,
-            name=slug("boxes", group.dataset, group.set),
+            name=slug("boxes", group.dataset, group.key),
             section=sections.SCORES,
             caption=f"{group.title}. Box: quartiles and median; whiskers: the farthest case within 1.5 times the box; "
             f"points: the cases{'' if many else '; grey lines join the scores of one case'}.",

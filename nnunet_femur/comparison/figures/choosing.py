@@ -27,7 +27,8 @@ class Example:
         group: Where it comes from.
         case: The case: of the best method's scores the median one.
         best: The line with the highest mean of 3D Dice.
-        predictions: What each line predicted for the case, by line label; the best one's first.
+        predictions: What each method predicted for the case, by its name and fold; the best one's first. Of several
+            folds it is the first that predicted the case.
     """
 
     group: Group
@@ -35,12 +36,22 @@ class Example:
     best: Line
     predictions: dict[str, Predictions]
 
+    @property
+    def best_label(self) -> str:
+        """Name and fold of the best method's prediction."""
+        return next(iter(self.predictions))
+
+    @property
+    def best_prediction(self) -> Predictions:
+        """What the best method predicted."""
+        return self.predictions[self.best_label]
+
 
 def example(findings: Findings) -> Example | None:
     """The example that figures of a single case show, from the first set that has predictions of all methods."""
     for group in findings.groups:
         lines = whole(group)
-        values = {line.label: findings.values(group, line) for line in lines}
+        values = {line.label: line.defined for line in lines}
         if not all(DICE in frame for frame in values.values()):
             continue
         shared = sorted(set.intersection(*(set(frame.index) for frame in values.values())))
@@ -50,10 +61,14 @@ def example(findings: Findings) -> Example | None:
             continue
         case = str(dice.index[(len(dice) - 1) // 2])
         ordered = [best, *(line for line in lines if line is not best)]
-        found = {line.label: one for line in ordered if (one := predictions_of(findings, group, line, case))}
-        if best.label in found:
-            return Example(group, case, best, found)
+        found = [(line, one) for line in ordered if (one := predictions_of(findings, group, line, case))]
+        if found and found[0][0] is best:
+            return Example(group, case, best, {_shown(line, one): one for line, one in found})
     return None
+
+
+def _shown(line: Line, one: Predictions) -> str:
+    return line.label if len(line.folds) == 1 else f"{line.name}{one.fold_suffix}"
 
 
 def predictions_of(findings: Findings, group: Group, line: Line, case: str) -> Predictions | None:

@@ -35,7 +35,7 @@ def draw_gallery(findings: Findings, album: Album) -> Iterator[Sketch]:
     shown = example(findings)
     if shown is None:
         return
-    one = shown.predictions[shown.best.label]
+    one = shown.best_prediction
     truth = album.truth(one, shown.case).voxels
     indices = ends_only(np.flatnonzero(truth.any(axis=(1, 2))), HEAD_SLICES)
     if not indices:
@@ -67,7 +67,7 @@ def draw_gallery(findings: Findings, album: Album) -> Iterator[Sketch]:
         name=slug("gallery", shown.group.dataset),
         section=sections.GALLERY,
         caption=f"Case {shown.case}, {which} from the head down to the condyles, with their numbers: truth (left of "
-        f"each pair) beside the prediction of {shown.best.label} (right).",
+        f"each pair) beside the prediction of {shown.best_label} (right).",
     )
 
 

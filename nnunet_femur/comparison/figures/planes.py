@@ -25,7 +25,7 @@ def draw_planes(findings: Findings, album: Album) -> Iterator[Sketch]:
     shown = example(findings)
     if shown is None:
         return
-    one = shown.predictions[shown.best.label]
+    one = shown.best_prediction
     truth = album.truth(one, shown.case).voxels
     if not truth.any():
         return
@@ -55,7 +55,7 @@ def draw_planes(findings: Findings, album: Album) -> Iterator[Sketch]:
         name=slug("planes", shown.group.dataset),
         section=sections.PLANES,
         caption=f"Case {shown.case}: the CT, and beside or below it the contours of the truth and of the prediction of "
-        f"{shown.best.label}. Of each plane the slice that holds most of the bone.",
+        f"{shown.best_label}. Of each plane the slice that holds most of the bone.",
     )
 
 

@@ -51,7 +51,7 @@ def draw_profiles(findings: Findings, _album: Album) -> Iterator[Sketch]:
         figure.supylabel("Dice", fontsize=9)
         yield Sketch(
             figure,
-            name=slug("profile", group.dataset, group.set),
+            name=slug("profile", group.dataset, group.key),
             section=sections.ALONG,
             caption=f"{group.title}. Dice of the voxels at each place along the bone's long axis. Line: median over "
             "cases; band: from the 10th to the 90th percentile; grey: the medians of the other methods; "
@@ -60,18 +60,20 @@ def draw_profiles(findings: Findings, _album: Album) -> Iterator[Sketch]:
 
 
 def _dice(findings: Findings, group: Group, line: Line) -> NDArray[np.float64]:
-    """Dice from head to condyles of each case with a profile, shape (cases, bins)."""
-    profiles = [
-        findings.scored.profiles[key].dice[::-1]
-        for key in findings.scored.profiles
-        if key[0] == line.method and key[1] == group.set and key[2] in line.folds
-    ]
-    return np.array(profiles)
+    """Dice from head to condyles of each case with a profile, of several folds the mean, shape (cases, bins).
+
+    A place without any voxel counts as agreement.
+    """
+    profiles: dict[str, list[NDArray[np.float64]]] = {}
+    for (method, kind, fold, case), profile in findings.scored.profiles.items():
+        if method == line.method and kind == group.set and fold in line.folds:
+            profiles.setdefault(case, []).append(np.nan_to_num(profile.dice[::-1], nan=1.0))
+    return np.array([np.mean(of_case, axis=0) for of_case in profiles.values()])
 
 
 def _quantiles(dice: NDArray[np.float64]) -> NDArray[np.float64]:
-    """10th percentile, median and 90th percentile over cases; a place without any voxel counts as agreement."""
-    return np.quantile(np.nan_to_num(dice, nan=1.0), [0.1, 0.5, 0.9], axis=0)
+    """10th percentile, median and 90th percentile over cases."""
+    return np.quantile(dice, [0.1, 0.5, 0.9], axis=0)
 
 
 def _draw_panel(axes: Axes, dice: NDArray[np.float64], others: list[NDArray[np.float64]], colour: str) -> None:

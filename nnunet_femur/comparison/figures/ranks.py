@@ -50,7 +50,7 @@ def draw_ranks(findings: Findings, _album: Album) -> Iterator[Sketch]:
             axes.set_xlabel("mean rank (1 is best)")
         yield Sketch(
             figure,
-            name=slug("ranks", group.dataset, group.set),
+            name=slug("ranks", group.dataset, group.key),
             section=sections.STATISTICS,
             caption=f"{group.title}. Mean rank over {found[0][1].patients} patients with its 95 % bootstrap interval. "
             "Methods whose intervals overlap widely cannot be told apart. Kendall’s τ near 1: the order is stable.",

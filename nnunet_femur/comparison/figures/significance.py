@@ -32,7 +32,7 @@ def draw_significance(findings: Findings, _album: Album) -> Iterator[Sketch]:
             if (measure.protocol, measure.region, measure.metric) == ("volume", "whole", "dice") and one.pairs:
                 yield Sketch(
                     _matrix(one, measure_title(measure)),
-                    name=slug("significance", statistics.group.dataset, statistics.group.set),
+                    name=slug("significance", statistics.group.dataset, statistics.group.key),
                     section=sections.STATISTICS,
                     caption=f"{statistics.group.title}. Row against column: colour is the rank-biserial effect (blue: "
                     "the row is better in more patients), the number p after Holm’s correction; pale where it is "

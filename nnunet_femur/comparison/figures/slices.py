@@ -12,7 +12,6 @@ from nnunet_femur.comparison.drawing import WIDTH, Sketch
 from nnunet_femur.comparison.figures.album import Album, View
 from nnunet_femur.comparison.figures.choosing import HEAD_SLICES, predictions_of
 from nnunet_femur.comparison.figures.panels import legend, show
-from nnunet_femur.comparison.findings import is_heads
 from nnunet_femur.comparison.tables.scores import slug
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def draw_slices(findings: Findings, album: Album) -> Iterator[Sketch]:
             where = f"{one.view.case}{one.view.predictions.fold_suffix}, slice {one.view.index}"
             axes.set_title(f"{word}: Dice {one.dice:.3f}\n{where}", loc="left", fontsize=8)
         legend(figure)
-        which = f"of the heads ({HEAD_SLICES} at each end)" if is_heads(method) else "that hold truth or prediction"
+        which = f"of the heads ({HEAD_SLICES} at each end)" if line.ends_only else "that hold truth or prediction"
         yield Sketch(
             figure,
             name=slug("slices", method.replace("/", "__")),
@@ -65,7 +64,7 @@ def _choose(findings: Findings, group: Group, line: Line) -> list[_Slice]:
     keys, indices, dice, sizes = [], [], [], []
     for key, slices in findings.scored.slices.items():
         if key[0] == line.method and key[1] == group.set and key[2] in line.folds:
-            part = _ends(slices.truth) if is_heads(line.method) else np.full(len(slices.index), fill_value=True)
+            part = _ends(slices.truth) if line.ends_only else np.full(len(slices.index), fill_value=True)
             keys += [key] * np.count_nonzero(part)
             indices.append(slices.index[part])
             dice.append(slices.values["dice"][part])

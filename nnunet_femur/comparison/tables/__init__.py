@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.tables.cases import case_tables
+from nnunet_femur.comparison.tables.folds import fold_tables
 from nnunet_femur.comparison.tables.model import Cell, Column, Row, Table
 from nnunet_femur.comparison.tables.slices import slice_tables
 from nnunet_femur.comparison.tables.statistics import statistics_tables
 from nnunet_femur.comparison.tables.study import study_tables
 from nnunet_femur.comparison.tables.summary import summaries
 from nnunet_femur.comparison.tables.surface import surface_tables
+from nnunet_femur.comparison.tables.unscored import unscored_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ TABLES: tuple[Callable[[Findings], Iterator[Table]], ...] = (
     study_tables,
     surface_tables,
     slice_tables,
+    fold_tables,
     case_tables,
 )
 """What is tabulated, in the order of the report."""
@@ -32,4 +35,5 @@ TABLES: tuple[Callable[[Findings], Iterator[Table]], ...] = (
 
 def tabulate(findings: Findings) -> list[Table]:
     """Every table of a comparison."""
-    return [table for make in TABLES for table in make(findings)]
+    tables = [table for make in TABLES for table in make(findings)]
+    return [*tables, *unscored_tables(findings.unscored)]

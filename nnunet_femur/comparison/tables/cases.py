@@ -31,7 +31,7 @@ def case_tables(findings: Findings) -> Iterator[Table]:
     ]
     slices = [score("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES]
     for group in findings.groups:
-        values = [findings.values(group, line) for line in group.lines]
+        values = [line.defined for line in group.models]
         columns = [
             column for column in (*wanted, *volumes, *slices) if all(column.key in frame.columns for frame in values)
         ]
@@ -43,13 +43,13 @@ def case_tables(findings: Findings) -> Iterator[Table]:
                     *(number(float(one), column.unit) for one, column in zip(rest, columns, strict=True)),
                 ),
             )
-            for line, frame in zip(group.lines, values, strict=True)
+            for line, frame in zip(group.models, values, strict=True)
             for case, *rest in frame[[column.key for column in columns]].itertuples(name=None)
         ]
         found.sort(key=lambda row: row.cells[1].mean)
         total = len(found)
         yield Table(
-            name=slug("cases", group.dataset, group.set),
+            name=slug("cases", group.dataset, group.key),
             section=sections.CASES,
             title=f"{group.title}, every case",
             columns=(Column("Case", unit=""), *columns),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnunet_femur.comparison.findings import Findings
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Line
 
 CASES = Column("n")
 TRAINING = Column("Training (min)", unit="min")
@@ -40,11 +40,10 @@ def over_cases(values: pd.DataFrame, column: Column) -> Summary:
 
 def score_rows(
     findings: Findings,
-    group: Group,
     lines: Sequence[Line],
     columns: Sequence[Column],
     *,
-    summarise: Callable[[pd.DataFrame, Column], Summary] = over_cases,
+    summarise: Callable[[Line, Column], Summary] = lambda line, column: over_cases(line.defined, column),
     timed: bool = True,
 ) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
     """The columns that have any score, and a row of them for each line.
@@ -53,12 +52,11 @@ def score_rows(
     rest on the same cases. The number of cases comes first, and the minutes of the training last, if any is known
     and the table is `timed`.
     """
-    values = [findings.values(group, line) for line in lines]
-    marked = same_cases(findings, group, lines) and len(lines) > 1
+    marked = same_cases(lines) and len(lines) > 1
     kept: list[Column] = [CASES]
-    cells: list[list[Cell]] = [[count(len(frame))] for frame in values]
+    cells: list[list[Cell]] = [[count(len(line.wide))] for line in lines]
     for column in columns:
-        found = [summarise(frame, column) for frame in values]
+        found = [summarise(line, column) for line in lines]
         if all(math.isnan(mean) for mean, _ in found):
             continue
         kept.append(column)
@@ -83,9 +81,9 @@ def _best(means: Sequence[float], column: Column) -> set[int]:
     return {place for place, distance in enumerate(distances) if distance == nearest}
 
 
-def same_cases(findings: Findings, group: Group, lines: Sequence[Line]) -> bool:
+def same_cases(lines: Sequence[Line]) -> bool:
     """Whether lines rest on the same cases."""
-    return len({tuple(findings.values(group, line).index) for line in lines}) == 1
+    return len({tuple(line.wide.index) for line in lines}) == 1
 
 
 def slug(*parts: str) -> str:

@@ -22,9 +22,9 @@ def slice_tables(findings: Findings) -> Iterator[Table]:
         score("slices", plane, "whole", metric, above=f"{plane} slices") for plane in PLANES for metric in METRICS
     ]
     for group in findings.groups:
-        kept, rows = score_rows(findings, group, whole(group), columns, timed=False)
+        kept, rows = score_rows(findings, whole(group), columns, timed=False)
         yield Table(
-            name=slug("slices", group.dataset, group.set),
+            name=slug("slices", group.dataset, group.key),
             section=sections.BY_PLANE,
             title=f"{group.title}, slices",
             columns=kept,

@@ -54,7 +54,7 @@ def measure_title(measure: Measure) -> str:
 
 def _name(kind: str, group: Group, measure: Measure) -> str:
     parts = (measure.protocol, measure.plane, measure.region, measure.metric)
-    return slug(kind, group.dataset, group.set, *(part for part in parts if part not in {"all", "whole"}))
+    return slug(kind, group.dataset, group.key, *(part for part in parts if part not in {"all", "whole"}))
 
 
 def _lines(group: Group, measure: Measure, one: Statistics, *, first: bool) -> Table:

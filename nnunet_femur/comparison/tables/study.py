@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison import sections
-from nnunet_femur.comparison.findings import is_heads, whole
+from nnunet_femur.comparison.findings import whole
 from nnunet_femur.comparison.tables.model import Cell, Column, Row, Table
 from nnunet_femur.comparison.tables.scores import TRAINING, Summary, over_cases, score, score_rows, slug
 from nnunet_femur.evaluation import PLANES
@@ -53,7 +53,7 @@ def study_tables(findings: Findings) -> Iterator[Table]:
     for group in findings.groups:
         for kind in KINDS:
             lines = whole(group) if kind.region == "whole" else list(group.lines)
-            columns, rows = score_rows(findings, group, lines, _columns(kind), summarise=_summarise)
+            columns, rows = score_rows(findings, lines, _columns(kind), summarise=_summarise)
             if not any(column.key for column in columns):
                 continue
             if findings.reference:
@@ -61,7 +61,7 @@ def study_tables(findings: Findings) -> Iterator[Table]:
                     _with_published(findings, kind, columns, line, row) for line, row in zip(lines, rows, strict=True)
                 )
             yield Table(
-                name=slug(f"table{kind.number}", group.dataset, group.set),
+                name=slug(f"table{kind.number}", group.dataset, group.key),
                 section=sections.STUDY,
                 title=f"Table {kind.number}: {kind.title} · {group.title}",
                 columns=columns,
@@ -84,17 +84,17 @@ def _columns(kind: _Kind) -> list[Column]:
     ]
 
 
-def _summarise(values: pd.DataFrame, column: Column) -> Summary:
+def _summarise(line: Line, column: Column) -> Summary:
     if column.key is None or column.key[1] == "all":
-        return over_cases(values, column)
-    return over_slices(values, column.key)
+        return over_cases(line.defined, column)
+    return over_slices(line.of_predictions, column.key)
 
 
 def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> Summary:
     """Mean and standard deviation over all slices of all cases, from each case's mean, deviation and count.
 
     Args:
-        values: Scores of a line, see :meth:`~nnunet_femur.comparison.findings.Findings.values`.
+        values: Scores of a line, see :attr:`~nnunet_femur.comparison.grouping.Line.of_predictions`.
         key: Protocol, plane or :data:`POOLED`, region, metric.
     """
     import numpy as np
@@ -127,7 +127,7 @@ def _with_published(findings: Findings, kind: _Kind, columns: tuple[Column, ...]
         wanted = "minutes" if column == TRAINING else column.key[3] if column.key else ""
         # What was published was scored by the study's protocol, that of heads with networks trained on heads.
         comparable = column.key is None or column.key[0] == "paper"
-        comparable &= is_heads(line.method) == (kind.region == "ends")
+        comparable &= line.ends_only == (kind.region == "ends")
         published = findings.reference.figure(kind.published, line.method, wanted) if comparable else ""
         cells.append(replace(cell, published=published))
     return replace(row, cells=tuple(cells))

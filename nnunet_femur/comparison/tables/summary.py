@@ -31,9 +31,9 @@ def summaries(findings: Findings) -> Iterator[Table]:
     """A table for every set."""
     for group in findings.groups:
         lines = whole(group)
-        columns, rows = score_rows(findings, group, lines, SUMMARY)
+        columns, rows = score_rows(findings, lines, SUMMARY)
         yield Table(
-            name=slug("summary", group.dataset, group.set),
+            name=slug("summary", group.dataset, group.key),
             section=sections.SCORES,
             title=group.title,
             columns=columns,
@@ -43,8 +43,8 @@ def summaries(findings: Findings) -> Iterator[Table]:
                     None,
                     (
                         "Mean ± standard deviation over the n cases.",
-                        substitutions(findings, group, lines),
-                        uneven(findings, group, lines),
+                        substitutions(lines),
+                        uneven(lines),
                         left_out(group, lines),
                     ),
                 )
@@ -53,19 +53,18 @@ def summaries(findings: Findings) -> Iterator[Table]:
         )
 
 
-def substitutions(findings: Findings, group: Group, lines: Sequence[Line]) -> str:
+def substitutions(lines: Sequence[Line]) -> str:
     """How many scores the policy for empty masks set, in words."""
-    volumes = sum(len(findings.values(group, line)) for line in lines)
+    volumes = sum(len(line.rows[["case", "fold"]].drop_duplicates()) for line in lines)
     return (
-        f"Scores set by the policy for empty masks: {_total(findings, group, lines, 'volume', *EMPTY_KINDS)} of "
-        f"{volumes} volumes, {_total(findings, group, lines, 'slices', *EMPTY_KINDS)} of "
-        f"{_total(findings, group, lines, 'slices', 'slices')} slices of three planes."
+        f"Scores set by the policy for empty masks: {_total(lines, 'volume', *EMPTY_KINDS)} of {volumes} volumes, "
+        f"{_total(lines, 'slices', *EMPTY_KINDS)} of {_total(lines, 'slices', 'slices')} slices of three planes."
     )
 
 
-def uneven(findings: Findings, group: Group, lines: Sequence[Line]) -> str:
+def uneven(lines: Sequence[Line]) -> str:
     """A warning where lines rest on different cases, else nothing."""
-    if same_cases(findings, group, lines):
+    if same_cases(lines):
         return ""
     return "The rows rest on different cases, so their means are not comparable and none is marked as best."
 
@@ -79,12 +78,10 @@ def left_out(group: Group, lines: Sequence[Line]) -> str:
     return f"{others} {words} trained on the ends of the femur alone and shown in the tables of heads only."
 
 
-def _total(findings: Findings, group: Group, lines: Sequence[Line], protocol: str, *metrics: str) -> int:
+def _total(lines: Sequence[Line], protocol: str, *metrics: str) -> int:
     total = 0.0
     for line in lines:
-        values = findings.values(group, line)
-        mine = [
-            key for key in values.columns.tolist() if key[0] == protocol and key[2] == "whole" and key[3] in metrics
-        ]
-        total += values[mine].to_numpy().sum()
+        rows = line.rows
+        mine = (rows["protocol"] == protocol) & (rows["region"] == "whole") & rows["metric"].isin(metrics)
+        total += rows.loc[mine, "value"].sum()
     return round(total)

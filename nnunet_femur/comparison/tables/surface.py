@@ -43,10 +43,10 @@ def surface_tables(findings: Findings) -> Iterator[Table]:
                 "Parts lie along the bone's long axis; ends are the first and the last 20 axial slices of the truth.",
             ),
         ):
-            columns, rows = score_rows(findings, group, whole(group), wanted, timed=False)
+            columns, rows = score_rows(findings, whole(group), wanted, timed=False)
             if any(column.key for column in columns):
                 yield Table(
-                    name=slug(name, group.dataset, group.set),
+                    name=slug(name, group.dataset, group.key),
                     section=sections.SURFACES,
                     title=f"{group.title}, {title}",
                     columns=columns,

@@ -1,0 +1,95 @@
+"""How a method works, as its results record it: slice by slice or in volumes, on whole bones or on their ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.files import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_NETWORKS = tuple(
+    f"{architecture}{encoder}"
+    for architecture in ("Unet", "UnetPlusPlus")
+    for encoder in ("ResNet34", "ResNet50", "DeepLabV3", "MobileNetV3")
+)
+
+END_TRAINERS = frozenset(f"FemurHead{network}Trainer" for network in _NETWORKS)
+"""Trainers of this package that train on the ends of the femur alone, in slices."""
+
+SLICE_TRAINERS = frozenset({"FemurThreePlaneTrainer", *(f"Femur{network}Trainer" for network in _NETWORKS)})
+"""Trainers of this package whose networks work in slices under every configuration."""
+
+VOLUME_TRAINERS = frozenset(
+    {
+        *("FemurScratchTrainer", "FemurFinetuneTrainer", "FemurFinetunePaperTrainer"),
+        *("nnUNetTrainer", "TotalSegmentator"),
+    }
+)
+"""Methods that work in volumes, unless their configuration is one of slices."""
+
+_OWN_CONFIGURATIONS = {"2d": True, "3d_fullres": False, "3d_lowres": False, "3d_cascade_fullres": False}
+"""nnU-Net's own configurations, and whether their patches are slices: read where plans.json is missing."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """How a method works.
+
+    Attributes:
+        in_slices: Whether it predicts slice by slice, which the study's protocol scores in another way.
+        ends_only: Whether it was trained on the ends of the femur alone, so that it predicts no whole femurs.
+        known: Whether its results record `in_slices`; if not, the method is taken for one of volumes.
+    """
+
+    in_slices: bool = False
+    ends_only: bool = False
+    known: bool = True
+
+
+def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
+    """Return how a method works, from its records or, for those of older versions, from its trainer and its plans.
+
+    Args:
+        folder: The method's folder; nnU-Net names it ``TRAINER__PLANS__CONFIGURATION``.
+        records: Content of its ``run.json`` files.
+    """
+    for record in records:
+        if isinstance(in_slices := record.get("works_in_slices"), bool):
+            return Traits(in_slices, ends_only=record.get("ends_only") is True)
+    trainer, configuration = _trained_by(folder, records)
+    if trainer in END_TRAINERS:
+        return Traits(in_slices=True, ends_only=True)
+    if trainer in SLICE_TRAINERS:
+        return Traits(in_slices=True)
+    if _patches_are_slices(folder, configuration):
+        return Traits(in_slices=True)
+    return Traits(known=trainer in VOLUME_TRAINERS)
+
+
+def _trained_by(folder: Path, records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Trainer and configuration as recorded, or as nnU-Net has named the folder; empty where they are not known."""
+    for record in records:
+        trainer = record.get("trainer") or record.get("method")
+        if isinstance(trainer, str):
+            return trainer, str(record.get("configuration", ""))
+    parts = folder.name.split("__")
+    return (parts[0], parts[2]) if len(parts) == 3 else ("", "")
+
+
+def _patches_are_slices(folder: Path, configuration: str) -> bool:
+    configurations = read_json(folder / "plans.json") or {}
+    seen: set[str] = set()
+    while configuration and configuration not in seen:
+        seen.add(configuration)
+        try:
+            own = configurations["configurations"][configuration]
+            if "patch_size" in own:
+                return len(own["patch_size"]) == 2
+            configuration = str(own["inherits_from"])
+        except (KeyError, TypeError):
+            return _OWN_CONFIGURATIONS.get(configuration, False)
+    return False
