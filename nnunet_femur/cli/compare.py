@@ -39,6 +39,13 @@ def compare(
         str, typer.Option("--empty-masks", help="What an empty mask scores: 'strict', 'formula' or 'brats'.")
     ] = "strict",
     test: Annotated[str, typer.Option(help="Paired test: 'wilcoxon' or 'permutation'.")] = "wilcoxon",
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(help="Segment that is femur; may be repeated. [the only one, or those named femur]"),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [1, or the only one]")
+    ] = None,
     slice_surfaces: Annotated[  # noqa: FBT002
         bool, typer.Option("--slice-surfaces", help="Give slices surface scores too, half a second per case.")
     ] = False,
@@ -48,6 +55,7 @@ def compare(
     Example: nnfemur-compare results/
     """
     from nnunet_femur.comparison import compare as run
+    from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.progress import bar
 
     named = [_named_folder(text) for text in method or ()]
@@ -69,6 +77,8 @@ def compare(
         policy=empty_masks,
         test="permutation" if test == "permutation" else "wilcoxon",
         slice_surfaces=slice_surfaces,
+        segments=segment or (),
+        labels=parse_labels(labels),
         track=bar,
     )
     outcome.print()

@@ -79,6 +79,8 @@ def compare(
     policy: str = "strict",
     test: TestName = "wilcoxon",
     slice_surfaces: bool = False,
+    segments: Collection[str] = (),
+    labels: Collection[int] = (),
     track: Track = silent,
 ) -> Comparison:
     """Score every method's fold validations and test predictions from the masks, and write a report.
@@ -100,6 +102,8 @@ def compare(
         policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
         test: The paired test of all pairs of methods.
         slice_surfaces: Give slices surface scores too, about half a second per case.
+        segments: Names of the segments of segmentations that are femur; none: the only one, or those named femur.
+        labels: Values of masks that are femur; none: 1, or the only value above 0.
         track: Shows the progress.
 
     Raises:
@@ -117,9 +121,10 @@ def compare(
     _require_writable(folder)
     found = discover(results, raw=raw, truth=truth, methods=methods, in_slices=in_slices)
     require_equal_cases(found, intersect=intersect)
-    scoring = Scoring(POLICIES[policy], slice_surfaces=slice_surfaces)
+    scoring = Scoring(POLICIES[policy], slice_surfaces, tuple(segments), tuple(labels))
     scored = score(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), track=track)
     scored = _leave_out(found, scored, everywhere=intersect)
+    found.warnings += scored.warnings
     if scored.scores.empty:
         msg = "No prediction could be scored:\n" + "\n".join(
             f"  {reason}" for reason in dict.fromkeys(one.reason for one in found.unscored)

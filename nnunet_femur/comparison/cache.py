@@ -42,6 +42,7 @@ class CachedCase:
         index: The axial slices that hold truth or prediction.
         axial: Their voxel counts.
         profile: Agreement along the bone's long axis; None for an empty truth.
+        warnings: What was assumed about the two masks.
     """
 
     labels: tuple[Label, ...]
@@ -49,14 +50,15 @@ class CachedCase:
     index: NDArray[np.int64]
     axial: Overlap
     profile: AxisProfile | None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, case: CaseScores) -> CachedCase:
+    def of(cls, case: CaseScores, warnings: Iterable[str] = ()) -> CachedCase:
         """What is kept of a case."""
         labels = tuple((one.protocol, one.plane, one.region, one.metric, one.unit) for one in case.scores)
         values = np.array([one.value for one in case.scores])
         axial = case.slices["axial"]
-        return cls(_interned(labels), values, axial.index, axial.overlap, case.profile)
+        return cls(_interned(labels), values, axial.index, axial.overlap, case.profile, tuple(warnings))
 
     def slices(self, policy: EmptyPolicy) -> SliceScores:
         """The scores of the axial slices."""
@@ -90,7 +92,7 @@ class ScoreCache:
         masks = [self._fingerprint(path) for path in (truth, prediction)]
         if None in masks:
             return None
-        options = [scoring.policy.name, scoring.slice_surfaces, in_slices]
+        options = [scoring.policy.name, scoring.slice_surfaces, in_slices, scoring.segments, scoring.labels]
         return hashlib.blake2b(json.dumps([*masks, *options, _code()]).encode(), digest_size=20).hexdigest()
 
     def get(self, key: str | None) -> CachedCase | None:
@@ -165,12 +167,14 @@ def _content(path: Path) -> str:
 def _code() -> str:
     """Fingerprint of the code that scores: another version of it scores anew."""
     import nnunet_femur.evaluation
+    import nnunet_femur.imaging
     import nnunet_femur.volumes
 
-    folder = Path(str(nnunet_femur.evaluation.__file__)).parent
     digest = hashlib.blake2b(digest_size=20)
-    for path in (*sorted(folder.rglob("*.py")), Path(str(nnunet_femur.volumes.__file__))):
-        digest.update(path.read_bytes())
+    for module in (nnunet_femur.evaluation, nnunet_femur.imaging, nnunet_femur.volumes):
+        path = Path(str(module.__file__))
+        for file in sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]:
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -178,7 +182,8 @@ def _as_json(key: str, case: CachedCase, labels: int) -> dict[str, Any]:
     counts = {"index": case.index, "shared": case.axial.shared, "truth": case.axial.truth}
     slices = {name: of.tolist() for name, of in (counts | {"prediction": case.axial.prediction}).items()}
     profile = case.profile and [of.tolist() for of in _profile_columns(case.profile)]
-    return {"key": key, "labels": labels, "values": case.values.tolist(), "axial": slices, "profile": profile}
+    kept = {"key": key, "labels": labels, "values": case.values.tolist(), "axial": slices, "profile": profile}
+    return kept | ({"warnings": list(case.warnings)} if case.warnings else {})
 
 
 def _from_json(line: dict[str, Any], labels: list[tuple[Label, ...]]) -> tuple[str, CachedCase]:
@@ -189,6 +194,7 @@ def _from_json(line: dict[str, Any], labels: list[tuple[Label, ...]]) -> tuple[s
         index=axial["index"],
         axial=Overlap(axial["shared"], axial["truth"], axial["prediction"]),
         profile=line["profile"] and AxisProfile(*(np.array(of, dtype=np.int64) for of in line["profile"])),
+        warnings=tuple(line.get("warnings", ())),
     )
     if len(case.labels) != len(case.values):
         msg = f"{line['key']}: {len(case.values)} scores for {len(case.labels)} labels"

@@ -22,6 +22,7 @@ from nnunet_femur.evaluation import (
     require_same_grid,
     score_case,
 )
+from nnunet_femur.findings import Severity
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Scored:
         cache: What the next run need not score again.
         unscored: Predictions that could not be scored; the table has no rows of them.
         ends_only: Methods that were trained on the ends of the femur alone.
+        warnings: What was assumed about masks, a sentence each.
     """
 
     scores: pd.DataFrame
@@ -70,6 +72,7 @@ class Scored:
     cache: ScoreCache | None = None
     unscored: Sequence[Unscored] = ()
     ends_only: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
 
 class _Job(NamedTuple):
@@ -139,13 +142,14 @@ def score(
             Unscored(*job.key, result) for job, result in zip(jobs, results, strict=True) if isinstance(result, str)
         ),
         ends_only=frozenset(one.method for one in found if one.traits.ends_only),
+        warnings=tuple(dict.fromkeys(warning for _, result in done for warning in result.warnings)),
     )
 
 
 def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | str]:
     """Score predictions of one reference; give the reason in place of the scores where that fails."""
     try:
-        truth = read_mask(jobs[0].truth)
+        truth = read_mask(jobs[0].truth, segments=how.segments, labels=how.labels)
         spacing_mm_zyx = truth.geometry.spacing_mm_zyx
         bone = Bone(truth.voxels, spacing_mm_zyx)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one case must not end the batch
@@ -153,7 +157,7 @@ def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | st
         return
     for job in jobs:
         try:
-            prediction = read_mask(job.prediction, like=truth.geometry)
+            prediction = read_mask(job.prediction, like=truth.geometry, segments=how.segments, labels=how.labels)
             require_same_grid(truth, prediction)
             scores = score_case(
                 bone,
@@ -161,7 +165,8 @@ def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | st
                 scoring=how,
                 predicted_in_slices=job.predictions.traits.in_slices,
             )
-            result: CachedCase | str = CachedCase.of(scores)
+            doubts = (found for found in (*truth.findings, *prediction.findings) if found.severity is Severity.WARNING)
+            result: CachedCase | str = CachedCase.of(scores, map(str, doubts))
         except Exception as error:  # noqa: BLE001 - as above
             result = _reason(job.prediction, error)
         yield result

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.dataset import Dataset
-from nnunet_femur.comparison.predictions import Predictions, Unscored, find_masks
+from nnunet_femur.comparison.predictions import Predictions, Unscored, find_masks, mask_case
 from nnunet_femur.comparison.scoring import score
 from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
 from nnunet_femur.files import write_text
+from nnunet_femur.imaging.dicom import is_dicom_folder
 from nnunet_femur.progress import silent
-from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import pandas as pd
@@ -41,11 +42,13 @@ class FileScores:
         scores: One row per number, with :data:`COLUMNS`.
         policy: What empty masks scored.
         unscored: Cases that could not be scored, by case.
+        warnings: What was assumed about masks, a sentence each.
     """
 
     scores: pd.DataFrame
     policy: EmptyPolicy
     unscored: tuple[Unscored, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def write(self, form: str = "table", path: Path | None = None) -> None:
         """Print the scores, or write them to a file, whole or not at all.
@@ -150,6 +153,8 @@ def score_files(
     policy: str = "strict",
     slice_surfaces: bool = False,
     in_slices: bool = False,
+    segments: Collection[str] = (),
+    labels: Collection[int] = (),
     track: Track = silent,
 ) -> FileScores:
     """Score a mask against its reference, or every mask of a folder against the reference of the same name.
@@ -162,6 +167,8 @@ def score_files(
         policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
         slice_surfaces: Give slices surface scores too.
         in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
+        segments: Names of the segments of segmentations that are femur; none: the only one, or those named femur.
+        labels: Values of masks that are femur; none: 1, or the only value above 0.
         track: Shows the progress.
 
     Raises:
@@ -174,12 +181,12 @@ def score_files(
     dataset = Dataset(truth, "", {}, truths, (), {}, listed=False)
     traits = Traits(in_slices=in_slices)
     found = Predictions(dataset, "prediction", "test", "none", prediction, predictions, (), (), None, traits, problems)
-    scoring = Scoring(POLICIES[policy], slice_surfaces=slice_surfaces)
+    scoring = Scoring(POLICIES[policy], slice_surfaces, tuple(segments), tuple(labels))
     scored = score([found], scoring=scoring, track=track if len(predictions) > 1 else silent)
     unscored = tuple(sorted((*found.unscored, *scored.unscored), key=lambda one: one.case))
     if scored.scores.empty:
         raise InputError("\n".join(one.reason for one in unscored))
-    return FileScores(scored.scores[list(COLUMNS)], POLICIES[policy], unscored)
+    return FileScores(scored.scores[list(COLUMNS)], POLICIES[policy], unscored, scored.warnings)
 
 
 def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
@@ -188,12 +195,13 @@ def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Pa
         if not path.exists():
             msg = f"{path}: there is no such file or folder. Check the path."
             raise InputError(msg)
-    if prediction.is_dir() != truth.is_dir():
-        folder, file = (prediction, truth) if prediction.is_dir() else (truth, prediction)
-        msg = f"{folder} is a folder and {file} is a file. Give two masks, or two folders of masks."
+    several = [path.is_dir() and not is_dicom_folder(path) for path in (prediction, truth)]
+    if several[0] != several[1]:
+        folder, file = (prediction, truth) if several[0] else (truth, prediction)
+        msg = f"{folder} is a folder of masks and {file} is one mask. Give two masks, or two folders of masks."
         raise InputError(msg)
-    if not prediction.is_dir():
-        name = prediction.name.removesuffix(volume_ending(prediction) or "")
+    if not several[0]:
+        name = mask_case(prediction) or prediction.name
         return {name: prediction}, {name: truth}, {}
     (predictions, twice), (truths, truth_twice) = find_masks(prediction), find_masks(truth)
     if not predictions and not twice:

@@ -86,10 +86,14 @@ class Scoring:
     Attributes:
         policy: What empty masks score.
         slice_surfaces: Whether slices get surface scores too, which takes about a second per case.
+        segments: Names of the segments of a segmentation that are femur; none: the only one, or those named femur.
+        labels: Values of a mask that are femur; none: 1, or the only value above 0.
     """
 
     policy: EmptyPolicy = field(default=STRICT)
     slice_surfaces: bool = False
+    segments: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
 
 
 def slice_scores(index: NDArray[np.int64], overlap: Overlap, policy: EmptyPolicy) -> SliceScores:

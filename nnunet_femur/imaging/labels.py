@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.errors import InputError
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -71,3 +72,18 @@ def _labels(values: NDArray) -> dict[int, int]:
         return {int(label): int(counts[label]) for label in np.flatnonzero(counts) if label}
     labels, counts = np.unique(values[values != 0], return_counts=True)
     return {int(label): int(count) for label, count in zip(labels, counts, strict=True)}
+
+
+def parse_labels(text: str | None) -> tuple[int, ...]:
+    """The values in a list such as ``1,2``; none of them for None.
+
+    Raises:
+        InputError: The text is not a list of whole numbers.
+    """
+    if text is None:
+        return ()
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        msg = f"--labels {text}: is not a list of whole numbers. Give the values that are femur, as in --labels 1,2."
+        raise InputError(msg) from error

@@ -93,18 +93,3 @@ class IntakeOptions:
     def as_json(self) -> dict[str, Any]:
         """The options as they stand in ``conversion.json``: lists instead of tuples, so that they compare equal."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-
-def parse_labels(text: str | None) -> tuple[int, ...]:
-    """The values in a list such as ``1,2``; none of them for None.
-
-    Raises:
-        InputError: The text is no list of whole numbers.
-    """
-    if text is None:
-        return ()
-    try:
-        return tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        msg = f"--labels {text}: is no list of whole numbers. Give the values that are femur, as in --labels 1,2."
-        raise InputError(msg) from error
