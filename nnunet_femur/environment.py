@@ -18,6 +18,9 @@ EXT_TRAINER = "nnUNet_extTrainer"
 COLUMNS = "NNFEMUR_COLUMNS"
 """The variable by which a study tells its jobs how wide the terminal is that their tables will be shown in."""
 
+_OF_IDLE_THREADS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""Variables by which a user chooses what OpenMP's threads do while they wait for each other."""
+
 TRAINER_FOLDER = Path(__file__).parent / "ext_trainers"
 """The folder in which nnU-Net finds this package's trainers."""
 
@@ -38,6 +41,15 @@ def variables(folder: Path) -> dict[str, str]:
     others = [path for path in os.environ.get(EXT_TRAINER, "").split(os.pathsep) if path]
     trainers = [str(TRAINER_FOLDER), *(path for path in others if path != str(TRAINER_FOLDER))]
     return {name: str(base / name) for name in NNUNET_FOLDERS} | {EXT_TRAINER: os.pathsep.join(trainers)}
+
+
+def sleeping_threads() -> dict[str, str]:
+    """Return the variable that lets waiting OpenMP threads sleep; empty if the user has chosen something else.
+
+    By default they spin, which takes the processors from everything else on a shared machine, and from themselves: on
+    two cores beside another training, a training step took 12.6 s instead of 2.1 s. Set it before PyTorch is imported.
+    """
+    return {} if any(name in os.environ for name in _OF_IDLE_THREADS) else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def export_lines(folder: Path, *, launcher: bool = True) -> list[str]:

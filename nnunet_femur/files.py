@@ -131,6 +131,8 @@ def _remove_fixed_name(path: Path, stem: str, kept: str) -> None:
             fixed.unlink()
 
 
+_FLUSHED_AT_ONCE = 16
+
 _CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 """Errors of file systems that know no flushing, which is then theirs to do."""
 
@@ -161,12 +163,14 @@ def _flush_folder(folder: Path) -> None:
 
 def flush_tree(folder: Path) -> None:
     """Wait until all files below a folder, and their names, are on the disk."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            _flush(path)
-        elif path.is_dir() and not path.is_symlink():
-            _flush_folder(path)
-    _flush_folder(folder)
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = [path for path in sorted(folder.rglob("*")) if not path.is_symlink()]
+    # Together, since disks write what many wait for at once.
+    with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as threads:
+        list(threads.map(_flush, (path for path in paths if path.is_file())))
+    for each in (*(path for path in paths if path.is_dir()), folder):
+        _flush_folder(each)
 
 
 def rename_flushed(folder: Path, target: Path) -> None:

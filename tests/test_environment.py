@@ -18,6 +18,7 @@ from nnunet_femur.environment import (
     TRAINER_FOLDER,
     export_lines,
     require,
+    sleeping_threads,
     variables,
 )
 from nnunet_femur.errors import SetupError
@@ -36,6 +37,21 @@ class TestVariables:
     def test_the_trainer_folder_holds_one_module(self) -> None:
         """nnU-Net imports every module of the folder, and stops at the first that cannot be imported."""
         assert [path.name for path in TRAINER_FOLDER.glob("*.py")] == ["nnunet_femur_trainers.py"]
+
+
+class TestSleepingThreads:
+    @pytest.fixture(autouse=True)
+    def _unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_by_default(self) -> None:
+        assert sleeping_threads() == {"OMP_WAIT_POLICY": "PASSIVE"}
+
+    @pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
+    def test_the_users_choice_stays(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(name, "x")
+        assert sleeping_threads() == {}
 
 
 class TestExportLines:

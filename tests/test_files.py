@@ -144,7 +144,8 @@ class TestDurable:
         (tmp_path / "new" / "below" / "a").touch()
         (tmp_path / "new" / "c").touch()
         rename_flushed(tmp_path / "new", tmp_path / "there")
-        assert flushed == ["below", ["a"], ["below", "c"], "new", tmp_path.name]
+        assert sorted(flushed[:2]) == [["a"], ["below", "c"]]
+        assert flushed[2:] == ["below", "new", tmp_path.name]
         assert (tmp_path / "there" / "below" / "a").exists()
 
     @pytest.mark.parametrize(("number", "kept"), [(errno.EINVAL, "new"), (errno.EIO, "old")])

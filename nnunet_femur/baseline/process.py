@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from nnunet_femur.baseline.jobs import Outcome
 from nnunet_femur.baseline.worker import MARK
-from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS
+from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
 from nnunet_femur.files import write_json
 from nnunet_femur.processes import running
 from nnunet_femur.weights.tables import entries, other_parts
@@ -122,6 +122,7 @@ def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]
             (weights / entry.dataset).mkdir(exist_ok=True)
         environment = {key: value for key, value in os.environ.items() if key != EXT_TRAINER}
         environment |= dict.fromkeys(NNUNET_FOLDERS, str(weights))
+        environment |= sleeping_threads()
         environment |= {
             "TOTALSEG_HOME_DIR": str(home),
             "TOTALSEG_WEIGHTS_PATH": str(weights),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from nnunet_femur.cli.predict import predict
 from nnunet_femur.cli.score import score
 from nnunet_femur.cli.study import study
 from nnunet_femur.cli.weights import weights
+from nnunet_femur.environment import sleeping_threads
 from nnunet_femur.errors import FemurError
 from nnunet_femur.version import __version__
 
@@ -57,6 +59,8 @@ app.add_typer(weights, name="weights")
 
 
 def _run(command: Callable[[], object]) -> None:
+    # For this process, which has not imported PyTorch yet, and for those that it starts.
+    os.environ.update(sleeping_threads())
     try:
         command()
     except FemurError as error:

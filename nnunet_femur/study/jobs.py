@@ -7,7 +7,7 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.environment import variables
+from nnunet_femur.environment import sleeping_threads, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +88,7 @@ def script(name: str) -> str:
 def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
     """The variables under which the commands run; what the study's file says comes last."""
     sized = _for_processors(threads) if device == "cpu" else _beside_gpu(threads)
-    return {**variables(study.folder), **sized, **study.environment}
+    return {**variables(study.folder), **sleeping_threads(), **sized, **study.environment}
 
 
 def _for_processors(threads: int) -> dict[str, str]:

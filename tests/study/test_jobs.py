@@ -12,6 +12,8 @@ from nnunet_femur.study.jobs import Job, environment_of, jobs_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     from nnunet_femur.study.config import Study
 
 
@@ -131,3 +133,18 @@ class TestSettings:
         (tmp_path / "drop" / "new.nrrd").write_text("x")
         after = jobs_of(read_study(file))
         assert {name for name in after if after[name].settings == before[name].settings} == {"compare"}
+
+
+class TestEnvironment:
+    def test_threads_of_jobs_sleep_while_they_wait(
+        self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        for device in ("cpu", "cuda"):
+            assert environment_of(read_study(write()), device, 2)["OMP_WAIT_POLICY"] == "PASSIVE"
+        of_file = read_study(write(environment={"OMP_WAIT_POLICY": "ACTIVE"}))
+        assert environment_of(of_file, "cpu", 2)["OMP_WAIT_POLICY"] == "ACTIVE"
+
+    def test_the_users_choice_stays(self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+        assert "OMP_WAIT_POLICY" not in environment_of(read_study(write()), "cpu", 2)
