@@ -132,7 +132,18 @@ class ThreePlaneNetwork(nn.Module):
         rows, columns = slices.shape[-2:]
         padded = slices.new_zeros((*slices.shape[:2], _up(rows, self.stride), _up(columns, self.stride)))
         padded[..., :rows, :columns] = slices
-        return self.network(padded)[..., :rows, :columns]
+        with self._narrow(padded):
+            return self.network(padded)[..., :rows, :columns]
+
+    def _narrow(self, padded: torch.Tensor) -> AbstractContextManager:
+        """Single precision for slices as narrow as the stride.
+
+        Their deepest features are one column wide. There the convolutions of stride 2 that oneDNN (PyTorch 2.15) has
+        for bfloat16 on processors with AMX give back memory that was never written.
+        """
+        if padded.device.type == "cpu" and padded.shape[-1] <= self.stride and torch.is_autocast_enabled("cpu"):
+            return torch.autocast("cpu", enabled=False)
+        return nullcontext()
 
     def _precision(self, x: torch.Tensor) -> AbstractContextManager:
         """Lower precision on processors; on graphics cards nnU-Net has chosen it already."""

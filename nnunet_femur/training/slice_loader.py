@@ -136,10 +136,10 @@ class SliceLoader(SlimDataLoaderBase):
         if self._reader is not None:
             self._coming = self._reader.submit(self._read_batch, self._next)
         slices = []
-        with torch.no_grad(), threadpool_limits(limits=1, user_api=None):
+        with torch.no_grad(), threadpool_limits(limits=1, user_api=None), _own_randomness():
             for one in read.samples:
-                with _randomness_of((self.order.seed, number, one.place)):
-                    slices.append(self.transforms(image=one.image, segmentation=one.mask))
+                _seed_transforms((self.order.seed, number, one.place))
+                slices.append(self.transforms(image=one.image, segmentation=one.mask))
         return {
             "data": torch.stack([one["image"] for one in slices]),
             "target": torch.stack([one["segmentation"] for one in slices]),
@@ -288,14 +288,17 @@ def place_window(length: int, window: int, shown: tuple[int, int] | None, rng: n
 
 
 @contextmanager
-def _randomness_of(source: Sequence[int]) -> Iterator[None]:
-    """Let the generators that the transforms use start from these numbers, and go on as before afterwards."""
-    numbers = np.random.SeedSequence(source).generate_state(2)
+def _own_randomness() -> Iterator[None]:
+    """Give the generators that the transforms use back to the process as they were."""
     before, torch_before = np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002 - the transforms' own
-    np.random.seed(int(numbers[0]))  # noqa: NPY002
-    torch.default_generator.manual_seed(int(numbers[1]))
     try:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
         torch.random.set_rng_state(torch_before)
+
+
+def _seed_transforms(source: Sequence[int]) -> None:
+    numbers = np.random.SeedSequence(source).generate_state(2)
+    np.random.seed(int(numbers[0]))  # noqa: NPY002 - the transforms' own
+    torch.default_generator.manual_seed(int(numbers[1]))

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.slice_networks import build, peak_bytes
 from nnunet_femur.networks import three_planes
-from nnunet_femur.networks.registry import stride_of
+from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 
 
@@ -116,10 +116,31 @@ class TestVolumes:
         torch.manual_seed(0)
         network = nn.Conv2d(1, 2, 3, padding=1).eval()
         volume = _volume()
-        exact, lower = (ThreePlaneNetwork(network, in_bfloat16=low).eval()(volume).exp() for low in (False, True))
+        exact, lower = (
+            ThreePlaneNetwork(network, stride=1, in_bfloat16=low).eval()(volume).exp() for low in (False, True)
+        )
         assert lower.dtype == torch.float32
         assert not torch.equal(exact, lower)
         assert torch.allclose(exact, lower, atol=0.02)
+
+    def test_narrow_slices_stay_exact(self) -> None:
+        """Those with one column at the network's stride, for which bfloat16 is broken on some processors."""
+        seen: list[tuple[int, torch.dtype]] = []
+        network = nn.Conv2d(1, 2, 1)
+        network.register_forward_hook(lambda _, x, y: seen.append((x[0].shape[-1], y.dtype)))
+        _without_gradient(ThreePlaneNetwork(network, stride=8, in_bfloat16=True).eval(), torch.randn(1, 1, 12, 9, 6))
+        # Axial and coronal slices have 6 columns, sagittal ones 9.
+        assert seen == [(8, torch.float32), (8, torch.float32), (16, torch.bfloat16)]
+
+    @pytest.mark.parametrize("size", [(40, 30, 20), (20, 70, 33)])
+    def test_bfloat16_gives_the_same_answer_each_time(self, size: tuple[int, ...]) -> None:
+        torch.manual_seed(0)
+        network = build_slice_network("Unet", "ResNet34", in_channels=1, classes=2).eval()
+        wrapper = ThreePlaneNetwork(network, stride=stride_of(network), in_bfloat16=True).eval()
+        volume = torch.randn(1, 1, *size)
+        first, *again = (_without_gradient(wrapper, volume) for _ in range(3))
+        assert torch.isfinite(first).all()
+        assert all(torch.equal(first, answer) for answer in again)
 
     def test_training_stays_exact(self) -> None:
         network = nn.Conv2d(1, 2, 3, padding=1)
@@ -129,7 +150,7 @@ class TestVolumes:
     def test_memory_does_not_grow_with_the_volume(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beside the volume and its answer; weighed on the meta device, where tensors have sizes and no content."""
         monkeypatch.setattr(three_planes, "_content", lambda _: [slice(None)] * 3)
-        network = build("Unet", "ResNet34").eval()
+        network = build_slice_network("Unet", "ResNet34", in_channels=1, classes=2).eval()
         wrapper = ThreePlaneNetwork(network, stride=stride_of(network), slices_at_once=4)
         one_pass = peak_bytes(lambda: _without_gradient(network, torch.empty(4, 1, 256, 256, device="meta")))
         for shape in ((30, 336, 256), (60, 336, 256), (8, 512, 512)):
