@@ -36,15 +36,18 @@ class Source:
     case: str
     path: Path
 
-    def read(self) -> Volume:
-        """Return the CT, in HU where its header has slope and intercept, with the findings of reading it.
+    def read(self, *, any_values: bool = False) -> Volume:
+        """Return the CT, in HU where its header has a slope and an intercept.
+
+        Args:
+            any_values: Another modality than CT is read, too.
 
         Raises:
             VolumeError: It cannot be read, is not a volume of grey values, or has values that are no numbers.
         """
         import SimpleITK as sitk
 
-        volume = read_ct(self.path)
+        volume = read_ct(self.path, any_values=any_values)
         voxels = sitk.GetArrayViewFromImage(volume.image)
         if voxels.dtype.kind not in "iuf":
             raise VolumeError(self.path, "has values that are no grey values.", "Export the CT itself.")
