@@ -196,9 +196,15 @@ def _in_one_place(slices: Sequence[Slice]) -> bool:
 
 
 def _described(path: Path, slices: Sequence[Slice]) -> str:
+    """Return number, size and distance of slices, and the first one's file in its folder.
+
+    Folders above are not named: an export often has one that is called as the patient.
+    """
     first = slices[0]
-    place = first.file.relative_to(path).as_posix() if first.file.is_relative_to(path) else first.file.name
-    return f"{len(slices)} slices of {first.size_xy[0]} x {first.size_xy[1]} voxels ({place}, ...)"
+    place = first.file.name if first.file.parent == path else f"{first.file.parent.name}/{first.file.name}"
+    distances_mm = np.diff(np.sort(np.array([each.position_mm for each in slices]) @ _normal(first)))
+    apart = f", {float(np.median(distances_mm)):.6g} mm apart" if distances_mm.size else ""
+    return f"{len(slices)} slices of {first.size_xy[0]} x {first.size_xy[1]} voxels{apart} ({place}, ...)"
 
 
 def _value_findings(path: Path, slices: Sequence[Slice]) -> list[Finding]:
