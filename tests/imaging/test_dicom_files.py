@@ -21,10 +21,20 @@ from tests.dicom_writing import (
     ct_slice,
     dataset,
     save,
+    write_ct,
 )
 
 PLANE = np.full((4, 5), 1024, np.int16)
 TEST_FILES = Path(pydicom.__file__).parent / "data"
+
+
+def _denied(read):
+    def reading(path, **options):
+        if path.name == "IM0003":
+            raise PermissionError
+        return read(path, **options)
+
+    return reading
 
 
 class TestFound:
@@ -57,6 +67,20 @@ class TestFound:
         assert holds_dicom(tmp_path)
         assert not is_dicom_folder(tmp_path)
         assert dicom_files(tmp_path) == [tmp_path / "ST1" / "SE1" / "IM1"]
+
+    def test_a_file_that_cannot_be_opened_is_not_left_out(self, tmp_path, monkeypatch):
+        folder = write_ct(tmp_path / "ct", np.stack([PLANE] * 4))
+        opened = Path.open
+
+        def denied(path, *args, **options):
+            if path.name == "IM0003":
+                raise PermissionError
+            return opened(path, *args, **options)
+
+        monkeypatch.setattr(Path, "open", denied)
+        monkeypatch.setattr(pydicom, "dcmread", _denied(pydicom.dcmread))
+        with pytest.raises(VolumeError, match="IM0003"):
+            read_ct(folder)
 
     @pytest.mark.parametrize(
         ("name", "stem"), [("1.2.840.113", "1.2.840.113"), ("L104_CT.dcm", "L104_CT"), ("x.IMA", "x"), ("IM1", "IM1")]
