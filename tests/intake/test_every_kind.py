@@ -18,7 +18,7 @@ from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.kinds import KINDS
-from tests.dicom_writing import BASIC_TEXT_SR, change, dataset, enhanced_ct, save
+from tests.dicom_writing import BASIC_TEXT_SR, RT_STRUCTURE_SET, change, dataset, enhanced_ct, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,6 +248,11 @@ def _slices(source: Source) -> list[Path]:
     return sorted((source.folder / "Images/L442").iterdir())
 
 
+def _contours(source: Source) -> None:
+    (source.folder / MASK).unlink()
+    save(dataset(RT_STRUCTURE_SET, Modality="RTSTRUCT"), source.folder / "GoldStandard/L442.dcm")
+
+
 def _dicom_seg(kind: str) -> Callable[[Source], None]:
     """The mask as a DICOM SEG with the values 0 and 1, which is all of a FRACTIONAL one too."""
 
@@ -330,6 +335,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
     ),
     ("bad-geometry", IMAGE, lambda s: s.shear("10"), lambda s: s.shear("0.01")),
     ("not-ct", "Images/L442", lambda s: s.slices(t0008_0060="MR"), lambda s: s.slices()),
+    ("not-mask", "GoldStandard/L442.dcm", _contours, _dicom_seg("LABELMAP")),
     (
         "dicom-attribute",
         "Images/L442",

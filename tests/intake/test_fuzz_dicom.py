@@ -261,7 +261,8 @@ class TestFuzz:
         contents: list[bytes] = []
         with suppress(AttributeError, OSError, OverflowError, TypeError, ValueError):
             # What pydicom cannot write, or look into for the next change, is left out.
-            if any([_spoil(datasets[file % len(datasets)], *where, change) for *where, file, change in spoilt]):
+            changed = [_spoil(datasets[file % len(datasets)], *where, change) for *where, file, change in spoilt]
+            if any(changed):
                 contents = [_bytes(made) for made in datasets]
         assume(contents)
         lacking = all(change[0] in ("remove", "empty") for *_, change in spoilt)

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from nnunet_femur.errors import InputError
 from nnunet_femur.prediction.sources import Source, find_sources
 from nnunet_femur.volumes import VolumeError
-from tests.dicom_writing import MR, enhanced_ct, save, write_ct
+from tests.dicom_writing import BASIC_TEXT_SR, MR, dataset, enhanced_ct, save, write_ct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +67,17 @@ def test_a_dicom_file_is_a_case(tmp_path: Path) -> None:
     (source,) = find_sources([tmp_path / "1.2.840.113619"])
     assert source.case == "1.2.840.113619"
     assert source.read().image.GetSize() == (5, 6, 4)
+
+
+def test_enhanced_files_in_one_folder(tmp_path: Path) -> None:
+    for number in (1, 2):
+        made = enhanced_ct(STORED_ZYX, (3, 0, 2, 1))
+        made.SeriesInstanceUID = f"1.2.3.{number}"
+        save(made, tmp_path / "in" / f"L{number}.dcm")
+    save(dataset(BASIC_TEXT_SR, Modality="SR"), tmp_path / "in" / "SR1")
+    assert [source.case for source in find_sources([tmp_path / "in"])] == ["L1", "L2"]
+    write_ct(tmp_path / "in", STORED_ZYX)
+    assert [source.case for source in find_sources([tmp_path / "in"])] == ["in"]
 
 
 def test_another_modality_is_refused_unless_any_values_are_wanted(tmp_path: Path) -> None:
