@@ -123,6 +123,12 @@ _ALL = (
         "Export the CT series itself.",
     ),
     Kind(
+        "not-mask",
+        _ERROR,
+        "DICOM files without a mask, such as contours (RTSTRUCT)",
+        "Export the mask as a DICOM SEG, NRRD or NIfTI.",
+    ),
+    Kind(
         "dicom-attribute",
         _ERROR,
         "a DICOM attribute that the position or the values need is missing or invalid",

@@ -13,11 +13,14 @@ from nnunet_femur.imaging.dicom_files import (
     Content,
     case_stem,
     dicom_files,
+    files_below,
     holds_dicom,
     is_dicom_file,
     is_dicom_folder,
     look_into,
+    number,
     quiet_pydicom,
+    text,
 )
 from nnunet_femur.imaging.dicom_segmentation import Segmentation, find_segmentation, read_segmentation
 from nnunet_femur.imaging.dicom_series import Series, find_series, left_out
@@ -32,6 +35,8 @@ __all__ = [
     "Series",
     "case_stem",
     "dicom_files",
+    "enhanced_files",
+    "files_below",
     "find_dicom",
     "holds_dicom",
     "is_dicom_file",
@@ -39,6 +44,27 @@ __all__ = [
     "read_segmentation",
     "read_series",
 ]
+
+
+def enhanced_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are a whole CT each: multi-frame files of different series.
+
+    Returns:
+        The files; none if there are not several, or if the folder itself has a CT with one slice in each file.
+    """
+    found: dict[str, Path] = {}
+    with quiet_pydicom():
+        for path in sorted(folder.iterdir()):
+            if not is_dicom_file(path):
+                continue
+            file = look_into(path)
+            if file.content is not Content.CT:
+                continue
+            series = text(file.header, "SeriesInstanceUID")
+            if (number(file.header, "NumberOfFrames") or 1) < 2 or series in found:
+                return []
+            found[series] = path
+    return list(found.values()) if len(found) > 1 else []
 
 
 def find_dicom(path: Path, *, mask: bool = False, any_values: bool = False) -> Series | Segmentation:

@@ -127,9 +127,25 @@ def _begins_without_preamble(head: bytes) -> bool:
     return False
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Return the files of a folder and of the folders below it, without hidden ones."""
+    return list(_files(folder, _DEEPEST, set()))
+
+
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files of a folder and of the folders below it, without hidden ones and DICOMDIRs."""
-    return [file for file in _files(folder, _DEEPEST, set()) if is_dicom_file(file) and not _is_directory(file)]
+    """Return the DICOM files of a folder and of the folders below it, without hidden ones and DICOMDIRs.
+
+    A file that cannot be opened is one of them: left out, a slice at the end of a series would not be missed.
+    """
+    return [file for file in files_below(folder) if not _is_directory(file) and _may_be_dicom(file)]
+
+
+def _may_be_dicom(file: Path) -> bool:
+    try:
+        with file.open("rb"):
+            return is_dicom_file(file)
+    except OSError:
+        return True
 
 
 def case_stem(path: Path) -> str:

@@ -82,7 +82,7 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     others = [file for file in files if file.content is Content.IMAGE]
     chosen = ct + others if mask else ct or (others if any_values else [])
     if not chosen:
-        raise _no_series(path, files, any_values=any_values)
+        raise _no_series(path, files, mask=mask, any_values=any_values)
     findings = left_out(path, files, chosen)
     if not mask and not ct:
         problem = f"is not a CT but {_listing(chosen)}; taken because any values were asked for."
@@ -98,7 +98,7 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     return _checked(path, slices, tuple(findings))
 
 
-def _no_series(path: Path, files: Sequence[DicomFile], *, any_values: bool) -> VolumeError:
+def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values: bool) -> VolumeError:
     if not files:
         return VolumeError(path, "holds no DICOM series.", "Put the slices of one series into it.")
     if all(file.content is Content.COLOUR for file in files):
@@ -106,6 +106,9 @@ def _no_series(path: Path, files: Sequence[DicomFile], *, any_values: bool) -> V
         return VolumeError(
             path, f"contains pictures in colour{first}.", "Export the CT itself, not pictures of it.", code="colour"
         )
+    if mask:
+        problem = f"contains neither a DICOM SEG nor slices of a mask but {_listing(files)}."
+        return VolumeError(path, problem, KINDS["not-mask"].remedy, code="not-mask")
     problem = f"contains no slices of a CT but {_listing(files)}."
     remedy = KINDS["not-ct"].remedy
     if any(file.content is Content.IMAGE and file.placed for file in files) and not any_values:
@@ -196,9 +199,15 @@ def _in_one_place(slices: Sequence[Slice]) -> bool:
 
 
 def _described(path: Path, slices: Sequence[Slice]) -> str:
+    """Return number, size and distance of slices, and the first one's file in its folder.
+
+    Folders above are not named: an export often has one that is called as the patient.
+    """
     first = slices[0]
-    place = first.file.relative_to(path).as_posix() if first.file.is_relative_to(path) else first.file.name
-    return f"{len(slices)} slices of {first.size_xy[0]} x {first.size_xy[1]} voxels ({place}, ...)"
+    place = first.file.name if first.file.parent == path else f"{first.file.parent.name}/{first.file.name}"
+    distances_mm = np.diff(np.sort(np.array([each.position_mm for each in slices]) @ _normal(first)))
+    apart = f", {float(np.median(distances_mm)):.6g} mm apart" if distances_mm.size else ""
+    return f"{len(slices)} slices of {first.size_xy[0]} x {first.size_xy[1]} voxels{apart} ({place}, ...)"
 
 
 def _value_findings(path: Path, slices: Sequence[Slice]) -> list[Finding]:

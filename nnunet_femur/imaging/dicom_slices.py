@@ -94,8 +94,8 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
     shared = [*items(header, "SharedFunctionalGroupsSequence"), None][0]
     per_frame = items(header, "PerFrameFunctionalGroupsSequence")
     enhanced = shared is not None or bool(per_frame)
-    if count > 1 and len(per_frame) != count:
-        problem = f"{prefix}has {int(count)} frames, and positions of {len(per_frame)} of them."
+    if len(per_frame) != count and (count > 1 or per_frame):
+        problem = f"{prefix}has {int(count)} frame(s), and positions of {len(per_frame)}."
         raise refuse_attribute(source, problem, "position of each frame (PerFrameFunctionalGroupsSequence)")
     uids = Uids(
         instance=text(header, "SOPInstanceUID"),
@@ -104,7 +104,7 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
         frame_of_reference=text(header, "FrameOfReferenceUID"),
     )
     stored_range = _stored_range(header, source, prefix)
-    size_xy = (int(number(header, "Columns") or 0), int(number(header, "Rows") or 0))
+    size_xy = _size(header, source, prefix)
     _require_room(source, file, size_xy, int(count), prefix)
     found = []
     for index in range(int(count)):
@@ -131,6 +131,16 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
             )
         )
     return found
+
+
+def _size(header: Dataset | None, source: Path, prefix: str) -> tuple[int, int]:
+    found = []
+    for name in ("Columns", "Rows"):
+        count = number(header, name)
+        if count is None or count != int(count) or not 1 <= count <= 65535:
+            raise refuse_attribute(source, f"{prefix}has an invalid or no {name}.", name)
+        found.append(int(count))
+    return found[0], found[1]
 
 
 def _require_room(source: Path, file: DicomFile, size_xy: tuple[int, int], frames: int, prefix: str) -> None:

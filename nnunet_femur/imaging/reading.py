@@ -68,7 +68,7 @@ def read_ct_header(path: Path, *, any_values: bool = False) -> SourceHeader:
 
     Args:
         path: A file, an enhanced DICOM file among them, or a folder with the slices of one DICOM series in it or below.
-        any_values: Take DICOM images of other modalities than CT, with a warning.
+        any_values: Another modality than CT is read, too, with a warning.
 
     Raises:
         VolumeError: The CT is missing, unreadable, not a single volume of grey values, or its geometry is invalid.

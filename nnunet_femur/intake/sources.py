@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.files import sha256
 from nnunet_femur.findings import about
+from nnunet_femur.imaging.dicom import files_below
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask, read_mask_header
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import VolumeError, volume_ending
@@ -31,8 +32,7 @@ def parts(path: Path) -> list[Path]:
     folder counts.
     """
     if path.is_dir():
-        files = (file for file in path.rglob("*") if file.is_file())
-        return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
+        return sorted(files_below(path))
     if volume_ending(path) not in _DETACHED:
         return [path]
     return [path, *_data_files(path)]

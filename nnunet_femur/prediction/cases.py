@@ -74,16 +74,14 @@ def segment(
     """
     import SimpleITK as sitk
 
-    volume = source.read()
-    image, read_findings = volume.image, volume.header.findings
-    del volume
+    image = source.read().image
     geometry = Geometry.of(image)
     reader = predictor.plans_manager.plans.get("image_reader_writer", "")
     if reader.endswith("WithReorient"):
         image = oriented(image, CANONICAL)
     seen = Geometry.of(image)
     voxels = sitk.GetArrayViewFromImage(image)
-    warnings = (*(found.problem.rstrip(".") for found in read_findings), *_doubts(voxels))
+    warnings = _doubts(voxels)
     box = bone_box(voxels, seen.spacing_mm_zyx) if options.crop_to_bone else (slice(None),) * 3
     prepared = prepare(voxels[box], seen.spacing_mm_zyx, predictor)
     # From here on the CT itself is not needed, and the network needs the memory.

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.imaging.dicom import case_stem, dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
+from nnunet_femur.imaging.dicom import (
+    case_stem,
+    dicom_files,
+    enhanced_files,
+    holds_dicom,
+    is_dicom_file,
+    is_dicom_folder,
+)
 from nnunet_femur.imaging.reading import read_ct
 from nnunet_femur.volumes import VOLUME_ENDINGS, VolumeError, volume_ending
 
@@ -36,15 +43,18 @@ class Source:
     case: str
     path: Path
 
-    def read(self) -> Volume:
-        """Return the CT, in HU where its header has slope and intercept, with the findings of reading it.
+    def read(self, *, any_values: bool = False) -> Volume:
+        """Return the CT, in HU where its header has a slope and an intercept.
+
+        Args:
+            any_values: Another modality than CT is read, too.
 
         Raises:
             VolumeError: It cannot be read, is not a volume of grey values, or has values that are no numbers.
         """
         import SimpleITK as sitk
 
-        volume = read_ct(self.path)
+        volume = read_ct(self.path, any_values=any_values)
         voxels = sitk.GetArrayViewFromImage(volume.image)
         if voxels.dtype.kind not in "iuf":
             raise VolumeError(self.path, "has values that are no grey values.", "Export the CT itself.")
@@ -67,8 +77,8 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
     """The CTs behind the paths of a command, each once, in their order.
 
     A folder stands for the volumes in it, but not 3D Slicer's segmentations. If it contains DICOM slices, these and the
-    ones in folders below it are one further CT, called as the folder; else each folder in it that contains DICOM files
-    is a CT. Cases of one name are told apart by the folders they are in.
+    ones in folders below it are one further CT, called as the folder. Else each folder in it that contains DICOM files
+    is a CT, and each of several enhanced files. Cases of one name are told apart by the folders they are in.
 
     Raises:
         InputError: A path does not exist, or there is no CT, or two would have one name.
@@ -108,10 +118,11 @@ def _volumes(path: Path) -> list[Path]:
         # A DICOM file under such a name belongs to the series.
         and not is_dicom_file(each)
     ]
-    if is_dicom_folder(path):
+    enhanced = enhanced_files(path)
+    if is_dicom_folder(path) and not enhanced:
         found.append(path)
     else:
-        found = sorted([*found, *(each for each in inside if each.is_dir() and holds_dicom(each))])
+        found = sorted([*found, *enhanced, *(each for each in inside if each.is_dir() and holds_dicom(each))])
     if not found:
         msg = f"{path}: holds no CT. Give files ({', '.join(VOLUME_ENDINGS)}), or folders of them or of DICOM slices."
         raise InputError(msg)

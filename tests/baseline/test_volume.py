@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
@@ -16,11 +17,8 @@ from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.standin import phantom_cases, write_standin
-from nnunet_femur.volumes import Geometry
+from nnunet_femur.volumes import Geometry, VolumeError
 from nnunet_femur.weights import femur_entry
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ORDERS = ("LPS", "RAS", "ASR", "PIL")
 
@@ -69,6 +67,12 @@ class TestOrientedCt:
         ct = OrientedCt.read(write_slices(tmp_path / "dicom", array))
         assert ct.hu.shape == (4, 5, 6)
         assert sorted(ct.hu.ravel()) == sorted(array.ravel())
+
+    @pytest.mark.parametrize("name", ["MR_small.dcm", "rtdose.dcm", "CT_small.dcm", "dicomdirtests/98892003"])
+    def test_dicom_that_is_not_a_ct(self, name: str) -> None:
+        path = Path(pydicom.__file__).parent / "data/test_files" / name
+        with pytest.raises(VolumeError, match=name):
+            OrientedCt.read(path)
 
 
 class TestOneCase:

@@ -91,11 +91,14 @@ class TestFolders:
         assert _refused(folder).code == "slices-uneven"
 
     def test_two_series_are_listed(self, tmp_path):
-        write_ct(tmp_path / "ct" / "a", STORED_ZYX)
-        write_ct(tmp_path / "ct" / "b", STORED_ZYX[:3], SeriesInstanceUID="1.2.3.5")
+        # Exports have folders that are called as the patient.
+        write_ct(tmp_path / "ct" / "ROSSI" / "a", STORED_ZYX)
+        write_ct(tmp_path / "ct" / "ROSSI" / "b", STORED_ZYX[:3], SeriesInstanceUID="1.2.3.5")
         error = _refused(tmp_path / "ct")
         assert error.code == "several-series"
-        assert "5 slices of 7 x 6 voxels (a/IM0000, ...), 3 slices of 7 x 6 voxels (b/IM0000, ...)" in error.problem
+        assert "ROSSI" not in error.problem
+        assert "5 slices of 7 x 6 voxels, 60 mm apart (a/IM0000, ...)" in error.problem
+        assert "3 slices of 7 x 6 voxels, 60 mm apart (b/IM0000, ...)" in error.problem
 
     def test_two_phases_in_one_series(self, tmp_path):
         write_ct(tmp_path / "ct" / "a", STORED_ZYX, AcquisitionNumber=1)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.intake.checks import check_headers
@@ -19,6 +21,7 @@ from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.kinds import KINDS
+from tests.dicom_writing import BASIC_TEXT_SR, RT_STRUCTURE_SET, change, dataset, enhanced_ct, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -291,7 +294,41 @@ def _both(*changes):
 
 GRADIENT = np.linspace(0, 1, 5 * 6 * 7).reshape(5, 6, 7)
 
+
 # The code; the file that the finding names; what makes it; what is close to it, but right.
+def _slices(source: Source) -> list[Path]:
+    return sorted((source.folder / "Images/L442").iterdir())
+
+
+def _contours(source: Source) -> None:
+    (source.folder / MASK).unlink()
+    save(dataset(RT_STRUCTURE_SET, Modality="RTSTRUCT"), source.folder / "GoldStandard/L442.dcm")
+
+
+def _dicom_seg(kind: str) -> Callable[[Source], None]:
+    """The mask as a DICOM SEG with the values 0 and 1, which is all of a FRACTIONAL one too."""
+
+    def write(source: Source) -> None:
+        (source.folder / MASK).unlink()
+        x_mm, y_mm, z_mm = source.drop.origin_mm_xyz
+        made = enhanced_ct(source.drop.mask(), range(5))
+        made.SOPClassUID, made.Modality = "1.2.840.10008.5.1.4.1.1.66.4", "SEG"
+        made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+        made.SegmentationType, made.MaximumFractionalValue = kind, 1
+        made.BitsStored, made.HighBit = 8, 7
+        segment = Dataset()
+        segment.SegmentNumber, segment.SegmentLabel = 1, "Femur"
+        made.SegmentSequence = [segment]
+        for index, group in enumerate(made.PerFrameFunctionalGroupsSequence):
+            group.PlanePositionSequence[0].ImagePositionPatient = [x_mm, y_mm, z_mm + 60 * index]
+            identification = Dataset()
+            identification.ReferencedSegmentNumber = 1
+            group.SegmentIdentificationSequence = [identification]
+        save(made, source.folder / "GoldStandard/L442.dcm")
+
+    return write
+
+
 KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Source], Any]]] = [
     ("layout", ".", _option(layout="auto"), _option(layout="pairs")),
     (
@@ -376,6 +413,45 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: _copied(s, "Images/L442.mha"),
         lambda s: _copied(s, "Images/L442.NRRD"),
     ),
+    ("not-ct", "Images/L442", lambda s: s.slices(t0008_0060="MR"), lambda s: s.slices()),
+    ("not-mask", "GoldStandard/L442.dcm", _contours, _dicom_seg("LABELMAP")),
+    (
+        "dicom-attribute",
+        "Images/L442",
+        lambda s: (s.slices(), change(s.folder / "Images/L442/slice002.dcm", PixelSpacing=None)),
+        lambda s: (s.slices(), change(s.folder / "Images/L442/slice002.dcm", PixelSpacing=[21, 20])),
+    ),
+    (
+        "modality",
+        "Images/L442",
+        lambda s: (s.slices(), [change(file, Modality=None) for file in _slices(s)]),
+        lambda s: s.slices(),
+    ),
+    (
+        "rescale-missing",
+        "Images/L442",
+        lambda s: (s.slices(), [change(file, RescaleSlope=None) for file in _slices(s)]),
+        lambda s: s.slices(),
+    ),
+    (
+        "rescale-type",
+        "Images/L442",
+        lambda s: (s.slices(), [change(file, RescaleType="US") for file in _slices(s)]),
+        lambda s: (s.slices(), [change(file, RescaleType="HU") for file in _slices(s)]),
+    ),
+    (
+        "dicom-left-out",
+        "Images/L442",
+        lambda s: (s.slices(), save(dataset(BASIC_TEXT_SR, Modality="SR"), s.folder / "Images/L442/SR1")),
+        lambda s: (s.slices(), (s.folder / "Images/L442/notes.txt").write_text("x")),
+    ),
+    (
+        "dicom-joined",
+        "Images/L442",
+        lambda s: (s.slices(), [change(file, SeriesInstanceUID=generate_uid()) for file in _slices(s)]),
+        lambda s: (s.slices(), [change(file, SeriesInstanceUID="1.2.9") for file in _slices(s)]),
+    ),
+    ("seg-fractional", "GoldStandard/L442.dcm", _dicom_seg("FRACTIONAL"), _dicom_seg("LABELMAP")),
     (
         "several-series",
         "Images/L442",

@@ -100,14 +100,14 @@ def _serve(pipe, folder: str) -> None:
 class Reader:
     """A process that reads cases, and is started again after it was lost."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, serve=_serve) -> None:
+        self.folder, self.serve = folder, serve
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, str(self.folder)), daemon=True)
+        self.process = context.Process(target=self.serve, args=(theirs, str(self.folder)), daemon=True)
         self.process.start()
         theirs.close()
         # Starting is slow on a busy machine, and no file's fault.

@@ -11,10 +11,13 @@ import SimpleITK as sitk
 from nnunet_femur.errors import InputError
 from nnunet_femur.prediction.sources import Source, find_sources
 from nnunet_femur.volumes import VolumeError
+from tests.dicom_writing import BASIC_TEXT_SR, MR, dataset, enhanced_ct, save, write_ct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+STORED_ZYX = np.random.default_rng(0).integers(0, 2500, (4, 6, 5)).astype(np.int16)
 
 
 def _write(path: Path, array: np.ndarray | None = None) -> Path:
@@ -34,6 +37,67 @@ def test_names_are_those_of_the_files(tmp_path: Path, write_slices: Callable) ->
     assert [source.case for source in found] == ["L1", "L2", "series 3"]
     assert find_sources([tmp_path / "in" / "series 3"])[0].case == "series 3"
     assert find_sources([tmp_path / "in", tmp_path / "in" / "L2.nrrd"]) == found, "each once"
+
+
+def test_slices_and_volumes_in_one_folder(tmp_path: Path) -> None:
+    write_ct(tmp_path / "in", STORED_ZYX)
+    for name in ("L1.nrrd", "R2_0000.nii.gz", "L1.seg.nrrd"):
+        _write(tmp_path / "in" / name)
+    found = find_sources([tmp_path / "in"])
+    assert [(source.case, source.path.name) for source in found] == [
+        ("L1", "L1.nrrd"),
+        ("R2", "R2_0000.nii.gz"),
+        ("in", "in"),
+    ]
+    assert [source.read().image.GetSize()[2] for source in found] == [3, 3, 4]
+
+
+def test_exports_with_folders_for_patient_study_and_series(tmp_path: Path) -> None:
+    for name in ("PAT1", "PAT2"):
+        write_ct(tmp_path / "export" / name / "ST1" / "SE1", STORED_ZYX)
+    (tmp_path / "export" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    found = find_sources([tmp_path / "export"])
+    assert [source.case for source in found] == ["PAT1", "PAT2"]
+    assert all(source.read().image.GetSize() == (5, 6, 4) for source in found)
+    assert find_sources([tmp_path / "export" / "PAT2"])[0].case == "ST1"
+
+
+def test_a_dicom_file_is_a_case(tmp_path: Path) -> None:
+    save(enhanced_ct(STORED_ZYX, (3, 0, 2, 1)), tmp_path / "1.2.840.113619")
+    (source,) = find_sources([tmp_path / "1.2.840.113619"])
+    assert source.case == "1.2.840.113619"
+    assert source.read().image.GetSize() == (5, 6, 4)
+
+
+def test_enhanced_files_in_one_folder(tmp_path: Path) -> None:
+    for number in (1, 2):
+        made = enhanced_ct(STORED_ZYX, (3, 0, 2, 1))
+        made.SeriesInstanceUID = f"1.2.3.{number}"
+        save(made, tmp_path / "in" / f"L{number}.dcm")
+    save(dataset(BASIC_TEXT_SR, Modality="SR"), tmp_path / "in" / "SR1")
+    assert [source.case for source in find_sources([tmp_path / "in"])] == ["L1", "L2"]
+    write_ct(tmp_path / "in", STORED_ZYX)
+    assert [source.case for source in find_sources([tmp_path / "in"])] == ["in"]
+
+
+def test_another_modality_is_refused_unless_any_values_are_wanted(tmp_path: Path) -> None:
+    source = Source("mr", write_ct(tmp_path / "mr", STORED_ZYX, Modality="MR", SOPClassUID=MR))
+    with pytest.raises(VolumeError) as caught:
+        source.read()
+    assert caught.value.code == "not-ct"
+    assert [found.code for found in source.read(any_values=True).header.findings] == ["modality"]
+
+
+def test_a_new_slice_below_a_folder_is_another_state(tmp_path: Path) -> None:
+    write_ct(tmp_path / "ct" / "SE1", STORED_ZYX)
+    source = Source("ct", tmp_path / "ct")
+    before = source.state()
+    assert before["files"] == 4
+    (tmp_path / "ct" / "out").mkdir()
+    (tmp_path / "ct" / "out" / "mask.nrrd").write_text("x")
+    assert source.state() == before, "outputs below the folder do not count"
+    (tmp_path / "ct" / "SE1" / "IM0003").unlink()
+    assert source.state() != before
 
 
 def test_equal_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:

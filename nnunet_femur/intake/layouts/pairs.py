@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from nnunet_femur.intake.options import IntakeOptions
 
+_NAMED = 6
+"""Files of one id that a message names."""
+
 
 def subfolder(source: Path, name: str) -> Path | None:
     """The folder of that name in a source, upper and lower case counting as equal unless both are there."""
@@ -97,14 +100,25 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
     by_id: dict[str, list[_Named]] = defaultdict(list)
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     belonging = {part for path in paths if volume_ending(path) in (".nhdr", ".mhd") for part in parts(path)[1:]}
+    loose: list[Path] = []
     for path in paths:
         file = path.relative_to(source)
-        if volume_ending(path) is None and not is_dicom_file(path) and not (path.is_dir() and holds_dicom(path)):
+        is_slices, is_folder = is_dicom_file(path), path.is_dir() and holds_dicom(path)
+        if volume_ending(path) is None and not is_slices and not is_folder:
             if path not in belonging:
                 findings.append(finding("stray-file", file, "is no volume and was left out."))
             continue
+        if is_folder:
+            findings += [
+                finding("stray-file", each.relative_to(source), "is beside DICOM slices and was left out.")
+                for each in parts(path)
+                if volume_ending(each) and not is_dicom_file(each)
+            ]
         match = pattern.match(unicodedata.normalize("NFC", path.name))
         if match is None or not match.group():
+            if is_slices:
+                loose.append(file)
+                continue
             problem = f"does not begin with an id ({pattern.pattern}, as in L442_CT.nrrd)."
             findings.append(finding("no-id", file, problem))
             continue
@@ -114,8 +128,13 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
         patient = (groups.get("patient") or case).upper()
         side = SIDES.get((groups.get("side") or "").lower(), "unknown")
         by_id[case].append(_Named(file, patient.lstrip("0") or "0", side))
+    if loose:
+        problem = f"and {len(loose) - 1} further DICOM file(s) of {folder.name} do not begin with an id."
+        remedy = "Put the slices of each CT into a folder that is named by its id."
+        findings.append(finding("no-id", loose[0], problem, remedy))
     for case, files in by_id.items():
         if len(files) > 1:
-            names = ", ".join(other.file.name for other in files[1:])
+            names = ", ".join(other.file.name for other in files[1:_NAMED])
+            names += f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
             findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, and so has {names}."))
     return {case: files[0] for case, files in by_id.items()}, findings

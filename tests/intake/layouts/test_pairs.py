@@ -13,6 +13,7 @@ from nnunet_femur.findings import Severity
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.layouts.pairs import find_pairs
 from nnunet_femur.intake.options import IntakeOptions
+from tests.dicom_writing import enhanced_ct, save
 
 
 @pytest.fixture
@@ -140,6 +141,28 @@ class TestFormats:
         write_slices(source / "Images/L1 thin", np.zeros((2, 3, 4), np.int16))
         (case,) = _find(source)[0]
         assert (case.id, case.image) == ("L1", Path("Images/L1 thin"))
+
+    def test_dicom_files_and_exports(self, folder, write_slices):
+        source = folder()
+        write_slices(source / "Images/L1/ST1/SE1", np.zeros((2, 3, 4), np.int16))
+        save(enhanced_ct(np.zeros((2, 3, 4), np.int16), range(2)), source / "GoldStandard/L1_GS.dcm")
+        cases, findings = _find(source)
+        assert [(case.image, case.masks) for case in cases] == [(Path("Images/L1"), (Path("GoldStandard/L1_GS.dcm"),))]
+        assert findings == []
+
+    def test_a_volume_beside_slices(self, folder, write_slices):
+        source = folder("GoldStandard/L1.nrrd")
+        write_slices(source / "Images/L1", np.zeros((2, 3, 4), np.int16))
+        (source / "Images/L1/other.nrrd").write_text("x")
+        cases, findings = _find(source)
+        assert len(cases) == 1
+        assert [(found.code, found.file) for found in findings] == [("stray-file", "Images/L1/other.nrrd")]
+
+    def test_slices_without_a_folder(self, folder, write_slices):
+        source = folder("Images/L1.nrrd", "GoldStandard/L1.nrrd")
+        write_slices(source / "Images", np.zeros((3, 3, 4), np.int16))
+        findings = _find(source)[1]
+        assert [(found.code, found.file) for found in findings] == [("no-id", "Images/slice000.dcm")]
 
 
 class TestRefused:
