@@ -438,7 +438,7 @@ def name_that_leads_elsewhere(drop):
     return ["--name", "../../elsewhere"]
 
 
-@bad("no list of whole numbers")
+@bad("not a list of whole numbers")
 def labels_in_words(drop):
     del drop
     return ["--labels", "femur"]
