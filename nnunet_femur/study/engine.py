@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nnunet_femur.study.jobs import Job
 
 _HERE = Path(__file__).parent
-_JOB = re.compile(r"-m nnunet_femur\.study\.job (?:'[^']*'|\S+) (\S+)")
+_JOB = re.compile(r"-m nnunet_femur\.cli\.study_job (?:'[^']*'|\S+) (\S+)")
 
 
 @dataclass(frozen=True)
