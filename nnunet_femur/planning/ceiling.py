@@ -39,8 +39,10 @@ class Ceiling:
         )
 
 
-def resampling_ceiling(plans: Mapping[str, Any], configuration: str, *, folder: Path, raw: Path) -> Ceiling:
+def resampling_ceiling(plans: Mapping[str, Any], configuration: str, *, folder: Path, raw: Path) -> Ceiling | None:
     """Take the preprocessed masks back to the grids of the raw ones, by nnU-Net's own way for predictions.
+
+    None if no case that is looked at contains femur.
 
     Args:
         plans: nnU-Net's plans.
@@ -71,5 +73,10 @@ def resampling_ceiling(plans: Mapping[str, Any], configuration: str, *, folder: 
             torch.stack([~mask, mask]).float(), manager, manager.get_configuration(configuration), labels, properties
         )
         truth = reader.read_seg(str(raw / "labelsTr" / (record.stem + description["file_ending"])))[0][0] > 0
-        dice[record.stem] = float(2 * np.sum(truth & (back > 0)) / (np.sum(truth) + np.sum(back > 0)))
+        voxels = int(np.sum(truth)) + int(np.sum(back > 0))
+        if voxels:
+            # A case without femur has no Dice.
+            dice[record.stem] = 2 * int(np.sum(truth & (back > 0))) / voxels
+    if not dice:
+        return None
     return Ceiling(tuple(manager.get_configuration(configuration).spacing), dice, len(records))

@@ -11,6 +11,7 @@ from nnunet_femur.environment import require
 from nnunet_femur.errors import InputError
 from nnunet_femur.files import read_json, read_mapping, write_json, written_beside
 from nnunet_femur.folds import SPLITS_FILE, read_folds
+from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
 from nnunet_femur.planning.dataset import find_dataset, fingerprint_of_files, replace_folds, training_cases
 from nnunet_femur.planning.own import own_plans
@@ -78,8 +79,8 @@ def plan_dataset(
     Raises:
         SetupError: nnU-Net's folders are not set, TotalSegmentator's weights are missing or do not fit, or networks
             were trained on other folds of this dataset.
-        InputError: The dataset, its folds, the preset or a configuration does not exist or is damaged, or the recipe
-            has an invalid value.
+        InputError: The dataset, its folds, the preset or a configuration does not exist or is damaged, a case cannot
+            be used, or the recipe has an invalid value; the message names all such cases.
     """
     _choose("preset", preset, tuple(PRESETS))
     _choose("source of plans", source, SOURCES)
@@ -93,6 +94,7 @@ def plan_dataset(
     raw = find_dataset(require("nnUNet_raw"), dataset_id)
     preprocessed = require("nnUNet_preprocessed") / raw.name
     read_folds(raw / SPLITS_FILE, training_cases(raw))
+    refuse_cases(raw, incomplete_cases(raw))
     record = {
         "raw": fingerprint_of_files(raw),
         "source": None if model is None else [str(model.checkpoint), model.checkpoint.stat().st_mtime_ns, spacing],
@@ -111,7 +113,11 @@ def plan_dataset(
     others = {name: other for name, other in done.items() if name != plans_name}
     write_json(preprocessed / RECORD, others)
     replace_folds(raw, preprocessed)
-    with (preprocessed / LOG).open("w", encoding="utf-8") as log, redirect_stdout(log):
+    with (
+        (preprocessed / LOG).open("w", encoding="utf-8") as log,
+        redirect_stdout(log),
+        naming_bad_cases(raw, preprocessed / LOG),
+    ):
         _extract_fingerprint(dataset_id, jobs=jobs)
         plans_file = preprocessed / f"{plans_name}.json"
         if model is None:
@@ -119,6 +125,7 @@ def plan_dataset(
         else:
             target: Spacing = "native" if spacing == "native" else "source"
             plans = transferred_plans(dataset_id, model, plans_name=plans_name, spacing=target, fast=fast)
+        refuse_cases(raw, too_thin(raw, plans, wanted, read_json(preprocessed / "dataset_fingerprint.json")))
         ceiling = _preprocess(dataset_id, plans, plans_file, wanted, recipe=changed, raw=raw, jobs=jobs)
     finished = record | ({} if ceiling is None else {"ceiling": asdict(ceiling)})
     write_json(preprocessed / RECORD, {**others, plans_name: finished})

@@ -92,8 +92,10 @@ def _raw(base: Path, monkeypatch: pytest.MonkeyPatch, *, folds: list) -> Path:
         monkeypatch.setenv(name, str(base / name))
     raw = base / "nnUNet_raw" / DATASET
     (raw / "labelsTr").mkdir(parents=True)
-    (raw / "labelsTr" / "a.nrrd").touch()
-    (raw / "labelsTr" / "b.nrrd").touch()
+    (raw / "imagesTr").mkdir()
+    for case in ("a", "b"):
+        (raw / "labelsTr" / f"{case}.nrrd").touch()
+        (raw / "imagesTr" / f"{case}_0000.nrrd").touch()
     (raw / "dataset.json").write_text('{"file_ending": ".nrrd"}')
     (raw / "splits_final.json").write_text(json.dumps(folds))
     return raw
