@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
 from nnunet_femur.imaging.dicom_files import (
     Content,
     case_stem,
@@ -18,9 +19,6 @@ from nnunet_femur.imaging.dicom_files import (
     is_dicom_file,
     is_dicom_folder,
     look_into,
-    number,
-    quiet_pydicom,
-    text,
 )
 from nnunet_femur.imaging.dicom_segmentation import Segmentation, find_segmentation, read_segmentation
 from nnunet_femur.imaging.dicom_series import Series, find_series, left_out

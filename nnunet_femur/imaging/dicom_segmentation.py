@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.dicom_files import items, number, refuse_attribute, text
+from nnunet_femur.imaging.dicom_attributes import items, number, refuse_attribute, text
 from nnunet_femur.imaging.dicom_slices import slices_of
+from nnunet_femur.imaging.dicom_stack import axes_of, same_plane
 from nnunet_femur.imaging.dicom_voxels import decoded
 from nnunet_femur.imaging.segments import Segment
 from nnunet_femur.kinds import KINDS, finding
@@ -137,17 +138,11 @@ def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometr
         VolumeError: The frames are not on one grid of even positions.
     """
     first = slices[0]
-    if not all(
-        np.allclose(each.spacing_mm_xy, first.spacing_mm_xy, rtol=0, atol=1e-4)
-        and np.allclose(each.orientation, first.orientation, rtol=0, atol=1e-3)
-        for each in slices
-    ):
+    if not all(same_plane(first, each) for each in slices):
         problem = "is a DICOM SEG with frames of different spacings or directions."
         raise VolumeError(path, problem, KINDS["slices-uneven"].remedy, code="slices-uneven")
-    axes = np.reshape(first.orientation, (2, 3))
-    axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
-    normal = np.cross(axes[0], axes[1])
-    normal /= np.linalg.norm(normal)
+    axes = axes_of(first)
+    normal = axes[2]
     positions_mm = np.array([each.position_mm for each in slices])
     along_mm = positions_mm @ normal
     start = int(np.argmin(along_mm))
@@ -163,7 +158,7 @@ def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometr
         (*first.size_xy, int(places.max()) + 1),
         (*first.spacing_mm_xy, distance_mm),
         tuple(float(each) for each in slices[start].position_mm),
-        tuple(float(each) for each in np.column_stack([*axes, normal]).ravel()),
+        tuple(float(each) for each in axes.T.ravel()),
     )
     return geometry, [int(place) for place in places]
 

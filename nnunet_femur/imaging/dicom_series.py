@@ -13,6 +13,7 @@ import numpy as np
 
 from nnunet_femur.imaging.dicom_files import Content, DicomFile
 from nnunet_femur.imaging.dicom_slices import slices_of
+from nnunet_femur.imaging.dicom_stack import UNEVEN, distances_mm, same_plane, stack
 from nnunet_femur.kinds import KINDS, finding
 from nnunet_femur.volumes import Geometry, VolumeError
 
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.dicom_slices import Slice
-
-_UNEVEN = 0.1
-"""Largest part of a slice distance by which it may differ from the others; more would put bone in a wrong place."""
 
 _LISTED = 6
 """Series, or kinds of files, that a message lists."""
@@ -95,7 +91,10 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     findings += joined
     if not mask:
         findings += _value_findings(path, slices)
-    return _checked(path, slices, tuple(findings))
+    ordered, geometry = stack(path, slices)
+    between_mm = tuple(float(each) for each in distances_mm(ordered))
+    rescaled = any(each.slope not in (None, 1) or each.intercept not in (None, 0) for each in ordered)
+    return Series(ordered, geometry, between_mm, rescaled, tuple(findings))
 
 
 def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values: bool) -> VolumeError:
@@ -184,18 +183,11 @@ def _in_one_place(slices: Sequence[Slice]) -> bool:
         different = len({getattr(each.uids, name) for each in slices})
         if different not in (1, len(slices)):
             return False
-    first = slices[0]
-    if any(each.size_xy != first.size_xy for each in slices) or len(slices) < 3:
+    if len(slices) < 3 or not all(same_plane(slices[0], each) for each in slices):
         return False
-    if not all(
-        np.allclose(each.spacing_mm_xy, first.spacing_mm_xy, rtol=0, atol=1e-4)
-        and np.allclose(each.orientation, first.orientation, rtol=0, atol=1e-3)
-        for each in slices
-    ):
-        return False
-    distances_mm = np.diff(np.sort(np.array([each.position_mm for each in slices]) @ _normal(first)))
-    usual_mm = float(np.median(distances_mm))
-    return bool(usual_mm > 0 and np.abs(distances_mm - usual_mm).max() <= _UNEVEN * usual_mm)
+    between_mm = distances_mm(slices)
+    usual_mm = float(np.median(between_mm))
+    return bool(usual_mm > 0 and np.abs(between_mm - usual_mm).max() <= UNEVEN * usual_mm)
 
 
 def _described(path: Path, slices: Sequence[Slice]) -> str:
@@ -205,8 +197,8 @@ def _described(path: Path, slices: Sequence[Slice]) -> str:
     """
     first = slices[0]
     place = first.file.name if first.file.parent == path else f"{first.file.parent.name}/{first.file.name}"
-    distances_mm = np.diff(np.sort(np.array([each.position_mm for each in slices]) @ _normal(first)))
-    apart = f", {float(np.median(distances_mm)):.6g} mm apart" if distances_mm.size else ""
+    between_mm = distances_mm(slices)
+    apart = f", {float(np.median(between_mm)):.6g} mm apart" if between_mm.size else ""
     return f"{len(slices)} slices of {first.size_xy[0]} x {first.size_xy[1]} voxels{apart} ({place}, ...)"
 
 
@@ -235,75 +227,3 @@ def _value_findings(path: Path, slices: Sequence[Slice]) -> list[Finding]:
         problem = "does not state its modality; taken as a CT by the SOP class of its slices."
         found.append(finding("modality", path, problem))
     return found
-
-
-def _normal(one: Slice) -> NDArray[np.float64]:
-    return np.cross(one.orientation[:3], one.orientation[3:])
-
-
-def _checked(path: Path, slices: list[Slice], findings: tuple[Finding, ...]) -> Series:
-    first = slices[0]
-    for other in slices:
-        if (
-            other.size_xy != first.size_xy
-            or not np.allclose(other.spacing_mm_xy, first.spacing_mm_xy, rtol=0, atol=1e-4)
-            or not np.allclose(other.orientation, first.orientation, rtol=0, atol=1e-3)
-        ):
-            problem = f"holds slices of different sizes or directions ({first.name} and {other.name})."
-            raise VolumeError(path, problem, "Leave the slices of one volume in it.", code="slices-uneven")
-    if len(slices) < 2:
-        if path.is_dir():
-            raise VolumeError(path, "holds a single slice.", "Add the other slices of the series.", code="not-3d")
-        remedy = "Give the folder with all slices of the series."
-        raise VolumeError(path, "is a single slice of a series.", remedy, code="not-3d")
-    axes = np.reshape(first.orientation, (2, 3))
-    axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
-    normal = np.cross(axes[0], axes[1])
-    normal /= np.linalg.norm(normal)
-    slices = sorted(slices, key=lambda each: float(np.dot(each.position_mm, normal)))
-    positions_mm = np.array([each.position_mm for each in slices])
-    _require_straight(path, positions_mm, normal, first.spacing_mm_xy)
-    distances_mm = np.diff(positions_mm @ normal)
-    _require_even(path, slices, distances_mm)
-    geometry = Geometry(
-        (*first.size_xy, len(slices)),
-        (*first.spacing_mm_xy, float(distances_mm.mean())),
-        tuple(float(number) for number in slices[0].position_mm),
-        tuple(float(number) for number in np.column_stack([*axes, normal]).ravel()),
-    )
-    if not 1e-3 <= geometry.spacing_mm_xyz[2] <= 1e3:
-        problem = f"has slices at {geometry.spacing_mm_xyz[2]:.6g} mm from each other."
-        raise VolumeError(path, problem, KINDS["bad-geometry"].remedy, code="bad-geometry")
-    rescaled = any(each.slope not in (None, 1) or each.intercept not in (None, 0) for each in slices)
-    return Series(tuple(slices), geometry, tuple(float(distance) for distance in distances_mm), rescaled, findings)
-
-
-def _require_straight(
-    path: Path, positions_mm: NDArray[np.float64], normal: NDArray[np.float64], spacing_mm_xy: tuple[float, ...]
-) -> None:
-    """A tilted gantry shifts each slice within its plane, which a volume of three axes at right angles cannot hold."""
-    way_mm = positions_mm - positions_mm[0]
-    aside_mm = np.linalg.norm(way_mm - np.outer(way_mm @ normal, normal), axis=1).max()
-    if aside_mm > max(spacing_mm_xy):
-        problem = f"holds slices that are shifted against each other by up to {aside_mm:.1f} mm, as by a tilted gantry."
-        raise VolumeError(path, problem, "Export it with the tilt corrected.", code="slices-uneven")
-
-
-def _require_even(path: Path, slices: Sequence[Slice], distances_mm: NDArray[np.float64]) -> None:
-    usual_mm = float(np.median(distances_mm))
-    closest = int(np.argmin(distances_mm))
-    if distances_mm[closest] < 0.01 * max(usual_mm, 0.1):
-        pair = f"{slices[closest].name} and {slices[closest + 1].name}"
-        problem = f"holds two slices at one place ({pair}), as where two reconstructions are in one series."
-        raise VolumeError(path, problem, "Leave one slice per place.", code="slices-uneven")
-    widest = int(np.argmax(distances_mm))
-    pair = f"between {slices[widest].name} and {slices[widest + 1].name}"
-    if distances_mm[widest] > 1.5 * usual_mm:
-        gaps = int((distances_mm > 1.5 * usual_mm).sum())
-        problem = (
-            f"lacks slices at {gaps} place(s): {pair} are {distances_mm[widest]:.6g} mm instead of {usual_mm:.6g} mm."
-        )
-        raise VolumeError(path, problem, "Add the missing slices.", code="slice-gap")
-    if np.abs(distances_mm - usual_mm).max() > _UNEVEN * usual_mm:
-        problem = f"has slices at {distances_mm.min():.6g} to {distances_mm.max():.6g} mm from each other."
-        raise VolumeError(path, problem, "Export it resampled to even slices.", code="slices-uneven")

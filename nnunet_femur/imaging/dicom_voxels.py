@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.imaging.dicom_files import number, quiet_pydicom, text
+from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.volumes import VolumeError, writable_array
 

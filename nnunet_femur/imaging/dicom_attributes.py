@@ -1,0 +1,85 @@
+"""Attributes of a DICOM header, looked at one by one: a damaged one is a missing one, not the end of the program."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.volumes import VolumeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Suppress pydicom's warnings: they quote headers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def value(header: Any, name: str) -> Any:
+    """Return the value of an attribute; None if it is missing, empty, or makes no sense."""
+    if header is None:
+        return None
+    try:
+        found = header.get(name)
+    except Exception:  # noqa: BLE001  # pydicom converts a value when it is looked at
+        return None
+    return None if found is None or found == "" else found
+
+
+def text(header: Any, name: str) -> str:
+    """Return an attribute as text without blanks around it; empty if it is missing."""
+    found = value(header, name)
+    return str(found).strip() if isinstance(found, str) else ""
+
+
+def number(header: Any, name: str) -> float | None:
+    """Return an attribute as a finite number; None if it is missing or not a number."""
+    found = numbers(header, name, 1)
+    return found[0] if found else None
+
+
+def numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
+    """Return an attribute as so many finite numbers; None if it is missing, or is not such numbers."""
+    found = value(header, name)
+    if found is None:
+        return None
+    try:
+        values = tuple(float(each) for each in ([found] if isinstance(found, (str, int, float)) else found))
+    except Exception:  # noqa: BLE001
+        return None
+    return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+
+def texts(header: Any, name: str) -> list[str]:
+    """Return the values of an attribute as texts without blanks around them; none if it is missing."""
+    found = value(header, name)
+    if found is None:
+        return []
+    try:
+        return [str(each).strip() for each in ([found] if isinstance(found, str) else found)]
+    except Exception:  # noqa: BLE001
+        return []
+
+
+def items(header: Any, name: str) -> list[Any]:
+    """Return the items of a sequence; none if it is missing or damaged."""
+    from pydicom.dataset import Dataset
+
+    found = value(header, name)
+    try:
+        return [item for item in found if isinstance(item, Dataset)] if found is not None else []
+    except Exception:  # noqa: BLE001
+        return []
+
+
+def refuse_attribute(path: Path, problem: str, attribute: str) -> VolumeError:
+    """Return the error about an attribute that a header lacks or that makes no sense."""
+    remedy = f"Export the series itself from the scanner or PACS, with its {attribute}."
+    return VolumeError(path, problem, remedy, code="dicom-attribute")
