@@ -75,17 +75,17 @@ class TestFinished:
         assert {path: path.stat().st_mtime_ns for path in before} == before
 
     def test_a_failing_method_leaves_the_others_alone(self, undisturbed: Path) -> None:
-        """Its recipe cannot be; the method that is done stays done, and the reason is said."""
-        bad = "{trainer: FemurScratchTrainer, recipe: {learning_rate: -1}}"
+        """Its plans are not those that it needs; the method that is done stays done, and the reason is given."""
         other = undisturbed / "other.yaml"
-        other.write_text(STUDY.replace("[FemurUnetMobileNetV3Trainer]", f"[FemurUnetMobileNetV3Trainer, {bad}]"))
+        both = "[FemurUnetMobileNetV3Trainer, FemurFinetuneTrainer]"
+        other.write_text(STUDY.replace("[FemurUnetMobileNetV3Trainer]", both))
         ended = subprocess.run(
             [sys.executable, "-m", "nnunet_femur", "study", str(other)],
             capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "300"},
         )  # fmt: skip
         assert ended.returncode == 1
-        assert "learning_rate is -1, but must be positive" in ended.stderr
-        assert "waits for train-FemurScratchTrainer" in ended.stderr
+        assert "these plans are not TotalSegmentator's" in ended.stderr
+        assert "waits for train-FemurFinetuneTrainer" in ended.stderr
         assert "3 of 8 jobs are not done" in ended.stderr
         assert "Traceback" not in ended.stderr
         status = read_json(undisturbed / "work" / "study" / "jobs" / f"{TRAINED}.json")
