@@ -73,13 +73,17 @@ class DicomFile:
         path: The file.
         content: What it contains.
         described: The same for a message, as "MR image"; made of standard names, never of the file's own text.
-        header: The attributes of :data:`TAGS`; use :func:`number`, :func:`numbers` and :func:`text` to look at them.
+        header: The attributes of :data:`TAGS`.
+        stored_bytes: Bytes from the beginning of the pixels to the end of the file; of a packed file all bytes.
+        packed: The pixels or the whole file are compressed.
     """
 
     path: Path
     content: Content
     described: str
     header: Dataset | None = None
+    stored_bytes: int = 0
+    packed: bool = False
 
     @property
     def placed(self) -> bool:
@@ -189,11 +193,22 @@ def look_into(path: Path) -> DicomFile:
     import pydicom
 
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+        with path.open("rb") as file:
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+            stored = path.stat().st_size - (0 if _is_packed(header) else file.tell())
     except Exception:  # noqa: BLE001  # what a damaged file can make of a parser has no end
         return DicomFile(path, Content.UNREADABLE, "damaged file")
     content, described = _classified(header)
-    return DicomFile(path, content, described, header)
+    return DicomFile(path, content, described, header, stored, _is_packed(header))
+
+
+def _is_packed(header: Dataset) -> bool:
+    """Return True if the pixels, or the whole file, are compressed, or that is unknown."""
+    from pydicom.uid import UID
+
+    syntax = UID(text(getattr(header, "file_meta", None), "TransferSyntaxUID"))
+    # Without a transfer syntax pydicom has found out how the file is written.
+    return syntax != "" and (not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated)
 
 
 def _classified(header: Dataset) -> tuple[Content, str]:

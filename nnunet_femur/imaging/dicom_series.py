@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.dicom_slices import Slice
 
+_MOST_LOCALIZERS = 4
+"""Slices in other planes that may be localizers; a volume has more than twice as many."""
+
 _LISTED = 6
 """Series, or kinds of files, that a message lists."""
 
@@ -158,6 +161,11 @@ def _one_volume(path: Path, slices: list[Slice]) -> tuple[list[Slice], list[Find
         by_series[each.uids.series].append(each)
     if len(by_series) == 1:
         return slices, []
+    rest = _without_localizers(slices)
+    if len(rest) < len(slices):
+        problem = f"holds {len(slices) - len(rest)} slice(s) of other series in another plane; left out as localizers."
+        kept, found = _one_volume(path, rest)
+        return kept, [finding("dicom-left-out", path, problem), *found]
     if all(len(found) == 1 for found in by_series.values()) and _in_one_place(slices):
         problem = (
             f"has another series UID in each of its {len(slices)} slices; they were joined by frame of reference, "
@@ -171,6 +179,21 @@ def _one_volume(path: Path, slices: list[Slice]) -> tuple[list[Slice], list[Find
     single = next((found[0] for found in counts if found[0].frames == len(found) > 1), None)
     remedy = f"Give the file itself, as {single.file.name}." if single else KINDS["several-series"].remedy
     raise VolumeError(path, problem, remedy, code="several-series")
+
+
+def _without_localizers(slices: list[Slice]) -> list[Slice]:
+    """Leave out a few slices of other series in another plane than all the others: localizers that are not marked."""
+    planes: list[list[Slice]] = []
+    for each in slices:
+        plane = next((found for found in planes if same_plane(found[0], each)), None)
+        if plane is None:
+            planes.append([each])
+        else:
+            plane.append(each)
+    most = max(planes, key=len)
+    others = [each for plane in planes if plane is not most for each in plane]
+    mixed = {each.uids.series for each in most} & {each.uids.series for each in others}
+    return slices if mixed or len(others) > _MOST_LOCALIZERS or len(most) <= 2 * _MOST_LOCALIZERS else most
 
 
 def _in_one_place(slices: Sequence[Slice]) -> bool:

@@ -146,18 +146,11 @@ def _size(header: Dataset | None, source: Path, prefix: str) -> tuple[int, int]:
 def _require_room(source: Path, file: DicomFile, size_xy: tuple[int, int], frames: int, prefix: str) -> None:
     """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
     needed = size_xy[0] * size_xy[1] * frames * int(number(file.header, "BitsAllocated") or 8) // 8
-    stored = file.path.stat().st_size
-    if needed > stored * (_MOST_PACKED if _is_packed(file) else 1):
-        problem = f"{prefix}is truncated: its header promises {needed} bytes of voxels, the file has {stored}."
+    if needed > file.stored_bytes * (_MOST_PACKED if file.packed else 1):
+        problem = (
+            f"{prefix}is truncated: its header promises {needed} bytes of voxels, the file has {file.stored_bytes}."
+        )
         raise VolumeError(source, problem, KINDS["unreadable"].remedy)
-
-
-def _is_packed(file: DicomFile) -> bool:
-    from pydicom.uid import UID
-
-    syntax = UID(text(getattr(file.header, "file_meta", None), "TransferSyntaxUID"))
-    # An unknown one is decided when it is decoded.
-    return syntax != "" and (not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,14 @@ def same_plane(one: Slice, other: Slice) -> bool:
     """Return True for slices of one size, spacing and orientation."""
     return (
         one.size_xy == other.size_xy
-        and np.allclose(one.spacing_mm_xy, other.spacing_mm_xy, rtol=0, atol=1e-4)
-        and np.allclose(one.orientation, other.orientation, rtol=0, atol=1e-3)
+        and _close(one.spacing_mm_xy, other.spacing_mm_xy, 1e-4)
+        and _close(one.orientation, other.orientation, 1e-3)
     )
+
+
+def _close(one: Sequence[float], other: Sequence[float], tolerance: float) -> bool:
+    # For six numbers, and thousands of frames, numpy is slow.
+    return all(abs(mine - theirs) <= tolerance for mine, theirs in zip(one, other, strict=True))
 
 
 def stack(path: Path, slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Geometry]:

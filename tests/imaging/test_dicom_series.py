@@ -77,6 +77,21 @@ class TestFolders:
         for word in ("RT Structure Set", "Basic Text SR", "localizer", "MR Image", "Secondary Capture"):
             assert word in problem
 
+    @pytest.mark.parametrize("series", ["1.2.3.4", None])
+    def test_localizers_that_are_not_marked(self, tmp_path, series):
+        stored = np.concatenate([STORED_ZYX, STORED_ZYX])
+        uid = series or (lambda _: generate_uid())
+        folder = write_ct(tmp_path / "ct", stored, SeriesInstanceUID=uid)
+        coronal = {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1], "SeriesInstanceUID": "1.2.3.7"}
+        save(ct_slice(STORED_ZYX[0], 0, **coronal), folder / "a")
+        save(ct_slice(STORED_ZYX[0], 7, **coronal), folder / "b")
+        volume = read_ct(folder)
+        assert volume.image.GetSize() == (7, 6, 10)
+        assert _codes(volume) == ["dicom-left-out"] + ([] if series else ["dicom-joined"])
+        for number in range(3):
+            save(ct_slice(STORED_ZYX[0], 20 + number, **coronal), folder / f"c{number}")
+        assert _refused(folder).code == "several-series"
+
     def test_copies_are_left_out(self, tmp_path):
         folder = write_ct(tmp_path / "ct", STORED_ZYX)
         shutil.copy(folder / "IM0002", folder / "IM0002 (1)")

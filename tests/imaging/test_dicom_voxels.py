@@ -225,6 +225,13 @@ class TestDamaged:
         with pytest.raises(VolumeError, match="IM0002"):
             read_ct(folder)
 
+    def test_it_is_found_without_reading_voxels(self, tmp_path):
+        folder = write_ct(tmp_path / "ct", STORED_ZYX)
+        file = folder / "IM0002"
+        file.write_bytes(file.read_bytes()[:-30])
+        with pytest.raises(VolumeError, match="IM0002, which is truncated"):
+            read_ct_header(folder)
+
     def test_no_pixels(self, tmp_path):
         folder = write_ct(tmp_path / "ct", STORED_ZYX)
         change(folder / "IM0002", PixelData=None)
