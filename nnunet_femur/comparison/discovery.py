@@ -227,7 +227,7 @@ def _title(one: Predictions) -> str:
 
 
 def _lacking(found: Found) -> Iterator[str]:
-    # A prediction that is there but refused is told as such, and does not stop the comparison.
+    # A refused prediction is reported as such, and does not stop the comparison.
     refused: dict[str, set[str]] = {}
     for one in found.predictions:
         refused.setdefault(_title(one), set()).update(one.refused)
@@ -259,7 +259,7 @@ class _Method:
 
     @cached_property
     def traits(self) -> Traits:
-        """How the method works; a note tells where that is not known."""
+        """Traits of the method; a note is added where they are not known."""
         traits = read_traits(self.folder, [*self.records.values()])
         if self.name in self.in_slices:
             return replace(traits, in_slices=True, known=True)

@@ -1,4 +1,4 @@
-"""How a method works, as its results record it: slice by slice or in volumes, on whole bones or on their ends."""
+"""Traits of a method, as its results record them: slices or volumes, whole bones or their ends."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _OWN_CONFIGURATIONS = {"2d": True, "3d_fullres": False, "3d_lowres": False, "3d_
 
 @dataclass(frozen=True)
 class Traits:
-    """How a method works.
+    """Traits of a method.
 
     Attributes:
-        in_slices: Whether it predicts slice by slice, which the study's protocol scores in another way.
+        in_slices: Whether it predicts slice by slice, which the study's protocol scores differently.
         ends_only: Whether it was trained on the ends of the femur alone, so that it predicts no whole femurs.
-        known: Whether its results record `in_slices`; if not, the method is taken for one of volumes.
+        known: Whether its results record `in_slices`; if not, the method is treated as one in volumes.
     """
 
     in_slices: bool = False
@@ -51,7 +51,7 @@ class Traits:
 
 
 def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
-    """Return how a method works, from its records or, for those of older versions, from its trainer and its plans.
+    """Return the traits of a method from its records or, for older versions, from its trainer and its plans.
 
     Args:
         folder: The method's folder; nnU-Net names it ``TRAINER__PLANS__CONFIGURATION``.

@@ -3,8 +3,10 @@
 import io
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
@@ -95,6 +97,29 @@ class TestUnscored:
             assert all(one.reason in result.stderr for one in outcome.unscored)
             assert "R7" in result.stdout
         assert [one["case"] for one in json.loads(result.stdout)["unscored"]] == ["L6", "absent", "stranger", "twice"]
+
+    @pytest.mark.parametrize("ending", [".nrrd", ".nii"])
+    def test_whatever_a_header_holds_the_other_case_is_scored(self, masks, ending):
+        """Bytes of the header are changed at random; the case is scored or named, and nothing is raised."""
+        rng = np.random.default_rng(17)
+        path = masks[0] / f"L6{ending}"
+        image = sitk.ReadImage(str(masks[0] / "L6.nrrd"))
+        (masks[0] / "L6.nrrd").unlink()
+        sitk.WriteImage(image, str(path))
+        whole = path.read_bytes()
+        named = 0
+        for _ in range(40):
+            content = bytearray(whole)
+            places = rng.integers(0, 348 if ending == ".nii" else whole.index(b"\n\n"), rng.integers(1, 12))
+            for place in places:
+                content[place] = rng.integers(0, 256)
+            path.write_bytes(content)
+            outcome = score_files(*masks)
+            scored, unscored = set(outcome.scores["case"]), {one.case for one in outcome.unscored}
+            assert (scored | unscored, scored & unscored) == ({"L6", "R7"}, set())
+            assert "R7" in scored
+            named += len(unscored)
+        assert named > 3, "the changes matter"
 
 
 class TestRefused:

@@ -1,4 +1,4 @@
-"""Every model of every method: folds and ensembles are no further methods, so they stand in a table of their own."""
+"""Scores of every model of every method: folds and ensembles are not methods, so they have a table of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What could not be scored, and why."""
+"""Predictions that could not be scored, with the reasons."""
 
 from __future__ import annotations
 
