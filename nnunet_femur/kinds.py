@@ -101,17 +101,32 @@ _ALL = (
     Kind(
         "image-positive",
         _ERROR,
-        "no value below 0, so not HU",
-        "Export it with slope and intercept (often -1024) applied.",
+        "neither air nor fat, or raw values, so not HU",
+        "Export the CT with slope and intercept (often -1024) applied; another modality cannot be used.",
+    ),
+    Kind(
+        "image-below-air",
+        _ERROR,
+        "an offset applied twice, so not HU",
+        "Export it with slope and intercept (often -1024) applied once.",
     ),
     Kind(
         "image-normalised", _ERROR, "values scaled to a small range", "Give the CT in HU; nnU-Net normalises it itself."
     ),
     Kind("image-range", _WARNING, "no value as high as cortical bone", "Check that it is a CT in HU and not windowed."),
+    Kind("image-windowed", _WARNING, "values cut to a window", "Export the CT in HU without a window."),
+    Kind("image-air", _WARNING, "air far from -1000 HU", "Check its scale; calibrate a cone-beam CT to HU."),
+    Kind("image-tissue", _WARNING, "few values of fat or muscle", "Check that it is a CT in HU."),
     Kind("image-rounded", _NOTE, "fractions of HU, rounded"),
     Kind("image-clipped", _WARNING, "values beyond int16, clipped", "Check that it is a CT in HU."),
     Kind("padding", _NOTE, "voxels that the scanner did not measure"),
     Kind("metal", _WARNING, "metal", "Check the mask beside it."),
+    Kind(
+        "image-wrapped",
+        _WARNING,
+        "dark voxels within metal: values beyond 12 bits that started again below",
+        "Export it with 16 bits, or check the mask beside the metal.",
+    ),
     # The values of a mask.
     Kind("empty-mask", _ERROR, "no femur in it", "Export the segmentation again, or take the case out."),
     Kind("mask-type", _NOTE, "not stored as whole numbers"),

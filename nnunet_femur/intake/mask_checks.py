@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.grids import Femur
+    from nnunet_femur.imaging.padding import Padding
     from nnunet_femur.volumes import Geometry
 
 MASK_CHECKS = Checks()
@@ -46,13 +47,13 @@ class MaskFacts:
         femur: Its voxels and their place.
         hu_zyx: The CT in the femur's box, in HU, padding still in it.
         image: The CT's geometry.
-        padding: The CT's padding values.
+        padding: The CT's padding in that box.
     """
 
     femur: Femur
     hu_zyx: NDArray[np.int16]
     image: Geometry
-    padding: tuple[int, ...]
+    padding: Padding
 
     @cached_property
     def values(self) -> NDArray[np.int16]:
@@ -126,7 +127,7 @@ def _side(image: Geometry, axis: int, sign: int) -> str:
 
 @MASK_CHECKS.register("mask-padding")
 def _in_padding(mask: MaskFacts) -> str | None:
-    covered = sum(int(np.count_nonzero(mask.values == value)) for value in mask.padding)
+    covered = mask.padding.within(mask.hu_zyx, mask.femur.voxels_zyx)
     if covered <= _IN_PADDING * len(mask.values):
         return None
     return f"covers padding of its CT in {covered} voxels, {covered / len(mask.values):.1%} of the femur."

@@ -71,20 +71,26 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
     geometry = header.geometry
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
-    padding = tuple(value for value, _ in facts.padding)
+    padding = facts.padding
     femurs = []
     for file in case.masks:
         femur, found = _read_femur(root, file, geometry, options)
         findings += found
         if femur is not None:
             femurs.append(femur)
-            findings += MASK_CHECKS.run(MaskFacts(femur, hu_zyx[femur.slices], geometry, padding), file)
+            findings += MASK_CHECKS.run(
+                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices)), file
+            )
     errors = [found for found in findings if found.severity is Severity.ERROR]
     if errors:
         return errors
     order = AxisOrder.between(geometry, _RAS)
     femur = _joined(femurs)
-    written = _in_written_order(image, hu_zyx, order, geometry, () if options.padding_hu is None else padding, options)
+    if padding.region_zyx is not None and options.padding_hu is not None:
+        # Tissue has the same value elsewhere, so this padding is replaced by its place.
+        (hu_zyx if hu_zyx.flags.writeable else writable_array(image))[padding.region_zyx] = options.padding_hu
+    values = () if options.padding_hu is None else padding.everywhere
+    written = _in_written_order(image, hu_zyx, order, geometry, values, options)
     return CaseVoxels(
         written,
         _mask(femur, order, geometry, written),
