@@ -130,12 +130,18 @@ _ALL = (
     # The values of a mask.
     Kind("empty-mask", _ERROR, "no femur in it", "Export the segmentation again, or take the case out."),
     Kind("mask-type", _NOTE, "not stored as whole numbers"),
-    Kind("mask-label-2", _NOTE, "the label 2, which means femur too"),
+    Kind("mask-label-2", _NOTE, "the label 2 alone, which means femur too"),
     Kind("mask-label-other", _NOTE, "one label other than 1"),
-    Kind("mask-labels", _ERROR, "labels of which nobody knows which are femur", "Say which are femur with --labels."),
+    Kind("mask-labels", _ERROR, "several labels, without --labels", "Name those that are femur with --labels."),
     Kind("labels-left-out", _NOTE, "labels that --labels does not name"),
     Kind("segments-chosen", _NOTE, "some of several segments"),
     Kind("segment-missing", _ERROR, "no segment of that name", "Name the segments that are femur with --segment."),
+    Kind(
+        "segments-unclear",
+        _ERROR,
+        "several segments whose names contain femur and something else",
+        "Name the segments that are femur with --segment; repeat it to join several.",
+    ),
     Kind("mask-layers", _ERROR, "layers without names of segments", "Save it as .seg.nrrd, or as one mask."),
     # The shape of a femur.
     Kind(

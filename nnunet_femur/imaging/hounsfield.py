@@ -1,17 +1,17 @@
 """Check the values of a CT: the scale, which must be HU, and padding, metal and windows.
 
-One check for `convert`, `predict` and `baseline`. The scale is judged by the values that were measured, without padding:
-air has -1000 HU, fat about -100, muscle about 50, and bone is above 200.
+One check for `convert`, `predict` and `baseline`. The scale is judged by the values that were measured, without the
+padding: air has -1000 HU, fat about -100, muscle about 50, and bone is above 200.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.padding import Histogram, Padding, find_padding, is_cut
+from nnunet_femur.imaging.image_facts import JUDGED, METAL_HU, WRAPPED_BELOW_HU, ImageFacts, hounsfield
+from nnunet_femur.imaging.padding import is_cut
 from nnunet_femur.kinds import Checks
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.padding import Histogram
+
+__all__ = ["IMAGE_CHECKS", "hounsfield", "image_findings"]
 
 IMAGE_CHECKS = Checks()
 """Checks of the values of a CT."""
-
-METAL_HU = 2500
-"""Bone stays below this; a nail or a prosthesis does not."""
 
 _METAL_ML = 0.05
 _BONE_HU = 300
@@ -33,12 +33,6 @@ _BONE_HU = 300
 
 _NARROW = 50
 """Values of a normalised volume span less than this; those of a CT more than a thousand."""
-
-_SLAB = 16
-"""Slices that are converted at a time, so that a volume of double precision needs little memory."""
-
-_JUDGED = 20_000
-"""Voxels without padding that are enough to look for air and tissue in the histogram: a cube of 27 voxels."""
 
 _SOFT_HU = (-200, 150)
 """Fat, marrow and muscle, contrast medium excepted."""
@@ -63,87 +57,8 @@ _MOST_BONE = 0.28
 _AIR_OFF_HU = 60
 """Air is this close to -1000 HU in a calibrated scanner."""
 
-_WRAPPED_BELOW_HU = -250
-_WRAPPED_BESIDE_HU = 1000
-_WRAPPED_REACH = 3
 _LEAST_WRAPPED = 25
-"""Voxels darker than fat with dense bone or metal at both sides within three voxels have probably wrapped around."""
-
-_SEARCHED = 1 << 21
-"""About how many voxels are searched for those."""
-
-_LARGEST_12_BIT_HU = 3100
-"""Largest HU of 12 bits (3071), and a little more for what a program has interpolated."""
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What was counted in the values of a CT.
-
-    Attributes:
-        stored_as: Name of the stored type.
-        minimum: Least value as read.
-        maximum: Largest value as read.
-        not_finite: Number of values that are NaN or infinite; with any, nothing else was counted.
-        rounded: Number of values that were no whole numbers.
-        clipped: Number of values beyond int16.
-        padding: The padding.
-        padding_hu: What padding becomes; None leaves it.
-        metal_ml: Volume of what is denser than bone in millilitres.
-        wrapped: Number of dark voxels within bone or metal.
-        measured: The histogram without padding.
-    """
-
-    stored_as: str
-    minimum: float
-    maximum: float
-    not_finite: int = 0
-    rounded: int = 0
-    clipped: int = 0
-    padding: Padding = field(default_factory=Padding)
-    padding_hu: int | None = None
-    metal_ml: float = 0.0
-    wrapped: int = 0
-    measured: Histogram = field(default_factory=lambda: Histogram(np.zeros(1 << 16, np.int64)))
-
-
-def hounsfield(
-    values_zyx: NDArray, *, padding_hu: int | None, voxel_volume_ml: float
-) -> tuple[NDArray[np.int16], ImageFacts]:
-    """Return the values of a CT as int16, and what was counted in them; padding is still there.
-
-    Args:
-        values_zyx: The values as read; int16 is given back as it is.
-        padding_hu: What padding will become, for the facts.
-        voxel_volume_ml: Volume of a voxel in millilitres.
-    """
-    stored_as = str(values_zyx.dtype)
-    rounded = clipped = 0
-    if values_zyx.dtype == np.int16:
-        hu: NDArray[np.int16] = values_zyx
-        minimum, maximum = float(hu.min()), float(hu.max())
-    else:
-        not_finite = _not_finite(values_zyx)
-        if not_finite:
-            return np.zeros(values_zyx.shape, np.int16), ImageFacts(stored_as, np.nan, np.nan, not_finite)
-        minimum, maximum = float(values_zyx.min()), float(values_zyx.max())
-        hu, rounded, clipped = _whole(values_zyx)
-    histogram = Histogram.of(hu)
-    padding = find_padding(hu, histogram, minimum)
-    metal = np.count_nonzero(hu > METAL_HU) if maximum > METAL_HU else 0
-    metal -= sum(count for value, count in padding.counts if value > METAL_HU)
-    return hu, ImageFacts(
-        stored_as,
-        minimum,
-        maximum,
-        rounded=rounded,
-        clipped=clipped,
-        padding=padding,
-        padding_hu=padding_hu,
-        metal_ml=float(metal) * voxel_volume_ml,
-        wrapped=_wrapped(hu) if _may_have_wrapped(histogram, maximum, padding) else 0,
-        measured=histogram.without(padding.values),
-    )
+"""Voxels that have probably wrapped around; noise and the dark streaks of metal leave fewer."""
 
 
 def image_findings(values_zyx: NDArray, file: Path | str, *, voxel_volume_ml: float) -> list[Finding]:
@@ -158,86 +73,34 @@ def image_findings(values_zyx: NDArray, file: Path | str, *, voxel_volume_ml: fl
     return IMAGE_CHECKS.run(facts, file)
 
 
-def _not_finite(values_zyx: NDArray) -> int:
-    if np.issubdtype(values_zyx.dtype, np.integer):
-        return 0
-    return sum(int(np.count_nonzero(~np.isfinite(part))) for part in values_zyx)
-
-
-def _whole(values_zyx: NDArray) -> tuple[NDArray[np.int16], int, int]:
-    """Values rounded and clipped to int16, and how many were."""
-    limits = np.iinfo(np.int16)
-    hu = np.empty(values_zyx.shape, np.int16)
-    rounded = clipped = 0
-    for start in range(0, len(values_zyx), _SLAB):
-        slab = slice(start, start + _SLAB)
-        whole = values_zyx[slab]
-        if not np.issubdtype(whole.dtype, np.integer):
-            whole = np.rint(whole)
-            rounded += int(np.count_nonzero(whole != values_zyx[slab]))
-        clipped += int(np.count_nonzero((whole < limits.min) | (whole > limits.max)))
-        hu[slab] = np.clip(whole, limits.min, limits.max)
-    return hu, rounded, clipped
-
-
-def _may_have_wrapped(histogram: Histogram, maximum: float, padding: Padding) -> bool:
-    return (
-        _WRAPPED_BESIDE_HU < maximum <= _LARGEST_12_BIT_HU
-        and histogram.total >= _JUDGED
-        and padding.region_zyx is None
-    )
-
-
-def _wrapped(hu: NDArray[np.int16]) -> int:
-    """Number of dark voxels with bone or metal at both sides, where values beyond 12 bits started again below.
-
-    Counted in a part of the slices if the volume is large, along rows and columns.
-    """
-    part = hu[:: max(1, hu.size // _SEARCHED)]
-    bright, dark = part > _WRAPPED_BESIDE_HU, part < _WRAPPED_BELOW_HU
-    between = np.zeros_like(dark)
-    for axis in (1, 2):
-        before, after = np.zeros_like(dark), np.zeros_like(dark)
-        for step in range(1, min(_WRAPPED_REACH, dark.shape[axis] - 1) + 1):
-            low = (slice(None),) * axis + (slice(None, -step),)
-            high = (slice(None),) * axis + (slice(step, None),)
-            before[high] |= bright[low]
-            after[low] |= bright[high]
-        between |= before & after
-    return int(np.count_nonzero(dark & between)) * len(hu) // len(part)
-
-
 @IMAGE_CHECKS.register("not-finite")
 def _finite(image: ImageFacts) -> str | None:
     return f"contains {image.not_finite} values that are NaN or infinite." if image.not_finite else None
 
 
 def _scale(image: ImageFacts) -> str | None:
-    """The code of what keeps the values from being HU; the first that holds."""
-    if image.not_finite:
-        return None
+    """Return the code of what keeps the values from being HU; the first that holds."""
     low, high = image.measured.limits
-    if image.minimum == image.maximum or not image.measured.total:
-        return "image-constant"
-    if high - low <= _NARROW:
-        return "image-normalised"
-    if image.stored_as in ("uint8", "int8") or (low >= 0 and high <= 255):
-        return "image-8bit"
-    if low >= 0 or _is_raw(image.measured) or _is_positive(image.measured):
-        return "image-positive"
-    if _is_shifted_twice(image.measured):
-        return "image-below-air"
-    return "image-range" if high < _BONE_HU else None
+    holds = {
+        "not-finite": image.not_finite > 0,
+        "image-constant": image.minimum == image.maximum or not image.measured.total,
+        "image-normalised": high - low <= _NARROW,
+        "image-8bit": image.stored_as in ("uint8", "int8") or (low >= 0 and high <= 255),
+        "image-positive": low >= 0 or _is_raw(image.measured) or _is_positive(image.measured),
+        "image-below-air": _is_shifted_twice(image.measured),
+        "image-range": high < _BONE_HU,
+    }
+    return next((code for code, there in holds.items() if there), None)
 
 
 def _is_positive(values: Histogram) -> bool:
     """Neither air nor fat, apart from a few voxels that interpolation has brought a little below 0."""
-    return values.total >= _JUDGED and values.part(-(1 << 15), -50) < 2e-4
+    return values.total >= JUDGED and values.part(-(1 << 15), -50) < 2e-4
 
 
 def _is_raw(values: Histogram) -> bool:
     """Values with 1000 or 1024 added: most of them where fat and muscle are then, and hardly any below air."""
-    if values.total < _JUDGED or values.part(-(1 << 15), -250) > 0.02:
+    if values.total < JUDGED or values.part(-(1 << 15), -250) > 0.02:
         return False
     tissue = values.part(800, 1250)
     return tissue > 0.25 and tissue > 2 * values.part(300, 800) and tissue > values.part(1250, 1 << 15)
@@ -245,7 +108,7 @@ def _is_raw(values: Histogram) -> bool:
 
 def _is_shifted_twice(values: Histogram) -> bool:
     """Values with 1000 or 1024 subtracted once too often: much is below air, and hardly anything is soft tissue."""
-    if values.total < _JUDGED or values.part(-(1 << 15), -1150) < 0.05:
+    if values.total < JUDGED or values.part(-(1 << 15), -1150) < 0.05:
         return False
     return values.between(*_SOFT_HU) < 0.05 * values.between(-1150, 1 << 15)
 
@@ -367,7 +230,7 @@ def _tissue(image: ImageFacts) -> str | None:
 
 
 def _is_judged(image: ImageFacts) -> bool:
-    return _scale(image) in (None, "image-range") and image.measured.total >= _JUDGED
+    return _scale(image) in (None, "image-range") and image.measured.total >= JUDGED
 
 
 def _mode(values: Histogram, low: int, high: int) -> int:
@@ -412,6 +275,6 @@ def _wrapped_around(image: ImageFacts) -> str | None:
     if image.wrapped < _LEAST_WRAPPED:
         return None
     return (
-        f"has {image.wrapped} voxels below {_WRAPPED_BELOW_HU} HU within bone or metal, as when values beyond 12 bits (3071 HU) "
-        "start again at -1024."
+        f"has {image.wrapped} voxels below {WRAPPED_BELOW_HU} HU within bone or metal, as when values beyond 12 bits "
+        "(3071 HU) start again at -1024."
     )

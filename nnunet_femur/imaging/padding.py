@@ -1,7 +1,7 @@
 """Find the padding of a CT: the value of voxels that the scanner did not measure.
 
 Padding may have any value. It is found by its frequency: one value that is far more frequent than its neighbours. Below
-air, frequency is enough. A value that tissue can have must also fill a connected region at the border of the volume.
+air, frequency is enough. A value that tissue can have must also fill a connected region along an edge of the volume.
 """
 
 from __future__ import annotations
@@ -32,15 +32,22 @@ _SOFT_HU = (-200, 300)
 _SPIKE = 4
 """A value is a spike if it is more than this many times as frequent as its two neighbours together."""
 
+_STEP = 16
+"""Largest step of the values of a CT in HU."""
+
 _LEAST_COUNT = 20
 _LEAST_PART = 5e-4
 """Least number of voxels, and least part of a volume, of padding with an unusual value."""
 
 _LEAST_REGION = 0.01
-"""Least part of a volume that padding with a value of tissue fills."""
+_MOST_REGION = 0.98
+"""Least and largest part of a volume that padding with a value of tissue fills."""
+
+_EDGE_FILLED = 0.5
+"""Least part of an edge of the volume that padding fills, of one edge at least."""
 
 _AT_BORDER = 0.8
-"""Least part of the voxels with that value that are in regions which touch the border."""
+"""Least part of the voxels with that value that are in such regions."""
 
 _SAMPLED = 1 << 20
 """About how many voxels a histogram counts."""
@@ -181,7 +188,13 @@ def _candidates(histogram: Histogram, minimum: float) -> list[int]:
 
 
 def _is_spike(histogram: Histogram, value: int) -> bool:
-    return histogram.at(value) > _SPIKE * (histogram.at(value - 1) + histogram.at(value + 1))
+    """Return True if a value is far more frequent than the nearest values that occur; a CT may have steps of several HU."""
+    counts, place = histogram.counts, value + _OFFSET
+    below = np.flatnonzero(counts[max(0, place - _STEP) : place])
+    above = np.flatnonzero(counts[place + 1 : place + 1 + _STEP])
+    near = int(counts[max(0, place - _STEP) + below[-1]]) if below.size else 0
+    near += int(counts[place + 1 + above[0]]) if above.size else 0
+    return histogram.at(value) > _SPIKE * near
 
 
 def _candidates_of_tissue(histogram: Histogram) -> list[int]:
@@ -201,36 +214,44 @@ def _candidates_of_tissue(histogram: Histogram) -> list[int]:
 
 
 def is_cut(histogram: Histogram, value: int) -> bool:
-    """Return True for an end of a window: the least or largest value, with values right beside it."""
+    """Return True for an end of a window: the least value, or the largest one with values right below it."""
     low, high = histogram.limits
-    if value not in (low, high):
-        return False
-    beside = histogram.between(low + 1, low + 31) if value == low else histogram.between(high - 30, high)
-    close = histogram.between(low + 1, low + 11) if value == low else histogram.between(high - 10, high)
-    return beside >= 10 and close >= beside / 10
+    if value == low:
+        return value > _TISSUE_HU
+    beside, close = histogram.between(high - 30, high), histogram.between(high - 10, high)
+    return value == high and beside >= 10 and close >= beside / 10
 
 
 def _region_at_border(hu: NDArray[np.int16], value: int) -> NDArray[np.bool_] | None:
-    """Voxels of a value in regions that touch the border; None unless these are most of them and large."""
+    """Return the voxels of a value in regions that fill edges of the volume; None unless these are most of them.
+
+    Padding fills edges, where two sides meet. A nail or a window's end in the bone reaches the sides, but not the edges.
+    """
     import scipy.ndimage
 
     there = hu == value
     labels, count = scipy.ndimage.label(there)
-    if not count:
+    edges = [labels[index] for index in _edges()]
+    filled = [np.unique(edge) for edge in edges if np.count_nonzero(edge) >= _EDGE_FILLED * edge.size]
+    if not filled:
         return None
-    sides = [labels[index] for axis in range(3) for index in _ends(axis)]
-    touching = np.unique(np.concatenate([side.ravel() for side in sides]))
     kept = np.zeros(count + 1, bool)
-    kept[touching] = True
+    kept[np.concatenate(filled)] = True
     kept[0] = False
     region: NDArray[np.bool_] = kept[labels]
     size = int(np.count_nonzero(region))
-    large = np.bincount(labels.ravel())[1:].max() >= _LEAST_REGION * hu.size / 4
-    if not large or size < _LEAST_REGION * hu.size or size < _AT_BORDER * np.count_nonzero(there):
+    if not _LEAST_REGION <= size / hu.size <= _MOST_REGION or size < _AT_BORDER * np.count_nonzero(there):
         return None
     return region
 
 
-def _ends(axis: int) -> list[tuple[slice | int, ...]]:
-    everything: tuple[slice | int, ...] = (slice(None),) * 3
-    return [(*everything[:axis], end, *everything[axis + 1 :]) for end in (0, -1)]
+def _edges() -> list[tuple[slice | int, ...]]:
+    """Return the indices of the twelve edges of a volume."""
+    found: list[tuple[slice | int, ...]] = []
+    for axis in range(3):
+        for first in (0, -1):
+            for second in (0, -1):
+                ends: list[slice | int] = [first, second]
+                ends.insert(axis, slice(None))
+                found.append(tuple(ends))
+    return found

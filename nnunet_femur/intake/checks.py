@@ -8,7 +8,7 @@ import numpy as np
 
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.grids import Placement, Relation
-from nnunet_femur.imaging.segments import choose_segments
+from nnunet_femur.imaging.segments import femur_segments
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.sources import read_source_header
 from nnunet_femur.kinds import Checks, finding
@@ -44,7 +44,7 @@ def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) 
             findings.append(mask)
             continue
         findings += mask.findings
-        findings += _check_segments(file, mask, options or IntakeOptions())
+        findings += femur_segments(mask.segments, (options or IntakeOptions()).segments, file)[1]
         if not isinstance(image, Finding):
             findings += _check_grids(case.image, file, image.geometry, mask.geometry)
     return findings
@@ -90,21 +90,6 @@ def _slice_distance(image: SourceHeader) -> str | None:
         return None
     mean = image.geometry.spacing_mm_xyz[2]
     return f"has slices at {least:.6g} to {most:.6g} mm from each other; {mean:.6g} mm was taken for all."
-
-
-def _check_segments(file: Path, mask: SourceHeader, options: IntakeOptions) -> list[Finding]:
-    if not mask.segments:
-        return []
-    chosen = choose_segments(mask.segments, options.segments)
-    if not chosen:
-        names = ", ".join(segment.name for segment in mask.segments)
-        wanted = " or ".join(options.segments) or "femur"
-        problem = f"has {len(mask.segments)} segments ({names}), none of which is called {wanted}."
-        return [finding("segment-missing", file, problem)]
-    if len(chosen) == len(mask.segments) == 1:
-        return []
-    problem = f"has {len(mask.segments)} segments; {len(chosen)} were taken as femur and joined."
-    return [finding("segments-chosen", file, problem)]
 
 
 def _check_grids(image_file: Path, file: Path, image: Geometry, mask: Geometry) -> list[Finding]:
