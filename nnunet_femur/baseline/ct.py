@@ -34,15 +34,19 @@ class OrientedCt:
     geometry: Geometry
 
     @classmethod
-    def read(cls, path: Path) -> OrientedCt:
+    def read(cls, path: Path, *, any_values: bool = False) -> OrientedCt:
         """Read a volume or a folder of DICOM slices.
+
+        Args:
+            path: The file or folder.
+            any_values: Another modality than CT is read, too.
 
         Raises:
             VolumeError: It cannot be read or is no CT volume.
         """
         import SimpleITK as sitk
 
-        image = read_ct(path).image
+        image = read_ct(path, any_values=any_values).image
         stored = Geometry.of(image)
         order = AxisOrder.between(stored, _RAS)
         return cls(order.of_array(sitk.GetArrayFromImage(image)), stored, order.of_geometry(stored))

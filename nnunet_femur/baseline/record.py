@@ -49,9 +49,17 @@ class RunRecord:
             "seconds": round(outcome.seconds, 2),
             "volume_ml": round(outcome.volume_ml, 2),
             "problem": outcome.problem,
+            "warnings": list(outcome.warnings),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self.content)
+
+
+def recorded_warnings(record: Path) -> tuple[str, ...]:
+    """Return the warnings about the CTs of a record; none for a record of an older version."""
+    content = read_json(record)
+    cases = content.get("cases", {}) if isinstance(content, dict) else {}
+    return tuple(warning for case in cases.values() for warning in case.get("warnings", ()))
 
 
 def _identity(ct: Path) -> list[Any]:

@@ -53,6 +53,9 @@ def predict(
     half: Annotated[  # noqa: FBT002
         bool, typer.Option("--half", help="Faster on processors with bfloat16: compute in it. Edges may differ.")
     ] = False,
+    any_values: Annotated[  # noqa: FBT002
+        bool, typer.Option("--any-values", help="Segment volumes whose values are not HU too; the record notes it.")
+    ] = False,
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
     ] = "checkpoint_final.pth",
@@ -78,6 +81,7 @@ def predict(
         largest_component=largest_component,
         fill_holes=fill_holes,
         mirror=mirror,
+        any_values=any_values,
         **choices,
     )
     with bars() as watch:

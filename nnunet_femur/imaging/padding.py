@@ -188,7 +188,7 @@ def _candidates(histogram: Histogram, minimum: float) -> list[int]:
 
 
 def _is_spike(histogram: Histogram, value: int) -> bool:
-    """Return True if a value is far more frequent than the nearest values that occur; a CT may have steps of several HU."""
+    """Return True if a value is far more frequent than the nearest ones that occur, which may be several HU away."""
     counts, place = histogram.counts, value + _OFFSET
     below = np.flatnonzero(counts[max(0, place - _STEP) : place])
     above = np.flatnonzero(counts[place + 1 : place + 1 + _STEP])
@@ -225,7 +225,7 @@ def is_cut(histogram: Histogram, value: int) -> bool:
 def _region_at_border(hu: NDArray[np.int16], value: int) -> NDArray[np.bool_] | None:
     """Return the voxels of a value in regions that fill edges of the volume; None unless these are most of them.
 
-    Padding fills edges, where two sides meet. A nail or a window's end in the bone reaches the sides, but not the edges.
+    Padding fills edges, where two sides meet. A nail or the end of a window in the bone reaches only the sides.
     """
     import scipy.ndimage
 

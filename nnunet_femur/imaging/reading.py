@@ -69,11 +69,12 @@ def read_ct_header(path: Path) -> SourceHeader:
     return _header(path, mask=False)
 
 
-def read_ct(path: Path) -> Volume:
+def read_ct(path: Path, *, any_values: bool = False) -> Volume:  # noqa: ARG001  # files do not name their modality
     """Return a CT, in HU where its header has a slope and an intercept.
 
     Args:
         path: A file, or a folder with the slices of one DICOM series.
+        any_values: Another modality than CT is read, too.
 
     Raises:
         VolumeError: As :func:`read_ct_header`, or its voxels are damaged.

@@ -9,6 +9,7 @@ import numpy as np
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.grids import Placement, Relation
 from nnunet_femur.imaging.segments import femur_segments
+from nnunet_femur.imaging.usability import thin_problem
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.sources import read_source_header
 from nnunet_femur.kinds import Checks, finding
@@ -48,6 +49,11 @@ def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) 
         if not isinstance(image, Finding):
             findings += _check_grids(case.image, file, image.geometry, mask.geometry)
     return findings
+
+
+@IMAGE_HEADER_CHECKS.register("too-thin")
+def _thin(image: SourceHeader) -> str | None:
+    return thin_problem(image.geometry)
 
 
 @IMAGE_HEADER_CHECKS.register("image-direction")

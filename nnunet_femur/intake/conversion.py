@@ -12,6 +12,7 @@ from nnunet_femur.intake.assignments import shown_patients, with_patients, with_
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
+from nnunet_femur.intake.duplicates import same_files, same_voxels
 from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
@@ -167,11 +168,10 @@ class Conversion:
         if not _errors(findings):
             try:
                 require_enough(_members(drop.cases), parts=self.parts)
+                dataset = self._described(drop, [one.record for one in done if one.record is not None])
             except InputError as error:
                 problem, _, remedy = str(error).rpartition(". ")
                 findings.append(finding("split", self.source.name, f"{problem}.", remedy))
-            else:
-                dataset = self._described(drop, [one.record for one in done if one.record is not None])
         return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
 
     def _drop(self, track: Track) -> _Drop:
@@ -184,15 +184,24 @@ class Conversion:
         if self.patients is not None:
             cases, more = with_patients(cases, self.patients)
             findings += more
+        twice = same_files(found.root, cases)
+        cases, findings = list(twice.cases), [*findings, *twice.warnings]
         if self.test_ids is not None:
             cases = with_test_ids(cases, self.test_ids)
-        return _Drop(found.root, tuple(cases), tuple(findings), self.intake, made_with(self.intake))
+        return _Drop(
+            found.root, tuple(cases), tuple(findings), self.intake, made_with(self.intake), twice_with=twice.errors
+        )
 
     def _converted(self, tasks: Sequence[Task], track: Track) -> list[Done]:
         done = track(each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks))
-        return [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
+        ordered = [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
+        read = [one.record for one in ordered if one.record is not None]
+        errors = same_voxels([task.case for task in tasks], read).errors
+        return [one.refused(errors[one.case]) if one.case in errors else one for one in ordered]
 
     def _described(self, drop: _Drop, records: Sequence[CaseRecord]) -> Described:
+        twice = same_voxels(drop.cases, records)
+        drop = replace(drop, cases=twice.cases, findings=tuple(dict.fromkeys((*drop.findings, *twice.warnings))))
         parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
         return Described(
             cases={case.id: case for case in drop.cases},
@@ -229,9 +238,13 @@ class _Drop:
     findings: tuple[Finding, ...]
     intake: IntakeOptions
     made_with: dict[str, Any]
+    twice_with: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
 
     def headers(self, track: Track) -> dict[str, tuple[Finding, ...]]:
-        return {case.id: tuple(check_headers(self.root, case, self.intake)) for case in track(self.cases, "Checking")}
+        return {
+            case.id: (*self.twice_with.get(case.id, ()), *check_headers(self.root, case, self.intake))
+            for case in track(self.cases, "Checking")
+        }
 
     def task(self, case: Case) -> Task:
         return Task(self.root, case, self.intake, self.made_with)

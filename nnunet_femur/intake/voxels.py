@@ -12,7 +12,7 @@ from nnunet_femur.imaging.grids import Femur, Placement, Relation, bounding_box,
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
 from nnunet_femur.imaging.labels import femur_of
 from nnunet_femur.imaging.segments import choose_segments, join_segments
-from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts
+from nnunet_femur.intake.mask_checks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.sources import read_source
 from nnunet_femur.kinds import finding
@@ -72,6 +72,8 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
     padding = facts.padding
+    known_side = case.side in ("left", "right") and padding.region_zyx is None
+    body = Body.of(hu_zyx, geometry) if known_side else None
     femurs = []
     for file in case.masks:
         femur, found = _read_femur(root, file, geometry, options)
@@ -79,7 +81,7 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
         if femur is not None:
             femurs.append(femur)
             findings += MASK_CHECKS.run(
-                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices)), file
+                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body), file
             )
     errors = [found for found in findings if found.severity is Severity.ERROR]
     if errors:

@@ -31,6 +31,7 @@ class Options:
         crop_to_bone: Whether the network sees only the box around everything as dense as bone. Its windows lie
             elsewhere then, so that voxels at the bone's edge can differ.
         half: Whether the network computes in bfloat16 on a processor that has it, instead of single precision.
+        any_values: Segment volumes whose values are not HU, with a warning; they are refused otherwise.
     """
 
     formats: tuple[str, ...] = ("nrrd",)
@@ -43,6 +44,7 @@ class Options:
     mirror: bool = True
     crop_to_bone: bool = False
     half: bool = False
+    any_values: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -57,6 +59,10 @@ class Options:
         if not 0 < self.step_size <= 1:
             msg = f"A step size of {self.step_size:g} is none: it is above 0 and not above 1."
             raise InputError(msg)
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the choices that a mask depends on; older runs knew no `any_values`."""
+        return {name: value for name, value in self.as_dict().items() if name != "any_values" or value}
 
     def as_dict(self) -> dict[str, Any]:
         """The choices by name, as JSON can hold them."""

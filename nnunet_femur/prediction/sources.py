@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import SimpleITK as sitk
+    from nnunet_femur.imaging.reading import Volume
 
 _CHANNEL = re.compile(r"_0000$")
 """What nnU-Net puts behind the name of a case, for its first channel."""
@@ -36,21 +36,24 @@ class Source:
     case: str
     path: Path
 
-    def read(self) -> sitk.Image:
-        """The CT, in HU where its headers say how to get there.
+    def read(self, *, any_values: bool = False) -> Volume:
+        """Return the CT, in HU where its header has a slope and an intercept.
+
+        Args:
+            any_values: Another modality than CT is read, too.
 
         Raises:
             VolumeError: It cannot be read, is not a volume of grey values, or has values that are no numbers.
         """
         import SimpleITK as sitk
 
-        image = read_ct(self.path).image
-        voxels = sitk.GetArrayViewFromImage(image)
+        volume = read_ct(self.path, any_values=any_values)
+        voxels = sitk.GetArrayViewFromImage(volume.image)
         if voxels.dtype.kind not in "iuf":
             raise VolumeError(self.path, "has values that are no grey values.", "Export the CT itself.")
         if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
             raise VolumeError(self.path, "has voxels whose value is no number.", "Export it again.")
-        return image
+        return volume
 
     def state(self) -> dict[str, float]:
         """Number, bytes and latest change of its files, which differ once any of them is another."""
