@@ -149,7 +149,8 @@ def _together(
         keys = {masks[case] for case in group}
         if len(keys) > 1 and None not in keys:
             for case in group:
-                problem = f"is the CT of {', '.join(group)}, whose masks differ."
+                rest = ", ".join(other for other in group if other != case)
+                problem = f"is the CT of {case} and of {rest}, whose masks differ."
                 errors[case] = (finding("ct-twice", by_id[case].image, problem),)
             continue
         names = ", ".join(other.id for other in others)
