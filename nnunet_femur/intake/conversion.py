@@ -12,7 +12,7 @@ from nnunet_femur.intake.assignments import shown_patients, with_patients, with_
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.duplicates import same_files, same_voxels
+from nnunet_femur.intake.duplicates import naming_copies, same_files, same_voxels
 from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
@@ -122,7 +122,8 @@ class Conversion:
         headers = drop.headers(track)
         found = [*drop.findings, *(one for case in headers.values() for one in case)]
         stop_at_errors(found, self.source, outcome=f"nothing was written to {self.target.name}:")
-        require_enough(_members(drop.cases), parts=self.parts)
+        with naming_copies(drop.findings):
+            require_enough(_members(drop.cases), parts=self.parts)
         if (same := self._up_to_date(drop, track)) is not None:
             drop_staging(self.target)
             return Outcome(self.target, same, unchanged=tuple(case.id for case in drop.cases))
@@ -169,8 +170,9 @@ class Conversion:
             try:
                 require_enough(_members(drop.cases), parts=self.parts)
                 dataset = self._described(drop, [one.record for one in done if one.record is not None])
+                findings += [found for found in dataset.findings if found not in findings]
             except InputError as error:
-                problem, _, remedy = str(error).rpartition(". ")
+                problem, _, remedy = str(error).partition("\n")[0].rpartition(". ")
                 findings.append(finding("split", self.source.name, f"{problem}.", remedy))
         return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
 
@@ -202,7 +204,8 @@ class Conversion:
     def _described(self, drop: _Drop, records: Sequence[CaseRecord]) -> Described:
         twice = same_voxels(drop.cases, records)
         drop = replace(drop, cases=twice.cases, findings=tuple(dict.fromkeys((*drop.findings, *twice.warnings))))
-        parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
+        with naming_copies(twice.warnings):
+            parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
         return Described(
             cases={case.id: case for case in drop.cases},
             patients=shown_patients(drop.cases),

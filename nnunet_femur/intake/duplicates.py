@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding
 from nnunet_femur.intake.sources import digest, parts, read_source
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import oriented
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -84,6 +86,22 @@ def same_voxels(cases: Sequence[Case], records: Iterable[CaseRecord]) -> Duplica
     images = {record.case: record.contents["image"] for record in known}
     masks = {record.case: record.contents["mask"] for record in known}
     return _together(cases, images, masks)
+
+
+@contextmanager
+def naming_copies(findings: Iterable[Finding]) -> Iterator[None]:
+    """Add to an error about too few patients which exams were counted once.
+
+    Raises:
+        InputError: What the context raises, with the copies of exams in further lines.
+    """
+    try:
+        yield
+    except InputError as error:
+        copies = [str(found) for found in findings if found.code == "same-exam"]
+        if not copies:
+            raise
+        raise InputError("\n".join([str(error), *copies])) from error
 
 
 def _contents(root: Path, files: Mapping[str, Sequence[Path]]) -> dict[str, Hashable]:
