@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from nnunet_femur.intake.cases import Case
     from nnunet_femur.intake.record import CaseRecord
+
+_SAMPLES, _SAMPLE_BYTES = 8, 4096
+"""Number and size of the parts of a file that are compared before it is read as a whole."""
 
 _COMPARED = 1 << 20
 """About how many voxels of a volume are compared; no two exams agree in so many."""
@@ -105,16 +108,14 @@ def naming_copies(findings: Iterable[Finding]) -> Iterator[None]:
 
 
 def _contents(root: Path, files: Mapping[str, Sequence[Path]]) -> dict[str, Hashable]:
-    """Return a key for the content of each case's files; files of a size of their own are not read."""
+    """Return a key for the content of each case's files; only files that are equal in size and samples are read."""
     paths = {case: [root / file for file in named] for case, named in files.items()}
-    sizes = {case: tuple(_bytes(path) for path in named) for case, named in paths.items()}
-    counts: dict[Hashable, int] = defaultdict(int)
-    for size in sizes.values():
-        counts[size] += 1
-    return {
-        case: (size, *(_digest(path) for path in paths[case])) if counts[size] > 1 else (size, case)
-        for case, size in sizes.items()
-    }
+    keys: dict[str, tuple[Hashable, ...]] = dict.fromkeys(paths, ())
+    for look in (_bytes, _samples, _digest):
+        for case in {case for group in _groups(keys) for case in group}:
+            keys[case] = (*keys[case], *(look(path) for path in paths[case]))
+    alike = {case for group in _groups(keys) for case in group}
+    return {case: keys[case] if case in alike else (case,) for case in keys}
 
 
 def _mask_content(root: Path, files: Sequence[Path]) -> Hashable | None:
@@ -138,6 +139,22 @@ def _bytes(path: Path) -> Hashable:
         return sum(file.stat().st_size for file in parts(path))
     except OSError:
         return str(path)
+
+
+def _samples(path: Path) -> Hashable:
+    """Return a few bytes of a volume's first file, by which uncompressed volumes of one size are told apart."""
+    try:
+        file = parts(path)[0]
+        size = file.stat().st_size
+        with file.open("rb") as content:
+            return tuple(_read_at(content, share * size // _SAMPLES) for share in range(_SAMPLES))
+    except (OSError, IndexError):
+        return str(path)
+
+
+def _read_at(content: BinaryIO, position: int) -> bytes:
+    content.seek(position)
+    return content.read(_SAMPLE_BYTES)
 
 
 def _digest(path: Path) -> str:
