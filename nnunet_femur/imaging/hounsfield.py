@@ -250,7 +250,7 @@ def _clipped(image: ImageFacts) -> str | None:
     if not image.clipped:
         return None
     limits = np.iinfo(np.int16)
-    return f"contains values beyond {limits.min} to {limits.max}; {image.clipped} voxels were clipped."
+    return f"contains {image.clipped} values beyond {limits.min} to {limits.max}, the range of 16 bits."
 
 
 @IMAGE_CHECKS.register("padding")
