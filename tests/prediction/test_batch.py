@@ -228,7 +228,7 @@ class TestProblems:
         assert isinstance(result.exception, InputError)
 
     def test_a_volume_that_is_not_in_hu_is_refused(self, model: Path, ct: Path, tmp_path: Path) -> None:
-        image = sitk.Cast(sitk.RescaleIntensity(sitk.ReadImage(str(ct)), 0, 1), sitk.sitkFloat32)
+        image = sitk.RescaleIntensity(sitk.Cast(sitk.ReadImage(str(ct)), sitk.sitkFloat32), 0, 1)
         sitk.WriteImage(image, str(tmp_path / "mr.nrrd"))
         outcome = predict([tmp_path / "mr.nrrd"], model, tmp_path / "out", options=Options(mirror=False), device="cpu")
         assert "HU are needed" in outcome.results[0].error
