@@ -23,11 +23,24 @@ _WRAPPED_BESIDE_HU = 1000
 _WRAPPED_REACH = 3
 """Voxels darker than fat with dense bone or metal at both sides within three voxels have probably wrapped around."""
 
+_ENCLOSED_REACH = 2
+_ENCLOSED_PART = 0.85
+"""A dark area is enclosed if this part of its rim has bone or metal within so many voxels."""
+
+_WRAPPED_PER_METAL = 0.5
+"""Metal that wraps around leaves few values above METAL_HU; other metal has more of them than dark streaks."""
+
 _SEARCHED = 1 << 21
 """About how many voxels are searched for those."""
 
 _LARGEST_12_BIT_HU = 3100
 """Largest HU of 12 bits (3071), and a little more for what a program has interpolated."""
+
+_LEAST_12_BIT_HU = -1024
+"""Least HU of 12 bits."""
+
+_INTERPOLATED_PART = 1e-4
+"""A larger part of the measured values is below 12 bits only where interpolation has left it there."""
 
 _SLAB = 16
 """Slices that are converted at a time, so that a volume of double precision needs little memory."""
@@ -89,6 +102,8 @@ def hounsfield(
     padding = find_padding(hu, histogram, minimum)
     metal = np.count_nonzero(hu > METAL_HU) if maximum > METAL_HU else 0
     metal -= sum(count for value, count in padding.counts if value > METAL_HU)
+    measured = histogram.without(padding.values)
+    wrapped = _wrapped(hu, int(metal)) if _may_have_wrapped(measured, maximum, padding) else 0
     return hu, ImageFacts(
         stored_as,
         minimum,
@@ -98,8 +113,8 @@ def hounsfield(
         padding=padding,
         padding_hu=padding_hu,
         metal_ml=float(metal) * voxel_volume_ml,
-        wrapped=_wrapped(hu) if _may_have_wrapped(histogram, maximum, padding) else 0,
-        measured=histogram.without(padding.values),
+        wrapped=wrapped,
+        measured=measured,
     )
 
 
@@ -125,26 +140,55 @@ def _whole(values_zyx: NDArray) -> tuple[NDArray[np.int16], int, int]:
     return hu, rounded, clipped
 
 
-def _may_have_wrapped(histogram: Histogram, maximum: float, padding: Padding) -> bool:
+def _may_have_wrapped(measured: Histogram, maximum: float, padding: Padding) -> bool:
+    """Return True for values of 12 bits; others were interpolated, which leaves dark rims beside padding."""
     return (
-        _WRAPPED_BESIDE_HU < maximum <= _LARGEST_12_BIT_HU and histogram.total >= JUDGED and padding.region_zyx is None
+        _WRAPPED_BESIDE_HU < maximum <= _LARGEST_12_BIT_HU
+        and measured.total >= JUDGED
+        and measured.part(-(1 << 15), _LEAST_12_BIT_HU) < _INTERPOLATED_PART
+        and padding.region_zyx is None
     )
 
 
-def _wrapped(hu: NDArray[np.int16]) -> int:
-    """Number of dark voxels with bone or metal at both sides, where values beyond 12 bits started again below.
+def _wrapped(hu: NDArray[np.int16], metal: int) -> int:
+    """Number of dark voxels in bone or metal, where values beyond 12 bits started again below.
 
-    Counted in a part of the slices if the volume is large, along rows and columns.
+    These have bone or metal at both sides, or are in an area of a slice that is enclosed by it. They are counted in a
+    part of the slices if the volume is large.
     """
     part = hu[:: max(1, hu.size // _SEARCHED)]
-    bright, dark = part > _WRAPPED_BESIDE_HU, part < WRAPPED_BELOW_HU
-    between = np.zeros_like(dark)
-    for axis in (1, 2):
-        before, after = np.zeros_like(dark), np.zeros_like(dark)
-        for step in range(1, min(_WRAPPED_REACH, dark.shape[axis] - 1) + 1):
-            low = (slice(None),) * axis + (slice(None, -step),)
-            high = (slice(None),) * axis + (slice(step, None),)
-            before[high] |= bright[low]
-            after[low] |= bright[high]
-        between |= before & after
-    return int(np.count_nonzero(dark & between)) * len(hu) // len(part)
+    bright, dark = part > _WRAPPED_BESIDE_HU, (part < WRAPPED_BELOW_HU) & (part >= _LEAST_12_BIT_HU)
+    sides = [_within_reach(bright, axis, _WRAPPED_REACH) for axis in (1, 2)]
+    between = sides[0][0] & sides[0][1] | sides[1][0] & sides[1][1]
+    near = [side for axis in (1, 2) for side in _within_reach(bright, axis, _ENCLOSED_REACH)]
+    beside = dark & (near[0] | near[1] | near[2] | near[3])
+    enclosed = _enclosed(dark, beside) * len(hu) // len(part) if beside.any() else 0
+    found = int(np.count_nonzero(dark & between)) * len(hu) // len(part)
+    return max(found, enclosed if enclosed >= _WRAPPED_PER_METAL * metal else 0)
+
+
+def _within_reach(there: NDArray[np.bool_], axis: int, reach: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return where something is at most so many voxels before along an axis, and where it is behind."""
+    before, after = np.zeros_like(there), np.zeros_like(there)
+    for step in range(1, min(reach, there.shape[axis] - 1) + 1):
+        low = (slice(None),) * axis + (slice(None, -step),)
+        high = (slice(None),) * axis + (slice(step, None),)
+        before[high] |= there[low]
+        after[low] |= there[high]
+    return before, after
+
+
+def _enclosed(dark: NDArray[np.bool_], beside: NDArray[np.bool_]) -> int:
+    """Number of voxels in areas of slices most of whose rim is beside bone or metal; air around the body is not."""
+    import scipy.ndimage
+
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1] = [[False, True, False], [True, True, True], [False, True, False]]
+    labels, count = scipy.ndimage.label(dark, in_plane)
+    inner = scipy.ndimage.binary_erosion(dark, in_plane, border_value=1)
+    sizes, rims, held = (np.bincount(labels[where], minlength=count + 1) for where in (dark, dark & ~inner, beside))
+    enclosed = held >= _ENCLOSED_PART * np.maximum(rims, 1)
+    for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
+        enclosed[np.unique(edge)] = False
+    enclosed[0] = False
+    return int(sizes[enclosed].sum())

@@ -175,8 +175,23 @@ class TestMetal:
         hu = self._nail(leg(), metal_hu)
         clipped = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
         assert _doubts(clipped) == {"metal"}
-        wrapped = ((np.rint(hu).astype(int) + 1024) % 4096 - 1024).astype(np.int16)
-        assert "image-wrapped" in _codes(wrapped, severity=Severity.WARNING)
+        assert "image-wrapped" in _codes(self._wrap(hu), severity=Severity.WARNING)
+
+    @staticmethod
+    def _wrap(hu: np.ndarray) -> np.ndarray:
+        return ((np.maximum(np.rint(hu), -1024).astype(int) + 1024) % 4096 - 1024).astype(np.int16)
+
+    def test_solid_metal_that_is_dark_inside(self):
+        """3600 HU start again at -496, so that no value of the nail is bright, and its rim is the bone."""
+        hu = leg().repeat(2, axis=1).repeat(2, axis=2).astype(float)
+        y, x = np.indices(hu.shape[1:]) - 47.5
+        hu[:, np.hypot(y, x) < 8] = 3600
+        assert "image-wrapped" in _codes(self._wrap(hu), severity=Severity.WARNING)
+
+    def test_a_dark_streak_beside_a_nail_is_not_wrapped(self):
+        hu = np.clip(self._nail(leg(), 3500), -1024, 3071).astype(np.int16)
+        hu[:, 23, 29:38] = -600
+        assert "image-wrapped" not in _codes(hu)
 
     def test_a_canal_in_a_nail_is_not_wrapped(self):
         hu = np.clip(self._nail(leg(), 3500), -1024, 3071).astype(np.int16)
