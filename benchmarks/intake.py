@@ -23,7 +23,7 @@ from pathlib import Path
 
 WAYS = ("bare", "jobs1", "jobs2", "copy")
 DIFFERENT = 2
-"""Phantoms that are made; the other cases are copies under other names."""
+"""Phantoms that are made; the other cases are copies of these, moved along z."""
 
 
 def main() -> None:
@@ -67,14 +67,21 @@ def _self(way: str, drop: Path, out: Path, arguments: argparse.Namespace) -> str
 
 
 def _make(drop: Path, cases: int, size_zyx: tuple[int, int, int]) -> None:
+    import numpy as np
+    import SimpleITK as sitk
+
     from nnunet_femur.phantoms import write_phantoms
 
     spacing_mm_zyx = tuple(extent_mm / size for extent_mm, size in zip((520.0, 220.0, 200.0), size_zyx, strict=True))
     write_phantoms(drop, cases=min(cases, DIFFERENT), seed=0, size_zyx=size_zyx, spacing_mm_zyx=spacing_mm_zyx)
     for folder in ("Images", "GoldStandard"):
         for number, made in enumerate(sorted((drop / folder).glob("*.nrrd"))):
+            image = sitk.ReadImage(str(made))
             for copy in range(number, cases, DIFFERENT):
-                shutil.copyfile(made, drop / folder / f"{made.name[0]}{900 + copy}_copy.nrrd")
+                # Each is another exam: equal ones would count as one patient.
+                moved = sitk.GetImageFromArray(np.roll(sitk.GetArrayViewFromImage(image), copy, axis=0))
+                moved.CopyInformation(image)
+                sitk.WriteImage(moved, str(drop / folder / f"{made.name[0]}{900 + copy}_copy.nrrd"), True)  # noqa: FBT003
             made.unlink()
 
 

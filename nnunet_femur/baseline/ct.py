@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import nibabel
     from numpy.typing import NDArray
 
+    from nnunet_femur.findings import Finding
+
 _RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
 
 
@@ -28,25 +30,32 @@ class OrientedCt:
         hu: HU (z, y, x).
         stored: Geometry of the file.
         geometry: Geometry of `hu`.
+        findings: What was assumed or left out when it was read.
     """
 
     hu: NDArray
     stored: Geometry
     geometry: Geometry
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> OrientedCt:
+    def read(cls, path: Path, *, any_values: bool = False) -> OrientedCt:
         """Read a volume or a folder of DICOM slices.
+
+        Args:
+            path: The file or folder.
+            any_values: Another modality than CT is read, too.
 
         Raises:
             InputError: It cannot be read or is no CT volume.
         """
         import SimpleITK as sitk
 
-        image = read_ct(path).image
-        stored = Geometry.of(image)
+        volume = read_ct(path, any_values=any_values)
+        stored = volume.header.geometry
         order = AxisOrder.between(stored, _RAS)
-        return cls(order.of_array(sitk.GetArrayFromImage(image)), stored, order.of_geometry(stored))
+        voxels = order.of_array(sitk.GetArrayFromImage(volume.image))
+        return cls(voxels, stored, order.of_geometry(stored), volume.header.findings)
 
     def as_nifti(self) -> nibabel.Nifti1Image:
         """The same voxels as TotalSegmentator takes them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,15 @@ class Outcome:
         seconds: How long it took; 0 for a case that ended its process.
         problem: Why there is no mask, and what to do; None if there is one.
         volume_ml: Volume of the mask in millilitres.
+        warnings: What is doubtful about the CT, as short texts.
     """
 
     case: str
     seconds: float = 0.0
     problem: str | None = None
     volume_ml: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"case": self.case, "seconds": self.seconds, "problem": self.problem, "volume_ml": self.volume_ml}
+        return asdict(self)

@@ -89,6 +89,7 @@ class RunRecord:
             "seconds": round(outcome.seconds, 2),
             "volume_ml": round(outcome.volume_ml, 2),
             "problem": outcome.problem,
+            "warnings": list(outcome.warnings),
         } | ({} if outcome.problem else {"mask_sha256": sha256(job.output)})
         self._write()
 
@@ -118,6 +119,13 @@ class RunRecord:
         except OSError as error:
             msg = f"{self.path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
             raise SetupError(msg) from error
+
+
+def recorded_warnings(record: Path) -> tuple[str, ...]:
+    """Return the warnings about the CTs of a record; none for a record of an older version."""
+    content = read_json(record)
+    cases = content.get("cases", {}) if isinstance(content, dict) else {}
+    return tuple(warning for case in cases.values() for warning in case.get("warnings", ()))
 
 
 def require_ours(mask: Path, record: Path) -> None:

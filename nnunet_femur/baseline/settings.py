@@ -21,12 +21,14 @@ class Settings:
         sides: Keep the left femur as 1 and the right one as 2, instead of 1 for either.
         robust_crop: Look for the femur with the 3 mm model instead of the 6 mm model, before segmenting there.
         device: TotalSegmentator's name of the device: "cpu", "gpu", "gpu:1", "mps".
+        any_values: Segment volumes whose values are not HU, with a warning; they are refused otherwise.
     """
 
     fast: bool = False
     sides: bool = False
     robust_crop: bool = False
     device: str = "cpu"
+    any_values: bool = False
 
     def models(self) -> tuple[SourceModel, ...]:
         """The models that are run, found where TotalSegmentator keeps them and seen to hold nothing that runs.
@@ -64,6 +66,8 @@ class Settings:
                 }
                 for model in models
             ],
+            # Records of older versions do not have it.
+            **({"any_values": True} if self.any_values else {}),
         }
 
 

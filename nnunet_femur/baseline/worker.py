@@ -17,9 +17,10 @@ import numpy as np
 
 from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
-from nnunet_femur.baseline.suitability import require_suitable
 from nnunet_femur.errors import FemurError
-from nnunet_femur.weights.tables import FEMURS, TASK, crop_entry, femur_entry
+from nnunet_femur.findings import warnings_of
+from nnunet_femur.imaging.usability import require_usable
+from nnunet_femur.weights.tables import FEMURS, TASK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,16 +56,17 @@ def segment(ct: OrientedCt, *, fast: bool, robust_crop: bool, device: str) -> ND
 def _run(job: Job, settings: dict[str, Any]) -> Outcome:
     start = time.perf_counter()
     try:
-        ct = OrientedCt.read(job.ct)
-        rough = femur_entry(fast=True) if settings["robust_crop"] else crop_entry()
-        require_suitable(ct, job.ct, rough_spacing_mm=rough.spacing_mm)
+        any_values = settings.get("any_values", False)
+        ct = OrientedCt.read(job.ct, any_values=any_values)
+        doubts = [*warnings_of(ct.findings), *require_usable(ct.hu, ct.geometry, job.ct, any_values=any_values)]
         options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
         mask = segment(ct, **options)
         if not mask.any():
             return Outcome(job.case, time.perf_counter() - start, _found_nothing(job, settings))
         ct.write_mask(mask if settings["sides"] else (mask > 0).astype(np.uint8), job.output)
         volume_ml = float(np.count_nonzero(mask) * ct.geometry.voxel_volume_ml)
-        return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml)
+        warnings = tuple(found.problem.rstrip(".") for found in doubts)
+        return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml, warnings=warnings)
     except FemurError as error:
         return Outcome(job.case, time.perf_counter() - start, str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever stops one case must not stop the others

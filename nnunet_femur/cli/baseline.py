@@ -26,6 +26,9 @@ def baseline(
     robust_crop: Annotated[  # noqa: FBT002
         bool, typer.Option("--robust-crop", help="Look for the femur at 3 mm instead of 6 mm; slower.")
     ] = False,
+    any_values: Annotated[  # noqa: FBT002
+        bool, typer.Option("--any-values", help="Segment volumes whose values are not HU too; the record notes it.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, gpu, gpu:1, mps. [a GPU if there is one]")] = None,
 ) -> None:
     """Segment the femur by TotalSegmentator: femur_left or femur_right, on the CT's own grid.
@@ -41,9 +44,13 @@ def baseline(
     if (dataset_id is None) == (ct is None) or (ct is None) != (output is None):
         msg = "Give a CT and its mask (-i CT -o MASK), or a dataset (-d N)."
         raise typer.BadParameter(msg)
-    settings = runs.Settings(fast=fast, sides=sides, robust_crop=robust_crop, device=device or default_device())
+    settings = runs.Settings(
+        fast=fast, sides=sides, robust_crop=robust_crop, device=device or default_device(), any_values=any_values
+    )
     if dataset_id is not None:
         typer.echo(runs.run_on_dataset(dataset_id, settings, track=bar))
     elif ct is not None and output is not None:
-        runs.run_on_volume(ct, output, settings, track=bar)
+        record = runs.run_on_volume(ct, output, settings, track=bar)
+        for warning in runs.recorded_warnings(record):
+            typer.echo(f"warning: {ct}: {warning}", err=True)
         typer.echo(output)

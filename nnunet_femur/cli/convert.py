@@ -29,13 +29,11 @@ def convert(
         list[str] | None,
         typer.Option(
             help="Segment of a 3D Slicer segmentation that is femur; repeat it to join several. [the only one, or "
-            "those named femur]"
+            "those called femur, sides and parts of the bone included]"
         ),
     ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [1 and 2, or the only one]")
-    ] = None,
-    padding_hu: Annotated[int, typer.Option(help="What padding (-1024, -2000, -3024) becomes, in HU.")] = -1000,
+    labels: Annotated[str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [the only one]")] = None,
+    padding_hu: Annotated[int, typer.Option(help="What padding becomes, in HU.")] = -1000,
     keep_padding: Annotated[bool, typer.Option("--keep-padding", help="Leave the padding as it is.")] = False,  # noqa: FBT002
     min_volume_ml: Annotated[
         float, typer.Option(min=0, help="Least volume of each femur of a subject (totalsegmentator).")

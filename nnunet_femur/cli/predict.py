@@ -54,6 +54,9 @@ def predict(
         bool,
         typer.Option("--half", help="Faster: float16 on NVIDIA GPUs, bfloat16 on CPUs that have it. Edges may differ."),
     ] = False,
+    any_values: Annotated[  # noqa: FBT002
+        bool, typer.Option("--any-values", help="Segment volumes whose values are not HU too; the record notes it.")
+    ] = False,
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
     ] = "checkpoint_final.pth",
@@ -79,6 +82,7 @@ def predict(
         largest_component=largest_component,
         fill_holes=fill_holes,
         mirror=mirror,
+        any_values=any_values,
         **choices,
     )
     with bars() as watch:

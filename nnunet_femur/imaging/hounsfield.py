@@ -1,25 +1,31 @@
-"""Check the values of a CT: whether they are HU, and what was not measured."""
+"""Check the values of a CT: the scale, which must be HU, and padding, metal and windows.
+
+One check for `convert`, `predict` and `baseline`. The scale is judged by the values that were measured, without the
+padding: air has -1000 HU, fat about -100, muscle about 50, and bone is above 200.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.image_facts import JUDGED, METAL_HU, WRAPPED_BELOW_HU, ImageFacts, hounsfield
+from nnunet_femur.imaging.padding import is_cut
 from nnunet_femur.kinds import Checks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
+
+    from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.padding import Histogram
+
+__all__ = ["IMAGE_CHECKS", "hounsfield", "image_findings"]
 
 IMAGE_CHECKS = Checks()
 """Checks of the values of a CT."""
-
-PADDING_VALUES = (-3024, -2000, -1024)
-"""What scanners and programs write where nothing was measured, in HU."""
-
-METAL_HU = 2500
-"""Bone stays below this; a nail or a prosthesis does not."""
 
 _METAL_ML = 0.05
 _BONE_HU = 300
@@ -28,175 +34,215 @@ _BONE_HU = 300
 _NARROW = 50
 """Values of a normalised volume span less than this; those of a CT more than a thousand."""
 
-_SPIKE = 4
-"""A padding value above the least value counts if it is this many times as frequent as its neighbours together."""
+_SOFT_HU = (-200, 150)
+"""Fat, marrow and muscle, contrast medium excepted."""
 
-_SLAB = 16
-"""Slices that are converted at a time, so that a volume of double precision needs little memory."""
+_BODY_HU = -300
+"""The body is above this; air and lungs are below."""
 
+_LEAST_SOFT = 0.25
+"""Least part of the body that is fat, marrow or muscle, also in a CT that shows little more than the bone."""
 
-@dataclass(frozen=True)
-class ImageFacts:
-    """What was counted in the values of a CT.
+_LEAST_AIR = 0.005
+_FAT_HU = (-140, -60)
+_LEAST_FAT = 0.02
+"""Smaller parts of a CT are not taken for air or fat."""
 
-    Attributes:
-        stored_as: Name of the stored type.
-        minimum: Least value as read.
-        maximum: Largest value as read.
-        not_finite: Number of values that are NaN or infinite; with any, nothing else was counted.
-        rounded: Number of values that were no whole numbers.
-        clipped: Number of values beyond int16.
-        padding: Number of voxels of each padding value.
-        padding_hu: What padding becomes; None leaves it.
-        metal_ml: Volume of what is denser than bone in millilitres.
-    """
+_BACKGROUND_HU = 20
+"""The background of other modalities is this close to 0; muscle is not."""
 
-    stored_as: str
-    minimum: float
-    maximum: float
-    not_finite: int = 0
-    rounded: int = 0
-    clipped: int = 0
-    padding: tuple[tuple[int, int], ...] = ()
-    padding_hu: int | None = None
-    metal_ml: float = 0.0
+_MOST_BONE = 0.28
+"""A CT that shows little more than the bone has less of it than this."""
+
+_AIR_OFF_HU = 60
+"""Air is this close to -1000 HU in a calibrated scanner."""
+
+_LEAST_WRAPPED = 25
+"""Voxels that have probably wrapped around; noise and the dark streaks of metal leave fewer."""
 
 
-def hounsfield(
-    values_zyx: NDArray, *, padding_hu: int | None, voxel_volume_ml: float
-) -> tuple[NDArray[np.int16], ImageFacts]:
-    """The values of a CT as int16, and what was counted in them; padding is still there.
+def image_findings(values_zyx: NDArray, file: Path | str, *, voxel_volume_ml: float) -> list[Finding]:
+    """Return what the values of a CT tell, for commands that use them as they are.
 
     Args:
-        values_zyx: The values as read; int16 is given back as it is.
-        padding_hu: What padding will become, for the facts.
+        values_zyx: The values as read.
+        file: The CT, for the findings.
         voxel_volume_ml: Volume of a voxel in millilitres.
     """
-    stored_as = str(values_zyx.dtype)
-    rounded = clipped = 0
-    if values_zyx.dtype == np.int16:
-        hu: NDArray[np.int16] = values_zyx
-        minimum, maximum = float(hu.min()), float(hu.max())
-    else:
-        not_finite = _not_finite(values_zyx)
-        if not_finite:
-            return np.zeros(values_zyx.shape, np.int16), ImageFacts(stored_as, np.nan, np.nan, not_finite)
-        minimum, maximum = float(values_zyx.min()), float(values_zyx.max())
-        hu, rounded, clipped = _whole(values_zyx)
-    metal = np.count_nonzero(hu > METAL_HU) if maximum > METAL_HU else 0
-    return hu, ImageFacts(
-        stored_as,
-        minimum,
-        maximum,
-        rounded=rounded,
-        clipped=clipped,
-        padding=_padding(hu, minimum),
-        padding_hu=padding_hu,
-        metal_ml=float(metal) * voxel_volume_ml,
-    )
-
-
-def _not_finite(values_zyx: NDArray) -> int:
-    if np.issubdtype(values_zyx.dtype, np.integer):
-        return 0
-    return sum(int(np.count_nonzero(~np.isfinite(part))) for part in values_zyx)
-
-
-def _whole(values_zyx: NDArray) -> tuple[NDArray[np.int16], int, int]:
-    """Values rounded and clipped to int16, and how many were."""
-    limits = np.iinfo(np.int16)
-    hu = np.empty(values_zyx.shape, np.int16)
-    rounded = clipped = 0
-    for start in range(0, len(values_zyx), _SLAB):
-        slab = slice(start, start + _SLAB)
-        whole = values_zyx[slab]
-        if not np.issubdtype(whole.dtype, np.integer):
-            whole = np.rint(whole)
-            rounded += int(np.count_nonzero(whole != values_zyx[slab]))
-        clipped += int(np.count_nonzero((whole < limits.min) | (whole > limits.max)))
-        hu[slab] = np.clip(whole, limits.min, limits.max)
-    return hu, rounded, clipped
-
-
-def _padding(hu: NDArray[np.int16], minimum: float) -> tuple[tuple[int, int], ...]:
-    """The padding values of a CT: the least value, or one that is much more frequent than its neighbours.
-
-    A voxel of air that happens to have the value -1024 is none.
-    """
-    found = []
-    for value in PADDING_VALUES:
-        if value < minimum:
-            continue
-        count = int(np.count_nonzero(hu == value))
-        if value > minimum and count:
-            near = sum(int(np.count_nonzero(hu == neighbour)) for neighbour in (value - 1, value + 1))
-            if count <= _SPIKE * near:
-                continue
-        if count:
-            found.append((value, count))
-    return tuple(found)
+    _, facts = hounsfield(values_zyx, padding_hu=None, voxel_volume_ml=voxel_volume_ml)
+    return IMAGE_CHECKS.run(facts, file)
 
 
 @IMAGE_CHECKS.register("not-finite")
 def _finite(image: ImageFacts) -> str | None:
-    return f"holds {image.not_finite} values that are NaN or infinite." if image.not_finite else None
+    return f"contains {image.not_finite} values that are NaN or infinite." if image.not_finite else None
 
 
 def _scale(image: ImageFacts) -> str | None:
-    """The code of what keeps the values from being HU; the first that holds."""
-    if image.not_finite:
-        return None
-    if image.minimum == image.maximum:
-        return "image-constant"
-    if image.maximum - image.minimum <= _NARROW:
-        return "image-normalised"
-    if image.stored_as in ("uint8", "int8") or (image.minimum >= 0 and image.maximum <= 255):
-        return "image-8bit"
-    if image.minimum >= 0:
-        return "image-positive"
-    return "image-range" if image.maximum < _BONE_HU else None
+    """Return the code of what keeps the values from being HU; the first that holds."""
+    low, high = image.measured.limits
+    holds = {
+        "not-finite": image.not_finite > 0,
+        "image-constant": image.minimum == image.maximum or not image.measured.total,
+        "image-normalised": high - low <= _NARROW,
+        "image-8bit": image.stored_as in ("uint8", "int8") or (low >= 0 and high <= 255),
+        "image-positive": low >= 0 or _is_raw(image.measured) or _is_positive(image.measured),
+        "image-below-air": _is_shifted_twice(image.measured),
+        "image-range": high < _BONE_HU,
+    }
+    return next((code for code, there in holds.items() if there), None)
+
+
+def _is_positive(values: Histogram) -> bool:
+    """Neither air nor fat, apart from a few voxels that interpolation has brought a little below 0."""
+    return values.total >= JUDGED and values.part(-(1 << 15), -50) < 2e-4
+
+
+def _is_raw(values: Histogram) -> bool:
+    """Values with 1000 or 1024 added: most of them where fat and muscle are then, and hardly any below air."""
+    if values.total < JUDGED or values.part(-(1 << 15), -250) > 0.02:
+        return False
+    tissue = values.part(800, 1250)
+    return tissue > 0.25 and tissue > 2 * values.part(300, 800) and tissue > values.part(1250, 1 << 15)
+
+
+def _is_shifted_twice(values: Histogram) -> bool:
+    """Values with 1000 or 1024 subtracted once too often: much is below air, and hardly anything is soft tissue."""
+    if values.total < JUDGED or values.part(-(1 << 15), -1150) < 0.05:
+        return False
+    return values.between(*_SOFT_HU) < 0.05 * values.between(-1150, 1 << 15)
 
 
 def _range(image: ImageFacts) -> str:
+    """The range of what was measured; of the values as read where there is no padding."""
+    low, high = image.measured.limits
+    if image.padding.counts:
+        return f"{low} to {high} without its padding"
     return f"{image.minimum:.6g} to {image.maximum:.6g}"
 
 
 @IMAGE_CHECKS.register("image-constant")
 def _constant(image: ImageFacts) -> str | None:
-    return f"holds the value {image.minimum:.6g} everywhere." if _scale(image) == "image-constant" else None
+    return f"has the value {image.maximum:.6g} everywhere." if _scale(image) == "image-constant" else None
 
 
 @IMAGE_CHECKS.register("image-normalised")
 def _normalised(image: ImageFacts) -> str | None:
     if _scale(image) != "image-normalised":
         return None
-    return f"holds values of {_range(image)}, so it was normalised; HU are needed."
+    return f"contains values of {_range(image)}, so it was normalised; HU are needed."
 
 
 @IMAGE_CHECKS.register("image-8bit")
 def _eight_bits(image: ImageFacts) -> str | None:
     if _scale(image) != "image-8bit":
         return None
-    return f"holds 8-bit values of {_range(image)}, so it is a picture of a CT; HU are needed."
+    return f"contains 8-bit values of {_range(image)}, so it is a picture of a CT; HU are needed."
 
 
 @IMAGE_CHECKS.register("image-positive")
 def _positive(image: ImageFacts) -> str | None:
     if _scale(image) != "image-positive":
         return None
-    return f"holds values of {_range(image)}, none below 0, so they are not HU: air has -1000 and fat -100."
+    if _is_raw(image.measured):
+        tissue = _mode(image.measured, 700, 1300)
+        return (
+            f"contains values of {_range(image)}, most of them near {tissue}, so they are raw values instead of HU: "
+            "fat has -100 HU and muscle 50."
+        )
+    return (
+        f"contains values of {_range(image)}, without air (-1000 HU) or fat (-100 HU), so they are not HU: raw values "
+        "of a CT, or another modality."
+    )
+
+
+@IMAGE_CHECKS.register("image-below-air")
+def _below_air(image: ImageFacts) -> str | None:
+    if _scale(image) != "image-below-air":
+        return None
+    part = image.measured.part(-(1 << 15), -1150)
+    return (
+        f"has {part:.0%} of its values far below air (-1000 HU) and hardly any of fat or muscle, so an offset of -1000 "
+        "or -1024 was applied twice."
+    )
 
 
 @IMAGE_CHECKS.register("image-range")
 def _low(image: ImageFacts) -> str | None:
-    return f"holds values of {_range(image)}, none as high as bone." if _scale(image) == "image-range" else None
+    if _scale(image) != "image-range":
+        return None
+    return f"contains values of {_range(image)}, none as high as bone."
+
+
+@IMAGE_CHECKS.register("image-windowed")
+def _windowed(image: ImageFacts) -> str | None:
+    if _scale(image) not in (None, "image-range"):
+        return None
+    values = image.measured
+    low, high = values.limits
+    # Air that ends at -1000 or -1024, and metal at the scanner's largest value, are usual.
+    cut_low = low > -950 and _is_end_of_window(values, low, least=max(20, 0.002 * values.total))
+    cut_high = high < 2000 and _is_end_of_window(values, high, least=max(20, 2e-4 * values.total))
+    if cut_low and cut_high:
+        return f"was cut to a window of {low} to {high} HU."
+    if cut_low:
+        return f"was cut at {low} HU: nothing is below, and {values.at(low) / values.total:.0%} of it has this value."
+    return f"was cut at {high} HU: nothing is above, and many voxels have this value." if cut_high else None
+
+
+def _is_end_of_window(values: Histogram, end: int, *, least: float) -> bool:
+    near = values.between(end - 10, end + 11) - values.at(end)
+    return values.at(end) >= least and values.at(end) > near and is_cut(values, end)
+
+
+@IMAGE_CHECKS.register("image-air")
+def _air(image: ImageFacts) -> str | None:
+    if not _is_judged(image):
+        return None
+    values = image.measured
+    air = values.between(-1300, -400)
+    if air < 0.05 * values.total:
+        return None
+    peak = _mode(values, -1300, -400)
+    # The lungs have a wide peak, and nobody takes it for that of air.
+    if abs(peak + 1000) <= _AIR_OFF_HU or values.between(peak - 40, peak + 41) < 0.6 * air:
+        return None
+    return f"has its air at {peak} HU instead of -1000, so its scale may be shifted, as in cone-beam CT."
+
+
+@IMAGE_CHECKS.register("image-tissue")
+def _tissue(image: ImageFacts) -> str | None:
+    if not _is_judged(image):
+        return None
+    values = image.measured
+    body = values.between(_BODY_HU, 1 << 15)
+    soft = values.between(*_SOFT_HU)
+    if values.part(-(1 << 15), _BODY_HU) < _LEAST_AIR and values.part(*_FAT_HU) < _LEAST_FAT:
+        background = abs(_mode(values, -1000, 2000)) < _BACKGROUND_HU
+        if background or values.part(_BONE_HU, 1 << 15) > _MOST_BONE:
+            return "has neither air nor fat, as other modalities have."
+    if soft >= _LEAST_SOFT * body:
+        return None
+    return (
+        f"has {soft / max(1, body):.0%} of its values above {_BODY_HU} HU where fat and muscle are "
+        f"({_SOFT_HU[0]} to {_SOFT_HU[1]} HU)."
+    )
+
+
+def _is_judged(image: ImageFacts) -> bool:
+    return _scale(image) in (None, "image-range") and image.measured.total >= JUDGED
+
+
+def _mode(values: Histogram, low: int, high: int) -> int:
+    """The most frequent value of a smoothed histogram."""
+    return low + int(np.argmax(values.smoothed(low, high)))
 
 
 @IMAGE_CHECKS.register("image-rounded")
 def _rounded(image: ImageFacts) -> str | None:
     if not image.rounded:
         return None
-    return f"holds fractions of HU; {image.rounded} voxels were rounded to whole numbers."
+    return f"contains fractions of HU; {image.rounded} voxels were rounded to whole numbers."
 
 
 @IMAGE_CHECKS.register("image-clipped")
@@ -204,15 +250,15 @@ def _clipped(image: ImageFacts) -> str | None:
     if not image.clipped:
         return None
     limits = np.iinfo(np.int16)
-    return f"holds values beyond {limits.min} to {limits.max}; {image.clipped} voxels were clipped."
+    return f"contains {image.clipped} values beyond {limits.min} to {limits.max}, the range of 16 bits."
 
 
 @IMAGE_CHECKS.register("padding")
 def _padded(image: ImageFacts) -> str | None:
-    if not image.padding:
+    if not image.padding.counts:
         return None
-    values = " and ".join(str(value) for value, _ in image.padding)
-    count = sum(count for _, count in image.padding)
+    values = " and ".join(str(value) for value in image.padding.values)
+    count = sum(count for _, count in image.padding.counts)
     done = "left as they are" if image.padding_hu is None else f"set to {image.padding_hu} HU"
     return f"is padded with {values}; {count} voxels were {done}."
 
@@ -221,4 +267,14 @@ def _padded(image: ImageFacts) -> str | None:
 def _metal(image: ImageFacts) -> str | None:
     if image.metal_ml < _METAL_ML:
         return None
-    return f"holds {image.metal_ml:.2f} ml above {METAL_HU} HU, as metal does (up to {image.maximum:.6g} HU)."
+    return f"contains {image.metal_ml:.2f} ml above {METAL_HU} HU, as metal does (up to {image.maximum:.6g} HU)."
+
+
+@IMAGE_CHECKS.register("image-wrapped")
+def _wrapped_around(image: ImageFacts) -> str | None:
+    if image.wrapped < _LEAST_WRAPPED:
+        return None
+    return (
+        f"has {image.wrapped} voxels below {WRAPPED_BELOW_HU} HU within bone or metal, as when values beyond 12 bits "
+        "(3071 HU) start again at -1024."
+    )

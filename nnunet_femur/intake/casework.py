@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.findings import file_text
+from nnunet_femur.intake.duplicates import fingerprint
 from nnunet_femur.intake.nrrd import write_nrrd
 from nnunet_femur.intake.record import CaseRecord
 from nnunet_femur.intake.sources import digest
@@ -15,6 +16,7 @@ from nnunet_femur.kinds import finding, unexpected
 from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from nnunet_femur.findings import Finding
@@ -65,6 +67,10 @@ class Done:
     record: CaseRecord | None
     findings: tuple[Finding, ...]
     reused: bool = False
+
+    def refused(self, errors: Sequence[Finding]) -> Done:
+        """Return the same case as one that cannot be used; its files are kept for a later run."""
+        return Done(self.case, None, _each_once(self.findings, tuple(errors)))
 
 
 def sources_of(root: Path, case: Case) -> Sources:
@@ -128,6 +134,10 @@ def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
     if task.staging is not None:
         for kind, volume in (("image", voxels.image), ("mask", voxels.mask)):
             digests[kind] = write_nrrd(sitk.GetArrayViewFromImage(volume), geometry, task.staging / files[kind])
+    contents = {
+        kind: fingerprint(sitk.GetArrayViewFromImage(volume))
+        for kind, volume in (("image", voxels.image), ("mask", voxels.mask))
+    }
     record = CaseRecord(
         case=case.id,
         side=case.side,
@@ -142,6 +152,7 @@ def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
         volume_ml=round(voxels.volume_ml, 3),
         stored=asdict(voxels.source_geometry),
         findings=_each_once(task.header_findings, voxels.findings),
+        contents=contents,
     )
     if task.staging is not None:
         finish(task.staging, record)

@@ -9,7 +9,8 @@ import numpy as np
 
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.grids import Placement, Relation, settled
-from nnunet_femur.imaging.segments import choose_segments
+from nnunet_femur.imaging.segments import femur_segments
+from nnunet_femur.imaging.usability import thin_problem
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.sources import read_source_header
 from nnunet_femur.kinds import Checks, finding
@@ -44,7 +45,7 @@ def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) 
     masks = {file: mask for file, mask in read.items() if not isinstance(mask, Finding)}
     findings = [mask for mask in read.values() if isinstance(mask, Finding)]
     for file, mask in masks.items():
-        findings += _check_segments(file, mask, options)
+        findings += femur_segments(mask.segments, options.segments, file)[1]
     if isinstance(image, Finding):
         return [image, *findings, *(one for mask in masks.values() for one in mask.findings)]
     geometry, mask_geometries = settled_headers(image, tuple(masks.values()))
@@ -68,6 +69,11 @@ def _header_findings(file: Path, header: SourceHeader, geometry: Geometry) -> li
     problem = "does not define its orientation; it was taken as the one in which mask and CT agree voxel for voxel."
     known = [found for found in header.findings if found.code not in ("orientation-unknown", "space-unnamed")]
     return [*known, finding("grid-settled", file, problem)]
+
+
+@IMAGE_HEADER_CHECKS.register("too-thin")
+def _thin(image: SourceHeader) -> str | None:
+    return thin_problem(image.geometry)
 
 
 @IMAGE_HEADER_CHECKS.register("image-direction")
@@ -108,21 +114,6 @@ def _slice_distance(image: SourceHeader) -> str | None:
         return None
     mean = image.geometry.spacing_mm_xyz[2]
     return f"has slices at {least:.6g} to {most:.6g} mm from each other; {mean:.6g} mm was taken for all."
-
-
-def _check_segments(file: Path, mask: SourceHeader, options: IntakeOptions) -> list[Finding]:
-    if not mask.segments:
-        return []
-    chosen = choose_segments(mask.segments, options.segments)
-    if not chosen:
-        names = ", ".join(segment.name for segment in mask.segments)
-        wanted = " or ".join(options.segments) or "femur"
-        problem = f"has {len(mask.segments)} segments ({names}), none of which is called {wanted}."
-        return [finding("segment-missing", file, problem)]
-    if len(chosen) == len(mask.segments) == 1:
-        return []
-    problem = f"has {len(mask.segments)} segments; {len(chosen)} were taken as femur and joined."
-    return [finding("segments-chosen", file, problem)]
 
 
 def _check_grids(

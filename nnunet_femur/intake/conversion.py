@@ -12,6 +12,7 @@ from nnunet_femur.intake.assignments import shown_patients, with_patients, with_
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
+from nnunet_femur.intake.duplicates import naming_copies, same_files, same_voxels
 from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
@@ -129,7 +130,8 @@ class Conversion:
             drop = drop.without({case: one for case, one in headers.items() if errors_of(one)})
         else:
             self._stop_at_errors(found, "nothing was written to {}:", _READ_MORE)
-        require_enough(_members(drop.cases), parts=self.parts)
+        with naming_copies(drop.findings):
+            require_enough(_members(drop.cases), parts=self.parts)
         if (same := self._up_to_date(drop, track)) is not None:
             drop_staging(self.target)
             self._failure_report.unlink(missing_ok=True)
@@ -198,11 +200,11 @@ class Conversion:
         if not errors_of(findings):
             try:
                 require_enough(_members(drop.cases), parts=self.parts)
-            except InputError as error:
-                problem, _, remedy = str(error).rpartition(". ")
-                findings.append(finding("split", self.source.name, f"{problem}.", remedy))
-            else:
                 dataset = self._described(drop, [one.record for one in read.values() if one.record is not None])
+                findings += [found for found in dataset.findings if found not in findings]
+            except InputError as error:
+                problem, _, remedy = str(error).partition("\n")[0].rpartition(". ")
+                findings.append(finding("split", self.source.name, f"{problem}.", remedy))
         return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
 
     def _drop(self, track: Track) -> _Drop:
@@ -215,18 +217,34 @@ class Conversion:
         if self.patients is not None:
             cases, more = with_patients(cases, self.patients)
             findings += more
+        twice = same_files(found.root, cases)
+        cases, findings = list(twice.cases), [*findings, *twice.warnings]
         if self.test_ids is not None:
             cases = with_test_ids(cases, self.test_ids)
         leaves_out = self.intake.skip_bad or found.layout == "totalsegmentator"
-        drop = _Drop(found.root, tuple(cases), tuple(findings), self.intake, made_with(self.intake), leaves_out)
+        drop = _Drop(
+            found.root,
+            tuple(cases),
+            tuple(findings),
+            self.intake,
+            made_with(self.intake),
+            leaves_out,
+            twice_with=twice.errors,
+        )
         return drop.without({})
 
     def _converted(self, tasks: Sequence[Task], track: Track) -> list[Done]:
         done = track(each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks))
-        return [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
+        ordered = [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
+        read = [one.record for one in ordered if one.record is not None]
+        errors = same_voxels([task.case for task in tasks], read).errors
+        return [one.refused(errors[one.case]) if one.case in errors else one for one in ordered]
 
     def _described(self, drop: _Drop, records: Sequence[CaseRecord]) -> Described:
-        parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
+        twice = same_voxels(drop.cases, records)
+        drop = replace(drop, cases=twice.cases, findings=tuple(dict.fromkeys((*drop.findings, *twice.warnings))))
+        with naming_copies(twice.warnings):
+            parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
         return Described(
             cases={case.id: case for case in drop.cases},
             patients=shown_patients(drop.cases),
@@ -282,13 +300,14 @@ class _Drop:
     made_with: dict[str, Any]
     leaves_out: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    twice_with: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
 
     def headers(self, track: Track) -> dict[str, tuple[Finding, ...]]:
         return {case.id: self._headers_of(case) for case in track(self.cases, "Checking")}
 
     def _headers_of(self, case: Case) -> tuple[Finding, ...]:
         try:
-            return tuple(check_headers(self.root, case, self.intake))
+            return (*self.twice_with.get(case.id, ()), *check_headers(self.root, case, self.intake))
         except Exception as error:  # noqa: BLE001  # whatever one case raises, the others are checked
             return (unexpected(error, case.image),)
 

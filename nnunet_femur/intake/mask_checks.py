@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.grids import Femur
+    from nnunet_femur.imaging.padding import Padding
     from nnunet_femur.volumes import Geometry
 
 MASK_CHECKS = Checks()
@@ -32,6 +33,13 @@ BONE_HU = 100
 _LEAST_BONE = 0.1
 """Part of a femur's voxels that are above BONE_HU at least; it is a third and more even where bones are thin."""
 
+BODY_HU = -300
+"""The body is above this; air is below."""
+
+_BOTH_LEGS_MM = 280.0
+_ASIDE_MM = 50.0
+"""A body of this width or more in the CT shows both legs, and a femur is this far or more from its middle."""
+
 _OUTSIDE = 0.01
 _IN_PADDING = 0.001
 _POINTS = 50_000
@@ -46,13 +54,17 @@ class MaskFacts:
         femur: Its voxels and their place.
         hu_zyx: The CT in the femur's box, in HU, padding still in it.
         image: The CT's geometry.
-        padding: The CT's padding values.
+        padding: The CT's padding in that box.
+        side: The side that the case has by its id or table: "left", "right", "both" or "unknown".
+        body: The body in the CT; None where the side does not matter.
     """
 
     femur: Femur
     hu_zyx: NDArray[np.int16]
     image: Geometry
-    padding: tuple[int, ...]
+    padding: Padding
+    side: str = "unknown"
+    body: Body | None = None
 
     @cached_property
     def values(self) -> NDArray[np.int16]:
@@ -126,7 +138,7 @@ def _side(image: Geometry, axis: int, sign: int) -> str:
 
 @MASK_CHECKS.register("mask-padding")
 def _in_padding(mask: MaskFacts) -> str | None:
-    covered = sum(int(np.count_nonzero(mask.values == value)) for value in mask.padding)
+    covered = mask.padding.within(mask.hu_zyx, mask.femur.voxels_zyx)
     if covered <= _IN_PADDING * len(mask.values):
         return None
     return f"covers padding of its CT in {covered} voxels, {covered / len(mask.values):.1%} of the femur."
@@ -140,6 +152,56 @@ def _off_bone(mask: MaskFacts) -> str | None:
     if bone >= _LEAST_BONE:
         return None
     return f"covers bone in {bone:.0%} of its voxels only (above {BONE_HU} HU)."
+
+
+@MASK_CHECKS.register("mask-side")
+def _on_side(mask: MaskFacts) -> str | None:
+    if mask.body is None or mask.side not in ("left", "right") or mask.body.width_mm < _BOTH_LEGS_MM:
+        return None
+    if not len(mask.values):
+        return None
+    index_xyz = [(here.start + here.stop - 1) / 2 for here in mask.femur.slices[::-1]]
+    to_left_mm = _along_left_mm(mask.image, np.array([index_xyz]))[0] - mask.body.middle_mm
+    found = "left" if to_left_mm > 0 else "right"
+    if found == mask.side or abs(to_left_mm) < _ASIDE_MM:
+        return None
+    return f"is {abs(to_left_mm):.0f} mm to the {found} of the middle of the body, but is called {mask.side}."
+
+
+@dataclass(frozen=True)
+class Body:
+    """Extent of the body in a CT, from the patient's right to the left.
+
+    Attributes:
+        middle_mm: Its middle, in LPS millimetres.
+        width_mm: Its width, without the outermost hundredth at both sides.
+    """
+
+    middle_mm: float
+    width_mm: float
+
+    @classmethod
+    def of(cls, hu_zyx: NDArray[np.int16], image: Geometry) -> Body:
+        """Measure the body in a CT, in a part of its voxels.
+
+        Args:
+            hu_zyx: The CT.
+            image: Its geometry.
+        """
+        step = max(1, round((hu_zyx.size / _POINTS) ** (1 / 3)))
+        index_zyx = np.argwhere(hu_zyx[::step, ::step, ::step] > BODY_HU) * step
+        if len(index_zyx) < 2:
+            return cls(0.0, 0.0)
+        left_mm = _along_left_mm(image, index_zyx[:, ::-1])
+        low, high = np.percentile(left_mm, (1, 99))
+        return cls(float(left_mm.mean()), float(high - low))
+
+
+def _along_left_mm(image: Geometry, index_xyz: NDArray) -> NDArray[np.float64]:
+    """Return how far points are to the patient's left, in LPS millimetres."""
+    row = np.reshape(image.direction, (3, 3))[0] * image.spacing_mm_xyz
+    left_mm: NDArray[np.float64] = index_xyz @ row + image.origin_mm_xyz[0]
+    return left_mm
 
 
 @MASK_CHECKS.register("mask-components")

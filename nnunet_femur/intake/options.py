@@ -44,9 +44,9 @@ class IntakeOptions:
         id_pattern: Regular expression of a case's id, matched at the start of a file's name (layout "pairs"); its
             groups ``patient`` and ``side`` (L or R) are optional.
         segments: Names of the segments of a 3D Slicer segmentation that are femur; they are joined. None: the only
-            one, or those whose name holds the word femur.
-        labels: Values of a mask that are femur. None: 1 and 2, or the only value above 0.
-        padding_hu: What the padding of a CT (-1024, -2000 or -3024) becomes, in HU; None leaves it.
+            one, or those that are called femur, with its side or a part of the bone.
+        labels: Values of a mask that are femur. None: the only value above 0.
+        padding_hu: What the padding of a CT becomes, in HU; None leaves it.
         min_volume_ml: Least volume in millilitres of each femur of a subject (layout "totalsegmentator").
         trust: What counts of a mask that has its CT's number of voxels on another grid: "voxels" lays it on the CT
             voxel by voxel, "headers" places it by its header, "" makes it an error.

@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.files import read_json
@@ -82,6 +82,8 @@ class CaseRecord:
         volume_ml: Volume of the femur in millilitres.
         stored: The geometry of the source CT, which is the way back from the written one.
         findings: What was found in the case's files.
+        contents: Digests of the voxels of "image" and "mask" as written, by which equal exams are found; empty in
+            records of older versions.
     """
 
     case: str
@@ -97,6 +99,7 @@ class CaseRecord:
     volume_ml: float
     stored: dict[str, Any]
     findings: tuple[Finding, ...]
+    contents: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> CaseRecord | None:
@@ -117,7 +120,8 @@ class CaseRecord:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> CaseRecord:
         """The record that :meth:`as_json` gave; other keys are ignored."""
-        known = {field.name: content[field.name] for field in fields(cls)}
+        content = {"contents": {}} | content
+        known = {one.name: content[one.name] for one in fields(cls)}
         known["size_xyz"] = tuple(known["size_xyz"])
         known["spacing_mm_xyz"] = tuple(known["spacing_mm_xyz"])
         known["findings"] = tuple(Finding.from_json(finding) for finding in known["findings"])

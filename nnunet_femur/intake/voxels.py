@@ -12,7 +12,7 @@ from nnunet_femur.imaging.femur import femur_box
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
 from nnunet_femur.intake.checks import settled_headers
-from nnunet_femur.intake.mask_checks import MASK_CHECKS, MaskFacts
+from nnunet_femur.intake.mask_checks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.sources import read_source, read_source_header
 from nnunet_femur.kinds import finding
@@ -78,20 +78,28 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
     geometry, _ = settled_headers(header, [mask for mask in masks if not isinstance(mask, Finding)])
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
-    padding = tuple(value for value, _ in facts.padding)
+    padding = facts.padding
+    known_side = case.side in ("left", "right") and padding.region_zyx is None
+    body = Body.of(hu_zyx, geometry) if known_side else None
     femurs = []
     for file in case.masks:
         femur, found = _read_femur(root, file, geometry, options)
         findings += found
         if femur is not None:
             femurs.append(femur)
-            findings += MASK_CHECKS.run(MaskFacts(femur, hu_zyx[femur.slices], geometry, padding), file)
+            findings += MASK_CHECKS.run(
+                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body), file
+            )
     errors = [found for found in findings if found.severity is Severity.ERROR]
     if errors:
         return errors
     order = AxisOrder.between(geometry, _RAS)
     femur = _joined(femurs)
-    written = _in_written_order(image, hu_zyx, order, geometry, () if options.padding_hu is None else padding, options)
+    if padding.region_zyx is not None and options.padding_hu is not None:
+        # Tissue has the same value elsewhere, so this padding is replaced by its place.
+        (hu_zyx if hu_zyx.flags.writeable else writable_array(image))[padding.region_zyx] = options.padding_hu
+    values = () if options.padding_hu is None else padding.everywhere
+    written = _in_written_order(image, hu_zyx, order, geometry, values, options)
     return CaseVoxels(
         written,
         _mask(femur, order, geometry, written),

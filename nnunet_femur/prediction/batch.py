@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,11 +21,14 @@ from nnunet_femur.prediction.sources import Source, find_sources
 from nnunet_femur.prediction.writing import write_case
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+
+FAILURE_LOG = "failures.log"
+"""File in the output folder with the tracebacks of cases that failed for a reason that no check expects."""
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "SimpleITK", "vtk")
 
@@ -125,12 +130,12 @@ def predict(
     with opened_model(model, folds=folds, checkpoint=checkpoint) as found:
         femur = femur_labels(found.dataset["labels"], options.labels)
         about = _about(found, options)
-        settings = hashlib.sha256(json.dumps([about["model"]["sha256"], about["options"]]).encode()).hexdigest()
+        settings = hashlib.sha256(json.dumps([about["model"]["sha256"], options.deciding()]).encode()).hexdigest()
         before = {} if overwrite else read_results(output)
         done = {
             source.case: before[source.case]
             for source in sources
-            if source.case in before and before[source.case].holds(output, settings=settings, state=source.state())
+            if source.case in before and before[source.case].holds(output, settings=settings, state=_state(source))
         }
         watch.start(len(sources))
         results = dict(before)
@@ -147,10 +152,26 @@ def predict(
             results[source.case] = replace(
                 _one_case(source, loaded, femur, output, settings, options, watch), precision=precision
             )
-            write_results(output, results.values(), about)
+            _write(output, results.values(), about)
             watch.end(results[source.case], skipped=False)
     asked = tuple(results[source.case] for source in sources)
     return Outcome(output, asked, tuple(done))
+
+
+def _write(output: Path, results: Iterable[CaseResult], about: dict[str, Any]) -> None:
+    try:
+        write_results(output, results, about)
+    except OSError as error:
+        problem = f"the record cannot be written ({error.strerror})"
+        msg = f"{output}: {problem}. Check its permissions and the space on the disk."
+        raise SetupError(msg) from error
+
+
+def _state(source: Source) -> dict[str, float]:
+    try:
+        return source.state()
+    except OSError:
+        return {}
 
 
 def _about(model: Model, options: Options) -> dict[str, Any]:
@@ -170,7 +191,7 @@ def _one_case(
     options: Options,
     watch: Watcher,
 ) -> CaseResult:
-    """Its result, or why there is none."""
+    """Return its result, or why there is no result: whatever one case raises, the others go on."""
     start = time.monotonic()
     try:
         state = source.state()
@@ -184,10 +205,8 @@ def _one_case(
     except MemoryError:
         problem = f"{source.path}: does not fit into memory. Crop it to the leg, or use a machine with more memory."
         return CaseResult(source.case, str(source.path), error=problem, settings=settings)
-    except RuntimeError as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        problem = f"{source.path}: the prediction failed ({reason})."
-        return CaseResult(source.case, str(source.path), error=problem, settings=settings)
+    except Exception as error:  # noqa: BLE001
+        return CaseResult(source.case, str(source.path), error=_unexpected(error, source, output), settings=settings)
     return CaseResult(
         case=source.case,
         source=str(source.path),
@@ -200,3 +219,12 @@ def _one_case(
         seconds=round(time.monotonic() - start, 2),
         warnings=(*found.warnings, *found.verdict.warnings),
     )
+
+
+def _unexpected(error: Exception, source: Source, output: Path) -> str:
+    """Return the message about an exception that no check expects, and keep its traceback in the output folder."""
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    log = output / FAILURE_LOG
+    with suppress(OSError), log.open("a", encoding="utf-8") as file:
+        file.write(f"{source.case} ({source.path})\n{''.join(traceback.format_exception(error))}\n")
+    return f"{source.path}: the prediction failed ({type(error).__name__}: {reason}). The traceback is in {log}."

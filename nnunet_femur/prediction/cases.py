@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.findings import Severity
+from nnunet_femur.imaging.usability import require_usable
+from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.bone_box import bone_box
 from nnunet_femur.prediction.cleaning import fill_holes, keep_largest
 from nnunet_femur.prediction.judging import Verdict, judge
 from nnunet_femur.prediction.predictor import logits_of_folds
-from nnunet_femur.prediction.preparing import prepare
+from nnunet_femur.prediction.preparing import network_spacing_mm, prepare
 from nnunet_femur.prediction.restoring import restore
-from nnunet_femur.volumes import AxisOrder, Geometry, oriented
+from nnunet_femur.volumes import AxisOrder, Geometry, VolumeError, oriented
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,14 +24,12 @@ if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from numpy.typing import NDArray
 
+    from nnunet_femur.imaging.reading import Volume
     from nnunet_femur.prediction.options import Options
     from nnunet_femur.prediction.sources import Source
 
 CANONICAL = "RAS"
 """The orientation that nnU-Net's readers with "WithReorient" in their name bring a volume to."""
-
-_AIR_HU, _BONE_HU = -300.0, 200.0
-"""A CT has values below the first and above the second."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,24 @@ def segment(
         on_window: Told after each pass through the network how many are done, and of how many.
 
     Raises:
-        FemurError: The CT cannot be read, or the network does not fit into memory.
+        FemurError: The CT cannot be read, is too thin, or is not in HU, or the network does not fit into memory.
     """
     import SimpleITK as sitk
 
-    image = source.read().image
+    volume = source.read(any_values=options.any_values)
+    image = volume.image
     geometry = Geometry.of(image)
+    warnings = _warnings(source, volume, any_values=options.any_values)
     reader = predictor.plans_manager.plans.get("image_reader_writer", "")
     if reader.endswith("WithReorient"):
         image = oriented(image, CANONICAL)
     seen = Geometry.of(image)
     voxels = sitk.GetArrayViewFromImage(image)
-    warnings = _doubts(voxels)
     box = bone_box(voxels, seen.spacing_mm_zyx) if options.crop_to_bone else (slice(None),) * 3
+    _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
     prepared = prepare(voxels[box], seen.spacing_mm_zyx, predictor)
     # From here on the CT itself is not needed, and the network needs the memory.
-    del voxels, image
+    del voxels, image, volume
     logits = logits_of_folds(predictor, prepared.data, half=options.half, on_window=on_window)
     wants_map = options.uncertainty and len(logits) > 1
     restored = restore(logits, prepared, predictor, femur=femur, deviation=wants_map)
@@ -109,8 +112,23 @@ def _put_back(part_zyx: NDArray, box: tuple[slice, ...], geometry: Geometry) -> 
     return whole
 
 
-def _doubts(voxels: NDArray) -> tuple[str, ...]:
-    lowest, highest = float(voxels.min()), float(voxels.max())
-    if lowest < _AIR_HU and highest > _BONE_HU:
-        return ()
-    return (f"grey values from {lowest:g} to {highest:g}, so this may be no CT in HU",)
+def _warnings(source: Source, volume: Volume, *, any_values: bool) -> tuple[str, ...]:
+    """Return what is doubtful about a CT, as short texts; refuse one that `nnfemur convert` would refuse."""
+    import SimpleITK as sitk
+
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    of_values = require_usable(voxels, volume.header.geometry, source.path, any_values=any_values)
+    doubtful = [found for found in (*volume.header.findings, *of_values) if found.severity is not Severity.NOTE]
+    return tuple(found.problem.rstrip(".") for found in doubtful)
+
+
+def _require_thickness(
+    source: Source, shape_zyx: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
+) -> None:
+    """Refuse a CT of which nothing would be left on the network's grid."""
+    own_mm, wanted_mm = network_spacing_mm(predictor, spacing_mm_zyx)
+    counts = [shape_zyx[axis] for axis in predictor.plans_manager.transpose_forward]
+    for count, own, wanted in zip(counts, own_mm, wanted_mm, strict=True):
+        if round(count * own / wanted) < 1:
+            problem = f"covers {count * own:.3g} mm along one axis, less than a voxel of the model ({wanted:.3g} mm)."
+            raise VolumeError(source.path, problem, KINDS["too-thin"].remedy, code="too-thin")

@@ -32,6 +32,7 @@ class Options:
             elsewhere then, so that voxels at the bone's edge can differ.
         half: Whether the network computes in float16 on a CUDA device, or in bfloat16 on a processor that has it,
             instead of float32.
+        any_values: Segment volumes whose values are not HU, with a warning; they are refused otherwise.
     """
 
     formats: tuple[str, ...] = ("nrrd",)
@@ -44,6 +45,7 @@ class Options:
     mirror: bool = True
     crop_to_bone: bool = False
     half: bool = False
+    any_values: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -58,6 +60,10 @@ class Options:
         if not 0 < self.step_size <= 1:
             msg = f"A step size of {self.step_size:g} is none: it is above 0 and not above 1."
             raise InputError(msg)
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the choices that a mask depends on; older runs knew no `any_values`."""
+        return {name: value for name, value in self.as_dict().items() if name != "any_values" or value}
 
     def as_dict(self) -> dict[str, Any]:
         """The choices by name, as JSON can hold them."""

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from nnunet_femur.baseline import Settings, process, run_on_dataset, run_on_volume, running, worker
 from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
+from nnunet_femur.baseline.record import recorded_warnings
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.standin import phantom_cases, write_standin
 from nnunet_femur.volumes import Geometry, VolumeError
@@ -78,8 +79,14 @@ class TestOrientedCt:
 class TestOneCase:
     @pytest.fixture
     def job(self, tmp_path: Path) -> Job:
-        sitk.WriteImage(_ct(), str(tmp_path / "ct.nrrd"))
+        self._write_ct(tmp_path, np.random.default_rng(0).integers(-900, 1500, (4, 5, 6)).astype(np.int16))
         return Job("a", tmp_path / "ct.nrrd", tmp_path / "mask.nrrd")
+
+    @staticmethod
+    def _write_ct(folder: Path, hu: np.ndarray) -> None:
+        image = sitk.GetImageFromArray(hu)
+        image.SetSpacing((3.0, 3.0, 3.0))
+        sitk.WriteImage(image, str(folder / "ct.nrrd"))
 
     @staticmethod
     def _segment(monkeypatch: pytest.MonkeyPatch, sides: np.ndarray) -> None:
@@ -96,7 +103,7 @@ class TestOneCase:
         for keep, expected in ((False, [118, 2]), (True, [118, 1, 1])):
             outcome = worker._run(job, self._settings(sides=keep))
             assert outcome.problem is None
-            assert outcome.volume_ml == pytest.approx(2 * 6 / 1000)
+            assert outcome.volume_ml == pytest.approx(2 * 27 / 1000)
             assert np.bincount(sitk.GetArrayFromImage(sitk.ReadImage(str(job.output))).ravel()).tolist() == expected
 
     def test_an_empty_mask_is_a_failure(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +114,26 @@ class TestOneCase:
         assert "--robust-crop" in problem
         assert "--robust-crop" not in str(worker._run(job, self._settings(robust_crop=True)).problem)
         assert not job.output.exists()
+
+    def test_values_that_are_not_hu_are_refused(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        sides = np.ones((4, 5, 6), np.uint8)
+        self._segment(monkeypatch, sides)
+        self._write_ct(tmp_path, np.random.default_rng(0).integers(100, 2500, (4, 5, 6)).astype(np.int16))
+        outcome = worker._run(job, self._settings())
+        assert "--any-values" in str(outcome.problem)
+        assert not job.output.exists()
+        outcome = worker._run(job, self._settings(any_values=True))
+        assert outcome.problem is None
+        assert len(outcome.warnings) == 1
+        assert Outcome(**json.loads(json.dumps(outcome.as_dict()))).warnings == [*outcome.warnings]
+
+    def test_a_thin_slab_is_refused(self, job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self._segment(monkeypatch, np.ones((3, 5, 6), np.uint8))
+        self._write_ct(tmp_path, np.random.default_rng(0).integers(-900, 1500, (3, 5, 6)).astype(np.int16))
+        for any_values in (False, True):
+            assert "slab of 9 mm" in str(worker._run(job, self._settings(any_values=any_values)).problem)
 
     @pytest.mark.parametrize("error", [RuntimeError("no memory"), SystemExit(1)])
     def test_whatever_stops_totalsegmentator(
@@ -166,7 +193,7 @@ class TestRerun:
                 else:
                     job.output.parent.mkdir(parents=True, exist_ok=True)
                     job.output.write_text("mask")
-                    yield Outcome(job.case, 1.0, volume_ml=2.0)
+                    yield Outcome(job.case, 1.0, volume_ml=2.0, warnings=("doubtful",))
 
         monkeypatch.setattr(running, "run_jobs", segment)
         return started
@@ -222,6 +249,10 @@ class TestRerun:
         assert record == tmp_path / "new" / "femur.run.json"
         run_on_volume(tmp_path / "ct.nrrd", tmp_path / "new" / "femur.nii.gz", Settings(sides=True))
         assert started == ["femur.nii.gz"] * 2
+        assert recorded_warnings(record) == ("doubtful",)
+        run_on_volume(tmp_path / "ct.nrrd", tmp_path / "new" / "femur.nii.gz", Settings(sides=True, any_values=True))
+        assert started == ["femur.nii.gz"] * 3
+        assert json.loads(record.read_text())["settings"]["any_values"] is True
 
 
 class TestBadInput:

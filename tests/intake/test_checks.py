@@ -76,9 +76,9 @@ class TestGrids:
         assert [finding.code for finding in trusted] == ["mask-trusted"]
 
     def test_a_spacing_whose_error_adds_up_is_not_snapped(self, pair):
-        """Each is below the tolerance, together they are half a voxel at the far end."""
+        """Each is below the tolerance of spacings, together they are a voxel at the far end."""
         for name, spacing in (("Images/L442_CT.nrrd", 0.1), ("GoldStandard/L442_GS.nrrd", 0.1009)):
-            pair.write(name, np.ones((2, 2, 60), np.int16), spacing=(spacing, 1, 1))
+            pair.write(name, np.ones((12, 12, 120), np.int16), spacing=(spacing, 1, 1))
         assert _findings(pair) == [("mask-geometry", "error")]
 
     @pytest.mark.parametrize("orientation", ["RAS", "SLA", "PIR"])

@@ -17,11 +17,13 @@ from pydicom.uid import generate_uid
 
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.intake.checks import check_headers
+from nnunet_femur.intake.duplicates import same_files
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.kinds import KINDS
 from tests.dicom_writing import BASIC_TEXT_SR, RT_STRUCTURE_SET, change, dataset, enhanced_ct, save
+from tests.legs import leg, spin_echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +117,8 @@ class Source:
         options = IntakeOptions(**self.options)
         found = find_cases(self.folder, options)
         findings = list(found.findings)
+        twice = same_files(found.root, found.cases)
+        findings += [*twice.warnings, *(error for errors in twice.errors.values() for error in errors)]
         for case in found.cases:
             findings += check_headers(found.root, case, options)
             voxels = read_case(found.root, case, options)
@@ -280,6 +284,77 @@ def _large(planes: int):
     return change
 
 
+def _leg(change=lambda hu: hu):
+    """A CT that is large enough for its values to be judged, and the bone in it."""
+
+    def make(source: Source) -> None:
+        hu = leg()
+        mask = np.zeros(hu.shape, np.uint8)
+        mask[2:-2, 20:28, 20:28] = 1
+        source.drop.write(IMAGE, np.ascontiguousarray(change(hu)), spacing=(4, 4, 15))
+        source.drop.write(MASK, mask, spacing=(4, 4, 15))
+
+    return make
+
+
+def _nail(hu: np.ndarray) -> np.ndarray:
+    """A nail whose edge is beyond 12 bits and starts again below."""
+    metal = hu.copy()
+    metal[:, 21:27, 21:27] = 2900
+    metal[:, 22:26:2, 22:26:2] = -900
+    return metal
+
+
+def _two_legs(side: str):
+    """A CT that shows both legs, and the mask of one; x leads to the patient's left."""
+
+    def make(source: Source) -> None:
+        hu = np.concatenate([leg(seed=1), leg(seed=2)], axis=2)
+        mask = np.zeros(hu.shape, np.uint8)
+        x = 20 if side == "right" else 68
+        mask[2:-2, 20:28, x : x + 8] = 1
+        source.drop.write(IMAGE, hu, spacing=(4, 4, 15))
+        source.drop.write(MASK, mask, spacing=(4, 4, 15))
+
+    return make
+
+
+def _slices(count: int):
+    def change(source: Source) -> None:
+        source.image(lambda image: image[:count])
+        source.mask(lambda mask: mask[:count])
+
+    return change
+
+
+def _copied(*names: str):
+    """The same CT, or the same mask, as another case."""
+
+    def change(source: Source) -> None:
+        source.drop.add("L443")
+        for name in names:
+            shutil.copy(source.folder / name, source.folder / name.replace("L442", "L443"))
+
+    return change
+
+
+def _two_rows(*masks: str):
+    """One CT, once for each of the masks."""
+
+    def change(source: Source) -> None:
+        source.drop.write("other.nrrd", source.drop.mask()[:, ::-1])
+        source.table(*(f"{IMAGE},{mask},1,," for mask in masks))
+        text = (source.folder / TABLE).read_text().splitlines()
+        rows = [f"{row},L{number}" for number, row in enumerate(text[1:])]
+        (source.folder / TABLE).write_text("\n".join([f"{text[0]},id", *rows]) + "\n")
+
+    return change
+
+
+def _named(image: str, mask: str):
+    return lambda source: (source.rename(IMAGE, f"Images/{image}"), source.rename(MASK, f"GoldStandard/{mask}"))
+
+
 def _option(**options):
     return lambda source: source.options.update(options)
 
@@ -357,6 +432,14 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: shutil.copy(s.folder / IMAGE, s.folder / "Images/L442_b.nrrd"),
         lambda s: s.drop.add("L443"),
     ),
+    (
+        "other-exam",
+        "GoldStandard/L442-2019_GS.nrrd",
+        _named("L442-2023_CT.nrrd", "L442-2019_GS.nrrd"),
+        _named("L442-2023_CT_0000.nrrd", "L442_2023_GS_v2.nrrd"),
+    ),
+    ("ct-twice", IMAGE, _two_rows(MASK, "other.nrrd"), _two_rows(f"{MASK}|other.nrrd")),
+    ("same-exam", IMAGE, _copied(IMAGE, MASK), _copied(MASK)),
     (
         "table-row",
         TABLE,
@@ -452,6 +535,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: (s.slices(), [change(file, SeriesInstanceUID="1.2.9") for file in _slices(s)]),
     ),
     ("seg-fractional", "GoldStandard/L442.dcm", _dicom_seg("FRACTIONAL"), _dicom_seg("LABELMAP")),
+    ("too-thin", IMAGE, _slices(2), _slices(3)),
     (
         "several-series",
         "Images/L442",
@@ -523,13 +607,18 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: s.image(lambda a: np.clip(a, -160, 240)),
         lambda s: s.image(lambda a: np.clip(a, -160, 800)),
     ),
+    ("image-below-air", IMAGE, _leg(lambda hu: hu - 1024), _leg()),
+    ("image-windowed", IMAGE, lambda s: s.image(lambda a: np.clip(a, -200, 800)), lambda s: s.image()),
+    ("image-air", IMAGE, _leg(lambda hu: hu + 100), _leg(lambda hu: hu + 20)),
+    ("image-tissue", IMAGE, _leg(lambda hu: spin_echo(hu).astype(np.int16) * 2 - 1024), _leg()),
+    ("image-wrapped", IMAGE, _leg(_nail), _leg()),
     ("image-rounded", IMAGE, lambda s: s.image(_set(10.4)), lambda s: s.image(_set(10.0))),
     ("image-clipped", IMAGE, lambda s: s.image(_set(4e4)), lambda s: s.image(_set(2e3))),
     ("padding", IMAGE, lambda s: s.image(_set(-1024)), lambda s: s.image(_set(-1023))),
     ("metal", IMAGE, lambda s: s.image(_set(2900)), lambda s: s.image(_set(2100))),
     ("empty-mask", MASK, lambda s: s.mask(lambda m: m * 0), lambda s: s.mask()),
     ("mask-type", MASK, lambda s: s.mask(lambda m: m.astype(float)), lambda s: s.mask(lambda m: m.astype(np.int32))),
-    ("mask-label-2", MASK, lambda s: s.mask(_set(2, np.s_[1, 2, 1])), lambda s: s.mask()),
+    ("mask-label-2", MASK, lambda s: s.mask(lambda m: m * 2), lambda s: s.mask()),
     ("mask-label-other", MASK, lambda s: s.mask(lambda m: m * 255), lambda s: s.mask(lambda m: m * 1)),
     (
         "mask-labels",
@@ -555,6 +644,13 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         _both(lambda s: s.segmentation({"Bone": (1, 0), "Tibia": (2, 0)})),
         _both(lambda s: s.segmentation({"Bone": (1, 0), "Tibia": (2, 0)}), _option(segments=("bone",))),
     ),
+    (
+        "segments-unclear",
+        "GoldStandard/L442.seg.nrrd",
+        lambda s: s.segmentation({"Femur implant": (1, 0), "Femur cartilage": (2, 0)}),
+        lambda s: s.segmentation({"Femur implant": (2, 0), "Left femur": (1, 0)}),
+    ),
+    ("mask-side", MASK, _two_legs("right"), _two_legs("left")),
     ("mask-border", MASK, lambda s: s.mask(_set(1, np.s_[0:2, 2, 1])), lambda s: s.mask()),
     (
         "mask-padding",

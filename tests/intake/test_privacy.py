@@ -24,7 +24,9 @@ def named_drop(drop, write_slices):
     drop.add_patients(6)
     for number in (101, 103):
         (drop.folder / f"Images/L{number}_CT.nrrd").unlink()
-        write_slices(drop.folder / f"Images/L{number}", drop.image(), z_mm=[-300.25 + 60 * i for i in range(5)])
+        write_slices(
+            drop.folder / f"Images/L{number}", drop.image(f"L{number}"), z_mm=[-300.25 + 60 * i for i in range(5)]
+        )
     for path in (drop.folder / "Images/R102_CT.nrrd", drop.folder / "GoldStandard/R102_GS.nrrd"):
         image = sitk.ReadImage(str(path))
         for key in ("PatientName", "0010|0010", "Segmentation_SourceName"):

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.segments import Segment, choose_segments, join_segments, parse_segments
+from nnunet_femur.imaging.segments import (
+    Segment,
+    choose_segments,
+    femur_segments,
+    join_segments,
+    parse_segments,
+)
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.options import IntakeOptions
@@ -61,10 +67,40 @@ class TestChoose:
             (("Tibia", "Shaft", "Head"), ("head", "shaft"), ("Shaft", "Head")),
             (("Femur",), ("tibia",), ()),
             (("Afemurb",), ("femur",), ()),
+            (("Femur", "Femur implant", "Pelvis"), (), ("Femur",)),
+            (("Femur_L", "Femur R", "femur cartilage"), (), ("Femur_L", "Femur R")),
+            (("Femur", "Femur head", "Femoral nail"), (), ("Femur", "Femur head")),
+            (("Femur", "Femur old"), (), ("Femur",)),
+            (("Femur observer", "Pelvis"), (), ("Femur observer",)),
+            (("Femur observer", "Femur student"), (), ()),
+            (("Femur implant", "Pelvis"), (), ()),
+            (("Femur implant", "Pelvis"), ("femur implant",), ("Femur implant",)),
+            (("Left femur", "Femur implant"), ("femur",), ("Left femur",)),
+            (("Left femur", "Femur implant"), ("implant",), ("Femur implant",)),
+            (("Femur", "Femur implant"), ("femur", "implant"), ("Femur", "Femur implant")),
         ],
     )
     def test_by_name(self, names, wanted, chosen):
         assert tuple(segment.name for segment in choose_segments(_named(*names), wanted)) == chosen
+
+
+class TestFindings:
+    @pytest.mark.parametrize(
+        ("names", "code", "told"),
+        [
+            (("Bone",), None, ()),
+            (("Femur", "Femur implant", "Pelvis"), "segments-chosen", ("femur: Femur;", "Femur implant, Pelvis")),
+            (("Left femur", "Right femur"), "segments-chosen", ("joined: Left femur, Right femur",)),
+            (("Femur implant", "Femur cartilage"), "segments-unclear", ("Femur implant, Femur cartilage",)),
+            (("Bone", "Tibia"), "segment-missing", ("Bone, Tibia",)),
+            (tuple(f"part {n}" for n in range(10)), "segment-missing", ("part 7 and 2 more",)),
+        ],
+    )
+    def test_names_of_what_is_taken_and_left_out(self, names, code, told):
+        _, findings = femur_segments(_named(*names), (), Path("a.seg.nrrd"))
+        assert [found.code for found in findings] == ([code] if code else [])
+        for part in told:
+            assert part in findings[0].problem
 
 
 class TestJoin:

@@ -196,13 +196,22 @@ class TestMask:
         voxels = read_case(pair.folder, CASE)
         return sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS")), _codes(voxels.findings)
 
-    def test_label_2_is_femur_too(self, pair):
-        source = pair.mask()
-        source[1] *= 2
-        array, codes = self._read(pair, source)
+    @pytest.mark.parametrize("off", [0.0, 9e-4, -9e-4])
+    def test_label_2_alone_is_femur_too(self, pair, off):
+        array, codes = self._read(pair, pair.mask() * 2 if not off else (pair.mask() * 2.0 + off) * (pair.mask() > 0))
         assert array.dtype == np.uint8
         np.testing.assert_array_equal(array, pair.mask())
-        assert codes == [("mask-label-2", "note")]
+        assert codes == [*([("mask-type", "note")] if off else []), ("mask-label-2", "note")]
+
+    def test_labels_1_and_2_are_unclear(self, pair):
+        """2 may be the acetabulum, or the other femur."""
+        source = pair.mask()
+        source[1] *= 2
+        pair.write(CASE.mask.as_posix(), source)
+        (finding,) = read_case(pair.folder, CASE)
+        assert (finding.code, finding.severity.value) == ("mask-labels", "error")
+        assert "--labels 1 " in finding.remedy
+        assert "--labels 1,2 " in finding.remedy
 
     def test_float64(self, pair):
         array, codes = self._read(pair, pair.mask(dtype=np.float64))
@@ -214,9 +223,9 @@ class TestMask:
         np.testing.assert_array_equal(array, pair.mask())
         assert codes == [("mask-label-other", "note")]
 
-    @pytest.mark.parametrize("label", [3, -1, 0.5])
+    @pytest.mark.parametrize("label", [2, 3, -1, 0.5, 1.002])
     def test_labels_that_nobody_knows_stop(self, pair, label):
-        source = pair.mask(dtype=np.float32 if label == 0.5 else np.int16)
+        source = pair.mask(dtype=np.float32 if label % 1 else np.int16)
         source[1, 2, 1] = label
         pair.write(CASE.mask.as_posix(), source)
         (finding,) = read_case(pair.folder, CASE)

@@ -227,8 +227,11 @@ class TestProblems:
         result = CliRunner().invoke(app, ["predict", "-i", str(ct), "-m", str(model), "-o", str(tmp_path), *options])
         assert isinstance(result.exception, InputError)
 
-    def test_a_volume_that_is_no_ct_is_doubted(self, model: Path, ct: Path, tmp_path: Path) -> None:
-        image = sitk.Cast(sitk.RescaleIntensity(sitk.ReadImage(str(ct)), 0, 1), sitk.sitkFloat32)
+    def test_a_volume_that_is_not_in_hu_is_refused(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        image = sitk.RescaleIntensity(sitk.Cast(sitk.ReadImage(str(ct)), sitk.sitkFloat32), 0, 1)
         sitk.WriteImage(image, str(tmp_path / "mr.nrrd"))
         outcome = predict([tmp_path / "mr.nrrd"], model, tmp_path / "out", options=Options(mirror=False), device="cpu")
-        assert "no CT in HU" in outcome.results[0].warnings[0]
+        assert "HU are needed" in outcome.results[0].error
+        options = Options(mirror=False, any_values=True)
+        outcome = predict([tmp_path / "mr.nrrd"], model, tmp_path / "out", options=options, device="cpu")
+        assert "HU are needed" in outcome.results[0].warnings[0]

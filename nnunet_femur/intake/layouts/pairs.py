@@ -12,6 +12,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file
 from nnunet_femur.intake.cases import Case
+from nnunet_femur.intake.layouts.exams import differing_exams
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import SIDES, named
 from nnunet_femur.intake.sources import parts
@@ -84,6 +85,14 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
         for case in sorted(images.keys() & masks.keys())
         if not unclear & {images[case].file.as_posix(), masks[case].file.as_posix()}
     )
+    findings += [
+        finding("other-exam", masks[case].file, f"has another date or number in its name than its CT ({what}).")
+        for case, what in differing_exams(
+            {case.id: case.image for case in cases},
+            {case.id: case.mask for case in cases},
+            {case.id: images[case.id].written for case in cases},
+        ).items()
+    ]
     return Found(source, "pairs", cases, tuple(findings))
 
 
@@ -92,6 +101,7 @@ class _Named:
     file: Path
     patient: str
     side: str
+    written: str
 
 
 def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[str, _Named], list[Finding]]:
@@ -127,7 +137,7 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
         groups = match.groupdict()
         patient = (groups.get("patient") or case).upper()
         side = SIDES.get((groups.get("side") or "").lower(), "unknown")
-        by_id[case].append(_Named(file, patient.lstrip("0") or "0", side))
+        by_id[case].append(_Named(file, patient.lstrip("0") or "0", side, match.group()))
     if loose:
         problem = f"and {len(loose) - 1} further DICOM file(s) of {folder.name} do not begin with an id."
         remedy = "Put the slices of each CT into a folder that is named by its id."

@@ -1,0 +1,65 @@
+"""Refuse a CT in which no network can find a femur: one check for `convert`, `predict` and `baseline`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnunet_femur.findings import Severity
+from nnunet_femur.imaging.hounsfield import image_findings
+from nnunet_femur.kinds import finding
+from nnunet_femur.volumes import VolumeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from nnunet_femur.findings import Finding
+    from nnunet_femur.volumes import Geometry
+
+LEAST_EXTENT_MM = 10.0
+"""A thinner slab shows no femur, and networks with voxels of several millimetres reduce it to nothing."""
+
+LEAST_VOXELS = 3
+"""Fewer voxels along an axis cannot be interpolated."""
+
+ANY_VALUES = "Use --any-values to segment it all the same."
+
+
+def thin_problem(geometry: Geometry) -> str | None:
+    """Return why a volume is too thin to be segmented; None if it is not."""
+    for count, spacing_mm in sorted(zip(geometry.size_xyz, geometry.spacing_mm_xyz, strict=True)):
+        if count == 1:
+            return "is a single slice."
+        if count < LEAST_VOXELS:
+            return f"has only {count} voxels along one axis; at least {LEAST_VOXELS} are needed."
+        if count * spacing_mm < LEAST_EXTENT_MM:
+            extent = f"{count * spacing_mm:.3g} mm ({count} voxels)"
+            return f"is a slab of {extent}; at least {LEAST_EXTENT_MM:g} mm are needed."
+    return None
+
+
+def require_usable(
+    values_zyx: NDArray, geometry: Geometry, path: Path, *, any_values: bool = False
+) -> tuple[Finding, ...]:
+    """Return the warnings about a CT, and refuse it where `convert` would.
+
+    Args:
+        values_zyx: Its values.
+        geometry: Its geometry.
+        path: Its file or folder, for messages.
+        any_values: Values that are not HU are a warning instead of an error.
+
+    Raises:
+        VolumeError: The CT is too thin, or its values are not HU.
+    """
+    thin = thin_problem(geometry)
+    if thin:
+        found = finding("too-thin", path, thin)
+        raise VolumeError(path, found.problem, found.remedy, code=found.code)
+    findings = image_findings(values_zyx, path, voxel_volume_ml=geometry.voxel_volume_ml)
+    for error in findings:
+        if error.severity is Severity.ERROR and (error.code == "not-finite" or not any_values):
+            way_out = "" if error.code == "not-finite" else f" {ANY_VALUES}"
+            raise VolumeError(path, error.problem, f"{error.remedy}{way_out}", code=error.code)
+    return tuple(each for each in findings if each.severity is not Severity.NOTE)
