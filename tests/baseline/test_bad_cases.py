@@ -53,16 +53,16 @@ def _cut_short(path: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "air": (lambda path: _write(path, np.full((5, 6, 7), -1000, np.int16)), "bone is above 100 HU"),
+    "air": (lambda path: _write(path, np.full((5, 6, 7), -1000, np.int16)), "everywhere"),
     "cut_short": (_cut_short, "truncated"),
     "folder": (lambda path: path.mkdir(), "no DICOM series"),
     "link": (lambda path: path.symlink_to("nowhere"), "does not exist"),
     "not_finite": (lambda path: _write(path, _not_finite()), "NaN or infinite"),
-    "not_hu": (lambda path: _write(path, ((_good() + 1000) / 2000).astype(np.float32)), "bone is above 100 HU"),
+    "not_hu": (lambda path: _write(path, ((_good() + 1000) / 2000).astype(np.float32)), "normalised"),
     "one_slice": (lambda path: _write(path, _good()[2:3], (6.0, 6.0, 60.0)), "a single slice"),
-    "slab": (lambda path: _write(path, _good(), (1.0, 6.0, 1.0)), "5 mm along the head-foot axis"),
+    "slab": (lambda path: _write(path, _good(), (1.0, 6.0, 1.0)), "slab of 5 mm"),
     "text": (_not_a_volume, "is damaged"),
-    "two_thin_slices": (lambda path: _write(path, _good()[1:3], (6.0, 6.0, 0.4)), "0.8 mm along the head-foot axis"),
+    "two_thin_slices": (lambda path: _write(path, _good()[1:3], (6.0, 6.0, 0.4)), "only 2 voxels"),
 }
 """Writers of bad CTs, and what is said of each."""
 
@@ -132,16 +132,6 @@ class TestBadCts:
             run_on_volume(base / "ct.nrrd", base / "femur.nrrd", Settings())
         assert not (base / "femur.nrrd").exists()
         assert json.loads((base / "femur.run.json").read_text())["cases"]["femur.nrrd"]["problem"]
-
-    @pytest.mark.parametrize(("robust", "fine"), [(False, False), (True, True)])
-    def test_thickness_that_the_rough_model_needs(self, robust: bool, fine: bool, base: Path) -> None:
-        _write(base / "ct.nrrd", _good(), (6.0, 6.0, 0.8))  # 4 mm: less than a voxel of 6 mm, more than one of 3 mm
-        outcome = "written"
-        try:
-            run_on_volume(base / "ct.nrrd", base / "femur.nrrd", Settings(robust_crop=robust))
-        except InputError:
-            outcome = "refused"
-        assert outcome == ("written" if fine else "refused")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
     def test_a_name_that_is_not_utf8(self, base: Path, method: Path) -> None:
@@ -334,7 +324,7 @@ class TestMasksOfOthers:
 
     def test_after_a_failure(self, typed: Callable[..., int], base: Path) -> None:
         _write(base / "ct.nrrd", np.full((5, 6, 7), -1000, np.int16))
-        with pytest.raises(InputError, match="bone"):
+        with pytest.raises(InputError, match="everywhere"):
             typed()
         _write(base / "ct.nrrd", _good())
         assert typed() == 0

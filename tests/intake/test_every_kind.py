@@ -371,7 +371,7 @@ GRADIENT = np.linspace(0, 1, 5 * 6 * 7).reshape(5, 6, 7)
 
 
 # The code; the file that the finding names; what makes it; what is close to it, but right.
-def _slices(source: Source) -> list[Path]:
+def _slice_files(source: Source) -> list[Path]:
     return sorted((source.folder / "Images/L442").iterdir())
 
 
@@ -507,20 +507,20 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
     (
         "modality",
         "Images/L442",
-        lambda s: (s.slices(), [change(file, Modality=None) for file in _slices(s)]),
+        lambda s: (s.slices(), [change(file, Modality=None) for file in _slice_files(s)]),
         lambda s: s.slices(),
     ),
     (
         "rescale-missing",
         "Images/L442",
-        lambda s: (s.slices(), [change(file, RescaleSlope=None) for file in _slices(s)]),
+        lambda s: (s.slices(), [change(file, RescaleSlope=None) for file in _slice_files(s)]),
         lambda s: s.slices(),
     ),
     (
         "rescale-type",
         "Images/L442",
-        lambda s: (s.slices(), [change(file, RescaleType="US") for file in _slices(s)]),
-        lambda s: (s.slices(), [change(file, RescaleType="HU") for file in _slices(s)]),
+        lambda s: (s.slices(), [change(file, RescaleType="US") for file in _slice_files(s)]),
+        lambda s: (s.slices(), [change(file, RescaleType="HU") for file in _slice_files(s)]),
     ),
     (
         "dicom-left-out",
@@ -531,8 +531,8 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
     (
         "dicom-joined",
         "Images/L442",
-        lambda s: (s.slices(), [change(file, SeriesInstanceUID=generate_uid()) for file in _slices(s)]),
-        lambda s: (s.slices(), [change(file, SeriesInstanceUID="1.2.9") for file in _slices(s)]),
+        lambda s: (s.slices(), [change(file, SeriesInstanceUID=generate_uid()) for file in _slice_files(s)]),
+        lambda s: (s.slices(), [change(file, SeriesInstanceUID="1.2.9") for file in _slice_files(s)]),
     ),
     ("seg-fractional", "GoldStandard/L442.dcm", _dicom_seg("FRACTIONAL"), _dicom_seg("LABELMAP")),
     ("too-thin", IMAGE, _slices(2), _slices(3)),
