@@ -23,14 +23,13 @@ _WRAPPED_BESIDE_HU = 1000
 _WRAPPED_REACH = 3
 """Voxels darker than fat with dense bone or metal at both sides within three voxels have probably wrapped around."""
 
-_ENCLOSED_REACH = 2
 _ENCLOSED_PART = 0.85
-"""A dark area is enclosed if this part of its rim has bone or metal within so many voxels."""
+"""A dark area is enclosed if this part of its rim has bone or metal so near."""
 
 _WRAPPED_PER_METAL = 0.5
 """Metal that wraps around leaves few values above METAL_HU; other metal has more of them than dark streaks."""
 
-_SEARCHED = 1 << 21
+_SEARCHED = 1 << 20
 """About how many voxels are searched for those."""
 
 _LARGEST_12_BIT_HU = 3100
@@ -158,10 +157,9 @@ def _wrapped(hu: NDArray[np.int16], metal: int) -> int:
     """
     part = hu[:: max(1, hu.size // _SEARCHED)]
     bright, dark = part > _WRAPPED_BESIDE_HU, (part < WRAPPED_BELOW_HU) & (part >= _LEAST_12_BIT_HU)
-    sides = [_within_reach(bright, axis, _WRAPPED_REACH) for axis in (1, 2)]
-    between = sides[0][0] & sides[0][1] | sides[1][0] & sides[1][1]
-    near = [side for axis in (1, 2) for side in _within_reach(bright, axis, _ENCLOSED_REACH)]
-    beside = dark & (near[0] | near[1] | near[2] | near[3])
+    (left, right), (front, back) = (_within_reach(bright, axis, _WRAPPED_REACH) for axis in (2, 1))
+    between = left & right | front & back
+    beside = dark & (left | right | front | back)
     enclosed = _enclosed(dark, beside) * len(hu) // len(part) if beside.any() else 0
     found = int(np.count_nonzero(dark & between)) * len(hu) // len(part)
     return max(found, enclosed if enclosed >= _WRAPPED_PER_METAL * metal else 0)

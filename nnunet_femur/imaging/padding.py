@@ -71,10 +71,7 @@ class Histogram:
         step = max(1, hu.size // _SAMPLED)
         axis = 1 if hu.shape[1] >= step * 8 else 0
         rows = hu[:, ::step] if axis else hu[::step]
-        counts = np.zeros(1 << 16, np.int64)
-        # A slice at a time: the values are widened to 64 bits for counting.
-        for plane in np.ascontiguousarray(rows).view(np.uint16):
-            counts += np.bincount(plane.ravel(), minlength=1 << 16)
+        counts = np.bincount(np.ascontiguousarray(rows).view(np.uint16).ravel(), minlength=1 << 16)
         return cls(np.roll(counts, _OFFSET))
 
     @cached_property

@@ -299,7 +299,7 @@ def _leg(change=lambda hu: hu):
 
 def _nail(hu: np.ndarray) -> np.ndarray:
     """A nail whose edge is beyond 12 bits and starts again below."""
-    metal = hu.copy()
+    metal = np.maximum(hu, -1024)
     metal[:, 21:27, 21:27] = 2900
     metal[:, 22:26:2, 22:26:2] = -900
     return metal

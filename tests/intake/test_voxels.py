@@ -149,7 +149,7 @@ class TestImage:
             ("metal", "warning"),
         ]
         assert "2 voxels were rounded" in voxels.findings[0].problem
-        assert "2 values" in voxels.findings[1].problem
+        assert "contains 2 values" in voxels.findings[1].problem
 
     def test_unsigned_beyond_int16(self, pair):
         source = pair.image(dtype=np.int32) - 5
