@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from nnunet_femur.errors import InputError
 from nnunet_femur.training.finetune_recipe import FinetunePaperRecipe, FinetuneRecipe
 from nnunet_femur.training.groups import GroupSchedule, group_of, parameter_groups
 
@@ -152,5 +152,5 @@ class TestRecipes:
         [{"warmup_epochs": -1}, {"body_factor": 1.5}, {"average_decay": 1.0}, {"elastic_fraction": -0.1}],
     )
     def test_impossible_values_are_refused(self, value: dict) -> None:
-        with pytest.raises(InputError, match=next(iter(value))):
+        with pytest.raises(ValidationError, match=next(iter(value))):
             FinetuneRecipe(**value)
