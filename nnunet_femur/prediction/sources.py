@@ -78,7 +78,8 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
 
     A folder stands for the volumes in it, but not 3D Slicer's segmentations. If it contains DICOM slices, these and the
     ones in folders below it are one further CT, called as the folder. Else each folder in it that contains DICOM files
-    is a CT, and each of several enhanced files. Cases of one name are told apart by the folders they are in.
+    is a CT, and each of several enhanced files. An export of one study is a CT that is called as its folder. Cases of
+    one name are told apart by the folders they are in.
 
     Raises:
         InputError: A path does not exist, or there is no CT, or two would have one name.
@@ -122,7 +123,11 @@ def _volumes(path: Path) -> list[Path]:
     if is_dicom_folder(path) and not enhanced:
         found.append(path)
     else:
-        found = sorted([*found, *enhanced, *(each for each in inside if each.is_dir() and holds_dicom(each))])
+        exports = [each for each in inside if each.is_dir() and holds_dicom(each)]
+        if len(exports) == 1 and not found and not enhanced and not is_dicom_folder(exports[0]):
+            # Folders for study and series have names that tell nothing.
+            return [path]
+        found = sorted([*found, *enhanced, *exports])
     if not found:
         msg = f"{path}: holds no CT. Give files ({', '.join(VOLUME_ENDINGS)}), or folders of them or of DICOM slices."
         raise InputError(msg)

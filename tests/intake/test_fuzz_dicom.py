@@ -37,7 +37,7 @@ from tests.intake.test_fuzz import FUZZ, MEMORY_BYTES, Reader
 
 pytestmark = pytest.mark.integration
 
-SHORT = settings(FUZZ, max_examples=60)
+SHORT = settings(FUZZ, max_examples=40)
 
 HU_ZYX = (np.arange(5 * 6 * 7).reshape(5, 6, 7) * 11 % 2400 - 900).astype(np.int16)
 STORED_ZYX = (HU_ZYX + 1024).astype(np.int16)

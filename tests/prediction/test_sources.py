@@ -59,7 +59,7 @@ def test_exports_with_folders_for_patient_study_and_series(tmp_path: Path) -> No
     found = find_sources([tmp_path / "export"])
     assert [source.case for source in found] == ["PAT1", "PAT2"]
     assert all(source.read().image.GetSize() == (5, 6, 4) for source in found)
-    assert find_sources([tmp_path / "export" / "PAT2"])[0].case == "ST1"
+    assert find_sources([tmp_path / "export" / "PAT2"])[0].case == "PAT2"
 
 
 def test_a_dicom_file_is_a_case(tmp_path: Path) -> None:
