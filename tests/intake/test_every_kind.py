@@ -140,7 +140,7 @@ def _rotation(degrees: float) -> tuple[float, ...]:
     return (c, -s, 0, s, c, 0, 0, 0, 1)
 
 
-def _copied(source: Source, name: str) -> None:
+def _called_as(source: Source, name: str) -> None:
     (source.folder / IMAGE).rename(source.folder / name)
 
 
@@ -493,8 +493,8 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
     (
         "ending-wrong",
         "Images/L442.mha",
-        lambda s: _copied(s, "Images/L442.mha"),
-        lambda s: _copied(s, "Images/L442.NRRD"),
+        lambda s: _called_as(s, "Images/L442.mha"),
+        lambda s: _called_as(s, "Images/L442.NRRD"),
     ),
     ("not-ct", "Images/L442", lambda s: s.slices(t0008_0060="MR"), lambda s: s.slices()),
     ("not-mask", "GoldStandard/L442.dcm", _contours, _dicom_seg("LABELMAP")),

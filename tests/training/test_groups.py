@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from nnunet_femur.errors import InputError
 from nnunet_femur.training.finetune_recipe import FinetunePaperRecipe, FinetuneRecipe
 from nnunet_femur.training.groups import GroupSchedule, group_of, parameter_groups
 
