@@ -79,11 +79,6 @@ def errors_of(findings: Iterable[Finding]) -> list[Finding]:
     return [found for found in findings if found.severity is Severity.ERROR]
 
 
-def warnings_of(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings that are warnings."""
-    return [found for found in findings if found.severity is Severity.WARNING]
-
-
 def as_left_out(case: str, findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings of a case that is left out: its errors become warnings that name the case."""
     return [

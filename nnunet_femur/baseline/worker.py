@@ -18,7 +18,6 @@ import numpy as np
 from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
 from nnunet_femur.errors import FemurError
-from nnunet_femur.findings import warnings_of
 from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.weights.tables import FEMURS, TASK
 
@@ -58,7 +57,7 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
     try:
         any_values = settings.get("any_values", False)
         ct = OrientedCt.read(job.ct, any_values=any_values)
-        doubts = [*warnings_of(ct.findings), *require_usable(ct.hu, ct.geometry, job.ct, any_values=any_values)]
+        doubts = [*ct.findings, *require_usable(ct.hu, ct.geometry, job.ct, any_values=any_values)]
         options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
         mask = segment(ct, **options)
         if not mask.any():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.bone_box import bone_box
@@ -118,8 +117,8 @@ def _warnings(source: Source, volume: Volume, *, any_values: bool) -> tuple[str,
 
     voxels = sitk.GetArrayViewFromImage(volume.image)
     of_values = require_usable(voxels, volume.header.geometry, source.path, any_values=any_values)
-    doubtful = [found for found in (*volume.header.findings, *of_values) if found.severity is not Severity.NOTE]
-    return tuple(found.problem.rstrip(".") for found in doubtful)
+    # What was left out or corrected in reading is reported too, also where it is a note at convert.
+    return tuple(found.problem.rstrip(".") for found in (*volume.header.findings, *of_values))
 
 
 def _require_thickness(
