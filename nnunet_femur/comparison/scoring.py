@@ -18,6 +18,7 @@ from nnunet_femur.evaluation import (
     Bone,
     Scoring,
     SliceScores,
+    on_one_grid,
     read_mask,
     require_same_grid,
     score_case,
@@ -158,9 +159,10 @@ def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | st
     for job in jobs:
         try:
             prediction = read_mask(job.prediction, like=truth.geometry, segments=how.segments, labels=how.labels)
-            require_same_grid(truth, prediction)
+            reference, prediction = on_one_grid(truth, prediction)
+            require_same_grid(reference, prediction)
             scores = score_case(
-                bone,
+                bone if reference is truth else Bone(reference.voxels, spacing_mm_zyx),
                 Bone(prediction.voxels, spacing_mm_zyx),
                 scoring=how,
                 predicted_in_slices=job.predictions.traits.in_slices,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.femur import read_femur
-from nnunet_femur.imaging.grids import settled
+from nnunet_femur.imaging.grids import Placement, Relation, settled
 from nnunet_femur.volumes import AxisOrder, Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
@@ -30,12 +31,14 @@ class Mask:
             the first, second or third axis is axial, coronal or sagittal.
         geometry: The grid after the reorientation.
         findings: What was assumed about the file.
+        may_be_cropped: It is a segmentation, which programs store in the smallest box that holds it.
     """
 
     path: Path
     voxels: NDArray[np.bool_]
     geometry: Geometry
     findings: tuple[Finding, ...] = ()
+    may_be_cropped: bool = False
 
 
 _RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
@@ -61,7 +64,51 @@ def read_mask(
     candidates = (femur.header.geometry, *femur.header.alternatives)
     stored = candidates[0] if like is None else settled((like,), (candidates,))[1][0]
     order = AxisOrder.between(stored, like or _RAS)
-    return Mask(path, order.of_array(femur.voxels_zyx), order.of_geometry(stored), femur.findings)
+    return Mask(
+        path,
+        order.of_array(femur.voxels_zyx),
+        order.of_geometry(stored),
+        femur.findings,
+        may_be_cropped=bool(femur.header.segments),
+    )
+
+
+def on_one_grid(truth: Mask, prediction: Mask) -> tuple[Mask, Mask]:
+    """Return two masks on the smallest grid that holds both, where one is a segmentation in a box of its own.
+
+    The masks are returned as they are if they are on different lattices of points, or if a mask that is not a
+    segmentation does not cover that grid.
+
+    Args:
+        truth: The reference mask.
+        prediction: A mask along the same axes.
+    """
+    if not truth.geometry.differences(prediction.geometry):
+        return truth, prediction
+    way = Placement.of(prediction.geometry, truth.geometry, trust="headers")
+    if way.relation is not Relation.SHIFTED:
+        return truth, prediction
+    places = ((0, 0, 0), truth), (way.offset_zyx, prediction)
+    starts = np.array([start for start, _ in places])
+    ends = starts + [mask.voxels.shape for _, mask in places]
+    first = starts.min(axis=0)
+    shape = ends.max(axis=0) - first
+    origin = truth.geometry.steps_mm @ first[::-1] + truth.geometry.origin_mm_xyz
+    size_xyz = tuple(int(count) for count in shape[::-1])
+    grid = replace(truth.geometry, size_xyz=size_xyz, origin_mm_xyz=tuple(origin.tolist()))
+    if any(mask.voxels.shape != grid.shape_zyx and not mask.may_be_cropped for mask in (truth, prediction)):
+        return truth, prediction
+    one, other = (_padded(mask, start - first, grid) for start, mask in zip(starts, (truth, prediction), strict=True))
+    return one, other
+
+
+def _padded(mask: Mask, start_zyx: NDArray, grid: Geometry) -> Mask:
+    if mask.voxels.shape == grid.shape_zyx:
+        return mask
+    voxels = np.zeros(grid.shape_zyx, bool)
+    place = tuple(slice(int(a), int(a) + n) for a, n in zip(start_zyx, mask.voxels.shape, strict=True))
+    voxels[place] = mask.voxels
+    return replace(mask, voxels=voxels, geometry=grid)
 
 
 def require_same_grid(truth: Mask, prediction: Mask) -> None:

@@ -11,7 +11,7 @@ from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.grids import bounding_box
 from nnunet_femur.imaging.labels import femur_of
 from nnunet_femur.imaging.reading import read_mask
-from nnunet_femur.imaging.segments import choose_segments, join_segments
+from nnunet_femur.imaging.segments import femur_segments, join_segments
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import VolumeError
 
@@ -98,8 +98,8 @@ def femur_box(
     if box is None:
         return empty, None, []
     if header.segments:
-        femur_zyx = join_segments(values_zyx[box], choose_segments(header.segments, segments))
-        findings: list[Finding] = []
+        chosen, findings = femur_segments(header.segments, segments, file)
+        femur_zyx = join_segments(values_zyx[box], chosen)
     else:
         femur_zyx, findings = femur_of(values_zyx[box], labels, file)
     tighter = bounding_box(femur_zyx)

@@ -242,7 +242,10 @@ class Conversion:
 
     def _described(self, drop: _Drop, records: Sequence[CaseRecord]) -> Described:
         twice = same_voxels(drop.cases, records)
-        drop = replace(drop, cases=twice.cases, findings=tuple(dict.fromkeys((*drop.findings, *twice.warnings))))
+        # Copies of files were found before their voxels were read.
+        known = {(found.code, found.file) for found in drop.findings}
+        more = (found for found in twice.warnings if (found.code, found.file) not in known)
+        drop = replace(drop, cases=twice.cases, findings=(*drop.findings, *more))
         with naming_copies(twice.warnings):
             parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
         return Described(

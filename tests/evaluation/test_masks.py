@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.evaluation import read_mask, require_same_grid
+from nnunet_femur.evaluation import on_one_grid, read_mask, require_same_grid
 from nnunet_femur.volumes import VolumeError
 
 
@@ -94,6 +94,48 @@ class TestReadMask:
         with pytest.raises(VolumeError) as error:
             read_mask(tmp_path / "nothing.nrrd")
         assert error.value.path == tmp_path / "nothing.nrrd"
+
+
+class TestOnOneGrid:
+    """3D Slicer stores a segmentation in the box of its segments; other masks cover the CT."""
+
+    @pytest.fixture
+    def masks(self, tmp_path):
+        voxels = np.zeros((6, 7, 8), np.uint8)
+        voxels[2:4, 3:5, 1:6] = 1
+
+        def read(box, name):
+            image = sitk.GetImageFromArray(voxels)[tuple(slice(*ends) for ends in box)]
+            image.SetSpacing((1.0, 2.0, 3.0))
+            image.SetOrigin(tuple(start * step for (start, _), step in zip(box, (1.0, 2.0, 3.0), strict=True)))
+            if name.endswith(".seg.nrrd"):
+                for key, entry in (("Name", "Femur"), ("LabelValue", "1"), ("Layer", "0")):
+                    image.SetMetaData(f"Segment0_{key}", entry)
+            sitk.WriteImage(image, str(tmp_path / name))
+            return read_mask(tmp_path / name)
+
+        return read
+
+    FULL, TIGHT, LOW = ((0, 8), (0, 7), (0, 6)), ((1, 6), (3, 5), (2, 4)), ((0, 7), (2, 6), (0, 5))
+
+    @pytest.mark.parametrize(
+        ("truth", "prediction"),
+        [(TIGHT, FULL), (FULL, TIGHT), (TIGHT, LOW), (TIGHT, TIGHT)],
+        ids=["reference", "prediction", "both", "none"],
+    )
+    def test_a_box_of_the_lattice_is_placed_voxel_by_voxel(self, masks, truth, prediction):
+        names = [
+            f"{name}{'.nrrd' if box == self.FULL else '.seg.nrrd'}"
+            for name, box in zip("ab", (truth, prediction), strict=True)
+        ]
+        one, other = on_one_grid(masks(truth, names[0]), masks(prediction, names[1]))
+        require_same_grid(one, other)
+        np.testing.assert_array_equal(one.voxels, other.voxels)
+        assert one.voxels.sum() == 20
+
+    def test_a_mask_that_is_no_segmentation_must_cover_the_grid(self, masks):
+        with pytest.raises(InputError):
+            require_same_grid(*on_one_grid(masks(self.FULL, "a.seg.nrrd"), masks(self.TIGHT, "b.nrrd")))
 
 
 class TestRequireSameGrid:
