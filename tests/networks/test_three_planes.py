@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.slice_networks import build, peak_bytes
+from benchmarks.slice_networks import peak_bytes
 from nnunet_femur.networks import three_planes
 from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
