@@ -257,6 +257,12 @@ class TestRefusals:
         with pytest.raises(SystemExit, match="batch_size"):
             _made("FemurUnetDeepLabV3Trainer", batch_size=1, slice_size=[64, 64]).on_train_start()
 
+    def test_more_gpus_than_patches_in_a_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        trainer = _made(SCRATCH)
+        monkeypatch.setattr(type(trainer), "ranks", 5)
+        with pytest.raises(SystemExit, match="5 GPUs"):
+            trainer.initialize()
+
     def test_no_femur_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = _made(SLICES)
         trainer.initialize()
