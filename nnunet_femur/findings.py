@@ -1,4 +1,4 @@
-"""What a conversion finds in the files it is given: each finding has a code, a severity and a remedy."""
+"""Findings about files: each has a code, a severity, the problem and a remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_LISTED = 8
 
 
 class Severity(str, Enum):
-    """What a finding does to the conversion."""
+    """Effect of a finding on the conversion."""
 
     ERROR = "error"
     """Nothing is converted until it is mended."""
@@ -98,7 +98,7 @@ def summary(findings: Iterable[Finding]) -> str:
 
 
 def stop_at_errors(findings: Sequence[Finding], source: Path, *, outcome: str, more: str = "") -> None:
-    """Raise one error about every finding that is an error; return if there is none.
+    """Raise one error about every finding that is an error; return without errors.
 
     Of one kind the first few files are listed and the others counted. Warnings and notes follow as a summary.
 

@@ -68,7 +68,7 @@ def discover(
         in_slices: Names of methods that work in slices, where their results do not record it.
 
     Raises:
-        InputError: `results` or a method is none of these, `in_slices` names no method, or nothing has a reference.
+        InputError: `results` or a method has another form, `in_slices` names no method, or nothing has a reference.
         SetupError: The reference masks are not found.
     """
     by_dataset = _method_folders(results) if results else {}

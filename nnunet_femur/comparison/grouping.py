@@ -1,7 +1,7 @@
 """From the tidy table to the lines that are compared, one per method and set, and to the models behind them.
 
 Methods are compared, not their models: in a cross-validation the folds of a method are one line; of a test set that
-several folds predict, the line is the ensemble's prediction or, where there is none, the mean of the folds' scores of
+several folds predict, the line is the ensemble's prediction or, without an ensemble, the mean of the folds' scores of
 each case.
 """
 
@@ -82,7 +82,7 @@ class Line:
 
     @property
     def even(self) -> bool:
-        """Whether every case has scores of equally many folds."""
+        """True if every case has scores of equally many folds."""
         return len(self.folds) == 1 or self.of_predictions.groupby(level="case").size().nunique() < 2
 
     def fold_means(self, measure: Measure) -> pd.Series:
@@ -148,7 +148,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """Dataset and fold, where they matter, and set in words."""
+        """Dataset and fold, where they matter, and the name of the set."""
         set_and_fold = f"{SETS[self.set]}, fold {self.fold}" if self.fold else SETS[self.set]
         return " · ".join(filter(None, (self.dataset, set_and_fold)))
 

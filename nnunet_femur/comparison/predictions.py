@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.dataset import Dataset
 
 RECORDS = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
-"""Where the records of a method are, below its folder."""
+"""Places of a method's records, below its folder."""
 
 TRAITS = Traits()
 """Traits of a method in volumes that predicts whole bones."""

@@ -55,7 +55,7 @@ _LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"}
 
 
 class Content(Enum):
-    """What a DICOM file contains."""
+    """Content of a DICOM file."""
 
     CT = "slices of a CT"
     IMAGE = "an image of another modality"

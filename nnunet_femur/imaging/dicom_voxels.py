@@ -161,7 +161,7 @@ def _bits(dataset: Dataset, frames: Sequence[int]) -> Iterator[NDArray]:
 
 
 def _syntax(file: Path) -> str:
-    """Return a file's compression for a message; empty if there is none, or none of the standard."""
+    """Return a file's compression for a message; empty for an uncompressed file or a compression outside the standard."""
     import pydicom
     from pydicom.uid import UID
 

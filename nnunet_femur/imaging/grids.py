@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 TRUSTS = ("", "voxels", "headers")
-"""What settles a mask with its CT's number of voxels on another grid: nothing, its voxels or its header."""
+"""Ways to settle a mask with as many voxels as its CT on another grid: none, by its voxels, by its header."""
 
 
 class Relation(Enum):
@@ -40,7 +40,7 @@ class Placement:
         order: Turns the mask's axes to the CT's.
         turned: The mask's geometry after that.
         offset_zyx: Index in the CT of the turned mask's first voxel, for the relations SAME and SHIFTED.
-        trusted: The relation holds because the user said so.
+        trusted: The relation holds because of `trust`.
     """
 
     relation: Relation

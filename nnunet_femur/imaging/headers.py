@@ -29,7 +29,7 @@ _SHEARED = 1e-4
 
 @dataclass(frozen=True)
 class Header:
-    """What a volume's header contains, without its voxels.
+    """Content of a volume's header, without its voxels.
 
     Attributes:
         geometry: Position of the voxels.

@@ -204,7 +204,7 @@ def _air(image: ImageFacts) -> str | None:
     if air < 0.05 * values.total:
         return None
     peak = _mode(values, -1300, -400)
-    # The lungs have a wide peak, and nobody takes it for that of air.
+    # The wide peak of the lungs is not that of air.
     if abs(peak + 1000) <= _AIR_OFF_HU or values.between(peak - 40, peak + 41) < 0.6 * air:
         return None
     return f"has its air at {peak} HU instead of -1000, so its scale may be shifted, as in cone-beam CT."

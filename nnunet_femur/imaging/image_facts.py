@@ -47,7 +47,7 @@ _SLAB = 16
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What was counted in the values of a CT.
+    """Counts and limits of the values of a CT.
 
     Attributes:
         stored_as: Name of the stored type.

@@ -159,7 +159,7 @@ def _words(name: str) -> set[str]:
 
 
 def join_segments(values: NDArray, segments: Sequence[Segment]) -> NDArray[np.bool_]:
-    """Where any of the segments is.
+    """Return a mask of the voxels in any of the segments.
 
     Args:
         values: The voxels, z, y, x, and the layers as the last axis if there are several.

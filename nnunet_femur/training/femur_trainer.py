@@ -43,7 +43,7 @@ class FemurTrainer(nnUNetTrainer):
     deep_supervision: ClassVar[bool] = True
     takes_slices: ClassVar[bool] = False
     ends_only: ClassVar[bool] = False
-    """Whether it trains on the ends of the femur alone, so that it predicts no whole femurs."""
+    """True for a trainer on the ends of the femur alone, which predicts no whole femurs."""
     network: Any
     inference_allowed_mirroring_axes: tuple[int, ...] | None
 
@@ -266,7 +266,7 @@ class FemurTrainer(nnUNetTrainer):
 
     @property
     def works_in_slices(self) -> bool:
-        """Whether the network works slice by slice; recorded, since the study's protocol scores such methods apart."""
+        """True if the network works slice by slice; recorded, since the study's protocol scores such methods apart."""
         return len(self.configuration_manager.patch_size) == 2
 
     @property

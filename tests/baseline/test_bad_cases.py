@@ -294,7 +294,7 @@ class TestRecord:
 
 
 class TestMasksOfOthers:
-    """Where `TotalSegmentator -i ct.nrrd` writes."""
+    """Path that `TotalSegmentator -i ct.nrrd` writes."""
 
     @pytest.fixture
     def typed(self, base: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:

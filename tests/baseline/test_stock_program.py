@@ -82,7 +82,7 @@ class TestRun:
 
 
 class TestSignals:
-    """What is sent to a process that runs the stock program."""
+    """Signals to a process that runs the stock program."""
 
     CODE = textwrap.dedent(
         """

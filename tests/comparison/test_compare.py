@@ -473,7 +473,7 @@ class TestUnscored:
 
 
 class TestRefused:
-    """What cannot be meant is refused before anything is scored or written."""
+    """Invalid options are refused before anything is scored or written."""
 
     def test_unknown_policy_and_nothing_to_compare(self, tree):
         tree.test(SCRATCH)

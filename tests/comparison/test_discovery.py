@@ -241,7 +241,7 @@ class TestRefused:
 
 
 class TestTraits:
-    """How a method works: from its records, else from --in-slices, and never from its name."""
+    """Traits of a method: from its records, else from --in-slices, and never from its name."""
 
     def _named(self, tree, name, **options):
         folder = tree.test("elsewhere")

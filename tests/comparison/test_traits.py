@@ -1,4 +1,4 @@
-"""How a method works comes from what its results record, and from no part of an arbitrary name."""
+"""Traits of a method come from the records of its results, not from parts of a name."""
 
 from __future__ import annotations
 

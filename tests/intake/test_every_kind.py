@@ -690,7 +690,7 @@ def test_a_good_pair_has_no_finding(source):
 
 
 OF_A_RUN = {"crash", "reader-warning", "too-large", "patient-without-case", "case-without-patient", "split"}
-"""What no file of a source has by itself; the tests of the whole conversion and of ITK's warnings have them."""
+"""Kinds that no single file shows; the tests of the whole conversion and of ITK's warnings have them."""
 
 
 def test_every_kind_is_tried():

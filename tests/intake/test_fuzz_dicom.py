@@ -130,7 +130,7 @@ def _serve(pipe, folder: str) -> None:
 
 
 def _predicted(path: Path) -> tuple[str, object]:
-    """What predict reads: the reason that it cannot, or the grid and a sum of the values."""
+    """Result of reading at predict: the reason that it cannot, or the grid and a sum of the values."""
     try:
         volume = Source("case", path).read()
     except FemurError as error:

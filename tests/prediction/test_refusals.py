@@ -1,4 +1,4 @@
-"""Cases that `nnfemur predict` refuses, or that fail for reasons nobody expects: the others go on."""
+"""Cases that `nnfemur predict` refuses, or that fail for unexpected reasons: the others go on."""
 
 from __future__ import annotations
 

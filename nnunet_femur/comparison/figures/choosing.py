@@ -43,7 +43,7 @@ class Example:
 
     @property
     def best_prediction(self) -> Predictions:
-        """What the best method predicted."""
+        """Predictions of the best method."""
         return self.predictions[self.best_label]
 
 

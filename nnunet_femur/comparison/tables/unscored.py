@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def unscored_tables(unscored: Sequence[Unscored]) -> Iterator[Table]:
-    """Yield a table with a row for every prediction that could not be scored; nothing if there is none."""
+    """Yield a table with a row for every prediction that could not be scored; nothing if all were scored."""
     if not unscored:
         return
     yield Table(
