@@ -161,7 +161,7 @@ def _bits(dataset: Dataset, frames: Sequence[int]) -> Iterator[NDArray]:
 
 
 def _syntax(file: Path) -> str:
-    """Return a file's compression for a message; empty for an uncompressed file or a compression outside the standard."""
+    """Return a compression of the standard for a message; empty for an uncompressed file and other compressions."""
     import pydicom
     from pydicom.uid import UID
 
