@@ -72,7 +72,7 @@ def test_bad_cases_do_not_lose_the_others(done: Done) -> None:
     assert done.ended.returncode == 1
     assert "2 of 5 cases have no mask" in done.ended.stderr
     assert f"{BROKEN}_0000.nrrd" in done.ended.stderr
-    assert f"{SLAB}_0000.nrrd: has a single slice" in done.ended.stderr
+    assert f"{SLAB}_0000.nrrd: is a single slice" in done.ended.stderr
     assert "Traceback" not in done.ended.stderr
     assert {path.stem for path in done.method.rglob("*.nrrd")} == {*TRAIN, *TEST}
 

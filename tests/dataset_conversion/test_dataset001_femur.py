@@ -20,10 +20,11 @@ def drop(tmp_path) -> Path:
     for name, dtype in (("Images", np.int16), ("GoldStandard", np.uint8)):
         (folder / name).mkdir(parents=True)
         for number in range(6):
-            # HU from air to bone; as a mask, half of the volume.
+            # HU from air to bone, another volume for each case; as a mask, half of it.
             values = np.linspace(-1, 1, 60).reshape(3, 4, 5)
-            array = values * 1000 if dtype == np.int16 else values > 0
+            array = values * (1000 + number) if dtype == np.int16 else values > 0
             volume = sitk.GetImageFromArray(array.astype(dtype))
+            volume.SetSpacing((10, 10, 10))
             sitk.WriteImage(volume, str(folder / name / f"L{number}_x.nrrd"))
     return folder
 

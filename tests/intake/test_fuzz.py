@@ -94,7 +94,7 @@ def _serve(pipe, folder: str) -> None:
         for read in (Source(case.id, Path(folder) / case.image).read, partial(read_mask, Path(folder) / case.mask)):
             with suppress(FemurError):
                 read()
-        pipe.send([(finding.code, str(finding)) for finding in (*found, *findings)])
+        pipe.send({finding.code: str(finding) for finding in (*found, *findings)})
 
 
 class Reader:
@@ -113,15 +113,15 @@ class Reader:
         # Starting is slow on a busy machine, and no file's fault.
         assert self.pipe.recv() == "ready"
 
-    def read(self, case: Case) -> dict[str, str]:
-        """The findings about a case, by code.
+    def read(self, case: Case):
+        """The answer of the process about a case.
 
         The test fails if the process died or did not answer.
         """
         self.pipe.send(case)
         try:
             if self.pipe.poll(SECONDS):
-                return dict(self.pipe.recv())
+                return self.pipe.recv()
             lost = "did not answer"
         except (EOFError, OSError):
             self.process.join()

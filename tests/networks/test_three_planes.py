@@ -150,7 +150,7 @@ class TestVolumes:
     def test_memory_does_not_grow_with_the_volume(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beside the volume and its answer; weighed on the meta device, where tensors have sizes and no content."""
         monkeypatch.setattr(three_planes, "_content", lambda _: [slice(None)] * 3)
-        network = build_slice_network("Unet", "ResNet34", in_channels=1, classes=2).eval()
+        network = build_slice_network("Unet", "ResNet34", in_channels=1, classes=2).eval().to("meta")
         wrapper = ThreePlaneNetwork(network, stride=stride_of(network), slices_at_once=4)
         one_pass = peak_bytes(lambda: _without_gradient(network, torch.empty(4, 1, 256, 256, device="meta")))
         for shape in ((30, 336, 256), (60, 336, 256), (8, 512, 512)):

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_femur.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -106,15 +108,13 @@ def test_the_combinations_hold_every_pair() -> None:
 
 def test_every_hyper_parameter_is_varied() -> None:
     """But for numbers and names that change how long, how fast and from where a training goes on."""
-    from dataclasses import fields
-
     from nnunet_femur.training.finetune_recipe import FinetuneRecipe
     from nnunet_femur.training.recipe import Recipe, SliceRecipe
 
     plain = {"epochs", "learning_rate", "checkpoint_every", "validation_iterations", "iterations_per_epoch"}
     plain |= {"batch_size", "encoder_weights", "slices_at_once", "head_slices"}
     for recipe, factors in ((Recipe, VOLUME), (FinetuneRecipe, FINETUNE), (SliceRecipe, SLICE)):
-        assert {field.name for field in fields(recipe)} - set(factors) <= plain
+        assert set(recipe.model_fields) - set(factors) <= plain
 
 
 def _trained(row: Mapping[str, Any], dataset: str, results: Path, patch: pytest.MonkeyPatch) -> FemurTrainer:
@@ -175,7 +175,7 @@ def test_slices(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Trained, or refused before anything is made."""
     without_femur = row["foreground_fraction"] == 0
     if without_femur and (row["iterations_per_epoch"] is None or "Head" in row["trainer"]):
-        with pytest.raises(SystemExit, match="foreground_fraction is 0"):
+        with pytest.raises(InputError, match="foreground_fraction is 0"):
             _trained(row, "Dataset001_Femur", tmp_path, monkeypatch)
         assert not list(tmp_path.iterdir())
         return

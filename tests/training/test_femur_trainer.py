@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from nnunet_femur import trainers
+from nnunet_femur.errors import InputError
 from nnunet_femur.networks.precision import is_held_to_float32
 
 if TYPE_CHECKING:
@@ -108,11 +109,11 @@ class TestPretrainedWeights:
         weights = _checkpoint(_trained(name)).rename(tmp_path / "weights.pth")
         other = _made(name)
         _load(other, weights)
-        with pytest.raises(SystemExit, match="-pretrained_weights: "):
+        with pytest.raises(InputError, match="-pretrained_weights: "):
             other.on_train_start()
         monkeypatch.setattr(sys, "argv", ["nnUNetv2_train", "2", "3d_fullres", "0", "-pretrained_weights", "w.pth"])
         monkeypatch.setenv("nnUNet_results", str(tmp_path / "none"))
-        with pytest.raises(SystemExit, match="-pretrained_weights: "):
+        with pytest.raises(InputError, match="-pretrained_weights: "):
             _made(name)
         assert not (tmp_path / "none").exists()
 
@@ -245,29 +246,29 @@ class TestRefusals:
     def test_data_and_recipe(self, name: str, description: dict, recipe: dict, message: str, results: Path) -> None:
         if any(isinstance(value, list) for value in description.get("labels", {}).values()):
             description = {**description, "regions_class_order": [1, 2]}
-        with pytest.raises(SystemExit, match=message):
+        with pytest.raises(InputError, match=message):
             _made(name, description=description, **recipe)
         assert not results.exists()
 
     def test_a_batch_of_one_slice(self) -> None:
         """Its deepest features are one value for a channel, which cannot be normalised."""
-        with pytest.raises(SystemExit, match="batch_size"):
+        with pytest.raises(InputError, match="batch_size"):
             _made(SLICES, batch_size=1).on_train_start()
         _made(SLICES, batch_size=1, slice_size=[64, 64]).on_train_start()
-        with pytest.raises(SystemExit, match="batch_size"):
+        with pytest.raises(InputError, match="batch_size"):
             _made("FemurUnetDeepLabV3Trainer", batch_size=1, slice_size=[64, 64]).on_train_start()
 
     def test_more_gpus_than_patches_in_a_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = _made(SCRATCH)
         monkeypatch.setattr(type(trainer), "ranks", 5)
-        with pytest.raises(SystemExit, match="5 GPUs"):
+        with pytest.raises(InputError, match="5 GPUs"):
             trainer.initialize()
 
     def test_no_femur_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = _made(SLICES)
         trainer.initialize()
         monkeypatch.setattr("nnunet_femur.training.slice_trainer._masks", lambda _: iter(()))
-        with pytest.raises(SystemExit, match="no femur"):
+        with pytest.raises(InputError, match="no femur"):
             trainer.on_train_start()
 
     def test_an_ignore_label_is_ignored_by_cross_entropy(self) -> None:

@@ -119,7 +119,7 @@ class TestAxisOrder:
         del trainer.configuration_manager.configuration["femur_guard"]
         if refused:
             monkeypatch.setattr(trainer, "get_dataloaders", lambda: pytest.fail("slices were cut"))
-            with pytest.raises(SystemExit, match="instead of z, y, x"):
+            with pytest.raises(InputError, match="instead of z, y, x"):
                 trainer.on_train_start()
         else:
             trainer.on_train_start()
