@@ -44,6 +44,8 @@ _SPATIAL_UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _EQUAL_SPACING = 1e-3
 """Relative difference of two spacings that is a rounding error."""
 
+_SMALLEST_COSINE = 1e-12
+
 _EQUAL_POSITION_VOXELS = 0.1
 """Displacement of a corner voxel between sform and qform that is a rounding error of single precision."""
 
@@ -101,7 +103,7 @@ def read_nifti(path: Path) -> sitk.Image:
     if found.header.rescaled:
         # An intercept alone keeps whole numbers; anything else needs no more than single precision.
         voxels = apply_read_scaling(voxels, found.slope, found.intercept)
-        if voxels.dtype == np.float64:
+        if voxels.dtype.kind == "f" and voxels.dtype != np.float32:
             voxels = voxels.astype(np.float32)
     return image_of(voxels, found.header.geometry)
 
@@ -120,7 +122,7 @@ def _parsed(path: Path) -> _Nifti:
     try:
         dtype = raw.get_data_dtype()
         slope, intercept = raw.get_slope_inter()
-    except HeaderDataError as error:
+    except (HeaderDataError, KeyError) as error:
         msg = "the header is invalid"
         raise RuntimeError(msg) from error
     size_xyz = _size(path, raw, dtype)
@@ -225,6 +227,8 @@ def _of_affine(affine: NDArray[np.float64], size_xyz: tuple[int, int, int]) -> G
     lps = np.diag([-1.0, -1.0, 1.0]) @ affine[:3]
     spacing = np.linalg.norm(lps[:, :3], axis=0)
     direction = lps[:, :3] / spacing
+    # Remains of arithmetic, for which ITK prints the matrix.
+    direction[np.abs(direction) < _SMALLEST_COSINE] = 0.0
     return Geometry(
         size_xyz,
         tuple(spacing.tolist()),
