@@ -161,6 +161,18 @@ def _flush_folder(folder: Path) -> None:
         return
 
 
+def start_flush(path: Path) -> None:
+    """Begin to bring a file to the disk in the background, so that :func:`flush_tree` has less to wait for later."""
+    from threading import Thread
+
+    def flush() -> None:
+        # The file may be renamed meanwhile; what matters is flushed again, and its errors are raised there.
+        with suppress(OSError):
+            _flush(path)
+
+    Thread(target=flush, daemon=True).start()
+
+
 def flush_tree(folder: Path) -> None:
     """Wait until all files below a folder, and their names, are on the disk."""
     from concurrent.futures import ThreadPoolExecutor

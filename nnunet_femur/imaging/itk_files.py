@@ -30,6 +30,13 @@ DETACHED_ENDINGS = (".nhdr", ".mhd")
 _FIRST_BYTES = 1 << 20
 """As much of a file as its header can be."""
 
+_USUAL_BYTES = 1 << 14
+"""As much of a file as its header usually is."""
+
+_END_OF_HEADER = re.compile(
+    rb"\A(?:NRRD.*?\r?\n\r?\n|(?!NRRD).*?ElementDataFile *= *(?!LIST))", re.DOTALL | re.IGNORECASE
+)
+
 _SPACES = {
     "left-posterior-superior": "LPS",
     "lps": "LPS",
@@ -99,7 +106,9 @@ def read_itk(path: Path) -> sitk.Image:
 
 def _text(path: Path) -> _Text:
     with path.open("rb") as file:
-        head = file.read(_FIRST_BYTES)
+        head = file.read(_USUAL_BYTES)
+        if _END_OF_HEADER.search(head) is None:
+            head += file.read(_FIRST_BYTES)
     nrrd = head.startswith(b"NRRD")
     if nrrd:
         blank = re.search(rb"\r?\n\r?\n", head)
@@ -114,7 +123,9 @@ def _text(path: Path) -> _Text:
         match[1].decode("latin-1").lower().replace("datafile", "data file"): match[2].decode("utf-8", "replace")
         for match in re.finditer(pattern, head[:end], re.MULTILINE)
     }
-    return _Text(nrrd, fields, end, head[end : end + _FIRST_BYTES].decode("utf-8", "replace"))
+    listed = any(value[:4].upper() == "LIST" for value in fields.values())
+    following = head[end:].decode("utf-8", "replace") if listed else ""
+    return _Text(nrrd, fields, end, following)
 
 
 def _require_spacing(path: Path, text: _Text) -> None:

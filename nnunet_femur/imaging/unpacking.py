@@ -27,8 +27,11 @@ def first_bytes(path: Path, count: int) -> bytes:
     Raises:
         RuntimeError: The packed data are damaged.
     """
+    if not is_gzip(path):
+        with path.open("rb") as file:
+            return file.read(count)
     found = bytearray()
-    for block in unpacked(path) if is_gzip(path) else _plain(path):
+    for block in unpacked(path, block_bytes=1 << 14):
         found += block
         if len(found) >= count:
             break
@@ -41,12 +44,13 @@ def _plain(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def unpacked(path: Path, *, start: int = 0) -> Iterator[bytes]:
+def unpacked(path: Path, *, start: int = 0, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
     """Yield what a gzip stream in a file holds; it may consist of several members, one after another.
 
     Args:
         path: The file.
         start: Position of the stream in the file.
+        block_bytes: Most bytes that are read, and that are yielded, at a time.
 
     Raises:
         RuntimeError: The stream ends too early, or a checksum differs.
@@ -57,10 +61,10 @@ def unpacked(path: Path, *, start: int = 0) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         try:
-            while block := file.read(_BLOCK_BYTES):
+            while block := file.read(block_bytes):
                 while block:
                     # In blocks: a megabyte of a file can stand for a gigabyte.
-                    yield unpacker.decompress(block, _BLOCK_BYTES)
+                    yield unpacker.decompress(block, block_bytes)
                     block = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
                     if unpacker.eof and not block.startswith(GZIP_MAGIC):
                         return  # what follows is no further stream

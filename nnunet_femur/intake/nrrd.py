@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.files import written_beside
+from nnunet_femur.files import start_flush, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +63,7 @@ def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path) -> str:
             for block in blocks():
                 digest.update(block)
                 file.write(block)
+        start_flush(path)
     except OSError as error:
         msg = f"{path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
         raise SetupError(msg) from error

@@ -74,8 +74,10 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
         unreadable = (read_source(root, file, mask=True) for file in case.masks)
         return [source, *(mask for mask in unreadable if isinstance(mask, Finding))]
     header, image = source
-    masks = [read_source_header(root, file, mask=True) for file in case.masks]
-    geometry, _ = settled_headers(header, [mask for mask in masks if not isinstance(mask, Finding)])
+    geometry = header.geometry
+    if header.alternatives:
+        masks = [read_source_header(root, file, mask=True) for file in case.masks]
+        geometry, _ = settled_headers(header, [mask for mask in masks if not isinstance(mask, Finding)])
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
     padding = facts.padding
