@@ -23,6 +23,9 @@ FEMUR_LABEL = 1
 STUDY_LABEL = 2
 """Some of the study's masks have this label alone, and it means femur there."""
 
+_MOST_LABELS = 300
+"""More labels than this are grey values; TotalSegmentator has 117."""
+
 WHOLE_WITHIN = 1e-3
 """Values this close to whole numbers are whole: programs that interpolate or rescale masks leave such differences."""
 
@@ -69,6 +72,9 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
             problem = f"contains the labels {names}; only {', '.join(map(str, labels))} was taken as femur."
             findings.append(finding("labels-left-out", file, problem))
         return femur, findings
+    if len(held) > _MOST_LABELS:
+        problem = f"contains {len(held)} values, as the grey values of a CT, so it is no mask."
+        return values_zyx > 0, [*findings, finding("mask-labels", file, problem, "Give the mask in its place.")]
     if len(held) > 1 or min(held, default=1) < 0:
         problem = f"contains the labels {names}, and it is not known which of them are femur."
         return values_zyx > 0, [*findings, finding("mask-labels", file, problem, _ways_to_choose(held))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur import femur_box
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
@@ -127,6 +127,8 @@ def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions)
         code, problem = _MISPLACED[way.relation]
         return None, [finding(code, file, problem)]
     femur_zyx, box, findings = femur_box(header, mask, file, segments=options.segments, labels=options.labels)
+    if errors_of(findings):
+        return None, findings
     if box is None:
         return Femur.empty(), findings
     start = _start(way.order, box, header.geometry)

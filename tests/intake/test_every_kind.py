@@ -482,6 +482,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: s.header(IMAGE, r"space: .*\n|space directions: .*\n|space origin: .*\n", "spacings: 20 21 60\n"),
         lambda s: s.image(),
     ),
+    ("origin-unknown", IMAGE, lambda s: s.header(IMAGE, r"space origin: .*\n", ""), lambda s: s.image()),
     (
         "space-unnamed",
         IMAGE,
