@@ -257,6 +257,12 @@ _ALL = (
     Kind("mask-padding", _WARNING, "covers padding, where nothing was measured", _LOOK_MASK),
     Kind("mask-off-bone", _WARNING, "covers little bone", "Check that it belongs to this CT and lies in place."),
     Kind(
+        "mask-mirrored",
+        _WARNING,
+        "covers far more bone once it is mirrored or turned in its CT",
+        "Look at the mask on the CT; export it again if its axes are turned around.",
+    ),
+    Kind(
         "mask-side",
         _WARNING,
         "on the other side of the body than its id or table says",

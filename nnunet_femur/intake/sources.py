@@ -40,7 +40,7 @@ def parts(path: Path) -> list[Path]:
 def _is_detached(path: Path) -> bool:
     ending = volume_ending(path)
     try:
-        return ending in _DETACHED or (ending in (".nrrd", ".mha") and is_detached(path))
+        return ending in _DETACHED or (ending in (".nrrd", ".mha") and path.is_file() and is_detached(path))
     except OSError:
         return False
 

@@ -88,7 +88,8 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
         if femur is not None:
             femurs.append(femur)
             findings += MASK_CHECKS.run(
-                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body), file
+                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body, hu_zyx),
+                file,
             )
     errors = [found for found in findings if found.severity is Severity.ERROR]
     if errors:
