@@ -181,7 +181,8 @@ def _refuse_other(path: Path) -> None:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
-        raise VolumeError(path, "does not exist.", "Check the path.")
+        problem = "is neither a file nor a folder." if path.exists() else "does not exist."
+        raise VolumeError(path, problem, "Check the path.")
     try:
         yield
     except MemoryError as error:

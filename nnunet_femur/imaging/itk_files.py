@@ -76,7 +76,7 @@ class _Text:
     nrrd: bool
     fields: dict[str, str]
     length: int
-    following: str
+    following: bytes
 
 
 def read_itk_header(path: Path) -> Header:
@@ -211,7 +211,7 @@ def _text(path: Path) -> _Text:
         match[1].decode("latin-1").lower().replace("datafile", "data file"): match[2].decode("utf-8", "replace")
         for match in re.finditer(pattern, head[:end], re.MULTILINE)
     }
-    return _Text(nrrd, fields, end, head[end : end + _FIRST_BYTES].decode("utf-8", "replace"))
+    return _Text(nrrd, fields, end, head[end:])
 
 
 def _require_spacing(path: Path, text: _Text) -> tuple[Finding, ...]:
@@ -325,12 +325,12 @@ def _require_harmless(path: Path, text: _Text) -> None:
         _require_beside(path, name, text.following)
 
 
-def _require_beside(path: Path, name: str, following: str) -> None:
+def _require_beside(path: Path, name: str, following: bytes) -> None:
     """Refuse data files of a header that are not in or below its folder, or are not plain files."""
     if name.upper() == "LOCAL":
         return
     if name.upper().split()[:1] == ["LIST"]:
-        names = [line.strip() for line in following.splitlines() if line.strip()]
+        names = [line.strip() for line in following.decode("utf-8", "replace").splitlines() if line.strip()]
     elif "%" in name:
         names = name.split()[:1]
     else:
