@@ -240,7 +240,7 @@ _ALL = (
     Kind("mask-label-2", _NOTE, "the label 2 alone, which means femur too"),
     Kind("mask-label-other", _NOTE, "one label other than 1"),
     Kind("mask-labels", _ERROR, "several labels, without --labels", "Name those that are femur with --labels."),
-    Kind("labels-left-out", _NOTE, "labels that --labels does not name"),
+    Kind("labels-left-out", _NOTE, "labels that --labels does not name, or values of no segment"),
     Kind("segments-chosen", _NOTE, "some of several segments"),
     Kind("segment-missing", _ERROR, "no segment of that name", "Name the segments that are femur with --segment."),
     Kind(

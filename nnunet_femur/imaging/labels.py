@@ -63,7 +63,7 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
             problem = f"contains {fractions} values that are not whole numbers, as probabilities are."
             remedy = "Export it as a mask of whole labels."
             return values_zyx > 0, [finding("mask-labels", file, problem, remedy)]
-    held = _labels(values_zyx)
+    held = label_counts(values_zyx)
     names = ", ".join(str(label) for label in list(held)[:8]) + (", ..." if len(held) > 8 else "")
     if labels:
         femur = np.isin(values_zyx, labels)
@@ -96,7 +96,7 @@ def _ways_to_choose(held: dict[int, int]) -> str:
     return f"Use --labels {shown[0]} if only that is femur, or --labels {every} if all of them are."
 
 
-def _labels(values: NDArray) -> dict[int, int]:
+def label_counts(values: NDArray) -> dict[int, int]:
     """Return the labels other than 0 and their numbers of voxels."""
     usual_labels = (FEMUR_LABEL, STUDY_LABEL)
     if values.min() >= 0 and values.max() <= max(usual_labels):
