@@ -129,8 +129,14 @@ _ALL = (
     Kind(
         "transforms-differ",
         _WARNING,
-        "a NIfTI header with two different positions or spacings",
+        "a header with two different positions or spacings, or with negative ones",
         "Compare the volume's size with the original.",
+    ),
+    Kind(
+        "origin-unknown",
+        _WARNING,
+        "a header that does not state the position of its first voxel",
+        "Export it again with its origin, where positions matter.",
     ),
     Kind("axes-straightened", _NOTE, "axes a little off right angles; read as the nearest right ones"),
     Kind("reader-warning", _WARNING, "a warning of the library that reads the file", "Look at the volume in a viewer."),
@@ -167,7 +173,12 @@ _ALL = (
     Kind("several-series", _ERROR, "a folder with more than one DICOM series", "Leave one series in the folder."),
     Kind("slice-gap", _ERROR, "a DICOM series in which slices are missing", "Add the missing slices."),
     Kind("slices-uneven", _ERROR, "a DICOM series that is no box of slices", "Export it resampled to even slices."),
-    Kind("slice-distance", _WARNING, "slice distances that differ a little", "Compare the length with the original."),
+    Kind(
+        "slice-distance",
+        _WARNING,
+        "slices at distances that differ a little, or shifted a little against each other",
+        "Compare the length with the original.",
+    ),
     Kind("image-direction", _NOTE, "a CT that is flipped, permuted or oblique; written in RAS order"),
     Kind("image-rescaled", _NOTE, "a header's slope and intercept, which were applied"),
     # How a mask lies on its CT.
@@ -229,7 +240,7 @@ _ALL = (
     Kind("mask-label-2", _NOTE, "the label 2 alone, which means femur too"),
     Kind("mask-label-other", _NOTE, "one label other than 1"),
     Kind("mask-labels", _ERROR, "several labels, without --labels", "Name those that are femur with --labels."),
-    Kind("labels-left-out", _NOTE, "labels that --labels does not name"),
+    Kind("labels-left-out", _NOTE, "labels that --labels does not name, or values of no segment"),
     Kind("segments-chosen", _NOTE, "some of several segments"),
     Kind("segment-missing", _ERROR, "no segment of that name", "Name the segments that are femur with --segment."),
     Kind(
@@ -245,6 +256,12 @@ _ALL = (
     ),
     Kind("mask-padding", _WARNING, "covers padding, where nothing was measured", _LOOK_MASK),
     Kind("mask-off-bone", _WARNING, "covers little bone", "Check that it belongs to this CT and lies in place."),
+    Kind(
+        "mask-mirrored",
+        _WARNING,
+        "covers far more bone once it is mirrored or turned in its CT",
+        "Look at the mask on the CT; export it again if its axes are turned around.",
+    ),
     Kind(
         "mask-side",
         _WARNING,

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores, slice_scores
 from nnunet_femur.files import written_beside
+from nnunet_femur.imaging.itk_files import is_detached
 from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class ScoreCache:
         return cls(cases, fingerprints)
 
     def _fingerprint(self, path: Path) -> str | None:
-        if volume_ending(path) in _DETACHED:
+        if volume_ending(path) in _DETACHED or not path.is_file():
             return None
         name = str(path)
         if name in self._seen:
@@ -148,6 +149,8 @@ class ScoreCache:
             state = path.stat()
             known = self.fingerprints.get(name)
             times = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+            if volume_ending(path) in (".nrrd", ".mha") and is_detached(path):
+                return None
             fingerprint = known[3] if known and known[:3] == times else _content(path)
         except OSError:
             return None

@@ -6,6 +6,7 @@ attribute of text, also in those that are not made for them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from nnunet_femur.imaging.dicom_attributes import items, number, numbers, text, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pydicom.dataset import Dataset
@@ -136,9 +137,13 @@ def files_below(folder: Path) -> list[Path]:
 def dicom_files(folder: Path) -> list[Path]:
     """Return the DICOM files of a folder and of the folders below it, without hidden ones and DICOMDIRs.
 
-    A file that cannot be opened is one of them: left out, a slice at the end of a series would not be missed.
+    A file that cannot be opened, or is empty or full of zeros after a copy that failed, is one of them beside others:
+    left out, a slice at the end of a series would not be missed.
     """
-    return [file for file in files_below(folder) if not _is_directory(file) and _may_be_dicom(file)]
+    files = [file for file in files_below(folder) if not _is_directory(file)]
+    found = [file for file in files if _may_be_dicom(file)]
+    lost = [file for file in files if found and file not in found and _is_lost(file, found)]
+    return sorted([*found, *lost], key=files.index) if lost else found
 
 
 def _may_be_dicom(file: Path) -> bool:
@@ -147,6 +152,19 @@ def _may_be_dicom(file: Path) -> bool:
             return is_dicom_file(file)
     except OSError:
         return True
+
+
+def _is_lost(file: Path, slices: Sequence[Path]) -> bool:
+    """Return True for a file without content that is called as slices beside it are."""
+    if not any(each.parent == file.parent and _shape(each) == _shape(file) for each in slices):
+        return False
+    with file.open("rb") as opened:
+        return not any(opened.read(_MARK_AT + len(_MARK)))
+
+
+def _shape(file: Path) -> str:
+    """Return a name without its numbers."""
+    return re.sub(r"\d+", "0", file.name.lower())
 
 
 def case_stem(path: Path) -> str:

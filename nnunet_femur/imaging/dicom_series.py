@@ -13,7 +13,7 @@ import numpy as np
 
 from nnunet_femur.imaging.dicom_files import Content, DicomFile
 from nnunet_femur.imaging.dicom_slices import slices_of
-from nnunet_femur.imaging.dicom_stack import UNEVEN, distances_mm, same_plane, stack
+from nnunet_femur.imaging.dicom_stack import UNEVEN, distances_mm, same_plane, stack, uneven_problems
 from nnunet_femur.kinds import KINDS, finding
 from nnunet_femur.volumes import Geometry, VolumeError
 
@@ -95,6 +95,7 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     if not mask:
         findings += _value_findings(path, slices)
     ordered, geometry = stack(path, slices)
+    findings += [finding("slice-distance", path, problem) for problem in uneven_problems(ordered, geometry)]
     between_mm = tuple(float(each) for each in distances_mm(ordered))
     rescaled = any(each.slope not in (None, 1) or each.intercept not in (None, 0) for each in ordered)
     return Series(ordered, geometry, between_mm, rescaled, tuple(findings))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNEVEN = 0.1
 """Largest part of a slice distance by which it may differ from the others; more would put bone in a wrong place."""
 
+_SHIFTED_VOXELS = 0.1
+"""Shift of a slice within its plane, in parts of a voxel, below which nothing is reported."""
+
 
 def axes_of(one: Slice) -> NDArray[np.float64]:
     """Return the unit vectors along a row, along a column and along the normal of a slice, as the rows of a matrix."""
@@ -91,11 +94,39 @@ def _require_straight(
     path: Path, positions_mm: NDArray[np.float64], normal: NDArray[np.float64], spacing_mm_xy: tuple[float, ...]
 ) -> None:
     """A tilted gantry shifts each slice within its plane, which a volume of three axes at right angles cannot hold."""
-    way_mm = positions_mm - positions_mm[0]
-    aside_mm = np.linalg.norm(way_mm - np.outer(way_mm @ normal, normal), axis=1).max()
+    aside_mm = _aside_mm(positions_mm, normal)
     if aside_mm > max(spacing_mm_xy):
         problem = f"holds slices that are shifted against each other by up to {aside_mm:.1f} mm, as by a tilted gantry."
         raise VolumeError(path, problem, "Export it with the tilt corrected.", code="slices-uneven")
+
+
+def uneven_problems(slices: Sequence[Slice], geometry: Geometry) -> list[str]:
+    """Return what differs between the positions of slices and those of their volume, beyond rounding errors.
+
+    Args:
+        slices: The slices in their order.
+        geometry: The geometry of their volume, of even slices at right angles.
+    """
+    found = []
+    between_mm = distances_mm(slices)
+    least_mm, most_mm = float(between_mm.min()), float(between_mm.max())
+    if most_mm - least_mm > max(0.01, 0.01 * least_mm):
+        taken_mm = geometry.spacing_mm_xyz[2]
+        found.append(
+            f"has slices at {least_mm:.6g} to {most_mm:.6g} mm from each other; {taken_mm:.6g} mm was taken for all."
+        )
+    aside_mm = _aside_mm(np.array([each.position_mm for each in slices]), axes_of(slices[0])[2])
+    if aside_mm > max(0.01, _SHIFTED_VOXELS * max(slices[0].spacing_mm_xy)):
+        found.append(
+            f"has slices that are shifted against each other by up to {aside_mm:.3g} mm; they were stacked straight."
+        )
+    return found
+
+
+def _aside_mm(positions_mm: NDArray[np.float64], normal: NDArray[np.float64]) -> float:
+    """Return the largest shift of a slice within its plane against the first one."""
+    way_mm = positions_mm - positions_mm[0]
+    return float(np.linalg.norm(way_mm - np.outer(way_mm @ normal, normal), axis=1).max())
 
 
 def _require_even(path: Path, slices: Sequence[Slice], between_mm: NDArray[np.float64]) -> None:

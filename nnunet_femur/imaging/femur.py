@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.grids import bounding_box
-from nnunet_femur.imaging.labels import femur_of
+from nnunet_femur.imaging.labels import femur_of, label_counts
 from nnunet_femur.imaging.reading import read_mask
 from nnunet_femur.imaging.segments import femur_segments, join_segments
 from nnunet_femur.kinds import finding
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.reading import SourceHeader
+    from nnunet_femur.imaging.segments import Segment
 
 Box = tuple[slice, slice, slice]
 
@@ -100,6 +101,7 @@ def femur_box(
     if header.segments:
         chosen, findings = femur_segments(header.segments, segments, file)
         femur_zyx = join_segments(values_zyx[box], chosen)
+        findings += _unnamed(values_zyx[box], header.segments, file, empty=() if femur_zyx.any() else chosen)
     else:
         femur_zyx, findings = femur_of(values_zyx[box], labels, file)
     tighter = bounding_box(femur_zyx)
@@ -109,3 +111,29 @@ def femur_box(
         slice(outer.start + inner.start, outer.start + inner.stop) for outer, inner in zip(box, tighter, strict=True)
     )
     return femur_zyx[tighter], (z, y, x), findings
+
+
+def _unnamed(values: NDArray, segments: Sequence[Segment], file: Path, *, empty: Sequence[Segment]) -> list[Finding]:
+    """Return the finding about values of a segmentation that belong to none of its segments.
+
+    Args:
+        values: The voxels, z, y, x, and the layers as the last axis if there are several.
+        segments: All there are.
+        file: The segmentation, for the finding.
+        empty: The segments that are femur, if they have no voxel, so that such values in their layers may be meant.
+    """
+    layers = values if values.ndim == 4 else values[..., np.newaxis]
+    strays: set[int] = set()
+    meant = False
+    for layer in range(layers.shape[3]):
+        known = {each.value for each in segments if each.layer == layer}
+        found = set(label_counts(layers[..., layer])) - known
+        strays |= found
+        meant |= bool(found) and any(each.layer == layer for each in empty)
+    if not strays:
+        return []
+    names = ", ".join(map(str, sorted(strays)[:8])) + (", ..." if len(strays) > 8 else "")
+    if meant:
+        problem = f"has no voxel of the segments that are femur, but voxels of no segment ({names})."
+        return [finding("mask-labels", file, problem, "Save the segmentation again in 3D Slicer.")]
+    return [finding("labels-left-out", file, f"contains values that belong to no segment ({names}); left out.")]

@@ -11,7 +11,7 @@ from nnunet_femur.imaging.headers import Header, refuse, refuse_dimensions
 from nnunet_femur.imaging.itk_files import read_itk, read_itk_header
 from nnunet_femur.imaging.itk_warnings import collected_warnings, warning_findings
 from nnunet_femur.imaging.nifti import is_analyze, nifti_version, read_nifti, read_nifti_header
-from nnunet_femur.imaging.unpacking import first_bytes, is_gzip
+from nnunet_femur.imaging.unpacking import GZIP_MAGIC, first_bytes, is_gzip
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import VolumeError, volume_ending
 
@@ -23,12 +23,38 @@ if TYPE_CHECKING:
 
     from nnunet_femur.volumes import Geometry
 
+_PICTURE = "Export the CT or the mask itself, not a picture of it."
+_FORMAT = "Save it as .nrrd or .nii.gz."
+
 _FORMATS = {
     "NRRD": (".nrrd", ".nhdr"),
     "MetaImage": (".mha", ".mhd"),
     "NIfTI": (".nii.gz", ".nii"),
 }
 """The formats that are read, and the endings of their files."""
+
+_OTHER_CONTENTS = (
+    (b"PK\x03\x04", "a ZIP archive", "Unpack it."),
+    (b"\x89PNG", "a PNG picture", _PICTURE),
+    (b"\xff\xd8\xff", "a JPEG picture", _PICTURE),
+    (b"II*\0", "a TIFF picture", _PICTURE),
+    (b"MM\0*", "a TIFF picture", _PICTURE),
+    (b"BM", "a BMP picture", _PICTURE),
+    (b"# vtk DataFile", "a VTK file", _FORMAT),
+    (b"\x89HDF", "an HDF5 or MINC file", _FORMAT),
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS in place of the file",
+        "Fetch the file itself, by git lfs pull.",
+    ),
+    (b"/annex/objects/", "a pointer of git-annex in place of the file", "Fetch the file itself, by git annex get."),
+    (b"<", "a page of the web or an XML file", "Download or export the volume itself."),
+    (b"BZh", "packed by bzip2", "Unpack it."),
+    (b"\xfd7zXZ", "packed by xz", "Unpack it."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it."),
+    (b"Rar!", "a RAR archive", "Unpack it."),
+)
+"""What files that are no volumes begin with, what they are, and the remedy."""
 
 _META = re.compile(rb"\s*(ObjectType|NDims)\s*=", re.IGNORECASE)
 
@@ -126,6 +152,7 @@ def _require_format(path: Path) -> str:
                 "is Analyze 7.5, or a NIfTI header whose voxels are in another file; left and right are not defined."
             )
             refuse(path, "unreadable", problem, "Convert it to .nii.gz where its orientation is known.")
+        _refuse_other(path)
         refuse(path, "unreadable", "is damaged, or not NRRD, MetaImage or NIfTI.")
     endings = _FORMATS[found]
     if ending not in endings:
@@ -133,10 +160,29 @@ def _require_format(path: Path) -> str:
     return found
 
 
+def _refuse_other(path: Path) -> None:
+    """Refuse a file that is recognised as something else, or as a packed file in a format that is not read packed.
+
+    Raises:
+        VolumeError: It is.
+        RuntimeError: Its packed content is damaged.
+    """
+    head = first_bytes(path, 1024)
+    if not any(head):
+        problem = "has no content but zeros." if head else "is empty."
+        refuse(path, "unreadable", problem)
+    if is_gzip(path) and (head.startswith((b"NRRD", GZIP_MAGIC)) or _META.match(head)):
+        refuse(path, "unreadable", "is a file that was packed by gzip once more.", "Unpack it by gunzip.")
+    for begin, described, remedy in _OTHER_CONTENTS:
+        if head.startswith(begin):
+            refuse(path, "unreadable", f"is {described}, not a volume.", remedy)
+
+
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
-        raise VolumeError(path, "does not exist.", "Check the path.")
+        problem = "is neither a file nor a folder." if path.exists() else "does not exist."
+        raise VolumeError(path, problem, "Check the path.")
     try:
         yield
     except MemoryError as error:
@@ -158,6 +204,9 @@ def _too_large(path: Path) -> VolumeError:
 def last_line(error: Exception) -> str:
     """Return the last line of one of ITK's messages, without what it quotes of a header: that may name a patient."""
     line = str(error).strip().rpartition("\n")[2].strip()
+    line = re.sub(r"^ITK ERROR: \w+\(0x[0-9a-f]+\): ", "", line)
+    if line.startswith("Reason:"):
+        return "its header or its voxels are incomplete"  # ITK gives the system's last error, of whatever it was
     if not re.search("[A-Za-z]{3}", line):
         return "its header is invalid"
     return re.sub(r"""".*"|\|.*\||'[^']*'[^']*$""", "...", line)

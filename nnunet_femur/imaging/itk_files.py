@@ -1,4 +1,8 @@
-"""Read NRRD and MetaImage by ITK, and refuse what its readers would assume, crash at or take from elsewhere."""
+"""Read NRRD and MetaImage by ITK, and refuse what its readers would assume, crash at or take from elsewhere.
+
+The voxels of a packed MetaImage are unpacked here: of a damaged or truncated one ITK returns what it happens to find in
+memory, without an error.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.headers import Header, checked_geometry, refuse_dimensions, refuse_spacing, require_room
-from nnunet_femur.imaging.unpacking import unpacked
+from nnunet_femur.imaging.headers import (
+    Header,
+    checked_geometry,
+    refuse,
+    refuse_dimensions,
+    refuse_spacing,
+    require_room,
+)
+from nnunet_femur.imaging.unpacking import GZIP_MAGIC, unpacked
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import Geometry, VolumeError, volume_ending
+from nnunet_femur.volumes import Geometry, VolumeError, image_of, volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +35,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.findings import Finding
 
-DETACHED_ENDINGS = (".nhdr", ".mhd")
-"""Endings of headers whose voxels are in other files."""
+_SAVE = "Save it with gzip or raw encoding."
 
 _FIRST_BYTES = 1 << 20
 """As much of a file as its header can be."""
@@ -49,7 +59,21 @@ _SPACES = {
 
 _MILLIMETRES = {"", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???"}
 _META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
-_META_LIST = ("local", "list")
+_META_TYPES = {
+    "char": "i1",
+    "uchar": "u1",
+    "short": "i2",
+    "ushort": "u2",
+    "int": "i4",
+    "uint": "u4",
+    "long": "i4",
+    "ulong": "u4",
+    "long_long": "i8",
+    "ulong_long": "u8",
+    "float": "f4",
+    "double": "f8",
+}
+"""Types of MetaImage's voxels as numpy's."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +83,7 @@ class _Text:
     nrrd: bool
     fields: dict[str, str]
     length: int
-    following: str
+    following: bytes
 
 
 def read_itk_header(path: Path) -> Header:
@@ -76,18 +100,23 @@ def read_itk_header(path: Path) -> Header:
     _require_harmless(path, text)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        dimension = _dimension(text)
+        if dimension is not None and dimension != 3:
+            refuse_dimensions(path, dimension, 1)
+        raise
     components = reader.GetNumberOfComponents()
     if reader.GetDimension() != 3:
         refuse_dimensions(path, reader.GetDimension(), components)
-    _require_spacing(path, text)
+    doubts = _require_spacing(path, text)
     geometry, sheared = checked_geometry(path, Geometry.of(reader))
-    _require_bytes(path, geometry, reader)
+    _require_bytes(path, text, geometry, reader)
     doubt, alternatives = _orientation(path, text, geometry)
+    findings = (*sheared, *doubts, *doubt, *_origin(path, text))
     fields = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
-    return Header(
-        geometry, components, rescaled=False, fields=fields, findings=sheared + doubt, alternatives=alternatives
-    )
+    return Header(geometry, components, rescaled=False, fields=fields, findings=findings, alternatives=alternatives)
 
 
 def read_itk(path: Path) -> sitk.Image:
@@ -98,10 +127,78 @@ def read_itk(path: Path) -> sitk.Image:
     """
     import SimpleITK as sitk
 
+    text = _text(path)
+    if not text.nrrd and _is_true(text, "compresseddata"):
+        return _unpacked_meta(path, text)
     image = sitk.ReadImage(str(path))
     if volume_ending(path) == ".nrrd":
         _require_whole_nrrd(path, image)
     return image
+
+
+def _unpacked_meta(path: Path, text: _Text) -> sitk.Image:
+    """Return the voxels of a packed MetaImage; the geometry is that of ITK."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    geometry, components = Geometry.of(reader), reader.GetNumberOfComponents()
+    stored = _META_TYPES.get(text.fields.get("elementtype", "").lower().removeprefix("met_").removesuffix("_array"))
+    file, start = _voxel_file(path, text)
+    if stored is None or file is None:
+        msg = "its voxels are packed in a way that is not read"
+        raise RuntimeError(msg)
+    shape = (*geometry.shape_zyx, components) if components > 1 else geometry.shape_zyx
+    needed = math.prod(shape) * np.dtype(stored).itemsize
+    with file.open("rb") as opened:
+        opened.seek(start)
+        zlib = opened.read(2) != GZIP_MAGIC
+    voxels = np.zeros(needed, np.uint8)
+    at = 0
+    for block in unpacked(file, start=start, zlib=zlib):
+        kept = min(len(block), needed - at)
+        voxels[at : at + kept] = np.frombuffer(block, np.uint8, kept)
+        at += kept
+    if at < needed:
+        msg = f"the file ends before its {needed} bytes of voxels"
+        raise RuntimeError(msg)
+    big = any(_is_true(text, name) for name in ("binarydatabyteordermsb", "elementbyteordermsb"))
+    values = voxels.view(np.dtype(stored).newbyteorder(">" if big else "<")).reshape(shape)
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    return image_of(values, geometry)
+
+
+def _voxel_file(path: Path, text: _Text) -> tuple[Path | None, int]:
+    """Return the one file with a MetaImage's voxels and their place in it; None where there are several files."""
+    name = text.fields.get("elementdata file", "")
+    if name.upper() == "LOCAL":
+        return path, text.length
+    if name.upper().split()[:1] == ["LIST"] or "%" in name:
+        return None, 0
+    skipped = _numbers(text.fields.get("headersize", "")) or [0.0]
+    return path.parent / name, max(0, int(skipped[0]))
+
+
+def is_detached(path: Path) -> bool:
+    """Return True for an NRRD or MetaImage header whose voxels are in other files, whatever it is called.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    text = _text(path)
+    return text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL").upper() != "LOCAL"
+
+
+def _is_true(text: _Text, name: str) -> bool:
+    return text.fields.get(name, "").lower()[:1] in ("t", "y", "1")
+
+
+def _dimension(text: _Text) -> int | None:
+    """Return the number of dimensions that a header states."""
+    stated = text.fields.get("dimension" if text.nrrd else "ndims", "")
+    return int(stated) if stated.isdecimal() else None
 
 
 def _text(path: Path) -> _Text:
@@ -116,34 +213,58 @@ def _text(path: Path) -> _Text:
         pattern = rb"^\s*([A-Za-z][^:=\n]*?)\s*:(?!=)[ \t]*(.*?)\s*$"
     else:
         # MetaImage's header ends with this field.
-        last = re.search(rb"^\s*ElementDataFile\s*=\s*(.*?)\s*$", head, re.MULTILINE | re.IGNORECASE)
+        last = re.search(rb"^[ \t]*ElementDataFile[ \t]*=[^\n]*(\n|\Z)", head, re.MULTILINE | re.IGNORECASE)
         end = last.end() if last else len(head)
         pattern = rb"^\s*([A-Za-z]\w*)\s*=[ \t]*(.*?)\s*$"
     fields = {
         match[1].decode("latin-1").lower().replace("datafile", "data file"): match[2].decode("utf-8", "replace")
         for match in re.finditer(pattern, head[:end], re.MULTILINE)
     }
+<<<<<<< HEAD
     listed = any(value[:4].upper() == "LIST" for value in fields.values())
     following = head[end:].decode("utf-8", "replace") if listed else ""
     return _Text(nrrd, fields, end, following)
+=======
+    return _Text(nrrd, fields, end, head[end:])
+>>>>>>> h-qa
 
 
-def _require_spacing(path: Path, text: _Text) -> None:
-    """Refuse a header without a spacing, for which ITK takes 1 mm."""
+def _require_spacing(path: Path, text: _Text) -> tuple[Finding, ...]:
+    """Refuse a header without a spacing, for which ITK takes 1 mm; return what is doubtful about the one it has."""
+    doubts: tuple[Finding, ...] = ()
     if text.nrrd:
         directions = _vectors(text.fields.get("space directions", ""))
         spacings = _numbers(text.fields.get("spacings", ""))
         if len(directions) < 3 and _lengths(spacings) < 3:
             refuse_spacing(path)
-        units = re.findall(r'"([^"]*)"', text.fields.get("space units", ""))
+        units = re.findall(r'"([^"]*)"', f"{text.fields.get('space units', '')} {text.fields.get('units', '')}")
         other = [unit for unit in units if unit.strip().lower() not in _MILLIMETRES]
     else:
-        if _lengths(_numbers(text.fields.get("elementspacing", ""))) < 3:
+        spacings, sizes = (_numbers(text.fields.get(name, "")) for name in ("elementspacing", "elementsize"))
+        # MetaImage takes the size of a voxel for the spacing where that is missing.
+        if _lengths(spacings or sizes) < 3:
             refuse_spacing(path)
+        if spacings and len(sizes) == len(spacings) and not np.allclose(spacings, sizes, rtol=1e-3):
+            problem = "states an ElementSize that differs from its ElementSpacing. The ElementSpacing was taken."
+            doubts = (finding("transforms-differ", path, problem),)
         unit = text.fields.get("distanceunits", "")
         other = [unit] if unit.strip().lower() not in _MILLIMETRES else []
     if other:
         refuse_spacing(path, "states its spacing in another unit than mm.")
+    return doubts
+
+
+def _origin(path: Path, text: _Text) -> tuple[Finding, ...]:
+    """Return the finding about a header with directions and without an origin, for which ITK takes 0."""
+    if text.nrrd:
+        missing = "space directions" in text.fields and "space origin" not in text.fields
+    else:
+        missing = not text.fields.keys() & {"offset", "position", "origin"}
+    if not missing:
+        return ()
+    return (
+        finding("origin-unknown", path, "does not state its origin, the position of its first voxel; 0 was taken."),
+    )
 
 
 def _orientation(path: Path, text: _Text, geometry: Geometry) -> tuple[tuple[Finding, ...], tuple[Geometry, ...]]:
@@ -204,20 +325,27 @@ def _require_harmless(path: Path, text: _Text) -> None:
     ITK writes NRRD voxels that are stored as text over its own memory where a number has too many digits, and takes
     them from any path that a header names, be it a device without an end.
     """
-    if text.nrrd and text.fields.get("encoding", "").lower() in ("ascii", "text", "txt"):
+    encoding = text.fields.get("encoding", "").lower() if text.nrrd else ""
+    if encoding in ("ascii", "text", "txt"):
         problem = "stores its voxels as text, which cannot be read safely."
-        raise VolumeError(path, problem, "Save it with gzip or raw encoding.")
+        raise VolumeError(path, problem, _SAVE)
+    if encoding in ("bzip2", "bz2"):
+        raise VolumeError(path, "is packed by bzip2, which is not read.", _SAVE)
+    functions = (("elementtointensityfunctionslope", 1.0), ("elementtointensityfunctionoffset", 0.0))
+    if not text.nrrd and any(_numbers(text.fields.get(name, "")) not in ([], [value]) for name, value in functions):
+        problem = "states a slope or an offset of its values (ElementToIntensityFunction), which ITK does not apply."
+        raise VolumeError(path, problem, "Save it with the values themselves.")
     name = text.fields.get("data file" if text.nrrd else "elementdata file")
     if name is not None:
         _require_beside(path, name, text.following)
 
 
-def _require_beside(path: Path, name: str, following: str) -> None:
+def _require_beside(path: Path, name: str, following: bytes) -> None:
     """Refuse data files of a header that are not in or below its folder, or are not plain files."""
     if name.upper() == "LOCAL":
         return
     if name.upper().split()[:1] == ["LIST"]:
-        names = [line.strip() for line in following.splitlines() if line.strip()]
+        names = [line.strip() for line in following.decode("utf-8", "replace").splitlines() if line.strip()]
     elif "%" in name:
         names = name.split()[:1]
     else:
@@ -232,18 +360,25 @@ def _require_beside(path: Path, name: str, following: str) -> None:
             raise VolumeError(path, problem, "Copy it beside the header.")
 
 
-def _require_bytes(path: Path, geometry: Geometry, reader: sitk.ImageFileReader) -> None:
+def _require_bytes(path: Path, text: _Text, geometry: Geometry, reader: sitk.ImageFileReader) -> None:
     """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
     import SimpleITK as sitk
 
     pixel = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     bits = int((re.search(r"(\d+)-bit", pixel) or ["", "8"])[1])
     needed = math.prod(geometry.size_xyz) * reader.GetNumberOfComponents() * bits // 8
-    if volume_ending(path) in DETACHED_ENDINGS:
+    name = text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL")
+    if name.upper() != "LOCAL":
         stored = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
     else:
         stored = path.stat().st_size
     require_room(path, needed, stored)
+    if text.nrrd or _is_true(text, "compresseddata") or not _is_true(text, "binarydata"):
+        return
+    file, start = _voxel_file(path, text)
+    if file is not None and (there := file.stat().st_size - start) < needed:
+        problem = f"is truncated: its header promises {needed} bytes of voxels, there are {max(0, there)}."
+        refuse(path, "unreadable", problem)
 
 
 def _require_whole_nrrd(path: Path, image: sitk.Image) -> None:

@@ -23,6 +23,9 @@ FEMUR_LABEL = 1
 STUDY_LABEL = 2
 """Some of the study's masks have this label alone, and it means femur there."""
 
+_MOST_LABELS = 300
+"""More labels than this are grey values; TotalSegmentator has 117."""
+
 WHOLE_WITHIN = 1e-3
 """Values this close to whole numbers are whole: programs that interpolate or rescale masks leave such differences."""
 
@@ -60,7 +63,7 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
             problem = f"contains {fractions} values that are not whole numbers, as probabilities are."
             remedy = "Export it as a mask of whole labels."
             return values_zyx > 0, [finding("mask-labels", file, problem, remedy)]
-    held = _labels(values_zyx)
+    held = label_counts(values_zyx)
     names = ", ".join(str(label) for label in list(held)[:8]) + (", ..." if len(held) > 8 else "")
     if labels:
         femur = np.isin(values_zyx, labels)
@@ -69,6 +72,9 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
             problem = f"contains the labels {names}; only {', '.join(map(str, labels))} was taken as femur."
             findings.append(finding("labels-left-out", file, problem))
         return femur, findings
+    if len(held) > _MOST_LABELS:
+        problem = f"contains {len(held)} values, as the grey values of a CT, so it is no mask."
+        return values_zyx > 0, [*findings, finding("mask-labels", file, problem, "Give the mask in its place.")]
     if len(held) > 1 or min(held, default=1) < 0:
         problem = f"contains the labels {names}, and it is not known which of them are femur."
         return values_zyx > 0, [*findings, finding("mask-labels", file, problem, _ways_to_choose(held))]
@@ -90,7 +96,7 @@ def _ways_to_choose(held: dict[int, int]) -> str:
     return f"Use --labels {shown[0]} if only that is femur, or --labels {every} if all of them are."
 
 
-def _labels(values: NDArray) -> dict[int, int]:
+def label_counts(values: NDArray) -> dict[int, int]:
     """Return the labels other than 0 and their numbers of voxels."""
     usual_labels = (FEMUR_LABEL, STUDY_LABEL)
     if values.min() >= 0 and values.max() <= max(usual_labels):

@@ -119,6 +119,7 @@ def _parsed(path: Path) -> _Nifti:
         msg = "the file ends within its header"
         raise RuntimeError(msg)
     raw = (Nifti1Header if version == 1 else Nifti2Header)(head[: _SIZES[version]], check=False)
+    negative = _with_usual_pixdim(raw)
     try:
         dtype = raw.get_data_dtype()
         slope, intercept = raw.get_slope_inter()
@@ -127,6 +128,9 @@ def _parsed(path: Path) -> _Nifti:
         raise RuntimeError(msg) from error
     size_xyz = _size(path, raw, dtype)
     geometry, alternatives, findings = _geometry(path, raw, size_xyz)
+    if negative:
+        problem = "states negative spacings in pixdim; their absolute values were taken."
+        findings = (*findings, finding("transforms-differ", path, problem))
     slope, intercept = slope or 1.0, intercept or 0.0
     offset = float(raw["vox_offset"])
     if not _SIZES[version] <= offset < 1 << 40:
@@ -136,6 +140,19 @@ def _parsed(path: Path) -> _Nifti:
     require_room(path, needed, path.stat().st_size)
     header = Header(geometry, 1, (slope, intercept) != (1.0, 0.0), {}, findings, alternatives)
     return _Nifti(header, dtype, int(offset), slope, intercept)
+
+
+def _with_usual_pixdim(raw: Nifti1Header) -> bool:
+    """Correct what the standard and nibabel read in one way: a qfac of 0 is 1, and a negative spacing is positive.
+
+    Returns:
+        True if there was a negative spacing.
+    """
+    if raw["pixdim"][0] not in (-1, 1):
+        raw["pixdim"][0] = 1
+    negative = bool((raw["pixdim"][1:4] < 0).any())
+    raw["pixdim"][1:4] = np.abs(raw["pixdim"][1:4])
+    return negative
 
 
 def _size(path: Path, raw: Nifti1Header, dtype: np.dtype) -> tuple[int, int, int]:

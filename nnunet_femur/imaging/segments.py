@@ -78,7 +78,7 @@ def parse_segments(fields: Mapping[str, str], components: int) -> tuple[Segment,
     segments = []
     for number, field in sorted(found.items()):
         value, layer = field.get("LabelValue", "1"), field.get("Layer", str(number if components > 1 else 0))
-        if value.isdecimal() and layer.isdecimal() and int(layer) < components:
+        if value.isdecimal() and int(value) > 0 and layer.isdecimal() and int(layer) < components:
             segments.append(Segment(field.get("Name", f"Segment{number}"), int(value), int(layer)))
     return tuple(segments)
 

@@ -1,4 +1,4 @@
-"""Unpack gzip and check that nothing of it is missing: three times as fast as zlib, by Intel's ISA-L."""
+"""Unpack gzip or zlib and check that nothing of it is missing: three times as fast as zlib, by Intel's ISA-L."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GZIP_MAGIC = b"\x1f\x8b"
-_GZIP = 31
-"""The window bits by which zlib's interface reads gzip."""
+_GZIP, _ZLIB = 31, 15
+"""The window bits by which zlib's interface reads gzip, and a bare zlib stream."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -44,20 +44,28 @@ def _plain(path: Path) -> Iterator[bytes]:
             yield block
 
 
+<<<<<<< HEAD
 def unpacked(path: Path, *, start: int = 0, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
+=======
+def unpacked(path: Path, *, start: int = 0, zlib: bool = False) -> Iterator[bytes]:
+>>>>>>> h-qa
     """Yield what a gzip stream in a file holds; it may consist of several members, one after another.
 
     Args:
         path: The file.
         start: Position of the stream in the file.
+<<<<<<< HEAD
         block_bytes: Most bytes that are read, and that are yielded, at a time.
+=======
+        zlib: The stream is one of zlib, without gzip's header.
+>>>>>>> h-qa
 
     Raises:
         RuntimeError: The stream ends too early, or a checksum differs.
     """
     from isal import isal_zlib
 
-    unpacker = isal_zlib.decompressobj(wbits=_GZIP)
+    unpacker = isal_zlib.decompressobj(wbits=_ZLIB if zlib else _GZIP)
     with path.open("rb") as file:
         file.seek(start)
         try:
@@ -66,7 +74,7 @@ def unpacked(path: Path, *, start: int = 0, block_bytes: int = _BLOCK_BYTES) -> 
                     # In blocks: a megabyte of a file can stand for a gigabyte.
                     yield unpacker.decompress(block, block_bytes)
                     block = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-                    if unpacker.eof and not block.startswith(GZIP_MAGIC):
+                    if unpacker.eof and (zlib or not block.startswith(GZIP_MAGIC)):
                         return  # what follows is no further stream
                     if unpacker.eof:
                         unpacker = isal_zlib.decompressobj(wbits=_GZIP)

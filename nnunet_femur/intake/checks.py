@@ -105,17 +105,6 @@ def _rescaled(image: SourceHeader) -> str | None:
     return "has a slope or an intercept in its header; it was applied to the values." if image.rescaled else None
 
 
-@IMAGE_HEADER_CHECKS.register("slice-distance")
-def _slice_distance(image: SourceHeader) -> str | None:
-    if not image.distances_mm:
-        return None
-    least, most = min(image.distances_mm), max(image.distances_mm)
-    if most - least <= max(0.01, 0.01 * least):
-        return None
-    mean = image.geometry.spacing_mm_xyz[2]
-    return f"has slices at {least:.6g} to {most:.6g} mm from each other; {mean:.6g} mm was taken for all."
-
-
 def _check_grids(
     image_file: Path, file: Path, image: Geometry, mask: Geometry, options: IntakeOptions
 ) -> list[Finding]:

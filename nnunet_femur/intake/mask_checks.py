@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,12 @@ _LEAST_BONE = 0.1
 BODY_HU = -300
 """The body is above this; air is below."""
 
+_MIRRORED, _MIRRORED_CHANCE = 1.3, 20
+"""A mask in its place covers 1.6 times as much bone as any mirror image of it."""
+
+_TRIED = 400_000
+"""Voxels of a femur's box that are enough to try its mirror images."""
+
 _BOTH_LEGS_MM = 280.0
 _ASIDE_MM = 50.0
 """A body of this width or more in the CT shows both legs, and a femur is this far or more from its middle."""
@@ -57,6 +64,7 @@ class MaskFacts:
         padding: The CT's padding in that box.
         side: The side that the case has by its id or table: "left", "right", "both" or "unknown".
         body: The body in the CT; None where the side does not matter.
+        whole_zyx: The whole CT, to try the mask in other places of it; None leaves that out.
     """
 
     femur: Femur
@@ -65,6 +73,7 @@ class MaskFacts:
     padding: Padding
     side: str = "unknown"
     body: Body | None = None
+    whole_zyx: NDArray[np.int16] | None = None
 
     @cached_property
     def values(self) -> NDArray[np.int16]:
@@ -152,6 +161,35 @@ def _off_bone(mask: MaskFacts) -> str | None:
     if bone >= _LEAST_BONE:
         return None
     return f"covers bone in {bone:.0%} of its voxels only (above {BONE_HU} HU)."
+
+
+@MASK_CHECKS.register("mask-mirrored")
+def _mirrored(mask: MaskFacts) -> str | None:
+    if mask.whole_zyx is None or not len(mask.values):
+        return None
+    step = max(1, mask.femur.voxels_zyx.size // _TRIED)
+    femur = mask.femur.voxels_zyx[::step]
+    count = int(np.count_nonzero(femur))
+    if not count:
+        return None
+    here, best = 0.0, 0.0
+    best_axes: tuple[int, ...] = ()
+    for axes in [axes for number in range(4) for axes in combinations(range(3), number)]:
+        tried = np.flip(mask.whole_zyx, axes)[mask.femur.slices][::step]
+        bone = np.count_nonzero(tried[femur] > BONE_HU) / count
+        if not axes:
+            here = bone
+        elif bone > best:
+            best, best_axes = bone, axes
+    # The second condition leaves out what chance does in a few voxels.
+    if best < _MIRRORED * here + 0.1 or (best - here) ** 2 * count < _MIRRORED_CHANCE:
+        return None
+    ways = " and ".join(_way(mask.image, 2 - axis) for axis in best_axes)
+    return f"covers bone in {here:.0%} of its voxels, and in {best:.0%} if {ways} of it were exchanged."
+
+
+def _way(image: Geometry, axis: int) -> str:
+    return " with ".join(_side(image, axis, sign) for sign in (-1, 1))
 
 
 @MASK_CHECKS.register("mask-side")

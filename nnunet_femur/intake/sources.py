@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.files import sha256
 from nnunet_femur.findings import about
 from nnunet_femur.imaging.dicom import files_below
+from nnunet_femur.imaging.itk_files import is_detached
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask, read_mask_header
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import VolumeError, volume_ending
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.reading import SourceHeader
 
 _DETACHED = (".nhdr", ".mhd")
-"""Headers whose voxels lie in other files."""
+"""Endings of headers whose voxels are in other files; other names are used for them, too."""
 
 
 def parts(path: Path) -> list[Path]:
@@ -33,9 +34,15 @@ def parts(path: Path) -> list[Path]:
     """
     if path.is_dir():
         return sorted(files_below(path))
-    if volume_ending(path) not in _DETACHED:
-        return [path]
-    return [path, *_data_files(path)]
+    return [path, *_data_files(path)] if _is_detached(path) else [path]
+
+
+def _is_detached(path: Path) -> bool:
+    ending = volume_ending(path)
+    try:
+        return ending in _DETACHED or (ending in (".nrrd", ".mha") and path.is_file() and is_detached(path))
+    except OSError:
+        return False
 
 
 def _data_files(header: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur import femur_box
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
@@ -90,7 +90,8 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
         if femur is not None:
             femurs.append(femur)
             findings += MASK_CHECKS.run(
-                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body), file
+                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body, hu_zyx),
+                file,
             )
     errors = [found for found in findings if found.severity is Severity.ERROR]
     if errors:
@@ -129,6 +130,8 @@ def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions)
         code, problem = _MISPLACED[way.relation]
         return None, [finding(code, file, problem)]
     femur_zyx, box, findings = femur_box(header, mask, file, segments=options.segments, labels=options.labels)
+    if errors_of(findings):
+        return None, findings
     if box is None:
         return Femur.empty(), findings
     start = _start(way.order, box, header.geometry)

@@ -107,7 +107,7 @@ def _volumes(path: Path) -> list[Path]:
     if not path.exists():
         msg = f"{path}: there is no such file or folder. Check the path."
         raise InputError(msg)
-    if path.is_file():
+    if not path.is_dir():
         return [path]
     inside = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
     found = [

@@ -105,6 +105,34 @@ class TestFolders:
         change(folder / "other", RescaleIntercept=-1000)
         assert _refused(folder).code == "slices-uneven"
 
+    @pytest.mark.parametrize("content", [b"", bytes(3000)])
+    def test_a_last_slice_without_content_is_missed(self, tmp_path, content):
+        folder = write_ct(tmp_path / "ct", STORED_ZYX)
+        (folder / "IM0004").write_bytes(content)
+        error = _refused(folder)
+        assert error.code == "unreadable"
+        assert "IM0004" in error.problem
+
+    def test_other_files_without_content_are_not(self, tmp_path):
+        folder = write_ct(tmp_path / "ct", STORED_ZYX)
+        for name in ("VERSION", "readme.txt", "LOCKFILE"):
+            (folder / name).write_bytes(b"")
+        _assert_whole(read_ct(folder))
+
+    @pytest.mark.parametrize(("step_mm", "codes"), [(0.1, []), (3.0, ["slice-distance"])])
+    def test_slices_that_are_shifted_by_a_part_of_a_voxel_are_told(self, tmp_path, step_mm, codes):
+        folder = write_ct(
+            tmp_path / "ct", STORED_ZYX, ImagePositionPatient=lambda n: [-10.0 + n * step_mm, 20.5, 5.0 + 60 * n]
+        )
+        assert [found.code for found in read_ct_header(folder).findings] == codes
+
+    def test_slices_at_uneven_distances_are_told_to_every_reader(self, tmp_path):
+        z_mm = (5.0, 65.0, 128.0, 185.0, 245.0)
+        folder = write_ct(tmp_path / "ct", STORED_ZYX, ImagePositionPatient=lambda n: [-10.0, 20.5, z_mm[n]])
+        volume = read_ct(folder)
+        assert _codes(volume) == ["slice-distance"]
+        assert volume.header.geometry == GEOMETRY
+
     def test_two_series_are_listed(self, tmp_path):
         # Exports have folders that are called as the patient.
         write_ct(tmp_path / "ct" / "ROSSI" / "a", STORED_ZYX)

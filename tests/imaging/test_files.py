@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import zlib
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.files import read_geometry, read_volume
+from nnunet_femur.imaging.files import read_geometry, read_header, read_volume
 from nnunet_femur.volumes import WRITTEN_ENDINGS, Geometry, VolumeError, image_of, write_volume
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -149,3 +151,186 @@ class TestRead:
         write_volume(sitk.Image(200, 200, 200, sitk.sitkUInt8), path)
         assert path.stat().st_size < 10_000
         assert read_volume(path).GetSize() == (200, 200, 200)
+
+
+def _meta(path, voxels, *, data_file="LOCAL", **fields):
+    """Write a MetaImage by hand; a field of None is left out."""
+    header = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "False",
+        "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+        "Offset": "10 -20 30",
+        "ElementSpacing": "0.5 1 2",
+        "DimSize": "4 3 2",
+        "ElementType": "MET_SHORT",
+        **fields,
+        "ElementDataFile": data_file,
+    }
+    lines = "".join(f"{name} = {value}\n" for name, value in header.items() if value is not None)
+    path.write_bytes(lines.encode() + voxels)
+    return path
+
+
+class TestMetaImage:
+    """What ITK reads without an error although it is damaged, or refuses although it is not."""
+
+    RAW = ARRAY_ZYX.astype("<i2").tobytes()
+
+    @pytest.mark.parametrize("pack", [zlib.compress, gzip.compress])
+    @pytest.mark.parametrize("size", [True, False])
+    @pytest.mark.parametrize("beside", [True, False])
+    def test_packed_voxels(self, tmp_path, pack, size, beside):
+        packed = pack(self.RAW)
+        stated = {"CompressedData": "True", "CompressedDataSize": str(len(packed)) if size else None}
+        path = _meta(tmp_path / "a.mha", b"" if beside else packed, data_file="a.zraw" if beside else "LOCAL", **stated)
+        if beside:
+            (tmp_path / "a.zraw").write_bytes(packed)
+        image = read_volume(path)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX)
+        assert Geometry.of(image).differences(GRID) == []
+
+    @pytest.mark.parametrize("kind", ["<u2", ">i4", "<f4", ">f8", "<i8"])
+    def test_types_of_packed_voxels(self, tmp_path, kind):
+        names = {"u2": "USHORT", "i4": "INT", "f4": "FLOAT", "f8": "DOUBLE", "i8": "LONG_LONG"}
+        fields = {"ElementType": f"MET_{names[kind[1:]]}", "BinaryDataByteOrderMSB": str(kind[0] == ">")}
+        packed = zlib.compress(ARRAY_ZYX.astype(kind).tobytes())
+        read = sitk.GetArrayFromImage(read_volume(_meta(tmp_path / "a.mha", packed, CompressedData="True", **fields)))
+        assert read.dtype == np.dtype(kind).newbyteorder("=")
+        np.testing.assert_array_equal(read, ARRAY_ZYX)
+
+    @pytest.mark.parametrize("damage", ["truncated", "changed", "checksum", "short"])
+    def test_damaged_packed_voxels_are_refused(self, tmp_path, damage):
+        noise = np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20)).astype("<i2").tobytes()
+        packed = bytearray(zlib.compress(noise[:-400] if damage == "short" else noise))
+        if damage == "truncated":
+            del packed[-500:]
+        elif damage == "changed":
+            packed[len(packed) // 2] ^= 0xFF
+        elif damage == "checksum":
+            packed[-1] ^= 0xFF
+        fields = {"DimSize": "20 20 20", "CompressedData": "True", "CompressedDataSize": str(len(packed))}
+        with pytest.raises(VolumeError) as caught:
+            read_volume(_meta(tmp_path / "a.mha", bytes(packed), **fields))
+        assert caught.value.code == "unreadable"
+
+    @pytest.mark.parametrize("beside", [True, False])
+    def test_too_few_voxels_show_in_the_header(self, tmp_path, beside):
+        if beside:
+            (tmp_path / "a.raw").write_bytes(self.RAW[:-2])
+            path = _meta(tmp_path / "a.mhd", b"", data_file="a.raw")
+        else:
+            path = _meta(tmp_path / "a.mha", self.RAW[:-2])
+        with pytest.raises(VolumeError, match="truncated") as caught:
+            read_geometry(path)
+        assert caught.value.code == "unreadable"
+
+    def test_a_size_of_the_voxels_in_place_of_their_spacing(self, tmp_path):
+        path = _meta(tmp_path / "a.mha", self.RAW, ElementSpacing=None, ElementSize="0.5 1 2")
+        assert read_geometry(path).differences(GRID) == []
+        assert read_header(path).findings == ()
+
+    def test_a_size_that_contradicts_the_spacing_is_told(self, tmp_path):
+        header = read_header(_meta(tmp_path / "a.mha", self.RAW, ElementSize="3 3 6"))
+        assert header.geometry.differences(GRID) == []
+        assert [found.code for found in header.findings] == ["transforms-differ"]
+
+    @pytest.mark.parametrize(
+        "fields", [{"ElementToIntensityFunctionOffset": "-1024"}, {"ElementToIntensityFunctionSlope": "2"}]
+    )
+    def test_a_slope_that_itk_does_not_apply_is_refused(self, tmp_path, fields):
+        with pytest.raises(VolumeError) as caught:
+            read_header(_meta(tmp_path / "a.mha", self.RAW, **fields))
+        assert caught.value.code == "unreadable"
+
+    def test_without_an_origin(self, tmp_path):
+        header = read_header(_meta(tmp_path / "a.mha", self.RAW, Offset=None))
+        assert [found.code for found in header.findings] == ["origin-unknown"]
+
+
+def _nrrd(path, voxels=None, *, leave_out=(), **fields):
+    """Write an NRRD by hand; underscores in a field's name stand for blanks."""
+    header = {
+        "type": "short",
+        "dimension": "3",
+        "space": "left-posterior-superior",
+        "sizes": "4 3 2",
+        "space_directions": "(0.5,0,0) (0,1,0) (0,0,2)",
+        "space_origin": "(10,-20,30)",
+        "endian": "little",
+        "encoding": "raw",
+        **fields,
+    }
+    lines = "".join(f"{name.replace('_', ' ')}: {value}\n" for name, value in header.items() if name not in leave_out)
+    path.write_bytes(
+        f"NRRD0005\n{lines}\n".encode() + (ARRAY_ZYX.astype("<i2").tobytes() if voxels is None else voxels)
+    )
+    return path
+
+
+_SPACE = ("space", "space_directions", "space_origin")
+
+
+class TestNrrd:
+    def test_voxels_in_another_file_under_the_usual_ending(self, tmp_path):
+        (tmp_path / "a.raw").write_bytes(np.tile(ARRAY_ZYX, 2000).astype("<i2").tobytes())
+        path = _nrrd(tmp_path / "a.nrrd", b"", sizes="8000 3 2", data_file="a.raw")
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(path)), np.tile(ARRAY_ZYX, 2000))
+
+    @pytest.mark.parametrize("name", ["bzip2", "bz2"])
+    def test_what_is_packed_by_bzip2_is_refused_by_its_header(self, tmp_path, name):
+        path = _nrrd(tmp_path / "a.nrrd", bz2.compress(ARRAY_ZYX.tobytes()), encoding=name)
+        with pytest.raises(VolumeError, match="bzip2") as caught:
+            read_geometry(path)
+        assert caught.value.code == "unreadable"
+
+    @pytest.mark.parametrize(("unit", "code"), [('"mm"', None), ('"cm"', "no-spacing"), ('"m"', "no-spacing")])
+    def test_units_of_spacings(self, tmp_path, unit, code):
+        path = _nrrd(tmp_path / "a.nrrd", leave_out=_SPACE, spacings="0.5 1 2", units=" ".join([unit] * 3))
+        if code is None:
+            assert read_geometry(path).spacing_mm_xyz == (0.5, 1.0, 2.0)
+            return
+        with pytest.raises(VolumeError) as caught:
+            read_geometry(path)
+        assert caught.value.code == code
+
+    def test_without_an_origin(self, tmp_path):
+        header = read_header(_nrrd(tmp_path / "a.nrrd", leave_out=["space_origin"]))
+        assert [found.code for found in header.findings] == ["origin-unknown"]
+        assert read_header(_nrrd(tmp_path / "b.nrrd")).findings == ()
+
+    def test_series_of_volumes_that_itk_cannot_open(self, tmp_path):
+        directions = {"space_directions": "(0.5,0,0) (0,1,0) (0,0,2) none", "kinds": "domain domain domain time"}
+        path = _nrrd(tmp_path / "a.nrrd", ARRAY_ZYX.tobytes() * 2, dimension="4", sizes="4 3 2 2", **directions)
+        with pytest.raises(VolumeError) as caught:
+            read_geometry(path)
+        assert caught.value.code == "not-3d"
+
+
+class TestOtherContents:
+    @pytest.mark.parametrize(
+        ("content", "named"),
+        [
+            (b"", "is empty"),
+            (bytes(1000), "zeros"),
+            (b"PK\x03\x04" + b"x" * 50, "ZIP"),
+            (b"\x89PNG\r\n\x1a\n" + b"x" * 50, "PNG"),
+            (b"\xff\xd8\xff\xe0" + b"x" * 50, "JPEG"),
+            (b"II*\0" + b"x" * 50, "TIFF"),
+            (b"# vtk DataFile Version 3.0\n", "VTK"),
+            (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
+            (b"<!DOCTYPE html><html>", "web"),
+            (gzip.compress(b"NRRD0004\ntype: short\n"), "gzip"),
+            (gzip.compress(gzip.compress(b"x" * 600)), "gzip"),
+            (gzip.compress(b"x" * 600)[:-3] + b"zzz", "damaged"),
+        ],
+    )
+    @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz"])
+    def test_are_named(self, tmp_path, content, named, ending):
+        path = tmp_path / f"a{ending}"
+        path.write_bytes(content)
+        with pytest.raises(VolumeError, match=named) as caught:
+            read_geometry(path)
+        assert caught.value.code == "unreadable"

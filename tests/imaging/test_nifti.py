@@ -173,3 +173,18 @@ class TestGeometry:
     def test_a_valid_sform_needs_no_pixdim(self, tmp_path):
         header = read_header(_save(tmp_path / "a.nii", qform=0, pixdim=[1, 0, 0, 0, 0, 0, 0, 0]))
         np.testing.assert_allclose(header.geometry.spacing_mm_xyz, (0.8, 1, 2), rtol=1e-6)
+
+    @pytest.mark.parametrize(("qfac", "sign"), [(1, 1), (0, 1), (-1, -1), (5, 1)])
+    def test_an_unusual_qfac_is_1(self, tmp_path, qfac, sign):
+        path = _save(tmp_path / "a.nii", np.diag([0.8, 1, 2, 1.0]), sform=0, pixdim=[qfac, 0.8, 1, 2, 1, 1, 1, 1])
+        header = read_header(path)
+        assert _codes(header) == []
+        np.testing.assert_allclose(header.geometry.direction, (-1, 0, 0, 0, -1, 0, 0, 0, sign), atol=1e-6)
+        assert _lps(nibabel.load(path).affine, [4, 5, 6]) == pytest.approx(header.geometry.corners_mm[-1], abs=1e-4)
+
+    @pytest.mark.parametrize("sform", [0, 1])
+    def test_negative_spacings_are_positive_and_told(self, tmp_path, sform):
+        path = _save(tmp_path / "a.nii", sform=sform, pixdim=[-1, -0.8, 1, -2, 1, 1, 1, 1])
+        header = read_header(path)
+        assert _codes(header) == ["transforms-differ"]
+        assert _lps(nibabel.load(path).affine, [4, 5, 6]) == pytest.approx(header.geometry.corners_mm[-1], abs=1e-4)

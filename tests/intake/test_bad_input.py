@@ -113,7 +113,7 @@ def image_cut_in_its_header(drop):
     _bytes(drop, IMAGE, lambda content: content[:60])
 
 
-@bad("L101_CT.nrrd: is damaged")
+@bad("L101_CT.nrrd: is empty")
 def image_without_bytes(drop):
     _bytes(drop, IMAGE, lambda content: b"")
 
@@ -123,7 +123,7 @@ def image_is_text(drop):
     _bytes(drop, IMAGE, lambda content: b"see the other disk\n")
 
 
-@bad("L101_CT.nrrd: is damaged")
+@bad("L101_CT.nrrd: has no content")
 def image_is_zeros(drop):
     _bytes(drop, IMAGE, lambda content: bytes(len(content)))
 

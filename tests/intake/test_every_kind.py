@@ -367,6 +367,18 @@ def _both(*changes):
     return change
 
 
+def _thigh(*, mirrored: bool):
+    def change(source: Source) -> None:
+        ct = np.random.default_rng(0).integers(-900, 90, (16, 30, 30)).astype(np.int16)
+        bone = np.zeros(ct.shape, bool)
+        bone[2:14, 5:12, 4:11] = True
+        ct[bone] += 1000
+        source.drop.write(IMAGE, ct, spacing=(5, 5, 20))
+        source.drop.write(MASK, (bone[:, :, ::-1] if mirrored else bone).astype(np.uint8), spacing=(5, 5, 20))
+
+    return change
+
+
 GRADIENT = np.linspace(0, 1, 5 * 6 * 7).reshape(5, 6, 7)
 
 
@@ -482,6 +494,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: s.header(IMAGE, r"space: .*\n|space directions: .*\n|space origin: .*\n", "spacings: 20 21 60\n"),
         lambda s: s.image(),
     ),
+    ("origin-unknown", IMAGE, lambda s: s.header(IMAGE, r"space origin: .*\n", ""), lambda s: s.image()),
     (
         "space-unnamed",
         IMAGE,
@@ -664,6 +677,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: s.image(_set(0, np.s_[1:, 1:, :5])),
         lambda s: s.image(_set(0, np.s_[1:2, 2:5, 1:4])),
     ),
+    ("mask-mirrored", MASK, _thigh(mirrored=True), _thigh(mirrored=False)),
     ("mask-components", MASK, lambda s: s.mask(_set(1, np.s_[1, 4, 5])), lambda s: s.mask(_set(1, np.s_[3, 3, 4]))),
     ("mask-tiny", MASK, _small(5), _small(6)),
     ("mask-volume", MASK, _large(5), _large(4)),

@@ -46,7 +46,9 @@ class TestParse:
         assert parse_segments(fields, 2) == (Segment("Femur", 1, 0), Segment("Tibia", 1, 1))
         assert parse_segments({"Segment0_Name": "Femur"}, 1) == (Segment("Femur", 1, 0),)
 
-    @pytest.mark.parametrize("field", [("LabelValue", "x"), ("LabelValue", "-1"), ("Layer", "9"), ("Layer", "")])
+    @pytest.mark.parametrize(
+        "field", [("LabelValue", "x"), ("LabelValue", "-1"), ("LabelValue", "0"), ("Layer", "9"), ("Layer", "")]
+    )
     def test_nonsense_is_no_segment(self, field):
         assert parse_segments({"Segment0_Name": "Femur", f"Segment0_{field[0]}": field[1]}, 2) == ()
 
@@ -160,6 +162,16 @@ class TestFile:
         voxels = read_case(drop.folder, CASE, options)
         written = sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS"))
         np.testing.assert_array_equal(written > 0, expected(bone, screw))
+
+    @pytest.mark.parametrize(
+        ("segments", "code"), [({"Femur": (7, 0)}, "mask-labels"), ({"Femur": (1, 0)}, "labels-left-out")]
+    )
+    def test_values_that_belong_to_no_segment(self, slicer, segments, code):
+        drop, bone, screw = slicer
+        self._write(drop, np.stack([bone, screw * 0]), (0, 0, 0), segments)
+        found = read_case(drop.folder, CASE)
+        assert code in [each.code for each in (found if isinstance(found, list) else found.findings)]
+        assert isinstance(found, list) == (code == "mask-labels")
 
     def test_an_empty_segment_is_an_empty_mask(self, slicer):
         drop, bone, screw = slicer

@@ -23,10 +23,15 @@ class TestParts:
         assert parts(path) == [path]
         assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
-    @pytest.mark.parametrize(("ending", "data"), [(".mhd", "a.raw"), (".nhdr", "a.raw")])
+    @pytest.mark.parametrize(("ending", "data"), [(".mhd", "a.raw"), (".nhdr", "a.raw"), (".nrrd", "a.raw")])
     def test_a_header_and_its_voxels(self, tmp_path, image, ending, data):
         path = tmp_path / f"a{ending}"
-        sitk.WriteImage(image, str(path))
+        if ending == ".nrrd":
+            # Not the usual name of such a header.
+            sitk.WriteImage(image, str(tmp_path / "a.nhdr"))
+            (tmp_path / "a.nhdr").rename(path)
+        else:
+            sitk.WriteImage(image, str(path))
         sitk.WriteImage(image, str(tmp_path / "b.mhd"))
         assert [file.name for file in parts(path)] == [path.name, data]
         before = digest(path)

@@ -268,3 +268,19 @@ class TestTruncated:
         (finding,) = read_case(pair.folder, CASE)
         assert (finding.code, finding.file) == ("unreadable", file.as_posix())
         assert "truncated" in finding.problem
+
+
+class TestErrorsOfMasks:
+    @pytest.mark.parametrize("mask", ["values", "labels", "halves"])
+    def test_one_fault_is_one_error(self, pair, mask):
+        path = str(pair.folder / CASE.mask)
+        image = sitk.ReadImage(path)
+        whole = sitk.GetArrayFromImage(image).astype(np.int16)
+        if mask == "values":
+            values = np.arange(whole.size, dtype=np.int16).reshape(whole.shape) * 2 - 200
+        else:
+            values = -whole if mask == "labels" else whole * 0.5
+        changed = sitk.GetImageFromArray(values.astype(np.float32))
+        changed.CopyInformation(image)
+        sitk.WriteImage(changed, path)
+        assert _codes(read_case(pair.folder, CASE)) == [("mask-labels", "error")]

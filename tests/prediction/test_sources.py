@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -126,3 +127,11 @@ def test_another_file_is_another_state(tmp_path: Path) -> None:
     assert source.state() == before
     _write(tmp_path / "ct.nrrd", np.ones((9, 9, 9), np.int16))
     assert source.state() != before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a system with pipes")
+def test_what_is_neither_file_nor_folder_is_refused_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.nrrd")
+    (source,) = find_sources([tmp_path / "a.nrrd"])
+    with pytest.raises(VolumeError):
+        source.read()

@@ -60,8 +60,8 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
             raise InputError(msg)
         folders.append(folder)
     pattern = re.compile(options.id_pattern, re.IGNORECASE)
-    images, image_findings = _by_id(source, folders[0], pattern)
-    masks, mask_findings = _by_id(source, folders[1], pattern)
+    images, image_findings, other_images = _by_id(source, folders[0], pattern)
+    masks, mask_findings, other_masks = _by_id(source, folders[1], pattern)
     findings = image_findings + mask_findings
     if not images and not masks and not any(found.severity is Severity.ERROR for found in findings):
         names = f"{options.images_folder} and {options.masks_folder}"
@@ -71,11 +71,19 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
         )
         raise InputError(msg)
     findings += [
-        finding("unpaired-image", images[case].file, f"has no mask: no volume in {folders[1].name} begins with {case}.")
+        finding(
+            "unpaired-image",
+            images[case].file,
+            f"has no mask: no volume in {folders[1].name} begins with {case}{_but(other_masks.get(case))}.",
+        )
         for case in sorted(images.keys() - masks.keys())
     ]
     findings += [
-        finding("unpaired-mask", masks[case].file, f"has no image: no volume in {folders[0].name} begins with {case}.")
+        finding(
+            "unpaired-mask",
+            masks[case].file,
+            f"has no image: no volume in {folders[0].name} begins with {case}{_but(other_images.get(case))}.",
+        )
         for case in sorted(masks.keys() - images.keys())
     ]
     # Which of two files of one id is meant is unknown, so neither makes a case.
@@ -104,12 +112,27 @@ class _Named:
     written: str
 
 
-def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[str, _Named], list[Finding]]:
-    """The volumes of a folder by their ids. Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are nobody's data."""
+def _but(other: Path | None) -> str:
+    return f", only {other.name}, which has no ending of a volume ({', '.join(VOLUME_ENDINGS)})" if other else ""
+
+
+def _other(path: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
+    match = pattern.match(unicodedata.normalize("NFC", path.name))
+    return {named(match.group(), path)[0]: path} if match is not None and match.group() and path.is_file() else {}
+
+
+def _by_id(
+    source: Path, folder: Path, pattern: re.Pattern[str]
+) -> tuple[dict[str, _Named], list[Finding], dict[str, Path]]:
+    """The volumes of a folder by their ids, what was found, and other files by their ids.
+
+    Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are nobody's data.
+    """
+    others: dict[str, Path] = {}
     findings: list[Finding] = []
     by_id: dict[str, list[_Named]] = defaultdict(list)
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    belonging = {part for path in paths if volume_ending(path) in (".nhdr", ".mhd") for part in parts(path)[1:]}
+    belonging = {part for path in paths if path.is_file() and volume_ending(path) for part in parts(path)[1:]}
     loose: list[Path] = []
     for path in paths:
         file = path.relative_to(source)
@@ -117,6 +140,7 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
         if volume_ending(path) is None and not is_slices and not is_folder:
             if path not in belonging:
                 findings.append(finding("stray-file", file, "is no volume and was left out."))
+                others |= _other(path, pattern)
             continue
         if is_folder:
             findings += [
@@ -147,4 +171,4 @@ def _by_id(source: Path, folder: Path, pattern: re.Pattern[str]) -> tuple[dict[s
             names = ", ".join(other.file.name for other in files[1:_NAMED])
             names += f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
             findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, and so has {names}."))
-    return {case: files[0] for case, files in by_id.items()}, findings
+    return {case: files[0] for case, files in by_id.items()}, findings, others

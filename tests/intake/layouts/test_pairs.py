@@ -88,6 +88,14 @@ class TestFindings:
             "Add the image, or take this file out."
         )
 
+    @pytest.mark.parametrize("name", ["L442_CT.png", "L442_CT.nrrd.gz", "l442.zip"])
+    def test_a_file_that_is_no_volume_in_the_place_of_one(self, folder, name):
+        _, findings = _find(
+            folder("Images/L1.nrrd", f"Images/{name}", "GoldStandard/L1.nrrd", "GoldStandard/L442.nrrd")
+        )
+        assert ("unpaired-mask", "GoldStandard/L442.nrrd") in _codes(findings)
+        assert name in next(found.problem for found in findings if found.code == "unpaired-mask")
+
     def test_one_id_twice(self, folder):
         _, findings = _find(folder("Images/L1_a.nrrd", "Images/l1_b.nrrd", "GoldStandard/L1.nrrd"))
         assert _codes(findings) == [("duplicate-id", "Images/L1_a.nrrd")]
