@@ -220,13 +220,7 @@ def _text(path: Path) -> _Text:
         match[1].decode("latin-1").lower().replace("datafile", "data file"): match[2].decode("utf-8", "replace")
         for match in re.finditer(pattern, head[:end], re.MULTILINE)
     }
-<<<<<<< HEAD
-    listed = any(value[:4].upper() == "LIST" for value in fields.values())
-    following = head[end:].decode("utf-8", "replace") if listed else ""
-    return _Text(nrrd, fields, end, following)
-=======
     return _Text(nrrd, fields, end, head[end:])
->>>>>>> h-qa
 
 
 def _require_spacing(path: Path, text: _Text) -> tuple[Finding, ...]:

@@ -44,21 +44,14 @@ def _plain(path: Path) -> Iterator[bytes]:
             yield block
 
 
-<<<<<<< HEAD
-def unpacked(path: Path, *, start: int = 0, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
-=======
-def unpacked(path: Path, *, start: int = 0, zlib: bool = False) -> Iterator[bytes]:
->>>>>>> h-qa
+def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
     """Yield what a gzip stream in a file holds; it may consist of several members, one after another.
 
     Args:
         path: The file.
         start: Position of the stream in the file.
-<<<<<<< HEAD
-        block_bytes: Most bytes that are read, and that are yielded, at a time.
-=======
         zlib: The stream is one of zlib, without gzip's header.
->>>>>>> h-qa
+        block_bytes: Most bytes that are read, and that are yielded, at a time.
 
     Raises:
         RuntimeError: The stream ends too early, or a checksum differs.
