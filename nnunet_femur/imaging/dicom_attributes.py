@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from nnunet_femur.volumes import VolumeError
 
@@ -14,12 +15,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PYDICOM = r"pydicom|nnunet_femur\.imaging\.dicom"
+_lock = threading.Lock()
+_quiet: dict[str, Any] = {"blocks": 0}
+
+
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Suppress pydicom's warnings: they quote headers."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Suppress pydicom's warnings: they quote headers.
+
+    The filter is there as long as any thread is in such a block; those of other modules are not touched.
+    """
+    with _lock:
+        if not _quiet["blocks"]:
+            warnings.filterwarnings("ignore", module=_PYDICOM)
+            _quiet["filter"] = warnings.filters[0]
+        _quiet["blocks"] += 1
+    try:
         yield
+    finally:
+        with _lock:
+            _quiet["blocks"] -= 1
+            if not _quiet["blocks"]:
+                # A test or a notebook may have replaced all filters meanwhile.
+                with suppress(ValueError):
+                    cast("list[Any]", warnings.filters).remove(_quiet["filter"])
 
 
 def value(header: Any, name: str) -> Any:
