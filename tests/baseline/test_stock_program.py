@@ -86,8 +86,11 @@ class TestSignals:
 
     CODE = textwrap.dedent(
         """
-        import sys, tempfile
+        import signal, sys, tempfile
         from nnunet_femur.baseline.stock_program import ending_in_order, run_stock
+        # Tests may run where these are ignored, as under nohup.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with ending_in_order(), tempfile.TemporaryDirectory(dir=sys.argv[1]):
                 run_stock([])
