@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nnunet_femur.imaging.headers import Header, refuse, refuse_dimensions
 from nnunet_femur.imaging.itk_files import read_itk, read_itk_header
@@ -116,10 +116,7 @@ def read_with_header(path: Path) -> tuple[Header, sitk.Image]:
     Raises:
         VolumeError: As :func:`read_header`, or the voxels are truncated or damaged.
     """
-    header, image = _read(path, voxels=True)
-    if image is None:
-        raise TypeError
-    return header, image
+    return cast("tuple[Header, sitk.Image]", _read(path, voxels=True))
 
 
 def _read(path: Path, *, voxels: bool) -> tuple[Header, sitk.Image | None]:
