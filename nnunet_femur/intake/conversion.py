@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +295,7 @@ class _Drop:
         made_with: What besides the sources decides about the written files.
         leaves_out: A case with errors is left out and does not stop the conversion.
         left_out: Cases that were left out after their voxels were read, for the record.
+        twice_with: By case, the error that another case has the same CT with another mask.
     """
 
     root: Path
@@ -326,11 +328,13 @@ class _Drop:
         """
         if not self.leaves_out:
             return self
-        left_out = [
-            LeftOut(case.id, sources_of(self.root, case), self.made_with, tuple(bad[case.id]))
-            for case in self.cases
-            if read and case.id in bad
-        ]
+        left_out: list[LeftOut] = []
+        for case in self.cases if read else ():
+            if case.id in bad:
+                # A file that cannot be read is looked at again by the next run.
+                with suppress(OSError):
+                    sources = sources_of(self.root, case)
+                    left_out.append(LeftOut(case.id, sources, self.made_with, tuple(bad[case.id])))
         of_source = [replace(found, severity=Severity.WARNING) for found in errors_of(self.findings)]
         return replace(
             self,

@@ -9,7 +9,7 @@ import pytest
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Severity
-from nnunet_femur.intake import Conversion, IntakeOptions
+from nnunet_femur.intake import Conversion, IntakeOptions, casework, conversion
 
 
 def _conversion(source, raw, **options):
@@ -85,6 +85,21 @@ class TestSkipBad:
             _conversion(spoilt.folder, raw).run()
         _conversion(spoilt.folder, raw, skip_bad=True).run()
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
+
+    def test_a_file_that_may_not_be_read(self, drop, raw, monkeypatch):
+        drop.add_patients(7)
+        real = casework.sources_of
+
+        def deny(root, case):
+            if case.id == "L103":
+                raise PermissionError(13, "Permission denied", str(root / case.image))
+            return real(root, case)
+
+        monkeypatch.setattr(casework, "sources_of", deny)
+        monkeypatch.setattr(conversion, "sources_of", deny)
+        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        assert len(_images(outcome.folder)) == 6
+        assert [found.file for found in outcome.all_findings if found.code == "unreadable"] == ["Images/L103_CT.nrrd"]
 
     def test_too_few_left_is_an_error(self, drop, raw):
         drop.add_patients(6)
