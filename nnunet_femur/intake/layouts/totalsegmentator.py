@@ -17,7 +17,7 @@ from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import named
 from nnunet_femur.intake.sources import read_source
 from nnunet_femur.intake.tables import read_table
-from nnunet_femur.kinds import finding
+from nnunet_femur.kinds import finding, unexpected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,10 @@ def find_subjects(source: Path, options: IntakeOptions, track: Track) -> Found:
     cases, findings = [], []
     for folder in track(folders, "Looking for femurs"):
         masks = tuple((folder / "segmentations" / name).relative_to(source) for name in MASK_NAMES)
-        reason = _unusable(source, masks, options)
+        try:
+            reason = _unusable(source, masks, options)
+        except Exception as error:  # noqa: BLE001  # whatever one subject raises, the others are looked at
+            reason = unexpected(error, masks[0].parent)
         if reason is not None:
             findings += as_left_out(folder.name, [reason])
             continue
