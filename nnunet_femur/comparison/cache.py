@@ -13,7 +13,7 @@ import numpy as np
 
 from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores, slice_scores
 from nnunet_femur.files import written_beside
-from nnunet_femur.imaging.itk_files import is_detached
+from nnunet_femur.imaging.header_text import is_detached
 from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:

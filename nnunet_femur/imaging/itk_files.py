@@ -1,20 +1,17 @@
-"""Read NRRD and MetaImage by ITK, and refuse what its readers would assume, crash at or take from elsewhere.
-
-The voxels of a packed MetaImage are unpacked here: of a damaged or truncated one ITK returns what it happens to find in
-memory, without an error.
-"""
+"""Read NRRD and MetaImage by ITK, and refuse what its readers would assume, crash at or take from elsewhere."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.header_text import FIRST_BYTES, header_text, is_true, numbers
 from nnunet_femur.imaging.headers import (
     Header,
     checked_geometry,
@@ -23,9 +20,10 @@ from nnunet_femur.imaging.headers import (
     refuse_spacing,
     require_room,
 )
-from nnunet_femur.imaging.unpacking import GZIP_MAGIC, unpacked
+from nnunet_femur.imaging.packed_meta import read_packed_meta, voxel_file
+from nnunet_femur.imaging.unpacking import unpacked
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import Geometry, VolumeError, image_of, volume_ending
+from nnunet_femur.volumes import Geometry, VolumeError, volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,18 +32,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.header_text import HeaderText
 
 _SAVE = "Save it with gzip or raw encoding."
-
-_FIRST_BYTES = 1 << 20
-"""As much of a file as its header can be."""
-
-_USUAL_BYTES = 1 << 14
-"""As much of a file as its header usually is."""
-
-_END_OF_HEADER = re.compile(
-    rb"\A(?:NRRD.*?\r?\n\r?\n|(?!NRRD).*?ElementDataFile *= *(?!LIST))", re.DOTALL | re.IGNORECASE
-)
 
 _SPACES = {
     "left-posterior-superior": "LPS",
@@ -59,31 +48,6 @@ _SPACES = {
 
 _MILLIMETRES = {"", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???"}
 _META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
-_META_TYPES = {
-    "char": "i1",
-    "uchar": "u1",
-    "short": "i2",
-    "ushort": "u2",
-    "int": "i4",
-    "uint": "u4",
-    "long": "i4",
-    "ulong": "u4",
-    "long_long": "i8",
-    "ulong_long": "u8",
-    "float": "f4",
-    "double": "f8",
-}
-"""Types of MetaImage's voxels as numpy's."""
-
-
-@dataclass(frozen=True)
-class _Text:
-    """The text of a header: its fields by lower-case name, and where its voxels begin."""
-
-    nrrd: bool
-    fields: dict[str, str]
-    length: int
-    following: bytes
 
 
 def read_itk_header(path: Path) -> Header:
@@ -96,7 +60,7 @@ def read_itk_header(path: Path) -> Header:
     """
     import SimpleITK as sitk
 
-    text = _text(path)
+    text = header_text(path)
     _require_harmless(path, text)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -127,114 +91,33 @@ def read_itk(path: Path) -> sitk.Image:
     """
     import SimpleITK as sitk
 
-    text = _text(path)
-    if not text.nrrd and _is_true(text, "compresseddata"):
-        return _unpacked_meta(path, text)
+    text = header_text(path)
+    if not text.nrrd and is_true(text, "compresseddata"):
+        return read_packed_meta(path, text)
     image = sitk.ReadImage(str(path))
     if volume_ending(path) == ".nrrd":
         _require_whole_nrrd(path, image)
     return image
 
 
-def _unpacked_meta(path: Path, text: _Text) -> sitk.Image:
-    """Return the voxels of a packed MetaImage; the geometry is that of ITK."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    geometry, components = Geometry.of(reader), reader.GetNumberOfComponents()
-    stored = _META_TYPES.get(text.fields.get("elementtype", "").lower().removeprefix("met_").removesuffix("_array"))
-    file, start = _voxel_file(path, text)
-    if stored is None or file is None:
-        msg = "its voxels are packed in a way that is not read"
-        raise RuntimeError(msg)
-    shape = (*geometry.shape_zyx, components) if components > 1 else geometry.shape_zyx
-    needed = math.prod(shape) * np.dtype(stored).itemsize
-    with file.open("rb") as opened:
-        opened.seek(start)
-        zlib = opened.read(2) != GZIP_MAGIC
-    voxels = np.zeros(needed, np.uint8)
-    at = 0
-    for block in unpacked(file, start=start, zlib=zlib):
-        kept = min(len(block), needed - at)
-        voxels[at : at + kept] = np.frombuffer(block, np.uint8, kept)
-        at += kept
-    if at < needed:
-        msg = f"the file ends before its {needed} bytes of voxels"
-        raise RuntimeError(msg)
-    big = any(_is_true(text, name) for name in ("binarydatabyteordermsb", "elementbyteordermsb"))
-    values = voxels.view(np.dtype(stored).newbyteorder(">" if big else "<")).reshape(shape)
-    if not values.dtype.isnative:
-        values = values.astype(values.dtype.newbyteorder("="))
-    return image_of(values, geometry)
-
-
-def _voxel_file(path: Path, text: _Text) -> tuple[Path | None, int]:
-    """Return the one file with a MetaImage's voxels and their place in it; None where there are several files."""
-    name = text.fields.get("elementdata file", "")
-    if name.upper() == "LOCAL":
-        return path, text.length
-    if name.upper().split()[:1] == ["LIST"] or "%" in name:
-        return None, 0
-    skipped = _numbers(text.fields.get("headersize", "")) or [0.0]
-    return path.parent / name, max(0, int(skipped[0]))
-
-
-def is_detached(path: Path) -> bool:
-    """Return True for an NRRD or MetaImage header whose voxels are in other files, whatever it is called.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    text = _text(path)
-    return text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL").upper() != "LOCAL"
-
-
-def _is_true(text: _Text, name: str) -> bool:
-    return text.fields.get(name, "").lower()[:1] in ("t", "y", "1")
-
-
-def _dimension(text: _Text) -> int | None:
+def _dimension(text: HeaderText) -> int | None:
     """Return the number of dimensions that a header states."""
     stated = text.fields.get("dimension" if text.nrrd else "ndims", "")
     return int(stated) if stated.isdecimal() else None
 
 
-def _text(path: Path) -> _Text:
-    with path.open("rb") as file:
-        head = file.read(_USUAL_BYTES)
-        if _END_OF_HEADER.search(head) is None:
-            head += file.read(_FIRST_BYTES)
-    nrrd = head.startswith(b"NRRD")
-    if nrrd:
-        blank = re.search(rb"\r?\n\r?\n", head)
-        end = blank.end() if blank else len(head)
-        pattern = rb"^\s*([A-Za-z][^:=\n]*?)\s*:(?!=)[ \t]*(.*?)\s*$"
-    else:
-        # MetaImage's header ends with this field.
-        last = re.search(rb"^[ \t]*ElementDataFile[ \t]*=[^\n]*(\n|\Z)", head, re.MULTILINE | re.IGNORECASE)
-        end = last.end() if last else len(head)
-        pattern = rb"^\s*([A-Za-z]\w*)\s*=[ \t]*(.*?)\s*$"
-    fields = {
-        match[1].decode("latin-1").lower().replace("datafile", "data file"): match[2].decode("utf-8", "replace")
-        for match in re.finditer(pattern, head[:end], re.MULTILINE)
-    }
-    return _Text(nrrd, fields, end, head[end:])
-
-
-def _require_spacing(path: Path, text: _Text) -> tuple[Finding, ...]:
+def _require_spacing(path: Path, text: HeaderText) -> tuple[Finding, ...]:
     """Refuse a header without a spacing, for which ITK takes 1 mm; return what is doubtful about the one it has."""
     doubts: tuple[Finding, ...] = ()
     if text.nrrd:
         directions = _vectors(text.fields.get("space directions", ""))
-        spacings = _numbers(text.fields.get("spacings", ""))
+        spacings = numbers(text.fields.get("spacings", ""))
         if len(directions) < 3 and _lengths(spacings) < 3:
             refuse_spacing(path)
         units = re.findall(r'"([^"]*)"', f"{text.fields.get('space units', '')} {text.fields.get('units', '')}")
         other = [unit for unit in units if unit.strip().lower() not in _MILLIMETRES]
     else:
-        spacings, sizes = (_numbers(text.fields.get(name, "")) for name in ("elementspacing", "elementsize"))
+        spacings, sizes = (numbers(text.fields.get(name, "")) for name in ("elementspacing", "elementsize"))
         # MetaImage takes the size of a voxel for the spacing where that is missing.
         if _lengths(spacings or sizes) < 3:
             refuse_spacing(path)
@@ -248,7 +131,7 @@ def _require_spacing(path: Path, text: _Text) -> tuple[Finding, ...]:
     return doubts
 
 
-def _origin(path: Path, text: _Text) -> tuple[Finding, ...]:
+def _origin(path: Path, text: HeaderText) -> tuple[Finding, ...]:
     """Return the finding about a header with directions and without an origin, for which ITK takes 0."""
     if text.nrrd:
         missing = "space directions" in text.fields and "space origin" not in text.fields
@@ -261,7 +144,7 @@ def _origin(path: Path, text: _Text) -> tuple[Finding, ...]:
     )
 
 
-def _orientation(path: Path, text: _Text, geometry: Geometry) -> tuple[tuple[Finding, ...], tuple[Geometry, ...]]:
+def _orientation(path: Path, text: HeaderText, geometry: Geometry) -> tuple[tuple[Finding, ...], tuple[Geometry, ...]]:
     """Return what a header leaves open about left, front and top, and the geometries it could mean."""
     turned = _turned(geometry)
     if not text.nrrd:
@@ -303,17 +186,7 @@ def _lengths(numbers: Sequence[float]) -> int:
     return sum(math.isfinite(number) and number != 0 for number in numbers)
 
 
-def _numbers(text: str) -> list[float]:
-    found = []
-    for word in text.split():
-        try:
-            found.append(float(word))
-        except ValueError:
-            return []
-    return found
-
-
-def _require_harmless(path: Path, text: _Text) -> None:
+def _require_harmless(path: Path, text: HeaderText) -> None:
     """Refuse what would crash or hang ITK, or have it read files that are not the volume's.
 
     ITK writes NRRD voxels that are stored as text over its own memory where a number has too many digits, and takes
@@ -326,7 +199,7 @@ def _require_harmless(path: Path, text: _Text) -> None:
     if encoding in ("bzip2", "bz2"):
         raise VolumeError(path, "is packed by bzip2, which is not read.", _SAVE)
     functions = (("elementtointensityfunctionslope", 1.0), ("elementtointensityfunctionoffset", 0.0))
-    if not text.nrrd and any(_numbers(text.fields.get(name, "")) not in ([], [value]) for name, value in functions):
+    if not text.nrrd and any(numbers(text.fields.get(name, "")) not in ([], [value]) for name, value in functions):
         problem = "states a slope or an offset of its values (ElementToIntensityFunction), which ITK does not apply."
         raise VolumeError(path, problem, "Save it with the values themselves.")
     name = text.fields.get("data file" if text.nrrd else "elementdata file")
@@ -354,7 +227,7 @@ def _require_beside(path: Path, name: str, following: bytes) -> None:
             raise VolumeError(path, problem, "Copy it beside the header.")
 
 
-def _require_bytes(path: Path, text: _Text, geometry: Geometry, reader: sitk.ImageFileReader) -> None:
+def _require_bytes(path: Path, text: HeaderText, geometry: Geometry, reader: sitk.ImageFileReader) -> None:
     """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
     import SimpleITK as sitk
 
@@ -367,9 +240,9 @@ def _require_bytes(path: Path, text: _Text, geometry: Geometry, reader: sitk.Ima
     else:
         stored = path.stat().st_size
     require_room(path, needed, stored)
-    if text.nrrd or _is_true(text, "compresseddata") or not _is_true(text, "binarydata"):
+    if text.nrrd or is_true(text, "compresseddata") or not is_true(text, "binarydata"):
         return
-    file, start = _voxel_file(path, text)
+    file, start = voxel_file(path, text)
     if file is not None and (there := file.stat().st_size - start) < needed:
         problem = f"is truncated: its header promises {needed} bytes of voxels, there are {max(0, there)}."
         refuse(path, "unreadable", problem)
@@ -385,7 +258,7 @@ def _require_whole_nrrd(path: Path, image: sitk.Image) -> None:
     from isal import isal_zlib
 
     with path.open("rb") as file:
-        head, blank, _ = file.read(_FIRST_BYTES).partition(b"\n\n")
+        head, blank, _ = file.read(FIRST_BYTES).partition(b"\n\n")
         if not blank or not re.search(rb"^encoding: *(gzip|gz)\s*$", head, re.MULTILINE):
             return
         file.seek(-8, os.SEEK_END)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.files import sha256
 from nnunet_femur.findings import about
 from nnunet_femur.imaging.dicom import files_below
-from nnunet_femur.imaging.itk_files import is_detached
+from nnunet_femur.imaging.header_text import is_detached
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask, read_mask_header
 from nnunet_femur.kinds import finding
 from nnunet_femur.volumes import VolumeError, volume_ending

@@ -334,3 +334,34 @@ class TestOtherContents:
         with pytest.raises(VolumeError, match=named) as caught:
             read_geometry(path)
         assert caught.value.code == "unreadable"
+
+
+class TestListsOfDataFiles:
+    """A header that lists its data files must not lead ITK out of its folder."""
+
+    NRRD = (
+        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\n"
+        "space directions: (1,0,0) (0,1,0) (0,0,1)\nkinds: domain domain domain\nendian: little\nencoding: raw\n"
+        "space origin: (0,0,0)\ndata file: LIST\n"
+    )
+    META = (
+        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
+        "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\nDimSize = 4 3 2\n"
+        "ElementType = MET_SHORT\nElementDataFile = LIST\n"
+    )
+
+    @pytest.mark.parametrize(("name", "header"), [("a.nhdr", NRRD), ("a.mhd", META)])
+    def test_files_beside_it_are_read(self, tmp_path, name, header):
+        for index, plane in enumerate(ARRAY_ZYX):
+            (tmp_path / f"{index}.raw").write_bytes(plane.tobytes())
+        (tmp_path / name).write_text(header + "0.raw\n1.raw\n")
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(tmp_path / name)), ARRAY_ZYX)
+
+    @pytest.mark.parametrize(("name", "header"), [("a.nhdr", NRRD), ("a.mhd", META)])
+    @pytest.mark.parametrize("other", ["/dev/zero", "../1.raw", "missing.raw"])
+    def test_others_are_refused(self, tmp_path, name, header, other):
+        (tmp_path / "0.raw").write_bytes(ARRAY_ZYX[0].tobytes())
+        (tmp_path / name).write_text(header + f"0.raw\n{other}\n")
+        with pytest.raises(VolumeError) as caught:
+            read_header(tmp_path / name)
+        assert caught.value.code == "unreadable"
