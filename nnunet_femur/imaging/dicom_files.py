@@ -42,6 +42,9 @@ _CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT image",
 }
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+PLACED_CAPTURE = "secondary capture with a position"
+"""Description of slices that a program wrote as pictures, but in place."""
+
 _SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 
@@ -257,7 +260,7 @@ def _of_image(header: Dataset, sop_class: str, modality: str, described: str) ->
         return Content.CT, described
     if modality and _is_placed(header) and sop_class in ("", _SECONDARY_CAPTURE):
         # Programs write slices that they have resampled so: in place, and in HU.
-        return Content.CT, "secondary capture with a position"
+        return Content.CT, PLACED_CAPTURE
     return Content.OTHER if sop_class == _SECONDARY_CAPTURE else Content.IMAGE, described
 
 

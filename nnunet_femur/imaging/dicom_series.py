@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.dicom_files import Content, DicomFile
+from nnunet_femur.imaging.dicom_files import PLACED_CAPTURE, Content, DicomFile
 from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import UNEVEN, distances_mm, same_plane, stack, uneven_problems
 from nnunet_femur.kinds import KINDS, finding
@@ -85,6 +85,12 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     findings = left_out(path, files, chosen)
     if not mask and not ct:
         problem = f"is not a CT but {_listing(chosen)}; taken because any values were asked for."
+        findings.append(finding("modality", path, problem))
+    captured = [file for file in chosen if file.described == PLACED_CAPTURE]
+    if captured and not mask:
+        problem = (
+            f"contains {len(captured)} secondary captures that state a position and the modality CT; taken as a CT."
+        )
         findings.append(finding("modality", path, problem))
     slices, copies = _without_copies([each for file in chosen for each in slices_of(file, path)])
     if copies:

@@ -226,6 +226,7 @@ class TestAttributes:
             ({"RescaleType": None}, []),
             ({"RescaleType": "US"}, ["rescale-type"]),
             ({"Modality": None}, ["modality"]),
+            ({"SOPClassUID": SECONDARY_CAPTURE}, ["modality"]),
         ],
     )
     def test_what_is_assumed_about_values(self, tmp_path, attributes, codes):
