@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.score_options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
+
 
 def _named_folder(text: str) -> tuple[str, Path]:
     name, given, folder = text.partition("=")
@@ -35,20 +37,11 @@ def compare(
     reference: Annotated[
         str | None, typer.Option(help="Published figures to print beside ours: 'paper' for those of the study.")
     ] = None,
-    empty_masks: Annotated[
-        str, typer.Option("--empty-masks", help="What an empty mask scores: 'strict', 'formula' or 'brats'.")
-    ] = "strict",
+    empty_masks: EmptyMasks = "strict",
     test: Annotated[str, typer.Option(help="Paired test: 'wilcoxon' or 'permutation'.")] = "wilcoxon",
-    segment: Annotated[
-        list[str] | None,
-        typer.Option(help="Segment that is femur; may be repeated. [the only one, or those named femur]"),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [1, or the only one]")
-    ] = None,
-    slice_surfaces: Annotated[  # noqa: FBT002
-        bool, typer.Option("--slice-surfaces", help="Give slices surface scores too, half a second per case.")
-    ] = False,
+    segment: Segments = None,
+    labels: Labels = None,
+    slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
 ) -> None:
     """Score every method's predictions against the truth and write scores.csv, tables and a report.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.score_options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
+
 
 def score(
     prediction: Annotated[Path, typer.Argument(metavar="PRED", help="A predicted mask, or a folder of them.")],
@@ -17,19 +19,10 @@ def score(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
     ] = None,
-    empty_masks: Annotated[
-        str, typer.Option("--empty-masks", help="What an empty mask scores: 'strict', 'formula' or 'brats'.")
-    ] = "strict",
-    slice_surfaces: Annotated[  # noqa: FBT002
-        bool, typer.Option("--slice-surfaces", help="Give slices surface scores too, half a second per case.")
-    ] = False,
-    segment: Annotated[
-        list[str] | None,
-        typer.Option(help="Segment that is femur; may be repeated. [the only one, or those named femur]"),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [1, or the only one]")
-    ] = None,
+    empty_masks: EmptyMasks = "strict",
+    slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
+    segment: Segments = None,
+    labels: Labels = None,
     in_slices: Annotated[  # noqa: FBT002
         bool, typer.Option("--in-slices", help="The method works in slices, which the study's protocol treats apart.")
     ] = False,

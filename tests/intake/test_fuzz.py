@@ -12,6 +12,7 @@ import struct
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -26,6 +27,11 @@ from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.prediction.sources import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nnunet_femur.findings import Finding
 
 pytestmark = pytest.mark.integration
 
@@ -80,34 +86,43 @@ NRRD_LINES = st.one_of(
 )
 
 
-def _serve(pipe, folder: str) -> None:
+def found_at_intake(folder: Path, case: Case) -> list[Finding]:
+    """Findings of a case's headers and voxels."""
+    found = check_headers(folder, case, IntakeOptions())
+    voxels = read_case(folder, case, IntakeOptions())
+    return [*found, *(voxels if isinstance(voxels, list) else voxels.findings)]
+
+
+def _findings(folder: Path, case: Case) -> dict[str, str]:
+    """Findings of a case by their codes, after its files were also read as predict and score read them."""
+    findings = found_at_intake(folder, case)
+    # The same files at predict and at score: a volume, or one error that is meant for the user.
+    for read in (Source(case.id, folder / case.image).read, partial(read_mask, folder / case.mask)):
+        with suppress(FemurError):
+            read()
+    return {finding.code: str(finding) for finding in findings}
+
+
+def _serve(pipe, folder: Path, answer: Callable[[Path, Case], object]) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     pipe.send("ready")
     while True:
-        case = pipe.recv()
-        found = check_headers(Path(folder), case, IntakeOptions())
-        voxels = read_case(Path(folder), case, IntakeOptions())
-        findings = voxels if isinstance(voxels, list) else voxels.findings
-        # The same files at predict and at score: a volume, or one error that is meant for the user.
-        for read in (Source(case.id, Path(folder) / case.image).read, partial(read_mask, Path(folder) / case.mask)):
-            with suppress(FemurError):
-                read()
-        pipe.send({finding.code: str(finding) for finding in (*found, *findings)})
+        pipe.send(answer(folder, pipe.recv()))
 
 
 class Reader:
     """A process that reads cases, and is started again after it was lost."""
 
-    def __init__(self, folder: Path, serve=_serve) -> None:
-        self.folder, self.serve = folder, serve
+    def __init__(self, folder: Path, answer: Callable[[Path, Case], object] = _findings) -> None:
+        self.folder, self.answer = folder, answer
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=self.serve, args=(theirs, str(self.folder)), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, self.folder, self.answer), daemon=True)
         self.process.start()
         theirs.close()
         # Starting is slow on a busy machine, and no file's fault.

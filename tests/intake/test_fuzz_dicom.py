@@ -26,14 +26,11 @@ from pydicom.tag import Tag
 
 from nnunet_femur.errors import FemurError
 from nnunet_femur.findings import Finding, Severity
-from nnunet_femur.intake import IntakeOptions
 from nnunet_femur.intake.cases import Case
-from nnunet_femur.intake.checks import check_headers
-from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.prediction.sources import Source
 from nnunet_femur.volumes import Geometry
 from tests.dicom_writing import ENHANCED_CT, ct_slice, dataset, enhanced_ct
-from tests.intake.test_fuzz import FUZZ, MEMORY_BYTES, Reader
+from tests.intake.test_fuzz import FUZZ, Reader, found_at_intake
 
 pytestmark = pytest.mark.integration
 
@@ -116,17 +113,9 @@ SAID = {
 """Codes by which something that a header lacks is reported."""
 
 
-def _serve(pipe, folder: str) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    pipe.send("ready")
-    while True:
-        case = pipe.recv()
-        found = check_headers(Path(folder), case, IntakeOptions())
-        voxels = read_case(Path(folder), case, IntakeOptions())
-        findings = voxels if isinstance(voxels, list) else voxels.findings
-        pipe.send(([*found, *findings], _predicted(Path(folder) / case.image)))
+def _answer(folder: Path, case: Case) -> tuple[list[Finding], tuple[str, object]]:
+    """Findings of a case at intake, and the result of reading its CT at predict."""
+    return found_at_intake(folder, case), _predicted(folder / case.image)
 
 
 def _predicted(path: Path) -> tuple[str, object]:
@@ -141,7 +130,7 @@ def _predicted(path: Path) -> tuple[str, object]:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    reader = Reader(tmp_path_factory.mktemp("fuzz"), _serve)
+    reader = Reader(tmp_path_factory.mktemp("fuzz"), _answer)
     yield reader
     reader.close()
 
