@@ -54,7 +54,7 @@ _OTHER_CONTENTS = (
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it."),
     (b"Rar!", "a RAR archive", "Unpack it."),
 )
-"""What files that are no volumes begin with, what they are, and the remedy."""
+"""First bytes of files that are no volumes, their format, and the remedy."""
 
 _META = re.compile(rb"\s*(ObjectType|NDims)\s*=", re.IGNORECASE)
 

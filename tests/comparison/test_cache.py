@@ -1,4 +1,4 @@
-"""Which scores are kept, and by what."""
+"""The cache of scores: what is kept, and the keys."""
 
 from __future__ import annotations
 

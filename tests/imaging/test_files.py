@@ -175,7 +175,7 @@ def _meta(path, voxels, *, data_file="LOCAL", **fields):
 
 
 class TestMetaImage:
-    """What ITK reads without an error although it is damaged, or refuses although it is not."""
+    """Damaged files that ITK reads without an error, and sound ones that it refuses."""
 
     RAW = ARRAY_ZYX.astype("<i2").tobytes()
 

@@ -126,7 +126,7 @@ def _by_id(
 ) -> tuple[dict[str, _Named], list[Finding], dict[str, Path]]:
     """The volumes of a folder by their ids, what was found, and other files by their ids.
 
-    Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are nobody's data.
+    Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are skipped.
     """
     others: dict[str, Path] = {}
     findings: list[Finding] = []
