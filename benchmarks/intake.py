@@ -70,7 +70,7 @@ def _make(drop: Path, cases: int, size_zyx: tuple[int, int, int]) -> None:
     import numpy as np
     import SimpleITK as sitk
 
-    from nnunet_femur.phantoms import write_phantoms
+    from nnunet_femur.testing import write_phantoms
 
     spacing_mm_zyx = tuple(extent_mm / size for extent_mm, size in zip((520.0, 220.0, 200.0), size_zyx, strict=True))
     write_phantoms(drop, cases=min(cases, DIFFERENT), seed=0, size_zyx=size_zyx, spacing_mm_zyx=spacing_mm_zyx)

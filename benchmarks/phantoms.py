@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
-from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.testing import make_phantom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,10 +32,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_femur.baseline.process import rooms
-from nnunet_femur.phantoms import make_phantom
 from nnunet_femur.prediction.cleaning import keep_largest
 from nnunet_femur.prediction.options import QUICK
-from nnunet_femur.standin import write_standin
+from nnunet_femur.testing import make_phantom, write_standin
 from nnunet_femur.weights.source import open_model
 from nnunet_femur.weights.tables import crop_entry, femur_entry
 

@@ -29,7 +29,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from nnunet_femur.evaluation import Bone, Scoring, score_case
-from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.testing import make_phantom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

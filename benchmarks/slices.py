@@ -41,7 +41,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_femur.networks.registry import ARCHITECTURES, ENCODERS, build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.testing import make_phantom
 from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import find_slices

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.testing import make_phantom
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "three-planes.png"
 PLANES = ("axial", "coronal", "sagittal")

@@ -35,7 +35,7 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
     """Convert and plan; returns the preprocessed dataset."""
     from nnunet_femur.environment import variables
     from nnunet_femur.intake import convert
-    from nnunet_femur.standin import write_standin
+    from nnunet_femur.testing import write_standin
 
     os.environ.update(variables(work))
     os.environ.update(nnUNet_n_proc_DA="0", nnUNet_def_n_proc="1", nnUNet_compile="f")

@@ -33,7 +33,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight small phantoms, laid out as a hospital would send them."""
-    from nnunet_femur.phantoms import write_phantoms
+    from nnunet_femur.testing import write_phantoms
 
     folder = tmp_path_factory.mktemp("drop")
     write_phantoms(folder, cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
@@ -77,8 +77,7 @@ def nnunet(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights folder with a tiny stand-in for TotalSegmentator's femur model, at 8 mm."""
-    from nnunet_femur.phantoms import make_phantom
-    from nnunet_femur.standin import write_standin
+    from nnunet_femur.testing import make_phantom, write_standin
 
     made = [
         make_phantom(seed, side=side, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
@@ -168,8 +167,7 @@ def write_slices():
 @pytest.fixture(scope="session")
 def standin_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """TotalSegmentator's weights folder with untrained stand-ins of all three models."""
-    from nnunet_femur.phantoms import make_phantom
-    from nnunet_femur.standin import Case, write_standin
+    from nnunet_femur.testing import Case, make_phantom, write_standin
 
     cases = []
     for side in ("left", "right"):

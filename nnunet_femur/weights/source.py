@@ -18,7 +18,7 @@ CHECKPOINT = "fold_0/checkpoint_final.pth"
 """The checkpoint that TotalSegmentator predicts with, below the model's folder."""
 
 STANDIN_NOTE = "STAND-IN.txt"
-"""File in the dataset's folder that marks weights as made by :mod:`nnunet_femur.standin`, not TotalSegmentator's."""
+"""File in the dataset's folder that marks weights as made by :mod:`nnunet_femur.testing`, not TotalSegmentator's."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.testing import make_phantom
 from nnunet_femur.volumes import Geometry, write_volume
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from nnunet_femur.baseline import launch as launching
 from nnunet_femur.baseline.launch import launch, mask_beside
 from nnunet_femur.baseline.settings import Settings
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.phantoms import make_phantom
+from nnunet_femur.testing import make_phantom
 from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:

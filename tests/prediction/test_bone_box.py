@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.phantoms import make_phantom
 from nnunet_femur.prediction.bone_box import bone_box
 from nnunet_femur.prediction.cleaning import box_of
+from nnunet_femur.testing import make_phantom
 
 
 def test_has_a_margin_around_what_is_dense() -> None:

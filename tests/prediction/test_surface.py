@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.phantoms import make_phantom
 from nnunet_femur.prediction.surface import Surface, bone_surface, write_stl
+from nnunet_femur.testing import make_phantom
 from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The procedural leg of :mod:`nnunet_femur.phantoms`: its bones and soft tissue, and their HU.
+"""The procedural leg of :mod:`nnunet_femur.testing`: its bones and soft tissue, and their HU.
 
 Everything lies in the leg's own frame, in mm: x grows medially, y posteriorly, z upwards from the lowest point of the
 condyles. Left and right legs are the same here.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.phantoms.shapes import (
+from nnunet_femur.testing.shapes import (
     FAR_MM,
     Cone,
     Ellipsoid,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from nnunet_femur.phantoms.shapes import Part
+    from nnunet_femur.testing.shapes import Part
 
 
 @dataclass(frozen=True)

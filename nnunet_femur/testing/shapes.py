@@ -1,4 +1,4 @@
-"""Shapes as signed distances in mm on an open grid, for :mod:`nnunet_femur.phantoms`.
+"""Shapes as signed distances in mm on an open grid, for :mod:`nnunet_femur.testing`.
 
 Distances are negative inside and right to first order at the surface. x and y have the shape (1, ny, nx), z has
 (nz, 1, 1), so that a function of the height alone costs one value per slice.

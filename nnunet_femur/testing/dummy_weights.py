@@ -11,16 +11,19 @@ import numpy as np
 from nnunet_femur.errors import InputError
 from nnunet_femur.files import read_json, write_json, write_text, written_beside
 from nnunet_femur.progress import silent
-from nnunet_femur.standin.cases import OTHER_BONE, Case, phantom_cases, read_case
-from nnunet_femur.standin.plans import (
+from nnunet_femur.testing.dummy_plans import (
     CONFIGURATION,
     NOTE,
+    OTHER_BONE,
+    Case,
     intensity_statistics,
     make_dataset_json,
     make_fingerprint,
     make_plans,
+    phantom_cases,
+    read_case,
 )
-from nnunet_femur.standin.training import preprocess, train
+from nnunet_femur.testing.dummy_training import preprocess, train
 from nnunet_femur.weights.source import CHECKPOINT, STANDIN_NOTE, open_model
 from nnunet_femur.weights.tables import crop_entry, femur_entry, other_parts
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from nnunet_femur.progress import Track
-    from nnunet_femur.standin.plans import PlansFormat
+    from nnunet_femur.testing.dummy_plans import PlansFormat
     from nnunet_femur.weights.source import SourceModel
     from nnunet_femur.weights.tables import ModelEntry
 

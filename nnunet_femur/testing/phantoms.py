@@ -10,9 +10,9 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.files import write_json
-from nnunet_femur.phantoms.anatomy import draw_leg
-from nnunet_femur.phantoms.shapes import Points
 from nnunet_femur.progress import silent
+from nnunet_femur.testing.anatomy import draw_leg
+from nnunet_femur.testing.shapes import Points
 from nnunet_femur.version import __version__
 from nnunet_femur.volumes import volume_ending, write_volume
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.progress import silent
-from nnunet_femur.standin.plans import CONFIGURATION
+from nnunet_femur.testing.dummy_plans import CONFIGURATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def preprocess(
     """Resample and normalise cases by nnU-Net's preprocessor.
 
     Args:
-        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.standin.cases.read_case`.
+        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.testing.dummy_plans.read_case`.
         plans: The plans.
         dataset_json: The dataset's description.
     """
