@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from nnunet_femur.imaging.files import read_volume
-from nnunet_femur.testing import make_phantom
+from nnunet_femur.testing.phantoms import make_phantom
 from nnunet_femur.volumes import Geometry, oriented
 from nnunet_femur.weights.tables import FEMURS
 
