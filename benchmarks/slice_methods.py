@@ -77,7 +77,7 @@ def _arguments() -> argparse.Namespace:
 
 def set_environment(work: Path) -> None:
     """nnU-Net's folders below `work`, and its settings for one process."""
-    from nnunet_femur.environment import variables
+    from nnunet_femur.dataset.environment import variables
 
     for folder in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "log"):
         (work / folder).mkdir(parents=True, exist_ok=True)

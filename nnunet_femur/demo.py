@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_mapping, write_text
+from nnunet_femur.records import read_mapping, write_text
 from nnunet_femur.study import preset_text, print_scores, read_study, run_study
 
 if TYPE_CHECKING:

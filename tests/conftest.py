@@ -54,7 +54,7 @@ def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def planned(converted: Path) -> Path:
     """The same folder after planning and preprocessing, with two tiny epochs."""
-    from nnunet_femur.environment import variables
+    from nnunet_femur.dataset.environment import variables
     from nnunet_femur.planning import plan_dataset
 
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,7 @@ def planned(converted: Path) -> Path:
 @pytest.fixture
 def nnunet(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The planned dataset, with the environment of `nnfemur env` around the test."""
-    from nnunet_femur.environment import variables
+    from nnunet_femur.dataset.environment import variables
 
     for name, value in {**variables(planned), **ONE_MACHINE}.items():
         monkeypatch.setenv(name, value)
@@ -95,7 +95,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def transferred(planned: Path, standin: Path) -> Path:
     """The same folder with the phantoms as dataset 2 too, planned from the stand-in's weights, three tiny epochs."""
-    from nnunet_femur.environment import variables
+    from nnunet_femur.dataset.environment import variables
     from nnunet_femur.planning import plan_dataset
 
     raw = planned / "nnUNet_raw"

@@ -49,7 +49,7 @@ def trained(planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _process_environment(base: Path, **changes: str) -> dict[str, str]:
     import os
 
-    from nnunet_femur.environment import variables
+    from nnunet_femur.dataset.environment import variables
 
     single = {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "OMP_NUM_THREADS": "1"}
     return {**os.environ, **variables(base), **single, **changes}

@@ -99,7 +99,7 @@ class TestWheel:
         code = (
             f"import sys; sys.path.insert(0, {str(site)!r})\n"
             "import nnunet_femur.trainers, nnunet_femur.dataset_conversion.Dataset001_Femur\n"
-            "from nnunet_femur.environment import TRAINER_FOLDER\n"
+            "from nnunet_femur.dataset.environment import TRAINER_FOLDER\n"
             "print(nnunet_femur.trainers.FemurScratchTrainer.__module__, nnunet_femur.trainers.__file__)\n"
             "print(*TRAINER_FOLDER.iterdir())"
         )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.files import require_utf8_name
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of
 from nnunet_femur.imaging.reading import read_ct
-from nnunet_femur.volumes import AxisOrder, Geometry, image_of, write_volume
+from nnunet_femur.imaging.writing import write_volume
+from nnunet_femur.records import require_utf8_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from nnunet_femur.baseline.jobs import Job
 from nnunet_femur.baseline.record import RunRecord
 from nnunet_femur.baseline.running import run_recorded
-from nnunet_femur.environment import require
+from nnunet_femur.dataset.environment import require
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json
 from nnunet_femur.planning import find_dataset
 from nnunet_femur.progress import silent
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

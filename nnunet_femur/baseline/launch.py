@@ -20,9 +20,10 @@ from nnunet_femur.baseline.single import record_of, run_on_volume
 from nnunet_femur.baseline.stock_arguments import StockArguments, spelling
 from nnunet_femur.baseline.stock_program import become_stock, ending_in_order, run_stock
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import read_json, require_utf8_name, write_json
+from nnunet_femur.imaging.geometry import volume_ending
+from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
 from nnunet_femur.progress import bar, silent
-from nnunet_femur.volumes import WRITTEN_ENDINGS, volume_ending
+from nnunet_femur.records import read_json, require_utf8_name, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

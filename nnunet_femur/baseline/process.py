@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from nnunet_femur.baseline.jobs import Outcome
 from nnunet_femur.baseline.worker import MARK
-from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
-from nnunet_femur.files import write_json
+from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
 from nnunet_femur.processes import running
+from nnunet_femur.records import write_json
 from nnunet_femur.weights.tables import entries, other_parts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import read_json, sha256, write_json
+from nnunet_femur.records import read_json, sha256, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from nnunet_femur.files import sha256
+from nnunet_femur.records import sha256
 from nnunet_femur.weights import load_checkpoint
 from nnunet_femur.weights.source import SourceModel, open_model, weights_folder
 from nnunet_femur.weights.tables import crop_entry, femur_entry

@@ -8,8 +8,9 @@ from nnunet_femur.baseline.jobs import Job
 from nnunet_femur.baseline.record import RunRecord
 from nnunet_femur.baseline.running import run_recorded
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.geometry import volume_ending
+from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
 from nnunet_femur.progress import silent
-from nnunet_femur.volumes import WRITTEN_ENDINGS, volume_ending
 
 if TYPE_CHECKING:
     from pathlib import Path

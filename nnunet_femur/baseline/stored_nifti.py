@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.volumes import AxisOrder, Geometry, image_of, write_volume
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of
+from nnunet_femur.imaging.writing import write_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from nnunet_femur.cli.predict import predict
 from nnunet_femur.cli.score import score
 from nnunet_femur.cli.study import study
 from nnunet_femur.cli.weights import weights
-from nnunet_femur.environment import sleeping_threads
+from nnunet_femur.dataset.environment import sleeping_threads
 from nnunet_femur.errors import FemurError
 from nnunet_femur.version import __version__
 

@@ -71,7 +71,7 @@ def convert(
 
     Example: nnfemur convert ~/drop --dataset-id 1 --jobs 2 --qc
     """
-    from nnunet_femur.environment import require
+    from nnunet_femur.dataset.environment import require
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.intake import Conversion
     from nnunet_femur.intake.options import ID_PATTERN, IntakeOptions

@@ -20,7 +20,7 @@ def env(
 
     Example: eval "$(nnfemur env ~/femur)"
     """
-    from nnunet_femur.environment import export_lines
+    from nnunet_femur.dataset.environment import export_lines
 
     for line in export_lines(folder, launcher=not stock):
         typer.echo(line)

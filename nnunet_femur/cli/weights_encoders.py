@@ -28,8 +28,9 @@ def encoders(
     Example: nnfemur weights encoders --from-folder /media/usb/encoders
     """
     from nnunet_femur.errors import InputError
-    from nnunet_femur.networks import encoder_files, encoder_weights
-    from nnunet_femur.networks.encoder_folders import encoders_folder
+    from nnunet_femur.weights import encoder_loading as encoder_weights
+    from nnunet_femur.weights import encoders as encoder_files
+    from nnunet_femur.weights.encoders import encoders_folder
 
     here = encoders_folder() if folder is None else folder
     if download and from_folder is not None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores, slice_scores
-from nnunet_femur.files import written_beside
+from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.header_text import is_detached
-from nnunet_femur.volumes import volume_ending
+from nnunet_femur.records import written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,12 +171,10 @@ def _code() -> str:
     """Fingerprint of the code that scores: another version of it scores anew."""
     import nnunet_femur.evaluation
     import nnunet_femur.imaging
-    import nnunet_femur.volumes
 
     digest = hashlib.blake2b(digest_size=20)
-    for module in (nnunet_femur.evaluation, nnunet_femur.imaging, nnunet_femur.volumes):
-        path = Path(str(module.__file__))
-        for file in sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]:
+    for module in (nnunet_femur.evaluation, nnunet_femur.imaging):
+        for file in sorted(Path(str(module.__file__)).parent.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.predictions import MaskFiles, find_masks
+from nnunet_femur.dataset.folds import SPLITS_FILE, Fold, read_folds
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.folds import SPLITS_FILE, Fold, read_folds
 
 if TYPE_CHECKING:
     from collections.abc import Collection

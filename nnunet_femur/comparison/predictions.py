@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.dicom import case_stem, is_dicom_file, is_dicom_folder
-from nnunet_femur.volumes import volume_ending
+from nnunet_femur.imaging.geometry import volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,9 +13,9 @@ from nnunet_femur.comparison.scoring import score
 from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
-from nnunet_femur.files import write_text
 from nnunet_femur.imaging.dicom import is_dicom_folder
 from nnunet_femur.progress import silent
+from nnunet_femur.records import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection

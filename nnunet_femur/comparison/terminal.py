@@ -6,7 +6,7 @@ import os
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from nnunet_femur.environment import COLUMNS
+from nnunet_femur.dataset.environment import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

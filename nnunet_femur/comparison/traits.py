@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.files import read_json
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from nnunet_femur.comparison.keeping import INDEX, index_of
 from nnunet_femur.comparison.report import Report, render
 from nnunet_femur.comparison.tables.formats import FORMATS, latex_document
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import write_text, written_beside
+from nnunet_femur.records import write_text, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

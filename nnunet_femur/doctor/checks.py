@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
+from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, TRAINER_FOLDER
 from nnunet_femur.doctor.finding import Finding, Status
 from nnunet_femur.doctor.models import encoders, totalsegmentator
 from nnunet_femur.doctor.versions import judge_versions
 from nnunet_femur.doctor.workers import AUGMENTING, OTHERS, nnunet_workers, safe_workers
-from nnunet_femur.environment import EXT_TRAINER, NNUNET_FOLDERS, TRAINER_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

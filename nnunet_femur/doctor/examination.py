@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.dataset.environment import NNUNET_FOLDERS
 from nnunet_femur.doctor.checks import CHECKS
 from nnunet_femur.doctor.finding import Finding, Status
 from nnunet_femur.doctor.machine import Machine, look_around
-from nnunet_femur.environment import NNUNET_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

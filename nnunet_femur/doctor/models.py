@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.doctor.finding import Finding, Status
 from nnunet_femur.errors import FemurError
-from nnunet_femur.networks.encoder_folders import encoder_places
+from nnunet_femur.weights.encoders import encoder_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

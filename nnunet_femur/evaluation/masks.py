@@ -9,8 +9,8 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.femur import read_femur
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry
 from nnunet_femur.imaging.grids import Placement, Relation, settled
-from nnunet_femur.volumes import AxisOrder, Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from nnunet_femur.imaging.dicom_files import (
 from nnunet_femur.imaging.dicom_segmentation import Segmentation, find_segmentation, read_segmentation
 from nnunet_femur.imaging.dicom_series import Series, find_series, left_out
 from nnunet_femur.imaging.dicom_voxels import read_series
-from nnunet_femur.volumes import VolumeError
+from nnunet_femur.imaging.geometry import VolumeError
 
 if TYPE_CHECKING:
     from pathlib import Path

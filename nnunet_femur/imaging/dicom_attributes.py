@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from nnunet_femur.volumes import VolumeError
+from nnunet_femur.imaging.geometry import VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

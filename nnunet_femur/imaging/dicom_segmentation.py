@@ -16,9 +16,9 @@ from nnunet_femur.imaging.dicom_attributes import items, number, refuse_attribut
 from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import axes_of, same_plane
 from nnunet_femur.imaging.dicom_voxels import decoded
-from nnunet_femur.imaging.segments import Segment
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
+from nnunet_femur.imaging.labels import Segment
 from nnunet_femur.kinds import KINDS, finding
-from nnunet_femur.volumes import Geometry, VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

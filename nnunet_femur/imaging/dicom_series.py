@@ -14,8 +14,8 @@ import numpy as np
 from nnunet_femur.imaging.dicom_files import PLACED_CAPTURE, Content, DicomFile
 from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import UNEVEN, distances_mm, same_plane, stack, uneven_problems
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.kinds import KINDS, finding
-from nnunet_femur.volumes import Geometry, VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

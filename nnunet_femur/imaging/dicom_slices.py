@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.imaging.dicom_attributes import items, number, numbers, refuse_attribute, text, value
+from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.kinds import KINDS
-from nnunet_femur.volumes import VolumeError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.kinds import KINDS
-from nnunet_femur.volumes import Geometry, VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
+from nnunet_femur.imaging.geometry import VolumeError, writable_array
 from nnunet_femur.kinds import KINDS
-from nnunet_femur.volumes import VolumeError, writable_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.findings import errors_of
+from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.grids import bounding_box
-from nnunet_femur.imaging.labels import femur_of, label_counts
+from nnunet_femur.imaging.labels import femur_of, femur_segments, join_segments, label_counts
 from nnunet_femur.imaging.reading import read_mask
-from nnunet_femur.imaging.segments import femur_segments, join_segments
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.labels import Segment
     from nnunet_femur.imaging.reading import SourceHeader
-    from nnunet_femur.imaging.segments import Segment
 
 Box = tuple[slice, slice, slice]
 

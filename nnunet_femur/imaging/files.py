@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from nnunet_femur.imaging.geometry import VolumeError, volume_ending
 from nnunet_femur.imaging.headers import Header, refuse, refuse_dimensions
 from nnunet_femur.imaging.itk_files import read_itk, read_itk_header
 from nnunet_femur.imaging.itk_warnings import collected_warnings, warning_findings
 from nnunet_femur.imaging.nifti import is_analyze, nifti_version, read_nifti, read_nifti_header
 from nnunet_femur.imaging.unpacking import GZIP_MAGIC, first_bytes, is_gzip
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import VolumeError, volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import SimpleITK as sitk
 
-    from nnunet_femur.volumes import Geometry
+    from nnunet_femur.imaging.geometry import Geometry
 
 _PICTURE = "Export the CT or the mask itself, not a picture of it."
 _FORMAT = "Save it as .nrrd or .nii.gz."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.volumes import GRID_TOLERANCE_VOXELS, AxisOrder, Geometry, image_of
+from nnunet_femur.imaging.geometry import GRID_TOLERANCE_VOXELS, AxisOrder, Geometry, image_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

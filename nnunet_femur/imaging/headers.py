@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from nnunet_femur.imaging.geometry import VolumeError, numbers_text
 from nnunet_femur.kinds import KINDS, finding
-from nnunet_femur.volumes import VolumeError, numbers_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.volumes import Geometry
+    from nnunet_femur.imaging.geometry import Geometry
 
 MOST_SHEARED = 0.03
 """Largest cosine between two axes of a volume that is read, 1.7 degrees from a right angle."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.geometry import Geometry, VolumeError, volume_ending
 from nnunet_femur.imaging.header_text import FIRST_BYTES, header_text, is_true, numbers
 from nnunet_femur.imaging.headers import (
     Header,
@@ -20,10 +21,8 @@ from nnunet_femur.imaging.headers import (
     refuse_spacing,
     require_room,
 )
-from nnunet_femur.imaging.packed_meta import read_packed_meta, voxel_file
-from nnunet_femur.imaging.unpacking import unpacked
+from nnunet_femur.imaging.unpacking import read_packed_meta, unpacked, voxel_file
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import Geometry, VolumeError, volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.imaging.geometry import Geometry, image_of, numbers_text
 from nnunet_femur.imaging.headers import (
     Header,
     checked_geometry,
@@ -23,7 +24,6 @@ from nnunet_femur.imaging.headers import (
 )
 from nnunet_femur.imaging.unpacking import content, first_bytes
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import Geometry, image_of, numbers_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.findings import Severity
+from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.hounsfield import image_findings
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import VolumeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.volumes import Geometry
+    from nnunet_femur.imaging.geometry import Geometry
 
 LEAST_EXTENT_MM = 10.0
 """A thinner slab shows no femur, and networks with voxels of several millimetres reduce it to nothing."""

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.findings import file_text
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.sources import digest
+from nnunet_femur.imaging.writing import write_nrrd
 from nnunet_femur.intake.duplicates import fingerprint
-from nnunet_femur.intake.nrrd import write_nrrd
 from nnunet_femur.intake.record import CaseRecord
-from nnunet_femur.intake.sources import digest
 from nnunet_femur.intake.staging import finish, staged
 from nnunet_femur.intake.voxels import read_case
 from nnunet_femur.kinds import finding, unexpected
-from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.findings import Finding
+from nnunet_femur.imaging.geometry import AxisOrder
 from nnunet_femur.imaging.grids import Placement, Relation, settled
-from nnunet_femur.imaging.segments import femur_segments
+from nnunet_femur.imaging.labels import femur_segments
+from nnunet_femur.imaging.sources import read_source_header
 from nnunet_femur.imaging.usability import thin_problem
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.sources import read_source_header
 from nnunet_femur.kinds import Checks, finding
-from nnunet_femur.volumes import AxisOrder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.reading import SourceHeader
     from nnunet_femur.intake.cases import Case
-    from nnunet_femur.volumes import Geometry
 
 IMAGE_HEADER_CHECKS = Checks()
 """Checks of a CT's header."""

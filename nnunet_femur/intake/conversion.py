@@ -14,7 +14,6 @@ from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.intake.casework import Task, convert_case, crashed, matches, sources_of
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.duplicates import naming_copies, same_files, same_voxels
-from nnunet_femur.intake.jobs import each
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.record import RECORD_FILE, Described, LeftOut, made_with, place, read_record
@@ -22,6 +21,7 @@ from nnunet_femur.intake.report import Outcome
 from nnunet_femur.intake.splits import STUDY_PARTS, Member, require_enough, split
 from nnunet_femur.intake.staging import Staging, drop_staging, locked, recover, require_replaceable, require_untouched
 from nnunet_femur.kinds import finding, unexpected
+from nnunet_femur.processes import each
 from nnunet_femur.progress import silent
 
 if TYPE_CHECKING:

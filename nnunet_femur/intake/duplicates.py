@@ -17,9 +17,9 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding
-from nnunet_femur.intake.sources import digest, parts, read_source
+from nnunet_femur.imaging.geometry import oriented
+from nnunet_femur.imaging.sources import digest, parts, read_source
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import oriented
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence

@@ -14,9 +14,9 @@ from nnunet_femur.kinds import Checks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.grids import Femur
     from nnunet_femur.imaging.padding import Padding
-    from nnunet_femur.volumes import Geometry
 
 MASK_CHECKS = Checks()
 """Checks of a femur on its CT's grid."""

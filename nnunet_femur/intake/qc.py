@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import write_text, written_beside
 from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.files import read_volume
-from nnunet_femur.intake.jobs import each
+from nnunet_femur.imaging.geometry import oriented
 from nnunet_femur.intake.record import RECORD_FILE, read_record
 from nnunet_femur.intake.staging import QC_FOLDER
+from nnunet_femur.processes import each
 from nnunet_femur.progress import silent
+from nnunet_femur.records import write_text, written_beside
 from nnunet_femur.version import __version__
-from nnunet_femur.volumes import oriented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,11 +12,11 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.files import read_json
 from nnunet_femur.findings import Finding
+from nnunet_femur.imaging.geometry import GRID_TOLERANCE_VOXELS
 from nnunet_femur.intake.voxels import ORIENTATION
+from nnunet_femur.records import read_json
 from nnunet_femur.version import __version__
-from nnunet_femur.volumes import GRID_TOLERANCE_VOXELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import rename_flushed, sha256, write_json, write_text, written_beside
 from nnunet_femur.intake.record import FILE_ENDING, RECORD_FILE, CaseRecord, read_record
+from nnunet_femur.records import rename_flushed, sha256, write_json, write_text, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

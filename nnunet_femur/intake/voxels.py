@@ -9,14 +9,14 @@ import numpy as np
 
 from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur import femur_box
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of, writable_array
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
+from nnunet_femur.imaging.sources import read_source, read_source_header
 from nnunet_femur.intake.checks import settled_headers
 from nnunet_femur.intake.mask_checks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.intake.options import IntakeOptions
-from nnunet_femur.intake.sources import read_source, read_source_header
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import AxisOrder, Geometry, image_of, writable_array
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nnunet_femur.processor import calculates_in_bfloat16
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+
 
 SMALLEST_PROBABILITY = 1e-6
 """What a probability of zero becomes before its logarithm: nnU-Net adds predictions up in half precision."""
@@ -164,3 +163,11 @@ def _content(volumes: torch.Tensor) -> list[slice]:
 
 def _up(size: int, stride: int) -> int:
     return -(-size // stride) * stride
+
+
+def calculates_in_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16; without them it is slower than single precision."""
+    import torch
+
+    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

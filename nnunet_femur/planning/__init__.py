@@ -1,7 +1,7 @@
 """Plans of a femur dataset: nnU-Net's own, small ones, or those of TotalSegmentator's network."""
 
+from nnunet_femur.dataset.raw import find_dataset, training_cases
 from nnunet_femur.planning.ceiling import Ceiling
-from nnunet_femur.planning.dataset import find_dataset, training_cases
 from nnunet_femur.planning.plan import LOG, PLANS_NAME, RECORD, ceiling_of, plan_dataset
 from nnunet_femur.planning.presets import PRESETS
 

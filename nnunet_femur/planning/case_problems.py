@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.raw import training_cases
 from nnunet_femur.errors import FemurError, InputError, SetupError
-from nnunet_femur.files import read_json
-from nnunet_femur.planning.dataset import training_cases
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

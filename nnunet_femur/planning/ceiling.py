@@ -56,7 +56,7 @@ def resampling_ceiling(plans: Mapping[str, Any], configuration: str, *, folder: 
     from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from nnunet_femur.files import read_json
+    from nnunet_femur.records import read_json
 
     manager = PlansManager(dict(plans))
     description = read_json(raw / "dataset.json")

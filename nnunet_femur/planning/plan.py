@@ -7,16 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from nnunet_femur.environment import require
+from nnunet_femur.dataset.environment import require
+from nnunet_femur.dataset.folds import SPLITS_FILE, read_folds
+from nnunet_femur.dataset.raw import find_dataset, fingerprint_of_files, replace_folds, training_cases
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json, read_mapping, write_json, written_beside
-from nnunet_femur.folds import SPLITS_FILE, read_folds
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
-from nnunet_femur.planning.dataset import find_dataset, fingerprint_of_files, replace_folds, training_cases
 from nnunet_femur.planning.own import own_plans
 from nnunet_femur.planning.presets import PRESETS, Preset, recipe_of
 from nnunet_femur.planning.transfer import CONFIGURATION, Spacing, transferred_plans
+from nnunet_femur.records import read_json, read_mapping, write_json, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,7 +208,7 @@ def _preprocess(
 
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
-    from nnunet_femur.guard import resolve, seal, seal_data
+    from nnunet_femur.consistency import resolve, seal, seal_data
     from nnunet_femur.training.recipe import RECIPE_KEY
 
     for configuration in plans["configurations"].values():

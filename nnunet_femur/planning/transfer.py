@@ -6,8 +6,8 @@ import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnunet_femur.files import sha256
-from nnunet_femur.guard import SOURCE_KEY
+from nnunet_femur.consistency import SOURCE_KEY
+from nnunet_femur.records import sha256
 
 if TYPE_CHECKING:
     from nnunet_femur.weights import SourceModel

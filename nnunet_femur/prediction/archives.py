@@ -8,7 +8,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import leads_out
+from nnunet_femur.records import leads_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

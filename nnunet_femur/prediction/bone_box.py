@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.prediction.cleaning import box_of, label_pieces
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.prediction.cleaning import label_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, VolumeError, oriented
 from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.bone_box import bone_box
@@ -15,7 +16,6 @@ from nnunet_femur.prediction.judging import Verdict, judge
 from nnunet_femur.prediction.predictor import logits_of_folds
 from nnunet_femur.prediction.preparing import network_spacing_mm, prepare
 from nnunet_femur.prediction.restoring import restore
-from nnunet_femur.volumes import AxisOrder, Geometry, VolumeError, oriented
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.reading import Volume
+    from nnunet_femur.imaging.sources import Source
     from nnunet_femur.prediction.options import Options
-    from nnunet_femur.prediction.sources import Source
 
 CANONICAL = "RAS"
 """The orientation that nnU-Net's readers with "WithReorient" in their name bring a volume to."""

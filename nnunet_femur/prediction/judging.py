@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.prediction.cleaning import box_of, label_pieces
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.prediction.cleaning import label_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nnunet_femur.volumes import Geometry
+    from nnunet_femur.imaging.geometry import Geometry
 
 CRUMB_ML = 0.5
 """Pieces below this volume are crumbs at the bone's edge rather than further pieces."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json, sha256
 from nnunet_femur.prediction.archives import unpack_model
+from nnunet_femur.records import read_json, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,9 +9,9 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.environment import EXT_TRAINER, variables
+from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.processor import calculates_in_bfloat16
+from nnunet_femur.networks.three_planes import calculates_in_bfloat16
 from nnunet_femur.weights.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:

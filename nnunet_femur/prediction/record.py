@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.files import read_json, write_json, write_text
+from nnunet_femur.records import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

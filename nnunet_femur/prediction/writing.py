@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.prediction.slicer import segment_fields
-from nnunet_femur.prediction.surface import bone_surface, write_stl
-from nnunet_femur.volumes import image_of, write_volume
+from nnunet_femur.imaging.geometry import image_of
+from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
+from nnunet_femur.imaging.writing import segment_fields, write_volume
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.prediction.options import Options
-    from nnunet_femur.volumes import Geometry
 
 
 def write_case(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_mapping
+from nnunet_femur.records import read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

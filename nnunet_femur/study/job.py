@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import rename_flushed, write_json
 from nnunet_femur.processes import peak_memory_mib, running
+from nnunet_femur.records import rename_flushed, write_json
 from nnunet_femur.study.config import read_study
 from nnunet_femur.study.gpus import one_gpu
 from nnunet_femur.study.jobs import environment_of, jobs_of

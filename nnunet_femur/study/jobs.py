@@ -7,7 +7,7 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.environment import sleeping_threads, variables
+from nnunet_femur.dataset.environment import sleeping_threads, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import write_text
+from nnunet_femur.records import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from nnunet_femur.environment import COLUMNS
+from nnunet_femur.dataset.environment import COLUMNS
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.study.engine import Engine
 from nnunet_femur.study.failures import failures, print_failures

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from nnunet_femur.imaging.files import read_volume
+from nnunet_femur.imaging.geometry import Geometry, oriented
 from nnunet_femur.testing.phantoms import make_phantom
-from nnunet_femur.volumes import Geometry, oriented
 from nnunet_femur.weights.tables import FEMURS
 
 if TYPE_CHECKING:

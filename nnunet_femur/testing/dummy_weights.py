@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import read_json, write_json, write_text, written_beside
 from nnunet_femur.progress import silent
+from nnunet_femur.records import read_json, write_json, write_text, written_beside
 from nnunet_femur.testing.dummy_plans import (
     CONFIGURATION,
     NOTE,

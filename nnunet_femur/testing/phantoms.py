@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import write_json
+from nnunet_femur.imaging.geometry import volume_ending
+from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.progress import silent
+from nnunet_femur.records import write_json
 from nnunet_femur.testing.anatomy import draw_leg
 from nnunet_femur.testing.shapes import Points
 from nnunet_femur.version import __version__
-from nnunet_femur.volumes import volume_ending, write_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,9 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from nnunet_femur.consistency import SOURCE_KEY, plan_command, resolve, seal_network
 from nnunet_femur.errors import InputError, SetupError, ending_without_traceback
-from nnunet_femur.guard import SOURCE_KEY, plan_command, resolve
 from nnunet_femur.networks.merged_heads import answer_in_rows, answering_in_rows, merge_heads
-from nnunet_femur.networks.sealed import seal_network
 from nnunet_femur.training.femur_trainer import FemurTrainer
 from nnunet_femur.training.finetune_recipe import FinetuneRecipe
 from nnunet_femur.training.groups import HEAD, GroupSchedule, parameter_groups

@@ -15,9 +15,8 @@ from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
+from nnunet_femur.consistency import check_plans
 from nnunet_femur.errors import InputError, ending_without_traceback
-from nnunet_femur.guard import check_plans
-from nnunet_femur.networks.encoder_weights import load_encoder_weights
 from nnunet_femur.networks.precision import hold_to_float32
 from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
@@ -28,6 +27,7 @@ from nnunet_femur.training.slice_geometry import check_axis_order, largest_size,
 from nnunet_femur.training.slice_loader import SliceLoader, SliceWindow
 from nnunet_femur.training.slice_order import SliceOrder
 from nnunet_femur.training.slice_table import SliceTable, find_slices
+from nnunet_femur.weights.encoder_loading import load_encoder_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.environment import EXT_TRAINER
+from nnunet_femur.dataset.environment import EXT_TRAINER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.files import sha256
+from nnunet_femur.records import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
     Raises:
         SetupError: A tensor does not fit, with one line for each.
     """
-    from nnunet_femur.guard import GUARD_KEY
+    from nnunet_femur.consistency import GUARD_KEY
     from nnunet_femur.networks.merged_heads import source_key
 
     wanted = {name: tensor for name, tensor in network.state_dict().items() if name != GUARD_KEY}

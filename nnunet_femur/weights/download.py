@@ -1,20 +1,27 @@
-"""Download models by TotalSegmentator's own downloader."""
+"""Download models by TotalSegmentator's own downloader, once its server is known to be in reach."""
 
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
+import threading
+import urllib.request
+from http.client import HTTPException
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.internet import problem_reaching
 from nnunet_femur.weights.install import is_installed, put_in_place, staging
 from nnunet_femur.weights.source import weights_folder
 from nnunet_femur.weights.tables import crop_entry, femur_entry
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 _SERVER = "https://github.com"
 """Where TotalSegmentator's releases lie."""
@@ -72,3 +79,48 @@ def _require_internet() -> None:
             "then run: nnfemur weights download --from-zip FILE.zip"
         )
         raise SetupError(msg)
+
+
+def problem_reaching(address: str, *, within_s: float = 3.0) -> str:
+    """Why nothing answers at an address, directly or through the proxy that is set; empty if anything does.
+
+    An error that the server sends is an answer, and so is a certificate that Python does not know: what asks next may
+    know better.
+
+    Args:
+        address: Of a server, with http or https.
+        within_s: Seconds after which there is no answer.
+    """
+    outcome: SimpleQueue[str] = SimpleQueue()
+    # In a thread of its own: looking up a name has no time limit.
+    threading.Thread(target=lambda: outcome.put(_problem(address, within_s)), daemon=True).start()
+    try:
+        problem = outcome.get(timeout=within_s)
+    except Empty:
+        problem = f"no answer within {within_s:g} seconds"
+    return f"there is no way to {_way(address)} from here: {problem}" if problem else ""
+
+
+def _problem(address: str, within_s: float) -> str:
+    try:
+        request = urllib.request.Request(address, method="HEAD")  # noqa: S310 - an address of ours or of the hub's
+        # Not urlopen, which remembers the proxies of its first call.
+        urllib.request.build_opener().open(request, timeout=within_s).close()
+    except HTTPError:
+        return ""
+    except URLError as error:
+        return "" if isinstance(error.reason, ssl.SSLError) else _text(error.reason)
+    except (OSError, HTTPException, ValueError) as error:
+        return _text(error)
+    return ""
+
+
+def _text(error: BaseException | str) -> str:
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def _way(address: str) -> str:
+    """The server's name, with that of the proxy before it."""
+    server = urlsplit(address)
+    proxy = None if urllib.request.proxy_bypass(server.netloc) else urllib.request.getproxies().get(server.scheme)
+    return f"{server.netloc} through the proxy {urlsplit(proxy).netloc or proxy}" if proxy else server.netloc

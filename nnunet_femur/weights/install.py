@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import leads_out, rename_flushed
 from nnunet_femur.progress import silent
+from nnunet_femur.records import leads_out, rename_flushed
 from nnunet_femur.weights.source import CHECKPOINT, open_model, weights_folder
 from nnunet_femur.weights.tables import entries
 

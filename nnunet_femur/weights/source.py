@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.files import read_json
+from nnunet_femur.records import read_json
 from nnunet_femur.weights.tables import FEMURS, crop_entry, femur_entry
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.testing import make_phantom
-from nnunet_femur.volumes import Geometry, write_volume
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -20,8 +20,8 @@ from nnunet_femur.baseline import launch as launching
 from nnunet_femur.baseline.launch import launch, mask_beside
 from nnunet_femur.baseline.settings import Settings
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.testing import make_phantom
-from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

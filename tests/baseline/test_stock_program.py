@@ -15,7 +15,7 @@ import pytest
 
 from nnunet_femur.baseline import stock_program
 from nnunet_femur.baseline.stock_program import PROGRAM, become_stock, ending_in_order, find_stock, run_stock
-from nnunet_femur.environment import LAUNCHER_FOLDER
+from nnunet_femur.dataset.environment import LAUNCHER_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path

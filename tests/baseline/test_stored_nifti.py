@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.stored_nifti import affine_of, geometry_of, write_back, write_stored
-from nnunet_femur.volumes import Geometry
+from nnunet_femur.imaging.geometry import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
 from nnunet_femur.baseline.record import recorded_warnings
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.testing import phantom_cases, write_standin
-from nnunet_femur.volumes import Geometry, VolumeError
 from nnunet_femur.weights import femur_entry
 
 ORDERS = ("LPS", "RAS", "ASR", "PIL")

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import on_one_grid, read_mask, require_same_grid
-from nnunet_femur.volumes import VolumeError
+from nnunet_femur.imaging.geometry import VolumeError
 
 
 def _write(path, voxels, *, direction=None, origin=(0.0, 0.0, 0.0)):

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.dicom import find_dicom, is_dicom_folder, read_series
-from nnunet_femur.volumes import Geometry, VolumeError
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 
 ARRAY_ZYX = np.random.default_rng(0).integers(-900, 1500, (5, 6, 7)).astype(np.int16)
 

@@ -10,8 +10,8 @@ import pytest
 
 from nnunet_femur.imaging.dicom import case_stem, dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
 from nnunet_femur.imaging.dicom_files import Content, look_into
+from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask
-from nnunet_femur.volumes import VolumeError
 from tests.dicom_writing import (
     BASIC_TEXT_SR,
     CT,

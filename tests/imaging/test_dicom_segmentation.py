@@ -14,8 +14,8 @@ from pydicom.data import get_testdata_file
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.imaging.reading import read_ct, read_mask, read_mask_header
-from nnunet_femur.volumes import Geometry, VolumeError
 from tests.dicom_writing import RT_STRUCTURE_SET, change, dataset, save, write_ct
 
 STORED_ZYX = np.random.default_rng(0).integers(100, 2500, (6, 9, 7)).astype(np.int16)

@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 from pydicom.uid import generate_uid
 
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask
-from nnunet_femur.volumes import Geometry, VolumeError
 from tests.dicom_writing import (
     BASIC_TEXT_SR,
     MR,

@@ -17,8 +17,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.imaging.reading import read_ct, read_ct_header
-from nnunet_femur.volumes import Geometry, VolumeError
 from tests.dicom_writing import change, ct_slice, enhanced_ct, save, write_ct
 
 HU_ZYX = np.random.default_rng(0).integers(-900, 1500, (5, 6, 8)).astype(np.int16)

@@ -11,7 +11,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.files import read_geometry, read_header, read_volume
-from nnunet_femur.volumes import WRITTEN_ENDINGS, Geometry, VolumeError, image_of, write_volume
+from nnunet_femur.imaging.geometry import Geometry, VolumeError, image_of
+from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (10.0, -20.0, 30.0), LPS)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.grids import Placement, Relation, bounding_box, onto_image
-from nnunet_femur.volumes import Geometry, image_of
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 CT = Geometry((30, 24, 20), (1.0, 1.5, 2.0), (10.0, -20.0, 30.0), LPS)

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from nibabel.affines import apply_affine
 
 from nnunet_femur.imaging.files import read_header, read_with_header
-from nnunet_femur.volumes import Geometry, VolumeError
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 
 ARRAY_XYZ = np.random.default_rng(0).integers(-1000, 1500, (5, 6, 7)).astype(np.int16)
 AFFINE = np.array([[-0.8, 0.0, 0.0, 30.0], [0.0, 0.6, -1.6, -20.0], [0.0, 0.8, 1.2, 10.0], [0, 0, 0, 1.0]])

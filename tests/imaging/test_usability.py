@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.imaging.usability import require_usable, thin_problem
-from nnunet_femur.volumes import Geometry, VolumeError
 from tests.legs import leg, spin_echo
 
 CT = Path("ct.nrrd")

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import read_mask
+from nnunet_femur.imaging.sources import Source
 from nnunet_femur.intake import IntakeOptions
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.voxels import read_case
-from nnunet_femur.prediction.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

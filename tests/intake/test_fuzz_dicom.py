@@ -26,9 +26,9 @@ from pydicom.tag import Tag
 
 from nnunet_femur.errors import FemurError
 from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.sources import Source
 from nnunet_femur.intake.cases import Case
-from nnunet_femur.prediction.sources import Source
-from nnunet_femur.volumes import Geometry
 from tests.dicom_writing import ENHANCED_CT, ct_slice, dataset, enhanced_ct
 from tests.intake.test_fuzz import FUZZ, Reader, found_at_intake
 

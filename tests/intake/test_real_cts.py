@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.layouts import find_cases
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
-from nnunet_femur.volumes import Geometry
 
 
 def _run(root: Path, case: Case):

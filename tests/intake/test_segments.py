@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.segments import (
-    Segment,
-    choose_segments,
-    femur_segments,
-    join_segments,
-    parse_segments,
-)
+from nnunet_femur.imaging.labels import Segment, choose_segments, femur_segments, join_segments, parse_segments
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.checks import check_headers
 from nnunet_femur.intake.options import IntakeOptions

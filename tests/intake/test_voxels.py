@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.options import IntakeOptions
 from nnunet_femur.intake.voxels import read_case
-from nnunet_femur.volumes import Geometry
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
 RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)

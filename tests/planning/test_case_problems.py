@@ -113,7 +113,7 @@ class TestTooThin:
 def test_a_thin_slab_is_named_and_planned_again_without_it(
     converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nnunet_femur.environment import variables
+    from nnunet_femur.dataset.environment import variables
     from nnunet_femur.planning import plan_dataset
     from tests.conftest import ONE_MACHINE
 

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.prediction import Options, batch, predict
 from nnunet_femur.prediction.bone_box import bone_box
-from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.prediction.bone_box import bone_box
-from nnunet_femur.prediction.cleaning import box_of
 from nnunet_femur.testing import make_phantom
 
 

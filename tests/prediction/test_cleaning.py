@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_femur.prediction.cleaning import box_of, fill_holes, keep_largest, label_pieces
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.prediction.cleaning import fill_holes, keep_largest, label_pieces
 
 
 def _cube() -> np.ndarray:

@@ -13,8 +13,8 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from nnunet_femur.environment import TRAINER_FOLDER
-from nnunet_femur.guard import GUARD_KEY
+from nnunet_femur.consistency import GUARD_KEY
+from nnunet_femur.dataset.environment import TRAINER_FOLDER
 from nnunet_femur.prediction import Options, predict
 from nnunet_femur.prediction.restoring import _judged, against_the_rest
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.environment import TRAINER_FOLDER
+from nnunet_femur.dataset.environment import TRAINER_FOLDER
 from nnunet_femur.prediction import Options, predict
 
 if TYPE_CHECKING:

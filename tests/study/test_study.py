@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from nnunet_femur.files import read_json
+from nnunet_femur.records import read_json
 from tests.killing import kill_once
 
 if TYPE_CHECKING:

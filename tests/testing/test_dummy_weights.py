@@ -11,9 +11,9 @@ import SimpleITK as sitk
 import torch
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.testing import Case, make_phantom, phantom_cases, write_standin
 from nnunet_femur.testing.dummy_plans import read_case
-from nnunet_femur.volumes import write_volume
 from nnunet_femur.weights import crop_entry, femur_entry, find_model, load_checkpoint, verify
 
 if TYPE_CHECKING:

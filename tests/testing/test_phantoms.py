@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.files import read_volume
+from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.testing import PADDINGS_HU, Phantom, make_phantom, write_phantoms
-from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path

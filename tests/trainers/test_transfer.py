@@ -14,9 +14,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from nnunet_femur.environment import variables
+from nnunet_femur.consistency import GUARD_FILE, GUARD_KEY
+from nnunet_femur.dataset.environment import variables
 from nnunet_femur.errors import SetupError
-from nnunet_femur.guard import GUARD_FILE, GUARD_KEY
 from tests.conftest import ONE_MACHINE
 from tests.killing import kill_once
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nnunet_femur.comparison.traits import END_TRAINERS, SLICE_TRAINERS
-from nnunet_femur.environment import variables
+from nnunet_femur.dataset.environment import variables
 from nnunet_femur.training.run_record import run_record
 from tests.conftest import ONE_MACHINE
 

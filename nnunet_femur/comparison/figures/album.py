@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import PLANES, Mask, read_mask
 from nnunet_femur.imaging.files import read_volume
-from nnunet_femur.volumes import AxisOrder, Geometry
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

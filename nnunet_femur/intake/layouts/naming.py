@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.intake.cases import safe_id
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import volume_ending
 
 if TYPE_CHECKING:
     from pathlib import Path

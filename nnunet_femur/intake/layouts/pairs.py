@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file
+from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, volume_ending
+from nnunet_femur.imaging.sources import parts
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.layouts.exams import differing_exams
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import SIDES, named
-from nnunet_femur.intake.sources import parts
 from nnunet_femur.kinds import finding
-from nnunet_femur.volumes import VOLUME_ENDINGS, volume_ending
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, as_left_out
+from nnunet_femur.imaging.sources import read_source
 from nnunet_femur.intake.cases import Case
 from nnunet_femur.intake.layouts.found import Found
 from nnunet_femur.intake.layouts.naming import named
-from nnunet_femur.intake.sources import read_source
 from nnunet_femur.intake.tables import read_table
 from nnunet_femur.kinds import finding, unexpected
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur.networks.encoder_folders import HUB_PATTERN, encoder_places, encoders_folder
+from nnunet_femur.weights.encoders import HUB_PATTERN, encoder_places, encoders_folder
 
 
 @pytest.mark.parametrize(

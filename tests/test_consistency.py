@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from nnunet_femur.errors import SetupError
-from nnunet_femur.guard import (
+from nnunet_femur.consistency import (
     GUARD_KEY,
     SOURCE_KEY,
     check_data,
@@ -23,6 +22,7 @@ from nnunet_femur.guard import (
     seal_data,
     table,
 )
+from nnunet_femur.errors import SetupError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,12 +1,8 @@
-"""Files of pretrained encoder weights: where they lie, and how they come to a machine without internet.
-
-One folder, ``$NNFEMUR_ENCODERS`` or ``~/.nnfemur/encoders``, holds a file for each encoder and a list of checksums. It
-can be copied from machine to machine as it is. Whatever is not there is taken from the model hub's cache, or from the
-hub itself where there is a way to it.
-"""
+"""Files of pretrained encoder weights: where they are, and how to bring them to a machine without internet."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +13,44 @@ import timm
 from segmentation_models_pytorch.encoders import encoders as smp_encoders
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import sha256, write_text, written_beside
-from nnunet_femur.internet import problem_reaching
-from nnunet_femur.networks.encoder_folders import VARIABLE, encoders_folder
 from nnunet_femur.networks.registry import ENCODERS, find_encoder
+from nnunet_femur.records import sha256, write_text, written_beside
+from nnunet_femur.weights.download import problem_reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+
+VARIABLE = "NNFEMUR_ENCODERS"
+"""The environment variable that names another folder for the files."""
+
+HUB_PATTERN = "models--smp-hub--*/snapshots/*/*.safetensors"
+"""Files of segmentation-models-pytorch in the model hub's cache."""
+
+
+def encoders_folder(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Path:
+    """The folder of this machine for files of encoder weights; it need not exist.
+
+    Args:
+        environ: The environment variables.
+        home: The user's folder; None for the one of whoever runs this.
+    """
+    named = environ.get(VARIABLE)
+    return Path(named).expanduser() if named else (home or Path.home()) / ".nnfemur" / "encoders"
+
+
+def encoder_places(environ: Mapping[str, str], home: Path) -> list[tuple[Path, str]]:
+    """Folders that may hold encoder weights, with the pattern of the files in them: ours, and the model hub's cache.
+
+    Args:
+        environ: The environment variables.
+        home: The user's folder.
+    """
+    own = encoders_folder(environ, home)
+    hub_home = Path(environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface")
+    hub = Path(environ.get("HF_HUB_CACHE") or hub_home / "hub")
+    return [(own, "*.safetensors"), (own, "*.pth"), (hub, HUB_PATTERN)]
+
 
 CHECKSUMS = "SHA256SUMS"
 """Checksums of the files, as the tool ``sha256sum`` writes and checks them."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur import files
-from nnunet_femur.files import (
+from nnunet_femur import records as files
+from nnunet_femur.records import (
     leads_out,
     read_json,
     read_mapping,
@@ -105,7 +105,7 @@ class TestLeftovers:
 
     def test_of_a_process_that_was_killed(self, tmp_path):
         code = (
-            "import os, sys, pathlib; from nnunet_femur.files import written_beside\n"
+            "import os, sys, pathlib; from nnunet_femur.records import written_beside\n"
             "with written_beside(pathlib.Path(sys.argv[1]) / 'a.txt') as partial:\n"
             "    partial.write_text('half'); os.kill(os.getpid(), 9)\n"
         )

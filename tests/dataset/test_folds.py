@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nnunet_femur.dataset.folds import Fold, choose_fold, read_folds
 from nnunet_femur.errors import InputError
-from nnunet_femur.folds import Fold, choose_fold, read_folds
 
 if TYPE_CHECKING:
     from pathlib import Path

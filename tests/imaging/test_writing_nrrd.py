@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.intake.nrrd import write_nrrd
-from nnunet_femur.volumes import Geometry
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.writing import write_nrrd
 
 OBLIQUE = Geometry((7, 6, 5), (0.7, 0.81, 2.03), (-10.1, 20.5, -300.25), (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1))
 RAS = Geometry((7, 6, 5), (0.7, 1 / 3, 2.0), (0.1, 0.2, 0.3), (-1, 0, 0, 0, -1, 0, 0, 0, 1))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur import environment
-from nnunet_femur.environment import (
+from nnunet_femur.dataset import environment
+from nnunet_femur.dataset.environment import (
     EXT_TRAINER,
     LAUNCHER_FOLDER,
     PYTHON,

@@ -21,10 +21,10 @@ COLUMNS = "NNFEMUR_COLUMNS"
 _OF_IDLE_THREADS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which a user chooses what OpenMP's threads do while they wait for each other."""
 
-TRAINER_FOLDER = Path(__file__).parent / "ext_trainers"
+TRAINER_FOLDER = Path(__file__).parents[1] / "ext_trainers"
 """The folder in which nnU-Net finds this package's trainers."""
 
-LAUNCHER_FOLDER = Path(__file__).parent / "launchers"
+LAUNCHER_FOLDER = Path(__file__).parents[1] / "launchers"
 """The folder with our ``TotalSegmentator``, which gives the stock one volumes that it does not read itself."""
 
 PYTHON = "NNFEMUR_PYTHON"

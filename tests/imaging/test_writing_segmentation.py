@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.segments import choose_segments, join_segments, parse_segments
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.labels import choose_segments, join_segments, parse_segments
 from nnunet_femur.prediction import Options
 from nnunet_femur.prediction.writing import write_case
-from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path

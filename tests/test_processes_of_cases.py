@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur.intake.jobs import each
+from nnunet_femur.processes import each
 
 pytestmark = pytest.mark.integration
 
@@ -68,7 +68,7 @@ def test_an_exception_ends_it():
 ORPHANS = """
 import sys, time, os
 sys.path[:0] = {path!r}
-from tests.intake.test_jobs import linger
+from tests.test_processes_of_cases import linger
 from nnunet_femur.intake.jobs import each
 if __name__ == "__main__":
     list(each(linger, [sys.argv[1]] * 2, jobs=2, crashed=linger))
@@ -84,7 +84,7 @@ def linger(folder: str) -> None:
 def test_processes_end_with_a_killed_parent(tmp_path):
     """Or they would go on writing into the folder of the next run."""
     script = tmp_path / "parent.py"
-    script.write_text(ORPHANS.format(path=[str(Path(__file__).parents[2])]))
+    script.write_text(ORPHANS.format(path=[str(Path(__file__).parents[1])]))
     (tmp_path / "pids").mkdir()
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / "pids")])
     _until(lambda: len(list((tmp_path / "pids").iterdir())) == 2)

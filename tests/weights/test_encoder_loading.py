@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks import encoder_files
-from nnunet_femur.networks.encoder_weights import adopt_folder, check_weights_file, load_encoder_weights
 from nnunet_femur.networks.registry import ENCODERS, build_slice_network
+from nnunet_femur.weights import encoders as encoder_files
+from nnunet_femur.weights.encoder_loading import adopt_folder, check_weights_file, load_encoder_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,15 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.volumes import (
-    AxisOrder,
-    Geometry,
-    image_of,
-    oriented,
-    volume_ending,
-    writable_array,
-    write_volume,
-)
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of, oriented, volume_ending, writable_array
+from nnunet_femur.imaging.writing import write_volume
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (10.0, -20.0, 30.0), LPS)

@@ -12,14 +12,15 @@ from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders._utils import patch_first_conv
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.files import sha256
-from nnunet_femur.networks.encoder_files import TIMM_PREFIX, adopt, all_weights_files, find_weights_file, read_checksums
 from nnunet_femur.networks.registry import find_encoder
+from nnunet_femur.records import sha256
+from nnunet_femur.weights.encoders import TIMM_PREFIX, adopt, all_weights_files, find_weights_file, read_checksums
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
 
 _COLOURS = 3
 

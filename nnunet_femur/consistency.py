@@ -13,12 +13,15 @@ import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.errors import SetupError
-from nnunet_femur.files import read_json, write_json
+from nnunet_femur.errors import SetupError, ending_without_traceback
+from nnunet_femur.records import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from torch import nn
+
 
 GUARD_KEY = "femur_guard"
 """Key of a configuration in the plans, and name of a network's buffer, that hold a fingerprint."""
@@ -244,3 +247,24 @@ def _check_shapes(folder: Path, plans: Mapping[str, Any], configuration: Mapping
                 f"{_short(expected)}. These data belong to other plans. Run: {plan_command(plans, configuration)}"
             )
             raise SetupError(msg)
+
+
+def seal_network(network: nn.Module, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+    """Let a network refuse weights that were trained under other plans.
+
+    nnU-Net loads weights wherever their shapes fit; spacing and intensities have no shape. The fingerprint becomes a
+    buffer of bytes, which is saved and loaded with the weights, and is compared before anything of them is used.
+    """
+    import torch
+
+    text = json.dumps(fingerprint(plans, configuration), sort_keys=True)
+    network.register_buffer(GUARD_KEY, torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
+
+    def compare(_module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+        stored = state.get(prefix + GUARD_KEY)
+        if stored is not None:
+            trained_under = json.loads(bytes(stored.cpu().numpy()).decode())
+            with ending_without_traceback():
+                check_same(trained_under, plans, configuration, where="checkpoint")
+
+    network.register_load_state_dict_pre_hook(compare)

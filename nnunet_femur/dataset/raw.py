@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from nnunet_femur.environment import require
+from nnunet_femur.dataset.environment import require
+from nnunet_femur.dataset.folds import SPLITS_FILE
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import read_json, write_json
-from nnunet_femur.folds import SPLITS_FILE
+from nnunet_femur.records import read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.prediction.surface import Surface, bone_surface, write_stl
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl
 from nnunet_femur.testing import make_phantom
-from nnunet_femur.volumes import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path

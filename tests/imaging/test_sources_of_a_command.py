@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.prediction.sources import Source, find_sources
-from nnunet_femur.volumes import VolumeError
+from nnunet_femur.imaging.geometry import VolumeError
+from nnunet_femur.imaging.sources import Source, find_sources
 from tests.dicom_writing import BASIC_TEXT_SR, MR, dataset, enhanced_ct, save, write_ct
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.files import written_beside
-from nnunet_femur.prediction.cleaning import box_of
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.records import written_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.volumes import Geometry
+    from nnunet_femur.imaging.geometry import Geometry
 
 _ITERATIONS, _PASS_BAND = 20, 0.05
 """Of the windowed sinc filter, which unlike repeated averaging does not shrink a surface."""

@@ -1,4 +1,4 @@
-"""Geometry of a volume, the order of its axes, and writing it.
+"""Geometry of a volume and the order of its axes.
 
 Order of axes: everything named ``_xyz`` is SimpleITK's order, every array is numpy's z, y, x.
 """
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.files import written_beside
+from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
 """File endings (lower case) that are read as volumes."""
-
-WRITTEN_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
-"""Those that are written: one file each, so that a rename can put it in place."""
 
 GRID_TOLERANCE_VOXELS = 0.01
 """Largest displacement of a corner voxel between two grids that count as the same one, in voxels."""
@@ -247,25 +243,3 @@ def oriented(image: sitk.Image, orientation: str = "RAS") -> sitk.Image:
     import SimpleITK as sitk
 
     return sitk.DICOMOrient(image, orientation)
-
-
-def write_volume(image: sitk.Image, path: Path, *, compress: bool = True) -> None:
-    """Write a volume whole or not at all: beside the target first, then renamed over it.
-
-    Raises:
-        InputError: The ending of `path` is none of :data:`WRITTEN_ENDINGS`.
-        SetupError: The file cannot be written.
-    """
-    import SimpleITK as sitk
-
-    ending = volume_ending(path)
-    if ending not in WRITTEN_ENDINGS:
-        msg = f"{path}: volumes are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
-        raise InputError(msg)
-    with written_beside(path, ending=ending) as partial:
-        try:
-            sitk.WriteImage(image, str(partial), compress)
-        except RuntimeError as error:
-            reason = str(error).strip().rpartition("\n")[2]
-            msg = f"{path}: cannot be written ({reason}). Check the folder and the space on the disk."
-            raise SetupError(msg) from error

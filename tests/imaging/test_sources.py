@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.intake.sources import digest, parts, read_source
+from nnunet_femur.imaging.sources import digest, parts, read_source
 
 
 @pytest.fixture

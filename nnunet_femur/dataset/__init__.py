@@ -1,0 +1,1 @@
+"""nnU-Net's folders, and a raw dataset in them."""
