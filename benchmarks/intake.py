@@ -112,7 +112,7 @@ def _measure(drop: Path, out: Path, arguments: argparse.Namespace) -> None:
 def _run(way: str, drop: Path, out: Path) -> dict[str, float]:
     import SimpleITK as sitk
 
-    from nnunet_femur.intake import Conversion
+    from nnunet_femur.conversion import Conversion
 
     out.mkdir()
     cpu, start = _cpu_seconds(), time.perf_counter()

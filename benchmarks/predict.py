@@ -83,7 +83,7 @@ from nnunet_femur.prediction.models import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
 from nnunet_femur.prediction.preparing import prepare
 from nnunet_femur.imaging.files import read_volume
-from nnunet_femur.volumes import Geometry, oriented
+from nnunet_femur.imaging.geometry import Geometry, oriented
 step_size = options.get("step_size", 0.5)
 predictor = load_predictor(find_model(Path(model)), device=choose_device(device), step_size=step_size)
 image = oriented(read_volume(Path(ct)))

@@ -33,8 +33,8 @@ CONFIGURATION = "3d_fullres"
 
 def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Path | None, standin: dict) -> Path:
     """Convert and plan; returns the preprocessed dataset."""
+    from nnunet_femur.conversion import convert
     from nnunet_femur.dataset.environment import variables
-    from nnunet_femur.intake import convert
     from nnunet_femur.testing import write_standin
 
     os.environ.update(variables(work))

@@ -12,10 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from nnunet_femur.conversion import Conversion, IntakeOptions
+from nnunet_femur.conversion.options import MIN_VOLUME_ML
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.errors import ending_without_traceback
-from nnunet_femur.intake import Conversion, IntakeOptions
-from nnunet_femur.intake.options import MIN_VOLUME_ML
 from nnunet_femur.progress import bar
 
 

@@ -43,7 +43,7 @@ def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds nnUNet_raw with the phantoms as dataset 1."""
-    from nnunet_femur.intake import convert
+    from nnunet_femur.conversion import convert
 
     base = tmp_path_factory.mktemp("nnunet")
     (base / "nnUNet_raw").mkdir()

@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parents[1] / "dataset_conversion"
 
 ALLOWED = {
     # Ends a worker whose parent process was killed.
-    ("nnunet_femur/intake/jobs.py", "os._exit"),
+    ("nnunet_femur/processes.py", "os._exit"),
     # Catches the exit of TotalSegmentator, which is reported as the failure of a case.
     ("nnunet_femur/baseline/worker.py", "SystemExit"),
 }

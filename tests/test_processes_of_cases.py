@@ -69,7 +69,7 @@ ORPHANS = """
 import sys, time, os
 sys.path[:0] = {path!r}
 from tests.test_processes_of_cases import linger
-from nnunet_femur.intake.jobs import each
+from nnunet_femur.processes import each
 if __name__ == "__main__":
     list(each(linger, [sys.argv[1]] * 2, jobs=2, crashed=linger))
 """

@@ -71,12 +71,12 @@ def convert(
 
     Example: nnfemur convert ~/drop --dataset-id 1 --jobs 2 --qc
     """
+    from nnunet_femur.conversion import Conversion
+    from nnunet_femur.conversion.options import ID_PATTERN, IntakeOptions
+    from nnunet_femur.conversion.qc import draw_dataset
+    from nnunet_femur.conversion.splits import parse_parts
     from nnunet_femur.dataset.environment import require
     from nnunet_femur.imaging.labels import parse_labels
-    from nnunet_femur.intake import Conversion
-    from nnunet_femur.intake.options import ID_PATTERN, IntakeOptions
-    from nnunet_femur.intake.qc import draw_dataset
-    from nnunet_femur.intake.splits import parse_parts
     from nnunet_femur.progress import bar
 
     intake = IntakeOptions(

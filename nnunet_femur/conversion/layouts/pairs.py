@@ -1,0 +1,235 @@
+"""The layout "pairs": a folder of CTs and a folder of masks, paired by the id at the start of their names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nnunet_femur.conversion.cases import SIDES, Case, Found, named, stem
+from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file
+from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, volume_ending
+from nnunet_femur.imaging.sources import parts
+from nnunet_femur.kinds import finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from nnunet_femur.conversion.options import IntakeOptions
+
+
+_NAMED = 6
+"""Files of one id that a message names."""
+
+
+def subfolder(source: Path, name: str) -> Path | None:
+    """The folder of that name in a source, upper and lower case counting as equal unless both are there."""
+    found = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and folder.name.lower() == name.lower()]
+    exact = source / name
+    return exact if exact in found else found[0] if len(found) == 1 else None
+
+
+def find_pairs(source: Path, options: IntakeOptions) -> Found:
+    """Pair the images of a folder with their masks.
+
+    Args:
+        source: The folder that holds the two folders.
+        options: The names of the two folders and the pattern of an id.
+
+    Returns:
+        The pairs, ordered by id, and what was found; a file that has no partner is an error among the findings.
+
+    Raises:
+        InputError: A folder is missing or empty.
+    """
+    folders = []
+    for name in (options.images_folder, options.masks_folder):
+        folder = subfolder(source, name)
+        if folder is None:
+            there = ", ".join(each.name for each in sorted(source.iterdir()) if each.is_dir()) or "no folder at all"
+            msg = (
+                f"{source}: has no folder {name}, only {there}. CTs belong in {options.images_folder}, masks in "
+                f"{options.masks_folder}; other names are said with --images-folder and --masks-folder."
+            )
+            raise InputError(msg)
+        folders.append(folder)
+    pattern = re.compile(options.id_pattern, re.IGNORECASE)
+    images, image_findings, other_images = _by_id(source, folders[0], pattern)
+    masks, mask_findings, other_masks = _by_id(source, folders[1], pattern)
+    findings = image_findings + mask_findings
+    if not images and not masks and not any(found.severity is Severity.ERROR for found in findings):
+        names = f"{options.images_folder} and {options.masks_folder}"
+        msg = (
+            f"{source}: no volume in {names}. Put the CTs and their masks there ({', '.join(VOLUME_ENDINGS)}, or a "
+            "folder of DICOM slices each)."
+        )
+        raise InputError(msg)
+    findings += [
+        finding(
+            "unpaired-image",
+            images[case].file,
+            f"has no mask: no volume in {folders[1].name} begins with {case}{_but(other_masks.get(case))}.",
+        )
+        for case in sorted(images.keys() - masks.keys())
+    ]
+    findings += [
+        finding(
+            "unpaired-mask",
+            masks[case].file,
+            f"has no image: no volume in {folders[0].name} begins with {case}{_but(other_images.get(case))}.",
+        )
+        for case in sorted(masks.keys() - images.keys())
+    ]
+    # Which of two files of one id is meant is unknown, so neither makes a case.
+    unclear = {found.file for found in findings if found.code == "duplicate-id"}
+    cases = tuple(
+        Case(case, images[case].patient, images[case].side, images[case].file, (masks[case].file,))
+        for case in sorted(images.keys() & masks.keys())
+        if not unclear & {images[case].file.as_posix(), masks[case].file.as_posix()}
+    )
+    findings += [
+        finding("other-exam", masks[case].file, f"has another date or number in its name than its CT ({what}).")
+        for case, what in differing_exams(
+            {case.id: case.image for case in cases},
+            {case.id: case.mask for case in cases},
+            {case.id: images[case.id].written for case in cases},
+        ).items()
+    ]
+    return Found(source, "pairs", cases, tuple(findings))
+
+
+@dataclass(frozen=True)
+class _Named:
+    file: Path
+    patient: str
+    side: str
+    written: str
+
+
+def _but(other: Path | None) -> str:
+    return f", only {other.name}, which has no ending of a volume ({', '.join(VOLUME_ENDINGS)})" if other else ""
+
+
+def _other(path: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
+    match = pattern.match(unicodedata.normalize("NFC", path.name))
+    return {named(match.group(), path)[0]: path} if match is not None and match.group() and path.is_file() else {}
+
+
+def _by_id(
+    source: Path, folder: Path, pattern: re.Pattern[str]
+) -> tuple[dict[str, _Named], list[Finding], dict[str, Path]]:
+    """The volumes of a folder by their ids, what was found, and other files by their ids.
+
+    Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are skipped.
+    """
+    others: dict[str, Path] = {}
+    findings: list[Finding] = []
+    by_id: dict[str, list[_Named]] = defaultdict(list)
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    belonging = {part for path in paths if path.is_file() and volume_ending(path) for part in parts(path)[1:]}
+    loose: list[Path] = []
+    for path in paths:
+        file = path.relative_to(source)
+        is_slices, is_folder = is_dicom_file(path), path.is_dir() and holds_dicom(path)
+        if volume_ending(path) is None and not is_slices and not is_folder:
+            if path not in belonging:
+                findings.append(finding("stray-file", file, "is no volume and was left out."))
+                others |= _other(path, pattern)
+            continue
+        if is_folder:
+            findings += [
+                finding("stray-file", each.relative_to(source), "is beside DICOM slices and was left out.")
+                for each in parts(path)
+                if volume_ending(each) and not is_dicom_file(each)
+            ]
+        match = pattern.match(unicodedata.normalize("NFC", path.name))
+        if match is None or not match.group():
+            if is_slices:
+                loose.append(file)
+                continue
+            problem = f"does not begin with an id ({pattern.pattern}, as in L442_CT.nrrd)."
+            findings.append(finding("no-id", file, problem))
+            continue
+        case, changed = named(match.group(), file)
+        findings += changed
+        groups = match.groupdict()
+        patient = (groups.get("patient") or case).upper()
+        side = SIDES.get((groups.get("side") or "").lower(), "unknown")
+        by_id[case].append(_Named(file, patient.lstrip("0") or "0", side, match.group()))
+    if loose:
+        problem = f"and {len(loose) - 1} further DICOM file(s) of {folder.name} do not begin with an id."
+        remedy = "Put the slices of each CT into a folder that is named by its id."
+        findings.append(finding("no-id", loose[0], problem, remedy))
+    for case, files in by_id.items():
+        if len(files) > 1:
+            names = ", ".join(other.file.name for other in files[1:_NAMED])
+            names += f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, and so has {names}."))
+    return {case: files[0] for case, files in by_id.items()}, findings, others
+
+
+_WORD = re.compile(r"[a-z]+|\d+")
+
+_TIMES = {"pre": "before", "preop": "before", "before": "before", "baseline": "before"} | {
+    "post": "after",
+    "postop": "after",
+    "after": "after",
+    "followup": "after",
+}
+"""Words for the time of an exam, and what they mean."""
+
+_SIDES = {word: side for word, side in SIDES.items() if word not in ("b", "both")}
+
+_NOT_AN_EXAM = re.compile(r"0000|v\d+|rev\d+|\d+(mm|hu|bit)|\d+x\d+(x\d+)?")
+"""Numbers of channels, versions, spacings and sizes, which may differ between a CT and its mask."""
+
+_PART = re.compile(r"[^0-9a-z]+")
+
+
+def differing_exams(images: Mapping[str, Path], masks: Mapping[str, Path], ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the cases whose CT and mask are of different exams by their names, each with what differs.
+
+    Dates and numbers are compared, and words for the side and the time of an exam. What all CTs have in common, or all
+    masks, tells nothing about an exam.
+
+    Args:
+        images: The CT of each case.
+        masks: The mask of each case.
+        ids: The part of both names, by case, that is the id as written.
+    """
+    of_images = _without_common({case: _tokens(file, ids[case]) for case, file in images.items()})
+    of_masks = _without_common({case: _tokens(file, ids[case]) for case, file in masks.items()})
+    found = {}
+    for case, tokens in of_images.items():
+        only_image, only_mask = tokens - of_masks[case], of_masks[case] - tokens
+        if only_image and only_mask:
+            found[case] = f"{', '.join(sorted(only_image))} and {', '.join(sorted(only_mask))}"
+    return found
+
+
+def _tokens(file: Path, id_text: str) -> set[str]:
+    """Return what a name tells about the exam: numbers without leading zeros, sides and times."""
+    name = stem(file).lower()
+    rest = name[len(id_text) :] if name.startswith(id_text.lower()) else name
+    tokens = set()
+    for part in _PART.split(rest):
+        if not part or _NOT_AN_EXAM.fullmatch(part):
+            continue
+        for word in _WORD.findall(part):
+            if word.isdigit():
+                tokens.add(word.lstrip("0") or "0")
+            elif word in _TIMES or word in _SIDES:
+                tokens.add(_TIMES.get(word) or _SIDES[word])
+    return tokens
+
+
+def _without_common(tokens: dict[str, set[str]]) -> dict[str, set[str]]:
+    if len(tokens) < 2:
+        return tokens
+    common = set.intersection(*tokens.values())
+    return {case: of_case - common for case, of_case in tokens.items()}

@@ -1,0 +1,221 @@
+"""Read the voxels of one case and bring them to the dataset's form: int16 HU, mask 0/1, RAS, one grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.conversion.checks.headers import settled_headers
+from nnunet_femur.conversion.checks.masks import MASK_CHECKS, Body, MaskFacts
+from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.findings import Finding, Severity, errors_of
+from nnunet_femur.imaging.femur import femur_box
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of, writable_array
+from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
+from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
+from nnunet_femur.imaging.sources import read_source, read_source_header
+from nnunet_femur.kinds import finding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import SimpleITK as sitk
+    from numpy.typing import NDArray
+
+    from nnunet_femur.conversion.cases import Case
+
+ORIENTATION = "RAS"
+"""The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
+
+_RAS = Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+
+
+_MISPLACED = {
+    Relation.APART: ("grids-apart", "is nowhere on its CT."),
+    Relation.DOUBTFUL: ("mask-geometry", "has as many voxels as its CT, but another grid."),
+}
+
+
+@dataclass(frozen=True)
+class CaseVoxels:
+    """One case in the dataset's form.
+
+    Attributes:
+        image: The CT, int16 HU.
+        mask: The femur, uint8 0/1, on the same grid.
+        volume_ml: Volume of the femur in millilitres.
+        source_geometry: The CT's geometry as it was stored.
+        findings: What was found and changed on the way.
+    """
+
+    image: sitk.Image
+    mask: sitk.Image
+    volume_ml: float
+    source_geometry: Geometry
+    findings: tuple[Finding, ...]
+
+
+def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> CaseVoxels | list[Finding]:
+    """Read a case whose headers have been checked; errors that only the voxels show come back as findings.
+
+    Args:
+        root: The folder that the case's files are relative to.
+        case: The case.
+        options: What the user says about the files.
+
+    Returns:
+        The case in the dataset's form, or all errors that its voxels show.
+    """
+    options = options or IntakeOptions()
+    source = read_source(root, case.image)
+    if isinstance(source, Finding):
+        unreadable = (read_source(root, file, mask=True) for file in case.masks)
+        return [source, *(mask for mask in unreadable if isinstance(mask, Finding))]
+    header, image = source
+    geometry = header.geometry
+    if header.alternatives:
+        masks = [read_source_header(root, file, mask=True) for file in case.masks]
+        geometry, _ = settled_headers(header, [mask for mask in masks if not isinstance(mask, Finding)])
+    hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
+    findings = IMAGE_CHECKS.run(facts, case.image)
+    padding = facts.padding
+    known_side = case.side in ("left", "right") and padding.region_zyx is None
+    body = Body.of(hu_zyx, geometry) if known_side else None
+    femurs = []
+    for file in case.masks:
+        femur, found = _read_femur(root, file, geometry, options)
+        findings += found
+        if femur is not None:
+            femurs.append(femur)
+            findings += MASK_CHECKS.run(
+                MaskFacts(femur, hu_zyx[femur.slices], geometry, padding.of(femur.slices), case.side, body, hu_zyx),
+                file,
+            )
+    errors = [found for found in findings if found.severity is Severity.ERROR]
+    if errors:
+        return errors
+    order = AxisOrder.between(geometry, _RAS)
+    femur = _joined(femurs)
+    if padding.region_zyx is not None and options.padding_hu is not None:
+        # Tissue has the same value elsewhere, so this padding is replaced by its place.
+        (hu_zyx if hu_zyx.flags.writeable else writable_array(image))[padding.region_zyx] = options.padding_hu
+    values = () if options.padding_hu is None else padding.everywhere
+    written = _in_written_order(image, hu_zyx, order, geometry, values, options)
+    return CaseVoxels(
+        written,
+        _mask(femur, order, geometry, written),
+        int(np.count_nonzero(femur.voxels_zyx)) * geometry.voxel_volume_ml,
+        geometry,
+        tuple(findings),
+    )
+
+
+def _array(image: sitk.Image) -> NDArray:
+    import SimpleITK as sitk
+
+    return sitk.GetArrayViewFromImage(image)
+
+
+def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions) -> tuple[Femur | None, list[Finding]]:
+    """The femur of one mask on its CT's grid, and what its values say; None where that is an error."""
+    source = read_source(root, file, mask=True)
+    if isinstance(source, Finding):
+        return None, [source]
+    header, mask = source
+    _, (geometry,) = settled((image,), [(header.geometry, *header.alternatives)])
+    way = Placement.of(geometry, image, trust=options.trust)
+    if way.relation in _MISPLACED:
+        code, problem = _MISPLACED[way.relation]
+        return None, [finding(code, file, problem)]
+    femur_zyx, box, findings = femur_box(header, mask, file, segments=options.segments, labels=options.labels)
+    if errors_of(findings):
+        return None, findings
+    if box is None:
+        return Femur.empty(), findings
+    start = _start(way.order, box, header.geometry)
+    return onto_image(way.order.of_array(femur_zyx), start, way, image), findings
+
+
+def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:
+    """Index (z, y, x) of a box's first voxel once the mask is turned."""
+    box_xyz = box[::-1]
+    x, y, z = (
+        mask.size_xyz[axis] - box_xyz[axis].stop if flipped else box_xyz[axis].start
+        for axis, flipped in zip(order.axes_xyz, order.flipped_xyz, strict=True)
+    )
+    return z, y, x
+
+
+def _joined(femurs: list[Femur]) -> Femur:
+    """All femurs of a case as one box."""
+    if len(femurs) == 1:
+        return femurs[0]
+    starts = np.array([femur.start_zyx for femur in femurs])
+    ends = starts + [femur.voxels_zyx.shape for femur in femurs]
+    first = starts.min(axis=0)
+    joined = np.zeros(ends.max(axis=0) - first, bool)
+    for femur, start in zip(femurs, starts - first, strict=True):
+        place = tuple(slice(int(a), int(a) + n) for a, n in zip(start, femur.voxels_zyx.shape, strict=True))
+        joined[place] |= femur.voxels_zyx
+    z, y, x = (int(n) for n in first)
+    return Femur(joined, (z, y, x))
+
+
+def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image) -> sitk.Image:
+    """The femur as a mask on the grid of the written image."""
+    import SimpleITK as sitk
+
+    mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    box = order.of_array(femur.voxels_zyx).astype(np.uint8)
+    x, y, z = (
+        slice(start, start + length)
+        for start, length in zip(_start(order, femur.slices, geometry)[::-1], box.shape[::-1], strict=True)
+    )
+    mask[x, y, z] = sitk.GetImageFromArray(np.ascontiguousarray(box))
+    mask.CopyInformation(image)
+    return mask
+
+
+def _in_written_order(
+    image: sitk.Image,
+    hu_zyx: NDArray[np.int16],
+    order: AxisOrder,
+    geometry: Geometry,
+    padding: tuple[int, ...],
+    options: IntakeOptions,
+) -> sitk.Image:
+    """The CT in the written order of axes, with padding replaced; it keeps nothing of its source's header.
+
+    Where the source's own voxels will do, they are turned where they lie.
+    """
+    padding_hu = options.padding_hu or 0
+    written = order.of_geometry(geometry)
+    if order.axes_xyz != (0, 1, 2) or hu_zyx.dtype != _array(image).dtype:
+        turned = np.ascontiguousarray(order.of_array(hu_zyx))
+        for plane in turned if padding else ():
+            _replace(plane, padding, padding_hu)
+        return image_of(turned, written)
+    flip_x, flip_y, flip_z = order.flipped_xyz
+    flips = (slice(None, None, -1 if flip_y else 1), slice(None, None, -1 if flip_x else 1))
+    voxels = writable_array(image)
+    for index in range((len(voxels) + 1) // 2 if flip_z else len(voxels)):
+        other = len(voxels) - 1 - index if flip_z else index
+        here, there = voxels[index], voxels[other]
+        turned = _replace(there[flips].copy(), padding, padding_hu)
+        if other != index:
+            there[:] = _replace(here[flips].copy(), padding, padding_hu)
+        here[:] = turned
+    for key in image.GetMetaDataKeys():
+        image.EraseMetaData(key)
+    image.SetSpacing(written.spacing_mm_xyz)
+    image.SetOrigin(written.origin_mm_xyz)
+    image.SetDirection(written.direction)
+    return image
+
+
+def _replace(plane: NDArray[np.int16], padding: tuple[int, ...], padding_hu: int) -> NDArray[np.int16]:
+    for value in padding:
+        plane[plane == value] = padding_hu
+    return plane

@@ -1,0 +1,107 @@
+"""A table of cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_femur.conversion.layouts import find_cases
+from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.errors import InputError
+
+OPTIONS = IntakeOptions(layout="csv")
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A function that writes a table beside three images and masks; the files are empty."""
+    for name in ("a/ct.nrrd", "a/seg.nrrd", "b/ct.nrrd", "b/seg.nrrd", "b/more.nrrd", "P 3_scan.nrrd", "m3.seg.nrrd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+
+    def write(text: str, name: str = "list.csv", **options: str) -> Path:
+        (tmp_path / name).write_text(text, **options)
+        return tmp_path / name
+
+    return write
+
+
+class TestRows:
+    def test_every_column(self, table):
+        found = find_cases(
+            table(
+                "image,mask,patient,side,set\n"
+                "a/ct.nrrd,a/seg.nrrd,007,left,train\n"
+                "b/ct.nrrd,b/seg.nrrd|b/more.nrrd,7,R,test\n"
+                "P 3_scan.nrrd,m3.seg.nrrd,,,\n"
+            ),
+            OPTIONS,
+        )
+        first, second, third = found.cases
+        assert (first.id, first.patient, first.side, first.set) == ("A", "7", "left", "train")
+        assert (second.id, second.patient, second.side, second.set) == ("B", "7", "right", "test")
+        assert second.masks == (Path("b/seg.nrrd"), Path("b/more.nrrd"))
+        assert third.id.startswith("P_3_SCAN-")
+        assert (third.patient, third.side, third.set) == (third.id, "unknown", "")
+        assert [finding.code for finding in found.findings] == ["id-changed"]
+
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    def test_as_spreadsheets_write_it(self, table, separator, encoding):
+        rows = ("Image,MASK,Id", "a/ct.nrrd,a/seg.nrrd,case-1", "", ",,")
+        found = find_cases(table("\r\n".join(rows).replace(",", separator), encoding=encoding), OPTIONS)
+        assert [case.id for case in found.cases] == ["CASE-1"]
+        assert found.findings == ()
+
+    def test_files_are_relative_to_the_table(self, table, tmp_path):
+        (tmp_path / "lists").mkdir()
+        image = tmp_path / "b/ct.nrrd"
+        path = table(f"image,mask\n../a/ct.nrrd,../a/seg.nrrd\n{image},../b/seg.nrrd\n", "lists/x.csv")
+        found = find_cases(path, OPTIONS)
+        assert found.root == tmp_path / "lists"
+        assert [case.image.as_posix() for case in found.cases] == ["../a/ct.nrrd", "../b/ct.nrrd"]
+
+    @pytest.mark.parametrize(
+        ("row", "words"),
+        [
+            ("gone.nrrd,a/seg.nrrd,1,left,", "row 2 names the image gone.nrrd, which does not exist."),
+            ("a/ct.nrrd,gone.nrrd,1,left,", "row 2 names the mask gone.nrrd, which does not exist."),
+            ("a/ct.nrrd,a/seg.nrrd|gone.nrrd,1,left,", "row 2 names the mask gone.nrrd, which does not exist."),
+            (",a/seg.nrrd,1,left,", "row 2 names no image."),
+            ("a/ct.nrrd,,1,left,", "row 2 names no mask."),
+            ("a/ct.nrrd", "row 2 names no mask."),
+            ("a/ct.nrrd,a/seg.nrrd,1,up,", "row 2 has a side other than left, right or both."),
+            ("a/ct.nrrd,a/seg.nrrd,1,left,holdout", "row 2 has a set other than train, validation, test."),
+        ],
+    )
+    def test_a_row_that_cannot_be_used_is_named(self, table, row, words):
+        found = find_cases(table(f"image,mask,patient,side,set\n{row}\n"), OPTIONS)
+        assert found.cases == ()
+        (finding,) = found.findings
+        assert (finding.code, finding.file, finding.problem) == ("table-row", "list.csv", words)
+
+    def test_one_id_twice(self, table):
+        found = find_cases(table("image,mask,id\na/ct.nrrd,a/seg.nrrd,x\nb/ct.nrrd,b/seg.nrrd,X\n"), OPTIONS)
+        (finding,) = found.findings
+        assert (finding.code, finding.problem) == ("duplicate-id", "row 3 has the id X, and so has row 2.")
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "has no column image and no column mask"),
+            ("image,patient\na,b\n", "has no column mask"),
+            ("image,mask\n", "has no rows"),
+            ("image,mask\n,\n", "has no rows"),
+        ],
+    )
+    def test_no_table_of_cases(self, table, text, words):
+        with pytest.raises(InputError, match=words):
+            find_cases(table(text), OPTIONS)
+
+    def test_not_utf_8(self, tmp_path):
+        (tmp_path / "x.csv").write_bytes("image,mask\nfémur.nrrd,x\n".encode("utf-16"))
+        with pytest.raises(InputError, match="Save it as CSV in UTF-8"):
+            find_cases(tmp_path / "x.csv", OPTIONS)

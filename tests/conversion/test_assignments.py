@@ -1,0 +1,105 @@
+"""Tables of patients and lists of test cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_femur.conversion.assignments import shown_patients, with_patients, with_test_ids
+from nnunet_femur.conversion.cases import Case
+from nnunet_femur.errors import InputError
+
+
+def _case(name: str, patient: str | None = None) -> Case:
+    return Case(name, patient or name[1:], "left", Path(f"{name}.nrrd"), (Path(f"{name}_m.nrrd"),))
+
+
+CASES = [_case("L1"), _case("L2"), _case("R1"), _case("R3")]
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content: str, encoding: str = "utf-8") -> Path:
+        path = tmp_path / "given.csv"
+        path.write_text(content, encoding=encoding)
+        return path
+
+    return write
+
+
+def _patients(cases) -> dict[str, str]:
+    return {case.id: case.patient for case in cases}
+
+
+class TestPatients:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "case,patient\nL1,a\nL2,a\nR1,b\nR3,b\n",
+            "\ufeffcase;age;patient\r\nl1;30;a\r\nl2;30;a\r\nr1;40;b\r\nR3;40;b\r\n",
+            "Patient\tID\na\tL1\na\tL2\nb\tR1\n\nb\tR3\n",
+        ],
+    )
+    def test_what_spreadsheets_save(self, file, content):
+        cases, findings = with_patients(CASES, file(content))
+        assert _patients(cases) == {"L1": "a", "L2": "a", "R1": "b", "R3": "b"}
+        assert findings == []
+
+    def test_cases_that_only_one_side_knows_are_warned_of(self, file):
+        cases, findings = with_patients(CASES, file("case,patient\nL1,1\nL2,9\nX7,9\n"))
+        assert [(f.code, f.severity.value, f.problem.partition(",")[0]) for f in findings] == [
+            ("patient-without-case", "warning", "names X7"),
+            ("case-without-patient", "warning", "does not name R1; its patient was taken from its id."),
+            ("case-without-patient", "warning", "does not name R3; its patient was taken from its id."),
+        ]
+        # The table's patient 1 is not the 1 in R1.
+        assert len({_patients(cases)["L1"], _patients(cases)["R1"]}) == 2
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ("case,patient\n", "names no case"),
+            ("case\nL1\n", "columns case and patient"),
+            ("patient\n1\n", "columns case and patient"),
+            ("case,patient\nL1,1\nL1,2\n", "line 3 gives L1 to another patient"),
+            ("case,patient\nL1\n", "line 2 names no patient"),
+            ("case,patient\n,1\n", "line 2 names no case"),
+        ],
+    )
+    def test_refused_with_the_line(self, file, content, words):
+        with pytest.raises(InputError, match=words):
+            with_patients(CASES, file(content))
+
+
+class TestTestIds:
+    @pytest.mark.parametrize("content", ["L2\nr3\n", "id\nL2\nR3\n", "why,case\nold,L2\nnew,R3\n"])
+    def test_listed_cases_are_the_test_set(self, file, content):
+        assert [case.set for case in with_test_ids(CASES, file(content))] == ["", "test", "", "test"]
+
+    def test_the_sources_own_sets_are_forgotten(self, file):
+        cases = [Case(c.id, c.patient, c.side, c.image, c.masks, "test") for c in CASES]
+        assert [case.set for case in with_test_ids(cases, file("L2\n"))] == ["", "test", "", ""]
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [("L1\n", "names L1, but not R1"), ("L9\n", "names L9"), ("", "is empty"), ("name,why\nL1,x\n", "column case")],
+    )
+    def test_refused(self, file, content, words):
+        with pytest.raises(InputError, match=words):
+            with_test_ids(CASES, file(content))
+
+
+class TestShown:
+    def test_what_the_id_tells_anyway_is_kept(self):
+        assert shown_patients(CASES) == {"1": "1", "2": "2", "3": "3"}
+
+    def test_what_only_a_table_tells_is_not(self, file):
+        cases, _ = with_patients(CASES, file("case,patient\nL1,Jane Doe\nR1,Jane Doe\nL2,00123\n"))
+        shown = shown_patients(cases)
+        assert {case.id: shown[case.patient] for case in cases} == {"L1": "P-L1", "R1": "P-L1", "L2": "P-L2", "R3": "3"}
+
+    def test_two_patients_never_share_a_name(self, file):
+        cases, _ = with_patients([*CASES, _case("L7", "P-L1")], file("case,patient\nL1,Jane Doe\n"))
+        shown = shown_patients(cases)
+        assert len(set(shown.values())) == len({case.patient for case in cases})

@@ -1,0 +1,402 @@
+"""The whole conversion: what is written, what stops it, and what a second run does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_femur.conversion import Conversion, IntakeOptions, convert
+from nnunet_femur.conversion.staging import locked
+from nnunet_femur.errors import InputError, SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NNFEMUR = (sys.executable, "-m", "nnunet_femur")
+
+
+def _rows(dataset: Path) -> dict[str, dict[str, str]]:
+    with (dataset / "cases.csv").open(newline="") as file:
+        return {row["case"]: row for row in csv.DictReader(file)}
+
+
+def _json(path: Path):
+    return json.loads(path.read_text())
+
+
+def _nothing_written(raw: Path) -> bool:
+    return not raw.exists() or {path.name for path in raw.iterdir()} <= {"findings_Dataset001_Femur.csv"}
+
+
+class TestDataset:
+    def test_the_studys_forty(self, drop, raw):
+        drop.add(*(f"{'LR'[number % 2]}{number:03d}" for number in range(1, 41)))
+        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        assert dataset == raw / "Dataset001_Femur"
+        assert {path.name: len(list(path.iterdir())) for path in dataset.iterdir() if path.is_dir()} == {
+            "imagesTr": 32,
+            "labelsTr": 32,
+            "imagesTs": 8,
+            "labelsTs": 8,
+        }
+        rows = _rows(dataset)
+        sets = [(row["set"], row["side"]) for row in rows.values()]
+        assert {key: sets.count(key) for key in set(sets)} == {
+            ("train", "left"): 12,
+            ("train", "right"): 12,
+            ("validation", "left"): 4,
+            ("validation", "right"): 4,
+            ("test", "left"): 4,
+            ("test", "right"): 4,
+        }
+        folds = _json(dataset / "splits_final.json")
+        assert [len(fold["val"]) for fold in folds] == [7, 7, 6, 6, 6, 8]
+        for number, fold in enumerate(folds[:5]):
+            assert fold["val"] == sorted(case for case, row in rows.items() if row["fold"] == str(number))
+        assert folds[5]["val"] == sorted(case for case, row in rows.items() if row["set"] == "validation")
+        assert {path.name for path in (dataset / "imagesTs").iterdir()} == {
+            f"{case}_0000.nrrd" for case, row in rows.items() if row["set"] == "test" and row["fold"] == ""
+        }
+        assert _json(dataset / "dataset.json") == {
+            "channel_names": {"0": "CT"},
+            "labels": {"background": 0, "femur": 1},
+            "numTraining": 32,
+            "file_ending": ".nrrd",
+            "overwrite_image_reader_writer": "SimpleITKIOWithReorient",
+        }
+
+    def test_a_row_and_a_record_per_case(self, drop, raw):
+        drop.add_patients()
+        drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 2)
+        dataset = convert(drop.folder, dataset_id=7, name="Tiny", raw_folder=raw)
+        row = _rows(dataset)["L101"]
+        assert (row["patient"], row["side"]) == ("101", "left")
+        assert (row["source_image"], row["source_mask"]) == ("Images/L101_CT.nrrd", "GoldStandard/L101_GS.nrrd")
+        assert (row["size"], row["spacing_mm"], row["volume_ml"]) == ("7 6 5", "20 21 60", "478.800")
+        assert "label 2" in row["notes"]
+        record = next(case for case in _json(dataset / "conversion.json")["cases"] if case["case"] == "L101")
+        assert [finding["code"] for finding in record["findings"]] == ["mask-label-2"]
+        assert record["stored"]["direction"] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+        assert len(record["sources"]["image"]["sha256"]) == 64
+
+    def test_written_volumes_are_whole_and_anonymous(self, drop, raw):
+        drop.add_patients()
+        image = sitk.ReadImage(str(drop.folder / "Images/L101_CT.nrrd"))
+        image.SetMetaData("PatientName", "Somebody")
+        sitk.WriteImage(image, str(drop.folder / "Images/L101_CT.nrrd"))
+        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        (path,) = dataset.glob("images*/L101_0000.nrrd")
+        written = sitk.ReadImage(str(path))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(written, "LPS")), drop.image("L101"))
+        header = path.read_bytes().partition(b"\n\n")[0].decode()
+        assert "encoding: gzip" in header
+        assert "Somebody" not in header
+
+    def test_both_femurs_of_a_patient_stay_together(self, drop, raw):
+        drop.add(*(f"{side}{number}" for number in range(1, 9) for side in "LR"))
+        rows = _rows(convert(drop.folder, dataset_id=1, raw_folder=raw))
+        for number in range(1, 9):
+            left, right = rows[f"L{number}"], rows[f"R{number}"]
+            assert (left["set"], left["fold"]) == (right["set"], right["fold"])
+
+    def test_the_same_input_gives_the_same_bytes_anywhere(self, drop, raw, tmp_path, tree):
+        drop.add_patients()
+        first = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        moved = drop.folder.rename(tmp_path / "elsewhere")
+        second = convert(moved, dataset_id=1, raw_folder=tmp_path / "other_raw")
+        assert tree(first) == tree(second)
+
+
+class TestStops:
+    def test_all_that_headers_tell_in_one_message(self, drop, raw):
+        drop.add_patients(8)
+        (drop.folder / "Images/L101_CT.nrrd").unlink()
+        (drop.folder / "GoldStandard/R102_GS.nrrd").unlink()
+        (drop.folder / "Images/L103_CT.nrrd").write_bytes(b"no volume")
+        drop.write("GoldStandard/R104_GS.nrrd", drop.mask(), origin=(0, 0, 0))
+        with pytest.raises(InputError) as caught:
+            convert(drop.folder, dataset_id=1, raw_folder=raw)
+        first, *problems = str(caught.value).splitlines()
+        assert first == f"{drop.folder}: 4 problems; nothing was written to Dataset001_Femur:"
+        assert [problem.strip().partition(":")[0] for problem in problems[:4]] == [
+            "Images/R102_CT.nrrd",
+            "GoldStandard/L101_GS.nrrd",
+            "Images/L103_CT.nrrd",
+            "GoldStandard/R104_GS.nrrd",
+        ]
+        assert _nothing_written(raw)
+
+    def test_what_only_voxels_tell_stops_too_and_is_taken_up_later(self, drop, raw, tree, tmp_path):
+        drop.add_patients()
+        path = drop.folder / "Images/L103_CT.nrrd"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-30])
+        drop.write("GoldStandard/R104_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError) as caught:
+            convert(drop.folder, dataset_id=1, raw_folder=raw)
+        message = str(caught.value)
+        assert "2 problems; Dataset001_Femur was not made" in message
+        assert "Images/L103_CT.nrrd: is damaged or truncated" in message
+        assert "GoldStandard/R104_GS.nrrd: is empty" in message
+        assert [path.name for path in raw.glob("[!.]*")] == ["findings_Dataset001_Femur.csv"]
+
+        path.write_bytes(whole)
+        drop.write("GoldStandard/R104_GS.nrrd", drop.mask())
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        assert outcome.written == ("L103", "R104")
+        assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+
+    def test_too_few_patients(self, drop, raw):
+        with pytest.raises(InputError, match=r"at least 6 patients.*here are 5"):
+            convert(drop.add_patients(5).folder, dataset_id=1, raw_folder=raw)
+        assert _nothing_written(raw)
+
+    @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "Fe mur"])
+    def test_a_name_that_is_no_folder(self, drop, raw, name):
+        with pytest.raises(InputError, match="cannot be part of a folder's name"):
+            convert(drop.folder, dataset_id=1, name=name, raw_folder=raw)
+
+    @pytest.mark.parametrize("number", [0, 1000, -1])
+    def test_a_number_that_nnunet_does_not_take(self, drop, raw, number):
+        with pytest.raises(InputError, match="from 1 to 999"):
+            convert(drop.folder, dataset_id=number, raw_folder=raw)
+
+    def test_a_raw_folder_that_cannot_be_made(self, drop, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(SetupError, match="file"):
+            convert(drop.add_patients().folder, dataset_id=1, raw_folder=tmp_path / "file" / "raw")
+
+
+class TestPlaceTaken:
+    def test_another_name_with_the_same_number(self, drop, raw):
+        (raw / "Dataset001_Liver").mkdir(parents=True)
+        with pytest.raises(InputError, match=r"Dataset001_Liver: has the number .* --dataset-id"):
+            convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+
+    @pytest.mark.parametrize("record", [None, "{}", "[]", "no json", '{"made_by": "somebody"}'])
+    def test_a_dataset_of_others(self, drop, raw, record):
+        (raw / "Dataset001_Femur").mkdir(parents=True)
+        if record is not None:
+            (raw / "Dataset001_Femur" / "conversion.json").write_text(record)
+        with pytest.raises(InputError, match="was not made by this package"):
+            convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+
+    def test_somebody_converts_it_right_now(self, drop, raw):
+        raw.mkdir()
+        with locked(raw / "Dataset001_Femur"), pytest.raises(SetupError, match="another conversion"):
+            convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        assert _nothing_written(raw)
+
+
+class TestSecondRun:
+    @pytest.fixture
+    def dataset(self, drop, raw) -> Path:
+        return convert(drop.add_patients(8).folder, dataset_id=1, raw_folder=raw)
+
+    def _again(self, drop, raw, **changes):
+        return Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, **changes).run()
+
+    def _times(self, dataset):
+        return {path: path.stat().st_mtime_ns for path in [dataset, *dataset.rglob("*")]}
+
+    def test_nothing_to_do(self, drop, raw, dataset, capsys):
+        before = self._times(dataset)
+        outcome = self._again(drop, raw)
+        assert self._times(dataset) == before
+        assert outcome.written == ()
+        outcome.print()
+        assert "up to date" in capsys.readouterr().out
+
+    def test_a_changed_file_is_converted_again_and_no_other(self, drop, raw, dataset, tree, tmp_path):
+        drop.write("Images/L103_CT.nrrd", drop.image("L103") + 1)
+        outcome = self._again(drop, raw)
+        assert outcome.written == ("L103",)
+        assert tree(dataset) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+        assert [path.name for path in raw.iterdir()] == [dataset.name]
+
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_another_seed_moves_files_and_converts_nothing(self, drop, raw, dataset, tree, tmp_path, seed):
+        outcome = self._again(drop, raw, seed=seed)
+        assert outcome.written == ()
+        expected = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other", seed=seed)
+        assert tree(dataset) == tree(expected)
+
+    def test_a_case_taken_out(self, drop, raw, dataset, tree, tmp_path):
+        for path in drop.folder.glob("*/R108*"):
+            path.unlink()
+        assert self._again(drop, raw).written == ()
+        assert tree(dataset) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+
+    def test_a_lost_file_is_written_again(self, drop, raw, dataset, tree):
+        before = tree(dataset)
+        (path,) = dataset.glob("labels*/L101.nrrd")
+        path.unlink()
+        assert self._again(drop, raw).written == ("L101",)
+        assert tree(dataset) == before
+
+    def test_errors_leave_the_dataset_as_it_was(self, drop, raw, dataset, tree):
+        before = tree(raw)
+        drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError, match="is empty"):
+            self._again(drop, raw)
+        assert {
+            name: content for name, content in tree(raw).items() if not name.startswith((".", "findings_"))
+        } == before
+
+    @pytest.mark.parametrize("edit", ["added", "changed"])
+    def test_work_done_by_hand_is_not_lost(self, drop, raw, dataset, edit):
+        path = dataset / ("notes.txt" if edit == "added" else "splits_final.json")
+        path.write_text("mine")
+        assert self._again(drop, raw).written == ()
+        with pytest.raises(InputError, match=f"by hand: {path.name}"):
+            self._again(drop, raw, seed=1)
+        assert path.read_text() == "mine"
+
+
+class TestDryRun:
+    def test_everything_is_told_and_nothing_written(self, drop, raw, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+        drop.add_patients(8)
+        (drop.folder / "Images/L101_CT.nrrd").unlink()
+        drop.write("GoldStandard/R102_GS.nrrd", drop.mask(), origin=(9000, 0, 0))
+        path = drop.folder / "Images/L103_CT.nrrd"
+        path.write_bytes(path.read_bytes()[:-30])
+        drop.write("GoldStandard/R104_GS.nrrd", drop.mask() * 0)
+        drop.write("GoldStandard/L105_GS.nrrd", drop.mask() * 2)
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).preview()
+        assert not raw.exists()
+        assert not outcome.usable
+        assert outcome.dataset is None
+        files = {finding.file: finding for finding in outcome.all_findings}
+        assert {name for name, finding in files.items() if finding.severity.value == "error"} == {
+            "GoldStandard/L101_GS.nrrd",
+            "GoldStandard/R102_GS.nrrd",
+            "Images/L103_CT.nrrd",
+            "GoldStandard/R104_GS.nrrd",
+        }
+        assert files["GoldStandard/L105_GS.nrrd"].code == "mask-label-2"
+        outcome.print()
+        printed = capsys.readouterr().out
+        assert all(f"{finding.file}" in printed and finding.code in printed for finding in files.values())
+        assert "cannot be made: 4 error(s)" in printed
+
+    def test_the_split_it_shows_is_the_one_that_is_made(self, drop, raw):
+        conversion = Conversion(source=drop.add_patients(8).folder, dataset_id=1, raw_folder=raw, seed=3)
+        shown = conversion.preview().dataset.split
+        assert not raw.exists()
+        assert conversion.run().dataset.split == shown
+
+    def test_too_few_patients_are_told_with_all_else(self, drop, raw):
+        drop.add_patients(5)
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).preview()
+        assert [f.code for f in outcome.all_findings if f.severity.value == "error"] == ["split"]
+        assert "at least 6 patients" in str(outcome.all_findings[-1])
+
+
+class TestJobs:
+    def test_two_processes_make_the_same_bytes(self, drop, raw, tree, tmp_path):
+        drop.add_patients(8)
+        one = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        two = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "two", jobs=2)
+        assert tree(one) == tree(two)
+
+    def test_errors_come_in_the_order_of_the_cases(self, drop, raw):
+        drop.add_patients()
+        for case in ("R106", "L101", "L103"):
+            drop.write(f"GoldStandard/{case}_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError) as caught:
+            convert(drop.folder, dataset_id=1, raw_folder=raw, jobs=2)
+        assert [line.partition("_GS")[0].strip() for line in str(caught.value).splitlines()[1:4]] == [
+            f"GoldStandard/{case}" for case in ("L101", "L103", "R106")
+        ]
+
+
+class TestSplits:
+    def test_volumes_decide(self, drop, raw):
+        """Six femurs of each size and side: a third of the test set each."""
+        for number in range(1, 31):
+            case = f"{'RL'[number % 2]}{100 + number}"
+            drop.write(f"Images/{case}_CT.nrrd", drop.image(case))
+            mask = drop.mask()
+            mask[1 : 1 + number % 3, 1, 1:5] = 1
+            drop.write(f"GoldStandard/{case}_GS.nrrd", mask)
+        rows = _rows(convert(drop.folder, dataset_id=1, raw_folder=raw))
+        volumes = sorted(row["volume_ml"] for row in rows.values() if row["set"] == "test")
+        assert len(volumes) == 6
+        assert {volume: volumes.count(volume) for volume in volumes}.keys() == {r["volume_ml"] for r in rows.values()}
+        assert max(volumes.count(volume) for volume in volumes) == 2
+
+    def test_a_given_test_set_and_a_table_of_patients(self, drop, raw, tmp_path):
+        drop.add_patients(10)
+        (tmp_path / "test.txt").write_text("L101\nR102\nL103\n")
+        names = [f"{'RL'[n % 2]}{100 + n}" for n in range(1, 11)]
+        of = {**{name: f"Name {name}" for name in names}, "R102": "Name L101"}
+        rows = "".join(f"{case},{name}\n" for case, name in of.items())
+        (tmp_path / "patients.csv").write_text(f"case,patient\n{rows}")
+        options = {"patients": tmp_path / "patients.csv", "test_ids": tmp_path / "test.txt"}
+        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw, **options)
+        rows = _rows(dataset)
+        assert {case for case, row in rows.items() if row["set"] == "test"} == {"L101", "R102", "L103"}
+        assert rows["L101"]["patient"] == rows["R102"]["patient"] == "P-L101"
+        for path in dataset.rglob("*"):
+            assert path.is_dir() or b"Name " not in path.read_bytes()
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, **options).run()
+        assert outcome.written == ()
+        # Without them it is another dataset, of the same files.
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        assert outcome.written == ()
+        assert _rows(dataset)["R102"]["patient"] == "102"
+
+
+class TestOptions:
+    def test_another_option_about_voxels_converts_again(self, drop, raw, tree, tmp_path):
+        drop.add_patients()
+        array = drop.image("L101")
+        array[:, 0] = -3024
+        drop.write("Images/L101_CT.nrrd", array)
+        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        kept = IntakeOptions(padding_hu=None)
+        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, intake=kept).run()
+        assert len(outcome.written) == 6
+        expected = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other", intake=kept)
+        assert tree(dataset) == tree(expected)
+
+    def test_naming_the_layout_that_was_found_converts_nothing(self, drop, raw):
+        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        named = IntakeOptions(layout="pairs")
+        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, intake=named).run().written == ()
+
+
+class TestCommandLine:
+    def _run(self, drop, raw, *arguments):
+        return subprocess.run(
+            [*NNFEMUR, "convert", str(drop.folder), *arguments],
+            env={**os.environ, "nnUNet_raw": str(raw)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_success_ends_with_the_dataset(self, drop, raw):
+        done = self._run(drop.add_patients(), raw, "--dataset-id", "1")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(raw / "Dataset001_Femur")
+        assert "validation" in done.stdout
+
+    def test_an_error_is_a_message_and_status_1(self, drop, raw):
+        drop.add_patients()
+        (drop.folder / "Images/L101_CT.nrrd").unlink()
+        done = self._run(drop, raw, "--dataset-id", "1")
+        assert done.returncode == 1
+        assert "GoldStandard/L101_GS.nrrd: has no image" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert _nothing_written(raw)

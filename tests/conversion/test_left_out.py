@@ -1,0 +1,176 @@
+"""One bad case never blocks the others: left out where the user or the layout says so, and named."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from nnunet_femur.conversion import Conversion, IntakeOptions, casework, conversion
+from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Severity
+
+
+def _conversion(source, raw, **options):
+    return Conversion(source=source, dataset_id=1, raw_folder=raw, intake=IntakeOptions(**options))
+
+
+def _images(dataset):
+    return {path.name.removesuffix("_0000.nrrd") for path in dataset.glob("images*/*.nrrd")}
+
+
+@pytest.fixture
+def spoilt(drop):
+    """Ten cases: one with a damaged CT, one without a spacing, one with an empty mask, one without a mask."""
+    drop.add_patients(10)
+    path = drop.folder / "Images/L101_CT.nrrd"
+    path.write_bytes(path.read_bytes()[:-30])
+    path = drop.folder / "Images/R102_CT.nrrd"
+    head, _, rest = path.read_bytes().partition(b"space directions")
+    path.write_bytes(head + rest.partition(b"\n")[2])
+    drop.write("GoldStandard/L103_GS.nrrd", drop.mask() * 0)
+    (drop.folder / "GoldStandard/R104_GS.nrrd").unlink()
+    return drop
+
+
+BAD = {"L101": "unreadable", "R102": "no-spacing", "L103": "empty-mask", "R104": "unpaired-image"}
+
+
+class TestSkipBad:
+    def test_the_others_are_converted_and_each_bad_case_is_named(self, spoilt, raw):
+        outcome = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        assert len(_images(outcome.folder)) == 6
+        assert not _images(outcome.folder) & BAD.keys()
+        warnings = {found.code: found.file for found in outcome.all_findings if found.severity is Severity.WARNING}
+        assert warnings.keys() == set(BAD.values())
+        assert all(case in warnings[code] for case, code in BAD.items())
+        assert not [found for found in outcome.all_findings if found.severity is Severity.ERROR]
+
+    def test_a_second_run_does_nothing(self, spoilt, raw, tree):
+        first = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        before = tree(raw)
+        second = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        assert second.written == ()
+        assert second.all_findings == first.all_findings
+        assert tree(raw) == before
+
+    def test_a_case_that_was_mended_is_converted(self, spoilt, raw):
+        _conversion(spoilt.folder, raw, skip_bad=True).run()
+        spoilt.add("L101")
+        outcome = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        assert outcome.written == ("L101",)
+        assert len(outcome.unchanged) == 6
+        left_out = json.loads((outcome.folder / "conversion.json").read_text())["left_out"]
+        assert [case["case"] for case in left_out] == ["L103"]
+
+    def test_the_dry_run_agrees(self, spoilt, raw):
+        conversion = _conversion(spoilt.folder, raw, skip_bad=True)
+        preview = conversion.preview()
+        assert preview.usable
+        assert not raw.exists()
+        assert set(preview.all_findings) == set(conversion.run().all_findings)
+
+    def test_without_it_the_conversion_stops_and_the_report_has_all(self, spoilt, raw):
+        with pytest.raises(InputError):
+            _conversion(spoilt.folder, raw).run()
+        with (raw / "findings_Dataset001_Femur.csv").open(newline="") as file:
+            codes = {row["code"] for row in csv.DictReader(file) if row["severity"] == "error"}
+        # What only the voxels show is not known yet.
+        assert codes == {"no-spacing", "unpaired-image"}
+        assert not list(raw.glob("Dataset*"))
+
+    def test_the_report_goes_when_all_is_well(self, spoilt, raw):
+        with pytest.raises(InputError):
+            _conversion(spoilt.folder, raw).run()
+        _conversion(spoilt.folder, raw, skip_bad=True).run()
+        assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
+
+    def test_a_file_that_may_not_be_read(self, drop, raw, monkeypatch):
+        drop.add_patients(7)
+        real = casework.sources_of
+
+        def deny(root, case):
+            if case.id == "L103":
+                raise PermissionError(13, "Permission denied", str(root / case.image))
+            return real(root, case)
+
+        monkeypatch.setattr(casework, "sources_of", deny)
+        monkeypatch.setattr(conversion, "sources_of", deny)
+        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        assert len(_images(outcome.folder)) == 6
+        assert [found.file for found in outcome.all_findings if found.code == "unreadable"] == ["Images/L103_CT.nrrd"]
+
+    def test_too_few_left_is_an_error(self, drop, raw):
+        drop.add_patients(6)
+        drop.write("GoldStandard/L103_GS.nrrd", drop.mask() * 0)
+        with pytest.raises(InputError):
+            _conversion(drop.folder, raw, skip_bad=True).run()
+
+    def test_of_two_files_of_one_id_neither_is_taken(self, drop, raw):
+        drop.add_patients(7)
+        drop.write("Images/L101_b.nrrd", drop.image())
+        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        assert "L101" not in _images(outcome.folder)
+        assert [found.code for found in outcome.all_findings if found.severity is Severity.WARNING] == ["duplicate-id"]
+
+    def test_rows_of_a_table(self, drop, raw):
+        drop.add_patients(7)
+        rows = [f"Images/{case}_CT.nrrd,GoldStandard/{case}_GS.nrrd" for case in ("L101", "R102", "L103", "R104")]
+        rows += ["Images/L105_CT.nrrd,gone.nrrd"]
+        rows += [f"Images/{case}_CT.nrrd,GoldStandard/{case}_GS.nrrd" for case in ("R106", "L107")]
+        (drop.folder / "cases.csv").write_text("image,mask\n" + "\n".join(rows) + "\n")
+        outcome = _conversion(drop.folder / "cases.csv", raw, skip_bad=True).run()
+        assert len(_images(outcome.folder)) == 6
+        assert "table-row" in {found.code for found in outcome.all_findings}
+
+
+class TestTotalSegmentator:
+    @pytest.fixture
+    def subjects(self, drop):
+        for number in range(8):
+            for name, array in (
+                ("ct", drop.image(str(number))),
+                ("segmentations/femur_left", drop.mask()),
+                ("segmentations/femur_right", drop.mask()[:, :, ::-1].copy()),
+            ):
+                path = drop.folder / f"s{number:04d}/{name}.nii.gz"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                drop.write(path.relative_to(drop.folder).as_posix(), array)
+        return drop.folder
+
+    @pytest.mark.parametrize("file", ["ct.nii.gz", "segmentations/femur_left.nii.gz"])
+    def test_one_bad_subject_does_not_block_the_dataset(self, subjects, raw, file):
+        path = subjects / "s0003" / file
+        path.write_bytes(path.read_bytes()[:-30])
+        outcome = _conversion(subjects, raw, layout="totalsegmentator").run()
+        assert len(_images(outcome.folder)) == 7
+        (warning,) = (found for found in outcome.all_findings if found.code == "unreadable")
+        assert warning.severity is Severity.WARNING
+        assert warning.file == f"s0003/{file}"
+
+
+class TestUnexpected:
+    """An exception that no check expects is a finding about its case."""
+
+    @pytest.mark.parametrize("name", ["read_case", "check_headers"])
+    def test_it_ends_neither_the_batch_nor_the_program(self, drop, raw, monkeypatch, name):
+        drop.add_patients(7)
+        module = {
+            "read_case": "nnunet_femur.conversion.casework",
+            "check_headers": "nnunet_femur.conversion.conversion",
+        }[name]
+        real = getattr(__import__(module, fromlist=[name]), name)
+
+        def fail(root, case, *rest):
+            if case.id == "L103":
+                return 1 // 0
+            return real(root, case, *rest)
+
+        monkeypatch.setattr(f"{module}.{name}", fail)
+        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        assert len(_images(outcome.folder)) == 6
+        (found,) = (found for found in outcome.all_findings if found.code == "crash")
+        assert "ZeroDivisionError" in found.problem
+        assert "test_left_out.py" in found.problem
+        assert found.file == "Images/L103_CT.nrrd"
