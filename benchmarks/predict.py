@@ -35,8 +35,7 @@ from nnunet_femur.baseline.process import rooms
 from nnunet_femur.prediction.cleaning import keep_largest
 from nnunet_femur.prediction.options import QUICK
 from nnunet_femur.testing import make_phantom, write_standin
-from nnunet_femur.weights.source import open_model
-from nnunet_femur.weights.tables import crop_entry, femur_entry
+from nnunet_femur.weights.models import crop_entry, femur_entry, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

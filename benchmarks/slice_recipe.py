@@ -78,7 +78,7 @@ def _arguments() -> argparse.Namespace:
 def _recipes(ours: list[str] | None) -> dict[str, tuple[str, ...]]:
     """The choices of each recipe, in the order of CHOICES."""
     if ours is None:
-        from nnunet_femur.training.recipe import ThreePlaneRecipe
+        from nnunet_femur.recipe.hyperparameters import ThreePlaneRecipe
 
         own = ThreePlaneRecipe().as_dict()
         ours = [name for name, values in CHOICES.items() if all(own[key] == value for key, value in values.items())]

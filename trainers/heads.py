@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_femur.training.head_trainer import HeadTrainer
+from nnunet_femur.training.slices.head_trainer import HeadTrainer
 
 
 class FemurHeadUnetResNet34Trainer(HeadTrainer):

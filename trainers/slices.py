@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_femur.training.slice_trainer import SliceTrainer
+from nnunet_femur.training.slices.slice_trainer import SliceTrainer
 
 
 class FemurUnetResNet34Trainer(SliceTrainer):

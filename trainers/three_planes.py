@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nnunet_femur.training.recipe import ThreePlaneRecipe
-from nnunet_femur.training.slice_trainer import SliceTrainer
+from nnunet_femur.recipe.hyperparameters import ThreePlaneRecipe
+from nnunet_femur.training.slices.slice_trainer import SliceTrainer
 
 
 class FemurThreePlaneTrainer(SliceTrainer):

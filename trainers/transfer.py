@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nnunet_femur.training.finetune_recipe import FinetunePaperRecipe
-from nnunet_femur.training.finetune_trainer import FinetuneTrainer
+from nnunet_femur.recipe.hyperparameters import FinetunePaperRecipe
+from nnunet_femur.training.finetune.finetune_trainer import FinetuneTrainer
 
 
 class FemurFinetuneTrainer(FinetuneTrainer):

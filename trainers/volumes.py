@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_femur.training.femur_trainer import FemurTrainer
+from nnunet_femur.training.base import FemurTrainer
 
 
 class FemurScratchTrainer(FemurTrainer):

@@ -18,14 +18,14 @@ from nnunet_femur.baseline.worker import MARK
 from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
 from nnunet_femur.processes import running
 from nnunet_femur.records import write_json
-from nnunet_femur.weights.tables import entries, other_parts
+from nnunet_femur.weights.models import entries, other_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nnunet_femur.baseline.jobs import Job
     from nnunet_femur.baseline.settings import Settings
-    from nnunet_femur.weights.source import SourceModel
+    from nnunet_femur.weights.models import SourceModel
 
 NO_STATISTICS = {
     "totalseg_id": "nnunet_femur",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nnunet_femur.baseline.record import RunRecord
     from nnunet_femur.baseline.settings import Settings
     from nnunet_femur.progress import Track
-    from nnunet_femur.weights.source import SourceModel
+    from nnunet_femur.weights.models import SourceModel
 
 
 def run_recorded(

@@ -8,8 +8,7 @@ from typing import Any
 
 from nnunet_femur.records import sha256
 from nnunet_femur.weights import load_checkpoint
-from nnunet_femur.weights.source import SourceModel, open_model, weights_folder
-from nnunet_femur.weights.tables import crop_entry, femur_entry
+from nnunet_femur.weights.models import SourceModel, crop_entry, femur_entry, open_model, weights_folder
 
 
 @dataclass(frozen=True)

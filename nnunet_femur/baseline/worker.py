@@ -19,7 +19,7 @@ from nnunet_femur.baseline.ct import OrientedCt
 from nnunet_femur.baseline.jobs import Job, Outcome
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.usability import require_usable
-from nnunet_femur.weights.tables import FEMURS, TASK
+from nnunet_femur.weights.models import FEMURS, TASK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ def path(fast: Fast = False) -> None:  # noqa: FBT002
 
     Example: nnfemur weights path
     """
-    from nnunet_femur.weights.source import find_model
+    from nnunet_femur.weights.models import find_model
 
     typer.echo(find_model(fast=fast).folder)
 
@@ -29,7 +29,7 @@ def verify(fast: Fast = False) -> None:  # noqa: FBT002
 
     Example: nnfemur weights verify
     """
-    from nnunet_femur.weights.source import find_model, weights_folder
+    from nnunet_femur.weights.models import find_model, weights_folder
     from nnunet_femur.weights.verification import verify as find_problems
 
     findings = find_problems(fast=fast)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
 
 
-
 SETS = ("train", "validation", "test")
 """Sets that a source may give its cases to."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def totalsegmentator(machine: Machine) -> Iterable[Finding]:  # noqa: ARG001 - it looks for itself
     """TotalSegmentator's models, for fine-tuning and as a baseline."""
-    from nnunet_femur.weights.source import find_crop_model, find_model
+    from nnunet_femur.weights.models import find_crop_model, find_model
 
     try:
         model = find_model()

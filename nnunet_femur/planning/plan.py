@@ -13,9 +13,8 @@ from nnunet_femur.dataset.raw import find_dataset, fingerprint_of_files, replace
 from nnunet_femur.errors import InputError
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
-from nnunet_femur.planning.own import own_plans
-from nnunet_femur.planning.presets import PRESETS, Preset, recipe_of
-from nnunet_femur.planning.transfer import CONFIGURATION, Spacing, transferred_plans
+from nnunet_femur.planning.plans import CONFIGURATION, Spacing, own_plans, transferred_plans
+from nnunet_femur.recipe.training_presets import PRESETS, Preset, recipe_of
 from nnunet_femur.records import read_json, read_mapping, write_json, written_beside
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def _recipe(
     Raises:
         InputError: The file cannot be read, or a hyper-parameter is unknown or has an invalid value.
     """
-    from nnunet_femur.training.recipe_problems import problems_of, raise_if_any
+    from nnunet_femur.recipe.recipe_checks import problems_of, raise_if_any
 
     given: Any = changes or {}
     if isinstance(changes, Path):
@@ -186,7 +185,7 @@ def _extract_fingerprint(dataset_id: int, *, jobs: int) -> None:
 
 
 def _write_recipe(plans_file: Path, recipe: dict[str, dict[str, Any]]) -> None:
-    from nnunet_femur.training.recipe import RECIPE_KEY
+    from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
 
     plans = read_json(plans_file)
     for configuration in plans["configurations"].values():
@@ -209,7 +208,7 @@ def _preprocess(
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
     from nnunet_femur.consistency import resolve, seal, seal_data
-    from nnunet_femur.training.recipe import RECIPE_KEY
+    from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
 
     for configuration in plans["configurations"].values():
         configuration[RECIPE_KEY] = recipe

@@ -6,16 +6,16 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.recipe.trainer_names import known_trainers
 from nnunet_femur.study.config import PLANS_NAME, methods_of, path_beside
 from nnunet_femur.study.schema import read_schema
-from nnunet_femur.training.trainer_names import known_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from nnunet_femur.recipe.recipe_checks import Problem
     from nnunet_femur.study.config import Method
-    from nnunet_femur.training.recipe_problems import Problem
 
 
 def problems_of(content: Mapping[str, Any], beside: Path) -> list[str]:
@@ -98,8 +98,8 @@ def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> 
 
 def _of_recipes(content: Mapping[str, Any]) -> Iterator[str]:
     """Problems of the recipes of plans and of methods, also where something else in the file is wrong."""
-    from nnunet_femur.training.recipe_problems import problems_of
-    from nnunet_femur.training.trainer_names import stock_trainers
+    from nnunet_femur.recipe.recipe_checks import problems_of
+    from nnunet_femur.recipe.trainer_names import stock_trainers
 
     shared = _recipes(content.get("plans"))
     found: dict[str, None] = {}

@@ -23,7 +23,7 @@ def read_schema() -> dict[str, Any]:
 
 def recipe_definitions() -> dict[str, Any]:
     """Return the schema's definitions of recipes: of one trainer, of a family of trainers, and of plans."""
-    from nnunet_femur.training.recipe_problems import FAMILIES, AnyRecipe
+    from nnunet_femur.recipe.recipe_checks import FAMILIES, AnyRecipe
 
     # Defaults and titles are left out: the former differ from trainer to trainer.
     properties = {

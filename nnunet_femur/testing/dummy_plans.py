@@ -11,7 +11,7 @@ import numpy as np
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.imaging.geometry import Geometry, oriented
 from nnunet_femur.testing.phantoms import make_phantom
-from nnunet_femur.weights.tables import FEMURS
+from nnunet_femur.weights.models import FEMURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.testing.phantoms import Side
-    from nnunet_femur.weights.tables import ModelEntry
+    from nnunet_femur.weights.models import ModelEntry
 
 
 PlansFormat = Literal["old", "new"]

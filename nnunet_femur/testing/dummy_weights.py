@@ -24,16 +24,14 @@ from nnunet_femur.testing.dummy_plans import (
     read_case,
 )
 from nnunet_femur.testing.dummy_training import preprocess, train
-from nnunet_femur.weights.source import CHECKPOINT, STANDIN_NOTE, open_model
-from nnunet_femur.weights.tables import crop_entry, femur_entry, other_parts
+from nnunet_femur.weights.models import CHECKPOINT, STANDIN_NOTE, crop_entry, femur_entry, open_model, other_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from nnunet_femur.progress import Track
     from nnunet_femur.testing.dummy_plans import PlansFormat
-    from nnunet_femur.weights.source import SourceModel
-    from nnunet_femur.weights.tables import ModelEntry
+    from nnunet_femur.weights.models import ModelEntry, SourceModel
 
 _FINE_MM = 2.0
 

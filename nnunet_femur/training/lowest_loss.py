@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nnunet_femur.training.femur_trainer import FemurTrainer
+from nnunet_femur.training.base import FemurTrainer
 
 LOWEST_LOSS_FILE = "checkpoint_lowest_loss.pth"
 """Beside nnU-Net's checkpoints while a training runs; at its end it becomes ``checkpoint_final.pth``."""

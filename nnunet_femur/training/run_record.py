@@ -12,12 +12,12 @@ from nnunet_femur.processes import peak_memory_mib
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nnunet_femur.training.femur_trainer import FemurTrainer
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "segmentation_models_pytorch", "numpy", "SimpleITK")
 
 
-def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, Any]:
+def run_record(trainer: nnUNetTrainer, *, command: Sequence[str]) -> dict[str, Any]:
     """Return the facts that are needed to repeat or to judge a training.
 
     Seconds are those of the epochs, those before an interruption included; the memory is the largest of this
@@ -52,19 +52,19 @@ def run_record(trainer: FemurTrainer, *, command: Sequence[str]) -> dict[str, An
     }
 
 
-def _seconds(trainer: FemurTrainer) -> float:
+def _seconds(trainer: nnUNetTrainer) -> float:
     starts = trainer.logger.get_value("epoch_start_timestamps", step=None)
     ends = trainer.logger.get_value("epoch_end_timestamps", step=None)
     return sum(end - start for start, end in zip(starts, ends, strict=False))
 
 
-def _peak_device_memory_mib(trainer: FemurTrainer) -> int | None:
+def _peak_device_memory_mib(trainer: nnUNetTrainer) -> int | None:
     import torch
 
     return round(torch.cuda.max_memory_allocated() / 2**20) if trainer.device.type == "cuda" else None
 
 
-def _device_name(trainer: FemurTrainer) -> str:
+def _device_name(trainer: nnUNetTrainer) -> str:
     import torch
 
     return torch.cuda.get_device_name() if trainer.device.type == "cuda" else trainer.device.type

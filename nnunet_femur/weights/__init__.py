@@ -3,8 +3,17 @@
 from nnunet_femur.weights.checkpoint import load_checkpoint
 from nnunet_femur.weights.download import download
 from nnunet_femur.weights.install import install_folder, install_zip
-from nnunet_femur.weights.source import SourceModel, find_crop_model, find_model, open_model, weights_folder
-from nnunet_femur.weights.tables import FEMURS, ModelEntry, crop_entry, femur_entry
+from nnunet_femur.weights.models import (
+    FEMURS,
+    ModelEntry,
+    SourceModel,
+    crop_entry,
+    femur_entry,
+    find_crop_model,
+    find_model,
+    open_model,
+    weights_folder,
+)
 from nnunet_femur.weights.verification import Finding, verify
 
 __all__ = [

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 
 from nnunet_femur.errors import SetupError
 from nnunet_femur.weights.install import is_installed, put_in_place, staging
-from nnunet_femur.weights.source import weights_folder
-from nnunet_femur.weights.tables import crop_entry, femur_entry
+from nnunet_femur.weights.models import crop_entry, femur_entry, weights_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

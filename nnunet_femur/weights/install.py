@@ -11,14 +11,13 @@ from typing import IO, TYPE_CHECKING
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.progress import silent
 from nnunet_femur.records import leads_out, rename_flushed
-from nnunet_femur.weights.source import CHECKPOINT, open_model, weights_folder
-from nnunet_femur.weights.tables import entries
+from nnunet_femur.weights.models import CHECKPOINT, entries, open_model, weights_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nnunet_femur.progress import Track
-    from nnunet_femur.weights.tables import ModelEntry
+    from nnunet_femur.weights.models import ModelEntry
 
 _STAGING = ".nnfemur.partial"
 """Where models are gathered: below the weights folder, so that a rename can put them in place."""

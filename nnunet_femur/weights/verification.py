@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import SetupError
 from nnunet_femur.weights.checkpoint import load_checkpoint
-from nnunet_femur.weights.source import open_model, weights_folder
-from nnunet_femur.weights.tables import crop_entry, femur_entry
+from nnunet_femur.weights.models import crop_entry, femur_entry, open_model, weights_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nnunet_femur.weights.source import SourceModel
-    from nnunet_femur.weights.tables import ModelEntry
+    from nnunet_femur.weights.models import ModelEntry, SourceModel
 
 OLD_ARCHITECTURE = (
     "UNet_class_name",

@@ -91,7 +91,7 @@ class TestPlans:
 @pytest.mark.integration
 def test_the_tables_name_every_trainer_of_this_package() -> None:
     from nnunet_femur import trainers
-    from nnunet_femur.training.slice_trainer import SliceTrainer
+    from nnunet_femur.training.slices.slice_trainer import SliceTrainer
 
     classes = {name: getattr(trainers, name) for name in trainers.__all__}
     ends = {name for name, one in classes.items() if one.ends_only}

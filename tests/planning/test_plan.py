@@ -9,7 +9,8 @@ import pytest
 
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.planning import PRESETS, find_dataset, plan_dataset, training_cases
-from nnunet_femur.training.recipe import Recipe, SliceRecipe
+from nnunet_femur.recipe.hyperparameters import Recipe, SliceRecipe
+from nnunet_femur.recipe.recipe_checks import recipe_of_configuration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +22,8 @@ class TestPresets:
     @pytest.mark.parametrize("name", PRESETS)
     def test_recipes_exist(self, name: str) -> None:
         configuration = {"femur_recipe": PRESETS[name].recipe}
-        assert Recipe.from_configuration(configuration, "X")
-        assert SliceRecipe.from_configuration(configuration, "X")
+        assert recipe_of_configuration(Recipe, configuration, "X")
+        assert recipe_of_configuration(SliceRecipe, configuration, "X")
 
 
 class TestFindDataset:
@@ -143,8 +144,8 @@ class TestPlannedDataset:
         plan_dataset(1, **same, recipe={"seed": 5, "slice": {"batch_size": 4}, "FemurScratchTrainer": {"epochs": 7}})
         after = json.loads(plans.read_text())
         recipe = after["configurations"]["2d"]["femur_recipe"]
-        assert Recipe.from_configuration({"femur_recipe": recipe}, "FemurScratchTrainer").epochs == 7
-        slices = SliceRecipe.from_configuration({"femur_recipe": recipe}, "X")
+        assert recipe_of_configuration(Recipe, {"femur_recipe": recipe}, "FemurScratchTrainer").epochs == 7
+        slices = recipe_of_configuration(SliceRecipe, {"femur_recipe": recipe}, "X")
         assert (slices.epochs, slices.batch_size, slices.seed) == (3, 4, 5)
         plan_dataset(1, **same)
         assert json.loads(plans.read_text()) == before

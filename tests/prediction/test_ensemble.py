@@ -163,7 +163,7 @@ class TestMergedHeads:
             trainer = FemurFinetuneTrainer(plans, "3d_fullres", 0, description, torch.device("cpu"))
             trainer.initialize()
         source = load_checkpoint(next(standin.glob("Dataset294*/*/fold_0/checkpoint_final.pth")))["network_weights"]
-        from nnunet_femur.training.transfer import load_source
+        from nnunet_femur.training.finetune.weight_transfer import load_source
 
         load_source(trainer.bare_network, source, heads=True)
         folder = tmp_path_factory.mktemp("finetuned") / "Dataset002_Femur" / f"{FINETUNE}__nnUNetPlans__3d_fullres"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.recipe.trainer_names import known_trainers
 from nnunet_femur.study.config import Method, read_study
-from nnunet_femur.training.trainer_names import known_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import torch
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
-    from nnunet_femur.training.femur_trainer import FemurTrainer
+    from nnunet_femur.training.base import FemurTrainer
 
 pytestmark = pytest.mark.integration
 
@@ -137,8 +137,8 @@ class TestSliceTrainer:
         assert trainer.inference_allowed_mirroring_axes == (0, 1, 2)
 
     def test_planes_follow_nnunets_transposition(self) -> None:
-        from nnunet_femur.training.recipe import SliceRecipe
-        from nnunet_femur.training.slice_geometry import plane_axes
+        from nnunet_femur.recipe.hyperparameters import SliceRecipe
+        from nnunet_femur.training.slices.slice_geometry import plane_axes
 
         class Transposed:
             transpose_forward = (1, 0, 2)  # y, z, x
@@ -149,7 +149,8 @@ class TestSliceTrainer:
     def test_pretrained_weights_are_asked_for_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         asked = []
         monkeypatch.setattr(
-            "nnunet_femur.training.slice_trainer.load_encoder_weights", lambda *args, **kwargs: asked.append(args[1:])
+            "nnunet_femur.training.slices.slice_trainer.load_encoder_weights",
+            lambda *args, **kwargs: asked.append(args[1:]),
         )
         trainer = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
         trainer.on_train_start()

@@ -21,7 +21,7 @@ from tests.conftest import ONE_MACHINE
 from tests.killing import kill_once
 
 if TYPE_CHECKING:
-    from nnunet_femur.training.finetune_trainer import FinetuneTrainer
+    from nnunet_femur.training.finetune.finetune_trainer import FinetuneTrainer
 
 pytestmark = pytest.mark.integration
 
@@ -79,7 +79,7 @@ class TestStepZero:
     def unions(self, standin: Path, images: list[Path]) -> list[np.ndarray]:
         """What the source itself says: left or right, through overlapping windows, on the CTs' own grids."""
         from nnunet_femur.weights import open_model
-        from nnunet_femur.weights.tables import femur_entry
+        from nnunet_femur.weights.models import femur_entry
 
         source = open_model(standin, femur_entry())
         found = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]

@@ -23,7 +23,7 @@ from tests.conftest import ONE_MACHINE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nnunet_femur.training.femur_trainer import FemurTrainer
+    from nnunet_femur.training.base import FemurTrainer
 
 DATASET = "Dataset001_Femur"
 

@@ -28,7 +28,7 @@ from nnunet_femur.trainers.volumes import FemurScratchTrainer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nnunet_femur.training.femur_trainer import FemurTrainer
+    from nnunet_femur.training.base import FemurTrainer
 
 RANKS = 3
 BATCH = 3

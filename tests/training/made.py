@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 if TYPE_CHECKING:
-    from nnunet_femur.training.slice_trainer import SliceTrainer
+    from nnunet_femur.training.slices.slice_trainer import SliceTrainer
 
 DATASET = "Dataset001_Femur"
 

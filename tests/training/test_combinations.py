@@ -17,7 +17,7 @@ from nnunet_femur.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from nnunet_femur.training.femur_trainer import FemurTrainer
+    from nnunet_femur.training.base import FemurTrainer
 
 pytestmark = pytest.mark.integration
 
@@ -108,8 +108,7 @@ def test_the_combinations_hold_every_pair() -> None:
 
 def test_every_hyper_parameter_is_varied() -> None:
     """But for numbers and names that change how long, how fast and from where a training goes on."""
-    from nnunet_femur.training.finetune_recipe import FinetuneRecipe
-    from nnunet_femur.training.recipe import Recipe, SliceRecipe
+    from nnunet_femur.recipe.hyperparameters import FinetuneRecipe, Recipe, SliceRecipe
 
     plain = {"epochs", "learning_rate", "checkpoint_every", "validation_iterations", "iterations_per_epoch"}
     plain |= {"batch_size", "encoder_weights", "slices_at_once", "head_slices"}

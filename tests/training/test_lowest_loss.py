@@ -19,7 +19,7 @@ from tests.killing import kill_once
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nnunet_femur.training.slice_trainer import SliceTrainer
+    from nnunet_femur.training.slices.slice_trainer import SliceTrainer
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,1 @@
+"""Hyperparameters of the trainings, their presets, and how they travel in nnU-Net's plans."""

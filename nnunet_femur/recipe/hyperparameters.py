@@ -1,0 +1,279 @@
+"""Hyper-parameters of a training, and how they travel in nnU-Net's plans.
+
+A plans file may hold, in a configuration, what differs from the defaults::
+
+    "femur_recipe": {
+        "epochs": 20,                                    # for every trainer
+        "slice": {"slice_size": [64, 64]},               # for the trainers of a family
+        "FemurScratchTrainer": {"learning_rate": 0.003}  # for one trainer
+    }
+
+The nearest wins. Since nnU-Net copies its plans into every checkpoint, a run's settings stay with its network.
+
+The models below are the one definition of a recipe: plans, studies, the schema of a study's file and the tables of
+docs/recipes.md are checked against them or made of them. Types are strict: "20" is not a number, "no" is not a boolean.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from nnunet_femur.errors import InputError
+
+RECIPE_KEY = "femur_recipe"
+"""The key of a configuration in nnU-Net's plans that holds a recipe."""
+
+Plane = Literal["axial", "coronal", "sagittal"]
+
+PLANES: tuple[Plane, ...] = get_args(Plane)
+"""The planes across the array axes z, y, x of a volume in RAS order."""
+
+
+def _as_tuple(value: Any) -> Any:
+    # JSON and YAML have lists only.
+    return tuple(value) if isinstance(value, list) else value
+
+
+# Type, range and meaning of each hyper-parameter; the classes below differ in the defaults.
+Epochs = Annotated[int, Field(ge=1, description="Number of epochs.")]
+Iterations = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    Field(description="Batches in an epoch; `null`, for slices: as many as hold every slice with femur once."),
+]
+ValidationIterations = Annotated[int, Field(ge=1, description="Batches after each epoch for nnU-Net's pseudo Dice.")]
+Optimizer = Annotated[Literal["Adam", "AdamW", "SGD"], Field(description="Optimizer; SGD has Nesterov momentum 0.99.")]
+LearningRate = Annotated[float, Field(gt=0, description="Learning rate of the first step.")]
+Schedule = Annotated[
+    Literal["constant", "poly"],
+    Field(description="Course of the learning rate; poly: nnU-Net's decay with exponent 0.9, for slices by the step."),
+]
+WeightDecay = Annotated[float, Field(ge=0, description="Weight decay.")]
+Loss = Annotated[
+    Literal["cross_entropy", "dice_cross_entropy"],
+    Field(description="Cross-entropy, or nnU-Net's sum of Dice loss and cross-entropy."),
+]
+Augment = Annotated[bool, Field(description="nnU-Net's augmentation.")]
+Mirror = Annotated[
+    bool,
+    Field(
+        description="Mirroring in augmentation, and at prediction along the axes that augmentation mirrors; without "
+        "`augment` nothing is mirrored."
+    ),
+]
+ForegroundFraction = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="Part of a batch centred on the femur; for slices: drawn from those with femur. 0 for slices needs "
+        "`iterations_per_epoch`.",
+    ),
+]
+CheckpointEvery = Annotated[int, Field(ge=1, description="Epochs between checkpoints that `--c` continues from.")]
+Keep = Literal["last", "lowest_loss"]
+
+
+class Recipe(BaseModel):
+    """Hyper-parameters of every trainer; the defaults are nnU-Net's own."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    family: ClassVar[str] = "volume"
+
+    epochs: Epochs = 1000
+    iterations_per_epoch: Iterations = 250
+    validation_iterations: ValidationIterations = 50
+    optimizer: Optimizer = "SGD"
+    learning_rate: LearningRate = 1e-2
+    schedule: Schedule = "poly"
+    weight_decay: WeightDecay = 3e-5
+    loss: Loss = "dice_cross_entropy"
+    augment: Augment = True
+    mirror: Mirror = True
+    foreground_fraction: ForegroundFraction = 0.33
+    half: Annotated[
+        bool,
+        Field(
+            description="`true`: float16 on CUDA as nnU-Net, and slices predicted in bfloat16 on processors that have "
+            "it; `false`: float32 everywhere, validation included."
+        ),
+    ] = True
+    checkpoint_every: CheckpointEvery = 50
+    seed: Annotated[
+        # The largest that numpy takes is 2^32 - 1, and epochs are added.
+        Annotated[int, Field(ge=0, lt=2**31)] | None,
+        Field(
+            description="A killed and resumed run equals an undisturbed one (volumes: with `nnUNet_n_proc_DA=0`); "
+            "`null`: unseeded."
+        ),
+    ] = None
+
+    @property
+    def decay_exponent(self) -> float:
+        """Exponent of the learning rate's decay: 0.9 for nnU-Net's, 0 for a constant one."""
+        return {"poly": 0.9, "constant": 0.0}[self.schedule]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all hyper-parameters, for ``run.json``."""
+        return self.model_dump()
+
+
+class SliceRecipe(Recipe):
+    """Hyper-parameters of the trainers of two-dimensional networks; the defaults are the study's."""
+
+    family: ClassVar[str] = "slice"
+
+    epochs: Epochs = 5
+    iterations_per_epoch: Iterations = None
+    validation_iterations: ValidationIterations = 20
+    optimizer: Optimizer = "Adam"
+    learning_rate: LearningRate = 3e-4
+    schedule: Schedule = "constant"
+    weight_decay: WeightDecay = 0.0
+    loss: Loss = "cross_entropy"
+    augment: Augment = False
+    mirror: Mirror = False
+    foreground_fraction: ForegroundFraction = 1.0
+    checkpoint_every: CheckpointEvery = 1
+    batch_size: Annotated[int, Field(ge=1, description="Slices in a batch.")] = 16
+    slice_size: Annotated[
+        tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+        BeforeValidator(_as_tuple),
+        Field(description="Rows and columns of a training slice in pixels (`2d`: the plans' patch)."),
+    ] = (256, 256)
+    slice_spacing_mm: Annotated[
+        Annotated[float, Field(gt=0)] | Literal["finest", "voxels"],
+        Field(
+            description="Edge of a pixel in every plane: in mm, `finest` edge of a voxel, or `voxels` as they are "
+            "(`2d`: nnU-Net's)."
+        ),
+    ] = "finest"
+    neighbours: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Slices on either side as further channels (`2d`: not used); mirroring reverses their order.",
+        ),
+    ] = 0
+    planes: Annotated[
+        tuple[Plane, ...],
+        BeforeValidator(_as_tuple),
+        Field(min_length=1, description="Planes to train on and to predict in (`2d`: axial)."),
+    ] = PLANES
+    plane_weights: Annotated[
+        Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_as_tuple)] | None,
+        Field(description="Weight of each plane in a volume's prediction, not all 0; `null`: all the same."),
+    ] = None
+    encoder_weights: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Field(description="Name of the weights that the encoder starts from; `null`: random."),
+    ] = "imagenet"
+    slices_at_once: Annotated[
+        int, Field(ge=1, description="Slices of 256 x 256 pixels predicted together; bounds the memory of prediction.")
+    ] = 16
+    keep: Annotated[
+        Keep,
+        Field(description="Network that the training ends with: the last epoch's or that of the lowest training loss."),
+    ] = "lowest_loss"
+    head_slices: Annotated[
+        int,
+        Field(ge=1, description="Axial slices at either end of the femur that `FemurHead...Trainer` train on."),
+    ] = 20
+
+    @field_validator("plane_weights")
+    @classmethod
+    def _one_for_each_plane(cls, weights: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+        planes = info.data.get("planes")
+        if weights is not None and planes is not None and len(weights) != len(planes):
+            msg = f"must have one weight for each of the {len(planes)} planes"
+            raise ValueError(msg)
+        if weights is not None and not sum(weights) > 0:
+            msg = "must not be all 0"
+            raise ValueError(msg)
+        return weights
+
+
+class ThreePlaneRecipe(SliceRecipe):
+    """Our own recipe for slices; docs/slice-networks.md has the gain of each change."""
+
+    learning_rate: LearningRate = 1e-3
+    schedule: Schedule = "poly"
+    loss: Loss = "dice_cross_entropy"
+
+
+def refuse(problem: str) -> NoReturn:
+    """Stop because of a value in the plans' recipe.
+
+    Raises:
+        InputError: Always.
+    """
+    msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
+    raise InputError(msg)
+
+
+WarmupEpochs = Annotated[
+    int, Field(ge=0, description="Epochs at the beginning in which only the segmentation heads are trained.")
+]
+# Adam's first steps are as long as the learning rate, however small the gradient.
+RampIterations = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="Iterations over which learning rates rise from zero, at the start and when the body joins; may be "
+        "longer than an epoch.",
+    ),
+]
+
+
+class FinetuneRecipe(Recipe):
+    """Hyper-parameters of the fine-tuning trainers; docs/transfer.md has the measurements behind the defaults."""
+
+    family: ClassVar[str] = "finetune"
+
+    epochs: Epochs = 50
+    optimizer: Optimizer = "Adam"
+    learning_rate: LearningRate = 3e-4
+    schedule: Schedule = "poly"
+    weight_decay: WeightDecay = 0.0
+    checkpoint_every: CheckpointEvery = 5
+    # The source knows no other mirror image of a body.
+    mirror: Annotated[
+        bool, Field(description="Exchange of left and right in augmentation; nothing is mirrored at prediction.")
+    ] = True
+    warmup_epochs: WarmupEpochs = 1
+    ramp_iterations: RampIterations = 50
+    body_factor: Annotated[
+        float,
+        Field(ge=0, le=1, description="Learning rate of everything but the heads, as a part of `learning_rate`."),
+    ] = 1.0
+    layer_decay: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Factor of the learning rate from each resolution to the one before it, from the head "
+            "backwards.",
+        ),
+    ] = 1.0
+    average_decay: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="Decay per iteration of the moving average of the weights, which is then validated, saved and "
+            "predicted with (0.99 to 0.999); 0: no average.",
+        ),
+    ] = 0.0
+    elastic_fraction: Annotated[
+        float, Field(ge=0, le=1, description="Part of the patches that are deformed elastically in augmentation.")
+    ] = 0.2
+
+
+class FinetunePaperRecipe(FinetuneRecipe):
+    """The study's fine-tuning: a new last layer, everything trained from the first step, Adam 3e-4."""
+
+    epochs: Epochs = 20
+    schedule: Schedule = "constant"
+    warmup_epochs: WarmupEpochs = 0
+    ramp_iterations: RampIterations = 0

@@ -1,0 +1,95 @@
+"""Parameters of one of nnU-Net's U-Nets in groups, from the heads backwards, and learning rates for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from nnunet_femur.recipe.hyperparameters import FinetuneRecipe
+
+HEAD = "head"
+"""Name of the group of the segmentation heads."""
+
+
+def group_of(name: str) -> str:
+    """The group of a parameter: "head", "decoder K" (0 is the coarsest stage) or "encoder K" (0 is the finest).
+
+    The stem of nnU-Net's residual encoders works at the finest resolution and belongs to "encoder 0".
+
+    Args:
+        name: As ``named_parameters()`` gives it, with one name for a shared module.
+
+    Raises:
+        InputError: The name is not one of nnU-Net's U-Nets.
+    """
+    parts = name.split(".")
+    if "seg_layers" in parts:
+        return HEAD
+    side = "decoder" if parts[0] == "decoder" and "encoder" not in parts else "encoder"
+    after = parts[parts.index(side) + 1 :] if side in parts else []
+    if side == "encoder" and after[:1] == ["stem"]:
+        return "encoder 0"
+    if len(after) > 1 and after[0] in ("stages", "transpconvs") and after[1].isdigit():
+        return f"{side} {after[1]}"
+    msg = f"{name}: this parameter is in no encoder, decoder or head of nnU-Net's U-Nets. Plan with one of those."
+    raise InputError(msg)
+
+
+def parameter_groups(network: nn.Module, recipe: FinetuneRecipe) -> list[dict[str, Any]]:
+    """Groups for an optimizer, the heads first, each with its "name" and the "factor" of its learning rate.
+
+    The further a group is from the heads, the smaller its factor: body_factor x layer_decay^distance.
+    """
+    members: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        members.setdefault(group_of(name), []).append(parameter)
+
+    def distance(group: str) -> int:
+        side, number = group.split()
+        decoders = sum(name.startswith("decoder") for name in members)
+        encoders = sum(name.startswith("encoder") for name in members)
+        return decoders - 1 - int(number) if side == "decoder" else decoders + encoders - 1 - int(number)
+
+    body = sorted((name for name in members if name != HEAD), key=distance)
+    groups: list[dict[str, Any]] = [{"name": HEAD, "params": members[HEAD], "factor": 1.0}]
+    groups += [
+        {"name": name, "params": members[name], "factor": recipe.body_factor * recipe.layer_decay ** distance(name)}
+        for name in body
+    ]
+    return groups
+
+
+class GroupSchedule:
+    """Learning rates as a function of epoch and iteration alone, so a resumed training has those of an undisturbed one.
+
+    They rise over `ramp_iterations` from the training's first iteration on, and again from the one in which the body
+    joins; a ramp that is longer than an epoch goes on in the next.
+
+    Args:
+        optimizer: With groups as :func:`parameter_groups` gives them.
+        recipe: The recipe.
+        iterations_per_epoch: Iterations in an epoch.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, recipe: FinetuneRecipe, *, iterations_per_epoch: int) -> None:
+        self.optimizer = optimizer
+        self.recipe = recipe
+        self.iterations_per_epoch = iterations_per_epoch
+
+    def step(self, epoch: int, iteration: int | None = None) -> None:
+        """Set the learning rates of an iteration; nnU-Net calls this at the beginning of an epoch without one."""
+        recipe = self.recipe
+        now = recipe.learning_rate * (1 - epoch / recipe.epochs) ** recipe.decay_exponent
+        ramp = 1.0
+        if iteration is not None:
+            start = recipe.warmup_epochs if epoch >= recipe.warmup_epochs else 0
+            done = (epoch - start) * self.iterations_per_epoch + iteration
+            ramp = min(1.0, (done + 1) / max(1, recipe.ramp_iterations))
+        for group in self.optimizer.param_groups:
+            resting = epoch < recipe.warmup_epochs and group["name"] != HEAD
+            group["lr"] = 0.0 if resting else now * group["factor"] * ramp

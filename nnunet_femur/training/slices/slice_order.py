@@ -1,0 +1,149 @@
+"""Slices of the training cases: which contain femur, and which batch each belongs to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """Slices that hold femur, one row each.
+
+    Attributes:
+        case: Number of the case, shape (n,).
+        axis: The spatial axis (0 is z) that the slice lies across, shape (n,).
+        index: Index of the slice along this axis, shape (n,).
+        box: First row, row behind the last, first column, column behind the last of the femur, shape (n, 4).
+    """
+
+    case: NDArray[np.int64]
+    axis: NDArray[np.int64]
+    index: NDArray[np.int64]
+    box: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def find_slices(masks: Iterable[NDArray[np.bool_]], axes: Sequence[int]) -> SliceTable:
+    """The slices across `axes` that hold femur, from the masks themselves: no slice of a bone's tips is missed.
+
+    Not cached: a mask of 300 x 336 x 256 voxels takes 0.01 s after its reading.
+
+    Args:
+        masks: A mask of three dimensions for each case.
+        axes: The spatial axes (0 is z) to cut across.
+    """
+    rows: list[NDArray[np.int64]] = [np.empty((0, 7), dtype=np.int64)]
+    for case, mask in enumerate(masks):
+        # shadows[k] is the mask seen along axis k; the extent of every slice can be read from two of them.
+        shadows: list[NDArray[np.bool_]] = [np.any(mask, axis=axis) for axis in range(3)]
+        for axis in axes:
+            first, second = (other for other in range(3) if other != axis)
+            along_rows = shadows[second] if axis < first else shadows[second].T
+            along_columns = shadows[first] if axis < second else shadows[first].T
+            index = np.flatnonzero(np.any(along_rows, axis=1))
+            box = (*_extent(along_rows[index]), *_extent(along_columns[index]))
+            place = (np.full_like(index, case), np.full_like(index, axis), index)
+            rows.append(np.stack((*place, *box), axis=1))
+    table = np.concatenate(rows)
+    return SliceTable(table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
+
+
+def _extent(lines: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each line, shape (n, length), the first place that is true and the place behind the last."""
+    return lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)
+
+
+def ends_only(table: SliceTable, count: Sequence[int]) -> SliceTable:
+    """The first and the last slices of every case and axis, as the study cuts out the heads.
+
+    Args:
+        table: Slices in rising order, as :func:`find_slices` gives them.
+        count: For each case, how many slices at either end.
+    """
+    kept = np.zeros(len(table), dtype=bool)
+    for case, axis in np.unique(np.stack((table.case, table.axis), axis=1), axis=0):
+        rows = np.flatnonzero((table.case == case) & (table.axis == axis))
+        number = count[case]
+        kept[rows[:number]] = kept[rows[max(0, len(rows) - number) :]] = True
+    return SliceTable(table.case[kept], table.axis[kept], table.index[kept], table.box[kept])
+
+
+@dataclass
+class SliceOrder:
+    """The order in which slices that hold femur are trained on.
+
+    They are shuffled anew for each pass, and all are used before one comes again. With `iterations` None an epoch is
+    exactly one pass, in batches whose sizes differ by one at most; else batches are filled from one pass after another.
+
+    Batches are those of all processes together. Each process takes its share of them with :func:`share_of_rank`, so
+    the number of steps does not depend on the number of processes.
+
+    Args:
+        slices: Number of slices that hold femur.
+        per_batch: Number of them in a batch.
+        iterations: Batches in an epoch; None for one pass.
+        seed: Seed of the order.
+    """
+
+    slices: int
+    per_batch: int
+    iterations: int | None
+    seed: int
+    _pass: tuple[int, NDArray[np.int64]] = field(init=False, repr=False, default=(-1, np.empty(0, dtype=np.int64)))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        if self.iterations is not None:
+            return self.iterations
+        return max(1, math.ceil(self.slices / max(1, self.per_batch)))
+
+    @property
+    def smallest_batch(self) -> int:
+        """Slices in the smallest batch."""
+        return self.per_batch if self.iterations is not None else self.slices // self.batches_per_epoch
+
+    def batch(self, number: int) -> NDArray[np.int64]:
+        """The slices of a batch.
+
+        Args:
+            number: Number of the batch since the training's first.
+        """
+        if self.iterations is None:
+            epoch, place = divmod(number, self.batches_per_epoch)
+            return np.array_split(self._shuffled(epoch), self.batches_per_epoch)[place]
+        if not self.slices:
+            return np.empty(0, dtype=np.int64)
+        start = number * self.per_batch
+        places = range(start, start + self.per_batch)
+        return np.array([self._shuffled(place // self.slices)[place % self.slices] for place in places], dtype=np.int64)
+
+    def _shuffled(self, number: int) -> NDArray[np.int64]:
+        if self._pass[0] != number:
+            self._pass = number, np.random.default_rng((self.seed, number)).permutation(self.slices)
+        return self._pass[1]
+
+
+def share_of_rank(size: int, *, rank: int, ranks: int) -> range:
+    """Places of a batch that one of several processes trains on.
+
+    They are dealt out in turn: shares differ by one at most, and each has its part of the slices with femur, which
+    come first in a batch.
+
+    Args:
+        size: Slices in the batch.
+        rank: Number of the process.
+        ranks: Number of processes.
+    """
+    return range(rank, size, ranks)

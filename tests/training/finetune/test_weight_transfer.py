@@ -1,0 +1,75 @@
+"""The pre-flight check of weights: what does not fit is said in words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from nnunet_femur.errors import SetupError
+from nnunet_femur.training.finetune.weight_transfer import in_words, load_source, misfits
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("encoder.stages.0.0.convs.1.conv.weight", "encoder, stage 1, convolution 2, weight"),
+        ("decoder.stages.2.convs.0.norm.bias", "decoder, stage 3, convolution 1, normalisation, bias"),
+        ("decoder.transpconvs.1.weight", "decoder, upsampling 2, weight"),
+        ("decoder.seg_layers.3.bias", "decoder, segmentation head 4, bias"),
+        ("encoder.stem.convs.0.conv.weight", "encoder, stem, convolution 1, weight"),
+        ("encoder.stages.1.blocks.0.conv2.norm.bias", "encoder, stage 2, block 1, convolution 2, normalisation, bias"),
+        ("encoder.stages.1.blocks.0.skip.1.conv.weight", "encoder, stage 2, block 1, skip connection, weight"),
+    ],
+)
+def test_in_words(name: str, words: str) -> None:
+    assert in_words(name) == words
+
+
+def test_misfits_are_told_once_each() -> None:
+    network = {
+        "encoder.stages.0.0.convs.0.conv.weight": torch.zeros(8, 1, 3, 3, 3),
+        "encoder.stages.0.0.convs.0.all_modules.0.weight": torch.zeros(8, 1, 3, 3, 3),
+        "decoder.encoder.stages.0.0.convs.0.conv.weight": torch.zeros(8, 1, 3, 3, 3),
+        "decoder.transpconvs.0.weight": torch.zeros(4, 8, 2, 2, 2),
+    }
+    weights = {
+        **network,
+        "encoder.stages.0.0.convs.0.conv.weight": torch.zeros(8, 2, 3, 3, 3),
+        "decoder.seg_layers.0.bias": torch.zeros(24),
+    }
+    del weights["decoder.transpconvs.0.weight"]
+    assert misfits(weights, network) == [
+        "encoder, stage 1, convolution 1, weight: the network expects 8 x 1 x 3 x 3 x 3, the weights have "
+        "8 x 2 x 3 x 3 x 3 (encoder.stages.0.0.convs.0.conv.weight)",
+        "decoder, upsampling 1, weight: the network has it, the weights do not (decoder.transpconvs.0.weight)",
+        "decoder, segmentation head 1, bias: the weights have it, the network does not (decoder.seg_layers.0.bias)",
+    ]
+
+
+class TestLoadSource:
+    def _network(self) -> nn.Module:
+        network = nn.Module()
+        network.body = nn.Linear(2, 2)
+        network.decoder = nn.Module()
+        network.decoder.seg_layers = nn.ModuleList([nn.Linear(2, 3)])
+        return network
+
+    def test_all_or_all_but_the_heads(self) -> None:
+        source = self._network().state_dict()
+        for heads in (True, False):
+            network = self._network()
+            before = network.decoder.seg_layers[0].weight.clone()
+            load_source(network, source, heads=heads)
+            assert torch.equal(network.body.weight, source["body.weight"])
+            expected = source["decoder.seg_layers.0.weight"] if heads else before
+            assert torch.equal(network.decoder.seg_layers[0].weight, expected)
+
+    def test_nothing_is_loaded_of_what_does_not_fit(self) -> None:
+        source = self._network().state_dict()
+        source["body.weight"] = torch.zeros(5, 2)
+        network = self._network()
+        before = network.body.bias.clone()
+        with pytest.raises(SetupError, match=r"do not fit.*\n.*expects 2 x 2, the weights have 5 x 2"):
+            load_source(network, source, heads=True)
+        assert torch.equal(network.body.bias, before)
