@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.baseline.process import rooms
-from nnunet_femur.prediction.cleaning import keep_largest
+from nnunet_femur.baseline.worker_process import rooms
 from nnunet_femur.prediction.options import QUICK
+from nnunet_femur.prediction.postprocessing import keep_largest
 from nnunet_femur.testing import make_phantom, write_standin
 from nnunet_femur.weights.models import crop_entry, femur_entry, open_model
 
@@ -77,10 +77,10 @@ assert done.complete, done.results
 
 _BARE = f"""{_MEASURE}
 import torch, SimpleITK as sitk
-from nnunet_femur.prediction.bone_box import bone_box
+from nnunet_femur.prediction.preprocessing import bone_box
 from nnunet_femur.prediction.models import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.preparing import prepare
+from nnunet_femur.prediction.preprocessing import prepare
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.imaging.geometry import Geometry, oriented
 step_size = options.get("step_size", 0.5)
@@ -108,7 +108,7 @@ with torch.inference_mode(), torch.autocast(device, dtype=dtype, enabled=on_cuda
 _TOTALSEGMENTATOR = f"""{_MEASURE}
 import numpy as np
 import totalsegmentator.python_api
-from nnunet_femur.baseline.ct import OrientedCt
+from nnunet_femur.baseline.oriented_ct import OrientedCt
 from nnunet_femur.baseline.worker import segment, without_processes
 without_processes()
 begin()

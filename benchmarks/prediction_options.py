@@ -19,10 +19,10 @@ import SimpleITK as sitk
 
 from nnunet_femur.imaging.sources import find_sources
 from nnunet_femur.prediction import QUICK, Options
-from nnunet_femur.prediction.cases import segment
-from nnunet_femur.prediction.cleaning import keep_largest
 from nnunet_femur.prediction.models import femur_labels, find_model
+from nnunet_femur.prediction.postprocessing import keep_largest
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.segmentation import segment
 from nnunet_femur.testing import make_phantom, write_standin
 
 SIZE_ZYX, SPACING_MM_ZYX = (150, 336, 256), (2.0, 0.74, 0.74)

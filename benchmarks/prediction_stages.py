@@ -22,10 +22,10 @@ import torch
 from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
 
 from nnunet_femur.imaging.geometry import Geometry, oriented
+from nnunet_femur.prediction.export import restore
 from nnunet_femur.prediction.models import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.preparing import prepare
-from nnunet_femur.prediction.restoring import restore
+from nnunet_femur.prediction.preprocessing import prepare
 from nnunet_femur.testing import make_phantom, write_standin
 
 if TYPE_CHECKING:

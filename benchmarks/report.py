@@ -19,10 +19,10 @@ import pandas as pd
 
 from nnunet_femur.comparison.discovery import Found
 from nnunet_femur.comparison.grouping import group_scores
-from nnunet_femur.comparison.report import build_report
+from nnunet_femur.comparison.report.output import write_all
+from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.scoring import COLUMNS, Scored
-from nnunet_femur.comparison.statistics import analyse_groups
-from nnunet_femur.comparison.writing import write_all
+from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.evaluation import EMPTY_KINDS, Bone, score_case
 
 

@@ -189,7 +189,7 @@ def seconds_of_step(trainer: Any, clock: Callable[[], float] = time.perf_counter
 
 
 def _scores(predicted: Path, truth: Path) -> dict[str, list[float]]:
-    from nnunet_femur.comparison.single import score_files
+    from nnunet_femur.comparison.score_files import score_files
     from nnunet_femur.progress import silent
 
     scores = score_files(predicted, truth, policy="strict", slice_surfaces=False, in_slices=True, track=silent).scores

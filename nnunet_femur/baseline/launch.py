@@ -2,7 +2,7 @@
 
 The stock program gets the very same arguments where it can do the job itself. It gets a NIfTI copy of the CT where it
 cannot read the CT or write the output. Without an output, which it refuses, it is
-:func:`~nnunet_femur.baseline.single.run_on_volume`.
+:func:`~nnunet_femur.baseline.running.run_on_volume`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.baseline.record import require_ours
+from nnunet_femur.baseline.baseline_record import require_ours
+from nnunet_femur.baseline.running import record_of, run_on_volume
 from nnunet_femur.baseline.settings import Settings, default_device
-from nnunet_femur.baseline.single import record_of, run_on_volume
-from nnunet_femur.baseline.stock_arguments import StockArguments, spelling
-from nnunet_femur.baseline.stock_program import become_stock, ending_in_order, run_stock
+from nnunet_femur.baseline.stock_program import StockArguments, become_stock, ending_in_order, run_stock, spelling
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
@@ -86,8 +85,7 @@ def _needs_conversion(output: Path, arguments: StockArguments) -> bool:
 
 
 def _run_on_nifti(arguments: StockArguments, ct: Path, output: Path, *, convert_output: bool) -> int:
-    from nnunet_femur.baseline.ct import OrientedCt
-    from nnunet_femur.baseline.stored_nifti import write_back, write_stored
+    from nnunet_femur.baseline.oriented_ct import OrientedCt, write_back, write_stored
 
     other = [kind for kind in arguments.output_types if kind != "nifti"]
     if other:

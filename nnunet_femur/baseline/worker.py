@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.baseline.ct import OrientedCt
-from nnunet_femur.baseline.jobs import Job, Outcome
+from nnunet_femur.baseline.oriented_ct import OrientedCt
+from nnunet_femur.baseline.settings import Job, Outcome
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.weights.models import FEMURS, TASK

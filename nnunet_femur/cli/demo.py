@@ -22,7 +22,7 @@ def demo(
 
     Example: nnfemur demo
     """
-    from nnunet_femur.demo import DemoSize, run_demo
+    from nnunet_femur.study.demo_study import DemoSize, run_demo
 
     given = any((cases, epochs, iterations))
     size = DemoSize(cases=cases or DemoSize.cases, epochs=epochs, iterations=iterations) if given else None

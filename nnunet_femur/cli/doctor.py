@@ -15,7 +15,7 @@ def doctor(
     Example: nnfemur doctor
     """
     from nnunet_femur import doctor as checks
-    from nnunet_femur.doctor import printing
+    from nnunet_femur.doctor import examination as printing
 
     findings = checks.examine()
     if as_json:

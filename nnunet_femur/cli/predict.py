@@ -70,7 +70,7 @@ def predict(
     """
     from nnunet_femur.prediction import QUICK, Options
     from nnunet_femur.prediction import predict as run
-    from nnunet_femur.prediction.terminal import bars, print_outcome
+    from nnunet_femur.prediction.terminal_output import bars, print_outcome
 
     asked = {"step_size": step_size, "crop_to_bone": crop_to_bone or None, "half": half or None}
     choices = (QUICK if quick else {}) | {name: value for name, value in asked.items() if value is not None}

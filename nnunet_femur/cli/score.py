@@ -31,7 +31,7 @@ def score(
 
     Example: nnfemur score prediction.nrrd truth.nrrd
     """
-    from nnunet_femur.comparison.single import score_files
+    from nnunet_femur.comparison.score_files import score_files
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.progress import bar
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.cache import ScoreCache
 from nnunet_femur.comparison.discovery import comparable, discover, require_equal_cases
 from nnunet_femur.comparison.grouping import group_scores
-from nnunet_femur.comparison.report import build_report
+from nnunet_femur.comparison.report.output import write_all
+from nnunet_femur.comparison.report.report import build_report
+from nnunet_femur.comparison.report.terminal_tables import print_tables
+from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score
-from nnunet_femur.comparison.statistics import analyse_groups
-from nnunet_femur.comparison.terminal import print_tables
-from nnunet_femur.comparison.writing import write_all
+from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import POLICIES, Scoring
 from nnunet_femur.progress import silent
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnunet_femur.comparison.discovery import Found
-    from nnunet_femur.comparison.pairs import TestName
     from nnunet_femur.comparison.predictions import Unscored
+    from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.scoring import Scored
-    from nnunet_femur.comparison.statistics import GroupStatistics
-    from nnunet_femur.comparison.tables import Table
+    from nnunet_femur.comparison.statistics.analysis import GroupStatistics
+    from nnunet_femur.comparison.statistics.paired_tests import TestName
     from nnunet_femur.progress import Track
 
 __all__ = ["Comparison", "compare"]

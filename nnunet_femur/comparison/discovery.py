@@ -9,17 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.dataset import Dataset, open_dataset
-from nnunet_femur.comparison.predictions import (
-    RECORDS,
-    Predictions,
-    Unscored,
-    find_masks,
-    folds_in_words,
-    read_record,
-)
+from nnunet_femur.comparison.predictions import RECORDS, Predictions, Unscored, folds_in_words, read_record
+from nnunet_femur.comparison.reference_masks import Dataset, open_dataset
 from nnunet_femur.comparison.traits import Traits, read_traits
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.sources import find_masks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -61,7 +55,7 @@ def discover(
     Args:
         results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None if
             only `methods` are compared.
-        raw: nnU-Net's raw folder with the truth; see :func:`~nnunet_femur.comparison.dataset.open_dataset`.
+        raw: nnU-Net's raw folder with the truth; see :func:`~nnunet_femur.comparison.reference_masks.open_dataset`.
         truth: A folder of masks, in place of those of the raw dataset.
         methods: Folders of predictions by the name of their method: masks named by case, or ``test`` and
             ``validation`` with such masks.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nnunet_femur.comparison.naming import method_names
 from nnunet_femur.comparison.predictions import folds_in_words
+from nnunet_femur.comparison.traits import method_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

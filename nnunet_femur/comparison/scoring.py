@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nnunet_femur.comparison.cache import CachedCase, ScoreCache
 from nnunet_femur.comparison.predictions import Unscored
+from nnunet_femur.comparison.score_cache import CachedCase, ScoreCache
 from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import (
     AxisProfile,

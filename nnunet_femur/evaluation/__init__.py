@@ -2,10 +2,10 @@
 
 from nnunet_femur.evaluation.bone import Bone, BoneAxis
 from nnunet_femur.evaluation.case import CaseScores, Score, Scoring, SliceScores, score_case, slice_scores
+from nnunet_femur.evaluation.counts import PLANES, PROFILE_BINS, AxisProfile, Overlap
 from nnunet_femur.evaluation.masks import Mask, on_one_grid, read_mask, require_same_grid
 from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
-from nnunet_femur.evaluation.overlap import PLANES, PROFILE_BINS, AxisProfile, Overlap
-from nnunet_femur.evaluation.policy import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy
+from nnunet_femur.evaluation.policies import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy
 from nnunet_femur.evaluation.regions import REGIONS, REGIONS_IN_WORDS
 
 __all__ = [

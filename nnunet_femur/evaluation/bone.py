@@ -1,4 +1,4 @@
-"""One mask, and what is found out about it once: its box, its surface, its long axis."""
+"""One mask and what is derived from it once: its box, its surface and its long axis."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.evaluation.indices import unravelled
-from nnunet_femur.evaluation.surfels import Surface, extract_surface
+from nnunet_femur.evaluation.surfels import Surface, extract_surface, unravelled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nnunet_femur.evaluation.counts import PLANES, AxisProfile, count
 from nnunet_femur.evaluation.distances import MatchedSurfaces
 from nnunet_femur.evaluation.metrics import OVERLAP_METRICS, SURFACE_METRICS
-from nnunet_femur.evaluation.overlap import PLANES, AxisProfile, count
-from nnunet_femur.evaluation.paper import paper_scores
-from nnunet_femur.evaluation.policy import EMPTY_KINDS, STRICT, EmptyPolicy
+from nnunet_femur.evaluation.policies import EMPTY_KINDS, STRICT, EmptyPolicy
+from nnunet_femur.evaluation.protocols import paper_scores
 from nnunet_femur.evaluation.regions import surfels_in_region
-from nnunet_femur.evaluation.slice_surfaces import slice_surface_values
+from nnunet_femur.evaluation.surfels import extract_surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.evaluation.bone import Bone, BoneAxis
+    from nnunet_femur.evaluation.counts import Counts, Overlap
     from nnunet_femur.evaluation.distances import SurfaceDistances
-    from nnunet_femur.evaluation.overlap import Counts, Overlap
+    from nnunet_femur.evaluation.surfels import Surface
+
 
 SLICE_METRICS = {name: metric for name, metric in OVERLAP_METRICS.items() if metric.in_slices}
 """The metrics that are taken slice by slice without being asked for."""
@@ -118,7 +120,7 @@ def score_case(
 
     `volume` scores all voxels at once. `slices` scores every slice that holds truth or prediction and takes
     the mean of each plane; if there is no such slice, the plane scores as one pair of empty masks. `paper` does as the
-    study did, see :mod:`nnunet_femur.evaluation.paper`. The first two score each region of the bone too, which are
+    study did, see :mod:`nnunet_femur.evaluation.protocols`. The first two score each region of the bone too, which are
     found on the truth; an empty truth has none but the whole.
 
     Args:
@@ -214,3 +216,34 @@ def _empties(protocol: str, plane: str, region: str, pairs: Overlap) -> Iterator
 
 def _diagonal_mm(shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> float:
     return float(np.linalg.norm(np.array(shape) * np.array(spacing_mm)))
+
+
+def slice_surface_values(
+    truth: Bone, prediction: Bone, axis: int, index: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Scores of every surface metric in slices across one axis.
+
+    Args:
+        truth: The true mask.
+        prediction: A mask on the same grid.
+        axis: The array axis that the slices lie across.
+        index: The slices, shape (n,).
+
+    Returns:
+        By metric the scores in the metric's unit, shape (n,); NaN where a slice holds one of both masks only.
+    """
+    values = {name: np.full(index.size, np.nan) for name in SURFACE_METRICS}
+    for place, number in enumerate(index):
+        contours = [_contour(bone, axis, int(number)) for bone in (truth, prediction)]
+        if all(len(contour.corners) for contour in contours):
+            distances = MatchedSurfaces.of(*contours).all()
+            for name, metric in SURFACE_METRICS.items():
+                values[name][place] = metric.compute(distances)
+    return values
+
+
+def _contour(bone: Bone, axis: int, number: int) -> Surface:
+    across = [other for other in range(3) if other != axis]
+    box = [bone.box[other] for other in across]
+    spacing_mm = tuple(bone.spacing_mm_zyx[other] for other in across)
+    return extract_surface(np.take(bone.voxels, number, axis=axis), box, spacing_mm)

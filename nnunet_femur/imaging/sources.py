@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -222,3 +223,62 @@ def case_name(path: Path) -> str:
     if ending is None and is_dicom_file(path):
         return case_stem(path)
     return _CHANNEL.sub("", path.name[: -len(ending)] if ending else path.stem)
+
+
+_SEGMENTATION = ".seg.nrrd"
+
+
+def mask_case(path: Path) -> str | None:
+    """Return the case of a mask by its name, in Unicode's form NFC; None for a file that is not a mask."""
+    if path.name.startswith("."):
+        return None
+    ending = volume_ending(path)
+    if ending is not None:
+        name = path.name[: -len(_SEGMENTATION if path.name.lower().endswith(_SEGMENTATION) else ending)]
+    elif is_dicom_file(path):
+        name = case_stem(path)
+    elif is_dicom_folder(path):
+        name = path.name
+    else:
+        return None
+    return unicodedata.normalize("NFC", name)
+
+
+class MaskFiles(NamedTuple):
+    """The masks of a folder.
+
+    Attributes:
+        files: File by case.
+        ambiguous: Reason by case why none of its files can be taken: several are of this case.
+    """
+
+    files: dict[str, Path]
+    ambiguous: dict[str, str]
+
+
+def find_masks(folder: Path) -> MaskFiles:
+    """Return the masks in a folder, by case: volumes, segmentations, DICOM files and folders of them.
+
+    Hidden files and nnU-Net's probabilities are none. Where a case has a mask and a segmentation (``.seg.nrrd``), as
+    ``nnfemur predict`` writes them, the mask counts.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    try:
+        for path in sorted(folder.iterdir()):
+            if (case := mask_case(path)) is not None:
+                found[case].append(path)
+    except OSError as error:
+        msg = f"{folder}: cannot be read ({error.strerror}). Check its permissions."
+        raise InputError(msg) from error
+    for case, paths in found.items():
+        plain = [path for path in paths if not path.name.lower().endswith(_SEGMENTATION)]
+        found[case] = plain or paths
+    ambiguous = {
+        case: f"{paths[0]}: {', '.join(path.name for path in paths[1:])} is a mask of the same case. Keep one of them."
+        for case, paths in found.items()
+        if len(paths) > 1
+    }
+    return MaskFiles({case: paths[0] for case, paths in found.items() if case not in ambiguous}, ambiguous)

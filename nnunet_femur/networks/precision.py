@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from nnunet_femur.networks.three_planes import ThreePlaneNetwork
+from nnunet_femur.networks.three_planes import ThreePlaneNetwork, calculates_in_bfloat16
 
 Precision = Literal["float32", "float16", "bfloat16"]
 
@@ -55,6 +55,19 @@ def validation_precision(network: nn.Module, device: torch.device) -> Precision:
 def training_precision(network: nn.Module, device: torch.device) -> Precision:
     """Precision that a network computes in under nnU-Net's own training steps on a device."""
     return "float16" if device.type == "cuda" and not is_held_to_float32(network) else "float32"
+
+
+def precision_of(device: torch.device, *, half: bool) -> str:
+    """Return the type that the network calculates in: "float32", "float16" or "bfloat16".
+
+    Args:
+        device: Where the network runs.
+        half: Whether half precision is asked for. GPUs take float16, processors with instructions for it bfloat16;
+            other processors and Apple's GPUs stay with float32.
+    """
+    if half and device.type == "cuda":
+        return "float16"
+    return "bfloat16" if half and device.type == "cpu" and calculates_in_bfloat16() else "float32"
 
 
 def _held(network_class: type[nn.Module]) -> type[nn.Module]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.imaging.sources import Source, find_sources
-from nnunet_femur.prediction.cases import segment
+from nnunet_femur.networks.precision import precision_of
 from nnunet_femur.prediction.models import CHECKPOINT, Model, femur_labels, opened_model
 from nnunet_femur.prediction.options import Options
-from nnunet_femur.prediction.predictor import choose_device, load_predictor, precision_of
-from nnunet_femur.prediction.record import CaseResult, read_results, sizes, write_results
-from nnunet_femur.prediction.writing import write_case
+from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.results import CaseResult, read_results, sizes, write_case, write_results
+from nnunet_femur.prediction.segmentation import segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

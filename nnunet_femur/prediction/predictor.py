@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.three_planes import calculates_in_bfloat16
 from nnunet_femur.weights.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
@@ -46,19 +45,6 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def precision_of(device: torch.device, *, half: bool) -> str:
-    """Return the type that the network calculates in: "float32", "float16" or "bfloat16".
-
-    Args:
-        device: Where the network runs.
-        half: Whether half precision is asked for. GPUs take float16, processors with instructions for it bfloat16;
-            other processors and Apple's GPUs stay with float32.
-    """
-    if half and device.type == "cuda":
-        return "float16"
-    return "bfloat16" if half and device.type == "cpu" and calculates_in_bfloat16() else "float32"
-
-
 def load_predictor(
     model: Model, *, device: torch.device, step_size: float = 0.5, mirror: bool = True
 ) -> nnUNetPredictor:
@@ -79,7 +65,7 @@ def load_predictor(
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # nnU-Net tells of old plans, which are no fault of the user's.
         warnings.simplefilter("ignore")
-        from nnunet_femur.prediction.precision import PrecisePredictor
+        from nnunet_femur.prediction.nnunet_predictor import PrecisePredictor
 
         predictor = PrecisePredictor(
             tile_step_size=step_size,
@@ -157,7 +143,7 @@ def logits_of_folds(
     """
     import torch
 
-    from nnunet_femur.prediction.precision import bfloat16_context, calculating
+    from nnunet_femur.prediction.nnunet_predictor import bfloat16_context, calculating
 
     total = len(predictor.list_of_parameters) * _passes(predictor, data)
     done = 0

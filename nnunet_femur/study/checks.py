@@ -6,8 +6,10 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.errors import InputError
 from nnunet_femur.recipe.trainer_names import known_trainers
-from nnunet_femur.study.config import PLANS_NAME, methods_of, path_beside
+from nnunet_femur.records import read_mapping
+from nnunet_femur.study.config import PLANS_NAME, methods_of, path_beside, study_of
 from nnunet_femur.study.schema import read_schema
 
 if TYPE_CHECKING:
@@ -15,7 +17,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.recipe.recipe_checks import Problem
-    from nnunet_femur.study.config import Method
+    from nnunet_femur.study.config import Method, Study
+
+
+def read_study(file: Path) -> Study:
+    """Read and check a study's file.
+
+    Raises:
+        InputError: The file is missing or no YAML, or something in it is wrong; the message has all of it.
+    """
+    file = file.expanduser().resolve()
+    content = read_mapping(file)
+    problems = problems_of(content, file.parent)
+    if problems:
+        msg = f"{file}: {len(problems)} to mend:\n" + "\n".join(f"  {problem}" for problem in problems)
+        raise InputError(msg)
+    return study_of(content, file)
 
 
 def problems_of(content: Mapping[str, Any], beside: Path) -> list[str]:

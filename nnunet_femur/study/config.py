@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.errors import InputError
-from nnunet_femur.records import read_mapping
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -98,24 +95,8 @@ class Study:
         return self.folder / "study"
 
 
-def read_study(file: Path) -> Study:
-    """Read and check a study's file.
-
-    Raises:
-        InputError: The file is missing or no YAML, or something in it is wrong; the message has all of it.
-    """
-    from nnunet_femur.study.checks import problems_of
-
-    file = file.expanduser().resolve()
-    content = read_mapping(file)
-    problems = problems_of(content, file.parent)
-    if problems:
-        msg = f"{file}: {len(problems)} to mend:\n" + "\n".join(f"  {problem}" for problem in problems)
-        raise InputError(msg)
-    return _study(content, file)
-
-
-def _study(content: Mapping[str, Any], file: Path) -> Study:
+def study_of(content: Mapping[str, Any], file: Path) -> Study:
+    """Return the study of a file's content, which has been checked."""
     dataset = content["dataset"]
     number = dataset.get("id", 1)
     methods = methods_of(content)

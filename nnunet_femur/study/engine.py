@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.processes import running
 from nnunet_femur.study import slurm
-from nnunet_femur.study.state import Records
+from nnunet_femur.study.job_records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from nnunet_femur.study.costs import bytes_of, seconds_of, size_of
+from nnunet_femur.study.job_records import Records
 from nnunet_femur.study.jobs import jobs_of
-from nnunet_femur.study.reference import bytes_of, seconds_of, size_of
 from nnunet_femur.study.run import Machine, engine_of
-from nnunet_femur.study.state import Records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

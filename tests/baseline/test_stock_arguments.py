@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur.baseline import stock_arguments
-from nnunet_femur.baseline.stock_arguments import StockArguments, spelling
+from nnunet_femur.baseline import stock_program as stock_arguments
+from nnunet_femur.baseline.stock_program import StockArguments, spelling
 
 
 class _CapturedError(Exception):

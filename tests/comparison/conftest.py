@@ -82,7 +82,7 @@ class Tree:
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leaves the figures out, which take longer than everything else."""
-    monkeypatch.setattr("nnunet_femur.comparison.figures.draw_all", lambda *_, **__: ([], []))
+    monkeypatch.setattr("nnunet_femur.comparison.report.figures.draw_all", lambda *_, **__: ([], []))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Findings from scores that are written by hand."""
+"""ReportData from scores that are written by hand."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from nnunet_femur.comparison.findings import Findings
+from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.scoring import COLUMNS, Scored
 
 if TYPE_CHECKING:
-    from nnunet_femur.comparison.reference import Reference
+    from nnunet_femur.comparison.report.published import Reference
 
 EMPTIES = ("both_empty", "truth_empty", "prediction_empty")
 PLANES = ("axial", "coronal", "sagittal")
@@ -33,4 +33,4 @@ def scores_of(*cases: Case, keys=KEYS) -> pd.DataFrame:
 def findings_of(*cases: Case, keys=KEYS, reference: Reference | None = None, ends_only: tuple[str, ...] = ()):
     """What a comparison of these cases found out."""
     scored = Scored(scores_of(*cases, keys=keys), ends_only=frozenset(ends_only))
-    return Findings(scored, reference=reference)
+    return ReportData(scored, reference=reference)

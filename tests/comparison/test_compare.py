@@ -253,8 +253,8 @@ class TestScoredAgain:
         pd.testing.assert_frame_equal(again.scores, first.scores)
 
     def test_slices_and_profiles_come_back_alike(self, tree, first):
-        from nnunet_femur.comparison.cache import ScoreCache
         from nnunet_femur.comparison.discovery import discover
+        from nnunet_femur.comparison.score_cache import ScoreCache
         from nnunet_femur.comparison.scoring import score
 
         predictions = discover(tree.results).predictions

@@ -10,8 +10,8 @@ import pytest
 
 from nnunet_femur.dataset.environment import NNUNET_FOLDERS, TRAINER_FOLDER
 from nnunet_femur.doctor import Finding, Status, checks, examine, healthy
+from nnunet_femur.doctor.examination import print_table
 from nnunet_femur.doctor.machine import Machine, Torch
-from nnunet_femur.doctor.printing import print_table
 
 GIB = 1 << 30
 GOOD = Machine(

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.labels import choose_segments, join_segments, parse_segments
 from nnunet_femur.prediction import Options
-from nnunet_femur.prediction.writing import write_case
+from nnunet_femur.prediction.results import write_case
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from nnunet_femur.cli import app
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.prediction import Options, batch, predict
-from nnunet_femur.prediction.bone_box import bone_box
+from nnunet_femur.prediction.preprocessing import bone_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable

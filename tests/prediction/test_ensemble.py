@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from nnunet_femur.consistency import GUARD_KEY
 from nnunet_femur.dataset.environment import TRAINER_FOLDER
 from nnunet_femur.prediction import Options, predict
-from nnunet_femur.prediction.restoring import _judged, against_the_rest
+from nnunet_femur.prediction.export import _judged, against_the_rest
 
 from .conftest import DATASET, TRAINER
 
@@ -118,7 +118,7 @@ class TestEquality:
     def test_of_a_study_with_nnfemur_predict(self, on_its_grid: Path, ct: Path, tmp_path: Path) -> None:
         """The study's own job, run as it types it."""
         from nnunet_femur.cli import app
-        from nnunet_femur.study.config import read_study
+        from nnunet_femur.study.checks import read_study
         from nnunet_femur.study.jobs import jobs_of
 
         file = tmp_path / "study.yaml"
@@ -192,7 +192,7 @@ class TestMergedHeads:
     ) -> None:
         """Voxel for voxel, by our own export and by nnU-Net's."""
         if not in_slabs:
-            monkeypatch.setattr("nnunet_femur.prediction.restoring.is_default", lambda _: False)
+            monkeypatch.setattr("nnunet_femur.prediction.export.is_default", lambda _: False)
         expected = _by_nnunet(finetuned, ct, tmp_path / "theirs", 3)
         single = _voxels(tmp_path / "theirs" / "0" / "case.nrrd")
         assert expected.sum() > 100
@@ -205,7 +205,7 @@ class TestMergedHeads:
         found: list[Any] = []
         for name, in_slabs in (("slabs", True), ("whole", False)):
             if not in_slabs:
-                monkeypatch.setattr("nnunet_femur.prediction.restoring.is_default", lambda _: False)
+                monkeypatch.setattr("nnunet_femur.prediction.export.is_default", lambda _: False)
             predict([ct], finetuned, tmp_path / name, options=Options(uncertainty=True), device="cpu")
             found.append(_voxels(next((tmp_path / name).glob("*_uncertainty.nrrd"))))
         assert found[0].max() > 0.05

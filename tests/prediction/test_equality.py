@@ -118,7 +118,7 @@ def test_what_is_left_to_nnunet_is_its_own(make_model: Callable[..., Path], ct: 
 
 class TestEnsemble:
     def test_is_the_mean_of_the_folds_softmax(self, ensemble: Path, ct: Path, tmp_path: Path) -> None:
-        from nnunet_femur.prediction.restoring import disagreement
+        from nnunet_femur.prediction.export import disagreement
 
         folds = [_by_nnunet(ensemble, ct, tmp_path / str(fold), folds=(fold,), probabilities=True) for fold in range(3)]
         expected = np.mean(folds, axis=0).argmax(0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.prediction import archives
+from nnunet_femur.prediction import models as archives
 from nnunet_femur.prediction.models import CHECKPOINT, femur_labels, find_model, opened_model
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.study.config import read_study
+from nnunet_femur.study.checks import read_study
 from nnunet_femur.study.engine import Engine
+from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.run import Machine, engine_of
-from nnunet_femur.study.state import Records, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnunet_femur.study.job import run_job
-from nnunet_femur.study.state import Records
+from nnunet_femur.study.job_records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,7 @@ import pytest
 
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.study import read_study
-from nnunet_femur.study.jobs import environment_of
-from nnunet_femur.study.resources import resources_of
+from nnunet_femur.study.jobs import environment_of, resources_of
 from nnunet_femur.study.slurm import Waiting, cancel, engine_options, name_of, reasons, refuse_beside, take_over
 
 if TYPE_CHECKING:

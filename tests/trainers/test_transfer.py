@@ -130,7 +130,7 @@ class TestStepZero:
         from nnunet_femur.prediction import predict
 
         if not in_slabs:
-            monkeypatch.setattr("nnunet_femur.prediction.restoring.is_default", lambda _: False)
+            monkeypatch.setattr("nnunet_femur.prediction.export.is_default", lambda _: False)
 
         predict(images[:2], started, tmp_path, folds=("0",), device="cpu")
         for image, union in zip(images[:2], unions, strict=False):

@@ -5,16 +5,10 @@ TP, FP and FN are counted in voxels, d is the distance of a surfel from the near
 
 from __future__ import annotations
 
-from nnunet_femur.evaluation.metrics.absolute_volume_similarity import ABSOLUTE_VOLUME_SIMILARITY
-from nnunet_femur.evaluation.metrics.assd import ASSD
-from nnunet_femur.evaluation.metrics.dice import DICE
-from nnunet_femur.evaluation.metrics.hausdorff import HAUSDORFF, HAUSDORFF_95
-from nnunet_femur.evaluation.metrics.iou import IOU
 from nnunet_femur.evaluation.metrics.metric import Metric, OverlapMetric, SurfaceMetric
-from nnunet_femur.evaluation.metrics.nsd import NSD
-from nnunet_femur.evaluation.metrics.precision import PRECISION
-from nnunet_femur.evaluation.metrics.recall import RECALL
-from nnunet_femur.evaluation.metrics.signed_volume_similarity import SIGNED_VOLUME_SIMILARITY
+from nnunet_femur.evaluation.metrics.overlap import DICE, IOU, PRECISION, RECALL
+from nnunet_femur.evaluation.metrics.surface import ASSD, HAUSDORFF, HAUSDORFF_95, NSD
+from nnunet_femur.evaluation.metrics.volume import ABSOLUTE_VOLUME_SIMILARITY, SIGNED_VOLUME_SIMILARITY
 
 __all__ = ["METRICS", "OVERLAP_METRICS", "SURFACE_METRICS", "Metric", "OverlapMetric", "SurfaceMetric"]
 

@@ -1,4 +1,4 @@
-"""What a metric is: a name, a formula that is printed, and a function."""
+"""Kinds of metrics: a name, a formula for print, and a function."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nnunet_femur.evaluation.counts import Overlap
     from nnunet_femur.evaluation.distances import SurfaceDistances
-    from nnunet_femur.evaluation.overlap import Overlap
 
 
 @dataclass(frozen=True)

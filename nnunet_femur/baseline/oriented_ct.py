@@ -1,0 +1,171 @@
+"""A CT in the axis order that TotalSegmentator needs, as NIfTI, and masks back on the CT's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of
+from nnunet_femur.imaging.reading import read_ct
+from nnunet_femur.imaging.writing import write_volume
+from nnunet_femur.records import require_utf8_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import nibabel
+    from numpy.typing import NDArray
+
+    from nnunet_femur.findings import Finding
+
+
+_RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class OrientedCt:
+    """A CT whose voxels are stored from left to right, from back to front and from foot to head.
+
+    Attributes:
+        hu: HU (z, y, x).
+        stored: Geometry of the file.
+        geometry: Geometry of `hu`.
+        findings: What was assumed or left out when it was read.
+    """
+
+    hu: NDArray
+    stored: Geometry
+    geometry: Geometry
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path, *, any_values: bool = False) -> OrientedCt:
+        """Read a volume or a folder of DICOM slices.
+
+        Args:
+            path: The file or folder.
+            any_values: Another modality than CT is read, too.
+
+        Raises:
+            InputError: It cannot be read or is no CT volume.
+        """
+        import SimpleITK as sitk
+
+        volume = read_ct(path, any_values=any_values)
+        stored = volume.header.geometry
+        order = AxisOrder.between(stored, _RAS)
+        voxels = order.of_array(sitk.GetArrayFromImage(volume.image))
+        return cls(voxels, stored, order.of_geometry(stored), volume.header.findings)
+
+    def as_nifti(self) -> nibabel.Nifti1Image:
+        """The same voxels as TotalSegmentator takes them.
+
+        Only their size and order matter to it, so the affine is a plain one: no rounding of an oblique one, and no
+        place of the patient, gets in between.
+        """
+        import nibabel
+
+        voxels = np.ascontiguousarray(self.hu.transpose(2, 1, 0))
+        if voxels.dtype not in (np.int16, np.float32):
+            voxels = voxels.astype(np.float32)
+        return nibabel.Nifti1Image(voxels, np.diag([*self.geometry.spacing_mm_xyz, 1.0]))
+
+    def write_mask(self, mask: NDArray, path: Path) -> None:
+        """Write a mask on the CT's own grid and in its own order.
+
+        Args:
+            mask: Labels (z, y, x) in the order of `hu`.
+            path: The file.
+
+        Raises:
+            InputError: The ending of `path` is none that is written.
+            SetupError: The file cannot be written.
+        """
+        require_utf8_name(path)
+        back = AxisOrder.between(self.geometry, self.stored)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(image_of(np.ascontiguousarray(back.of_array(mask)), self.stored), path)
+
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def affine_of(geometry: Geometry) -> NDArray[np.float64]:
+    """Return the NIfTI affine (RAS mm) of a grid: from voxel indices x, y, z to positions.
+
+    Args:
+        geometry: The grid.
+    """
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
+    affine[:3, 3] = geometry.origin_mm_xyz
+    return _LPS_TO_RAS @ affine
+
+
+def geometry_of(affine: NDArray, size_xyz: tuple[int, ...]) -> Geometry:
+    """Return the grid of a NIfTI affine (RAS mm).
+
+    Args:
+        affine: The affine (4, 4).
+        size_xyz: Number of voxels along x, y, z.
+    """
+    lps = _LPS_TO_RAS @ np.asarray(affine, np.float64)
+    spacing_mm = np.linalg.norm(lps[:3, :3], axis=0)
+    return Geometry(
+        tuple(int(size) for size in size_xyz),
+        tuple(float(spacing) for spacing in spacing_mm),
+        tuple(float(origin) for origin in lps[:3, 3]),
+        tuple(float(cosine) for cosine in (lps[:3, :3] / spacing_mm).ravel()),
+    )
+
+
+def write_stored(ct: OrientedCt, path: Path) -> Geometry:
+    """Write a CT as NIfTI, in the order in which its own file stores the voxels.
+
+    Args:
+        ct: The CT.
+        path: The NIfTI file.
+
+    Returns:
+        The CT's own grid.
+    """
+    import nibabel
+
+    stored = AxisOrder.between(ct.geometry, ct.stored).of_array(ct.hu)
+    affine = affine_of(ct.stored)
+    voxels = stored.transpose(2, 1, 0)
+    if voxels.dtype not in (np.int16, np.float32):
+        voxels = voxels.astype(np.float32)
+    nifti = nibabel.Nifti1Image(voxels, affine)
+    # Both forms, since programs differ in which of them they read.
+    nifti.set_sform(affine, code="scanner")
+    nifti.set_qform(affine, code="scanner")
+    nifti.header.set_xyzt_units(xyz="mm")
+    nibabel.save(nifti, path)
+    return ct.stored
+
+
+def write_back(nifti: Path, stored: Geometry, path: Path) -> None:
+    """Write the labels of a NIfTI file as another kind of volume.
+
+    The grid is the CT's own, without the rounding of NIfTI's affine. Labels on another grid, as those of
+    ``--save_lowres``, keep theirs.
+
+    Args:
+        nifti: Labels made from a CT that :func:`write_stored` has written.
+        stored: The CT's own grid.
+        path: The volume to write.
+
+    Raises:
+        SetupError: The volume cannot be written.
+    """
+    import nibabel
+
+    image = nibabel.load(nifti)
+    labels = np.asanyarray(image.dataobj)
+    grid = geometry_of(image.affine, labels.shape)
+    if not stored.differences(grid):
+        grid = stored
+    write_volume(image_of(np.ascontiguousarray(labels.transpose(2, 1, 0)), grid), path)

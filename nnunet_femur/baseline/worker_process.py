@@ -1,0 +1,144 @@
+"""Run TotalSegmentator in a process of its own, away from the user's home and nnU-Net folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from nnunet_femur.baseline.settings import Outcome
+from nnunet_femur.baseline.worker import MARK
+from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
+from nnunet_femur.processes import running
+from nnunet_femur.records import write_json
+from nnunet_femur.weights.models import entries, other_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nnunet_femur.baseline.settings import Job, Settings
+    from nnunet_femur.weights.models import SourceModel
+
+NO_STATISTICS = {
+    "totalseg_id": "nnunet_femur",
+    "send_usage_stats": False,
+    "prediction_counter": 0,
+    "statistics_disclaimer_shown": True,
+}
+"""TotalSegmentator's settings, which it would ask its home folder for: nothing is sent to anybody."""
+
+
+def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], *, log: Path) -> Iterator[Outcome]:
+    """Segment cases one after another in one process, and yield what became of each as soon as it is known.
+
+    A case that ends the process is reported as failed, and the others go on in a new one.
+
+    Args:
+        jobs: The cases.
+        settings: How TotalSegmentator is run.
+        models: The models that it may use.
+        log: File that gets everything that TotalSegmentator prints.
+    """
+    left = list(jobs)
+    with rooms(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
+        while left:
+            started, finished = None, 0
+            for news in _worker(left, settings, folder, environment, printed):
+                if "begins" in news:
+                    started = news["begins"]
+                elif any(job.case == news["case"] for job in left):
+                    left = [job for job in left if job.case != news["case"]]
+                    started, finished = None, finished + 1
+                    yield Outcome(**news)
+            lost = [job for job in left if job.case == started]
+            # A process that ended between two cases has shown that it can start.
+            for job in lost or ([] if finished else list(left)):
+                left.remove(job)
+                cause = "as when memory runs out" if lost else "before its first case"
+                problem = f"{job.ct}: TotalSegmentator's process ended unexpectedly, {cause}. Its output is in {log}."
+                yield Outcome(job.case, problem=problem)
+
+
+def _worker(
+    jobs: Sequence[Job], settings: Settings, folder: Path, environment: dict[str, str], log: TextIO
+) -> Iterator[dict]:
+    request = folder / "request.json"
+    write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)}, durable=False)
+    # -P: a module in the current folder must not be taken for one that is imported.
+    command = [sys.executable, "-P", "-m", "nnunet_femur.baseline.worker", str(request)]
+    with running(command, environment) as process:
+        for line in process.stdout or ():
+            news = _news(line)
+            if news:
+                yield news
+                continue
+            # A full disk must not end the batch for the sake of the log.
+            with suppress(OSError):
+                log.write(line)
+                log.flush()
+
+
+def _news(line: str) -> dict | None:
+    """Return a worker's message; None for any other line, and for one that other output has broken into."""
+    if not line.startswith(MARK):
+        return None
+    try:
+        news = json.loads(line.removeprefix(MARK))
+    except ValueError:
+        return None
+    return news if isinstance(news, dict) and ("begins" in news or "case" in news) else None
+
+
+@contextmanager
+def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder with a home and a weights folder for TotalSegmentator, and the environment that leads there.
+
+    TotalSegmentator downloads models that it does not find and removes old ones that it does, writes into the home
+    folder, and sets nnU-Net's folders anew. So it gets a home of its own, links to the models that are needed and
+    empty folders in place of the others.
+
+    Args:
+        models: The models that are needed.
+    """
+    with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as name:
+        folder = Path(name)
+        home, weights = folder / "home", folder / "weights"
+        home.mkdir()
+        weights.mkdir()
+        write_json(home / "config.json", NO_STATISTICS, durable=False)
+        for model in models:
+            _link(model.folder.parent.resolve(), weights / model.dataset)
+        for dataset in other_parts():
+            (weights / dataset).mkdir()
+        for entry in entries():
+            (weights / entry.dataset).mkdir(exist_ok=True)
+        environment = {key: value for key, value in os.environ.items() if key != EXT_TRAINER}
+        environment |= dict.fromkeys(NNUNET_FOLDERS, str(weights))
+        environment |= sleeping_threads()
+        environment |= {
+            "TOTALSEG_HOME_DIR": str(home),
+            "TOTALSEG_WEIGHTS_PATH": str(weights),
+            "HOME": str(home),
+            "USERPROFILE": str(home),
+            "MPLCONFIGDIR": str(home),
+            "XDG_CACHE_HOME": str(home / ".cache"),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "PYTHONUSERBASE": site.getuserbase(),
+            "PYTHONUNBUFFERED": "1",
+        }
+        yield folder, environment
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source, target_is_directory=True)
+    except OSError:
+        # Windows lets only some users make links.
+        shutil.copytree(source, target)

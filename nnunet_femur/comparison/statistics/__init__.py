@@ -1,0 +1,1 @@
+"""Statistics of a comparison: summaries, paired tests, ranks, agreement, and cautions."""

@@ -1,0 +1,219 @@
+"""Preprocessing of a CT as nnU-Net's, onto the network's grid, within the box that can contain bone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.prediction.axis_resampling import DEFAULT_FUNCTION, Resampling, along, plan_resampling
+from nnunet_femur.prediction.postprocessing import label_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from numpy.typing import NDArray
+
+
+_SLAB_BYTES = 64 << 20
+"""About how much of a volume is held in single precision at a time."""
+
+_BY_VOXEL = ("CTNormalization", "NoNormalization")
+"""nnU-Net's normalizations that look at one voxel at a time, so that a part of a volume can go through them."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A CT on the network's grid, and what is needed for the way back.
+
+    Attributes:
+        data: The normalized voxels, 1 x the axes of the plans.
+        properties: What nnU-Net's preprocessing notes: ``spacing`` (z, y, x in mm), ``shape_before_cropping``,
+            ``bbox_used_for_cropping`` and ``shape_after_cropping_and_before_resampling`` (axes of the plans).
+    """
+
+    data: torch.Tensor
+    properties: dict[str, Any]
+
+
+def is_default(predictor: nnUNetPredictor) -> bool:
+    """Whether the plans name nnU-Net's usual preprocessing, the one that is done here, faster and slab by slab."""
+    settings = predictor.configuration_manager.configuration
+    return (
+        settings["preprocessor_name"] == "DefaultPreprocessor"
+        and all(scheme in _BY_VOXEL for scheme in settings["normalization_schemes"])
+        and settings["resampling_fn_data"] == settings["resampling_fn_probabilities"] == DEFAULT_FUNCTION
+        and not predictor.label_manager.has_regions
+    )
+
+
+def prepare(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Prepared:
+    """Crop, normalize and resample a CT for a network.
+
+    Args:
+        voxels_zyx: The CT in HU, in the orientation that the network was trained in.
+        spacing_mm_zyx: Distances of its voxels in mm.
+        predictor: nnU-Net's predictor with plans and network.
+
+    Returns:
+        What nnU-Net's preprocessing makes of it, but for rounding.
+    """
+    if not is_default(predictor):
+        return _prepared_by_nnunet(voxels_zyx, spacing_mm_zyx, predictor)
+    plans = predictor.plans_manager
+    voxels = voxels_zyx.transpose(plans.transpose_forward)
+    box = nonzero_box(voxels)
+    properties = {
+        "spacing": list(spacing_mm_zyx),
+        "shape_before_cropping": voxels.shape,
+        "bbox_used_for_cropping": [[part.start, part.stop] for part in box],
+        "shape_after_cropping_and_before_resampling": voxels[box].shape,
+    }
+    resampling = _to_the_network(voxels[box].shape, spacing_mm_zyx, predictor)
+    return Prepared(_normalized_and_resampled(voxels[box], resampling, predictor), properties)
+
+
+def _prepared_by_nnunet(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Prepared:
+    import torch
+
+    configuration = predictor.configuration_manager
+    preprocessor = configuration.preprocessor_class(verbose=False)
+    data, _, properties = preprocessor.run_case_npy(
+        voxels_zyx[None].astype(np.float32),
+        None,
+        {"spacing": list(spacing_mm_zyx)},
+        predictor.plans_manager,
+        configuration,
+        predictor.dataset_json,
+    )
+    return Prepared(torch.from_numpy(np.ascontiguousarray(data)), properties)
+
+
+def nonzero_box(voxels: NDArray) -> tuple[slice, ...]:
+    """The smallest box that holds every voxel which is not 0; all of a volume that has none.
+
+    nnU-Net fills the holes of what is not 0 before it takes the box, which takes long and does not change it.
+    """
+    box = []
+    for axis in range(3):
+        planes = np.moveaxis(voxels, axis, 0)
+        first, last = 0, len(planes)
+        while first < last and not planes[first].any():
+            first += 1
+        while last > first and not planes[last - 1].any():
+            last -= 1
+        box.append(slice(first, last) if last > first else slice(0, len(planes)))
+    return tuple(box)
+
+
+def network_spacing_mm(predictor: nnUNetPredictor, spacing_mm_zyx: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Distances of a CT's voxels and of the network's in mm, both along the axes of the plans.
+
+    A 2D configuration leaves the distance of the slices as it is.
+    """
+    own = [float(spacing_mm_zyx[axis]) for axis in predictor.plans_manager.transpose_forward]
+    wanted = [float(spacing) for spacing in predictor.configuration_manager.spacing]
+    return own, [own[0], *wanted] if len(wanted) < len(own) else wanted
+
+
+def _to_the_network(shape: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Resampling:
+    from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
+
+    own, wanted = network_spacing_mm(predictor, spacing_mm_zyx)
+    new_shape = [int(n) for n in compute_new_shape(shape, own, wanted)]
+    settings = predictor.configuration_manager.configuration["resampling_fn_data_kwargs"]
+    return plan_resampling(shape, new_shape, own, wanted, settings)
+
+
+def _normalized_and_resampled(voxels: NDArray, resampling: Resampling, predictor: nnUNetPredictor) -> torch.Tensor:
+    """In slabs along one axis, so that the CT is never held in single precision as a whole."""
+    import torch
+
+    normalize, device = _normalization(predictor), work_device(predictor)
+    # Slices that are resized one by one are cut along, so that each lies in one slab.
+    cut = resampling.slicewise_axis or 0
+    voxels = voxels.swapaxes(0, cut)
+    matrices = [torch.from_numpy(matrix).float().to(device) for matrix in resampling.matrices]
+    matrices[0], matrices[cut] = matrices[cut], matrices[0]
+    planes = torch.empty(len(voxels), len(matrices[1]), len(matrices[2]), device=device)
+    lowest, highest = np.inf, -np.inf
+    for slab in slabs(len(voxels), 4 * voxels[0].size):
+        # A copy also of single precision: normalizing writes into it.
+        part = normalize(np.array(voxels[slab], dtype=np.float32, order="C"))
+        values = torch.from_numpy(part).to(device)
+        if resampling.changes_nothing:
+            planes[slab] = values
+            continue
+        lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
+        bounds = _bounds_of_slices(values)
+        values = along(along(values, matrices[1], 1), matrices[2], 2)
+        # A cubic spline overshoots at an edge; scikit-image cuts that off in what it resizes at a time.
+        planes[slab] = values if resampling.slicewise_axis is None else values.clamp(*bounds)
+    if not resampling.changes_nothing:
+        planes = along(planes, matrices[0], 0)
+        if resampling.slicewise_axis is None:
+            planes.clamp_(lowest, highest)
+    return planes.swapaxes(0, cut).contiguous()[None].cpu()
+
+
+def _bounds_of_slices(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return values.amin(dim=(1, 2), keepdim=True), values.amax(dim=(1, 2), keepdim=True)
+
+
+def _normalization(predictor: nnUNetPredictor) -> Any:
+    """nnU-Net's own normalization, as a function of an array."""
+    from nnunetv2.preprocessing.normalization import default_normalization_schemes as schemes
+
+    name = predictor.configuration_manager.normalization_schemes[0]
+    properties = predictor.plans_manager.foreground_intensity_properties_per_channel["0"]
+    return getattr(schemes, name)(use_mask_for_norm=False, intensityproperties=properties).run
+
+
+def work_device(predictor: nnUNetPredictor) -> torch.device:
+    """Where arrays are resampled: on a CUDA device if the network is there, else on the CPU."""
+    import torch
+
+    return predictor.device if predictor.device.type == "cuda" else torch.device("cpu")
+
+
+def slabs(length: int, bytes_each: int) -> list[slice]:
+    """Parts of a volume along its first axis that are small enough to be held in single precision."""
+    step = max(1, _SLAB_BYTES // max(1, bytes_each))
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+BONE_HU = 150.0
+"""Denser than soft tissue; the cortex of bone is far above it."""
+
+MARGIN_MM = 25.0
+"""What is kept around bone: its less dense ends, and what the network sees around it."""
+
+_SAMPLE_MM, _SPECK_ML = 2.5, 5.0
+"""Distance of the voxels that are looked at, and the volume below which something dense is no bone to care for."""
+
+
+def bone_box(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float]) -> tuple[slice, ...]:
+    """The box that holds everything as dense as bone, with a margin; the whole CT if nothing is.
+
+    Dense things that are no bone make the box larger, never smaller.
+
+    Args:
+        voxels_zyx: The CT in HU.
+        spacing_mm_zyx: Distances of its voxels in mm.
+    """
+    steps = [max(1, int(_SAMPLE_MM / spacing)) for spacing in spacing_mm_zyx]
+    dense = voxels_zyx[tuple(slice(None, None, step) for step in steps)] > BONE_HU
+    sample_ml = float(np.prod([step * spacing for step, spacing in zip(steps, spacing_mm_zyx, strict=True)])) / 1000
+    labels, sizes = label_pieces(dense)
+    large = np.concatenate([[False], sizes * sample_ml >= _SPECK_ML])
+    if not large.any():
+        return tuple(slice(0, length) for length in voxels_zyx.shape)
+    box = []
+    for part, step, spacing, length in zip(box_of(large[labels]), steps, spacing_mm_zyx, voxels_zyx.shape, strict=True):
+        margin = int(np.ceil(MARGIN_MM / spacing))
+        box.append(slice(max(0, part.start * step - margin), min(length, part.stop * step + margin)))
+    return tuple(box)

@@ -1,0 +1,227 @@
+"""What figures show: which way up, which slices, which case; and when they are drawn anew."""
+
+import io
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from matplotlib.figure import Figure
+
+from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.comparison.grouping import group_scores
+from nnunet_femur.comparison.report import figures
+from nnunet_femur.comparison.report.drawing import PREDICTION, TRUTH, style
+from nnunet_femur.comparison.report.figure_cache import INDEX, index_of, kept_drawings, key_of
+from nnunet_femur.comparison.report.figures import FIGURES, draw_all
+from nnunet_femur.comparison.report.figures.album import Album, View
+from nnunet_femur.comparison.report.figures.boxes import draw_boxes
+from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
+from nnunet_femur.comparison.report.figures.grid import draw_grid
+from nnunet_femur.comparison.report.figures.panels import ends_only, example, frame_mm, show
+from nnunet_femur.comparison.report.figures.slices import draw_slices
+from nnunet_femur.comparison.report.report_data import ReportData
+from nnunet_femur.comparison.scoring import score
+from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from tests.comparison.made import findings_of
+
+UNET = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
+SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
+
+
+def _findings(tree) -> ReportData:
+    found = discover(tree.results)
+    scored = score(found.predictions)
+    return ReportData(scored, found.predictions, analyse_groups(group_scores(scored.scores)))
+
+
+class TestPictures:
+    """A block at one corner of the patient must stand in the right corner of every picture."""
+
+    @pytest.fixture(params=["LPS", "RAS", "SAR", "PIL"])
+    def predictions(self, tree, request):
+        # In LPS, z, y, x: superior, anterior (low y) and right (low x), with a CT that is bright there.
+        voxels = np.zeros((10, 11, 12), np.uint8)
+        voxels[7:9, 1:3, 2:4] = 1
+        for path, scale in (
+            (tree.raw / "labelsTs" / "L6.nrrd", 1),
+            (tree.raw / "imagesTs" / "L6_0000.nrrd", 900),
+            (tree.test(SCRATCH) / "L6.nrrd", 1),
+        ):
+            image = sitk.GetImageFromArray(voxels.astype(np.int16) * scale if scale > 1 else voxels)
+            image.SetSpacing((2.0, 3.0, 5.0))
+            # The prediction stays in LPS, whatever the others are stored in.
+            order = "LPS" if path.parent.name == "test" else request.param
+            sitk.WriteImage(sitk.DICOMOrient(image, order), str(path))
+        return next(one for one in discover(tree.results).predictions if "L6" in one.files)
+
+    @pytest.mark.parametrize(
+        ("plane", "index", "rows", "columns", "step", "sides"),
+        [
+            ("axial", 7, slice(8, 10), slice(2, 4), (3.0, 2.0), "APRL"),
+            ("coronal", 9, slice(7, 9), slice(2, 4), (5.0, 2.0), "SIRL"),
+            ("sagittal", 9, slice(7, 9), slice(1, 3), (5.0, 3.0), "SIAP"),
+        ],
+    )
+    def test_right_and_anterior_are_on_the_left(self, predictions, plane, index, rows, columns, step, sides):
+        view = View(predictions, "L6", index, plane)
+        picture = Album().cut([view])[view.key]
+        expected = np.zeros_like(picture.truth)
+        expected[rows, columns] = True  # Rows run from the bottom to the top.
+        np.testing.assert_array_equal(picture.truth, expected)
+        np.testing.assert_array_equal(picture.prediction, expected)
+        np.testing.assert_array_equal(picture.grey, expected * 900)
+        assert (picture.step_mm, picture.sides) == (step, sides)
+
+    def test_a_panel_shows_the_bone_in_its_middle_and_the_letters_around(self, predictions):
+        view = View(predictions, "L6", 7)
+        picture = Album().cut([view])[view.key]
+        axes = Figure().subplots()
+        show(axes, picture)
+        left, right = axes.get_xlim()
+        bottom, top = axes.get_ylim()
+        assert (right - left, top - bottom) == (70, 70)
+        assert ((left + right) / 2, (bottom + top) / 2) == (2.5 * 2.0, 8.5 * 3.0)
+        assert axes.get_aspect() == 1
+        places = {text.get_text(): text.get_position() for text in axes.texts}
+        assert places["R"][0] < places["L"][0]
+        assert places["A"][1] > places["P"][1]
+        colours = {tuple(np.round(c.get_edgecolor()[0], 3)) for c in axes.collections}
+        from matplotlib.colors import to_rgba
+
+        assert colours == {tuple(np.round(to_rgba(colour), 3)) for colour in (TRUTH, PREDICTION)}
+        assert frame_mm(picture, square=False)[1] == (left, right)
+
+
+class TestChoice:
+    @pytest.fixture
+    def findings(self, tree):
+        path = tree.test(SCRATCH) / "L6.nrrd"
+        voxels = np.zeros((10, 11, 12), np.uint8)
+        voxels[2, 3:7, 4:8] = 1  # Right.
+        voxels[3, 3:7, 4:6] = 1  # Half of it.
+        voxels[8, 0:8, 0:8] = 1  # A false find larger than the two missed slices 4 and 5.
+        image = sitk.GetImageFromArray(voxels)
+        image.CopyInformation(sitk.ReadImage(str(path)))
+        sitk.WriteImage(image, str(path))
+        (path.parent / "R7.nrrd").unlink()
+        (tree.raw / "labelsTs" / "R7.nrrd").unlink()
+        return _findings(tree)
+
+    def test_best_median_and_worst_slice(self, findings):
+        with style():
+            (sketch,) = draw_slices(findings, Album())
+        titles = [axes.get_title(loc="left") for axes in sketch.figure.axes]
+        # Dice of slices 2, 3, 4, 5 and 8: 1, 0.667, 0, 0, 0.
+        assert titles == [
+            "Best: Dice 1.000\nL6, slice 2",
+            "Median: Dice 0.000\nL6, slice 5",
+            "Worst: Dice 0.000\nL6, slice 8",
+        ]
+
+    def test_the_grid_shows_the_slice_on_which_methods_differ_most(self, tree):
+        tree.test(SCRATCH)
+        tree.test(UNET, shift=1)  # Of the true slices 2-5 it misses 2 alone.
+        with style():
+            (sketch,) = draw_grid(_findings(tree), Album())
+        assert "axial slice 2:" in sketch.caption
+        titles = [axes.get_title(loc="left") for axes in sketch.figure.axes]
+        assert [title.rpartition("\n")[2] for title in titles] == ["Dice 1.000", "Dice 0.000"]
+
+    def test_the_example_is_the_median_case_of_the_best_method(self, tree):
+        tree.predict(SCRATCH, "test", ("L6",))
+        tree.predict(SCRATCH, "test", ("R7",), shift=1)
+        tree.test(UNET, shift=2)
+        shown = example(_findings(tree))
+        assert (shown.case, shown.best.method) == ("R7", SCRATCH)  # Of two cases the lower one.
+        assert list(shown.predictions) == ["FemurScratch · 3d_fullres", "FemurUnetResNet34 · 3d_fullres"]
+
+    def test_without_masks_there_is_no_example(self):
+        assert example(findings_of((UNET, "test", "0", "a", 0.8))) is None
+
+    def test_the_gallery_shows_both_ends(self, tree):
+        tree.test(SCRATCH)
+        with style():
+            (sketch,) = draw_gallery(_findings(tree), Album())
+        assert [text.get_text() for text in sketch.figure.axes[0].texts] == ["5", "4", "3", "2"]
+        assert ends_only(np.arange(100), 20) == [*range(99, 79, -1), *range(19, -1, -1)]
+        assert ends_only(np.arange(30), 20) == list(range(29, -1, -1))
+
+
+class TestFiles:
+    @pytest.fixture
+    def findings(self, tree):
+        tree.test(UNET, shift=1)
+        tree.test(SCRATCH)
+        return _findings(tree)
+
+    def test_every_registered_figure_is_drawn_as_png_and_svg(self, findings):
+        drawings, problems = draw_all(findings)
+        assert problems == []
+        assert (
+            len({drawing.name for drawing in drawings}) == len(drawings) == len(FIGURES) + 1
+        )  # Slices of two methods.
+        for drawing in drawings:
+            pixels = matplotlib.image.imread(io.BytesIO(drawing.png))
+            assert pixels.std() > 0.01
+            assert drawing.svg.startswith(b"<?xml")
+            assert drawing.caption.endswith(".")
+
+    def test_without_masks_the_scores_are_drawn(self):
+        drawings, _ = draw_all(findings_of((UNET, "test", "0", "a", 0.8), (SCRATCH, "test", "0", "a", 0.9)))
+        assert [drawing.name for drawing in drawings] == ["boxes_test"]
+
+    def test_figures_are_kept_while_nothing_changes(self, findings, tmp_path, monkeypatch):
+        monkeypatch.setattr(figures, "FIGURES", (draw_boxes,))
+        key = key_of(findings, [])
+        drawings, _ = draw_all(findings, key=key)
+        folder = tmp_path / "figures"
+        folder.mkdir()
+        (folder / INDEX).write_text(index_of(drawings))
+        for drawing in drawings:
+            (folder / f"{drawing.name}.png").write_bytes(drawing.png)
+            (folder / f"{drawing.name}.svg").write_bytes(drawing.svg)
+        assert kept_drawings(tmp_path, key) == drawings
+        assert kept_drawings(tmp_path, "another") is None
+        (folder / "boxes_test.png").write_bytes(drawings[0].png[:-1])
+        assert kept_drawings(tmp_path, key) is None
+        assert draw_all(findings, key=key, kept=tmp_path) == (drawings, [])
+
+    def test_a_ct_that_cannot_be_read_costs_its_grey_values_alone(self, findings, tree, monkeypatch):
+        monkeypatch.setattr(figures, "FIGURES", (draw_slices, draw_planes))
+        for path in (tree.raw / "imagesTs").iterdir():
+            path.write_text("no volume")
+        drawings, problems = draw_all(findings, key="k")
+        assert len(drawings) == 3
+        assert {problem.partition(":")[0] for problem in problems} <= {
+            str(path) for path in (tree.raw / "imagesTs").iterdir()
+        }
+        assert problems
+        assert {drawing.key for drawing in drawings} == {""}, "drawn and named again by the next run"
+
+    def test_a_figure_that_fails_does_not_cost_the_others(self, findings, monkeypatch):
+        def draw_wrong(*_):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(figures, "FIGURES", (draw_wrong, draw_boxes))
+        drawings, problems = draw_all(findings)
+        assert [drawing.name for drawing in drawings] == ["boxes_test"]
+        assert problems == ["wrong: this figure could not be drawn (ZeroDivisionError)."]
+
+    def test_the_key_changes_with_a_mask_and_with_a_score(self, findings):
+        before = key_of(findings, [])
+        assert key_of(findings, []) == before
+        one = findings.predictions[0]
+        path = next(iter(one.files.values()))
+        path.write_bytes(path.read_bytes() + b" ")
+        after = key_of(findings, [])
+        assert after != before
+        findings.scored.scores.loc[0, "value"] += 0.5
+        assert key_of(findings, []) != after
+
+
+def test_pyplot_is_not_imported():
+    code = "import sys, nnunet_femur.comparison.report.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,51 @@
+"""`nnfemur demo`: the preset of a study, made and run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nnunet_femur.errors import InputError
+from nnunet_femur.study import Study, preset_text
+from nnunet_femur.study import demo_study as demo
+from nnunet_femur.study.demo_study import DemoSize, run_demo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Study]:
+    """The studies that were run; running them for real is what tests/study does."""
+    studies: list[Study] = []
+    monkeypatch.setattr(demo, "run_study", lambda study: studies.append(study) or study.results / "report.html")
+    monkeypatch.setattr(demo, "print_scores", lambda study: None)
+    return studies
+
+
+def test_is_the_preset(tmp_path: Path, ran: list[Study]) -> None:
+    folder = tmp_path / "new" / "demo"
+    report = run_demo(folder)
+    assert (folder / "study.yaml").read_text() == preset_text("demo")
+    assert ran[0].folder == folder
+    assert ran[0].phantoms == 12
+    assert [method.trainer for method in ran[0].methods] == ["FemurUnetResNet34Trainer", "FemurScratchTrainer"]
+    assert report.is_relative_to(folder)
+
+
+def test_of_another_size(tmp_path: Path, ran: list[Study]) -> None:
+    run_demo(tmp_path, size=DemoSize(cases=7, epochs=1, iterations=2))
+    assert ran[0].phantoms == 7
+    plans = ran[0].plans["nnUNetPlans"]
+    assert (plans["preset"], plans["epochs"], plans["iterations"]) == ("small", 1, 2)
+
+
+def test_goes_on_with_what_it_was_told(tmp_path: Path, ran: list[Study]) -> None:
+    size = DemoSize(cases=7)
+    run_demo(tmp_path, size=size)
+    run_demo(tmp_path, size=size)
+    run_demo(tmp_path)
+    assert [study.phantoms for study in ran] == [7, 7, 7]
+    with pytest.raises(InputError, match="another size"):
+        run_demo(tmp_path, size=DemoSize(cases=8))
