@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.baseline.worker_process import rooms
+from nnunet_femur.baselines.worker_process import rooms
 from nnunet_femur.prediction.options import QUICK
 from nnunet_femur.prediction.postprocessing import keep_largest
 from nnunet_femur.testing import make_phantom, write_standin
@@ -108,8 +108,8 @@ with torch.inference_mode(), torch.autocast(device, dtype=dtype, enabled=on_cuda
 _TOTALSEGMENTATOR = f"""{_MEASURE}
 import numpy as np
 import totalsegmentator.python_api
-from nnunet_femur.baseline.oriented_ct import OrientedCt
-from nnunet_femur.baseline.worker import segment, without_processes
+from nnunet_femur.baselines.oriented_ct import OrientedCt
+from nnunet_femur.baselines.worker import segment, without_processes
 without_processes()
 begin()
 read = OrientedCt.read(Path(ct))

@@ -12,7 +12,7 @@ from pathlib import Path
 from nnunet_femur.conversion import Conversion, IntakeOptions
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.errors import ending_without_traceback
-from nnunet_femur.progress import bar
+from nnunet_femur.progress import TerminalProgress
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             raw_folder=require("nnUNet_raw"),
             intake=IntakeOptions(layout="pairs"),
         )
-        outcome = conversion.run(track=bar)
+        outcome = conversion.run(progress=TerminalProgress())
     outcome.print()
     sys.stdout.write(f"{outcome.folder}\n")
 

@@ -16,7 +16,7 @@ from nnunet_femur.conversion import Conversion, IntakeOptions
 from nnunet_femur.conversion.options import MIN_VOLUME_ML
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.errors import ending_without_traceback
-from nnunet_femur.progress import bar
+from nnunet_femur.progress import TerminalProgress
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
             name="TotalSegmentatorFemur",
             intake=IntakeOptions(layout="totalsegmentator", min_volume_ml=arguments.min_volume_ml),
         )
-        outcome = conversion.run(track=bar)
+        outcome = conversion.run(progress=TerminalProgress())
     outcome.print()
     sys.stdout.write(f"{outcome.folder}\n")
 

@@ -13,8 +13,9 @@ import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.atomic_files import write_json
 from nnunet_femur.errors import SetupError, ending_without_traceback
-from nnunet_femur.records import read_json, write_json
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
-from nnunet_femur.records import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,241 +1,156 @@
-"""Read and write small files, the latter whole or not at all; tell what is the same, and what an archive may hold."""
+"""Records of results: read, locked, and compared with what would be made now.
+
+:class:`Provenance` is the one answer to "is it up to date?": the same settings, the same inputs, and the files still as
+they were written. Conversion, planning, prediction, baseline, study, scores and figures all ask it.
+"""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import itertools
 import json
-import os
 import re
-import stat
-import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from zipfile import ZipInfo
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 
-def leads_out(member: ZipInfo) -> bool:
-    """Whether a file of a zip archive is a link, or has a path that leads out of where it is unpacked.
+@dataclass(frozen=True)
+class Provenance:
+    """The settings and inputs that a result was made from, and its files.
 
-    Both kinds of paths count on every platform, so that an archive is good or bad wherever it is opened.
+    Attributes:
+        settings: Everything besides the inputs that decides about the result, as JSON content or its
+            :func:`fingerprint`.
+        inputs: State of the inputs, as JSON content: checksums, or what :func:`file_state` returns.
+        outputs: The files of the result, relative to its folder: their sizes in bytes (int) or their SHA-256 (str).
+
+    Example:
+        >>> made = Provenance(settings={"step_size": 0.5}, inputs={"ct": "3f2a"})
+        >>> made.is_current(settings={"step_size": 0.5}, inputs={"ct": "3f2a"})
+        True
+        >>> made.is_current(settings={"step_size": 1.0}, inputs={"ct": "3f2a"})
+        False
     """
-    posix, windows = PurePosixPath(member.filename), PureWindowsPath(member.filename)
-    drive = windows.drive or any(":" in part for part in windows.parts[:1])
-    outside = posix.is_absolute() or drive or windows.root or ".." in {*posix.parts, *windows.parts}
-    return bool(outside) or stat.S_ISLNK(member.external_attr >> 16)
+
+    settings: Any
+    inputs: Any = None
+    outputs: Mapping[str, int | str] = field(default_factory=dict)
+
+    def is_current(self, *, settings: Any, inputs: Any = None, folder: Path | None = None) -> bool:
+        """Return True if the result is what would be made now, and its files are still as they were written.
+
+        Args:
+            settings: The settings of now.
+            inputs: The state of the inputs now.
+            folder: The folder of the result; None for a result without files.
+        """
+        return (
+            self.settings == settings
+            and self.inputs == inputs
+            and all(folder is not None and _is_as_written(folder / name, kept) for name, kept in self.outputs.items())
+        )
 
 
-@contextmanager
-def written_beside(path: Path, *, ending: str | None = None, durable: bool = True) -> Iterator[Path]:
-    """Give a hidden path beside `path` to write to, and rename it to `path` unless something was raised.
-
-    The hidden name is of this process and this call alone, so two writers do not collide: the last one to end wins.
-    Files that killed processes left in the folder are removed first, see :func:`remove_leftovers`.
-
-    Args:
-        path: The file to write; its folder must exist.
-        ending: The file ending to keep, since many writers choose the format by it. Default: the last suffix.
-        durable: Wait until the file and its name are on the disk, so that they survive a power failure. Without it,
-            the file is whole or absent after a crash of the process, but not necessarily after one of the machine.
-    """
-    kept = path.suffix if ending is None else ending
-    stem = path.name[: len(path.name) - len(kept)]
-    remove_leftovers(path.parent)
-    partial = path.with_name(_partial_name(stem, kept))
+def _is_as_written(path: Path, kept: int | str) -> bool:
     try:
-        yield partial
-        if durable:
-            _flush(partial)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    if durable:
-        _flush_folder(path.parent)
-    _remove_fixed_name(path, stem, kept)
+        return (path.stat().st_size if isinstance(kept, int) else sha256(path)) == kept
+    except OSError:
+        return False
 
 
-_LONGEST_NAME = 255
-"""Bytes of a file name on most file systems."""
+def fingerprint(content: Any) -> str:
+    """Return the SHA-256 of JSON content, in hexadecimal; the order of keys does not matter.
 
-_PARTIAL = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\d+\.partial(?:\.[^/]*)?")
-_LEFTOVER_AGE_S = 24 * 3600
-_numbers = itertools.count()
-_looked_at: set[tuple[int, Path]] = set()
+    Example:
+        >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+        True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _partial_name(stem: str, kept: str) -> str:
-    name = f".{stem}.{_machine()}-{os.getpid()}-{next(_numbers)}.partial{kept}"
-    if len(os.fsencode(name)) <= _LONGEST_NAME:
-        return name
-    return _partial_name(hashlib.sha256(os.fsencode(stem)).hexdigest()[:16], kept)
+def file_state(paths: Iterable[Path]) -> dict[str, int]:
+    """Return number, bytes and latest change (ns) of files, which differ once any of them is another.
+
+    Raises:
+        OSError: A file does not exist.
+    """
+    stats = [path.stat() for path in paths]
+    return {
+        "files": len(stats),
+        "bytes": sum(stat.st_size for stat in stats),
+        "changed_ns": max((stat.st_mtime_ns for stat in stats), default=0),
+    }
+
+
+def tree_fingerprint(folder: Path) -> str:
+    """Return a fingerprint of all files below a folder, by name, size and time of change."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            digest.update(f"{path.relative_to(folder).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 @cache
-def _machine() -> str:
-    """Changes with the machine and, on Linux, with the container: where process numbers mean the same processes."""
-    import platform
+def code_fingerprint(*folders: Path) -> str:
+    """Return a fingerprint of the Python files below folders: another version of the code gives another one.
 
-    try:
-        numbering = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        numbering = ""
-    return hashlib.sha256(f"{platform.node()} {numbering}".encode()).hexdigest()[:8]
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left of :func:`written_beside` in a folder; each process looks once.
-
-    Removed are files of processes of this machine that have ended, and files that are older than a day: another
-    machine's processes cannot be seen.
+    Comments and docstrings do not count.
     """
-    if (os.getpid(), folder) in _looked_at:
-        return
-    _looked_at.add((os.getpid(), folder))
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            match = _PARTIAL.fullmatch(entry.name)
-            if match and entry.is_file(follow_symlinks=False) and (_has_ended(match) or _is_old(entry.path)):
-                with suppress(OSError):
-                    os.unlink(entry.path)  # noqa: PTH108 - of a directory entry
+    import ast
+
+    digest = hashlib.sha256()
+    for folder in folders:
+        for file in sorted(folder.rglob("*.py")):
+            tree = ast.parse(file.read_bytes())
+            for node in ast.walk(tree):
+                body = getattr(node, "body", None)
+                first = body[0] if isinstance(body, list) and body else None
+                if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                    first.value.value = ""
+            digest.update(f"{file.relative_to(folder).as_posix()} {ast.dump(tree)}\n".encode())
+    return digest.hexdigest()
 
 
-def _has_ended(match: re.Match[str]) -> bool:
-    if match["machine"] != _machine():
-        return False
-    import psutil
-
-    return not psutil.pid_exists(int(match["process"]))
-
-
-def _is_old(path: str | Path) -> bool:
-    try:
-        return time.time() - os.stat(path).st_mtime > _LEFTOVER_AGE_S  # noqa: PTH116 - of a directory entry
-    except OSError:
-        return False
-
-
-def _remove_fixed_name(path: Path, stem: str, kept: str) -> None:
-    """Remove what a killed process of an earlier version left, whose names were fixed."""
-    fixed = path.with_name(f".{stem}.partial{kept}")
-    if _is_old(fixed) and fixed.is_file() and not fixed.is_symlink():
-        with suppress(OSError):
-            fixed.unlink()
-
-
-_FLUSHED_AT_ONCE = 16
-
-_CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
-"""Errors of file systems that know no flushing, which is then theirs to do."""
-
-
-def _flush(file: Path) -> None:
-    """Wait until a file is on the disk."""
-    # Windows flushes only what may be written.
-    descriptor = os.open(file, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT_FLUSH:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk. Windows has no such call and writes them by itself."""
-    if os.name == "nt":
-        return
-    try:
-        _flush(folder)
-    except PermissionError:
-        # A folder that may be written but not listed cannot be opened.
-        return
-
-
-def start_flush(path: Path) -> None:
-    """Begin to bring a file to the disk in the background, so that :func:`flush_tree` has less to wait for later."""
-    from threading import Thread
-
-    def flush() -> None:
-        # The file may be renamed meanwhile; what matters is flushed again, and its errors are raised there.
-        with suppress(OSError):
-            _flush(path)
-
-    Thread(target=flush, daemon=True).start()
-
-
-def flush_tree(folder: Path) -> None:
-    """Wait until all files below a folder, and their names, are on the disk."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    paths = [path for path in sorted(folder.rglob("*")) if not path.is_symlink()]
-    # Together, since disks write what many wait for at once.
-    with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as threads:
-        list(threads.map(_flush, (path for path in paths if path.is_file())))
-    for each in (*(path for path in paths if path.is_dir()), folder):
-        _flush_folder(each)
-
-
-def rename_flushed(folder: Path, target: Path) -> None:
-    """Rename a finished folder to a free name once all of it is on the disk, so that the name never means half of it.
+@contextmanager
+def locked(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold a lock file, where the system can lock files; the lock ends with its process.
 
     Args:
-        folder: The folder.
-        target: Its new path on the same disk.
-    """
-    flush_tree(folder)
-    folder.rename(target)
-    _flush_folder(target.parent)
-
-
-def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write UTF-8 text whole or not at all, with the same line ends on every platform.
-
-    Args:
-        path: The file; its folder must exist.
-        text: Its content.
-        durable: As for :func:`written_beside`.
-    """
-    with written_beside(path, durable=durable) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
-    """Write `content` as readable JSON, whole or not at all; `durable` as for :func:`written_beside`."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    if not is_utf8(text):
-        # The name of a file may be no UTF-8; escaped it can be written, and is read back the same.
-        text = json.dumps(content, indent=2)
-    write_text(path, text + "\n", durable=durable)
-
-
-def is_utf8(text: str) -> bool:
-    """Return True unless a text holds bytes of a file name that are not UTF-8."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def require_utf8_name(path: Path) -> None:
-    """Refuse a path that is not UTF-8: SimpleITK ends the whole process at one.
+        path: The lock file. It is removed when the lock is released.
+        busy: Message of the error if another process holds the lock.
 
     Raises:
-        InputError: The path is not UTF-8.
+        SetupError: Another process holds the lock (code "locked").
     """
-    if not is_utf8(str(path)):
-        msg = f"{str(path)!a}: the name is not UTF-8. Rename it."
-        raise InputError(msg)
+    from filelock import FileLock, Timeout
+
+    if path.is_symlink():
+        path.unlink()
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise SetupError(busy, code="locked") from None
+    except (NotImplementedError, OSError):
+        # The file system has no locks.
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Before the release: a process that waits finds the file gone and tries again. Windows removes it by itself.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
 def read_json(path: Path) -> Any:

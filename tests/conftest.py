@@ -13,7 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHARED = Path(__file__).parents[2] / "shared"
+TEST_DATA = "NNFEMUR_TEST_DATA"
+"""Environment variable that names a folder with ``cohort`` and ``ct``, for the tests on larger or real data."""
 
 # Two workers on two cores: threads that wait for each other must not keep a core busy meanwhile.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -24,10 +25,13 @@ ONE_MACHINE = {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "OMP_NUM_THREA
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with the synthetic cohort and the real CTs, which is no part of the project."""
-    if not SHARED.is_dir():
-        pytest.skip(f"{SHARED} is not here")
-    return SHARED
+    """The folder of the synthetic cohort and the real CTs, which are not part of the project."""
+    folder = os.environ.get(TEST_DATA)
+    if not folder:
+        pytest.skip(f"{TEST_DATA} is not set")
+    if not Path(folder).is_dir():
+        pytest.fail(f"{TEST_DATA}: {folder} is not a folder")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -37,9 +37,9 @@ def baseline(
 
     A whole dataset: nnfemur baseline -d 1
     """
-    from nnunet_femur import baseline as runs
-    from nnunet_femur.baseline.settings import default_device
-    from nnunet_femur.progress import bar
+    from nnunet_femur import baselines as runs
+    from nnunet_femur.baselines.settings import default_device
+    from nnunet_femur.progress import TerminalProgress
 
     if (dataset_id is None) == (ct is None) or (ct is None) != (output is None):
         msg = "Give a CT and its mask (-i CT -o MASK), or a dataset (-d N)."
@@ -48,9 +48,9 @@ def baseline(
         fast=fast, sides=sides, robust_crop=robust_crop, device=device or default_device(), any_values=any_values
     )
     if dataset_id is not None:
-        typer.echo(runs.run_on_dataset(dataset_id, settings, track=bar))
+        typer.echo(runs.run_on_dataset(dataset_id, settings, progress=TerminalProgress()))
     elif ct is not None and output is not None:
-        record = runs.run_on_volume(ct, output, settings, track=bar)
+        record = runs.run_on_volume(ct, output, settings, progress=TerminalProgress())
         for warning in runs.recorded_warnings(record):
             typer.echo(f"warning: {ct}: {warning}", err=True)
         typer.echo(output)

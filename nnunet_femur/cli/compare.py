@@ -49,7 +49,7 @@ def compare(
     """
     from nnunet_femur.comparison import compare as run
     from nnunet_femur.imaging.labels import parse_labels
-    from nnunet_femur.progress import bar
+    from nnunet_femur.progress import TerminalProgress
 
     named = [_named_folder(text) for text in method or ()]
     if len(dict(named)) < len(named):
@@ -72,7 +72,7 @@ def compare(
         slice_surfaces=slice_surfaces,
         segments=segment or (),
         labels=parse_labels(labels),
-        track=bar,
+        progress=TerminalProgress(),
     )
     outcome.print()
     typer.echo(outcome.report)

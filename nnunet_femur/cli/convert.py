@@ -77,7 +77,7 @@ def convert(
     from nnunet_femur.conversion.splits import parse_parts
     from nnunet_femur.dataset.environment import require
     from nnunet_femur.imaging.labels import parse_labels
-    from nnunet_femur.progress import bar
+    from nnunet_femur.progress import TerminalProgress
 
     intake = IntakeOptions(
         layout=layout,
@@ -105,11 +105,11 @@ def convert(
         report=report,
     )
     if dry_run:
-        outcome = conversion.preview(track=bar)
+        outcome = conversion.preview(progress=TerminalProgress())
         outcome.print()
         raise typer.Exit(0 if outcome.usable else 1)
-    outcome = conversion.run(track=bar)
+    outcome = conversion.run(progress=TerminalProgress())
     outcome.print()
     if qc:
-        typer.echo(draw_dataset(outcome.folder, jobs=jobs, track=bar))
+        typer.echo(draw_dataset(outcome.folder, jobs=jobs, progress=TerminalProgress()))
     typer.echo(outcome.folder)

@@ -25,7 +25,7 @@ def phantoms(
 
     Example: nnfemur phantoms drop --cases 12
     """
-    from nnunet_femur.progress import bar
+    from nnunet_femur.progress import TerminalProgress
     from nnunet_femur.testing import write_phantoms
 
-    write_phantoms(folder, cases=cases, seed=seed, size_zyx=size, spacing_mm_zyx=spacing, track=bar)
+    write_phantoms(folder, cases=cases, seed=seed, size_zyx=size, spacing_mm_zyx=spacing, progress=TerminalProgress())

@@ -33,7 +33,7 @@ def score(
     """
     from nnunet_femur.comparison.score_files import score_files
     from nnunet_femur.imaging.labels import parse_labels
-    from nnunet_femur.progress import bar
+    from nnunet_femur.progress import TerminalProgress
 
     outcome = score_files(
         prediction,
@@ -43,7 +43,7 @@ def score(
         in_slices=in_slices,
         segments=segment or (),
         labels=parse_labels(labels),
-        track=bar,
+        progress=TerminalProgress(),
     )
     outcome.write(form, output)
     for warning in outcome.warnings:

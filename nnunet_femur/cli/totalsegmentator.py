@@ -9,7 +9,7 @@ from nnunet_femur.errors import FemurError
 
 def main() -> None:
     """Run the command; the exit status is the stock program's where that runs."""
-    from nnunet_femur.baseline.launch import launch
+    from nnunet_femur.baselines.launch import launch
 
     try:
         status = launch(sys.argv[1:])

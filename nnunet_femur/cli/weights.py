@@ -59,9 +59,11 @@ def download(
     Without internet: nnfemur weights download --from-zip Dataset294.zip --from-zip Dataset298.zip
     """
     from nnunet_femur import weights as models
-    from nnunet_femur.progress import bar
+    from nnunet_femur.progress import TerminalProgress
 
-    folders = [folder for archive in from_zip or () for folder in models.install_zip(archive, track=bar)]
+    folders = [
+        folder for archive in from_zip or () for folder in models.install_zip(archive, progress=TerminalProgress())
+    ]
     if from_folder is not None:
         folders += models.install_folder(from_folder)
     if not from_zip and from_folder is None:

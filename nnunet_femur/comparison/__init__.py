@@ -17,7 +17,7 @@ from nnunet_femur.comparison.scoring import score
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import POLICIES, Scoring
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.paired_tests import TestName
-    from nnunet_femur.progress import Track
 
 __all__ = ["Comparison", "compare"]
 
@@ -81,7 +80,7 @@ def compare(
     slice_surfaces: bool = False,
     segments: Collection[str] = (),
     labels: Collection[int] = (),
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> Comparison:
     """Score every method's fold validations and test predictions from the masks, and write a report.
 
@@ -104,7 +103,7 @@ def compare(
         slice_surfaces: Give slices surface scores too, about half a second per case.
         segments: Names of the segments of segmentations that are femur; none: the only one, or those named femur.
         labels: Values of masks that are femur; none: 1, or the only value above 0.
-        track: Shows the progress.
+        progress: Receives the progress.
 
     Raises:
         InputError: A folder cannot be used, predictions are missing, methods rest on different cases, no mask can be
@@ -122,7 +121,7 @@ def compare(
     found = discover(results, raw=raw, truth=truth, methods=methods, in_slices=in_slices)
     require_equal_cases(found, intersect=intersect)
     scoring = Scoring(POLICIES[policy], slice_surfaces, tuple(segments), tuple(labels))
-    scored = score(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), track=track)
+    scored = score(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = _leave_out(found, scored, everywhere=intersect)
     found.warnings += scored.warnings
     if scored.scores.empty:

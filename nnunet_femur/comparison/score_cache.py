@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores, slice_scores
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.header_text import is_detached
-from nnunet_femur.records import written_beside
+from nnunet_femur.records import code_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,17 +167,13 @@ def _content(path: Path) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
 def _code() -> str:
-    """Fingerprint of the code that scores: another version of it scores anew."""
+    """Return the fingerprint of the code that scores: another version of it scores anew."""
     import nnunet_femur.evaluation
     import nnunet_femur.imaging
 
-    digest = hashlib.blake2b(digest_size=20)
-    for module in (nnunet_femur.evaluation, nnunet_femur.imaging):
-        for file in sorted(Path(str(module.__file__)).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    modules = (nnunet_femur.evaluation, nnunet_femur.imaging)
+    return code_fingerprint(*(Path(str(module.__file__)).parent for module in modules))
 
 
 def _as_json(key: str, case: CachedCase, labels: int) -> dict[str, Any]:

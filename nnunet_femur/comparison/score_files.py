@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import write_text
 from nnunet_femur.comparison.predictions import Predictions, Unscored
 from nnunet_femur.comparison.reference_masks import Dataset
 from nnunet_femur.comparison.scoring import score
@@ -15,8 +16,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
 from nnunet_femur.imaging.dicom import is_dicom_folder
 from nnunet_femur.imaging.sources import find_masks, mask_case
-from nnunet_femur.progress import silent
-from nnunet_femur.records import write_text
+from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from nnunet_femur.evaluation import EmptyPolicy
-    from nnunet_femur.progress import Track
 
 FORMATS = ("table", "csv", "json")
 """How scores can be printed."""
@@ -156,7 +155,7 @@ def score_files(
     in_slices: bool = False,
     segments: Collection[str] = (),
     labels: Collection[int] = (),
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> FileScores:
     """Score a mask against its reference, or every mask of a folder against the reference of the same name.
 
@@ -170,7 +169,7 @@ def score_files(
         in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
         segments: Names of the segments of segmentations that are femur; none: the only one, or those named femur.
         labels: Values of masks that are femur; none: 1, or the only value above 0.
-        track: Shows the progress.
+        progress: Receives the progress.
 
     Raises:
         InputError: No case can be scored, or one path is a file and the other a folder.
@@ -183,7 +182,7 @@ def score_files(
     traits = Traits(in_slices=in_slices)
     found = Predictions(dataset, "prediction", "test", "none", prediction, predictions, (), (), None, traits, problems)
     scoring = Scoring(POLICIES[policy], slice_surfaces, tuple(segments), tuple(labels))
-    scored = score([found], scoring=scoring, track=track if len(predictions) > 1 else silent)
+    scored = score([found], scoring=scoring, progress=progress if len(predictions) > 1 else SILENT)
     unscored = tuple(sorted((*found.unscored, *scored.unscored), key=lambda one: one.case))
     if scored.scores.empty:
         raise InputError("\n".join(one.reason for one in unscored))

@@ -24,7 +24,7 @@ from nnunet_femur.evaluation import (
     score_case,
 )
 from nnunet_femur.findings import Severity
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnunet_femur.comparison.predictions import Predictions
-    from nnunet_femur.progress import Track
 
 COLUMNS = ("method", "set", "fold", "case", "patient", "protocol", "plane", "region", "metric", "value", "unit")
 """Columns of scores.csv."""
@@ -98,7 +97,7 @@ def score(
     *,
     scoring: Scoring | None = None,
     cache: ScoreCache | None = None,
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> Scored:
     """Score predictions against their references, those of one reference together, so that it is read once.
 
@@ -108,7 +107,7 @@ def score(
         found: What to score; the order of the table follows it.
         scoring: How to score.
         cache: Scores of an earlier run, which are taken over where neither mask nor anything else has changed.
-        track: Shows the progress.
+        progress: Receives the progress.
     """
     how = scoring or Scoring()
     store = cache or ScoreCache()
@@ -123,7 +122,9 @@ def score(
         # Searching trees and counting voxels let other threads run; two cores are worth it already.
         outcomes = pool.map(lambda batch: list(_score_batch([jobs[place] for place in batch], how)), batches)
         try:
-            for batch, cases in zip(batches, track(outcomes, "Scoring", total=len(batches)), strict=True):
+            for batch, cases in zip(
+                batches, track(outcomes, "Scoring", total=len(batches), progress=progress), strict=True
+            ):
                 for place, case in zip(batch, cases, strict=True):
                     results[place] = case
         except BaseException:

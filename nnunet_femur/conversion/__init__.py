@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from nnunet_femur.conversion.conversion import Conversion
 from nnunet_femur.conversion.options import IntakeOptions
 from nnunet_femur.conversion.splits import STUDY_PARTS
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_femur.progress import Track
 
 __all__ = ["Conversion", "IntakeOptions", "convert"]
 
@@ -35,7 +34,7 @@ def convert(
     patients: Path | None = None,
     test_ids: Path | None = None,
     jobs: int = 1,
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> Path:
     """Turn CTs and masks into a raw dataset of nnU-Net, with splits by patient.
 
@@ -52,7 +51,7 @@ def convert(
         patients: A table that says whose cases are.
         test_ids: A file that names the cases of the test set.
         jobs: Number of processes that convert cases; with more than 1, a script needs an ``if __name__`` guard.
-        track: Shows the progress.
+        progress: Receives the progress.
 
     Returns:
         The dataset's folder, ``raw_folder/DatasetNNN_Name``.
@@ -77,4 +76,4 @@ def convert(
         test_ids=test_ids,
         jobs=jobs,
     )
-    return conversion.run(track=track).folder
+    return conversion.run(progress=progress).folder

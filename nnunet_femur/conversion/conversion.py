@@ -29,7 +29,7 @@ from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.findings import Severity, as_left_out, errors_of, stop_at_errors, write_findings
 from nnunet_femur.kinds import finding, unexpected
 from nnunet_femur.processes import each
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from nnunet_femur.conversion.casework import Done
     from nnunet_femur.conversion.record import CaseRecord
     from nnunet_femur.findings import Finding
-    from nnunet_femur.progress import Track
 
 _READ_MORE = "Only headers were read so far; --dry-run reads the voxels too. "
 
@@ -99,7 +98,7 @@ class Conversion:
         """What decides about the dataset besides files; it goes into the record."""
         return {"name": self.name, "seed": self.seed, "split": "/".join(map(str, self.parts)), **self.intake.as_json()}
 
-    def run(self, *, track: Track = silent) -> Outcome:
+    def run(self, *, progress: Progress = SILENT) -> Outcome:
         """Convert, or take up an interrupted conversion, or do nothing if the dataset is up to date.
 
         Raises:
@@ -110,12 +109,12 @@ class Conversion:
         try:
             self.raw_folder.mkdir(parents=True, exist_ok=True)
             with locked(self.target):
-                return self._reported(self._run(track))
+                return self._reported(self._run(progress))
         except OSError as error:
             msg = f"{error.filename or self.target}: {error.strerror}. Check its permissions and the space on the disk."
             raise SetupError(msg) from error
 
-    def preview(self, *, track: Track = silent) -> Outcome:
+    def preview(self, *, progress: Progress = SILENT) -> Outcome:
         """Read everything and tell what would be made of it, but write nothing, not even the raw folder.
 
         Raises:
@@ -123,16 +122,16 @@ class Conversion:
             SetupError: Something cannot be read.
         """
         try:
-            return self._reported(self._preview(track))
+            return self._reported(self._preview(progress))
         except OSError as error:
             msg = f"{error.filename or self.source}: {error.strerror}. Check its permissions."
             raise SetupError(msg) from error
 
-    def _run(self, track: Track) -> Outcome:
+    def _run(self, progress: Progress) -> Outcome:
         recover(self.target)
         require_replaceable(self.target)
-        drop = self._drop(track)
-        headers = drop.headers(track)
+        drop = self._drop(progress)
+        headers = drop.headers(progress)
         found = [*drop.findings, *(one for case in headers.values() for one in case)]
         if drop.leaves_out:
             drop = drop.without({case: one for case, one in headers.items() if errors_of(one)})
@@ -140,7 +139,7 @@ class Conversion:
             self._stop_at_errors(found, "nothing was written to {}:", _READ_MORE)
         with naming_copies(drop.findings):
             require_enough(_members(drop.cases), parts=self.parts)
-        if (same := self._up_to_date(drop, track)) is not None:
+        if (same := self._up_to_date(drop, progress)) is not None:
             drop_staging(self.target)
             self._failure_report.unlink(missing_ok=True)
             return Outcome(self.target, same, unchanged=tuple(record.case for record in same.records))
@@ -156,7 +155,7 @@ class Conversion:
             )
             for case in drop.cases
         ]
-        done = self._converted(tasks, track)
+        done = self._converted(tasks, progress)
         if drop.leaves_out:
             drop = drop.without({one.case: one.findings for one in done if one.record is None}, read=True)
             require_enough(_members(drop.cases), parts=self.parts)
@@ -191,15 +190,15 @@ class Conversion:
             listed = f"All findings are in {report}."
             stop_at_errors(findings, self.source, outcome=outcome.format(self.target.name), more=f"{more}{listed}")
 
-    def _preview(self, track: Track) -> Outcome:
+    def _preview(self, progress: Progress) -> Outcome:
         if self.raw_folder.is_dir():
             require_replaceable(self.target)
-        drop = self._drop(track)
-        headers = drop.headers(track)
+        drop = self._drop(progress)
+        headers = drop.headers(progress)
         # Voxels on grids that do not agree would be read in vain.
         usable = [case for case in drop.cases if not errors_of(headers[case.id])]
         tasks = [replace(drop.task(case), header_findings=headers[case.id]) for case in usable]
-        read = {one.case: one for one in self._converted(tasks, track)}
+        read = {one.case: one for one in self._converted(tasks, progress)}
         of_case = {case: read[case].findings if case in read else found for case, found in headers.items()}
         if drop.leaves_out:
             drop = drop.without({case: found for case, found in of_case.items() if errors_of(found)}, read=True)
@@ -215,8 +214,8 @@ class Conversion:
                 findings.append(finding("split", self.source.name, f"{problem}.", remedy))
         return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
 
-    def _drop(self, track: Track) -> _Drop:
-        found = find_cases(self.source, self.intake, track=track)
+    def _drop(self, progress: Progress) -> _Drop:
+        found = find_cases(self.source, self.intake, progress=progress)
         cases, findings = list(found.cases), list(found.findings)
         for case in cases:
             if safe_id(case.id) != case.id:
@@ -241,8 +240,10 @@ class Conversion:
         )
         return drop.without({})
 
-    def _converted(self, tasks: Sequence[Task], track: Track) -> list[Done]:
-        done = track(each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks))
+    def _converted(self, tasks: Sequence[Task], progress: Progress) -> list[Done]:
+        done = track(
+            each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks), progress=progress
+        )
         ordered = [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
         read = [one.record for one in ordered if one.record is not None]
         errors = same_voxels([task.case for task in tasks], read).errors
@@ -266,7 +267,7 @@ class Conversion:
             left_out=drop.left_out,
         )
 
-    def _up_to_date(self, drop: _Drop, track: Track) -> Described | None:
+    def _up_to_date(self, drop: _Drop, progress: Progress) -> Described | None:
         """The dataset that stands there if converting would give the same; hashes sources only if that may be."""
         record = read_record(self.target)
         if record is None:
@@ -276,7 +277,7 @@ class Conversion:
         known = [case.id for case in drop.cases if case.id not in left_out]
         if list(earlier) != known:
             return None
-        for case in track(drop.cases, "Comparing"):
+        for case in track(drop.cases, "Comparing", progress=progress):
             sources = sources_of(drop.root, case)
             if case.id in left_out:
                 if not left_out[case.id].matches(sources, drop.made_with):
@@ -314,8 +315,8 @@ class _Drop:
     left_out: tuple[LeftOut, ...] = ()
     twice_with: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
 
-    def headers(self, track: Track) -> dict[str, tuple[Finding, ...]]:
-        return {case.id: self._headers_of(case) for case in track(self.cases, "Checking")}
+    def headers(self, progress: Progress) -> dict[str, tuple[Finding, ...]]:
+        return {case.id: self._headers_of(case) for case in track(self.cases, "Checking", progress=progress)}
 
     def _headers_of(self, case: Case) -> tuple[Finding, ...]:
         try:

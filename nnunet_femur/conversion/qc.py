@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nnunet_femur.atomic_files import write_text, written_beside
 from nnunet_femur.conversion.record import RECORD_FILE, read_record
 from nnunet_femur.conversion.staging import QC_FOLDER
 from nnunet_femur.errors import InputError
@@ -22,8 +23,7 @@ from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.imaging.geometry import oriented
 from nnunet_femur.processes import each
-from nnunet_femur.progress import silent
-from nnunet_femur.records import write_text, written_beside
+from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.conversion.record import CaseRecord
-    from nnunet_femur.progress import Track
 
 BONE_WINDOW_HU = (-250, 1250)
 """What is drawn black and what white."""
@@ -81,13 +80,13 @@ class _Picture:
     heading: str
 
 
-def draw_dataset(folder: Path, *, jobs: int = 1, track: Track = silent) -> Path:
+def draw_dataset(folder: Path, *, jobs: int = 1, progress: Progress = SILENT) -> Path:
     """Draw a converted dataset, unless its pictures are up to date.
 
     Args:
         folder: The dataset's folder.
         jobs: Number of processes.
-        track: Shows the progress.
+        progress: Receives the progress.
 
     Returns:
         The page ``qc/index.html``.
@@ -110,7 +109,7 @@ def draw_dataset(folder: Path, *, jobs: int = 1, track: Track = silent) -> Path:
     (qc / "cases").mkdir(parents=True, exist_ok=True)
     rows = _rows(folder)
     pictures = [_Picture(folder, case, _heading(case, rows[case.case])) for case in record.cases]
-    drawn = dict(track(each(_draw, pictures, jobs=jobs, crashed=_blank), "Drawing", len(pictures)))
+    drawn = dict(track(each(_draw, pictures, jobs=jobs, crashed=_blank), "Drawing", len(pictures), progress=progress))
     for number, name in enumerate(sheets):
         cells = [drawn[i] for i in range(number * SHEET_CASES, min(len(drawn), (number + 1) * SHEET_CASES))]
         _write_png(qc / name, _tiled(cells))

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnunet_femur import records
+from nnunet_femur.atomic_files import rename_flushed, write_json, write_text, written_beside
 from nnunet_femur.conversion.record import FILE_ENDING, RECORD_FILE, CaseRecord, read_record
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.records import rename_flushed, sha256, write_json, write_text, written_beside
+from nnunet_femur.errors import InputError
+from nnunet_femur.records import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _CASES, _FINISHED = "cases", "finished"
@@ -39,35 +41,14 @@ def _beside(target: Path, what: str) -> Path:
     return target.with_name(f".{target.name}.{what}")
 
 
-@contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Let one process at a time build `target`, where the system can lock files.
+def locked(target: Path) -> AbstractContextManager[None]:
+    """Return the lock under which one process at a time builds `target`.
 
     Raises:
-        SetupError: Another process is building it.
+        SetupError: On entering, if another process is building it.
     """
-    from filelock import FileLock, Timeout
-
-    path = _beside(target, "lock")
-    if path.is_symlink():
-        path.unlink()
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        msg = f"{target}: another conversion is writing it. Wait until it has ended."
-        raise SetupError(msg) from None
-    except (NotImplementedError, OSError):
-        # The file system has no locks.
-        yield
-        return
-    try:
-        yield
-    finally:
-        # Before the release: a process that waits finds the file gone and tries again. Windows removes it by itself.
-        with suppress(OSError):
-            path.unlink()
-        lock.release()
+    busy = f"{target}: another conversion is writing it. Wait until it has ended."
+    return records.locked(_beside(target, "lock"), busy=busy)
 
 
 def recover(target: Path) -> None:

@@ -12,7 +12,7 @@ from nnunet_femur.conversion.checks.masks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.conversion.options import IntakeOptions
 from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur import femur_box
-from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of, writable_array
+from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of, writable_array
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
 from nnunet_femur.imaging.sources import read_source, read_source_header
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 ORIENTATION = "RAS"
 """The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
-
-_RAS = Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
 
 
 _MISPLACED = {
@@ -96,7 +94,7 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
     errors = [found for found in findings if found.severity is Severity.ERROR]
     if errors:
         return errors
-    order = AxisOrder.between(geometry, _RAS)
+    order = AxisOrder.between(geometry, RAS)
     femur = _joined(femurs)
     if padding.region_zyx is not None and options.padding_hu is not None:
         # Tissue has the same value elsewhere, so this padding is replaced by its place.

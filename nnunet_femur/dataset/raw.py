@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import write_json
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.folds import SPLITS_FILE
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.records import read_json, write_json
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,16 +43,6 @@ def training_cases(raw: Path) -> list[str]:
         raise InputError(msg)
     ending = description["file_ending"]
     return sorted(path.name.removesuffix(ending) for path in (raw / "labelsTr").glob(f"[!.]*{ending}"))
-
-
-def fingerprint_of_files(raw: Path) -> str:
-    """Changes with any file of the dataset, by name, size or time of change."""
-    digest = hashlib.sha256()
-    for path in sorted(raw.rglob("*")):
-        if path.is_file():
-            stat = path.stat()
-            digest.update(f"{path.relative_to(raw).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def replace_folds(raw: Path, preprocessed: Path) -> None:

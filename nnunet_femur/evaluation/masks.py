@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.femur import read_femur
-from nnunet_femur.imaging.geometry import AxisOrder, Geometry
+from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
 from nnunet_femur.imaging.grids import Placement, Relation, settled
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ class Mask:
     may_be_cropped: bool = False
 
 
-_RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
-
-
 def read_mask(
     path: Path, *, like: Geometry | None = None, segments: Sequence[str] = (), labels: Sequence[int] = ()
 ) -> Mask:
@@ -63,7 +60,7 @@ def read_mask(
     femur = read_femur(path, segments=segments, labels=labels)
     candidates = (femur.header.geometry, *femur.header.alternatives)
     stored = candidates[0] if like is None else settled((like,), (candidates,))[1][0]
-    order = AxisOrder.between(stored, like or _RAS)
+    order = AxisOrder.between(stored, like or RAS)
     return Mask(
         path,
         order.of_array(femur.voxels_zyx),

@@ -40,8 +40,8 @@ class VolumeError(InputError):
     """
 
     def __init__(self, path: Path, problem: str, remedy: str, *, code: str = "unreadable") -> None:
-        super().__init__(f"{path}: {problem} {remedy}")
-        self.path, self.problem, self.remedy, self.code = path, problem, remedy, code
+        super().__init__(f"{path}: {problem} {remedy}", code=code)
+        self.path, self.problem, self.remedy = path, problem, remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it come back from a worker process."""
@@ -190,6 +190,12 @@ class AxisOrder:
         """A view of the reordered voxels, z, y, x."""
         turned = array_zyx.transpose([2 - axis for axis in self.axes_xyz[::-1]])
         return turned[tuple(slice(None, None, -1 if flipped else 1) for flipped in self.flipped_xyz[::-1])]
+
+
+RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
+"""Axes that lead to right, anterior and superior: the order in which this package works, and nibabel's canonical one.
+
+``AxisOrder.between(stored, RAS)`` is the way into that order, and ``AxisOrder.between(RAS, stored)`` the way back."""
 
 
 def numbers_text(numbers: Sequence[float]) -> str:

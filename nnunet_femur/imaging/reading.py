@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import is_utf8
 from nnunet_femur.imaging.dicom import Series, find_dicom, is_dicom_file, read_segmentation, read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.labels import parse_segments
 from nnunet_femur.kinds import KINDS
-from nnunet_femur.records import is_utf8
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.boxes import box_of
-from nnunet_femur.records import written_beside
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.atomic_files import start_flush, written_beside
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.geometry import volume_ending
-from nnunet_femur.records import start_flush, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from nnunet_femur.atomic_files import write_json, written_beside
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.folds import SPLITS_FILE, read_folds
-from nnunet_femur.dataset.raw import find_dataset, fingerprint_of_files, replace_folds, training_cases
+from nnunet_femur.dataset.raw import find_dataset, replace_folds, training_cases
 from nnunet_femur.errors import InputError
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
 from nnunet_femur.planning.plans import CONFIGURATION, Spacing, own_plans, transferred_plans
 from nnunet_femur.recipe.training_presets import PRESETS, Preset, recipe_of
-from nnunet_femur.records import read_json, read_mapping, write_json, written_beside
+from nnunet_femur.records import read_json, read_mapping, tree_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ def plan_dataset(
     read_folds(raw / SPLITS_FILE, training_cases(raw))
     refuse_cases(raw, incomplete_cases(raw))
     record = {
-        "raw": fingerprint_of_files(raw),
+        "raw": tree_fingerprint(raw),
         "source": None if model is None else [str(model.checkpoint), model.checkpoint.stat().st_mtime_ns, spacing],
         "preset": preset,
         "configurations": list(wanted),

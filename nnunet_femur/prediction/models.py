@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.atomic_files import leads_out
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.records import leads_out, read_json, sha256
+from nnunet_femur.records import read_json, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.atomic_files import write_json, write_text
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import segment_fields, write_volume
-from nnunet_femur.records import read_json, write_json, write_text
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
-from nnunet_femur.records import read_mapping, write_text
+from nnunet_femur.records import read_mapping
 from nnunet_femur.study.checks import read_study
 from nnunet_femur.study.presets import preset_text
 from nnunet_femur.study.run import print_scores, run_study

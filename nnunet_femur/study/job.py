@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import rename_flushed, write_json
 from nnunet_femur.errors import InputError
 from nnunet_femur.processes import peak_memory_mib, running
-from nnunet_femur.records import rename_flushed, write_json
 from nnunet_femur.study.checks import read_study
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import environment_of, jobs_of

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnunet_femur.records import read_json, write_json
+from nnunet_femur.atomic_files import write_json
+from nnunet_femur.records import read_json
 from nnunet_femur.study import slurm
 
 if TYPE_CHECKING:

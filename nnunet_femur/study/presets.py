@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
-from nnunet_femur.records import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nnunet_femur.records import write_text
+from nnunet_femur.atomic_files import write_text
 
 FILE = Path(__file__).with_name("study.schema.json")
 _OF_TRAINER = "#/$defs/recipe_trainer"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.testing.dummy_plans import CONFIGURATION
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from nnunet_femur.progress import Track
 
 LEARNING_RATE = 1e-2
 UNSEEN_BIAS = -8.0
@@ -76,7 +75,7 @@ def train(
     iterations: int,
     seed: int,
     device: str = "cpu",
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Train the network of the plans and return a checkpoint with nnU-Net's keys but those of a trainer.
 
@@ -87,7 +86,7 @@ def train(
         iterations: Steps of the optimizer; 0 for an untrained network.
         seed: Draws the first weights and the patches.
         device: Where torch computes: "cpu", "cuda", ...
-        track: Draws the progress.
+        progress: Receives the progress.
     """
     import torch
 
@@ -103,7 +102,7 @@ def train(
         rng = np.random.default_rng(seed)
         losses = []
         network.train()
-        for _ in track(range(iterations), "Train the stand-in", iterations):
+        for _ in track(range(iterations), "Train the stand-in", iterations, progress=progress):
             data, target = _batch(volumes, configuration, seen, rng)
             optimizer.zero_grad()
             loss = loss_function(network(data.to(device)), [level.to(device) for level in target])

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.atomic_files import write_json, write_text, written_beside
 from nnunet_femur.errors import InputError
-from nnunet_femur.progress import silent
-from nnunet_femur.records import read_json, write_json, write_text, written_beside
+from nnunet_femur.progress import SILENT, Progress
+from nnunet_femur.records import read_json
 from nnunet_femur.testing.dummy_plans import (
     CONFIGURATION,
     NOTE,
@@ -29,7 +30,6 @@ from nnunet_femur.weights.models import CHECKPOINT, STANDIN_NOTE, crop_entry, fe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from nnunet_femur.progress import Track
     from nnunet_femur.testing.dummy_plans import PlansFormat
     from nnunet_femur.weights.models import ModelEntry, SourceModel
 
@@ -59,7 +59,7 @@ def write_standin(
     seed: int = 0,
     tasks: Sequence[str] = ("femur", "fast", "crop"),
     device: str = "cpu",
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> SourceModel:
     """Write stand-in weights in TotalSegmentator's layout, trained by nnU-Net's code on synthetic CTs.
 
@@ -79,7 +79,7 @@ def write_standin(
         seed: Draws the default phantoms, the first weights and the patches.
         tasks: Which models of :data:`MODELS`.
         device: Where torch computes: "cpu", "cuda", ...
-        track: Draws the progress.
+        progress: Receives the progress.
 
     Returns:
         The first of the models.
@@ -111,7 +111,7 @@ def write_standin(
         }
         if not _is_done(weights_folder, entry, record):
             used = cases if cases is not None else phantom_cases(seed=seed, spacing_mm=max(2.0, spacing))
-            _write_model(weights_folder, entry, record, used, device=device, track=track)
+            _write_model(weights_folder, entry, record, used, device=device, progress=progress)
         models.append(open_model(weights_folder, entry))
     return models[0]
 
@@ -156,7 +156,7 @@ def _is_done(weights: Path, entry: ModelEntry, record: dict[str, Any]) -> bool:
 
 
 def _write_model(
-    weights: Path, entry: ModelEntry, record: dict[str, Any], cases: Iterable[Case], *, device: str, track: Track
+    weights: Path, entry: ModelEntry, record: dict[str, Any], cases: Iterable[Case], *, device: str, progress: Progress
 ) -> None:
     import torch
 
@@ -184,7 +184,7 @@ def _write_model(
         iterations=record["iterations"],
         seed=record["seed"],
         device=device,
-        track=track,
+        progress=progress,
     )
     checkpoint = trained | {
         "init_args": {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nnunet_femur.atomic_files import write_json
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import write_volume
-from nnunet_femur.progress import silent
-from nnunet_femur.records import write_json
+from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.testing.anatomy import draw_leg
 from nnunet_femur.testing.shapes import Points
 from nnunet_femur.version import __version__
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     import SimpleITK as sitk
 
-    from nnunet_femur.progress import Track
 
 Side = Literal["left", "right"]
 Size = tuple[int, int, int]
@@ -167,7 +166,7 @@ def write_phantoms(
     seed: int,
     size_zyx: Size,
     spacing_mm_zyx: Spacing,
-    track: Track = silent,
+    progress: Progress = SILENT,
 ) -> list[str]:
     """Write phantoms as a hospital's pairs: ``Images/L101_CT.nrrd`` and ``GoldStandard/L101_GS.nrrd``.
 
@@ -181,7 +180,7 @@ def write_phantoms(
         seed: Any number from 0.
         size_zyx: Voxels along z, y, x.
         spacing_mm_zyx: Distance of neighbouring voxels along z, y, x in mm.
-        track: Draws the progress.
+        progress: Receives the progress.
 
     Returns:
         The names of the cases in the order of their numbers.
@@ -204,7 +203,7 @@ def write_phantoms(
             "spacing_mm_zyx": [float(s) for s in spacing_mm_zyx],
         },
     )
-    for index, name in enumerate(track(names, "Phantoms", cases)):
+    for index, name in enumerate(track(names, "Phantoms", cases, progress=progress)):
         files = _files(folder, name)
         if not all(file.is_file() for file in files):
             rng = np.random.default_rng([seed, index])

@@ -16,6 +16,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch.nn.parallel import DistributedDataParallel
 
+from nnunet_femur.atomic_files import write_json, written_beside
 from nnunet_femur.consistency import check_data, check_plans, check_same, fingerprint, resolve
 from nnunet_femur.dataset.folds import SPLITS_FILE, choose_fold
 from nnunet_femur.errors import InputError, ending_without_traceback
@@ -23,7 +24,6 @@ from nnunet_femur.networks.precision import hold_to_float32
 from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, Recipe, refuse
 from nnunet_femur.recipe.recipe_checks import recipe_of_configuration
 from nnunet_femur.recipe.recipe_rules import problem_of_labels, problems_of_recipe
-from nnunet_femur.records import write_json, written_beside
 from nnunet_femur.training.run_record import run_record
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import timm
 from segmentation_models_pytorch.encoders import encoders as smp_encoders
 
+from nnunet_femur.atomic_files import write_text, written_beside
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.networks.registry import ENCODERS, find_encoder
-from nnunet_femur.records import sha256, write_text, written_beside
+from nnunet_femur.records import sha256
 from nnunet_femur.weights.download import problem_reaching
 
 if TYPE_CHECKING:

@@ -8,29 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
+from nnunet_femur.atomic_files import leads_out, rename_flushed
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.progress import silent
-from nnunet_femur.records import leads_out, rename_flushed
+from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.weights.models import CHECKPOINT, entries, open_model, weights_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nnunet_femur.progress import Track
     from nnunet_femur.weights.models import ModelEntry
 
 _STAGING = ".nnfemur.partial"
 """Where models are gathered: below the weights folder, so that a rename can put them in place."""
 
 
-def install_zip(path: Path, *, track: Track = silent) -> list[Path]:
+def install_zip(path: Path, *, progress: Progress = SILENT) -> list[Path]:
     """Unpack the models of the femur in an archive, as TotalSegmentator's release offers them.
 
     Models that are there already stay as they are.
 
     Args:
         path: A ``.zip`` with one or more ``DatasetNNN_...`` folders, in whatever folder.
-        track: Draws the progress.
+        progress: Receives the progress.
 
     Returns:
         The dataset folders in the weights folder.
@@ -52,7 +51,9 @@ def install_zip(path: Path, *, track: Track = silent) -> list[Path]:
         installed = []
         for entry in found:
             with _placed(entry) as place:
-                for member, inside in track(members[entry.dataset] if place else (), f"Unpack {entry.dataset}"):
+                for member, inside in track(
+                    members[entry.dataset] if place else (), f"Unpack {entry.dataset}", progress=progress
+                ):
                     target = Path(str(place)) / inside
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with _readable(path, archive, member) as source, target.open("wb") as file:

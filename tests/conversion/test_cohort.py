@@ -7,16 +7,15 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nnunet_femur.conversion import convert
 from nnunet_femur.errors import InputError
 
-MAKE_COHORT = Path(__file__).parents[3] / "shared" / "cohort" / "make_cohort.py"
-
-pytestmark = pytest.mark.skipif(not MAKE_COHORT.is_file(), reason=f"the shared cohort is not there: {MAKE_COHORT}")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _read(path: Path) -> list[dict[str, str]]:
@@ -25,11 +24,15 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory) -> Path:
+def cohort(tmp_path_factory, shared) -> Path:
     """The cohort with its quirks, coarse so that it is made in seconds."""
     folder = tmp_path_factory.mktemp("cohort")
     options = ["--cases", "12", "--seed", "1", "--spacing", "5", "5", "6", "--quirks", "--jobs", "2"]
-    subprocess.run([sys.executable, str(MAKE_COHORT), str(folder), *options], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, str(shared / "cohort" / "make_cohort.py"), str(folder), *options],
+        check=True,
+        capture_output=True,
+    )
     return folder
 
 

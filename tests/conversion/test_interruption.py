@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.conversion import Conversion, convert
+from nnunet_femur.progress import Silent
 
 pytestmark = pytest.mark.integration
 
@@ -115,14 +116,13 @@ def test_finished_cases_are_not_converted_again(drop, raw):
 
 
 def test_ctrl_c_leaves_no_dataset(drop, raw):
-    def interrupted(items, description, total=None):
-        for number, item in enumerate(items):
-            if description == "Converting" and number == 3:
+    class Interrupted(Silent):
+        def advance(self, task, done, *, total=None, note=""):
+            if task == "Converting" and done == 3:
                 raise KeyboardInterrupt
-            yield item
 
     with pytest.raises(KeyboardInterrupt):
-        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw, track=interrupted)
+        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw, progress=Interrupted())
     assert _visible(raw) == []
     outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
     assert len(outcome.written) == 2  # the fourth was written when the bar was told of it

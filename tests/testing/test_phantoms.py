@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from scipy import ndimage
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.progress import Silent
 from nnunet_femur.testing import PADDINGS_HU, Phantom, make_phantom, write_phantoms
 
 if TYPE_CHECKING:
@@ -304,15 +305,18 @@ class TestWriting:
             write_phantoms(folder, cases=2, seed=seed, **SMALL)
         assert _bytes(used) == _bytes(fresh)
 
-    def test_progress_is_passed_through(self, tmp_path: Path) -> None:
-        seen: list[Any] = []
+    def test_reports_its_progress(self, tmp_path: Path) -> None:
+        class Seen(Silent):
+            calls: ClassVar[list[Any]] = []
 
-        def track(items: Any, description: str, total: int | None = None) -> Any:
-            seen.append((description, total))
-            yield from items
+            def begin(self, task: str, total: float | None = None) -> None:
+                self.calls.append((task, total))
 
-        write_phantoms(tmp_path, cases=2, seed=0, track=track, **SMALL)
-        assert seen == [("Phantoms", 2)]
+            def advance(self, task: str, done: float, *, total: float | None = None, note: str = "") -> None:
+                self.calls.append((task, done))
+
+        write_phantoms(tmp_path, cases=2, seed=0, progress=Seen(), **SMALL)
+        assert Seen.calls == [("Phantoms", 2), ("Phantoms", 1), ("Phantoms", 2)]
 
     def test_a_folder_with_other_volumes_is_refused_and_left_alone(self, tmp_path: Path) -> None:
         images = tmp_path / "Images"

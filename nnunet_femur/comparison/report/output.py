@@ -8,11 +8,11 @@ from contextlib import suppress
 from math import isnan
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import write_text, written_beside
 from nnunet_femur.comparison.report.figure_cache import INDEX, index_of
 from nnunet_femur.comparison.report.report import Report, render
 from nnunet_femur.comparison.report.tables.formats import FORMATS, latex_document
 from nnunet_femur.errors import InputError
-from nnunet_femur.records import write_text, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

@@ -14,24 +14,23 @@ from nnunet_femur.conversion.layouts.table import find_rows, is_table
 from nnunet_femur.conversion.layouts.totalsegmentator import IMAGE_NAME, find_subjects, subjects
 from nnunet_femur.errors import InputError
 from nnunet_femur.kinds import finding
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.conversion.options import IntakeOptions
-    from nnunet_femur.progress import Track
 
 __all__ = ["Found", "find_cases"]
 
 
-def find_cases(source: Path, options: IntakeOptions, *, track: Track = silent) -> Found:
+def find_cases(source: Path, options: IntakeOptions, *, progress: Progress = SILENT) -> Found:
     """The cases of a source, by the layout of the options or the one that the source shows.
 
     Args:
         source: A folder, or a table of files (layout "csv").
         options: How the files are found.
-        track: Shows the progress where masks must be read to choose.
+        progress: Receives the progress where masks must be read to choose.
 
     Returns:
         The cases and what was found; where the layout was to be found out, a note says which it is and why.
@@ -49,7 +48,7 @@ def find_cases(source: Path, options: IntakeOptions, *, track: Track = silent) -
     if layout == "csv":
         found = find_rows(_table(source))
     elif layout == "totalsegmentator":
-        found = find_subjects(source, options, track)
+        found = find_subjects(source, options, progress)
     else:
         found = find_pairs(source, options)
     if not reason:

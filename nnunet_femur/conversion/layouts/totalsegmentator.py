@@ -16,12 +16,13 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, as_left_out
 from nnunet_femur.imaging.sources import read_source
 from nnunet_femur.kinds import finding, unexpected
+from nnunet_femur.progress import track
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.conversion.options import IntakeOptions
-    from nnunet_femur.progress import Track
+    from nnunet_femur.progress import Progress
 
 IMAGE_NAME = "ct.nii.gz"
 """Name of a subject's CT."""
@@ -40,13 +41,13 @@ def subjects(source: Path) -> list[Path]:
     return [folder for folder in sorted(source.iterdir()) if (folder / IMAGE_NAME).is_file()]
 
 
-def find_subjects(source: Path, options: IntakeOptions, track: Track) -> Found:
+def find_subjects(source: Path, options: IntakeOptions, progress: Progress) -> Found:
     """The subjects with two femurs that are in view for the most part; one case holds both.
 
     Args:
         source: The dataset's folder.
         options: Says how small a femur may be.
-        track: Shows the progress; every mask is read.
+        progress: Receives the progress; every mask is read.
 
     Raises:
         InputError: There is no subject, or none with femurs.
@@ -57,7 +58,7 @@ def find_subjects(source: Path, options: IntakeOptions, track: Track) -> Found:
         raise InputError(msg)
     sets = _sets(source)
     cases, findings = [], []
-    for folder in track(folders, "Looking for femurs"):
+    for folder in track(folders, "Looking for femurs", progress=progress):
         masks = tuple((folder / "segmentations" / name).relative_to(source) for name in MASK_NAMES)
         try:
             reason = _unusable(source, masks, options)

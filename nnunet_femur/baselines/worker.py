@@ -1,6 +1,6 @@
 """The process in which TotalSegmentator runs: it changes nnU-Net and its environment, so it is kept apart.
 
-Called as ``python -m nnunet_femur.baseline.worker JOBS.json``. It reports on standard output what became of each case,
+Called as ``python -m nnunet_femur.baselines.worker JOBS.json``. It reports on standard output what became of each case,
 one JSON object a line behind :data:`MARK`, among whatever TotalSegmentator and nnU-Net print.
 """
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.baseline.oriented_ct import OrientedCt
-from nnunet_femur.baseline.settings import Job, Outcome
+from nnunet_femur.baselines.oriented_ct import OrientedCt
+from nnunet_femur.baselines.settings import Job, Outcome
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.weights.models import FEMURS, TASK
@@ -24,7 +24,7 @@ from nnunet_femur.weights.models import FEMURS, TASK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MARK = "nnunet_femur.baseline: "
+MARK = "nnunet_femur.baselines: "
 """Begins a line that is meant for the calling process."""
 
 

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.atomic_files import write_json
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.records import read_json, sha256, write_json
+from nnunet_femur.records import read_json, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nnunet_femur.baseline.settings import Job, Outcome
+    from nnunet_femur.baselines.settings import Job, Outcome
 
 METHOD = "TotalSegmentator"
 

@@ -13,17 +13,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nnunet_femur.baseline.settings import Outcome
-from nnunet_femur.baseline.worker import MARK
+from nnunet_femur.atomic_files import write_json
+from nnunet_femur.baselines.settings import Outcome
+from nnunet_femur.baselines.worker import MARK
 from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
 from nnunet_femur.processes import running
-from nnunet_femur.records import write_json
 from nnunet_femur.weights.models import entries, other_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nnunet_femur.baseline.settings import Job, Settings
+    from nnunet_femur.baselines.settings import Job, Settings
     from nnunet_femur.weights.models import SourceModel
 
 NO_STATISTICS = {
@@ -72,7 +72,7 @@ def _worker(
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)}, durable=False)
     # -P: a module in the current folder must not be taken for one that is imported.
-    command = [sys.executable, "-P", "-m", "nnunet_femur.baseline.worker", str(request)]
+    command = [sys.executable, "-P", "-m", "nnunet_femur.baselines.worker", str(request)]
     with running(command, environment) as process:
         for line in process.stdout or ():
             news = _news(line)

@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nnunet_femur.baseline.baseline_record import RunRecord
-from nnunet_femur.baseline.settings import Job, Outcome
-from nnunet_femur.baseline.worker_process import run_jobs
+from nnunet_femur.baselines.baseline_record import RunRecord
+from nnunet_femur.baselines.settings import Job, Outcome
+from nnunet_femur.baselines.worker_process import run_jobs
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.errors import FemurError, InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
 from nnunet_femur.planning import find_dataset
-from nnunet_femur.progress import silent
+from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from nnunet_femur.baseline.settings import Settings
-    from nnunet_femur.progress import Track
+    from nnunet_femur.baselines.settings import Settings
     from nnunet_femur.weights.models import SourceModel
 
 
@@ -31,7 +30,7 @@ def run_recorded(
     models: Sequence[SourceModel],
     record: RunRecord,
     *,
-    track: Track,
+    progress: Progress,
 ) -> None:
     """Run the cases whose masks are not there yet.
 
@@ -42,7 +41,7 @@ def run_recorded(
         settings: How TotalSegmentator is run.
         models: The models that it may use.
         record: Where it is noted. The log beside it stays only if a case failed.
-        track: Draws the progress.
+        progress: Receives the progress.
 
     Raises:
         InputError: A case has no mask in the end; the others have theirs.
@@ -53,7 +52,9 @@ def run_recorded(
         return
     by_case = {job.case: job for job in left}
     problems = []
-    for outcome in track(_outcomes(left, settings, models, record.log), "TotalSegmentator", len(left)):
+    for outcome in track(
+        _outcomes(left, settings, models, record.log), "TotalSegmentator", len(left), progress=progress
+    ):
         try:
             record.add(by_case[outcome.case], outcome)
         except (FemurError, OSError) as error:
@@ -96,7 +97,7 @@ def _outcomes(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceMo
             yield outcome
 
 
-def run_on_volume(ct: Path, output: Path, settings: Settings, *, track: Track = silent) -> Path:
+def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progress = SILENT) -> Path:
     """Segment the femur in one CT, on its own grid and in its own order.
 
     A second call with the same CT, settings and weights finds the mask done. What was run is noted beside the mask,
@@ -106,7 +107,7 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, track: Track = 
         ct: A volume, or a folder of DICOM slices.
         output: The mask to write: 1 where a femur is, or 1 left and 2 right with ``settings.sides``.
         settings: How TotalSegmentator is run.
-        track: Draws the progress.
+        progress: Receives the progress.
 
     Returns:
         The record's path.
@@ -127,7 +128,7 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, track: Track = 
     models = settings.models()
     path = record_of(output)
     record = RunRecord(path, settings.record(models), device=settings.device)
-    run_recorded([Job(output.name, ct, output)], settings, models, record, track=track)
+    run_recorded([Job(output.name, ct, output)], settings, models, record, progress=progress)
     return path
 
 
@@ -147,7 +148,7 @@ _PARTS = (("imagesTr", "validation"), ("imagesTs", "test"))
 """Folders of CTs, and those of their masks: TotalSegmentator was trained on none of these cases."""
 
 
-def run_on_dataset(dataset_id: int, settings: Settings, *, track: Track = silent) -> Path:
+def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = SILENT) -> Path:
     """Segment all cases of a raw dataset: those that are trained and validated on, and those for testing.
 
     A second call does what is missing. What was run is noted in ``run.json`` of the returned folder.
@@ -155,7 +156,7 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, track: Track = silent
     Args:
         dataset_id: nnU-Net's dataset number.
         settings: How TotalSegmentator is run.
-        track: Draws the progress.
+        progress: Receives the progress.
 
     Returns:
         The method's folder in ``nnUNet_results``, with ``validation`` and ``test``.
@@ -175,7 +176,7 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, track: Track = silent
         raise InputError(msg)
     models = settings.models()
     record = RunRecord(folder / "run.json", settings.record(models), device=settings.device)
-    run_recorded(jobs, settings, models, record, track=track)
+    run_recorded(jobs, settings, models, record, progress=progress)
     return folder
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of
+from nnunet_femur.atomic_files import require_utf8_name
+from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of
 from nnunet_femur.imaging.reading import read_ct
 from nnunet_femur.imaging.writing import write_volume
-from nnunet_femur.records import require_utf8_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
-
-
-_RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class OrientedCt:
 
         volume = read_ct(path, any_values=any_values)
         stored = volume.header.geometry
-        order = AxisOrder.between(stored, _RAS)
+        order = AxisOrder.between(stored, RAS)
         voxels = order.of_array(sitk.GetArrayFromImage(volume.image))
         return cls(voxels, stored, order.of_geometry(stored), volume.header.findings)
 

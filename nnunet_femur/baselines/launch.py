@@ -2,7 +2,7 @@
 
 The stock program gets the very same arguments where it can do the job itself. It gets a NIfTI copy of the CT where it
 cannot read the CT or write the output. Without an output, which it refuses, it is
-:func:`~nnunet_femur.baseline.running.run_on_volume`.
+:func:`~nnunet_femur.baselines.running.run_on_volume`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.baseline.baseline_record import require_ours
-from nnunet_femur.baseline.running import record_of, run_on_volume
-from nnunet_femur.baseline.settings import Settings, default_device
-from nnunet_femur.baseline.stock_program import StockArguments, become_stock, ending_in_order, run_stock, spelling
+from nnunet_femur.atomic_files import require_utf8_name, write_json
+from nnunet_femur.baselines.baseline_record import require_ours
+from nnunet_femur.baselines.running import record_of, run_on_volume
+from nnunet_femur.baselines.settings import Settings, default_device
+from nnunet_femur.baselines.stock_program import StockArguments, become_stock, ending_in_order, run_stock, spelling
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
-from nnunet_femur.progress import bar, silent
-from nnunet_femur.records import read_json, require_utf8_name, write_json
+from nnunet_femur.progress import SILENT, TerminalProgress
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def _needs_conversion(output: Path, arguments: StockArguments) -> bool:
 
 
 def _run_on_nifti(arguments: StockArguments, ct: Path, output: Path, *, convert_output: bool) -> int:
-    from nnunet_femur.baseline.oriented_ct import OrientedCt, write_back, write_stored
+    from nnunet_femur.baselines.oriented_ct import OrientedCt, write_back, write_stored
 
     other = [kind for kind in arguments.output_types if kind != "nifti"]
     if other:
@@ -163,7 +164,7 @@ def _segment_femur(arguments: StockArguments, ct: Path) -> int:
         robust_crop="robust_crop" in arguments.values,
         device=arguments.values.get("device") or default_device(),
     )
-    run_on_volume(ct, output, settings, track=silent if "quiet" in arguments.values else bar)
+    run_on_volume(ct, output, settings, progress=SILENT if "quiet" in arguments.values else TerminalProgress())
     sys.stdout.write(f"{output}\n")
     return 0
 

@@ -12,11 +12,11 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.baseline import Settings, run_on_dataset, run_on_volume, running, worker
-from nnunet_femur.baseline import worker_process as process
-from nnunet_femur.baseline.baseline_record import recorded_warnings
-from nnunet_femur.baseline.oriented_ct import OrientedCt
-from nnunet_femur.baseline.settings import Job, Outcome
+from nnunet_femur.baselines import Settings, run_on_dataset, run_on_volume, running, worker
+from nnunet_femur.baselines import worker_process as process
+from nnunet_femur.baselines.baseline_record import recorded_warnings
+from nnunet_femur.baselines.oriented_ct import OrientedCt
+from nnunet_femur.baselines.settings import Job, Outcome
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.testing import phantom_cases, write_standin

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.baseline.oriented_ct import OrientedCt, affine_of, geometry_of, write_back, write_stored
+from nnunet_femur.baselines.oriented_ct import OrientedCt, affine_of, geometry_of, write_back, write_stored
 from nnunet_femur.imaging.geometry import Geometry
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from nnunet_femur.testing import make_phantom
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-    from tests.baseline.conftest import Cell
+    from tests.baselines.conftest import Cell
 
 pytestmark = pytest.mark.integration
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur.baseline import stock_program as stock_arguments
-from nnunet_femur.baseline.stock_program import StockArguments, spelling
+from nnunet_femur.baselines import stock_program as stock_arguments
+from nnunet_femur.baselines.stock_program import StockArguments, spelling
 
 
 class _CapturedError(Exception):

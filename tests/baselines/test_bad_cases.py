@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.baseline import Settings, run_on_dataset, run_on_volume, worker
-from nnunet_femur.baseline import baseline_record as record
-from nnunet_femur.baseline import worker_process as process
+from nnunet_femur.baselines import Settings, run_on_dataset, run_on_volume, worker
+from nnunet_femur.baselines import baseline_record as record
+from nnunet_femur.baselines import worker_process as process
 from nnunet_femur.errors import InputError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from nnunet_femur.baseline.settings import Job
+    from nnunet_femur.baselines.settings import Job
 
 GOOD = ("a_good", "m_good", "z_good")
 
@@ -300,7 +300,7 @@ class TestMasksOfOthers:
 
     @pytest.fixture
     def typed(self, base: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-        from nnunet_femur.baseline.launch import launch
+        from nnunet_femur.baselines.launch import launch
 
         monkeypatch.chdir(base)
         _write(base / "ct.nrrd", _good())

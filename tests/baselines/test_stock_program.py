@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.baseline import stock_program
-from nnunet_femur.baseline.stock_program import PROGRAM, become_stock, ending_in_order, find_stock, run_stock
+from nnunet_femur.baselines import stock_program
+from nnunet_femur.baselines.stock_program import PROGRAM, become_stock, ending_in_order, find_stock, run_stock
 from nnunet_femur.dataset.environment import LAUNCHER_FOLDER
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class TestSignals:
     CODE = textwrap.dedent(
         """
         import signal, sys, tempfile
-        from nnunet_femur.baseline.stock_program import ending_in_order, run_stock
+        from nnunet_femur.baselines.stock_program import ending_in_order, run_stock
         # Tests may run where these are ignored, as under nohup.
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.baseline import launch as launching
-from nnunet_femur.baseline.launch import launch, mask_beside
-from nnunet_femur.baseline.settings import Settings
+from nnunet_femur.baselines import launch as launching
+from nnunet_femur.baselines.launch import launch, mask_beside
+from nnunet_femur.baselines.settings import Settings
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.testing import make_phantom
@@ -26,7 +26,7 @@ from nnunet_femur.testing import make_phantom
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.baseline.conftest import Cell
+    from tests.baselines.conftest import Cell
 
 FAKE = textwrap.dedent(
     """\

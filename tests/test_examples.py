@@ -1,0 +1,62 @@
+"""The examples in docstrings and in the documentation run, and print what they show."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _with_examples() -> list[str]:
+    found = []
+    for source in SOURCES:
+        for path in sorted((REPOSITORY / source).rglob("*.py")):
+            if re.search(r"^\s*>>> ", path.read_text(encoding="utf-8"), re.MULTILINE):
+                parts = path.relative_to(REPOSITORY).with_suffix("").parts
+                name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+                found.append(name if source == "nnunet_femur" else f"nnunet_femur.{name}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that examples name.
+
+    ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
+    phantom, its mask, and the mask without its uppermost slices.
+    """
+    import SimpleITK as sitk
+
+    from nnunet_femur.testing import make_phantom, write_phantoms
+
+    folder = tmp_path_factory.mktemp("examples")
+    write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
+    sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
+    sitk.WriteImage(mask, str(folder / "reference.nrrd"))
+    array = sitk.GetArrayFromImage(mask)
+    held = array.any(axis=(1, 2)).nonzero()[0]
+    array[held[-2] :] = 0
+    shorter = sitk.GetImageFromArray(array)
+    shorter.CopyInformation(mask)
+    sitk.WriteImage(shorter, str(folder / "prediction.nrrd"))
+    return folder
+
+
+@pytest.mark.parametrize("name", _with_examples())
+def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples run in the folder with the files that they name, one module at a time."""
+    monkeypatch.chdir(examples)
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        monkeypatch.setitem(os.environ, variable, str(examples / variable))
+    result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
+    assert result.failed == 0
