@@ -2,7 +2,7 @@
 
 Run: uv run python benchmarks/predict.py
 
-All use one stand-in model with TotalSegmentator's classes, trained once on phantoms and kept in --folder. The bare
+All use one dummy model with TotalSegmentator's classes, trained once on phantoms and kept in --folder. The bare
 network sees the same windows in the same precision, and nothing else is done: no reading, resampling, joining or
 writing. TotalSegmentator is its own code called from Python, with its rough model and roi_subset, in one process as
 nnfemur baseline does it, which is faster than its command. It crops to the femur and steps by 0.8 of a window, so it
@@ -34,7 +34,7 @@ import SimpleITK as sitk
 from nnunet_femur.baselines.worker_process import rooms
 from nnunet_femur.prediction.options import QUICK
 from nnunet_femur.prediction.postprocessing import keep_largest
-from nnunet_femur.testing import make_phantom, write_standin
+from nnunet_femur.testing import make_phantom, write_dummy_weights
 from nnunet_femur.weights.models import crop_entry, femur_entry, open_model
 
 if TYPE_CHECKING:
@@ -194,13 +194,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--features", type=int, default=8, help="of the network's first stage; TotalSegmentator has 32")
     parser.add_argument("--patch", type=int, default=64, help="edge of its windows; TotalSegmentator has 128")
-    parser.add_argument("--iterations", type=int, default=200, help="steps of the stand-in's training")
+    parser.add_argument("--iterations", type=int, default=200, help="steps of the dummy's training")
     parser.add_argument("--size", type=int, nargs=3, default=SIZE_ZYX, help="voxels of the CT, z y x")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    source = write_standin(
+    source = write_dummy_weights(
         folder / "weights",
         features=options.features,
         patch=options.patch,

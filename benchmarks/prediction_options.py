@@ -2,7 +2,7 @@
 
 Run: uv run python benchmarks/prediction_options.py
 
-A stand-in network of 3 mm is trained on eight phantoms and kept in --folder; others are predicted. Means over them.
+A dummy network of 3 mm is trained on eight phantoms and kept in --folder; others are predicted. Means over them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nnunet_femur.prediction.models import femur_labels, find_model
 from nnunet_femur.prediction.postprocessing import keep_largest
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
 from nnunet_femur.prediction.segmentation import segment
-from nnunet_femur.testing import make_phantom, write_standin
+from nnunet_femur.testing import make_phantom, write_dummy_weights
 
 SIZE_ZYX, SPACING_MM_ZYX = (150, 336, 256), (2.0, 0.74, 0.74)
 SEEDS = (3, 11, 12, 13)
@@ -45,11 +45,11 @@ def main() -> None:
     """Print a row for each way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("benchmark-predict"), help="where the model is kept")
-    parser.add_argument("--iterations", type=int, default=1000, help="steps of the stand-in's training")
+    parser.add_argument("--iterations", type=int, default=1000, help="steps of the dummy's training")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the phantoms")
     options = parser.parse_args()
     model = find_model(
-        write_standin(
+        write_dummy_weights(
             options.folder / "weights-3mm", spacing_mm=3.0, patch=32, iterations=options.iterations, tasks=("femur",)
         ).folder
     )

@@ -26,7 +26,7 @@ from nnunet_femur.prediction.export import restore
 from nnunet_femur.prediction.models import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
 from nnunet_femur.prediction.preprocessing import prepare
-from nnunet_femur.testing import make_phantom, write_standin
+from nnunet_femur.testing import make_phantom, write_dummy_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=3, default=SIZE_ZYX, help="voxels of the CT, z y x")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        source = write_standin(Path(folder), iterations=0, tasks=("femur",))
+        source = write_dummy_weights(Path(folder), iterations=0, tasks=("femur",))
         predictor = load_predictor(find_model(source.folder), device=choose_device("cpu"))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm")

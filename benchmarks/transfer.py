@@ -2,7 +2,7 @@
 
     uv run benchmarks/transfer.py DROP --epochs 8 --iterations 25 --seeds 1
 
-DROP holds CTs and masks of single femurs as a hospital sends them. A stand-in for TotalSegmentator's femur model, at
+DROP holds CTs and masks of single femurs as a hospital sends them. A dummy for TotalSegmentator's femur model, at
 3 mm instead of 1.5, is trained on phantoms, or on another drop (--source; ids begin with the side, L or R), or weights
 are taken from --weights. DROP is converted, and fold 5 is trained: on its training cases, scored on its validation and
 test cases, which no method has seen. Compared are
@@ -31,11 +31,11 @@ MISTAKE = "MistakePlans"
 CONFIGURATION = "3d_fullres"
 
 
-def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Path | None, standin: dict) -> Path:
+def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Path | None, dummy_model: dict) -> Path:
     """Convert and plan; returns the preprocessed dataset."""
     from nnunet_femur.conversion import convert
     from nnunet_femur.dataset.environment import variables
-    from nnunet_femur.testing import write_standin
+    from nnunet_femur.testing import write_dummy_weights
 
     os.environ.update(variables(work))
     os.environ.update(nnUNet_n_proc_DA="0", nnUNet_def_n_proc="1", nnUNet_compile="f")
@@ -48,8 +48,8 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
         convert(drop, dataset_id=DATASET, raw_folder=raw)
     if weights is None:
         start = time.perf_counter()
-        write_standin(work / "weights", tasks=("femur",), **{"spacing_mm": 3.0, **standin})
-        print(f"stand-in trained in {time.perf_counter() - start:.0f} s")
+        write_dummy_weights(work / "weights", tasks=("femur",), **{"spacing_mm": 3.0, **dummy_model})
+        print(f"dummy trained in {time.perf_counter() - start:.0f} s")
     size = {"preset": "small", "epochs": epochs, "iterations": iterations, "jobs": 2}
     folder = plan_dataset(DATASET, source="totalsegmentator", **size)
     print(ceiling_of(folder))
@@ -185,14 +185,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("drop", type=Path)
     parser.add_argument("--work", type=Path, default=Path("nnfemur-transfer-benchmark"))
-    parser.add_argument("--weights", type=Path, help="Folder of TotalSegmentator's weights, in place of the stand-in.")
-    parser.add_argument("--source", type=Path, help="Another drop, to train the stand-in on.")
+    parser.add_argument("--weights", type=Path, help="Folder of TotalSegmentator's weights, in place of the dummy.")
+    parser.add_argument("--source", type=Path, help="Another drop, to train the dummy on.")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--iterations", type=int, default=25)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="Names of methods to run.")
     parser.add_argument("--recipe", type=json.loads, default={}, help="JSON for FemurFinetuneTrainer, to try things.")
-    parser.add_argument("--standin", type=json.loads, default={}, help="JSON of arguments of write_standin.")
+    parser.add_argument("--dummy_model", type=json.loads, default={}, help="JSON of arguments of write_dummy_weights.")
     options = parser.parse_args()
     work = options.work.resolve()
     folder, raw = prepare(
@@ -201,7 +201,7 @@ def main() -> None:
         epochs=options.epochs,
         iterations=options.iterations,
         weights=options.weights,
-        standin={**options.standin, "training": None if options.source is None else _cases(options.source)},
+        dummy_model={**options.dummy_model, "training": None if options.source is None else _cases(options.source)},
     )
     from nnunet_femur.trainers import FemurFinetunePaperTrainer, FemurFinetuneTrainer, FemurScratchTrainer
     from nnunet_femur.weights import find_model

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-GUARD_KEY = "femur_guard"
+FINGERPRINT_KEY = "femur_guard"
 """Key of a configuration in the plans, and name of a network's buffer, that hold a fingerprint."""
 
-GUARD_FILE = "femur_guard/fingerprint.json"
+FINGERPRINT_FILE = "femur_guard/fingerprint.json"
 """Where a folder of preprocessed data holds their fingerprint: inside, so that it goes where the data go, and in a
 folder of its own, since nnU-Net takes any further file for data of another kind."""
 
@@ -123,16 +123,16 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def seal(plans: dict[str, Any]) -> None:
+def add_fingerprints(plans: dict[str, Any]) -> None:
     """Write the fingerprint of every configuration into the plans themselves."""
     for name, configuration in plans["configurations"].items():
-        configuration[GUARD_KEY] = fingerprint(plans, resolve(plans, name))
+        configuration[FINGERPRINT_KEY] = fingerprint(plans, resolve(plans, name))
 
 
-def seal_data(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+def write_data_fingerprint(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
     """Write the fingerprint of the plans beside the data that were just preprocessed under them."""
-    (folder / GUARD_FILE).parent.mkdir(exist_ok=True)
-    write_json(folder / GUARD_FILE, fingerprint(plans, configuration))
+    (folder / FINGERPRINT_FILE).parent.mkdir(exist_ok=True)
+    write_json(folder / FINGERPRINT_FILE, fingerprint(plans, configuration))
 
 
 def check_plans(plans: Mapping[str, Any], configuration: Mapping[str, Any], *, where: str) -> None:
@@ -146,7 +146,7 @@ def check_plans(plans: Mapping[str, Any], configuration: Mapping[str, Any], *, w
     Raises:
         SetupError: With a table of what differs.
     """
-    sealed = configuration.get(GUARD_KEY)
+    sealed = configuration.get(FINGERPRINT_KEY)
     if sealed is None:
         return
     found = differences(sealed, fingerprint(plans, configuration), network=SOURCE_KEY in configuration)
@@ -173,11 +173,11 @@ def check_data(folder: Path, plans: Mapping[str, Any], configuration: Mapping[st
         SetupError: With a table of what differs; also where plans were made for a model's weights, but the data
             carry no fingerprint.
     """
-    sealed = read_json(folder / GUARD_FILE)
+    sealed = read_json(folder / FINGERPRINT_FILE)
     transferred = SOURCE_KEY in configuration
     if sealed is None and transferred:
         msg = (
-            f"{folder}: has no {GUARD_FILE}, so nothing tells what these data are. "
+            f"{folder}: has no {FINGERPRINT_FILE}, so nothing tells what these data are. "
             f"Run: {plan_command(plans, configuration)}"
         )
         raise SetupError(msg)
@@ -250,7 +250,7 @@ def _check_shapes(folder: Path, plans: Mapping[str, Any], configuration: Mapping
             raise SetupError(msg)
 
 
-def seal_network(network: nn.Module, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+def add_network_fingerprint(network: nn.Module, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
     """Let a network refuse weights that were trained under other plans.
 
     nnU-Net loads weights wherever their shapes fit; spacing and intensities have no shape. The fingerprint becomes a
@@ -259,10 +259,10 @@ def seal_network(network: nn.Module, plans: Mapping[str, Any], configuration: Ma
     import torch
 
     text = json.dumps(fingerprint(plans, configuration), sort_keys=True)
-    network.register_buffer(GUARD_KEY, torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
+    network.register_buffer(FINGERPRINT_KEY, torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
 
     def compare(_module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-        stored = state.get(prefix + GUARD_KEY)
+        stored = state.get(prefix + FINGERPRINT_KEY)
         if stored is not None:
             trained_under = json.loads(bytes(stored.cpu().numpy()).decode())
             with ending_without_traceback():

@@ -79,46 +79,48 @@ def nnunet(planned: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights folder with a tiny stand-in for TotalSegmentator's femur model, at 8 mm."""
-    from nnunet_femur.testing import make_phantom, write_standin
+def dummy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with a tiny dummy for TotalSegmentator's femur model, at 8 mm."""
+    from nnunet_femur.testing import make_phantom, write_dummy_weights
 
     made = [
         make_phantom(seed, side=side, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
         for seed, side in ((100, "left"), (101, "right"), (102, "left"), (103, "right"))
     ]
-    folder = tmp_path_factory.mktemp("standin")
+    folder = tmp_path_factory.mktemp("dummy_model")
     cases = [(phantom.image, phantom.mask, phantom.side) for phantom in made]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ONE_MACHINE.items():
             patch.setenv(name, value)
-        write_standin(folder, spacing_mm=8.0, features=4, patch=16, iterations=60, training=cases, tasks=("femur",))
+        write_dummy_weights(
+            folder, spacing_mm=8.0, features=4, patch=16, iterations=60, training=cases, tasks=("femur",)
+        )
     return folder
 
 
 @pytest.fixture(scope="session")
-def transferred(planned: Path, standin: Path) -> Path:
-    """The same folder with the phantoms as dataset 2 too, planned from the stand-in's weights, three tiny epochs."""
+def transferred(planned: Path, dummy_model: Path) -> Path:
+    """The same folder with the phantoms as dataset 2 too, planned from the dummy's weights, three tiny epochs."""
     from nnunet_femur.dataset.environment import variables
     from nnunet_femur.planning import plan_dataset
 
     raw = planned / "nnUNet_raw"
     shutil.copytree(raw / "Dataset001_Femur", raw / "Dataset002_Femur")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**variables(planned), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(standin)}.items():
+        for name, value in {**variables(planned), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(dummy_model)}.items():
             patch.setenv(name, value)
         plan_dataset(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
     return planned
 
 
 @pytest.fixture
-def transfer(transferred: Path, nnunet: Path, standin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The planned dataset 2, with the environment of `nnfemur env` and the stand-in's weights around the test.
+def transfer(transferred: Path, nnunet: Path, dummy_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The planned dataset 2, with the environment of `nnfemur env` and the dummy's weights around the test.
 
     A test may change the plans: all files on one worker share them, so they are put back.
     """
     assert transferred == nnunet
-    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_model))
     plans = transferred / "nnUNet_preprocessed" / "Dataset002_Femur" / "nnUNetPlans.json"
     before = plans.read_bytes()
     yield transferred
@@ -169,14 +171,14 @@ def write_slices():
 
 
 @pytest.fixture(scope="session")
-def standin_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """TotalSegmentator's weights folder with untrained stand-ins of all three models."""
-    from nnunet_femur.testing import Case, make_phantom, write_standin
+def dummy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TotalSegmentator's weights folder with untrained dummies of all three models."""
+    from nnunet_femur.testing import Case, make_phantom, write_dummy_weights
 
     cases = []
     for side in ("left", "right"):
         phantom = make_phantom(1, side=side, size_zyx=(30, 16, 16), spacing_mm_zyx=(16.0, 12.0, 12.0))
         cases.append(Case(phantom.image, phantom.mask, side))
     folder = tmp_path_factory.mktemp("weights")
-    write_standin(folder, features=2, patch=16, iterations=0, training=cases)
+    write_dummy_weights(folder, features=2, patch=16, iterations=0, training=cases)
     return folder

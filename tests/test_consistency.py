@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from nnunet_femur.consistency import (
-    GUARD_KEY,
+    FINGERPRINT_KEY,
     SOURCE_KEY,
+    add_fingerprints,
     check_data,
     check_plans,
     check_same,
     differences,
     fingerprint,
     resolve,
-    seal,
-    seal_data,
     table,
+    write_data_fingerprint,
 )
 from nnunet_femur.errors import SetupError
 
@@ -64,7 +64,7 @@ def _plans(*, transferred: bool = True) -> dict[str, Any]:
             "0": {"mean": 200.0, "std": 120.0, "percentile_00_5": -50.0, "percentile_99_5": 900.0, "median": 190.0}
         },
     }
-    seal(plans)
+    add_fingerprints(plans)
     return plans
 
 
@@ -119,9 +119,9 @@ class TestEachChange:
 
     def test_is_seen_between_data_and_plans(self, field: str, tmp_path: Path) -> None:
         plans = _plans()
-        seal_data(tmp_path, plans, resolve(plans, "3d_fullres"))
+        write_data_fingerprint(tmp_path, plans, resolve(plans, "3d_fullres"))
         _set(plans, *CHANGES[field])
-        seal(plans)
+        add_fingerprints(plans)
         with pytest.raises(SetupError, match="were not preprocessed under the plans") as raised:
             check_data(tmp_path, plans, resolve(plans, "3d_fullres"))
         assert f"\n  {field}  " in str(raised.value)
@@ -139,10 +139,10 @@ class TestWhatIsFree:
     def test_nothing_changed(self, tmp_path: Path) -> None:
         plans = _plans()
         configuration = resolve(plans, "3d_fullres")
-        seal_data(tmp_path, plans, configuration)
+        write_data_fingerprint(tmp_path, plans, configuration)
         check_plans(plans, configuration, where="")
         check_data(tmp_path, plans, configuration)
-        check_same(configuration[GUARD_KEY], plans, configuration, where="")
+        check_same(configuration[FINGERPRINT_KEY], plans, configuration, where="")
 
     def test_patch_and_batch_may_change(self) -> None:
         plans = _plans()
@@ -151,14 +151,14 @@ class TestWhatIsFree:
 
     def test_the_network_of_own_plans_may_change(self, tmp_path: Path) -> None:
         plans = _plans(transferred=False)
-        seal_data(tmp_path, plans, resolve(plans, "3d_fullres"))
+        write_data_fingerprint(tmp_path, plans, resolve(plans, "3d_fullres"))
         _set(plans, *CHANGES["network: features_per_stage"])
         check_plans(plans, resolve(plans, "3d_fullres"), where="")
         check_data(tmp_path, plans, resolve(plans, "3d_fullres"))
 
     def test_plans_of_nnunet_alone_pass(self, tmp_path: Path) -> None:
         plans = _plans(transferred=False)
-        del plans["configurations"]["3d_fullres"][GUARD_KEY]
+        del plans["configurations"]["3d_fullres"][FINGERPRINT_KEY]
         check_plans(plans, resolve(plans, "3d_fullres"), where="")
         check_data(tmp_path, plans, resolve(plans, "3d_fullres"))
 
@@ -174,7 +174,7 @@ class TestData:
         blosc2 = pytest.importorskip("blosc2")
         plans = _plans()
         configuration = resolve(plans, "3d_fullres")
-        seal_data(tmp_path, plans, configuration)
+        write_data_fingerprint(tmp_path, plans, configuration)
         properties = {"spacing": [3.0, 1.5, 1.5], "shape_after_cropping_and_before_resampling": (10, 8, 8)}
         (tmp_path / "a.pkl").write_bytes(pickle.dumps(properties))
         blosc2.asarray(np.zeros((1, 20, 8, 8), np.float32), urlpath=str(tmp_path / "a.b2nd"))

@@ -107,7 +107,7 @@ class Settings:
             "weights": [
                 {
                     "dataset": model.dataset,
-                    "stand_in": model.is_standin,
+                    "dummy": model.is_dummy,
                     "checkpoint": str(model.checkpoint),
                     "sha256": sha256(model.checkpoint),
                 }

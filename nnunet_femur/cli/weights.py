@@ -37,10 +37,10 @@ def verify(fast: Fast = False) -> None:  # noqa: FBT002
         typer.echo(f"{finding.dataset}: {finding.problem}", err=True)
     if findings:
         raise typer.Exit(1)
-    standin = (
-        ", but these are stand-in weights, which know nothing of patients" if find_model(fast=fast).is_standin else ""
+    dummy_model = (
+        ", but these are dummy weights, which know nothing of patients" if find_model(fast=fast).is_dummy else ""
     )
-    typer.echo(f"{weights_folder()}: the models are whole{standin}.")
+    typer.echo(f"{weights_folder()}: the models are whole{dummy_model}.")
 
 
 def download(

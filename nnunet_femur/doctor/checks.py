@@ -37,8 +37,8 @@ def totalsegmentator(machine: Machine) -> Iterable[Finding]:  # noqa: ARG001 - i
     except (FemurError, ImportError) as error:
         yield Finding(Status.WARNING, str(error), "nnfemur weights download")
         return
-    if model.is_standin:
-        message = f"{model.folder}: stand-in weights, which know nothing of patients."
+    if model.is_dummy:
+        message = f"{model.folder}: dummy weights, which know nothing of patients."
         yield Finding(Status.WARNING, message, "nnfemur weights download")
     else:
         yield Finding(Status.OK, f"TotalSegmentator's models are at {model.folder.parents[1]}.")

@@ -208,19 +208,19 @@ def _preprocess(
 
     from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
 
-    from nnunet_femur.consistency import resolve, seal, seal_data
+    from nnunet_femur.consistency import add_fingerprints, resolve, write_data_fingerprint
     from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
 
     for configuration in plans["configurations"].values():
         configuration[RECIPE_KEY] = recipe
-    seal(plans)
+    add_fingerprints(plans)
     write_json(plans_file, plans)
     with written_beside(plans_file.parent / "dataset.json") as partial:
         shutil.copyfile(raw / "dataset.json", partial)
     nnunet.preprocess_dataset(dataset_id, plans_file.stem, tuple(configurations), num_processes=(jobs,))
     for name in configurations:
         configuration = resolve(plans, name)
-        seal_data(plans_file.parent / configuration["data_identifier"], plans, configuration)
+        write_data_fingerprint(plans_file.parent / configuration["data_identifier"], plans, configuration)
     if CONFIGURATION not in configurations:
         return None
     folder = plans_file.parent / plans["configurations"][CONFIGURATION]["data_identifier"]

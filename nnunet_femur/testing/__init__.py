@@ -6,7 +6,7 @@ their folder, their plans and their dataset's description state it.
 """
 
 from nnunet_femur.testing.dummy_plans import Case, phantom_cases
-from nnunet_femur.testing.dummy_weights import MODELS, write_standin
+from nnunet_femur.testing.dummy_weights import MODELS, write_dummy_weights
 from nnunet_femur.testing.phantoms import PADDINGS_HU, Phantom, make_phantom, write_phantoms
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "Phantom",
     "make_phantom",
     "phantom_cases",
+    "write_dummy_weights",
     "write_phantoms",
-    "write_standin",
 ]

@@ -28,7 +28,7 @@ PlansFormat = Literal["old", "new"]
 """How the network is described: by nnU-Net's keys before 2.4, as TotalSegmentator's, or by ``architecture``."""
 
 NOTE = (
-    "STAND-IN weights made by nnunet_femur from synthetic CTs for tests and demonstrations. Not TotalSegmentator's: "
+    "DUMMY weights made by nnunet_femur from synthetic CTs for tests and demonstrations. Not TotalSegmentator's: "
     "they know nothing of patients. Never use them on a patient's CT."
 )
 

@@ -102,7 +102,7 @@ def train(
         rng = np.random.default_rng(seed)
         losses = []
         network.train()
-        for _ in track(range(iterations), "Train the stand-in", iterations, progress=progress):
+        for _ in track(range(iterations), "Train the dummy", iterations, progress=progress):
             data, target = _batch(volumes, configuration, seen, rng)
             optimizer.zero_grad()
             loss = loss_function(network(data.to(device)), [level.to(device) for level in target])

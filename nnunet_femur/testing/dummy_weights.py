@@ -1,4 +1,4 @@
-"""Write stand-in weights where TotalSegmentator's would lie."""
+"""Write dummy weights where TotalSegmentator's would lie."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nnunet_femur.testing.dummy_plans import (
     read_case,
 )
 from nnunet_femur.testing.dummy_training import preprocess, train
-from nnunet_femur.weights.models import CHECKPOINT, STANDIN_NOTE, crop_entry, femur_entry, open_model, other_parts
+from nnunet_femur.weights.models import CHECKPOINT, DUMMY_NOTE, crop_entry, femur_entry, open_model, other_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _FINE_MM = 2.0
 
-RECORD = "standin.json"
-"""What a stand-in was made from, beside its ``plans.json``."""
+RECORD = "dummy_model.json"
+"""What a dummy was made from, beside its ``plans.json``."""
 
 
 MODELS: dict[str, Callable[[], ModelEntry]] = {
@@ -47,7 +47,7 @@ MODELS: dict[str, Callable[[], ModelEntry]] = {
 """The models by name: the femur's at 1.5 mm, that of all classes at 3 mm, and that of the rough crop at 6 mm."""
 
 
-def write_standin(
+def write_dummy_weights(
     weights_folder: Path,
     *,
     spacing_mm: float = 1.5,
@@ -61,7 +61,7 @@ def write_standin(
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> SourceModel:
-    """Write stand-in weights in TotalSegmentator's layout, trained by nnU-Net's code on synthetic CTs.
+    """Write dummy weights in TotalSegmentator's layout, trained by nnU-Net's code on synthetic CTs.
 
     A second call with the same arguments finds the work done. Folders that TotalSegmentator wants to see beside the
     models are made, empty.
@@ -86,12 +86,12 @@ def write_standin(
 
     Raises:
         InputError: There is no such model or side, the spacing or the patch makes no sense, no case is given, or the
-            folder holds weights that are no stand-in.
+            folder holds weights that are no dummy.
     """
     _require(tasks, plans_format, spacing_mm, patch, iterations)
     cases = None if training is None else [_as_case(case) for case in training]
     if cases is not None and not cases:
-        msg = "No case to train stand-in weights on: give (CT, mask, side) of at least one."
+        msg = "No case to train dummy weights on: give (CT, mask, side) of at least one."
         raise InputError(msg)
     for dataset in other_parts():
         (weights_folder / dataset).mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def write_standin(
 def _require(tasks: Sequence[str], plans_format: str, spacing_mm: float, patch: int | None, iterations: int) -> None:
     unknown = [task for task in tasks if task not in MODELS]
     if unknown or not tasks:
-        msg = f"There is no stand-in for {', '.join(unknown) or 'nothing'}; choose of {', '.join(MODELS)}."
+        msg = f"There is no dummy for {', '.join(unknown) or 'nothing'}; choose of {', '.join(MODELS)}."
         raise InputError(msg)
     if plans_format not in ("old", "new"):
         msg = f"There is no plans format {plans_format!r}; choose old or new."
@@ -149,8 +149,8 @@ def _identity(case: Case) -> list[Any]:
 
 def _is_done(weights: Path, entry: ModelEntry, record: dict[str, Any]) -> bool:
     dataset = weights / entry.dataset
-    if dataset.is_dir() and any(dataset.iterdir()) and not (dataset / STANDIN_NOTE).is_file():
-        msg = f"{dataset}: holds weights that are no stand-in, and stays as it is. Give another folder."
+    if dataset.is_dir() and any(dataset.iterdir()) and not (dataset / DUMMY_NOTE).is_file():
+        msg = f"{dataset}: holds weights that are no dummy, and stays as it is. Give another folder."
         raise InputError(msg)
     return read_json(weights / entry.folder / RECORD) == record
 
@@ -200,7 +200,7 @@ def _write_model(
     shutil.rmtree(weights / entry.dataset, ignore_errors=True)
     folder = weights / entry.folder
     (folder / CHECKPOINT).parent.mkdir(parents=True)
-    write_text(weights / entry.dataset / STANDIN_NOTE, NOTE + "\n")
+    write_text(weights / entry.dataset / DUMMY_NOTE, NOTE + "\n")
     write_json(folder / "plans.json", plans)
     write_json(folder / "dataset.json", dataset_json)
     fingerprint = make_fingerprint(

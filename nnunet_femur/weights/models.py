@@ -114,8 +114,11 @@ def _class_map(task_id: int) -> dict[int, str]:
 CHECKPOINT = "fold_0/checkpoint_final.pth"
 """The checkpoint that TotalSegmentator predicts with, below the model's folder."""
 
-STANDIN_NOTE = "STAND-IN.txt"
+DUMMY_NOTE = "DUMMY-WEIGHTS.txt"
 """File in the dataset's folder that marks weights as made by :mod:`nnunet_femur.testing`, not TotalSegmentator's."""
+
+_DUMMY_NOTE_BEFORE = "STAND-IN.txt"
+"""The name of that file in version 0.1."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +169,9 @@ class SourceModel:
         return left, right
 
     @property
-    def is_standin(self) -> bool:
-        """Whether these are stand-in weights for tests and demos, which know nothing of patients."""
-        return (self.folder.parent / STANDIN_NOTE).is_file()
+    def is_dummy(self) -> bool:
+        """Whether these are dummy weights for tests and demos, which know nothing of patients."""
+        return any((self.folder.parent / name).is_file() for name in (DUMMY_NOTE, _DUMMY_NOTE_BEFORE))
 
 
 def weights_folder() -> Path:

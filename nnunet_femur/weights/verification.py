@@ -79,7 +79,7 @@ def _plan_problems(model: SourceModel) -> Iterator[str]:
     if "architecture" not in configuration and lacking:
         yield f"does not describe the network; of the old format it lacks {', '.join(lacking)}."
     spacing_mm = configuration.get("spacing", [])
-    if not model.is_standin and any(abs(edge - model.spacing_mm) > 1e-3 for edge in spacing_mm):
+    if not model.is_dummy and any(abs(edge - model.spacing_mm) > 1e-3 for edge in spacing_mm):
         yield f"is for voxels of {spacing_mm} mm, but TotalSegmentator resamples to {model.spacing_mm:g} mm for it."
 
 

@@ -86,5 +86,5 @@ class Cell:
 
 
 @pytest.fixture(scope="module")
-def cell(standin_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Cell:
-    return Cell(tmp_path_factory.mktemp("cell"), standin_weights)
+def cell(dummy_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Cell:
+    return Cell(tmp_path_factory.mktemp("cell"), dummy_weights)

@@ -82,9 +82,9 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def base(standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """nnU-Net's folders, and a TotalSegmentator that takes everything dense for the left femur."""
-    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin_weights))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_weights))
     for name in ("nnUNet_raw", "nnUNet_results"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setattr(worker, "segment", lambda ct, **_: (ct.hu > 500).astype(np.uint8))

@@ -100,7 +100,7 @@ def test_comparison_takes_it_for_a_method(done: Done) -> None:
 
 def test_the_record_tells_how(done: Done) -> None:
     record = json.loads((done.method / "run.json").read_text())
-    assert [model["stand_in"] for model in record["settings"]["weights"]] == [True, True]
+    assert [model["dummy"] for model in record["settings"]["weights"]] == [True, True]
     assert record["settings"]["versions"].keys() >= {"TotalSegmentator", "nnunetv2", "nnunet_femur"}
     assert record["cases"].keys() == {*TRAIN, *TEST, BROKEN, SLAB}
     for case in (BROKEN, SLAB):

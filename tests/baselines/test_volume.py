@@ -19,7 +19,7 @@ from nnunet_femur.baselines.oriented_ct import OrientedCt
 from nnunet_femur.baselines.settings import Job, Outcome
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
-from nnunet_femur.testing import phantom_cases, write_standin
+from nnunet_femur.testing import phantom_cases, write_dummy_weights
 from nnunet_femur.weights import femur_entry
 
 ORDERS = ("LPS", "RAS", "ASR", "PIL")
@@ -181,8 +181,8 @@ class TestRerun:
     """What is done again, with TotalSegmentator's process replaced by one that writes the mask at once."""
 
     @pytest.fixture
-    def started(self, standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        shutil.copytree(standin_weights, tmp_path / "weights")
+    def started(self, dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        shutil.copytree(dummy_weights, tmp_path / "weights")
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
         started: list[str] = []
 
@@ -231,7 +231,7 @@ class TestRerun:
     def test_other_weights_do_everything_again(self, raw: Path, started: list[str], tmp_path: Path) -> None:
         (raw / "imagesTs" / "b_0000.nrrd").write_text("ct")
         folder = run_on_dataset(1, Settings())
-        write_standin(
+        write_dummy_weights(
             tmp_path / "weights",
             features=2,
             patch=16,
@@ -258,8 +258,8 @@ class TestRerun:
 
 class TestBadInput:
     @pytest.fixture(autouse=True)
-    def _weights(self, standin_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin_weights))
+    def _weights(self, dummy_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_weights))
 
     def test_missing_ct(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no such file"):
@@ -282,7 +282,7 @@ class TestBadInput:
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
 
     def test_weights_that_would_run_something(
-        self, standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import torch
 
@@ -290,7 +290,7 @@ class TestBadInput:
             def __reduce__(self):
                 return os.mkdir, (str(tmp_path / "made"),)
 
-        shutil.copytree(standin_weights, tmp_path / "weights")
+        shutil.copytree(dummy_weights, tmp_path / "weights")
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
         checkpoint = tmp_path / "weights" / femur_entry().folder / "fold_0" / "checkpoint_final.pth"
         torch.save({"network_weights": {}, "extra": Malicious()}, checkpoint)

@@ -24,20 +24,20 @@ def _plans(base: Path, name: str = "nnUNetPlans") -> dict[str, Any]:
     return json.loads((base / "nnUNet_preprocessed" / DATASET / f"{name}.json").read_text())
 
 
-def _source(standin: Path) -> dict[str, Any]:
-    return json.loads(next(standin.glob("Dataset294*/*/plans.json")).read_text())
+def _source(dummy_model: Path) -> dict[str, Any]:
+    return json.loads(next(dummy_model.glob("Dataset294*/*/plans.json")).read_text())
 
 
 class TestPlans:
-    def test_keep_what_the_weights_were_trained_under(self, transfer: Path, standin: Path) -> None:
-        made, source = _plans(transfer), _source(standin)
+    def test_keep_what_the_weights_were_trained_under(self, transfer: Path, dummy_model: Path) -> None:
+        made, source = _plans(transfer), _source(dummy_model)
         old = source["configurations"]["3d_fullres"]
         new = made["configurations"]["3d_fullres"]
         for key in ("spacing", "patch_size", "normalization_schemes", "resampling_fn_data_kwargs", "batch_dice"):
             assert new[key] == old[key], key
         key = "foreground_intensity_properties_per_channel"
         assert made[key] == source[key]
-        assert "UNet_class_name" in old, "the stand-in's plans have the old format"
+        assert "UNet_class_name" in old, "the dummy's plans have the old format"
         assert new["architecture"]["arch_kwargs"]["features_per_stage"][0] == old["UNet_base_num_features"] == 4
 
     def test_speak_of_this_dataset(self, transfer: Path) -> None:
@@ -62,11 +62,13 @@ class TestPlans:
         plan_dataset(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
         assert file.stat().st_mtime_ns == before
 
-    def test_of_the_new_format_are_the_same(self, transfer: Path, standin: Path, tmp_path: Path, monkeypatch) -> None:
+    def test_of_the_new_format_are_the_same(
+        self, transfer: Path, dummy_model: Path, tmp_path: Path, monkeypatch
+    ) -> None:
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
-        shutil.copytree(standin, tmp_path / "weights")
+        shutil.copytree(dummy_model, tmp_path / "weights")
         file = next((tmp_path / "weights").glob("Dataset294*/*/plans.json"))
         source = json.loads(file.read_text())
         source["configurations"]["3d_fullres"] = PlansManager(source).get_configuration("3d_fullres").configuration
@@ -128,10 +130,10 @@ class TestRefusals:
             plan_dataset(2, **{option: value})
 
     def test_weights_of_another_width(
-        self, transfer: Path, standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, transfer: Path, dummy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
-        shutil.copytree(standin, tmp_path / "weights")
+        shutil.copytree(dummy_model, tmp_path / "weights")
         file = next((tmp_path / "weights").glob("Dataset294*/*/plans.json"))
         source = json.loads(file.read_text())
         source["configurations"]["3d_fullres"]["UNet_base_num_features"] = 8

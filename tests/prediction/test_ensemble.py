@@ -13,7 +13,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from nnunet_femur.consistency import GUARD_KEY
+from nnunet_femur.consistency import FINGERPRINT_KEY
 from nnunet_femur.dataset.environment import TRAINER_FOLDER
 from nnunet_femur.prediction import Options, predict
 from nnunet_femur.prediction.export import _judged, against_the_rest
@@ -143,7 +143,7 @@ class TestMergedHeads:
     """Fine-tuned networks, with a channel for each of TotalSegmentator's classes."""
 
     @pytest.fixture(scope="class")
-    def finetuned(self, transferred: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def finetuned(self, transferred: Path, dummy_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """Three folds: the source, and the source with random changes."""
         from nnunet_femur.trainers import FemurFinetuneTrainer
         from nnunet_femur.weights import load_checkpoint
@@ -154,7 +154,7 @@ class TestMergedHeads:
         # On the grid of the phantoms, so that nothing is resampled.
         own = plans["configurations"]["3d_fullres"]
         own["spacing"] = [10.0, 6.0, 6.0]
-        own.pop(GUARD_KEY)
+        own.pop(FINGERPRINT_KEY)
         description = json.loads((preprocessed / "dataset.json").read_text())
         with pytest.MonkeyPatch.context() as patch:
             for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
@@ -162,7 +162,7 @@ class TestMergedHeads:
             patch.setenv("nnUNet_compile", "f")
             trainer = FemurFinetuneTrainer(plans, "3d_fullres", 0, description, torch.device("cpu"))
             trainer.initialize()
-        source = load_checkpoint(next(standin.glob("Dataset294*/*/fold_0/checkpoint_final.pth")))["network_weights"]
+        source = load_checkpoint(next(dummy_model.glob("Dataset294*/*/fold_0/checkpoint_final.pth")))["network_weights"]
         from nnunet_femur.training.finetune.weight_transfer import load_source
 
         load_source(trainer.bare_network, source, heads=True)

@@ -1,4 +1,4 @@
-"""Stand-in weights: TotalSegmentator's layout, nnU-Net's code, and a network that learns."""
+"""Dummy weights: TotalSegmentator's layout, nnU-Net's code, and a network that learns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.writing import write_volume
-from nnunet_femur.testing import Case, make_phantom, phantom_cases, write_standin
+from nnunet_femur.testing import Case, make_phantom, phantom_cases, write_dummy_weights
 from nnunet_femur.testing.dummy_plans import read_case
 from nnunet_femur.weights import crop_entry, femur_entry, find_model, load_checkpoint, verify
 
@@ -54,26 +54,26 @@ class TestCases:
 
 
 class TestLayout:
-    def test_is_totalsegmentators(self, standin_weights: Path) -> None:
-        folder = standin_weights / femur_entry().folder
+    def test_is_totalsegmentators(self, dummy_weights: Path) -> None:
+        folder = dummy_weights / femur_entry().folder
         assert {path.name for path in folder.iterdir()} >= {
             "plans.json",
             "dataset.json",
             "dataset_fingerprint.json",
             "fold_0",
         }
-        empty = {path.name[:10] for path in standin_weights.iterdir() if not any(path.iterdir())}
+        empty = {path.name[:10] for path in dummy_weights.iterdir() if not any(path.iterdir())}
         assert empty == {"Dataset291", "Dataset292", "Dataset293", "Dataset295"}
 
-    def test_says_what_it_is(self, standin_weights: Path) -> None:
+    def test_says_what_it_is(self, dummy_weights: Path) -> None:
         for dataset in (femur_entry().dataset, crop_entry().dataset):
-            assert "Never use them on a patient's CT" in (standin_weights / dataset / "STAND-IN.txt").read_text()
-        folder = standin_weights / femur_entry().folder
-        assert "STAND-IN" in json.loads((folder / "plans.json").read_text())["note"]
-        assert "STAND-IN" in json.loads((folder / "dataset.json").read_text())["description"]
+            assert "Never use them on a patient's CT" in (dummy_weights / dataset / "DUMMY-WEIGHTS.txt").read_text()
+        folder = dummy_weights / femur_entry().folder
+        assert "DUMMY" in json.loads((folder / "plans.json").read_text())["note"]
+        assert "DUMMY" in json.loads((folder / "dataset.json").read_text())["description"]
 
-    def test_checkpoint_has_nnunets_keys(self, standin_weights: Path) -> None:
-        checkpoint = load_checkpoint(standin_weights / femur_entry().folder / "fold_0" / "checkpoint_final.pth")
+    def test_checkpoint_has_nnunets_keys(self, dummy_weights: Path) -> None:
+        checkpoint = load_checkpoint(dummy_weights / femur_entry().folder / "fold_0" / "checkpoint_final.pth")
         assert checkpoint.keys() == {
             "network_weights",
             "optimizer_state",
@@ -95,7 +95,7 @@ class TestLayout:
     ) -> None:
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-        model = write_standin(
+        model = write_dummy_weights(
             tmp_path, **SMALL, plans_format=plans_format, iterations=0, training=_cases(), tasks=("femur", "crop")
         )
         configuration = model.plans["configurations"]["3d_fullres"]
@@ -114,7 +114,7 @@ class TestTraining:
     def test_learns_the_femur(self, tmp_path: Path) -> None:
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-        model = write_standin(tmp_path, **SMALL, iterations=60, training=_cases(), tasks=("femur",))
+        model = write_dummy_weights(tmp_path, **SMALL, iterations=60, training=_cases(), tasks=("femur",))
         predictor = nnUNetPredictor(
             device=torch.device("cpu"), perform_everything_on_device=False, use_mirroring=False, allow_tqdm=False
         )
@@ -135,7 +135,7 @@ class TestTraining:
                 write_volume(image, name)
             files.append((*names, case.side))
         made = [
-            write_standin(tmp_path / kind, **SMALL, iterations=2, training=training, tasks=("femur",))
+            write_dummy_weights(tmp_path / kind, **SMALL, iterations=2, training=training, tasks=("femur",))
             for kind, training in (("images", cases), ("files", files))
         ]
         ours, theirs = (load_checkpoint(model.checkpoint)["network_weights"] for model in made)
@@ -143,7 +143,9 @@ class TestTraining:
 
     def test_second_call_finds_it_done(self, tmp_path: Path) -> None:
         made = [
-            write_standin(tmp_path, **SMALL, iterations=number, training=_cases(), tasks=("femur",)).checkpoint.stat()
+            write_dummy_weights(
+                tmp_path, **SMALL, iterations=number, training=_cases(), tasks=("femur",)
+            ).checkpoint.stat()
             for number in (1, 1, 2)
         ]
         assert made[0].st_mtime_ns == made[1].st_mtime_ns < made[2].st_mtime_ns
@@ -153,7 +155,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"tasks": ("brain",)}, "no stand-in for brain"),
+            ({"tasks": ("brain",)}, "no dummy for brain"),
             ({"plans_format": "odd"}, "no plans format 'odd'"),
             ({"spacing_mm": 0.0}, "spacing above 0"),
             ({"iterations": -1}, "iterations from 0"),
@@ -163,23 +165,23 @@ class TestBadInput:
     )
     def test_is_refused(self, options: dict, message: str, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
-            write_standin(tmp_path / "new", **options)
+            write_dummy_weights(tmp_path / "new", **options)
         assert not (tmp_path / "new").exists()
 
     def test_other_side(self, tmp_path: Path) -> None:
         case = _cases()[0]
         with pytest.raises(InputError, match="its side is 'both'"):
-            write_standin(tmp_path, training=[(case.ct, case.mask, "both")])
+            write_dummy_weights(tmp_path, training=[(case.ct, case.mask, "both")])
 
     def test_real_weights_stay(self, tmp_path: Path) -> None:
         real = tmp_path / femur_entry().folder / "plans.json"
         real.parent.mkdir(parents=True)
         real.write_text("{}")
-        with pytest.raises(InputError, match="no stand-in, and stays"):
-            write_standin(tmp_path, **SMALL, iterations=0, training=_cases(), tasks=("femur",))
+        with pytest.raises(InputError, match="no dummy, and stays"):
+            write_dummy_weights(tmp_path, **SMALL, iterations=0, training=_cases(), tasks=("femur",))
         assert real.read_text() == "{}"
 
 
-def test_find_model_finds_it(standin_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin_weights))
-    assert find_model().is_standin
+def test_find_model_finds_it(dummy_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_weights))
+    assert find_model().is_dummy

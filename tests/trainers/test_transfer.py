@@ -1,4 +1,4 @@
-"""Fine-tuning through a stand-in: where it starts, what it refuses, and that killing it changes nothing."""
+"""Fine-tuning through a dummy: where it starts, what it refuses, and that killing it changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from nnunet_femur.consistency import GUARD_FILE, GUARD_KEY
+from nnunet_femur.consistency import FINGERPRINT_FILE, FINGERPRINT_KEY
 from nnunet_femur.dataset.environment import variables
 from nnunet_femur.errors import SetupError
 from tests.conftest import ONE_MACHINE
@@ -41,10 +41,10 @@ def _trainer(base: Path, name: str = OURS, *, plans_name: str = "nnUNetPlans", *
     return recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
 
 
-def _source_weights(standin: Path) -> dict[str, torch.Tensor]:
+def _source_weights(dummy_model: Path) -> dict[str, torch.Tensor]:
     from nnunet_femur.weights import load_checkpoint
 
-    return load_checkpoint(next(standin.glob("Dataset294*/*/fold_0/checkpoint_final.pth")))["network_weights"]
+    return load_checkpoint(next(dummy_model.glob("Dataset294*/*/fold_0/checkpoint_final.pth")))["network_weights"]
 
 
 def _predict(model: Path, images: list[Path], *, checkpoint: str = "checkpoint_final.pth", fold: str = "0") -> list:
@@ -61,10 +61,14 @@ def _predict(model: Path, images: list[Path], *, checkpoint: str = "checkpoint_f
 
 class TestStepZero:
     @pytest.fixture(scope="class")
-    def started(self, transferred: Path, standin: Path) -> Path:
+    def started(self, transferred: Path, dummy_model: Path) -> Path:
         """The model's folder after no training."""
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**variables(transferred), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(standin)}.items():
+            for name, value in {
+                **variables(transferred),
+                **ONE_MACHINE,
+                "TOTALSEG_WEIGHTS_PATH": str(dummy_model),
+            }.items():
                 patch.setenv(name, value)
             trainer = _trainer(transferred)
             trainer.on_train_start()
@@ -76,12 +80,12 @@ class TestStepZero:
         return sorted((transferred / "nnUNet_raw" / DATASET).glob("images*/*.nrrd"))
 
     @pytest.fixture(scope="class")
-    def unions(self, standin: Path, images: list[Path]) -> list[np.ndarray]:
+    def unions(self, dummy_model: Path, images: list[Path]) -> list[np.ndarray]:
         """What the source itself says: left or right, through overlapping windows, on the CTs' own grids."""
         from nnunet_femur.weights import open_model
         from nnunet_femur.weights.models import femur_entry
 
-        source = open_model(standin, femur_entry())
+        source = open_model(dummy_model, femur_entry())
         found = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
         assert len(found) == 8
         assert min(union.sum() for union in found) > 500, "a source that sees nothing would prove nothing"
@@ -138,11 +142,11 @@ class TestStepZero:
             ours = sitk.GetArrayFromImage(sitk.DICOMOrient(written, "RAS")) == 1
             assert np.mean(ours != union) < 1e-4, image.name
 
-    def test_the_papers_keeps_all_but_the_last_layer(self, transfer: Path, standin: Path) -> None:
+    def test_the_papers_keeps_all_but_the_last_layer(self, transfer: Path, dummy_model: Path) -> None:
         trainer = _trainer(transfer, PAPERS)
         trainer.on_train_start()
         weights = trainer.bare_network.state_dict()
-        source = _source_weights(standin)
+        source = _source_weights(dummy_model)
         for name, tensor in source.items():
             if ".seg_layers." not in name:
                 assert torch.equal(weights[name], tensor), name
@@ -219,9 +223,9 @@ class TestRefusals:
             recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
 
     def test_other_weights_than_those_of_the_plans(
-        self, transfer: Path, standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, transfer: Path, dummy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        shutil.copytree(standin, tmp_path / "weights")
+        shutil.copytree(dummy_model, tmp_path / "weights")
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "weights"))
         file = next((tmp_path / "weights").glob("Dataset294*/*/fold_0/checkpoint_final.pth"))
         checkpoint = torch.load(file, weights_only=False)
@@ -240,7 +244,7 @@ class TestRefusals:
         shutil.copytree(own, base / "Renamed_3d_fullres")
         for sealed in (True, False):
             if not sealed:
-                (base / "Renamed_3d_fullres" / GUARD_FILE).unlink()
+                (base / "Renamed_3d_fullres" / FINGERPRINT_FILE).unlink()
             for name in (OURS, PAPERS):
                 trainer = _trainer(transfer, name, plans_name="Renamed")
                 with pytest.raises(SetupError) as ended:
@@ -248,7 +252,7 @@ class TestRefusals:
                 assert "nnfemur plan -d 2 --from totalsegmentator" in str(ended.value)
                 assert ("  spacing_mm  " in str(ended.value)) == sealed
         trainer = _trainer(transfer, "FemurScratchTrainer", plans_name="Renamed")
-        with pytest.raises(SetupError, match=GUARD_FILE):
+        with pytest.raises(SetupError, match=FINGERPRINT_FILE):
             trainer.on_train_start()
 
     def test_prediction_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
@@ -267,7 +271,7 @@ class TestRefusals:
         (model / "plans.json").write_text(json.dumps(plans))
         with pytest.raises(SetupError, match=r"plans\.json: these plans were changed"):
             _predict(model, image)
-        configuration[GUARD_KEY]["spacing_mm"] = [9.0, 8.0, 8.0]
+        configuration[FINGERPRINT_KEY]["spacing_mm"] = [9.0, 8.0, 8.0]
         (model / "plans.json").write_text(json.dumps(plans))
         with pytest.raises(SetupError, match="checkpoint: these weights were trained under other plans"):
             _predict(model, image)
@@ -283,7 +287,7 @@ class TestRefusals:
 
 
 def test_a_source_with_a_residual_encoder(
-    transfer: Path, standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transfer: Path, dummy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """nnU-Net's ResEnc network in the source's place, from plans to a step: its stem is transferred and trained."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
@@ -291,7 +295,7 @@ def test_a_source_with_a_residual_encoder(
     from nnunet_femur.planning import plan_dataset
 
     weights = tmp_path / "weights"
-    shutil.copytree(standin, weights)
+    shutil.copytree(dummy_model, weights)
     model = next(weights.glob("Dataset294*/*__3d_fullres"))
     plans = json.loads((model / "plans.json").read_text())
     checkpoint = torch.load(model / "fold_0" / "checkpoint_final.pth", weights_only=False)

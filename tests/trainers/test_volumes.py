@@ -34,15 +34,15 @@ class TestScratch(BaseTrainerTester):
 
 
 class _Transferred(BaseTrainerTester):
-    """On data and plans of ``nnfemur plan --from totalsegmentator``, with a stand-in's weights."""
+    """On data and plans of ``nnfemur plan --from totalsegmentator``, with a dummy's weights."""
 
     takes_slices = False
     dataset = "Dataset002_Femur"
 
     @pytest.fixture(scope="class", autouse=True)
-    def weights(self, transferred: Path, standin: Path) -> Iterator[None]:
+    def weights(self, transferred: Path, dummy_model: Path) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TOTALSEG_WEIGHTS_PATH", str(standin))
+            patch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_model))
             yield
 
 

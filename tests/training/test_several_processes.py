@@ -22,12 +22,14 @@ LIMIT_S = 420
 
 
 @pytest.fixture(scope="module")
-def ran(transferred: Path, standin: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+def ran(
+    transferred: Path, dummy_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[dict[str, Any]]]:
     """By scenario, the process alone and then the three."""
     from nnunet_femur.dataset.environment import variables
 
     folder = tmp_path_factory.mktemp("gloo")
-    environment = {**os.environ, **variables(transferred), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(standin)}
+    environment = {**os.environ, **variables(transferred), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(dummy_model)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.gloo", str(folder)],
         cwd=Path(__file__).parents[2],

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def weights(standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the stand-in weights, where TotalSegmentator would look."""
+def weights(dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dummy weights, where TotalSegmentator would look."""
     folder = tmp_path / "weights"
-    shutil.copytree(standin_weights, folder)
+    shutil.copytree(dummy_weights, folder)
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(folder))
     return folder
 
@@ -32,11 +32,11 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def archive(standin_weights: Path, tmp_path: Path) -> Path:
+def archive(dummy_weights: Path, tmp_path: Path) -> Path:
     """The 1.5 mm model and the crop model in one archive, below a folder, as somebody might have zipped it."""
     path = tmp_path / "models.zip"
     with zipfile.ZipFile(path, "w") as file:
         for entry in (femur_entry(), crop_entry()):
-            for each in sorted((standin_weights / entry.dataset).rglob("*")):
-                file.write(each, f"results/{each.relative_to(standin_weights)}")
+            for each in sorted((dummy_weights / entry.dataset).rglob("*")):
+                file.write(each, f"results/{each.relative_to(dummy_weights)}")
     return path

@@ -50,8 +50,8 @@ def _said_to_be_on_cuda(path: Path, target: Path) -> Path:
     return target
 
 
-def test_the_stand_in_loads_whole(standin_weights: Path) -> None:
-    path = next(standin_weights.glob("Dataset294*/*/fold_0/checkpoint_final.pth"))
+def test_dummy_weights_load_whole(dummy_weights: Path) -> None:
+    path = next(dummy_weights.glob("Dataset294*/*/fold_0/checkpoint_final.pth"))
     ours, theirs = load_checkpoint(path), torch.load(path, map_location="cpu", weights_only=False)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours["network_weights"][key], value) for key, value in theirs["network_weights"].items())
@@ -121,9 +121,9 @@ class TestNoCheckpoint:
         with pytest.raises(SetupError, match=r"a\.pth: (cannot be read|is damaged)"):
             load_checkpoint(path)
 
-    def test_truncated(self, standin_weights: Path, tmp_path: Path) -> None:
+    def test_truncated(self, dummy_weights: Path, tmp_path: Path) -> None:
         path = tmp_path / "a.pth"
-        shutil.copy(next(standin_weights.glob("Dataset294*/*/fold_0/checkpoint_final.pth")), path)
+        shutil.copy(next(dummy_weights.glob("Dataset294*/*/fold_0/checkpoint_final.pth")), path)
         path.write_bytes(path.read_bytes()[:-2000])
         with pytest.raises(SetupError, match="truncated"):
             load_checkpoint(path)

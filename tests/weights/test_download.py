@@ -75,13 +75,13 @@ def test_offline_ends_within_five_seconds_with_one_message(no_weights: Path) -> 
 
 class TestOnline:
     @pytest.fixture
-    def environment(self, standin_weights: Path, proxy: str, tmp_path: Path) -> dict[str, str]:
+    def environment(self, dummy_weights: Path, proxy: str, tmp_path: Path) -> dict[str, str]:
         served = tmp_path / "served"
         served.mkdir()
         for entry in (femur_entry(), crop_entry()):
             with zipfile.ZipFile(served / f"{entry.dataset}.zip", "w") as file:
-                for each in sorted((standin_weights / entry.dataset).rglob("*")):
-                    file.write(each, each.relative_to(standin_weights))
+                for each in sorted((dummy_weights / entry.dataset).rglob("*")):
+                    file.write(each, each.relative_to(dummy_weights))
         (tmp_path / "sitecustomize.py").write_text(_SERVED.format(folder=str(served)))
         return {"https_proxy": proxy, "no_proxy": "", "NO_PROXY": "", "PYTHONPATH": str(tmp_path)}
 

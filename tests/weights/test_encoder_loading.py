@@ -1,4 +1,4 @@
-"""Pretrained weights of encoders: from a folder, from the hub's cache, from a hub; stand-ins for the real files."""
+"""Pretrained weights of encoders: from a folder, from the hub's cache, from a hub; dummies for the real files."""
 
 from __future__ import annotations
 

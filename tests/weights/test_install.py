@@ -28,11 +28,11 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 class TestZip:
-    def test_brings_the_models_in(self, archive: Path, no_weights: Path, standin_weights: Path) -> None:
+    def test_brings_the_models_in(self, archive: Path, no_weights: Path, dummy_weights: Path) -> None:
         installed = install_zip(archive)
         assert installed == [no_weights / femur_entry().dataset, no_weights / crop_entry().dataset]
         for folder in installed:
-            assert _files(folder) == _files(standin_weights / folder.name)
+            assert _files(folder) == _files(dummy_weights / folder.name)
         assert verify() == []
         assert {path.name for path in no_weights.iterdir()} == {folder.name for folder in installed}
 
@@ -46,7 +46,7 @@ class TestZip:
         (no_weights / femur_entry().folder).mkdir(parents=True)
         (no_weights / ".nnfemur.partial" / "old").mkdir(parents=True)
         install_zip(archive)
-        assert find_model().is_standin
+        assert find_model().is_dummy
         assert not (no_weights / ".nnfemur.partial").exists()
 
     @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:/evil.txt"])
@@ -98,27 +98,27 @@ class TestZip:
 
 
 class TestFolder:
-    def test_copies_another_weights_folder(self, standin_weights: Path, no_weights: Path) -> None:
-        assert len(install_folder(standin_weights)) == 3
-        assert find_model(fast=True).is_standin
-        assert find_crop_model().is_standin
+    def test_copies_another_weights_folder(self, dummy_weights: Path, no_weights: Path) -> None:
+        assert len(install_folder(dummy_weights)) == 3
+        assert find_model(fast=True).is_dummy
+        assert find_crop_model().is_dummy
 
-    def test_copies_one_model(self, standin_weights: Path, no_weights: Path) -> None:
+    def test_copies_one_model(self, dummy_weights: Path, no_weights: Path) -> None:
         dataset = femur_entry().dataset
-        assert install_folder(standin_weights / dataset) == [no_weights / dataset]
-        assert find_model().is_standin
+        assert install_folder(dummy_weights / dataset) == [no_weights / dataset]
+        assert find_model().is_dummy
 
     def test_other_folder(self, tmp_path: Path, no_weights: Path) -> None:
         with pytest.raises(InputError, match="holds none"):
             install_folder(tmp_path)
 
     def test_place_that_cannot_be_written(
-        self, standin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "file").write_text("no folder")
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "file"))
         with pytest.raises(SetupError, match="cannot be written"):
-            install_folder(standin_weights)
+            install_folder(dummy_weights)
 
 
 class TestVerify:

@@ -71,7 +71,7 @@ class TestFindModel:
         assert model.checkpoint.is_file()
         assert model.plans["dataset_name"] == model.dataset
         assert (model.trainer, model.configuration) == ("nnUNetTrainerNoMirroring", "3d_fullres")
-        assert model.is_standin
+        assert model.is_dummy
 
     def test_fast_and_crop(self, weights: Path) -> None:
         assert find_model(fast=True).femur_rows == (75, 76)

@@ -11,7 +11,7 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from nnunet_femur.consistency import SOURCE_KEY, plan_command, resolve, seal_network
+from nnunet_femur.consistency import SOURCE_KEY, add_network_fingerprint, plan_command, resolve
 from nnunet_femur.errors import InputError, SetupError, ending_without_traceback
 from nnunet_femur.networks.merged_heads import answer_in_rows, answering_in_rows, merge_heads
 from nnunet_femur.recipe.hyperparameters import FinetuneRecipe
@@ -102,7 +102,7 @@ class FinetuneTrainer(FemurTrainer):
             if not enable_deep_supervision:
                 # That is how nnU-Net asks for a network to predict with.
                 answer_in_rows(network, plans_manager, rows=rows, femur_rows=source["femur_rows"])
-        seal_network(network, plans_manager.plans, configuration)
+        add_network_fingerprint(network, plans_manager.plans, configuration)
         return network
 
     def on_train_start(self) -> None:

@@ -125,10 +125,10 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
     Raises:
         SetupError: A tensor does not fit, with one line for each.
     """
-    from nnunet_femur.consistency import GUARD_KEY
+    from nnunet_femur.consistency import FINGERPRINT_KEY
     from nnunet_femur.networks.merged_heads import source_key
 
-    wanted = {name: tensor for name, tensor in network.state_dict().items() if name != GUARD_KEY}
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if name != FINGERPRINT_KEY}
     if not heads:
         wanted = {name: tensor for name, tensor in wanted.items() if ".seg_layers." not in name}
         weights = {name: tensor for name, tensor in weights.items() if ".seg_layers." not in name}
