@@ -130,9 +130,9 @@ def _timed(code: str, arguments: Sequence[object], environment: dict[str, str]) 
     return {"process": seconds, "process_wall": time.perf_counter() - start, **json.loads(line)}
 
 
-def _dice(mask: Path, truth: Path) -> tuple[float, float]:
-    """To the truth: of the mask, and of its largest piece."""
-    found, true = (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (mask, truth))
+def _dice(mask: Path, reference: Path) -> tuple[float, float]:
+    """To the reference: of the mask, and of its largest piece."""
+    found, true = (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in (mask, reference))
     both = (
         2 * np.count_nonzero(each & true) / (np.count_nonzero(each) + np.count_nonzero(true))
         for each in (found, keep_largest(found))
@@ -142,7 +142,7 @@ def _dice(mask: Path, truth: Path) -> tuple[float, float]:
 
 def _write_ct(folder: Path, size_zyx: tuple[int, ...]) -> tuple[Path, Path]:
     phantom = make_phantom(3, size_zyx=size_zyx, spacing_mm_zyx=SPACING_MM_ZYX)
-    paths = folder / "ct.nrrd", folder / "truth.nrrd"
+    paths = folder / "ct.nrrd", folder / "reference.nrrd"
     for image, path in zip((phantom.image, phantom.mask), paths, strict=True):
         sitk.WriteImage(image, str(path), True)  # noqa: FBT003
     return paths
@@ -172,12 +172,12 @@ def _mask(folder: Path, way: str) -> Path:
     return folder / way.replace(", --", "_") / "ct.nrrd"
 
 
-def _print_table(folder: Path, truth: Path, median: dict[str, dict[str, float]]) -> None:
+def _print_table(folder: Path, reference: Path, median: dict[str, dict[str, float]]) -> None:
     print("| way | windows | case | process | peak memory | of it before the case | Dice, largest piece |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for way, values in median.items():
         mask = _mask(folder, way)
-        dice = "{:.3f}, {:.3f}".format(*_dice(mask, truth)) if mask.is_file() else ""
+        dice = "{:.3f}, {:.3f}".format(*_dice(mask, reference)) if mask.is_file() else ""
         print(f"| {way} | {values['windows']:.0f} | {values['case']:.2f} s | {values['process']:.2f} s ", end="")
         print(f"| {values['gib']:.2f} GiB | {values['gib_before']:.2f} GiB | {dice} |")
     for ours, bare in (("ours", "bare network"), ("ours, --quick", "bare network, quick")):
@@ -208,7 +208,7 @@ def main() -> None:
         tasks=("femur", "crop"),
         device=options.device,
     )
-    ct, truth = _write_ct(folder, tuple(options.size))
+    ct, reference = _write_ct(folder, tuple(options.size))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm, {options.device}")
     models = [open_model(folder / "weights", entry) for entry in (femur_entry(), crop_entry())]
@@ -217,7 +217,7 @@ def main() -> None:
     keys = (*TIMES, "windows", "gib", "gib_before")
     print(f"windows of {options.patch} voxels, {options.features} features, medians of {options.rounds} rounds")
     _print_table(
-        folder, truth, {way: {key: statistics.median(r[way][key] for r in rounds) for key in keys} for way in WAYS}
+        folder, reference, {way: {key: statistics.median(r[way][key] for r in rounds) for key in keys} for way in WAYS}
     )
 
 

@@ -61,7 +61,7 @@ def main() -> None:
         phantom = make_phantom(seed, size_zyx=SIZE_ZYX, spacing_mm_zyx=SPACING_MM_ZYX)
         sitk.WriteImage(phantom.image, str(options.folder / f"phantom{seed}.nrrd"))
         (source,) = find_sources([options.folder / f"phantom{seed}.nrrd"])
-        truth, first = sitk.GetArrayFromImage(phantom.mask), None
+        reference, first = sitk.GetArrayFromImage(phantom.mask), None
         for name, way in WAYS.items():
             windows: list[int] = []
             start = time.process_time()
@@ -75,10 +75,12 @@ def main() -> None:
             mask = found.mask_zyx
             seconds, largest = time.process_time() - start, keep_largest(mask)
             first = largest if first is None else first
-            dices = _dice(mask, truth), _dice(largest, truth), _dice(largest, first)
+            dices = _dice(mask, reference), _dice(largest, reference), _dice(largest, first)
             rows[name].append((windows[-1], seconds, *dices))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print("| | windows | processor seconds | Dice to the truth | of the largest piece | its Dice to the default's |")
+    print(
+        "| | windows | processor seconds | Dice to the reference | of the largest piece | its Dice to the default's |"
+    )
     print("|---|---:|---:|---:|---:|---:|")
     for name, cases in rows.items():
         number, seconds, *dices = (statistics.mean(values) for values in zip(*cases, strict=True))

@@ -41,35 +41,35 @@ METHODS, CASES = 8, 8
 TARGETS = {"case_s": 0.25, "google": 4.0, "monai": 6.0, "compare_s": 30.0, "again_s": 5.0, "memory_gb": 1.0}
 
 
-def _prediction(truth: NDArray[np.bool_], seed: int, error_mm: float) -> NDArray[np.bool_]:
-    """The truth with its surface moved by smooth noise of this standard deviation."""
-    coarse = np.random.default_rng(seed).standard_normal([-(-n // 4) for n in truth.shape]).astype(np.float32)
+def _prediction(reference: NDArray[np.bool_], seed: int, error_mm: float) -> NDArray[np.bool_]:
+    """The reference with its surface moved by smooth noise of this standard deviation."""
+    coarse = np.random.default_rng(seed).standard_normal([-(-n // 4) for n in reference.shape]).astype(np.float32)
     coarse = ndimage.gaussian_filter(coarse, 2)
-    noise = ndimage.zoom(coarse / coarse.std(), 4, order=1)[tuple(slice(n) for n in truth.shape)]
-    inside, outside = (ndimage.distance_transform_edt(m, sampling=SPACING_MM_ZYX) for m in (truth, ~truth))
+    noise = ndimage.zoom(coarse / coarse.std(), 4, order=1)[tuple(slice(n) for n in reference.shape)]
+    inside, outside = (ndimage.distance_transform_edt(m, sampling=SPACING_MM_ZYX) for m in (reference, ~reference))
     return np.asarray(inside - outside + error_mm * noise > 0)
 
 
-def _ours(truth: NDArray[np.bool_], prediction: NDArray[np.bool_], *, slice_surfaces: bool = False) -> None:
-    bones = (Bone(mask, SPACING_MM_ZYX) for mask in (truth, prediction))
+def _ours(reference: NDArray[np.bool_], prediction: NDArray[np.bool_], *, slice_surfaces: bool = False) -> None:
+    bones = (Bone(mask, SPACING_MM_ZYX) for mask in (reference, prediction))
     score_case(*bones, scoring=Scoring(slice_surfaces=slice_surfaces))
 
 
-def _google(truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> None:
+def _google(reference: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> None:
     import surface_distance
 
-    distances = surface_distance.compute_surface_distances(truth, prediction, SPACING_MM_ZYX)
+    distances = surface_distance.compute_surface_distances(reference, prediction, SPACING_MM_ZYX)
     surface_distance.compute_robust_hausdorff(distances, 95)
     surface_distance.compute_surface_dice_at_tolerance(distances, 2)
     surface_distance.compute_average_surface_distance(distances)
 
 
-def _monai(truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> None:
+def _monai(reference: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> None:
     import torch
     from monai import metrics
 
     torch.set_num_threads(1)
-    masks = [torch.from_numpy(mask[None, None]) for mask in (prediction, truth)]
+    masks = [torch.from_numpy(mask[None, None]) for mask in (prediction, reference)]
     options = {"include_background": True, "spacing": SPACING_MM_ZYX}
     metrics.compute_hausdorff_distance(*masks, percentile=95, **options)
     metrics.compute_average_surface_distance(*masks, symmetric=True, **options)
@@ -97,14 +97,14 @@ def time_case(rounds: int) -> dict[str, float]:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     warnings.simplefilter("ignore")
-    truth = sitk.GetArrayFromImage(make_phantom(0, size_zyx=SIZE_ZYX, spacing_mm_zyx=SPACING_MM_ZYX).mask) > 0
-    prediction = _prediction(truth, 1, 2.0)
-    dice = 2 * np.count_nonzero(truth & prediction) / (np.count_nonzero(truth) + np.count_nonzero(prediction))
-    print(f"masks of {' x '.join(map(str, SIZE_ZYX))} voxels, {np.count_nonzero(truth)} of bone, Dice {dice:.3f}")
+    reference = sitk.GetArrayFromImage(make_phantom(0, size_zyx=SIZE_ZYX, spacing_mm_zyx=SPACING_MM_ZYX).mask) > 0
+    prediction = _prediction(reference, 1, 2.0)
+    dice = 2 * np.count_nonzero(reference & prediction) / (np.count_nonzero(reference) + np.count_nonzero(prediction))
+    print(f"masks of {' x '.join(map(str, SIZE_ZYX))} voxels, {np.count_nonzero(reference)} of bone, Dice {dice:.3f}")
     works = {
-        "google": partial(_google, truth, prediction),
-        "monai": partial(_monai, truth, prediction),
-        "ours": partial(_ours, truth, prediction),
+        "google": partial(_google, reference, prediction),
+        "monai": partial(_monai, reference, prediction),
+        "ours": partial(_ours, reference, prediction),
     }
     works = {name: work for name, work in works.items() if _available(work, name)}
     # Taken in turns, so that a busy machine slows all of them.
@@ -122,10 +122,10 @@ def time_case(rounds: int) -> dict[str, float]:
         if name in medians:
             ratio = medians[name] / medians["ours"]
             print(f"{what:52} {medians[name]:.3f} s, {ratio:.1f} times ours (target {TARGETS[name]:.0f})")
-    slices = _seconds(partial(_ours, truth, prediction, slice_surfaces=True))
+    slices = _seconds(partial(_ours, reference, prediction, slice_surfaces=True))
     print(f"{'with surface scores of every slice':52} {slices:.3f} s")
-    far = np.roll(truth, (0, 40, 60), axis=(0, 1, 2))
-    print(f"{'masks far apart (40 and 60 voxels)':52} {_seconds(partial(_ours, truth, far)):.3f} s")
+    far = np.roll(reference, (0, 40, 60), axis=(0, 1, 2))
+    print(f"{'masks far apart (40 and 60 voxels)':52} {_seconds(partial(_ours, reference, far)):.3f} s")
     return medians
 
 
@@ -138,7 +138,7 @@ def make_cohort(folder: Path, methods: int, cases: int) -> Path:
     for path in (images, labels):
         path.mkdir(parents=True)
     (raw / "dataset.json").write_text(json.dumps({"file_ending": ".nii.gz"}), encoding="utf-8")
-    hu, truth = (sitk.GetArrayFromImage(image) for image in (phantom.image, phantom.mask))
+    hu, reference = (sitk.GetArrayFromImage(image) for image in (phantom.image, phantom.mask))
 
     def write(path: Path, voxels: NDArray) -> None:
         image = sitk.GetImageFromArray(voxels)
@@ -148,11 +148,11 @@ def make_cohort(folder: Path, methods: int, cases: int) -> Path:
     for case in range(cases):
         shift = (case - cases // 2, 2 * case, -case)
         write(images / f"L{case}_0000.nii.gz", np.roll(hu, shift, axis=(0, 1, 2)))
-        write(labels / f"L{case}.nii.gz", np.roll(truth, shift, axis=(0, 1, 2)))
+        write(labels / f"L{case}.nii.gz", np.roll(reference, shift, axis=(0, 1, 2)))
     for method in range(methods):
         test = results / raw.name / f"Method{method}Trainer__nnUNetPlans__3d_fullres" / "test"
         test.mkdir(parents=True)
-        wrong = _prediction(truth > 0, method, 0.5 + 0.3 * method)
+        wrong = _prediction(reference > 0, method, 0.5 + 0.3 * method)
         for case in range(cases):
             turned = np.roll(wrong, (case - cases // 2, 2 * case + case % 2, -case), axis=(0, 1, 2))
             write(test / f"L{case}.nii.gz", turned.astype(np.uint8))

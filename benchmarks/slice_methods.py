@@ -188,12 +188,12 @@ def seconds_of_step(trainer: Any, clock: Callable[[], float] = time.perf_counter
     return statistics.median(seconds[TRIAL_STEPS:])
 
 
-def _scores(predicted: Path, truth: Path) -> dict[str, list[float]]:
+def _scores(predicted: Path, reference: Path) -> dict[str, list[float]]:
     from nnunet_femur.comparison.score_files import score_files
     from nnunet_femur.progress import SILENT
 
     scores = score_files(
-        predicted, truth, policy="strict", slice_surfaces=False, in_slices=True, progress=SILENT
+        predicted, reference, policy="strict", slice_surfaces=False, in_slices=True, progress=SILENT
     ).scores
     chosen = scores[(scores.protocol == "volume") & (scores.region == "whole") & (scores.plane == "all")]
     return {metric: chosen[chosen.metric == metric].value.tolist() for metric in ("dice", "hd95")}

@@ -76,8 +76,8 @@ def training_bytes(network: torch.nn.Module) -> int:
 
     def step() -> None:
         images = torch.zeros(BATCH, 1, SIZE, SIZE, device="meta")
-        truth = torch.zeros(BATCH, SIZE, SIZE, device="meta", dtype=torch.long)
-        functional.cross_entropy(network(images), truth).backward()
+        reference = torch.zeros(BATCH, SIZE, SIZE, device="meta", dtype=torch.long)
+        functional.cross_entropy(network(images), reference).backward()
 
     moments = 2 * sum(p.numel() * p.element_size() for group in optimizer.param_groups for p in group["params"])
     return weight_bytes(network) + moments + peak_bytes(step)

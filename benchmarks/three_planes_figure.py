@@ -38,15 +38,15 @@ def main() -> None:
     network.train()
     for _ in range(STEPS):
         pairs = [_draw(cases, rng) for _ in range(BATCH)]
-        images, truth = (torch.stack(part) for part in zip(*pairs, strict=True))
+        images, reference = (torch.stack(part) for part in zip(*pairs, strict=True))
         optimizer.zero_grad()
-        functional.cross_entropy(network(images[:, None]), truth).backward()
+        functional.cross_entropy(network(images[:, None]), reference).backward()
         optimizer.step()
     network.eval()
-    volume, truth = _case(11)
+    volume, reference = _case(11)
     said = {"average": _probability(network, volume, (0, 1, 2))}
     said |= {plane: _probability(network, volume, (axis,)) for axis, plane in enumerate(PLANES)}
-    _picture(volume.numpy(), truth.numpy(), {name: said[name] for name in (*PLANES, "average")})
+    _picture(volume.numpy(), reference.numpy(), {name: said[name] for name in (*PLANES, "average")})
 
 
 def _case(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,14 +59,14 @@ def _case(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def _draw(
     cases: list[tuple[torch.Tensor, torch.Tensor]], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A slice with femur, across an axis by chance, and its truth; rows cut to the common size."""
+    """A slice with femur, across an axis by chance, and its reference; rows cut to the common size."""
     image, mask = cases[rng.integers(len(cases))]
     axis = int(rng.integers(3))
     held = np.flatnonzero(mask.numpy().any(axis=tuple({0, 1, 2} - {axis})))
     index = int(rng.choice(held))
-    picture, truth = image.select(axis, index), mask.select(axis, index)
+    picture, reference = image.select(axis, index), mask.select(axis, index)
     first = int(rng.integers(picture.shape[0] - SIZE + 1))
-    return picture[first : first + SIZE, :SIZE], truth[first : first + SIZE, :SIZE]
+    return picture[first : first + SIZE, :SIZE], reference[first : first + SIZE, :SIZE]
 
 
 def _probability(network: torch.nn.Module, volume: torch.Tensor, axes: tuple[int, ...]) -> np.ndarray:
@@ -74,14 +74,14 @@ def _probability(network: torch.nn.Module, volume: torch.Tensor, axes: tuple[int
     return wrapper(volume[None, None]).exp()[0, 1].numpy()
 
 
-def _dice(probability: np.ndarray, truth: np.ndarray) -> float:
+def _dice(probability: np.ndarray, reference: np.ndarray) -> float:
     mask = probability > 0.5
-    return float(2 * (mask & (truth > 0)).sum() / (mask.sum() + truth.sum()))
+    return float(2 * (mask & (reference > 0)).sum() / (mask.sum() + reference.sum()))
 
 
-def _picture(volume: np.ndarray, truth: np.ndarray, said: dict[str, np.ndarray]) -> None:
+def _picture(volume: np.ndarray, reference: np.ndarray, said: dict[str, np.ndarray]) -> None:
     mpl.use("Agg")
-    where = np.argwhere(truth > 0)
+    where = np.argwhere(reference > 0)
     z, y, _ = (int(n) for n in np.median(where, axis=0))
     z = int(np.quantile(where[:, 0], 0.9))
     # An axial slice near the hip and a coronal one; 5 mm rows and 3 mm columns in the latter.
@@ -92,12 +92,12 @@ def _picture(volume: np.ndarray, truth: np.ndarray, said: dict[str, np.ndarray])
     for row, (view, cut, aspect) in zip(axes, views, strict=True):
         row[0].imshow(volume[cut], cmap="gray", aspect=aspect)
         row[0].set_ylabel(view)
-        row[0].set_title("CT and truth", fontsize=9)
+        row[0].set_title("CT and reference", fontsize=9)
         for axis, (name, probability) in zip(row[1:], said.items(), strict=True):
             shown = axis.imshow(probability[cut], cmap="viridis", vmin=0, vmax=1, aspect=aspect)
-            axis.set_title(f"{name}\nDice {_dice(probability, truth):.3f}", fontsize=9)
+            axis.set_title(f"{name}\nDice {_dice(probability, reference):.3f}", fontsize=9)
         for axis in row:
-            axis.contour(truth[cut], [0.5], colors="tab:orange", linewidths=1)
+            axis.contour(reference[cut], [0.5], colors="tab:orange", linewidths=1)
             axis.set_xticks([])
             axis.set_yticks([])
     figure.colorbar(shown, ax=axes, label="probability of femur", shrink=0.6)

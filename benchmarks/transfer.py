@@ -105,9 +105,9 @@ class Scorer:
         for image, mask in self.pairs:
             data, properties = reader.read_images([str(image)])
             predicted = predictor.predict_single_npy_array(data, properties)
-            truth = reader.read_seg(str(mask))[0][0] > 0
+            reference = reader.read_seg(str(mask))[0][0] > 0
             spacing = tuple(float(mm) for mm in properties["spacing"])
-            scored = score_case(Bone(truth, spacing), Bone(np.isin(predicted, femur), spacing))
+            scored = score_case(Bone(reference, spacing), Bone(np.isin(predicted, femur), spacing))
             whole = {s.metric: s.value for s in scored.scores if s.protocol == "volume" and s.region == "whole"}
             rows.append((whole["dice"], whole["hd95"]))
         return rows

@@ -61,13 +61,13 @@ class TestTrain:
         written = {path.stem for path in (trained / "fold_0" / "validation").glob("*.nrrd")}
         assert written == set(folds[0]["val"])
 
-    def test_predictions_lie_on_the_grid_of_the_truth(self, trained: Path, planned: Path) -> None:
+    def test_predictions_lie_on_the_grid_of_the_reference(self, trained: Path, planned: Path) -> None:
         for path in (trained / "fold_0" / "validation").glob("*.nrrd"):
             predicted = sitk.ReadImage(str(path))
-            truth = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "labelsTr" / path.name))
-            assert predicted.GetSize() == truth.GetSize()
-            assert predicted.GetDirection() == truth.GetDirection()
-            assert np.allclose(predicted.GetOrigin(), truth.GetOrigin())
+            reference = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "labelsTr" / path.name))
+            assert predicted.GetSize() == reference.GetSize()
+            assert predicted.GetDirection() == reference.GetDirection()
+            assert np.allclose(predicted.GetOrigin(), reference.GetOrigin())
 
     def test_the_record_tells_how_it_came_about(self, trained: Path) -> None:
         record = json.loads((trained / "fold_0" / "run.json").read_text())

@@ -20,8 +20,13 @@ def _named_folder(text: str) -> tuple[str, Path]:
 
 def compare(
     results: Annotated[Path | None, typer.Argument(help="nnU-Net's results folder, or a part of it.")] = None,
-    raw: Annotated[Path | None, typer.Option(help="nnU-Net's raw folder with the truth. [$nnUNet_raw]")] = None,
-    truth: Annotated[Path | None, typer.Option(help="A folder of true masks, in place of the raw dataset's.")] = None,
+    raw: Annotated[Path | None, typer.Option(help="nnU-Net's raw folder with the reference. [$nnUNet_raw]")] = None,
+    reference_masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference-masks", "--truth", help="A folder of reference masks, in place of the raw dataset's."
+        ),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FOLDER", help="A folder of further predictions and its name; may be repeated."),
@@ -34,8 +39,11 @@ def compare(
     intersect: Annotated[  # noqa: FBT002
         bool, typer.Option("--intersect", help="Go on with the cases that all methods have.")
     ] = False,
-    reference: Annotated[
-        str | None, typer.Option(help="Published figures to print beside ours: 'paper' for those of the study.")
+    published: Annotated[
+        str | None,
+        typer.Option(
+            "--published", "--reference", help="Published figures to print beside ours: 'paper' for those of the study."
+        ),
     ] = None,
     empty_masks: EmptyMasks = "strict",
     test: Annotated[str, typer.Option(help="Paired test: 'wilcoxon' or 'permutation'.")] = "wilcoxon",
@@ -43,7 +51,7 @@ def compare(
     labels: Labels = None,
     slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
 ) -> None:
-    """Score every method's predictions against the truth and write scores.csv, tables and a report.
+    """Score every method's predictions against the reference and write scores.csv, tables and a report.
 
     Example: nnfemur-compare results/
     """
@@ -61,12 +69,12 @@ def compare(
     outcome = run(
         results,
         raw=raw,
-        truth=truth,
+        reference=reference_masks,
         methods=dict(named),
         in_slices=tuple(in_slices or ()),
         output=output,
         intersect=intersect,
-        reference=reference,
+        published=published,
         policy=empty_masks,
         test="permutation" if test == "permutation" else "wilcoxon",
         slice_surfaces=slice_surfaces,

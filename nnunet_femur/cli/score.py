@@ -12,7 +12,9 @@ from nnunet_femur.cli.score_options import EmptyMasks, Labels, Segments, SliceSu
 
 def score(
     prediction: Annotated[Path, typer.Argument(metavar="PRED", help="A predicted mask, or a folder of them.")],
-    truth: Annotated[Path, typer.Argument(help="The true mask, or a folder with one of the same name for each.")],
+    reference: Annotated[
+        Path, typer.Argument(help="The reference mask, or a folder with one of the same name for each.")
+    ],
     form: Annotated[
         str, typer.Option("--format", "-f", help="'table' of the main scores, or all of them as 'csv' or 'json'.")
     ] = "table",
@@ -27,9 +29,9 @@ def score(
         bool, typer.Option("--in-slices", help="The method works in slices, which the study's protocol treats apart.")
     ] = False,
 ) -> None:
-    """Print every score of a predicted mask, or of a folder of them, against the truth.
+    """Print every score of a predicted mask, or of a folder of them, against the reference.
 
-    Example: nnfemur score prediction.nrrd truth.nrrd
+    Example: nnfemur score prediction.nrrd reference.nrrd
     """
     from nnunet_femur.comparison.score_files import score_files
     from nnunet_femur.imaging.labels import parse_labels
@@ -37,7 +39,7 @@ def score(
 
     outcome = score_files(
         prediction,
-        truth,
+        reference,
         policy=empty_masks,
         slice_surfaces=slice_surfaces,
         in_slices=in_slices,

@@ -69,12 +69,12 @@ def compare(
     results: Path | None,
     *,
     raw: Path | None = None,
-    truth: Path | None = None,
+    reference: Path | None = None,
     methods: Mapping[str, Path] | None = None,
     in_slices: Collection[str] = (),
     output: Path | None = None,
     intersect: bool = False,
-    reference: str | None = None,
+    published: str | None = None,
     policy: str = "strict",
     test: TestName = "wilcoxon",
     slice_surfaces: bool = False,
@@ -90,14 +90,14 @@ def compare(
     Args:
         results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None if
             only `methods` are compared.
-        raw: nnU-Net's raw folder with the truth; None for ``$nnUNet_raw``, then ``nnUNet_raw`` beside the results.
-        truth: A folder of masks named by case, in place of those of the raw dataset.
+        raw: nnU-Net's raw folder with the reference; None for ``$nnUNet_raw``, then ``nnUNet_raw`` beside the results.
+        reference: A folder of masks named by case, in place of those of the raw dataset.
         methods: Folders of further predictions, by the name of their method.
         in_slices: Names of methods that work in slices, where their results do not record it.
         output: Folder of scores.csv, report.md, report.html and figures; None for ``results / "comparison"``, or
             ``comparison`` here.
         intersect: Go on with the cases that all methods have, where predictions are missing or cases differ.
-        reference: Name of published figures to print beside ours, such as ``paper``.
+        published: Name of published figures to print beside ours, such as ``paper``.
         policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
         test: The paired test of all pairs of methods.
         slice_surfaces: Give slices surface scores too, about half a second per case.
@@ -118,7 +118,7 @@ def compare(
         raise InputError(msg)
     folder = output or (results / "comparison" if results else Path("comparison"))
     _require_writable(folder)
-    found = discover(results, raw=raw, truth=truth, methods=methods, in_slices=in_slices)
+    found = discover(results, raw=raw, reference=reference, methods=methods, in_slices=in_slices)
     require_equal_cases(found, intersect=intersect)
     scoring = Scoring(POLICIES[policy], slice_surfaces, tuple(segments), tuple(labels))
     scored = score(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
@@ -130,7 +130,7 @@ def compare(
         )
         raise InputError(msg)
     statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
-    report = build_report(scored, found, statistics=statistics, reference=reference, policy=scoring.policy, kept=folder)
+    report = build_report(scored, found, statistics=statistics, published=published, policy=scoring.policy, kept=folder)
     path = write_all(folder, report, scored.scores)
     if scored.cache:
         try:

@@ -46,7 +46,7 @@ def discover(
     results: Path | None,
     *,
     raw: Path | None = None,
-    truth: Path | None = None,
+    reference: Path | None = None,
     methods: Mapping[str, Path] | None = None,
     in_slices: Collection[str] = (),
 ) -> Found:
@@ -55,8 +55,8 @@ def discover(
     Args:
         results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None if
             only `methods` are compared.
-        raw: nnU-Net's raw folder with the truth; see :func:`~nnunet_femur.comparison.reference_masks.open_dataset`.
-        truth: A folder of masks, in place of those of the raw dataset.
+        raw: nnU-Net's raw folder with the reference; see :func:`~nnunet_femur.comparison.reference_masks.open_dataset`.
+        reference: A folder of masks, in place of those of the raw dataset.
         methods: Folders of predictions by the name of their method: masks named by case, or ``test`` and
             ``validation`` with such masks.
         in_slices: Names of methods that work in slices, where their results do not record it.
@@ -69,7 +69,7 @@ def discover(
     found = Found()
     datasets = {}
     for folder, own in by_dataset.items():
-        dataset = datasets[folder] = open_dataset(folder.name, results=folder.parent, raw=raw, truth=truth)
+        dataset = datasets[folder] = open_dataset(folder.name, results=folder.parent, raw=raw, reference=reference)
         prefix = f"{folder.name}/" if len(by_dataset) > 1 else ""
         for method in own:
             _Method(found, dataset, method, f"{prefix}{method.name}", in_slices).search()
@@ -77,7 +77,7 @@ def discover(
         if len(datasets) > 1:
             msg = f"{results}: holds several datasets. Give the folder of the one that --method belongs to."
             raise InputError(msg)
-        only = next(iter(datasets.values()), None) or open_dataset(None, results=Path(), raw=raw, truth=truth)
+        only = next(iter(datasets.values()), None) or open_dataset(None, results=Path(), raw=raw, reference=reference)
         for name, folder in methods.items():
             _add_named(found, only, name, folder, in_slices)
     if unknown := sorted({*in_slices} - {one.method for one in found.predictions}):

@@ -45,7 +45,7 @@ class Predictions:
     """What one model of a method predicted for one set of cases.
 
     Attributes:
-        dataset: Truth, images and patients of the cases.
+        dataset: Reference, images and patients of the cases.
         method: Folder of the method, ``TRAINER__PLANS__CONFIGURATION``, or the name that a user gave; with
             ``DatasetNNN_NAME/`` before it where several datasets are compared.
         set: ``test``; ``cv`` for the validation cases of folds 0-4; ``fixed`` for those of later folds.
@@ -53,7 +53,7 @@ class Predictions:
         folder: Where the predictions lie.
         files: The predictions to score, by case.
         missing: Cases that ought to be there.
-        extra: Predicted cases that do not belong to this set, or have no truth.
+        extra: Predicted cases that do not belong to this set, or have no reference.
         seconds: Duration of the training in seconds, if known; of several models the mean.
         traits: How the method works.
         refused: Reason by case why a prediction that is there must not be scored, such as that of a training case.
@@ -96,11 +96,11 @@ class Predictions:
             total = len(self.missing) + len(self.files)
             missing = ", ".join(self.missing)
             yield f"{self.title}: {len(self.missing)} of {total} predictions missing: {missing}."
-        labels, truth = ("labelsTs", self.dataset.test) if self.set == "test" else ("labelsTr", self.dataset.train)
-        known = [case for case in self.extra if case in truth]
-        unknown = [case for case in self.extra if case not in truth]
+        labels, reference = ("labelsTs", self.dataset.test) if self.set == "test" else ("labelsTr", self.dataset.train)
+        known = [case for case in self.extra if case in reference]
+        unknown = [case for case in self.extra if case not in reference]
         if unknown:
-            yield f"{self.title}: {len(unknown)} not scored, without truth in {labels}: {', '.join(unknown)}."
+            yield f"{self.title}: {len(unknown)} not scored, without reference in {labels}: {', '.join(unknown)}."
         if known:
             yield f"{self.title}: {len(known)} not scored, no validation cases of this fold: {', '.join(known)}."
 

@@ -1,4 +1,4 @@
-"""The raw dataset as a comparison sees it: truth, images, folds and patients."""
+"""The raw dataset as a comparison sees it: reference, images, folds and patients."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Dataset:
     """One dataset of nnU-Net's raw folder.
 
     Attributes:
-        folder: ``nnUNet_raw/DatasetNNN_NAME``, or the folder of masks that was given as truth.
+        folder: ``nnUNet_raw/DatasetNNN_NAME``, or the folder of masks that was given as reference.
         ending: File ending of its volumes.
-        train: Truth of the cases for training and validation, by case.
-        test: Truth of the test cases, by case.
+        train: Reference of the cases for training and validation, by case.
+        test: Reference of the test cases, by case.
         folds: The validation cases of fold 0, 1, ... as far as ``splits_final.json`` goes.
         patients: Patient of a case; a case that ``cases.csv`` does not hold is a patient of its own.
         trained_on: The cases that fold 0, 1, ... trains on as far as ``splits_final.json`` goes.
@@ -42,7 +42,7 @@ class Dataset:
     listed: bool = True
     problems: dict[str, str] = field(default_factory=dict)
 
-    def truth(self, case: str) -> Path:
+    def reference(self, case: str) -> Path:
         """The mask of a case."""
         return self.test[case] if case in self.test else self.train[case]
 
@@ -53,27 +53,27 @@ class Dataset:
         return path if path.is_file() else None
 
 
-def open_dataset(name: str | None, *, results: Path, raw: Path | None, truth: Path | None = None) -> Dataset:
-    """The raw dataset that holds the truth for results, or a folder of masks in its place.
+def open_dataset(name: str | None, *, results: Path, raw: Path | None, reference: Path | None = None) -> Dataset:
+    """The raw dataset that holds the reference for results, or a folder of masks in its place.
 
     Args:
         name: ``DatasetNNN_NAME``; None if there is none.
         results: nnU-Net's results folder.
         raw: nnU-Net's raw folder; None for ``$nnUNet_raw``, and then ``nnUNet_raw`` beside `results`.
-        truth: A folder of masks named by case. They take the place of the raw dataset's; without such a dataset they
+        reference: A folder of masks named by case. They take the place of the raw dataset's; without such a dataset they
             are all there is.
 
     Raises:
         SetupError: No such dataset is found.
         InputError: One of its files cannot be used.
     """
-    masks, problems = _masks(truth) if truth else MaskFiles({}, {})
+    masks, problems = _masks(reference) if reference else MaskFiles({}, {})
     try:
         folder = _find(name, results=results, raw=raw)
     except SetupError:
-        if truth is None:
+        if reference is None:
             raise
-        return Dataset(truth, "", masks, masks, (), _patients(truth), listed=False, problems=problems)
+        return Dataset(reference, "", masks, masks, (), _patients(reference), listed=False, problems=problems)
     ending = _file_ending(folder / "dataset.json")
     train, test = (_volumes(folder / labels, ending) for labels in ("labelsTr", "labelsTs"))
     if not train and not test:
@@ -99,20 +99,20 @@ def open_dataset(name: str | None, *, results: Path, raw: Path | None, truth: Pa
     )
 
 
-def _masks(truth: Path) -> MaskFiles:
-    if not truth.is_dir():
-        msg = f"{truth}: folder not found. Pass the folder of the reference masks with --truth."
+def _masks(reference: Path) -> MaskFiles:
+    if not reference.is_dir():
+        msg = f"{reference}: folder not found. Pass the folder of the reference masks with --truth."
         raise InputError(msg)
-    masks = find_masks(truth)
+    masks = find_masks(reference)
     if not masks.files:
-        msg = f"{truth}: contains no masks. Pass the folder that contains the reference masks, such as labelsTs."
+        msg = f"{reference}: contains no masks. Pass the folder that contains the reference masks, such as labelsTs."
         raise InputError(msg)
     return masks
 
 
 def _find(name: str | None, *, results: Path, raw: Path | None) -> Path:
     if name is None:
-        msg = "There is no truth. Give the folder that holds the true masks with --truth."
+        msg = "There is no reference. Give the folder that holds the reference masks with --truth."
         raise SetupError(msg)
     beside = results.parent / "nnUNet_raw"
     variable = os.environ.get("nnUNet_raw")
@@ -122,7 +122,7 @@ def _find(name: str | None, *, results: Path, raw: Path | None) -> Path:
         if (folder / "dataset.json").is_file():
             return folder
     msg = (
-        f"There is no truth for {name}: no dataset.json in {' or '.join(map(str, folders))}. Give nnU-Net's raw "
+        f"There is no reference for {name}: no dataset.json in {' or '.join(map(str, folders))}. Give nnU-Net's raw "
         'folder with --raw, or run: eval "$(nnfemur env DIR)"'
     )
     raise SetupError(msg)

@@ -41,9 +41,9 @@ class CachedCase:
     Attributes:
         labels: Protocol, plane, region, metric and unit of each score.
         values: The scores, shape (n,).
-        index: The axial slices that hold truth or prediction.
+        index: The axial slices that hold reference or prediction.
         axial: Their voxel counts.
-        profile: Agreement along the bone's long axis; None for an empty truth.
+        profile: Agreement along the bone's long axis; None for an empty reference.
         warnings: What was assumed about the two masks.
     """
 
@@ -89,9 +89,9 @@ class ScoreCache:
     _used: dict[str, CachedCase] = field(default_factory=dict, repr=False)
     _seen: dict[str, tuple[int, int, int, str]] = field(default_factory=dict, repr=False)
 
-    def key(self, truth: Path, prediction: Path, scoring: Scoring, *, in_slices: bool) -> str | None:
+    def key(self, reference: Path, prediction: Path, scoring: Scoring, *, in_slices: bool) -> str | None:
         """What the score of a prediction rests on; None if a mask cannot be fingerprinted, and so is always scored."""
-        masks = [self._fingerprint(path) for path in (truth, prediction)]
+        masks = [self._fingerprint(path) for path in (reference, prediction)]
         if None in masks:
             return None
         options = [scoring.policy.name, scoring.slice_surfaces, in_slices, scoring.segments, scoring.labels]
@@ -177,7 +177,7 @@ def _code() -> str:
 
 
 def _as_json(key: str, case: CachedCase, labels: int) -> dict[str, Any]:
-    counts = {"index": case.index, "shared": case.axial.shared, "truth": case.axial.truth}
+    counts = {"index": case.index, "shared": case.axial.shared, "reference": case.axial.reference}
     slices = {name: of.tolist() for name, of in (counts | {"prediction": case.axial.prediction}).items()}
     profile = case.profile and [of.tolist() for of in _profile_columns(case.profile)]
     kept = {"key": key, "labels": labels, "values": case.values.tolist(), "axial": slices, "profile": profile}
@@ -190,7 +190,7 @@ def _from_json(line: dict[str, Any], labels: list[tuple[Label, ...]]) -> tuple[s
         labels=labels[line["labels"]],
         values=np.array(line["values"], dtype=float),
         index=axial["index"],
-        axial=Overlap(axial["shared"], axial["truth"], axial["prediction"]),
+        axial=Overlap(axial["shared"], axial["reference"], axial["prediction"]),
         profile=line["profile"] and AxisProfile(*(np.array(of, dtype=np.int64) for of in line["profile"])),
         warnings=tuple(line.get("warnings", ())),
     )
@@ -201,4 +201,4 @@ def _from_json(line: dict[str, Any], labels: list[tuple[Label, ...]]) -> tuple[s
 
 
 def _profile_columns(profile: AxisProfile) -> Iterable[NDArray[np.int64]]:
-    return profile.shared, profile.truth, profile.prediction
+    return profile.shared, profile.reference, profile.prediction

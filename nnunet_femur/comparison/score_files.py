@@ -148,7 +148,7 @@ def _substituted(values: pd.Series) -> str:
 
 def score_files(
     prediction: Path,
-    truth: Path,
+    reference: Path,
     *,
     policy: str = "strict",
     slice_surfaces: bool = False,
@@ -163,7 +163,7 @@ def score_files(
 
     Args:
         prediction: A mask, or a folder of masks.
-        truth: The reference mask, or a folder of them.
+        reference: The reference mask, or a folder of them.
         policy: What empty masks score, one of :data:`~nnunet_femur.evaluation.POLICIES`.
         slice_surfaces: Give slices surface scores too.
         in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
@@ -177,8 +177,8 @@ def score_files(
     if policy not in POLICIES:
         msg = f"There is no policy for empty masks called {policy!r}. Choose one of: {', '.join(POLICIES)}."
         raise InputError(msg)
-    predictions, truths, problems = _pairs(prediction, truth)
-    dataset = Dataset(truth, "", {}, truths, (), {}, listed=False)
+    predictions, references, problems = _pairs(prediction, reference)
+    dataset = Dataset(reference, "", {}, references, (), {}, listed=False)
     traits = Traits(in_slices=in_slices)
     found = Predictions(dataset, "prediction", "test", "none", prediction, predictions, (), (), None, traits, problems)
     scoring = Scoring(POLICIES[policy], slice_surfaces, tuple(segments), tuple(labels))
@@ -189,28 +189,28 @@ def score_files(
     return FileScores(scored.scores[list(COLUMNS)], POLICIES[policy], unscored, scored.warnings)
 
 
-def _pairs(prediction: Path, truth: Path) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
+def _pairs(prediction: Path, reference: Path) -> tuple[dict[str, Path], dict[str, Path], dict[str, str]]:
     """Return predictions and references by case, and by case why there is no pair of them."""
-    for path in (prediction, truth):
+    for path in (prediction, reference):
         if not path.exists():
             msg = f"{path}: there is no such file or folder. Check the path."
             raise InputError(msg)
-    several = [path.is_dir() and not is_dicom_folder(path) for path in (prediction, truth)]
+    several = [path.is_dir() and not is_dicom_folder(path) for path in (prediction, reference)]
     if several[0] != several[1]:
-        folder, file = (prediction, truth) if several[0] else (truth, prediction)
+        folder, file = (prediction, reference) if several[0] else (reference, prediction)
         msg = f"{folder} is a folder of masks and {file} is one mask. Give two masks, or two folders of masks."
         raise InputError(msg)
     if not several[0]:
         name = mask_case(prediction) or prediction.name
-        return {name: prediction}, {name: truth}, {}
-    (predictions, twice), (truths, truth_twice) = find_masks(prediction), find_masks(truth)
+        return {name: prediction}, {name: reference}, {}
+    (predictions, twice), (references, reference_twice) = find_masks(prediction), find_masks(reference)
     if not predictions and not twice:
         msg = f"{prediction}: contains no masks. Give the folder that contains the masks themselves."
         raise InputError(msg)
-    problems = {**twice, **truth_twice}
-    for case in sorted(truths.keys() - predictions.keys() - problems.keys()):
-        problems[case] = f"{truths[case]}: there is no prediction of this case in {prediction}. Predict it."
-    for case in sorted(predictions.keys() - truths.keys() - problems.keys()):
-        problems[case] = f"{predictions[case]}: there is no reference of this case in {truth}. Add it."
-    kept = predictions.keys() & truths.keys() - problems.keys()
-    return {case: path for case, path in predictions.items() if case in kept}, truths, problems
+    problems = {**twice, **reference_twice}
+    for case in sorted(references.keys() - predictions.keys() - problems.keys()):
+        problems[case] = f"{references[case]}: there is no prediction of this case in {prediction}. Predict it."
+    for case in sorted(predictions.keys() - references.keys() - problems.keys()):
+        problems[case] = f"{predictions[case]}: there is no reference of this case in {reference}. Add it."
+    kept = predictions.keys() & references.keys() - problems.keys()
+    return {case: path for case, path in predictions.items() if case in kept}, references, problems

@@ -57,7 +57,7 @@ class Scored:
     Attributes:
         scores: One row per number, with :data:`COLUMNS`.
         slices: The axial slices of the whole bone, by :class:`CaseKey`.
-        profiles: Agreement along the bone's long axis, by :class:`CaseKey`; those of empty truths are missing.
+        profiles: Agreement along the bone's long axis, by :class:`CaseKey`; those of empty references are missing.
         rescored: Number of predictions that were scored anew, since the cache did not know them.
         cache: What the next run need not score again.
         unscored: Predictions that could not be scored; the table has no rows of them.
@@ -80,8 +80,8 @@ class _Job(NamedTuple):
     case: str
 
     @property
-    def truth(self) -> Path:
-        return self.predictions.dataset.truth(self.case)
+    def reference(self) -> Path:
+        return self.predictions.dataset.reference(self.case)
 
     @property
     def prediction(self) -> Path:
@@ -112,11 +112,11 @@ def score(
     how = scoring or Scoring()
     store = cache or ScoreCache()
     jobs = [_Job(predictions, case) for predictions in found for case in predictions.files]
-    keys = [store.key(job.truth, job.prediction, how, in_slices=job.predictions.traits.in_slices) for job in jobs]
+    keys = [store.key(job.reference, job.prediction, how, in_slices=job.predictions.traits.in_slices) for job in jobs]
     results: list[CachedCase | str | None] = [store.get(key) for key in keys]
     pending = [place for place, result in enumerate(results) if result is None]
-    by_truth = sorted(pending, key=lambda place: str(jobs[place].truth))
-    batches = [list(of) for _, of in groupby(by_truth, key=lambda place: jobs[place].truth)]
+    by_reference = sorted(pending, key=lambda place: str(jobs[place].reference))
+    batches = [list(of) for _, of in groupby(by_reference, key=lambda place: jobs[place].reference)]
     threads = max(1, min(_THREADS, os.cpu_count() or 1, len(batches)))
     with ThreadPoolExecutor(threads) as pool:
         # Searching trees and counting voxels let other threads run; two cores are worth it already.
@@ -151,24 +151,26 @@ def score(
 def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | str]:
     """Score predictions of one reference; give the reason in place of the scores where that fails."""
     try:
-        truth = read_mask(jobs[0].truth, segments=how.segments, labels=how.labels)
-        spacing_mm_zyx = truth.geometry.spacing_mm_zyx
-        bone = Bone(truth.voxels, spacing_mm_zyx)
+        reference = read_mask(jobs[0].reference, segments=how.segments, labels=how.labels)
+        spacing_mm_zyx = reference.geometry.spacing_mm_zyx
+        bone = Bone(reference.voxels, spacing_mm_zyx)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one case must not end the batch
-        yield from [_reason(jobs[0].truth, error)] * len(jobs)
+        yield from [_reason(jobs[0].reference, error)] * len(jobs)
         return
     for job in jobs:
         try:
-            prediction = read_mask(job.prediction, like=truth.geometry, segments=how.segments, labels=how.labels)
-            reference, prediction = on_one_grid(truth, prediction)
-            require_same_grid(reference, prediction)
+            prediction = read_mask(job.prediction, like=reference.geometry, segments=how.segments, labels=how.labels)
+            regridded, prediction = on_one_grid(reference, prediction)
+            require_same_grid(regridded, prediction)
             scores = score_case(
-                bone if reference is truth else Bone(reference.voxels, spacing_mm_zyx),
+                bone if regridded is reference else Bone(regridded.voxels, spacing_mm_zyx),
                 Bone(prediction.voxels, spacing_mm_zyx),
                 scoring=how,
                 predicted_in_slices=job.predictions.traits.in_slices,
             )
-            doubts = (found for found in (*truth.findings, *prediction.findings) if found.severity is Severity.WARNING)
+            doubts = (
+                found for found in (*reference.findings, *prediction.findings) if found.severity is Severity.WARNING
+            )
             result: CachedCase | str = CachedCase.of(scores, map(str, doubts))
         except Exception as error:  # noqa: BLE001 - as above
             result = _reason(job.prediction, error)

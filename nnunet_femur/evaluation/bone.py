@@ -44,7 +44,7 @@ class BoneAxis:
 
 @dataclass(frozen=True)
 class Bone:
-    """A mask on its grid. What is derived of it is computed once, so that many predictions share a truth's.
+    """A mask on its grid. What is derived of it is computed once, so that many predictions share a reference's.
 
     Attributes:
         voxels: True where the bone is, shape (z, y, x), axes leading to superior, anterior and right.

@@ -43,11 +43,11 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class SliceScores:
-    """The slices of one plane that hold truth or prediction.
+    """The slices of one plane that hold reference or prediction.
 
     Attributes:
         index: Position of each slice along its axis, counted from inferior, posterior or left; shape (n,).
-        overlap: Voxels in truth, prediction and both, shape (n,) each.
+        overlap: Voxels in reference, prediction and both, shape (n,) each.
         values: Scores of each metric by name, shape (n,) each.
     """
 
@@ -56,13 +56,13 @@ class SliceScores:
     values: dict[str, NDArray[np.float64]]
 
     @property
-    def truth(self) -> NDArray[np.int64]:
-        """Voxels in truth, shape (n,)."""
-        return self.overlap.truth
+    def reference(self) -> NDArray[np.int64]:
+        """Voxels in reference, shape (n,)."""
+        return self.overlap.reference
 
     @property
     def size(self) -> NDArray[np.int64]:
-        """Voxels in truth or prediction, shape (n,)."""
+        """Voxels in reference or prediction, shape (n,)."""
         return self.overlap.union
 
 
@@ -73,7 +73,7 @@ class CaseScores:
     Attributes:
         scores: All that goes into scores.csv.
         slices: What the means of the `slices` protocol rest on, of the whole bone, by plane.
-        profile: Agreement along the bone's long axis; None for an empty truth.
+        profile: Agreement along the bone's long axis; None for an empty reference.
     """
 
     scores: tuple[Score, ...]
@@ -110,7 +110,7 @@ def slice_scores(index: NDArray[np.int64], overlap: Overlap, policy: EmptyPolicy
 
 
 def score_case(
-    truth: Bone,
+    reference: Bone,
     prediction: Bone,
     *,
     scoring: Scoring | None = None,
@@ -118,20 +118,20 @@ def score_case(
 ) -> CaseScores:
     """Score a prediction by the protocols `volume`, `slices` and `paper`.
 
-    `volume` scores all voxels at once. `slices` scores every slice that holds truth or prediction and takes
+    `volume` scores all voxels at once. `slices` scores every slice that holds reference or prediction and takes
     the mean of each plane; if there is no such slice, the plane scores as one pair of empty masks. `paper` does as the
     study did, see :mod:`nnunet_femur.evaluation.protocols`. The first two score each region of the bone too, which are
-    found on the truth; an empty truth has none but the whole.
+    found on the reference; an empty reference has none but the whole.
 
     Args:
-        truth: The true mask.
+        reference: The reference mask.
         prediction: A mask on the same grid.
         scoring: How to score; None for the strict policy without surfaces of slices.
         predicted_in_slices: Whether the method works slice by slice, which the protocol `paper` treats differently.
     """
     how = scoring or Scoring()
-    counts = count(truth, prediction)
-    scores = [*_volume(truth, prediction, counts, how.policy)]
+    counts = count(reference, prediction)
+    scores = [*_volume(reference, prediction, counts, how.policy)]
     slices: dict[str, SliceScores] = {}
     for region, planes in counts.slices.items():
         for plane, (index, overlap) in planes.items():
@@ -139,7 +139,7 @@ def score_case(
             values = _overlap_values(pairs, how.policy, SLICE_METRICS)
             units = {name: metric.unit for name, metric in SLICE_METRICS.items()}
             if region == "whole" and how.slice_surfaces:
-                values |= _slice_surfaces(truth, prediction, plane, index, pairs, how.policy)
+                values |= _slice_surfaces(reference, prediction, plane, index, pairs, how.policy)
                 units |= {name: metric.unit for name, metric in SURFACE_METRICS.items()}
             scores += _slice_means(plane, region, index.size, pairs, values, units)
             if region == "whole":
@@ -152,21 +152,21 @@ def score_case(
     return CaseScores(tuple(scores), slices, counts.profile)
 
 
-def _volume(truth: Bone, prediction: Bone, counts: Counts, policy: EmptyPolicy) -> Iterator[Score]:
-    matched = None if truth.empty or prediction.empty else MatchedSurfaces.of(truth.surface, prediction.surface)
-    diagonal_mm = _diagonal_mm(truth.voxels.shape, truth.spacing_mm_zyx)
+def _volume(reference: Bone, prediction: Bone, counts: Counts, policy: EmptyPolicy) -> Iterator[Score]:
+    matched = None if reference.empty or prediction.empty else MatchedSurfaces.of(reference.surface, prediction.surface)
+    diagonal_mm = _diagonal_mm(reference.voxels.shape, reference.spacing_mm_zyx)
     for region, planes in counts.slices.items():
         pair = planes["axial"][1].total()
         found = {name: metric.compute(pair) for name, metric in OVERLAP_METRICS.items()}
         found |= {name: np.array([float("nan")]) for name in SURFACE_METRICS}
-        if matched is not None and truth.axis is not None:
-            distances = _distances_in(region, matched, truth.axis, counts)
+        if matched is not None and reference.axis is not None:
+            distances = _distances_in(region, matched, reference.axis, counts)
             found |= {name: np.array([metric.compute(distances)]) for name, metric in SURFACE_METRICS.items()}
         for name, metric in (OVERLAP_METRICS | SURFACE_METRICS).items():
             value = policy.applied(name, found[name], pair, diagonal_mm=diagonal_mm)
             yield Score("volume", "all", region, name, float(value[0]), metric.unit)
-        for name, voxels in (("truth", pair.truth), ("prediction", pair.prediction)):
-            volume_ml = float(voxels[0]) * truth.voxel_volume_ml
+        for name, voxels in (("truth", pair.reference), ("prediction", pair.prediction)):
+            volume_ml = float(voxels[0]) * reference.voxel_volume_ml
             yield Score("volume", "all", region, f"{name}_volume", volume_ml, "ml")
         yield from _empties("volume", "all", region, pair)
 
@@ -174,7 +174,7 @@ def _volume(truth: Bone, prediction: Bone, counts: Counts, policy: EmptyPolicy) 
 def _distances_in(region: str, matched: MatchedSurfaces, axis: BoneAxis, counts: Counts) -> SurfaceDistances:
     if region == "whole":
         return matched.all()
-    surfaces = (matched.truth, matched.prediction)
+    surfaces = (matched.reference, matched.prediction)
     return matched.part(*(surfels_in_region(region, one.corners, axis, counts.in_ends) for one in surfaces))
 
 
@@ -183,14 +183,15 @@ def _overlap_values(pairs: Overlap, policy: EmptyPolicy, metrics: dict) -> dict[
 
 
 def _slice_surfaces(
-    truth: Bone, prediction: Bone, plane: str, index: NDArray[np.int64], pairs: Overlap, policy: EmptyPolicy
+    reference: Bone, prediction: Bone, plane: str, index: NDArray[np.int64], pairs: Overlap, policy: EmptyPolicy
 ) -> dict[str, NDArray[np.float64]]:
     axis = PLANES.index(plane)
     across = [other for other in range(3) if other != axis]
     diagonal_mm = _diagonal_mm(
-        tuple(truth.voxels.shape[other] for other in across), tuple(truth.spacing_mm_zyx[other] for other in across)
+        tuple(reference.voxels.shape[other] for other in across),
+        tuple(reference.spacing_mm_zyx[other] for other in across),
     )
-    found = slice_surface_values(truth, prediction, axis, index)
+    found = slice_surface_values(reference, prediction, axis, index)
     return {
         name: policy.applied(name, values if index.size else np.full(1, np.nan), pairs, diagonal_mm=diagonal_mm)
         for name, values in found.items()
@@ -219,12 +220,12 @@ def _diagonal_mm(shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> float
 
 
 def slice_surface_values(
-    truth: Bone, prediction: Bone, axis: int, index: NDArray[np.int64]
+    reference: Bone, prediction: Bone, axis: int, index: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of every surface metric in slices across one axis.
 
     Args:
-        truth: The true mask.
+        reference: The reference mask.
         prediction: A mask on the same grid.
         axis: The array axis that the slices lie across.
         index: The slices, shape (n,).
@@ -234,7 +235,7 @@ def slice_surface_values(
     """
     values = {name: np.full(index.size, np.nan) for name in SURFACE_METRICS}
     for place, number in enumerate(index):
-        contours = [_contour(bone, axis, int(number)) for bone in (truth, prediction)]
+        contours = [_contour(bone, axis, int(number)) for bone in (reference, prediction)]
         if all(len(contour.corners) for contour in contours):
             distances = MatchedSurfaces.of(*contours).all()
             for name, metric in SURFACE_METRICS.items():

@@ -34,14 +34,14 @@ class SurfaceDistances:
     """The distance of every surfel from the nearest surfel of the other mask.
 
     Attributes:
-        truth_mm: Distances of the truth's surfels in mm, ascending, shape (n,).
-        truth_areas_mm2: Areas of these surfels in mm² (in slices lengths in mm), shape (n,).
+        reference_mm: Distances of the reference's surfels in mm, ascending, shape (n,).
+        reference_areas_mm2: Areas of these surfels in mm² (in slices lengths in mm), shape (n,).
         prediction_mm: Distances of the prediction's surfels in mm, ascending, shape (m,).
         prediction_areas_mm2: Areas of these surfels, shape (m,).
     """
 
-    truth_mm: NDArray[np.float64]
-    truth_areas_mm2: NDArray[np.float64]
+    reference_mm: NDArray[np.float64]
+    reference_areas_mm2: NDArray[np.float64]
     prediction_mm: NDArray[np.float64]
     prediction_areas_mm2: NDArray[np.float64]
 
@@ -51,51 +51,51 @@ class MatchedSurfaces:
     """Two surfaces that are not empty, with the order that sorts each by distance from the other.
 
     Attributes:
-        truth: Surface of the truth.
+        reference: Surface of the reference.
         prediction: Surface of the prediction.
-        truth_mm: Distance of each of the truth's surfels in mm, in the order of the surface.
+        reference_mm: Distance of each of the reference's surfels in mm, in the order of the surface.
         prediction_mm: The same of the prediction.
-        truth_order: What sorts the truth's surfels by distance and then by area.
+        reference_order: What sorts the reference's surfels by distance and then by area.
         prediction_order: The same of the prediction.
     """
 
-    truth: Surface
+    reference: Surface
     prediction: Surface
-    truth_mm: NDArray[np.float64]
+    reference_mm: NDArray[np.float64]
     prediction_mm: NDArray[np.float64]
-    truth_order: NDArray[np.int64]
+    reference_order: NDArray[np.int64]
     prediction_order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, truth: Surface, prediction: Surface) -> MatchedSurfaces:
+    def of(cls, reference: Surface, prediction: Surface) -> MatchedSurfaces:
         """Measure both ways."""
-        there, back = distances_mm(truth, prediction), distances_mm(prediction, truth)
-        return cls(truth, prediction, there, back, _order(there, truth), _order(back, prediction))
+        there, back = distances_mm(reference, prediction), distances_mm(prediction, reference)
+        return cls(reference, prediction, there, back, _order(there, reference), _order(back, prediction))
 
     def all(self) -> SurfaceDistances:
         """The distances of all surfels."""
-        mine, theirs = self.truth_order, self.prediction_order
+        mine, theirs = self.reference_order, self.prediction_order
         return SurfaceDistances(
-            self.truth_mm[mine],
-            self.truth.areas_mm2[mine],
+            self.reference_mm[mine],
+            self.reference.areas_mm2[mine],
             self.prediction_mm[theirs],
             self.prediction.areas_mm2[theirs],
         )
 
-    def part(self, in_truth: NDArray[np.bool_], in_prediction: NDArray[np.bool_]) -> SurfaceDistances:
+    def part(self, in_reference: NDArray[np.bool_], in_prediction: NDArray[np.bool_]) -> SurfaceDistances:
         """The distances of some surfels from the other surface, which stays whole.
 
         Args:
-            in_truth: Which surfels of the truth, shape (n,).
+            in_reference: Which surfels of the reference, shape (n,).
             in_prediction: Which surfels of the prediction, shape (m,).
         """
         mine, theirs = (
-            self.truth_order[in_truth[self.truth_order]],
+            self.reference_order[in_reference[self.reference_order]],
             self.prediction_order[in_prediction[self.prediction_order]],
         )
         return SurfaceDistances(
-            self.truth_mm[mine],
-            self.truth.areas_mm2[mine],
+            self.reference_mm[mine],
+            self.reference.areas_mm2[mine],
             self.prediction_mm[theirs],
             self.prediction.areas_mm2[theirs],
         )

@@ -70,32 +70,34 @@ def read_mask(
     )
 
 
-def on_one_grid(truth: Mask, prediction: Mask) -> tuple[Mask, Mask]:
+def on_one_grid(reference: Mask, prediction: Mask) -> tuple[Mask, Mask]:
     """Return two masks on the smallest grid that holds both, where one is a segmentation in a box of its own.
 
     The masks are returned as they are if they are on different lattices of points, or if a mask that is not a
     segmentation does not cover that grid.
 
     Args:
-        truth: The reference mask.
+        reference: The reference mask.
         prediction: A mask along the same axes.
     """
-    if not truth.geometry.differences(prediction.geometry):
-        return truth, prediction
-    way = Placement.of(prediction.geometry, truth.geometry, trust="headers")
+    if not reference.geometry.differences(prediction.geometry):
+        return reference, prediction
+    way = Placement.of(prediction.geometry, reference.geometry, trust="headers")
     if way.relation is not Relation.SHIFTED:
-        return truth, prediction
-    places = ((0, 0, 0), truth), (way.offset_zyx, prediction)
+        return reference, prediction
+    places = ((0, 0, 0), reference), (way.offset_zyx, prediction)
     starts = np.array([start for start, _ in places])
     ends = starts + [mask.voxels.shape for _, mask in places]
     first = starts.min(axis=0)
     shape = ends.max(axis=0) - first
-    origin = truth.geometry.steps_mm @ first[::-1] + truth.geometry.origin_mm_xyz
+    origin = reference.geometry.steps_mm @ first[::-1] + reference.geometry.origin_mm_xyz
     size_xyz = tuple(int(count) for count in shape[::-1])
-    grid = replace(truth.geometry, size_xyz=size_xyz, origin_mm_xyz=tuple(origin.tolist()))
-    if any(mask.voxels.shape != grid.shape_zyx and not mask.may_be_cropped for mask in (truth, prediction)):
-        return truth, prediction
-    one, other = (_padded(mask, start - first, grid) for start, mask in zip(starts, (truth, prediction), strict=True))
+    grid = replace(reference.geometry, size_xyz=size_xyz, origin_mm_xyz=tuple(origin.tolist()))
+    if any(mask.voxels.shape != grid.shape_zyx and not mask.may_be_cropped for mask in (reference, prediction)):
+        return reference, prediction
+    one, other = (
+        _padded(mask, start - first, grid) for start, mask in zip(starts, (reference, prediction), strict=True)
+    )
     return one, other
 
 
@@ -108,15 +110,15 @@ def _padded(mask: Mask, start_zyx: NDArray, grid: Geometry) -> Mask:
     return replace(mask, voxels=voxels, geometry=grid)
 
 
-def require_same_grid(truth: Mask, prediction: Mask) -> None:
+def require_same_grid(reference: Mask, prediction: Mask) -> None:
     """See that two masks lie on one grid in the patient; the order in which files store it does not matter.
 
     Raises:
         InputError: They do not; the message names both files and every difference.
     """
-    if found := truth.geometry.differences(prediction.geometry):
+    if found := reference.geometry.differences(prediction.geometry):
         msg = (
-            f"{prediction.path}: does not lie on the grid of its truth {truth.path}: {'; '.join(found)} "
+            f"{prediction.path}: does not lie on the grid of its reference {reference.path}: {'; '.join(found)} "
             "(prediction last). Resample the prediction to the CT's own grid."
         )
         raise InputError(msg)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nnunet_femur.evaluation.counts import Overlap
 
 EMPTY_KINDS = {
-    "both_empty": "truth and prediction empty",
-    "truth_empty": "only the truth empty (a false find)",
+    "both_empty": "reference and prediction empty",
+    "truth_empty": "only the reference empty (a false find)",
     "prediction_empty": "only the prediction empty (a miss)",
 }
 """How a pair of masks can be empty, as named in scores.csv, and in words."""
@@ -39,7 +39,7 @@ class EmptyPolicy:
         meaning: What it stands for, in a sentence.
         both_empty: Scores where neither mask holds a voxel.
         truth_empty: Scores where only the prediction holds voxels.
-        prediction_empty: Scores where only the truth holds voxels.
+        prediction_empty: Scores where only the reference holds voxels.
     """
 
     name: str
@@ -94,7 +94,7 @@ _FALSE_FIND: dict[str, Substitute] = _MISS | {"vs": 2.0}
 
 STRICT = EmptyPolicy(
     name="strict",
-    meaning="Misses and false finds count as failures, and an empty prediction of an empty truth is right.",
+    meaning="Misses and false finds count as failures, and an empty prediction of an empty reference is right.",
     both_empty=_RIGHT,
     truth_empty=_FALSE_FIND,
     prediction_empty=_MISS,

@@ -1,11 +1,11 @@
 """The protocol of Pivi & Fusconi (2024), kept so that old numbers can be compared like with like.
 
-2D scores are means over the slices that hold truth; a false find elsewhere does not count. For methods that predict
+2D scores are means over the slices that hold reference; a false find elsewhere does not count. For methods that predict
 volumes, slices of IoU 0 are left out as well, so whole missed slices do not count either. Every plane is scored, and
 all slices of the three planes in one pot (plane `pooled`); of the heads (region `ends`) only axial slices.
 
 3D scores (plane `all`) are those of the volume for methods that predict volumes. For methods that predict slices they
-are those of the stack of the slices that hold truth, averaged over the planes.
+are those of the stack of the slices that hold reference, averaged over the planes.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ def paper_scores(counts: Counts, *, predicted_in_slices: bool) -> Iterator[tuple
     for region, planes in PAPER_REGIONS.items():
         if region not in counts.slices:
             continue
-        with_truth = {plane: _with_truth(counts.slices[region][plane][1]) for plane in planes}
-        kept = {plane: one if predicted_in_slices else _found(one) for plane, one in with_truth.items()}
+        with_reference = {plane: _with_reference(counts.slices[region][plane][1]) for plane in planes}
+        kept = {plane: one if predicted_in_slices else _found(one) for plane, one in with_reference.items()}
         for plane in planes:
-            yield from _in_slices(plane, region, [with_truth[plane]], [kept[plane]])
-        yield from _in_slices("pooled", region, with_truth.values(), kept.values())
-        stacks = [one.total() for one in with_truth.values()]
+            yield from _in_slices(plane, region, [with_reference[plane]], [kept[plane]])
+        yield from _in_slices("pooled", region, with_reference.values(), kept.values())
+        stacks = [one.total() for one in with_reference.values()]
         if not predicted_in_slices:
             stacks = [counts.slices[region]["axial"][1].total()]
         for name, metric in PAPER_METRICS.items():
             yield "all", region, name, float(np.mean([metric.compute(stack)[0] for stack in stacks]))
 
 
-def _with_truth(slices: Overlap) -> Overlap:
-    return slices.chosen(slices.truth > 0)
+def _with_reference(slices: Overlap) -> Overlap:
+    return slices.chosen(slices.reference > 0)
 
 
 def _found(slices: Overlap) -> Overlap:
@@ -67,16 +67,16 @@ def _in_slices(
     plane: str, region: str, before: Iterable[Overlap], kept: Iterable[Overlap]
 ) -> Iterator[tuple[str, str, str, float]]:
     pairs = _joined([*kept])
-    number = pairs.truth.size
+    number = pairs.reference.size
     for name, metric in PAPER_METRICS.items():
         values = metric.compute(pairs)
         yield plane, region, name, float(values.mean()) if number else float("nan")
         yield plane, region, f"{name}_sd", float(values.std()) if number else float("nan")
     yield plane, region, "slices", float(number)
-    yield plane, region, "dropped", float(sum(one.truth.size for one in before) - number)
+    yield plane, region, "dropped", float(sum(one.reference.size for one in before) - number)
 
 
 def _joined(parts: Sequence[Overlap]) -> Overlap:
     return Overlap(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("shared", "truth", "prediction"))
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("shared", "reference", "prediction"))
     )

@@ -1,4 +1,4 @@
-"""What the truth itself scores after resampling to the plans' grid and back."""
+"""What the reference itself scores after resampling to the plans' grid and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CASES = 8
 
 @dataclass(frozen=True)
 class Ceiling:
-    """Dice of truth -> plan grid -> truth.
+    """Dice of reference -> plan grid -> reference.
 
     Attributes:
         spacing_mm: Spacing of the plan grid along the array axes.
@@ -33,7 +33,7 @@ class Ceiling:
         values = list(self.dice.values())
         grid = " x ".join(f"{mm:.4g}" for mm in self.spacing_mm)
         return (
-            f"Resampling ceiling: truth taken to {grid} mm and back to the CTs' own grids scores Dice "
+            f"Resampling ceiling: reference taken to {grid} mm and back to the CTs' own grids scores Dice "
             f"{sum(values) / len(values):.4f} (lowest {min(values):.4f}, {len(values)} of {self.of} cases). "
             "No network that learns from masks on this grid should be expected to score higher."
         )
@@ -72,11 +72,11 @@ def resampling_ceiling(plans: Mapping[str, Any], configuration: str, *, folder: 
         back = convert_predicted_logits_to_segmentation_with_correct_shape(
             torch.stack([~mask, mask]).float(), manager, manager.get_configuration(configuration), labels, properties
         )
-        truth = reader.read_seg(str(raw / "labelsTr" / (record.stem + description["file_ending"])))[0][0] > 0
-        voxels = int(np.sum(truth)) + int(np.sum(back > 0))
+        reference = reader.read_seg(str(raw / "labelsTr" / (record.stem + description["file_ending"])))[0][0] > 0
+        voxels = int(np.sum(reference)) + int(np.sum(back > 0))
         if voxels:
             # A case without femur has no Dice.
-            dice[record.stem] = 2 * int(np.sum(truth & (back > 0))) / voxels
+            dice[record.stem] = 2 * int(np.sum(reference & (back > 0))) / voxels
     if not dice:
         return None
     return Ceiling(tuple(manager.get_configuration(configuration).spacing), dice, len(records))

@@ -10,7 +10,7 @@ from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.scoring import COLUMNS, Scored
 
 if TYPE_CHECKING:
-    from nnunet_femur.comparison.report.published import Reference
+    from nnunet_femur.comparison.report.published import PublishedFigures
 
 EMPTIES = ("both_empty", "truth_empty", "prediction_empty")
 PLANES = ("axial", "coronal", "sagittal")
@@ -30,7 +30,7 @@ def scores_of(*cases: Case, keys=KEYS) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def findings_of(*cases: Case, keys=KEYS, reference: Reference | None = None, ends_only: tuple[str, ...] = ()):
+def findings_of(*cases: Case, keys=KEYS, published: PublishedFigures | None = None, ends_only: tuple[str, ...] = ()):
     """What a comparison of these cases found out."""
     scored = Scored(scores_of(*cases, keys=keys), ends_only=frozenset(ends_only))
-    return ReportData(scored, reference=reference)
+    return ReportData(scored, published=published)

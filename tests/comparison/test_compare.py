@@ -174,17 +174,17 @@ class TestNamedMethods:
         counts = rows.groupby(["method", "set"]).size().to_dict()
         assert counts == {(SCRATCH, "cv"): 5, ("plain", "cv"): 5, ("parts", "cv"): 5, ("parts", "test"): 2}
 
-    def test_without_results_and_with_another_truth(self, tree, monkeypatch):
+    def test_without_results_and_with_another_reference(self, tree, monkeypatch):
         monkeypatch.chdir(tree.base)
-        truth = tree.raw / "labelsTs"
-        outcome = compare(None, truth=truth, methods={"a": tree.test("x"), "b": tree.test("y", shift=1)})
+        reference = tree.raw / "labelsTs"
+        outcome = compare(None, reference=reference, methods={"a": tree.test("x"), "b": tree.test("y", shift=1)})
         assert (tree.base / "comparison" / "report.html").is_file()
         assert _dice(outcome.scores, method="b").tolist() == [0.75, 0.75]
 
-    def test_truth_takes_the_place_of_the_datasets(self, tree):
+    def test_reference_takes_the_place_of_the_datasets(self, tree):
         tree.test(SCRATCH)
-        truth = tree.test("truth", shift=1)
-        assert _dice(compare(tree.results, truth=truth).scores).tolist() == [0.75, 0.75]
+        reference = tree.test("reference", shift=1)
+        assert _dice(compare(tree.results, reference=reference).scores).tolist() == [0.75, 0.75]
 
     @pytest.mark.parametrize("name", ["", "a/b", SCRATCH])
     def test_bad_names(self, tree, name):
@@ -200,9 +200,9 @@ class TestNamedMethods:
         with pytest.raises(InputError, match="empty"):
             compare(tree.results, methods={"a": tree.base / "empty"})
         with pytest.raises(InputError, match="labelsTs"):
-            compare(tree.results, truth=tree.base / "empty")
+            compare(tree.results, reference=tree.base / "empty")
         with pytest.raises(InputError, match="nowhere"):
-            compare(tree.results, truth=tree.base / "nowhere")
+            compare(tree.results, reference=tree.base / "nowhere")
         with pytest.raises(SetupError, match="--truth"):
             compare(None, methods={"a": tree.raw / "labelsTs"}, output=tree.base / "out")
 
@@ -229,7 +229,7 @@ class TestScoredAgain:
         assert again.rescored == 1
         assert _dice(again.scores, method=SCRATCH).tolist() == [0.5, 0.75]
 
-    def test_a_changed_truth(self, tree, first):
+    def test_a_changed_reference(self, tree, first):
         (tree.raw / "labelsTs" / "L6.nrrd").write_bytes((tree.results / first_path(tree)).read_bytes())
         assert compare(tree.results).rescored == 2
 
@@ -264,7 +264,7 @@ class TestScoredAgain:
         for key, slices in fresh.slices.items():
             other = cached.slices[key]
             assert slices.index.tolist() == other.index.tolist()
-            assert slices.truth.tolist() == other.truth.tolist()
+            assert slices.reference.tolist() == other.reference.tolist()
             assert {name: of.tolist() for name, of in slices.values.items()} == {
                 name: of.tolist() for name, of in other.values.items()
             }
@@ -462,8 +462,8 @@ class TestUnscored:
 
     def test_the_command_takes_in_slices(self, tree):
         mine = tree.test("elsewhere", shift=1)
-        truth = tree.raw / "labelsTs"
-        arguments = ["--truth", truth, "--method", f"a={mine}", "--method", f"b={mine}", "-o", tree.base / "out"]
+        reference = tree.raw / "labelsTs"
+        arguments = ["--truth", reference, "--method", f"a={mine}", "--method", f"b={mine}", "-o", tree.base / "out"]
         result = CliRunner().invoke(app, ["compare", *map(str, arguments), "--in-slices", "b"])
         assert result.exit_code == 0, result.output
         scores = pd.read_csv(tree.base / "out" / "scores.csv")

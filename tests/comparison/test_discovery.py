@@ -64,7 +64,7 @@ class TestSets:
         assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
         assert not found.warnings
 
-    def test_another_file_ending_than_the_truth(self, tree):
+    def test_another_file_ending_than_the_reference(self, tree):
         folder = tree.test(SCRATCH)
         for path in folder.iterdir():
             path.rename(path.with_suffix(".mha"))
@@ -107,7 +107,9 @@ class TestMissing:
         tree.predict(SCRATCH, "test", ("L6", "R7", "stranger"))
         tree.predict(SCRATCH, "fold_0/validation", ("L1",))
         found = discover(tree.results)
-        assert f"{SCRATCH}, ensemble, test set: 1 not scored, without truth in labelsTs: stranger." in found.warnings
+        assert (
+            f"{SCRATCH}, ensemble, test set: 1 not scored, without reference in labelsTs: stranger." in found.warnings
+        )
         assert [sorted(one.files) for one in found.predictions] == [["L1"], ["L6", "R7"]]
 
     def test_a_fold_without_a_number_is_named(self, tree):
@@ -130,7 +132,7 @@ class TestMissing:
         assert any("several folds" in warning and "L2" in warning for warning in discover(tree.results).warnings)
 
 
-class TestTruth:
+class TestReference:
     def test_the_splits_may_lie_in_the_preprocessed_dataset(self, tree):
         tree.validate(SCRATCH, 5)
         preprocessed = tree.base / "nnUNet_preprocessed" / tree.dataset
@@ -191,10 +193,10 @@ class TestRefused:
         assert _summary(found) == [(SCRATCH, "test", "none", ["R7"])]
 
     def test_two_references_of_one_case(self, tree):
-        folder = tree.test("truth")
+        folder = tree.test("reference")
         (folder / "L6.mha").write_bytes(b"")
         tree.test(SCRATCH)
-        found = discover(tree.method(SCRATCH), truth=folder)
+        found = discover(tree.method(SCRATCH), reference=folder)
         assert [(one.case, str(folder) in one.reason) for one in found.unscored] == [("L6", True)]
         assert _summary(found) == [(SCRATCH, "test", "none", ["R7"])]
 
@@ -206,7 +208,7 @@ class TestRefused:
         assert _summary(found) == [(SCRATCH, "test", "none", ["R7"])]
         assert not found.predictions[0].missing
 
-    def test_no_truth_at_all(self, tree):
+    def test_no_reference_at_all(self, tree):
         tree.test(SCRATCH)
         for path in tree.raw.glob("labelsT*/*"):
             path.unlink()
@@ -245,7 +247,7 @@ class TestTraits:
 
     def _named(self, tree, name, **options):
         folder = tree.test("elsewhere")
-        found = discover(None, truth=tree.raw / "labelsTs", methods={name: folder}, **options)
+        found = discover(None, reference=tree.raw / "labelsTs", methods={name: folder}, **options)
         return found.predictions[0].traits, found.notes
 
     def test_a_named_method_is_taken_for_one_in_volumes_and_reported(self, tree):

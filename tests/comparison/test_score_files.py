@@ -19,7 +19,7 @@ METHOD = "AnyTrainer__nnUNetPlans__3d_fullres"
 
 @pytest.fixture
 def masks(tree):
-    """A folder of predictions, each one slice too high, and that of their truth."""
+    """A folder of predictions, each one slice too high, and that of their reference."""
     return tree.test(METHOD, shift=1), tree.raw / "labelsTs"
 
 
@@ -30,8 +30,8 @@ def _value(scores, case, *place):
 
 class TestScores:
     def test_two_files_of_different_names(self, masks, tree):
-        truth = (masks[1] / "L6.nrrd").rename(tree.base / "truth.nrrd")
-        scores = score_files(masks[0] / "L6.nrrd", truth).scores
+        reference = (masks[1] / "L6.nrrd").rename(tree.base / "reference.nrrd")
+        scores = score_files(masks[0] / "L6.nrrd", reference).scores
         assert tuple(scores.columns) == COLUMNS
         assert _value(scores, "L6", "volume", "all", "whole", "dice") == 0.75
         assert _value(scores, "L6", "volume", "all", "whole", "hd") == 5.0

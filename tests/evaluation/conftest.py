@@ -14,8 +14,8 @@ def _blobs(seed: int, shape: tuple[int, ...], share: float = 0.5, smooth: float 
     return noise > np.quantile(noise, 1 - share)
 
 
-def _scored(truth: np.ndarray, prediction: np.ndarray, spacing_mm=(1.0, 1.0, 1.0), **options):
-    case = score_case(Bone(truth, spacing_mm), Bone(prediction, spacing_mm), **options)
+def _scored(reference: np.ndarray, prediction: np.ndarray, spacing_mm=(1.0, 1.0, 1.0), **options):
+    case = score_case(Bone(reference, spacing_mm), Bone(prediction, spacing_mm), **options)
     found = {(score.protocol, score.plane, score.region, score.metric): score.value for score in case.scores}
     assert len(found) == len(case.scores), "a score stands there twice"
     return found

@@ -7,20 +7,20 @@ from nnunet_femur.evaluation import METRICS, PLANES, POLICIES, Bone, Scoring, sc
 
 
 def _boxes():
-    """Truth of slices 1-2 and prediction of slices 2-3: one slice missed, one half right, one false find."""
-    truth, prediction = np.zeros((2, 6, 7, 8), dtype=bool)
-    truth[1:3, 2:4, 3:5] = True
+    """Reference of slices 1-2 and prediction of slices 2-3: one slice missed, one half right, one false find."""
+    reference, prediction = np.zeros((2, 6, 7, 8), dtype=bool)
+    reference[1:3, 2:4, 3:5] = True
     prediction[2:4, 2:4, 4:6] = True
-    return truth, prediction
+    return reference, prediction
 
 
-def _case(truth, prediction, spacing_mm=(1.0, 1.0, 1.0), **options):
-    return score_case(Bone(truth, spacing_mm), Bone(prediction, spacing_mm), **options)
+def _case(reference, prediction, spacing_mm=(1.0, 1.0, 1.0), **options):
+    return score_case(Bone(reference, spacing_mm), Bone(prediction, spacing_mm), **options)
 
 
-def _values(truth, prediction, spacing_mm=(1.0, 1.0, 1.0), **options) -> dict[tuple[str, str, str], float]:
+def _values(reference, prediction, spacing_mm=(1.0, 1.0, 1.0), **options) -> dict[tuple[str, str, str], float]:
     """The scores of the whole bone."""
-    scores = _case(truth, prediction, spacing_mm, **options).scores
+    scores = _case(reference, prediction, spacing_mm, **options).scores
     return {(one.protocol, one.plane, one.metric): one.value for one in scores if one.region == "whole"}
 
 
@@ -58,7 +58,7 @@ class TestSlices:
         axial = _case(*_boxes()).slices["axial"]
         assert axial.index.tolist() == [1, 2, 3]
         assert axial.size.tolist() == [4, 6, 4]
-        assert axial.truth.tolist() == [4, 4, 0]
+        assert axial.reference.tolist() == [4, 4, 0]
         assert axial.values["dice"].tolist() == [0, 0.5, 0]
 
 
@@ -67,15 +67,15 @@ class TestEmpty:
     full = np.ones((3, 4, 5), dtype=bool)
 
     @pytest.mark.parametrize(
-        ("truth", "prediction", "dice", "vs", "kind"),
+        ("reference", "prediction", "dice", "vs", "kind"),
         [
             (empty, empty, 1, 1, "both_empty"),
             (empty, full, 0, 2, "truth_empty"),
             (full, empty, 0, 0, "prediction_empty"),
         ],
     )
-    def test_policy_decides(self, truth, prediction, dice, vs, kind):
-        values = _values(truth, prediction)
+    def test_policy_decides(self, reference, prediction, dice, vs, kind):
+        values = _values(reference, prediction)
         assert values["volume", "all", kind] == 1
         for protocol, plane in (("volume", "all"), *(("slices", plane) for plane in PLANES)):
             assert values[protocol, plane, "dice"] == values[protocol, plane, "iou"] == dice
@@ -108,7 +108,7 @@ class TestEmpty:
         brats = _values(self.full, self.empty, scoring=Scoring(POLICIES["brats"]))
         assert brats["volume", "all", "hd95"] == pytest.approx(373.13, abs=0.01)
 
-    def test_an_empty_truth_has_no_regions(self):
+    def test_an_empty_reference_has_no_regions(self):
         case = _case(self.empty, self.full)
         assert {score.region for score in case.scores} == {"whole"}
         assert case.profile is None
@@ -121,15 +121,15 @@ class TestEmpty:
 
 class TestProperties:
     rng = np.random.default_rng(1)
-    truth, prediction = rng.random((2, 6, 7, 8)) > 0.5
+    reference, prediction = rng.random((2, 6, 7, 8)) > 0.5
 
     def test_identity_is_perfect(self):
-        values = _values(self.truth, self.truth)
+        values = _values(self.reference, self.reference)
         assert {values[key] for key in values if key[2] in {"dice", "iou", "vs", "avs", "precision", "recall"}} == {1.0}
 
-    def test_swapping_truth_and_prediction_mirrors_vs_and_keeps_overlap(self):
-        one = _values(self.truth, self.prediction)
-        other = _values(self.prediction, self.truth)
+    def test_swapping_reference_and_prediction_mirrors_vs_and_keeps_overlap(self):
+        one = _values(self.reference, self.prediction)
+        other = _values(self.prediction, self.reference)
         for key, value in one.items():
             if key[2] in {"dice", "iou"}:
                 assert other[key] == pytest.approx(value)
@@ -137,7 +137,7 @@ class TestProperties:
                 assert other[key] == pytest.approx(2 - value)
 
     def test_air_around_changes_nothing_but_the_place_of_slices(self):
-        padded = [np.pad(mask, ((2, 1), (0, 3), (4, 0))) for mask in (self.truth, self.prediction)]
-        plain, wide = (_case(*masks) for masks in ((self.truth, self.prediction), padded))
+        padded = [np.pad(mask, ((2, 1), (0, 3), (4, 0))) for mask in (self.reference, self.prediction)]
+        plain, wide = (_case(*masks) for masks in ((self.reference, self.prediction), padded))
         assert wide.scores == plain.scores
         assert (wide.slices["axial"].index - plain.slices["axial"].index == 2).all()

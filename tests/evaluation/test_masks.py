@@ -119,16 +119,16 @@ class TestOnOneGrid:
     FULL, TIGHT, LOW = ((0, 8), (0, 7), (0, 6)), ((1, 6), (3, 5), (2, 4)), ((0, 7), (2, 6), (0, 5))
 
     @pytest.mark.parametrize(
-        ("truth", "prediction"),
+        ("reference", "prediction"),
         [(TIGHT, FULL), (FULL, TIGHT), (TIGHT, LOW), (TIGHT, TIGHT)],
         ids=["reference", "prediction", "both", "none"],
     )
-    def test_a_box_of_the_lattice_is_placed_voxel_by_voxel(self, masks, truth, prediction):
+    def test_a_box_of_the_lattice_is_placed_voxel_by_voxel(self, masks, reference, prediction):
         names = [
             f"{name}{'.nrrd' if box == self.FULL else '.seg.nrrd'}"
-            for name, box in zip("ab", (truth, prediction), strict=True)
+            for name, box in zip("ab", (reference, prediction), strict=True)
         ]
-        one, other = on_one_grid(masks(truth, names[0]), masks(prediction, names[1]))
+        one, other = on_one_grid(masks(reference, names[0]), masks(prediction, names[1]))
         require_same_grid(one, other)
         np.testing.assert_array_equal(one.voxels, other.voxels)
         assert one.voxels.sum() == 20
@@ -163,24 +163,24 @@ class TestRequireSameGrid:
         [({"origin": (5.0, 0.0, 0.0)}, "origin"), ({"direction": (-1, 0, 0, 0, 1, 0, 0, 0, 1)}, "origin")],
     )
     def test_another_place_in_the_patient_is_refused(self, tmp_path, voxels, changes, named):
-        truth = read_mask(_write(tmp_path / "truth.nrrd", voxels))
+        reference = read_mask(_write(tmp_path / "reference.nrrd", voxels))
         prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, **changes))
         with pytest.raises(InputError, match=named) as error:
-            require_same_grid(truth, prediction)
-        assert "truth.nrrd" in str(error.value)
+            require_same_grid(reference, prediction)
+        assert "reference.nrrd" in str(error.value)
         assert "prediction.nrrd" in str(error.value)
 
     def test_oblique_axes_halfway_between_two_directions(self, tmp_path, voxels):
         cosine = np.sqrt(0.5)
         turned = (cosine, -cosine, 0, cosine, cosine, 0, 0, 0, 1)
         nudged = (cosine + 1e-9, -cosine + 1e-9, 0, cosine - 1e-9, cosine + 1e-9, 0, 0, 0, 1)
-        truth = read_mask(_write(tmp_path / "truth.nrrd", voxels, direction=turned))
-        prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, direction=nudged), like=truth.geometry)
-        require_same_grid(truth, prediction)
-        assert np.array_equal(truth.voxels, prediction.voxels)
+        reference = read_mask(_write(tmp_path / "reference.nrrd", voxels, direction=turned))
+        prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, direction=nudged), like=reference.geometry)
+        require_same_grid(reference, prediction)
+        assert np.array_equal(reference.voxels, prediction.voxels)
 
     def test_another_size_is_refused(self, tmp_path, voxels):
-        truth = read_mask(_write(tmp_path / "truth.nrrd", voxels))
+        reference = read_mask(_write(tmp_path / "reference.nrrd", voxels))
         prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels[1:]))
         with pytest.raises(InputError, match="size"):
-            require_same_grid(truth, prediction)
+            require_same_grid(reference, prediction)

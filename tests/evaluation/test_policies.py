@@ -4,7 +4,7 @@ import numpy as np
 
 from nnunet_femur.evaluation import METRICS, OVERLAP_METRICS, POLICIES, STRICT, EmptyPolicy, Overlap
 
-# Neither empty, both empty, only the truth empty, only the prediction empty.
+# Neither empty, both empty, only the reference empty, only the prediction empty.
 PAIRS = Overlap(np.array([1, 0, 0, 0]), np.array([2, 0, 0, 5]), np.array([2, 0, 3, 0]))
 
 
@@ -36,8 +36,8 @@ def test_a_metric_that_is_not_named_keeps_its_value():
 
 def test_sentences_state_every_kind():
     assert STRICT.sentences({"dice": "Dice", "iou": "IoU", "vs": "VS", "hd95": "HD95"}) == [
-        "Truth and prediction empty: Dice, IoU, VS 1; HD95 0.",
-        "Only the truth empty (a false find): Dice, IoU 0; VS 2; HD95 the diagonal of the grid.",
+        "Reference and prediction empty: Dice, IoU, VS 1; HD95 0.",
+        "Only the reference empty (a false find): Dice, IoU 0; VS 2; HD95 the diagonal of the grid.",
         "Only the prediction empty (a miss): Dice, IoU, VS 0; HD95 the diagonal of the grid.",
     ]
     assert "no substitution" in POLICIES["formula"].sentences({"dice": "Dice"})[0]

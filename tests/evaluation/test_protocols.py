@@ -8,15 +8,15 @@ import pytest
 PLANES = ("axial", "coronal", "sagittal")
 
 
-def _counts(truth, prediction):
-    tp = np.count_nonzero(truth & prediction)
-    return tp, np.count_nonzero(prediction & ~truth), np.count_nonzero(truth & ~prediction)
+def _counts(reference, prediction):
+    tp = np.count_nonzero(reference & prediction)
+    return tp, np.count_nonzero(prediction & ~reference), np.count_nonzero(reference & ~prediction)
 
 
-def _study_scores(truth, prediction):
+def _study_scores(reference, prediction):
     """As in the authors' notebooks: plain formulas of one slice or volume."""
-    tp, fp, fn = _counts(truth, prediction)
-    true_volume, predicted_volume = np.count_nonzero(truth), np.count_nonzero(prediction)
+    tp, fp, fn = _counts(reference, prediction)
+    true_volume, predicted_volume = np.count_nonzero(reference), np.count_nonzero(prediction)
     return {
         "dice": 2 * tp / (2 * tp + fp + fn),
         "iou": tp / (tp + fp + fn),
@@ -24,11 +24,11 @@ def _study_scores(truth, prediction):
     }
 
 
-def _study_slices(truth, prediction, axis, *, drops):
-    """Scores of the slices across an axis that hold truth, without those of IoU 0 if it `drops` them."""
+def _study_slices(reference, prediction, axis, *, drops):
+    """Scores of the slices across an axis that hold reference, without those of IoU 0 if it `drops` them."""
     found = []
-    for number in range(truth.shape[axis]):
-        true, predicted = truth.take(number, axis), prediction.take(number, axis)
+    for number in range(reference.shape[axis]):
+        true, predicted = reference.take(number, axis), prediction.take(number, axis)
         if true.any():
             scores = _study_scores(true, predicted)
             if not (drops and scores["iou"] == 0):
@@ -36,17 +36,17 @@ def _study_slices(truth, prediction, axis, *, drops):
     return found
 
 
-def _study_stack(truth, prediction, axis):
-    """3D scores of a method that predicts slices: those with truth, stacked."""
-    kept = [number for number in range(truth.shape[axis]) if truth.take(number, axis).any()]
-    return _study_scores(truth.take(kept, axis), prediction.take(kept, axis))
+def _study_stack(reference, prediction, axis):
+    """3D scores of a method that predicts slices: those with reference, stacked."""
+    kept = [number for number in range(reference.shape[axis]) if reference.take(number, axis).any()]
+    return _study_scores(reference.take(kept, axis), prediction.take(kept, axis))
 
 
 @pytest.fixture
 def masks(long_bone, blobs):
     prediction = (long_bone & blobs(7, long_bone.shape, 0.85)) | blobs(8, long_bone.shape, 0.01)
     prediction[10:14] = False  # Missed slices.
-    prediction[1, 3:6, 3:6] = True  # A false find where no truth is.
+    prediction[1, 3:6, 3:6] = True  # A false find where no reference is.
     return long_bone, prediction
 
 
@@ -73,12 +73,12 @@ def test_3d_scores(masks, scored, in_slices):
 
 
 def test_heads_are_the_first_and_last_twenty_axial_slices(masks, scored):
-    truth, prediction = masks
-    held = np.flatnonzero(truth.any(axis=(1, 2)))
+    reference, prediction = masks
+    held = np.flatnonzero(reference.any(axis=(1, 2)))
     chosen = sorted({*held[:20], *held[-20:]})
-    ours = scored(truth, prediction, predicted_in_slices=True)
-    slices = _study_slices(truth[chosen], prediction[chosen], 0, drops=False)
-    stack = _study_scores(truth[chosen], prediction[chosen])
+    ours = scored(reference, prediction, predicted_in_slices=True)
+    slices = _study_slices(reference[chosen], prediction[chosen], 0, drops=False)
+    stack = _study_scores(reference[chosen], prediction[chosen])
     for name in ("dice", "iou", "vs"):
         values = np.array([one[name] for one in slices])
         assert ours["paper", "axial", "ends", name] == pytest.approx(values.mean(), abs=1e-12)

@@ -55,18 +55,18 @@ class TestParts:
         assert [PARTS[part] for part in part_of(positions)] == ["distal"] * 3 + ["shaft"] * 2 + ["proximal"] * 3
 
     def test_by_hand(self, scored):
-        truth = _rod(40)
-        prediction = truth.copy()
+        reference = _rod(40)
+        prediction = reference.copy()
         prediction[33:36] = False  # Three slices of the proximal quarter.
         prediction[2, 2:4, 3:5] = True  # One slice beyond the distal end.
-        found = scored(truth, prediction, (2.0, 1.0, 1.0))
+        found = scored(reference, prediction, (2.0, 1.0, 1.0))
         # Positions are (z - 3) / 39: distal up to slice 12, shaft 13 to 32, proximal from 33.
         volume = {region: found["volume", "all", region, "truth_volume"] * 1000 / 8 for region in REGIONS}
         assert volume == pytest.approx({"whole": 40, "distal": 10, "shaft": 20, "proximal": 10, "ends": 40})
         assert found["volume", "all", "shaft", "dice"] == 1
         assert found["volume", "all", "proximal", "dice"] == pytest.approx(2 * 7 / 17)
         assert found["volume", "all", "distal", "dice"] == pytest.approx(2 * 10 / 21)
-        assert found["volume", "all", "ends", "dice"] == pytest.approx(2 * 37 / 77)  # Slices of truth only.
+        assert found["volume", "all", "ends", "dice"] == pytest.approx(2 * 37 / 77)  # Slices of reference only.
         assert found["volume", "all", "shaft", "hd"] < found["volume", "all", "proximal", "hd"]
         assert found["slices", "axial", "proximal", "slices"] == 10
         assert found["slices", "axial", "proximal", "dice"] == pytest.approx(0.7)
@@ -82,13 +82,13 @@ class TestParts:
             assert parts == pytest.approx(found["volume", "all", "whole", volume])
 
     def test_a_region_that_was_missed_is_a_miss(self, scored):
-        truth = _rod(40)
-        prediction = truth.copy()
+        reference = _rod(40)
+        prediction = reference.copy()
         prediction[33:] = False
-        found = scored(truth, prediction)
+        found = scored(reference, prediction)
         assert found["volume", "all", "proximal", "prediction_empty"] == 1
         assert found["volume", "all", "proximal", "dice"] == found["volume", "all", "proximal", "nsd3"] == 0
-        assert found["volume", "all", "proximal", "hd"] == pytest.approx(np.linalg.norm(truth.shape))
+        assert found["volume", "all", "proximal", "hd"] == pytest.approx(np.linalg.norm(reference.shape))
 
     def test_every_metric_in_every_region(self, long_bone, scored):
         found = scored(long_bone, long_bone)
@@ -98,25 +98,25 @@ class TestParts:
 
 
 class TestEnds:
-    def test_the_first_and_last_twenty_slices_with_truth(self):
-        truth = np.zeros(100, dtype=int)
-        truth[10:60] = 1
-        truth[[12, 55]] = 0  # Gaps do not count.
-        assert np.flatnonzero(end_slices(truth)).tolist() == [
+    def test_the_first_and_last_twenty_slices_with_reference(self):
+        reference = np.zeros(100, dtype=int)
+        reference[10:60] = 1
+        reference[[12, 55]] = 0  # Gaps do not count.
+        assert np.flatnonzero(end_slices(reference)).tolist() == [
             10, 11, *range(13, 31), *range(39, 55), *range(56, 60)
         ]  # fmt: skip
 
     def test_a_short_bone_is_all_ends(self):
-        truth = np.zeros(50, dtype=int)
-        truth[5:30] = 1
-        assert np.flatnonzero(end_slices(truth)).tolist() == list(range(5, 30))
+        reference = np.zeros(50, dtype=int)
+        reference[5:30] = 1
+        assert np.flatnonzero(end_slices(reference)).tolist() == list(range(5, 30))
 
     def test_slices_of_the_ends(self, scored):
-        truth = _rod(60)
-        prediction = truth.copy()
+        reference = _rod(60)
+        prediction = reference.copy()
         prediction[30:36] = False  # In the middle, where it does not matter.
         prediction[4] = False  # In the first slices, where it does.
-        found = scored(truth, prediction)
+        found = scored(reference, prediction)
         assert found["slices", "axial", "ends", "slices"] == 40
         assert found["slices", "axial", "ends", "dice"] == pytest.approx(39 / 40)
         assert found["paper", "axial", "ends", "slices"] == 39
@@ -132,14 +132,14 @@ class TestEnds:
 
 
 def test_profile_along_the_axis():
-    truth = _rod(50)
-    prediction = truth.copy()
+    reference = _rod(50)
+    prediction = reference.copy()
     prediction[3:8] = False
-    prediction[53] = truth[52]  # Beyond the proximal end.
-    profile = score_case(Bone(truth, (1.0, 1.0, 1.0)), Bone(prediction, (1.0, 1.0, 1.0))).profile
-    assert profile.truth.sum() == truth.sum()
+    prediction[53] = reference[52]  # Beyond the proximal end.
+    profile = score_case(Bone(reference, (1.0, 1.0, 1.0)), Bone(prediction, (1.0, 1.0, 1.0))).profile
+    assert profile.reference.sum() == reference.sum()
     assert profile.prediction.sum() == prediction.sum()
-    assert profile.truth.size == PROFILE_BINS
+    assert profile.reference.size == PROFILE_BINS
     assert profile.dice[:5].tolist() == [0] * 5
     assert profile.dice[5:49].tolist() == [1] * 44
     assert profile.dice[49] == pytest.approx(2 * 4 / 12)

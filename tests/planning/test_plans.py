@@ -91,7 +91,7 @@ class TestPlans:
 
 class TestCeiling:
     def test_equals_another_way_to_resample(self, transfer: Path) -> None:
-        """Truth -> 8 mm -> truth with scipy's linear interpolation in place of nnU-Net's functions."""
+        """Reference -> 8 mm -> reference with scipy's linear interpolation in place of nnU-Net's functions."""
         import SimpleITK as sitk
         from scipy.ndimage import map_coordinates
 
@@ -106,10 +106,10 @@ class TestCeiling:
 
         for case, dice in found.dice.items():
             image = sitk.ReadImage(str(transfer / "nnUNet_raw" / DATASET / "labelsTr" / f"{case}.nrrd"))
-            truth = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS")).astype(float)
-            there = (resampled(truth, (60, 24, 24)) > 0.5).astype(float)
-            back = resampled(there, truth.shape) > 0.5
-            expected = 2 * np.sum(back * truth) / (back.sum() + truth.sum())
+            reference = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "RAS")).astype(float)
+            there = (resampled(reference, (60, 24, 24)) > 0.5).astype(float)
+            back = resampled(there, reference.shape) > 0.5
+            expected = 2 * np.sum(back * reference) / (back.sum() + reference.sum())
             assert dice == pytest.approx(expected, abs=0.01), case
             assert 0.5 < dice < 1
 

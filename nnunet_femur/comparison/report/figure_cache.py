@@ -48,7 +48,7 @@ def _files(findings: ReportData) -> Iterable[Path]:
     paths: dict[Path, None] = {}
     for one in findings.predictions:
         for case, path in one.files.items():
-            for file in (path, one.dataset.truth(case), one.dataset.image(case)):
+            for file in (path, one.dataset.reference(case), one.dataset.image(case)):
                 if file is not None:
                     paths[file] = None
     return sorted(paths)

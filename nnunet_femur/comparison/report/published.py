@@ -16,7 +16,7 @@ _FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Reference:
+class PublishedFigures:
     """Figures of one publication.
 
     Attributes:
@@ -50,18 +50,18 @@ class Reference:
         return self.methods.get(own) or self.methods.get(own.partition("__")[0])
 
 
-def references() -> list[str]:
+def published_names() -> list[str]:
     """The names of what can be printed beside our figures."""
     return sorted(path.stem.removeprefix("reference_") for path in _FOLDER.glob("reference_*.json"))
 
 
-def read_reference(name: str) -> Reference:
+def read_published(name: str) -> PublishedFigures:
     """The figures of a publication.
 
     Raises:
         InputError: There are none of this name.
     """
-    if name not in references():
-        msg = f"{name}: no published figures of this name. There are: {', '.join(references())}."
+    if name not in published_names():
+        msg = f"{name}: no published figures of this name. There are: {', '.join(published_names())}."
         raise InputError(msg)
-    return Reference(**json.loads((_FOLDER / f"reference_{name}.json").read_text(encoding="utf-8")))
+    return PublishedFigures(**json.loads((_FOLDER / f"reference_{name}.json").read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.report.figure_cache import key_of
 from nnunet_femur.comparison.report.method_cards import Card, method_cards
-from nnunet_femur.comparison.report.published import Reference, read_reference
+from nnunet_femur.comparison.report.published import PublishedFigures, read_published
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.sections import ORDER, STUDY
 from nnunet_femur.comparison.report.tables import tabulate
@@ -44,7 +44,7 @@ class Report:
         notes: What has not been run yet.
         cautions: What the numbers cannot carry.
         policy: What empty masks scored.
-        reference: The published figures beside ours, if any.
+        published: The published figures beside ours, if any.
         unscored: Predictions that could not be scored.
     """
 
@@ -57,7 +57,7 @@ class Report:
     notes: Sequence[str]
     cautions: Sequence[str] = ()
     policy: EmptyPolicy = STRICT
-    reference: Reference | None = None
+    published: PublishedFigures | None = None
     unscored: Sequence[Unscored] = ()
 
 
@@ -66,7 +66,7 @@ def build_report(
     found: Found,
     *,
     statistics: Sequence[GroupStatistics] = (),
-    reference: str | None = None,
+    published: str | None = None,
     policy: EmptyPolicy = STRICT,
     kept: Path | None = None,
 ) -> Report:
@@ -76,7 +76,7 @@ def build_report(
         scored: The scores.
         found: What was scored, and what is missing.
         statistics: Tests, ranks and agreement of each group of lines.
-        reference: Name of the published figures to print beside ours.
+        published: Name of the published figures to print beside ours.
         policy: What empty masks scored.
         kept: The folder of an earlier report, whose figures are taken over if they show the same.
 
@@ -89,7 +89,7 @@ def build_report(
         scored,
         found.predictions,
         statistics,
-        reference=read_reference(reference) if reference else None,
+        published=read_published(published) if published else None,
         unscored=found.unscored,
     )
     tables = tabulate(findings)
@@ -105,7 +105,7 @@ def build_report(
         notes=found.notes,
         cautions=_cautions(statistics),
         policy=policy,
-        reference=findings.reference,
+        published=findings.published,
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.grouping import Group, Line
     from nnunet_femur.comparison.predictions import Predictions, Unscored
-    from nnunet_femur.comparison.report.published import Reference
+    from nnunet_femur.comparison.report.published import PublishedFigures
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
 
@@ -29,14 +29,14 @@ class ReportData:
         scored: The scores, and the slices behind them.
         predictions: What was scored; empty if only scores are at hand, and then no mask is drawn.
         statistics: Tests, ranks and agreement of every group in the order of the report; or none.
-        reference: Published figures to print beside ours, or None.
+        published: Published figures to print beside ours, or None.
         unscored: Predictions that could not be scored.
     """
 
     scored: Scored
     predictions: Sequence[Predictions] = ()
     statistics: Sequence[GroupStatistics] = ()
-    reference: Reference | None = None
+    published: PublishedFigures | None = None
     unscored: Sequence[Unscored] = ()
 
     @cached_property

@@ -51,7 +51,7 @@ class BlandAltman:
 def bland_altman(
     line: str,
     cases: tuple[str, ...],
-    truth_ml: NDArray[np.float64],
+    reference_ml: NDArray[np.float64],
     prediction_ml: NDArray[np.float64],
     *,
     patients: NDArray[Any] | None = None,
@@ -61,13 +61,13 @@ def bland_altman(
     Args:
         line: Label of the line.
         cases: Names of the n cases.
-        truth_ml: True volumes, shape (n,).
+        reference_ml: True volumes, shape (n,).
         prediction_ml: Predicted volumes, shape (n,).
         patients: Patient of each case, shape (n,); None if every case is of another patient.
     """
     from scipy.stats import t
 
-    differences = prediction_ml - truth_ml
+    differences = prediction_ml - reference_ml
     n, bias = len(cases), float(differences.mean())
     sd = low = high = None
     intervals: list[Interval | None] = [None, None, None]
@@ -87,7 +87,7 @@ def bland_altman(
                 (high, sd * (3 / n) ** 0.5),
             )
         ]
-    means = (prediction_ml + truth_ml) / 2
+    means = (prediction_ml + reference_ml) / 2
     return BlandAltman(line, cases, tuple(means.tolist()), tuple(differences.tolist()), bias, sd, low, high, *intervals)
 
 

@@ -199,16 +199,16 @@ def _summary(line: Line, measure: Measure) -> Summary:
 
 def _agreements(group: Group) -> Iterator[BlandAltman]:
     for line in group.lines:
-        truth, prediction = (
+        reference, prediction = (
             line.column(Measure("volume", "all", "whole", f"{name}_volume")) for name in ("truth", "prediction")
         )
-        known = truth.notna() & prediction.notna()
+        known = reference.notna() & prediction.notna()
         if known.any():
-            cases = tuple(map(str, truth.index[known]))
+            cases = tuple(map(str, reference.index[known]))
             yield bland_altman(
                 line.label,
                 cases,
-                truth[known].to_numpy(float),
+                reference[known].to_numpy(float),
                 prediction[known].to_numpy(float),
                 patients=line.patients[known].to_numpy(),
             )

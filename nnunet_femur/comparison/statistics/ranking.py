@@ -94,13 +94,13 @@ def rank_lines(scores: pd.DataFrame, *, ideal: float) -> Ranking | None:
     )
 
 
-def _kendall_tau_b(samples: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Kendall's tau-b of each row of `samples` with `reference`; NaN where one of them is tied throughout.
+def _kendall_tau_b(samples: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kendall's tau-b of each row of `samples` with `whole`; NaN where one of them is tied throughout.
 
     scipy's kendalltau, one call per row, takes a second for what this does in milliseconds.
     """
-    first, second = np.triu_indices(reference.size, k=1)
-    order = np.sign(reference[first] - reference[second])
+    first, second = np.triu_indices(whole.size, k=1)
+    order = np.sign(whole[first] - whole[second])
     orders = np.sign(samples[:, first] - samples[:, second])
     scale = np.sqrt((orders != 0).sum(axis=1) * np.count_nonzero(order))
     return np.divide(orders @ order, scale, out=np.full(len(samples), np.nan), where=scale > 0)

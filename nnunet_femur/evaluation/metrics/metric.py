@@ -48,7 +48,7 @@ class OverlapMetric(Metric):
         in_slices: Whether it is also taken slice by slice.
     """
 
-    compute: Callable[[Overlap], NDArray[np.float64]] = lambda pairs: np.full(pairs.truth.shape, np.nan)
+    compute: Callable[[Overlap], NDArray[np.float64]] = lambda pairs: np.full(pairs.reference.shape, np.nan)
     in_slices: bool = False
 
 

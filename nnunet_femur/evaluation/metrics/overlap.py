@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def dice(pairs: Overlap) -> NDArray[np.float64]:
     """Dice coefficient 2 TP / (2 TP + FP + FN), in [0, 1]; NaN for two empty masks."""
-    return ratio(2 * pairs.shared, pairs.truth + pairs.prediction)
+    return ratio(2 * pairs.shared, pairs.reference + pairs.prediction)
 
 
 DICE = OverlapMetric(
@@ -61,8 +61,8 @@ PRECISION = OverlapMetric(
 
 
 def recall(pairs: Overlap) -> NDArray[np.float64]:
-    """Recall TP / (TP + FN), in [0, 1]; NaN for an empty truth."""
-    return ratio(pairs.shared, pairs.truth)
+    """Recall TP / (TP + FN), in [0, 1]; NaN for an empty reference."""
+    return ratio(pairs.shared, pairs.reference)
 
 
 RECALL = OverlapMetric(

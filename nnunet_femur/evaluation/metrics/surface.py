@@ -22,11 +22,11 @@ def robust_hausdorff_mm(distances: SurfaceDistances, share: float) -> float:
     which happens where a region of the bone holds surfels of one mask only; NaN without any.
 
     Args:
-        distances: Distances of truth and prediction.
+        distances: Distances of reference and prediction.
         share: Share of the area, in (0, 1]; 1 gives the Hausdorff distance.
     """
     sides = (
-        (distances.truth_mm, distances.truth_areas_mm2),
+        (distances.reference_mm, distances.reference_areas_mm2),
         (distances.prediction_mm, distances.prediction_areas_mm2),
     )
     return max((_percentile(*side, share) for side in sides if side[0].size), default=float("nan"))
@@ -50,7 +50,7 @@ def hausdorff_95_mm(distances: SurfaceDistances) -> float:
 HAUSDORFF_95 = SurfaceMetric(
     name="hd95",
     label="HD95",
-    formula="max(P95 of d(truth surface → prediction), P95 of d(prediction surface → truth)), weighted by area",
+    formula="max(P95 of d(reference surface → prediction), P95 of d(prediction surface → reference)), weighted by area",
     family="surface",
     source="Nikolov et al. (2018), google-deepmind/surface-distance",
     ideal=0.0,
@@ -61,7 +61,7 @@ HAUSDORFF_95 = SurfaceMetric(
 HAUSDORFF = SurfaceMetric(
     name="hd",
     label="HD",
-    formula="max(max d(truth surface → prediction), max d(prediction surface → truth))",
+    formula="max(max d(reference surface → prediction), max d(prediction surface → reference))",
     family="surface",
     source="Hausdorff (1914)",
     ideal=0.0,
@@ -77,7 +77,7 @@ def average_symmetric_surface_distance_mm(distances: SurfaceDistances) -> float:
     surface more.
     """
     sides = (
-        (distances.truth_mm, distances.truth_areas_mm2),
+        (distances.reference_mm, distances.reference_areas_mm2),
         (distances.prediction_mm, distances.prediction_areas_mm2),
     )
     area = sum(float(areas.sum()) for _, areas in sides)
@@ -88,7 +88,7 @@ def average_symmetric_surface_distance_mm(distances: SurfaceDistances) -> float:
 ASSD = SurfaceMetric(
     name="assd",
     label="ASSD",
-    formula="(Σ area · d(truth surface → prediction) + Σ area · d(prediction surface → truth)) / area of both",
+    formula="(Σ area · d(reference surface → prediction) + Σ area · d(prediction surface → reference)) / area of both",
     family="surface",
     source="Heimann et al. (2009), surfels of google-deepmind/surface-distance",
     ideal=0.0,
@@ -104,7 +104,7 @@ TOLERANCES_MM = (1, 2, 3)
 def normalised_surface_distance(distances: SurfaceDistances, tolerance_mm: float) -> float:
     """Share of both surfaces' area within `tolerance_mm` of the other surface, in [0, 1]; NaN without any."""
     sides = (
-        (distances.truth_mm, distances.truth_areas_mm2),
+        (distances.reference_mm, distances.reference_areas_mm2),
         (distances.prediction_mm, distances.prediction_areas_mm2),
     )
     area = sum(float(areas.sum()) for _, areas in sides)

@@ -20,7 +20,7 @@ def signed_volume_similarity(pairs: Overlap) -> NDArray[np.float64]:
     Above 1 the prediction is too large. This is the study's definition. Taha & Hanbury's (2015) is unsigned,
     and ITK's ``GetVolumeSimilarity`` is 2 (Vpred - Vgt) / (Vpred + Vgt).
     """
-    return 1 - ratio(pairs.truth - pairs.prediction, pairs.truth + pairs.prediction)
+    return 1 - ratio(pairs.reference - pairs.prediction, pairs.reference + pairs.prediction)
 
 
 SIGNED_VOLUME_SIMILARITY = OverlapMetric(
@@ -40,7 +40,7 @@ def absolute_volume_similarity(pairs: Overlap) -> NDArray[np.float64]:
     It is 1 for equal volumes wherever they lie, and equals 1 - |1 - VS|. In voxels it is Taha & Hanbury's
     1 - |FN - FP| / (2 TP + FP + FN).
     """
-    return 1 - ratio(np.abs(pairs.truth - pairs.prediction), pairs.truth + pairs.prediction)
+    return 1 - ratio(np.abs(pairs.reference - pairs.prediction), pairs.reference + pairs.prediction)
 
 
 ABSOLUTE_VOLUME_SIMILARITY = OverlapMetric(

@@ -68,9 +68,9 @@ class TestPictures:
     def test_right_and_anterior_are_on_the_left(self, predictions, plane, index, rows, columns, step, sides):
         view = View(predictions, "L6", index, plane)
         picture = Album().cut([view])[view.key]
-        expected = np.zeros_like(picture.truth)
+        expected = np.zeros_like(picture.reference)
         expected[rows, columns] = True  # Rows run from the bottom to the top.
-        np.testing.assert_array_equal(picture.truth, expected)
+        np.testing.assert_array_equal(picture.reference, expected)
         np.testing.assert_array_equal(picture.prediction, expected)
         np.testing.assert_array_equal(picture.grey, expected * 900)
         assert (picture.step_mm, picture.sides) == (step, sides)

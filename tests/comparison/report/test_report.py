@@ -35,7 +35,7 @@ def outcome(tmp_path_factory):
         (tree.method(UNET) / "fold_0" / "run.json").write_text(
             json.dumps({"fold": 0, "seconds": 90, "device": "H<100>"})
         )
-        yield compare(tree.results, output=tree.base / "report", reference="paper")
+        yield compare(tree.results, output=tree.base / "report", published="paper")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from nnunet_femur.comparison.grouping import group_scores
 from nnunet_femur.comparison.predictions import folds_in_words
-from nnunet_femur.comparison.report.published import read_reference
+from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.tables import tabulate
 from nnunet_femur.comparison.report.tables.model import GAP, p_value
@@ -196,7 +196,7 @@ class TestStudy:
     def test_published_figures_stand_beside_the_study_s_protocol_alone(self):
         keys = [(protocol, "all", "whole", "dice") for protocol in ("paper", "volume")]
         case = ("FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres", "test", "0", "a", 0.9)
-        (table,) = study_tables(findings_of(case, keys=keys, reference=read_reference("paper")))
+        (table,) = study_tables(findings_of(case, keys=keys, published=read_published("paper")))
         assert table.title == "Table 2: 3D scores, whole femur · Test set"
         assert [cell.published for cell in table.rows[0].cells] == ["", "0.957 ± 0.020", ""]
         (plain,) = study_tables(findings_of(case, keys=keys))
@@ -207,7 +207,7 @@ class TestStudy:
         case = (f"{trainer}Trainer__nnUNetPlans__2d", "test", "0", "a", 0.9)
         keys = [("paper", "all", "ends", "dice"), *KEYS]
         ends = (case[0],) if trainer.startswith("FemurHead") else ()
-        findings = findings_of(case, keys=keys, reference=read_reference("paper"), ends_only=ends)
+        findings = findings_of(case, keys=keys, published=read_published("paper"), ends_only=ends)
         tables = list(study_tables(findings))
         table = next(table for table in tables if table.title.startswith("Table 4"))
         assert table.rows[0].cells[1].published == published
@@ -215,10 +215,10 @@ class TestStudy:
 
 class TestReference:
     def test_every_row_of_the_study_has_a_method(self):
-        reference = read_reference("paper")
-        rows = {row for table in reference.tables.values() for row in table}
-        assert rows == set(reference.methods.values())
-        assert [len(table) for table in reference.tables.values()] == [8, 8, 6, 6]
+        published = read_published("paper")
+        rows = {row for table in published.tables.values() for row in table}
+        assert rows == set(published.methods.values())
+        assert [len(table) for table in published.tables.values()] == [8, 8, 6, 6]
 
     @pytest.mark.parametrize(
         ("table", "method", "score", "figure"),
@@ -231,11 +231,11 @@ class TestReference:
         ],
     )
     def test_figures(self, table, method, score, figure):
-        assert read_reference("paper").figure(table, method, score) == figure
+        assert read_published("paper").figure(table, method, score) == figure
 
     def test_an_unknown_publication(self):
         with pytest.raises(InputError, match="There are: paper"):
-            read_reference("nature")
+            read_published("nature")
 
 
 class TestStatistics:

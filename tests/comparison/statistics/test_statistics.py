@@ -236,17 +236,19 @@ class TestAgreement:
     def test_two_cases_of_a_patient_are_not_two_patients(self):
         rng = np.random.default_rng(4)
         of_patient = rng.normal(5, 10, 20)
-        truth = np.full(80, 400.0)
+        reference = np.full(80, 400.0)
         cases = tuple(map(str, range(80)))
-        found = bland_altman("a", cases, truth, truth + np.repeat(of_patient, 4), patients=np.repeat(np.arange(20), 4))
-        as_one = bland_altman("a", cases[:20], truth[:20], truth[:20] + of_patient)
-        naive = bland_altman("a", cases, truth, truth + np.repeat(of_patient, 4))
+        found = bland_altman(
+            "a", cases, reference, reference + np.repeat(of_patient, 4), patients=np.repeat(np.arange(20), 4)
+        )
+        as_one = bland_altman("a", cases[:20], reference[:20], reference[:20] + of_patient)
+        naive = bland_altman("a", cases, reference, reference + np.repeat(of_patient, 4))
         assert found.bias_ml == pytest.approx(as_one.bias_ml)
         # Four equal cases tell no more than one, and 80 cases that were independent would give half the width.
         assert np.ptp(found.bias_interval_ml) == pytest.approx(np.ptp(as_one.bias_interval_ml), rel=0.15)
         assert np.ptp(found.bias_interval_ml) > 1.6 * np.ptp(naive.bias_interval_ml)
         assert found.low_interval_ml.low < found.low_ml < found.low_interval_ml.high
-        unknown = bland_altman("a", cases[:2], truth[:2], truth[:2] + 1, patients=np.array(["p", "p"]))
+        unknown = bland_altman("a", cases[:2], reference[:2], reference[:2] + 1, patients=np.array(["p", "p"]))
         assert unknown.bias_interval_ml is None
 
     def test_a_single_case_has_no_limits(self):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nnunet_femur.evaluation import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Overlap
 
-# TP = 3, FN = 1, FP = 3: truth 4 voxels, prediction 6, union 7.
+# TP = 3, FN = 1, FP = 3: reference 4 voxels, prediction 6, union 7.
 PAIR = Overlap(np.array([3]), np.array([4]), np.array([6]))
 
 
@@ -62,11 +62,11 @@ def test_the_registry_holds_both_kinds_once_and_says_what_it_prints():
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.05, 0.95))
 def test_agrees_with_simpleitk(seed, share):
     rng = np.random.default_rng(seed)
-    truth, prediction = rng.random((2, 4, 5, 6)) < share
-    truth[0, 0, 0] = prediction[1, 1, 1] = True
+    reference, prediction = rng.random((2, 4, 5, 6)) < share
+    reference[0, 0, 0] = prediction[1, 1, 1] = True
     overlap = sitk.LabelOverlapMeasuresImageFilter()
-    overlap.Execute(*(sitk.GetImageFromArray(mask.astype(np.uint8)) for mask in (prediction, truth)))
-    counts = Overlap(*(np.array([mask.sum()]) for mask in (truth & prediction, truth, prediction)))
+    overlap.Execute(*(sitk.GetImageFromArray(mask.astype(np.uint8)) for mask in (prediction, reference)))
+    counts = Overlap(*(np.array([mask.sum()]) for mask in (reference & prediction, reference, prediction)))
     ours = {name: metric.compute(counts)[0] for name, metric in OVERLAP_METRICS.items()}
     assert ours["dice"] == pytest.approx(overlap.GetDiceCoefficient(1), abs=1e-12)
     assert ours["iou"] == pytest.approx(overlap.GetJaccardCoefficient(1), abs=1e-12)

@@ -45,19 +45,19 @@ def test_a_side_without_surfels_is_left_out():
 
 
 def test_a_box_moved_by_one_slice(scored):
-    truth = np.zeros((12, 10, 10), dtype=bool)
-    truth[2:8, 2:8, 2:8] = True
-    found = scored(truth, np.roll(truth, 1, axis=0), (2.0, 1.0, 1.0))
+    reference = np.zeros((12, 10, 10), dtype=bool)
+    reference[2:8, 2:8, 2:8] = True
+    found = scored(reference, np.roll(reference, 1, axis=0), (2.0, 1.0, 1.0))
     assert found[(*WHOLE, "hd")] == found[(*WHOLE, "hd95")] == 2.0  # Not a rounding error above the tolerance of 2 mm.
     assert found[(*WHOLE, "nsd2")] == 1.0
     assert found[(*WHOLE, "nsd1")] < 1.0
 
 
-def _google(truth, prediction, spacing_mm):
+def _google(reference, prediction, spacing_mm):
     theirs = pytest.importorskip("surface_distance", reason="surface-distance is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = theirs.compute_surface_distances(truth, prediction, spacing_mm)
+        found = theirs.compute_surface_distances(reference, prediction, spacing_mm)
         there, back = theirs.compute_average_surface_distance(found)
     areas = found["surfel_areas_gt"].sum(), found["surfel_areas_pred"].sum()
     return {
@@ -114,12 +114,12 @@ def test_slices_agree_with_surface_distance(blobs, scored):
 @settings(max_examples=30, deadline=None)
 @given(**MASKS)
 def test_properties(blobs, scored, seed, shape, spacing_mm, shares, smooth):
-    truth, prediction = _pair(blobs, seed, shape, shares, smooth)
-    plain = scored(truth, prediction, spacing_mm)
-    swapped = scored(prediction, truth, spacing_mm)
-    doubled = scored(truth, prediction, tuple(2 * mm for mm in spacing_mm))
-    moved = scored(*(np.pad(mask, ((2, 1), (0, 3), (4, 0))) for mask in (truth, prediction)), spacing_mm)
-    same = scored(truth, truth, spacing_mm)
+    reference, prediction = _pair(blobs, seed, shape, shares, smooth)
+    plain = scored(reference, prediction, spacing_mm)
+    swapped = scored(prediction, reference, spacing_mm)
+    doubled = scored(reference, prediction, tuple(2 * mm for mm in spacing_mm))
+    moved = scored(*(np.pad(mask, ((2, 1), (0, 3), (4, 0))) for mask in (reference, prediction)), spacing_mm)
+    same = scored(reference, reference, spacing_mm)
     for name, metric in SURFACE_METRICS.items():
         key = (*WHOLE, name)
         assert swapped[key] == pytest.approx(plain[key], abs=1e-12)
@@ -147,30 +147,30 @@ def test_far_apart_the_transform_finds_what_the_tree_finds(blobs, monkeypatch):
     masks = [np.zeros((24, 30, 40), dtype=bool) for _ in range(2)]
     masks[0][2:20, 2:26, 1:12] = blobs(0, (18, 24, 11))
     masks[1][4:22, 2:26, 28:39] = blobs(1, (18, 24, 11))
-    truth, prediction = (Bone(mask, spacing_mm).surface for mask in masks)
-    by_tree = distances_mm(truth, prediction)
+    reference, prediction = (Bone(mask, spacing_mm).surface for mask in masks)
+    by_tree = distances_mm(reference, prediction)
     monkeypatch.setattr(distances, "_are_far_apart", lambda *_: True)
-    assert distances_mm(truth, prediction) == pytest.approx(by_tree, abs=1e-12)
+    assert distances_mm(reference, prediction) == pytest.approx(by_tree, abs=1e-12)
 
 
 def test_surfaces_far_apart_are_noticed(monkeypatch):
     monkeypatch.setattr(distances, "_TRANSFORM_US_PER_VOXEL", 0.0)
     mask = np.zeros((20, 20, 60), dtype=bool)
     mask[2:18, 2:18, 2:10] = True
-    truth, prediction = (Bone(one, (1, 1, 1)).surface for one in (mask, np.roll(mask, 40, axis=2)))
-    everything = np.arange(len(truth.corners))
-    assert distances._are_far_apart(truth, prediction, everything)
-    assert not distances._are_far_apart(truth, prediction, everything[:100])
+    reference, prediction = (Bone(one, (1, 1, 1)).surface for one in (mask, np.roll(mask, 40, axis=2)))
+    everything = np.arange(len(reference.corners))
+    assert distances._are_far_apart(reference, prediction, everything)
+    assert not distances._are_far_apart(reference, prediction, everything[:100])
     monkeypatch.setattr(distances, "_TRANSFORM_VOXELS", 10)
-    assert not distances._are_far_apart(truth, prediction, everything)
+    assert not distances._are_far_apart(reference, prediction, everything)
 
 
 def test_a_part_keeps_its_distances_to_the_whole_other_surface():
     mask = np.zeros((12, 10, 10), dtype=bool)
     mask[2:8, 2:8, 2:8] = True
     matched = MatchedSurfaces.of(*(Bone(one, (1, 1, 1)).surface for one in (mask, np.roll(mask, 2, axis=0))))
-    low = [surface.corners[:, 0] <= 4 for surface in (matched.truth, matched.prediction)]
+    low = [surface.corners[:, 0] <= 4 for surface in (matched.reference, matched.prediction)]
     part = matched.part(*low)
-    assert part.truth_mm.size == np.count_nonzero(low[0])
-    assert part.truth_mm.max() == 2.0
-    assert (np.diff(part.truth_mm) >= 0).all()
+    assert part.reference_mm.size == np.count_nonzero(low[0])
+    assert part.reference_mm.max() == 2.0
+    assert (np.diff(part.reference_mm) >= 0).all()

@@ -47,8 +47,8 @@ def draw_gallery(findings: ReportData, album: Album) -> Iterator[Sketch]:
     if shown is None:
         return
     one = shown.best_prediction
-    truth = album.truth(one, shown.case).voxels
-    indices = ends_only(np.flatnonzero(truth.any(axis=(1, 2))), HEAD_SLICES)
+    reference = album.reference(one, shown.case).voxels
+    indices = ends_only(np.flatnonzero(reference.any(axis=(1, 2))), HEAD_SLICES)
     if not indices:
         return
     views = [View(one, shown.case, index) for index in indices]
@@ -77,13 +77,13 @@ def draw_gallery(findings: ReportData, album: Album) -> Iterator[Sketch]:
         figure,
         name=slug("gallery", shown.group.dataset),
         section=sections.GALLERY,
-        caption=f"Case {shown.case}, {which} from the head down to the condyles, with their numbers: truth (left of "
+        caption=f"Case {shown.case}, {which} from the head down to the condyles, with their numbers: reference (left of "
         f"each pair) beside the prediction of {shown.best_label} (right).",
     )
 
 
 def _montage(tiles: Sequence[Picture]) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Pairs of tiles in rows from top to bottom: the CT twice, the truth left and the prediction right."""
+    """Pairs of tiles in rows from top to bottom: the CT twice, the reference left and the prediction right."""
     box = _box(tiles)
     shape = tuple(part.stop - part.start for part in box)
     high, wide = shape[0] + _GAP, 2 * shape[1] + 3 * _GAP
@@ -93,7 +93,7 @@ def _montage(tiles: Sequence[Picture]) -> tuple[NDArray, NDArray[np.bool_], NDAr
     masks = [np.zeros(grey.shape, bool) for _ in range(2)]
     for place, tile in enumerate(tiles):
         top = (rows - 1 - place // _ACROSS) * high
-        for half, mask in enumerate((tile.truth, tile.prediction)):
+        for half, mask in enumerate((tile.reference, tile.prediction)):
             start = (place % _ACROSS) * wide + half * (shape[1] + 1)
             spot = (slice(top, top + shape[0]), slice(start, start + shape[1]))
             grey[spot] = WINDOW_HU[0] if tile.grey is None else tile.grey[box]
@@ -138,13 +138,13 @@ def draw_planes(findings: ReportData, album: Album) -> Iterator[Sketch]:
     if shown is None:
         return
     one = shown.best_prediction
-    truth = album.truth(one, shown.case).voxels
-    if not truth.any():
+    reference = album.reference(one, shown.case).voxels
+    if not reference.any():
         return
     views = {}
     for axis, plane in enumerate(PLANES):
         others = tuple(other for other in range(3) if other != axis)
-        views[plane] = View(one, shown.case, int(truth.sum(axis=others).argmax()), plane)
+        views[plane] = View(one, shown.case, int(reference.sum(axis=others).argmax()), plane)
     pictures = album.cut(views.values())
     # The bone is long and thin: two planes stand side by side, the third beside them, the CT above its contours.
     figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
@@ -166,7 +166,7 @@ def draw_planes(findings: ReportData, album: Album) -> Iterator[Sketch]:
         figure,
         name=slug("planes", shown.group.dataset),
         section=sections.PLANES,
-        caption=f"Case {shown.case}: the CT, and beside or below it the contours of the truth and of the prediction of "
+        caption=f"Case {shown.case}: the CT, and beside or below it the contours of the reference and of the prediction of "
         f"{shown.best_label}. Of each plane the slice that holds most of the bone.",
     )
 

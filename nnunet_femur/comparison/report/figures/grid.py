@@ -69,7 +69,7 @@ def _most_divided(scores: list[SliceScores]) -> int | None:
     if not scores:
         return None
     first = scores[0]
-    head = [(int(i), int(n)) for i, n in zip(first.index, first.truth, strict=True) if n > 0][-HEAD_SLICES:]
+    head = [(int(i), int(n)) for i, n in zip(first.index, first.reference, strict=True) if n > 0][-HEAD_SLICES:]
     if not head:
         return None
     largest = max(size for _, size in head)

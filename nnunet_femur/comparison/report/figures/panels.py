@@ -112,20 +112,20 @@ def show(axes: Axes, picture: Picture, *, square: bool = True, contours: bool = 
         axes: Where to draw.
         picture: The slice.
         square: Whether to show a square, as suits panels side by side.
-        contours: Whether to draw truth and prediction.
+        contours: Whether to draw reference and prediction.
         line: Width of the contours.
     """
     from matplotlib.patheffects import withStroke
 
     step_y, step_x = picture.step_mm
-    height, width = picture.truth.shape
+    height, width = picture.reference.shape
     extent = (-0.5 * step_x, (width - 0.5) * step_x, -0.5 * step_y, (height - 0.5) * step_y)
     axes.set_facecolor("black")
     if picture.grey is not None:
         low, high = WINDOW_HU
         axes.imshow(picture.grey, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent)
     if contours:
-        for mask, colour, dash in ((picture.truth, TRUTH, "-"), (picture.prediction, PREDICTION, "--")):
+        for mask, colour, dash in ((picture.reference, TRUTH, "-"), (picture.prediction, PREDICTION, "--")):
             outline(axes, mask, (step_y, step_x), colour=colour, dash=dash, line=line)
     _frame(axes, picture, square=square)
     axes.set_xticks([])
@@ -188,7 +188,7 @@ def legend(figure: Figure, *, dash: Literal["-", "--"] = "--") -> None:
 
     figure.legend(
         handles=[
-            Line2D([], [], color=TRUTH, label="truth"),
+            Line2D([], [], color=TRUTH, label="reference"),
             Line2D([], [], color=PREDICTION, linestyle=dash, label="prediction"),
         ],
         loc="outside lower center",

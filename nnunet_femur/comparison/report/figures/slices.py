@@ -1,4 +1,4 @@
-"""The best, the median and the worst axial slice of every method: CT with the contours of truth and prediction."""
+"""The best, the median and the worst axial slice of every method: CT with the contours of reference and prediction."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw_slices(findings: ReportData, album: Album) -> Iterator[Sketch]:
             where = f"{one.view.case}{one.view.predictions.fold_suffix}, slice {one.view.index}"
             axes.set_title(f"{word}: Dice {one.dice:.3f}\n{where}", loc="left", fontsize=8)
         legend(figure)
-        which = f"of the heads ({HEAD_SLICES} at each end)" if line.ends_only else "that hold truth or prediction"
+        which = f"of the heads ({HEAD_SLICES} at each end)" if line.ends_only else "that hold reference or prediction"
         yield Sketch(
             figure,
             name=slug("slices", method.replace("/", "__")),
@@ -63,7 +63,7 @@ def _choose(findings: ReportData, group: Group, line: Line) -> list[_Slice]:
     keys, indices, dice, sizes = [], [], [], []
     for key, slices in findings.scored.slices.items():
         if key[0] == line.method and key[1] == group.set and key[2] in line.folds:
-            part = _ends(slices.truth) if line.ends_only else np.full(len(slices.index), fill_value=True)
+            part = _ends(slices.reference) if line.ends_only else np.full(len(slices.index), fill_value=True)
             keys += [key] * np.count_nonzero(part)
             indices.append(slices.index[part])
             dice.append(slices.values["dice"][part])
@@ -84,9 +84,9 @@ def _choose(findings: ReportData, group: Group, line: Line) -> list[_Slice]:
     return chosen if len(chosen) == 3 else []
 
 
-def _ends(truth: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _ends(reference: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which slices, ascending, belong to the two ends of the bone."""
-    held = np.flatnonzero(truth)
-    kept = np.zeros(truth.shape, bool)
+    held = np.flatnonzero(reference)
+    kept = np.zeros(reference.shape, bool)
     kept[held[:HEAD_SLICES]] = kept[held[len(held) - min(HEAD_SLICES, len(held)) :]] = True
     return kept

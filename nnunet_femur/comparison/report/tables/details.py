@@ -31,7 +31,7 @@ def case_tables(findings: ReportData) -> Iterator[Table]:
     ]
     volumes = [
         Column(words, "Volume (ml)", ("volume", "all", "whole", name), "ml")
-        for name, words in (("truth_volume", "truth"), ("prediction_volume", "prediction"))
+        for name, words in (("truth_volume", "reference"), ("prediction_volume", "prediction"))
     ]
     slices = [score("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES]
     for group in findings.groups:
@@ -100,7 +100,7 @@ def slice_tables(findings: ReportData) -> Iterator[Table]:
             title=f"{group.title}, slices",
             columns=kept,
             rows=rows,
-            note="Every slice that holds truth or prediction is scored; the score of a case is the mean over its "
+            note="Every slice that holds reference or prediction is scored; the score of a case is the mean over its "
             "slices of a plane; mean ± standard deviation over the n cases.",
             place="folded",
         )

@@ -56,7 +56,7 @@ def study_tables(findings: ReportData) -> Iterator[Table]:
             columns, rows = score_rows(findings, lines, _columns(kind), summarise=_summarise)
             if not any(column.key for column in columns):
                 continue
-            if findings.reference:
+            if findings.published:
                 rows = tuple(
                     _with_published(findings, kind, columns, line, row) for line, row in zip(lines, rows, strict=True)
                 )
@@ -121,14 +121,14 @@ def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> Summary
 
 
 def _with_published(findings: ReportData, kind: _Kind, columns: tuple[Column, ...], line: Line, row: Row) -> Row:
-    assert findings.reference is not None  # noqa: S101 - the caller has asked
+    assert findings.published is not None  # noqa: S101 - the caller has asked
     cells: list[Cell] = []
     for column, cell in zip(columns, row.cells, strict=True):
         wanted = "minutes" if column == TRAINING else column.key[3] if column.key else ""
         # What was published was scored by the study's protocol, that of heads with networks trained on heads.
         comparable = column.key is None or column.key[0] == "paper"
         comparable &= line.ends_only == (kind.region == "ends")
-        published = findings.reference.figure(kind.published, line.method, wanted) if comparable else ""
+        published = findings.published.figure(kind.published, line.method, wanted) if comparable else ""
         cells.append(replace(cell, published=published))
     return replace(row, cells=tuple(cells))
 
@@ -138,16 +138,16 @@ def _note(kind: _Kind, *, published: bool) -> str:
         planes = "of three planes" if kind.plane == POOLED else "axial"
         note = (
             f"Mean ± standard deviation over all slices ({planes}) of the n cases. The study’s protocol leaves out "
-            "slices without truth, and for 3D methods slices with an IoU of 0; “every slice counts” leaves out none "
-            "that holds truth or prediction."
+            "slices without reference, and for 3D methods slices with an IoU of 0; “every slice counts” leaves out none "
+            "that holds reference or prediction."
         )
     else:
         note = (
-            "Mean ± standard deviation over the n cases. The study stacks the slices that hold truth and scores 2D "
+            "Mean ± standard deviation over the n cases. The study stacks the slices that hold reference and scores 2D "
             "methods plane by plane; “whole volume” takes every voxel. VS above 1: the prediction is too large."
         )
     if kind.region == "ends":
-        note += " Heads: the first and the last 20 axial slices that hold truth."
+        note += " Heads: the first and the last 20 axial slices that hold reference."
     if published:
         note += " The second figure of a cell is the published one."
     return note

@@ -113,7 +113,7 @@ def surface_tables(findings: ReportData) -> Iterator[Table]:
                     if metric in METRICS
                     for region in REGIONS
                 ),
-                "Parts lie along the bone's long axis; ends are the first and the last 20 axial slices of the truth.",
+                "Parts lie along the bone's long axis; ends are the first and the last 20 axial slices of the reference.",
             ),
         ):
             columns, rows = score_rows(findings, whole(group), wanted, timed=False)
