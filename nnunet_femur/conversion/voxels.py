@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.conversion.cases import Case
+    from nnunet_femur.imaging.boxes import Box
 
 ORIENTATION = "RAS"
 """The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
@@ -136,7 +137,7 @@ def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions)
     return onto_image(way.order.of_array(femur_zyx), start, way, image), findings
 
 
-def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:
+def _start(order: AxisOrder, box: Box, mask: Geometry) -> tuple[int, int, int]:
     """Index (z, y, x) of a box's first voxel once the mask is turned."""
     box_xyz = box[::-1]
     x, y, z = (
