@@ -91,10 +91,10 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
         problem = f"contains the labels {names}; it is unknown which of them are femur."
         return values_zyx > 0, [*findings, finding("mask-labels", file, problem, _ways_to_choose(held))]
     if STUDY_LABEL in held:
-        problem = f"has 2 as its only label, in {held[STUDY_LABEL]} voxels; they were used as femur and set to 1."
+        problem = f"has only the label 2, in {held[STUDY_LABEL]} voxels; they were used as femur and set to 1."
         findings.append(finding("mask-label-2", file, problem))
     elif held.keys() - {FEMUR_LABEL}:
-        findings.append(finding("mask-label-other", file, f"has {names} as its only label; it was set to 1."))
+        findings.append(finding("mask-label-other", file, f"has only the label {names}; it was used as femur and set to 1."))
     return values_zyx > 0, findings
 
 
