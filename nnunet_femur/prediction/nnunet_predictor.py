@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from nnunet_femur.networks.precision import precision_of
+from nnunet_femur.networks.precision import calculating_in, precision_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
 
 class PrecisePredictor(nnUNetPredictor):
@@ -39,28 +38,6 @@ def calculating(predictor: nnUNetPredictor, *, half: bool) -> Iterator[None]:
         predictor: The predictor; half precision on GPUs is what nnU-Net's own predictor does.
         half: Whether half precision is asked for, see :func:`precision_of`.
     """
-    precision = precision_of(predictor.device, half=half)
-    choosing: list[Any] = [module for module in predictor.network.modules() if hasattr(module, "in_bfloat16")]
-    before = [module.in_bfloat16 for module in choosing]
-    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    tensor_float = [backend.allow_tf32 for backend in backends]
     predictor.half = half
-    for module in choosing:
-        module.in_bfloat16 = precision == "bfloat16"
-    if precision == "float32":
-        for backend in backends:
-            backend.allow_tf32 = False
-    try:
+    with calculating_in(predictor.network, precision_of(predictor.device, half=half)):
         yield
-    finally:
-        for module, value in zip(choosing, before, strict=True):
-            module.in_bfloat16 = value
-        for backend, value in zip(backends, tensor_float, strict=True):
-            backend.allow_tf32 = value
-
-
-def bfloat16_context(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
-    """Return the autocast to bfloat16 on processors that calculate in it; GPUs have nnU-Net's own."""
-    if precision_of(device, half=half) == "bfloat16":
-        return torch.autocast("cpu", dtype=torch.bfloat16)
-    return nullcontext()

@@ -143,7 +143,8 @@ def logits_of_folds(
     """
     import torch
 
-    from nnunet_femur.prediction.nnunet_predictor import bfloat16_context, calculating
+    from nnunet_femur.networks.precision import bfloat16_context
+    from nnunet_femur.prediction.nnunet_predictor import calculating
 
     total = len(predictor.list_of_parameters) * _passes(predictor, data)
     done = 0
