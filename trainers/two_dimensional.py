@@ -8,7 +8,7 @@ from nnunet_femur.training.slices.slice_trainer import SliceTrainer
 
 
 class FemurThreePlaneTrainer(SliceTrainer):
-    """U-Net with a ResNet34 encoder (24.4 million parameters) on three planes, by our own recipe; our recommendation."""
+    """U-Net with a ResNet34 encoder (24.4 million parameters) by our own recipe, which we recommend."""
 
     recipe_class = ThreePlaneRecipe
     architecture = "Unet"

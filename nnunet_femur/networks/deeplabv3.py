@@ -72,6 +72,7 @@ class _NormOfPooled(nn.BatchNorm2d):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise pooled features, shape (batch, channels, 1, 1)."""
         if self.training and x.numel() == x.shape[1]:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
