@@ -140,10 +140,10 @@ def _one_case(source: Source, segmenter: Segmenter, output: Path, options: Optio
         }
         result = replace(result, state=state, files=files, **_measures(femur))
     except (FemurError, OSError) as error:
-        result = replace(result, error=str(error))
+        result = replace(result, error=str(error), code=getattr(error, "code", "unreadable"))
     except MemoryError:
         problem = f"{source.path}: out of memory. Crop the CT to the leg, or use a machine with more memory."
-        result = replace(result, error=problem)
+        result = replace(result, error=problem, code="too-large")
     except Exception as error:  # noqa: BLE001
         result = replace(result, error=_unexpected(error, source, output))
     finally:

@@ -36,6 +36,7 @@ class CaseResult:
         precision: Precision that the network computed in, such as "float32"; empty in records of older versions.
         warnings: Short texts about what is doubtful in the CT or implausible in the mask.
         error: Reason why there is no mask; empty if there is one.
+        code: Code of the error, of :data:`nnunet_femur.errors.CODES` or of a finding; empty for an unexpected one.
     """
 
     case: str
@@ -50,6 +51,7 @@ class CaseResult:
     precision: str = ""
     warnings: tuple[str, ...] = ()
     error: str = ""
+    code: str = ""
 
     def is_current(self, folder: Path, *, settings: str, state: Mapping[str, float]) -> bool:
         """Return True if a run with these settings and this CT would give this result, and its files are unchanged.
