@@ -53,7 +53,7 @@ class Femur:
         >>> import SimpleITK as sitk
         >>> femur = Femur.from_mask(sitk.ReadImage("reference.nrrd"), case="L001")
         >>> femur
-        Femur('L001', 201.6 ml, pieces=1, warnings=...)
+        Femur('L001', 418.7 ml, pieces=1, warnings=())
         >>> femur.surface().volume_ml > 0
         True
         >>> [path.name for path in femur.save("out", formats=("seg.nrrd",), stl=True)]
