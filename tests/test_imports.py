@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
     {"version", "errors", "progress", "processes"},
-    {"atomic_files"},
+    {"archives", "atomic_files"},
     {"records"},
     {"findings"},
     {"kinds"},
