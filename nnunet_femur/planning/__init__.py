@@ -3,7 +3,7 @@
 from nnunet_femur.dataset.raw import find_dataset, training_cases
 from nnunet_femur.planning.ceiling import Ceiling
 from nnunet_femur.planning.plan import LOG, PLANS_NAME, RECORD, ceiling_of, plan_dataset
-from nnunet_femur.recipe.training_presets import PRESETS
+from nnunet_femur.planning.training_presets import PRESETS
 
 __all__ = [
     "LOG",

@@ -15,7 +15,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
 from nnunet_femur.planning.plans import CONFIGURATION, Spacing, own_plans, transferred_plans
-from nnunet_femur.recipe.training_presets import PRESETS, Preset, recipe_of
+from nnunet_femur.planning.training_presets import PRESETS, Preset, recipe_of
 from nnunet_femur.records import read_json, read_mapping, tree_fingerprint
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from nnunet_femur.recipe.training_presets import Preset
+    from nnunet_femur.planning.training_presets import Preset
     from nnunet_femur.weights import SourceModel
 
 
