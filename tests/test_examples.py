@@ -13,6 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+IN_SECONDS = {"nnunet_femur.planning.dataset_plan"}
+"""Modules whose examples run nnU-Net, which takes seconds."""
 
 
 def _with_examples() -> list[str]:
@@ -55,7 +57,10 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", _with_examples())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.integration] * (name in IN_SECONDS)) for name in _with_examples()],
+)
 def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
     monkeypatch.chdir(examples)
