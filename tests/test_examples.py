@@ -7,13 +7,14 @@ import importlib
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+IN_SECONDS = {"nnunet_femur.planning.dataset_plan"}
+"""Modules whose examples run nnU-Net, which takes seconds."""
 
 
 def _with_examples() -> list[str]:
@@ -32,14 +33,17 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples name.
 
     ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
-    phantom, its mask, and the mask without its uppermost slices.
+    phantom, its mask, and the mask without its uppermost slices. ``nnUNet_raw/Dataset007_Example``: the phantoms
+    converted.
     """
     import SimpleITK as sitk
 
+    from nnunet_femur.conversion import convert
     from nnunet_femur.testing import make_phantom, write_phantoms
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    convert(folder / "drop", dataset_id=7, name="Example", raw_folder=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
@@ -77,11 +81,13 @@ def model(examples: Path) -> Path:
     return shutil.copytree(source.folder, examples / "model")
 
 
-def _marked(names: list[str]) -> list[Any]:
-    return [pytest.param(name, marks=pytest.mark.integration) if name in WITH_MODEL else name for name in names]
-
-
-@pytest.mark.parametrize("name", _marked(_with_examples()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL}))
+        for name in _with_examples()
+    ],
+)
 def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
     if name in WITH_MODEL:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import leads_out
+from nnunet_femur.archives import leads_out
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.records import read_json, sha256
 
