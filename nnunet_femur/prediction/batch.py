@@ -12,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.imaging.sources import Source, find_sources
-from nnunet_femur.prediction.models import CHECKPOINT, Model, femur_labels, opened_model
+from nnunet_femur.prediction.models import Model, femur_labels, opened_model
 from nnunet_femur.prediction.options import Options
 from nnunet_femur.prediction.results import CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
@@ -39,7 +40,7 @@ def predict(
     *,
     options: Options | None = None,
     folds: str | int | Iterable[str | int] = (),
-    checkpoint: str = CHECKPOINT,
+    checkpoint: str = CHECKPOINT_FINAL,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = SILENT,

@@ -4,74 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import tempfile
 import zipfile
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.archives import leads_out
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.archives import unpack
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL, PLANS_JSON, fold_folder
+from nnunet_femur.dataset.raw import DATASET_JSON
+from nnunet_femur.errors import InputError
 from nnunet_femur.records import read_json, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 _NEEDED = (".json", ".pth")
 """Endings of the files that prediction reads of an exported model: plans, dataset and checkpoints."""
-
-
-def unpack_model(archive: Path, folder: Path) -> None:
-    """Unpack the plans and checkpoints of a file that ``nnUNetv2_export_model_to_zip`` wrote.
-
-    Args:
-        archive: The zip file.
-        folder: The folder to unpack to; it must exist.
-
-    Raises:
-        InputError: The file is not a zip file or is damaged (code "unreadable"), or contains a path that leads out of
-            the folder (code "unsafe-archive").
-        SetupError: The disk has too little space (code "cannot-write").
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [info for info in opened.infolist() if not info.is_dir()]
-            _require_inside(archive, members)
-            needed = [info for info in members if info.filename.lower().endswith(_NEEDED)]
-            _require_space(archive, sum(info.file_size for info in needed), folder)
-            for info in needed:
-                opened.extract(info, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        msg = f"{archive}: is not a zip file, is damaged or is encrypted. Export or copy the model again."
-        raise InputError(msg, code="unreadable") from error
-
-
-def _require_inside(archive: Path, members: Iterable[zipfile.ZipInfo]) -> None:
-    for info in members:
-        if leads_out(info):
-            msg = (
-                f"{archive}: contains {info.filename!r}, which would be written outside the folder it is unpacked to. "
-                "Do not use this file; export the model again with nnUNetv2_export_model_to_zip."
-            )
-            raise InputError(msg, code="unsafe-archive")
-
-
-def _require_space(archive: Path, needed: int, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        msg = (
-            f"{archive}: unpacks to {needed / 1e9:.1f} GB, but {folder} has {free / 1e9:.1f} GB left. "
-            "Free some space there, or set TMPDIR to a folder on a larger disk."
-        )
-        raise SetupError(msg, code="cannot-write")
-
-
-CHECKPOINT = "checkpoint_final.pth"
-"""Name of the checkpoint that nnU-Net writes when a training has ended."""
 
 _FEMUR = re.compile(r"(?<![a-z])(femur|femora)(?![a-z])", re.IGNORECASE)
 
@@ -97,7 +48,7 @@ class Model:
     @property
     def checkpoints(self) -> tuple[Path, ...]:
         """The checkpoint of each fold."""
-        return tuple(self.folder / f"fold_{fold}" / self.checkpoint for fold in self.folds)
+        return tuple(self.folder / fold_folder(fold) / self.checkpoint for fold in self.folds)
 
     @property
     def name(self) -> str:
@@ -107,12 +58,12 @@ class Model:
 
     def digest(self) -> str:
         """Return the SHA-256 of everything that decides about the model's predictions, wherever its folder is."""
-        files = [self.folder / "plans.json", self.folder / "dataset.json", *self.checkpoints]
+        files = [self.folder / PLANS_JSON, self.folder / DATASET_JSON, *self.checkpoints]
         return hashlib.sha256("\n".join(sha256(file) for file in files).encode()).hexdigest()
 
 
 @contextmanager
-def opened_model(path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT) -> Iterator[Model]:
+def opened_model(path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT_FINAL) -> Iterator[Model]:
     """Open the model in a folder or in an exported zip file; unpacked files are removed afterwards.
 
     Args:
@@ -127,14 +78,14 @@ def opened_model(path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHE
     """
     if path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="nnfemur-") as folder:
-            unpack_model(path, Path(folder))
+            unpack(path, Path(folder), place=lambda file: file if file.suffix.lower() in _NEEDED else None)
             yield find_model(Path(folder), folds=folds, checkpoint=checkpoint, called=path)
     else:
         yield find_model(path, folds=folds, checkpoint=checkpoint)
 
 
 def find_model(
-    path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT, called: Path | None = None
+    path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT_FINAL, called: Path | None = None
 ) -> Model:
     """Find the model in a folder.
 
@@ -150,11 +101,11 @@ def find_model(
     """
     shown = called or path
     folder = path.expanduser().resolve()
-    if folder.name.startswith("fold_") and (folder.parent / "plans.json").is_file():
+    if folder.name.startswith("fold_") and (folder.parent / PLANS_JSON).is_file():
         folds = folds or (folder.name.removeprefix("fold_"),)
         folder = folder.parent
     folder = _model_folder(folder, shown)
-    plans, dataset = read_json(folder / "plans.json"), read_json(folder / "dataset.json")
+    plans, dataset = read_json(folder / PLANS_JSON), read_json(folder / DATASET_JSON)
     if not isinstance(plans, dict) or not isinstance(dataset, dict) or "labels" not in dataset:
         msg = f"{shown}: plans.json or dataset.json is missing or damaged. Copy the model folder again."
         raise InputError(msg, code="invalid-model")
@@ -162,7 +113,7 @@ def find_model(
 
 
 def _model_folder(folder: Path, shown: Path) -> Path:
-    if (folder / "plans.json").is_file():
+    if (folder / PLANS_JSON).is_file():
         return folder
     if not folder.exists():
         msg = f"{shown}: not found. Give a model's folder TRAINER__PLANS__CONFIGURATION, or an exported zip file."
@@ -172,7 +123,7 @@ def _model_folder(folder: Path, shown: Path) -> Path:
         [
             each.parent
             for depth in ("*", "*/*", "*/*/*")
-            for each in folder.glob(f"{depth}/plans.json")
+            for each in folder.glob(f"{depth}/{PLANS_JSON}")
             if any(each.parent.glob("fold_*"))
         ]
         if folder.is_dir()

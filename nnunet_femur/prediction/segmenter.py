@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.export import export
 from nnunet_femur.prediction.femur import Femur
-from nnunet_femur.prediction.models import CHECKPOINT, Model, femur_labels, opened_model
+from nnunet_femur.prediction.models import Model, femur_labels, opened_model
 from nnunet_femur.prediction.network_input import ImageInMemory, Readable, read_input
 from nnunet_femur.prediction.options import Options
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
@@ -75,7 +76,7 @@ class Segmenter:
         model: str | Path | Model,
         *,
         folds: str | int | Iterable[str | int] = (),
-        checkpoint: str = CHECKPOINT,
+        checkpoint: str = CHECKPOINT_FINAL,
         device: str = "auto",
         labels: Sequence[str] = (),
         step_size: float = 0.5,

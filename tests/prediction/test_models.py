@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.prediction import models as archives
-from nnunet_femur.prediction.models import CHECKPOINT, femur_labels, find_model, opened_model
+from nnunet_femur import archives
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
+from nnunet_femur.prediction.models import femur_labels, find_model, opened_model
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _model(folder: Path, *, folds: tuple[str, ...] = ("0", "1"), name: str = NAM
     model = folder / "Dataset001_Femur" / name
     for fold in folds:
         (model / f"fold_{fold}").mkdir(parents=True)
-        (model / f"fold_{fold}" / CHECKPOINT).write_bytes(b"weights of fold " + fold.encode())
+        (model / f"fold_{fold}" / CHECKPOINT_FINAL).write_bytes(b"weights of fold " + fold.encode())
     (model / "plans.json").write_text(json.dumps({"dataset_name": "Dataset001_Femur"}))
     (model / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "femur": 1}}))
     return model
@@ -35,7 +36,7 @@ class TestFindModel:
         (folder / "fold_2").mkdir()
         found = find_model(folder)
         assert found.folds == ("0", "1")
-        assert found.checkpoints == (folder / "fold_0" / CHECKPOINT, folder / "fold_1" / CHECKPOINT)
+        assert found.checkpoints == (folder / "fold_0" / CHECKPOINT_FINAL, folder / "fold_1" / CHECKPOINT_FINAL)
         assert find_model(folder, folds=("all",)).folds == ("all",)
 
     @pytest.mark.parametrize("up", [0, 1, 2])
@@ -63,7 +64,7 @@ class TestFindModel:
 
     def test_a_training_that_has_not_ended(self, tmp_path: Path) -> None:
         folder = _model(tmp_path, folds=("0",))
-        (folder / "fold_0" / CHECKPOINT).rename(folder / "fold_0" / "checkpoint_best.pth")
+        (folder / "fold_0" / CHECKPOINT_FINAL).rename(folder / "fold_0" / "checkpoint_best.pth")
         with refused("no-model", "checkpoint_best.pth"):
             find_model(folder)
         assert find_model(folder, checkpoint="checkpoint_best.pth").folds == ("0",)
@@ -108,7 +109,7 @@ class TestArchive:
             archive.writestr(name, "{}")
         (tmp_path / "in").mkdir()
         with refused("unsafe-archive", path, repr(name)):
-            archives.unpack_model(path, tmp_path / "in")
+            archives.unpack(path, tmp_path / "in")
         assert not list((tmp_path / "in").iterdir())
 
     def test_with_a_link_is_refused(self, tmp_path: Path) -> None:
