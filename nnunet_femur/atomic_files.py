@@ -8,29 +8,16 @@ import itertools
 import json
 import os
 import re
-import stat
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from zipfile import ZipInfo
-
-
-def leads_out(member: ZipInfo) -> bool:
-    """Whether a file of a zip archive is a link, or has a path that leads out of where it is unpacked.
-
-    Both kinds of paths count on every platform, so that an archive is good or bad wherever it is opened.
-    """
-    posix, windows = PurePosixPath(member.filename), PureWindowsPath(member.filename)
-    drive = windows.drive or any(":" in part for part in windows.parts[:1])
-    outside = posix.is_absolute() or drive or windows.root or ".." in {*posix.parts, *windows.parts}
-    return bool(outside) or stat.S_ISLNK(member.external_attr >> 16)
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class TestProblems:
             (("score", "nowhere", "neither"), "nowhere: there is no such file or folder"),
             (("phantoms", "x", "--spacing", "0", "1", "1"), "Spacing (0.0, 1.0, 1.0)"),
             (("weights", "path"), "Run: nnfemur weights download"),
-            (("weights", "download", "--from-zip", "nowhere.zip"), "nowhere.zip: is missing or no zip archive"),
+            (("weights", "download", "--from-zip", "nowhere.zip"), "nowhere.zip: not found"),
             (("weights", "download", "--from-folder", "nowhere"), "nowhere: holds none of TotalSegmentator's models"),
             (("baseline", "-d", "1", "--device", "cpu"), "nnUNet_raw is not set"),
             (("baseline", "-i", "nowhere", "-o", "a.nrrd", "--device", "cpu"), "nowhere: there is no such file"),

@@ -285,7 +285,7 @@ def test_a_source_with_a_residual_encoder(
     """nnU-Net's ResEnc network in the source's place, from plans to a step: its stem is transferred and trained."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
-    from nnunet_femur.planning import plan_dataset
+    from nnunet_femur.planning import plan
 
     weights = tmp_path / "weights"
     shutil.copytree(dummy_model, weights)
@@ -330,7 +330,7 @@ def test_a_source_with_a_residual_encoder(
     torch.save({**checkpoint, "network_weights": source}, model / "fold_0" / "checkpoint_final.pth")
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(weights))
 
-    plan_dataset(2, source="totalsegmentator", preset="small", plans_name="ResEncPlans", jobs=1)
+    plan(2, source="totalsegmentator", preset="small", plans_name="ResEncPlans", jobs=1)
     trainer = _trainer(plans_name="ResEncPlans", layer_decay=0.5, warmup_epochs=0, ramp_iterations=0)
     trainer.on_train_start()
     stem = "encoder.stem.convs.0.conv.weight"

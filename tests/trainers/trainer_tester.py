@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_femur.comparison.traits import END_TRAINERS, SLICE_TRAINERS
 from nnunet_femur.dataset.environment import variables
 from nnunet_femur.networks.registry import ARCHITECTURES, ENCODERS
+from nnunet_femur.recipe.trainer_names import TRAINERS
 from nnunet_femur.training.run_record import run_record
 from tests.conftest import ONE_MACHINE
 from tests.training.making import PHANTOMS, Threads, make_trainer
@@ -76,8 +76,8 @@ class BaseTrainerTester:
 
     def test_record_of_method(self, trained: FemurTrainer) -> None:
         record = run_record(trained, command=["nnUNetv2_train"])
-        assert record["works_in_slices"] is (self.trainer_name in SLICE_TRAINERS | END_TRAINERS)
-        assert record["ends_only"] is (self.trainer_name in END_TRAINERS)
+        assert record["works_in_slices"] is TRAINERS[self.trainer_name].in_slices
+        assert record["ends_only"] is TRAINERS[self.trainer_name].ends_only
 
     def test_every_parameter_learns(self, trained: FemurTrainer) -> None:
         assert np.isfinite(trained.losses).all()

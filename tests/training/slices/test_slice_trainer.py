@@ -110,9 +110,9 @@ class TestAxisOrder:
             check("Tiff3DIO", properties)
 
     @pytest.mark.usefixtures("nnunet")
-    @pytest.mark.parametrize(("configuration", "refused"), [("3d_fullres", True), ("2d", False)])
+    @pytest.mark.parametrize(("configuration", "is_refused"), [("3d_fullres", True), ("2d", False)])
     def test_trainers_look_before_they_cut(
-        self, configuration: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+        self, configuration: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """nnU-Net's own slices of configuration 2d belong to no named plane."""
         monkeypatch.setattr("nnunet_femur.training.slices.slice_geometry._physical_axes", lambda _: (0, 2, 1))
@@ -120,7 +120,7 @@ class TestAxisOrder:
         trainer = _trainer(configuration)
         trainer.plans_manager.plans["image_reader_writer"] = "SimpleITKIO"
         del trainer.configuration_manager.configuration["femur_guard"]
-        if refused:
+        if is_refused:
             monkeypatch.setattr(trainer, "get_dataloaders", lambda: pytest.fail("slices were cut"))
             with refused("invalid-dataset", "x, z, y"):
                 trainer.on_train_start()
