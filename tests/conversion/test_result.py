@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from nnunet_femur.conversion import Conversion
+from nnunet_femur.conversion import convert
 
 
 def test_sets_findings_and_what_was_done(drop, raw, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     drop.add_patients()
     drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 2)
-    Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().print()
+    convert(drop.folder, dataset_id=1, raw=raw).print()
     printed = capsys.readouterr().out
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
     assert ["train", "4", "2", "2"] in cells
