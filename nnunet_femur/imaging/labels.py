@@ -127,7 +127,7 @@ def parse_labels(text: str | None) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError as error:
         msg = f"--labels {text}: is not a list of whole numbers. Give the values that are femur, as in --labels 1,2."
-        raise InputError(msg) from error
+        raise InputError(msg, code="invalid-option") from error
 
 
 _FIELD = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")

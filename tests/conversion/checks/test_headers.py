@@ -127,7 +127,7 @@ class TestDirection:
         findings = check_headers(pair.folder, CASE)
         assert [finding.code for finding in findings] == ([] if words is None else ["image-direction"])
         if words is not None:
-            assert f"axes that are {words} against" in findings[0].problem
+            assert f"axes that are {words};" in findings[0].problem
 
     def test_oblique_says_how_much(self, pair):
         c, s = np.cos(np.radians(12)), np.sin(np.radians(12))
