@@ -1,7 +1,7 @@
-"""From the tidy table to the lines that are compared, one per method and set, and to the models behind them.
+"""From the tidy table to the entries that are compared, one per method and set, and to the models behind them.
 
-Methods are compared, not their models: in a cross-validation the folds of a method are one line; of a test set that
-several folds predict, the line is the ensemble's prediction or, without an ensemble, the mean of the folds' scores of
+Methods are compared, not their models: in a cross-validation the folds of a method are one entry; of a test set that
+several folds predict, the entry is the ensemble's prediction or, without an ensemble, the mean of the folds' scores of
 each case.
 """
 
@@ -41,14 +41,14 @@ class Measure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class Entry:
     """Scores of a method, or of one of its models, on one set of cases.
 
     Attributes:
         method: The method as in scores.csv.
         folds: The folds whose predictions these are.
         name: Short name of the method.
-        detail: What tells this line from others of the method, such as its folds; may be empty.
+        detail: What tells this entry from others of the method, such as its folds; may be empty.
         rows: The rows of scores.csv that belong to it, of all regions.
         ends_only: Whether the method was trained on the ends of the femur alone.
     """
@@ -130,20 +130,20 @@ def _wide(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Group:
-    """Lines that may be compared, since they rest on one set of one dataset.
+    """Entries that may be compared, since they rest on one set of one dataset.
 
     Attributes:
         dataset: The dataset if there are several, else empty.
         set: One of :data:`SETS`.
-        lines: One per method.
+        entries: One per method.
         models: One per method and fold or ensemble, for tables of details: they are no further methods.
         fold: Number of the fixed split where the dataset has several, else empty.
     """
 
     dataset: str
     set: str
-    lines: tuple[Line, ...]
-    models: tuple[Line, ...] = ()
+    entries: tuple[Entry, ...]
+    models: tuple[Entry, ...] = ()
     fold: str = ""
 
     @property
@@ -159,8 +159,8 @@ class Group:
 
     @property
     def same_cases(self) -> bool:
-        """Whether every line rests on the same cases."""
-        return len({tuple(line.wide.index) for line in self.lines}) == 1
+        """Whether every entry rests on the same cases."""
+        return len({tuple(entry.wide.index) for entry in self.entries}) == 1
 
 
 def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> list[Group]:
@@ -185,20 +185,20 @@ def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> li
                 part = rows[rows["fold"] == split] if split else rows
                 if len(part):
                     by_method = _by_method(part, names, ends_only)
-                    lines = tuple(_line(models, kind) for models in by_method)
+                    entries = tuple(_entry(models, kind) for models in by_method)
                     models = tuple(model for models in by_method for model in models)
-                    found.append(Group(dataset, kind, lines, models, split if len(splits) > 1 else ""))
+                    found.append(Group(dataset, kind, entries, models, split if len(splits) > 1 else ""))
     return found
 
 
-def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[str]) -> list[list[Line]]:
-    """The models of each method, a line each."""
+def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[str]) -> list[list[Entry]]:
+    """The models of each method, an entry each."""
     found = []
     for method, of_method in rows.groupby("method", sort=False, observed=True):
         folds = of_method["fold"].unique()
         found.append(
             [
-                Line(
+                Entry(
                     method=str(method),
                     folds=(str(fold),),
                     name=names[str(method)],
@@ -212,8 +212,8 @@ def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[
     return found
 
 
-def _line(models: Sequence[Line], kind: str) -> Line:
-    """The line of a method from those of its models."""
+def _entry(models: Sequence[Entry], kind: str) -> Entry:
+    """The entry of a method from those of its models."""
     import pandas as pd
 
     single = [model for model in models if model.folds[0].isdecimal()]

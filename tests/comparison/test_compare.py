@@ -66,7 +66,7 @@ class TestScores:
         tree.test(SCRATCH, "fold_0/test", shift=1)
         tree.test(SCRATCH)
         (found,) = compare(tree.results).statistics
-        means = {summary.line: summary.mean for summary in found.measures[DICE].summaries}
+        means = {summary.entry: summary.mean for summary in found.measures[DICE].summaries}
         assert means == {"FemurScratch · 3d_fullres, ensemble": 1}
         assert [model.label.rpartition(", ")[2] for model in found.group.models] == ["fold 0", "ensemble"]
 
@@ -158,7 +158,7 @@ class TestNamedMethods:
         mine = tree.test("elsewhere", shift=1)
         outcome = compare(tree.results, methods={"mine": mine})
         (found,) = outcome.statistics
-        assert {one.line: one.mean for one in found.measures[DICE].summaries} == {
+        assert {one.entry: one.mean for one in found.measures[DICE].summaries} == {
             "FemurScratch · 3d_fullres": 1,
             "mine": 0.75,
         }
@@ -439,8 +439,8 @@ class TestUnscored:
             tree.test(SCRATCH, f"fold_{fold}/test", shift=fold)
         (tree.method(SCRATCH) / "fold_1" / "test" / "L6.nrrd").write_bytes(b"")
         (found,) = compare(tree.results).statistics
-        (line,) = found.group.lines
-        assert line.column(DICE).to_dict() == {"L6": 1, "R7": (1 + 0.75) / 2}
+        (entry,) = found.group.entries
+        assert entry.column(DICE).to_dict() == {"L6": 1, "R7": (1 + 0.75) / 2}
         assert any("fewer folds" in caution for caution in found.measures[DICE].cautions)
 
     def test_nothing_that_can_be_scored(self, tree):
