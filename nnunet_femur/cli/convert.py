@@ -22,18 +22,19 @@ def convert(
         str | None,
         typer.Option(
             help="Regular expression of the id at the start of a file name (pairs); the groups `patient` and `side` (L "
-            "or R) are optional. [a letter and a number, as in L442]"
+            "or R) are optional.",
+            show_default="a letter and a number, as in L442",
         ),
     ] = None,
     segment: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG); repeat it to join several. [the only "
-            "segment, or those called femur, with sides and parts of the bone]"
+            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG); repeat it to join several.",
+            show_default="the only segment, or those called femur, with sides and parts of the bone",
         ),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [the only value]")
+        str | None, typer.Option(help="Values of a mask that are femur, as 1,2.", show_default="the only value")
     ] = None,
     padding_hu: Annotated[int, typer.Option(help="Value that replaces padding, in HU.")] = -1000,
     keep_padding: Annotated[bool, typer.Option("--keep-padding", help="Keep the padding.")] = False,  # noqa: FBT002
@@ -44,25 +45,34 @@ def convert(
         str,
         typer.Option(
             help="For a mask with as many voxels as its CT, but another grid: 'voxels' places it on the CT voxel by "
-            "voxel, 'headers' resamples it by its header. [an error]"
+            "voxel, 'headers' resamples it by its header.",
+            show_default="an error",
         ),
     ] = "",
     skip_bad: Annotated[  # noqa: FBT002
         bool,
         typer.Option(
-            "--skip-bad", help="Leave out cases with errors and list them. [always with the layout totalsegmentator]"
+            "--skip-bad", help="Leave out cases with errors and list them; always on in the layout totalsegmentator."
         ),
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="File for all findings (.csv).")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for all findings (.csv).", show_default="findings_DatasetNNN_Name.csv, only if there are errors"
+        ),
+    ] = None,
     patients: Annotated[
         Path | None,
-        typer.Option(help="Table with the columns case and patient (.csv). [the case id determines the patient]"),
+        typer.Option(
+            help="Table with the columns case and patient (.csv).", show_default="the case id determines the patient"
+        ),
     ] = None,
     split: Annotated[
         str, typer.Option(help="Proportion of training, validation and test set; 60/20/20 is the same.")
     ] = "24/8/8",
     test_ids: Annotated[
-        Path | None, typer.Option(help="File with the cases of the test set, one per line. [a part of the split]")
+        Path | None,
+        typer.Option(help="File with the cases of the test set, one per line.", show_default="a part of the split"),
     ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Number of processes; each has one case in memory at a time.")
