@@ -126,7 +126,7 @@ def stop_at_errors(findings: Sequence[Finding], source: Path, *, outcome: str, m
         lines.append(f"Also found: {summary(others)}.")
     if more:
         lines.append(more)
-    raise InputError("\n".join(lines))
+    raise InputError("\n".join(lines), code="bad-cases")
 
 
 def write_findings(findings: Iterable[Finding], path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.sides import SIDE_WORDS
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def parse_labels(text: str | None) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError as error:
         msg = f"--labels {text}: is not a list of whole numbers. Give the values that are femur, as in --labels 1,2."
-        raise InputError(msg) from error
+        raise InputError(msg, code="invalid-option") from error
 
 
 _FIELD = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")
@@ -135,7 +136,7 @@ _FEMUR = {"femur", "femurs", "femora"}
 
 _OF_THE_BONE = (
     _FEMUR
-    | {"l", "r", "left", "right", "lt", "rt", "sin", "sinister", "dex", "dexter", "both", "bilateral"}
+    | SIDE_WORDS
     | {"bone", "whole", "full", "total", "mask", "label", "seg", "segmentation", "segment", "gs", "gt", "manual"}
     | {"head", "neck", "shaft", "proximal", "distal", "trochanter", "condyle", "condyles", "diaphysis", "epiphysis"}
     | {"metaphysis", "cortex", "cortical", "trabecular", "cancellous", "marrow", "medial", "lateral", "greater"}
