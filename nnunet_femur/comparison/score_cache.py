@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.atomic_files import written_beside
-from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores, slice_scores
+from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.header_text import is_detached
 from nnunet_femur.records import code_fingerprint
@@ -64,7 +64,7 @@ class CachedCase:
 
     def slices(self, policy: EmptyPolicy) -> SliceScores:
         """The scores of the axial slices."""
-        return slice_scores(self.index, self.axial, policy)
+        return SliceScores.of(self.index, self.axial, policy)
 
 
 @lru_cache(maxsize=64)

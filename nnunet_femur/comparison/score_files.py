@@ -13,7 +13,7 @@ from nnunet_femur.comparison.reference_masks import Dataset
 from nnunet_femur.comparison.scoring import score
 from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
-from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_IN_WORDS, Scoring
+from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, POLICIES, REGIONS, REGIONS_TEXT, Scoring
 from nnunet_femur.imaging.dicom import is_dicom_folder
 from nnunet_femur.imaging.sources import find_masks, mask_case
 from nnunet_femur.progress import SILENT, Progress
@@ -97,7 +97,7 @@ class FileScores:
                 console.print(_slice_table(values))
                 console.print(f"Scores set by the policy for empty masks: {_substituted(values)}.\n", style="dim")
             lines = [f"{metric.label} = {metric.formula}" for metric in METRICS.values()]
-            lines += [f"Regions: {REGIONS_IN_WORDS}."]
+            lines += [f"Regions: {REGIONS_TEXT}."]
             lines += [f"Empty masks ({self.policy.name}): {self.policy.meaning}"]
             console.print("\n".join(lines), style="dim", markup=False)
         return captured.get()
