@@ -121,12 +121,13 @@ def code_fingerprint(*folders: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path, *, busy: str) -> Iterator[None]:
+def locked(path: Path, *, busy: str, shared: bool = False) -> Iterator[None]:
     """Hold a lock file, where the system can lock files; the lock ends with its process.
 
     Args:
         path: The lock file. It is removed when the lock is released.
         busy: Message of the error if another process holds the lock.
+        shared: Let processes of other users take the same lock.
 
     Raises:
         SetupError: Another process holds the lock (code "locked").
@@ -135,7 +136,7 @@ def locked(path: Path, *, busy: str) -> Iterator[None]:
 
     if path.is_symlink():
         path.unlink()
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o666) if shared else FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:

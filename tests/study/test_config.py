@@ -8,8 +8,8 @@ import pytest
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.recipe.trainer_names import known_trainers
-from nnunet_femur.study.checks import read_study
-from nnunet_femur.study.config import Method
+from nnunet_femur.study.study_file import read_study
+from nnunet_femur.study.study_file import Method
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.errors import SetupError
-from nnunet_femur.study.checks import read_study
+from nnunet_femur.study.study_file import read_study
 from nnunet_femur.study.engine import Engine
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
 
 UNET, SCRATCH = (
     f"{trainer}__nnUNetPlans__3d_fullres" for trainer in ("FemurUnetResNet34Trainer", "FemurScratchTrainer")

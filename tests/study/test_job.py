@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
     from nnunet_femur.study.jobs import Job
 
 MAKE = "import pathlib, sys; pathlib.Path({!r}).touch(); "

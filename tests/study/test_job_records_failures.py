@@ -11,7 +11,7 @@ from nnunet_femur.study.job_records import Failure, Records, Status, failures
 from nnunet_femur.study.jobs import jobs_of
 
 if TYPE_CHECKING:
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
     from nnunet_femur.study.job_records import State
 
 

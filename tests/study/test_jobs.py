@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.study.checks import read_study
+from nnunet_femur.study.study_file import read_study
 from nnunet_femur.study.jobs import Job, environment_of, jobs_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
 
 
 def _typed(job: Job, folder: Path) -> str:
