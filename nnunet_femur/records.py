@@ -174,13 +174,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
-        raise InputError(msg) from error
+        raise InputError(msg, code="unreadable") from error
     except yaml.YAMLError as error:
-        msg = f"{path}: is no YAML. {error}"
-        raise InputError(msg) from error
+        msg = f"{path}: is not valid YAML. {error}"
+        raise InputError(msg, code="invalid-file") from error
     if not isinstance(content, dict):
-        msg = f"{path}: must hold names with values, as in 'epochs: 20'."
-        raise InputError(msg)
+        msg = f"{path}: must contain keys with values, as in 'epochs: 20'."
+        raise InputError(msg, code="invalid-file")
     return content
 
 

@@ -129,9 +129,9 @@ def run_study(
     busy = f"{study.folder}: the study is running already, in another terminal or on another machine."
     with locked(study.records / "lock", busy=busy):
         _check_weights(study)
-        run = _Run(jobs, records, progress)
+        run = Run(jobs, records, progress)
         status = _run(engine, run)
-        failed = tuple(_failures(run))
+        failed = tuple(failures(run))
     result = StudyResult(jobs[COMPARE].made, tuple(run.done), failed, len(jobs) - len(failed) - len(run.done))
     if failed or status:
         lines = [f"\n  {each.job}: {each.reason}" + (f" ({each.log})" if each.log else "") for each in failed]
@@ -146,7 +146,7 @@ def run_study(
 
 
 @dataclass
-class _Run:
+class Run:
     """The jobs of one run, shown as they start and end."""
 
     jobs: Mapping[str, Job]
@@ -218,7 +218,7 @@ class _Run:
 _LOOK_EVERY_S = 0.3
 
 
-def _run(engine: Engine, run: _Run) -> int:
+def _run(engine: Engine, run: Run) -> int:
     """Run the engine, show progress until it ends, and return its exit status; its output goes to a log."""
     jobs, records = run.jobs.values(), run.records
     environment = dict(os.environ)
@@ -264,7 +264,7 @@ def _check_weights(study: Study) -> None:
             find_model(fast=each)
 
 
-def _failures(run: _Run) -> list[Failure]:
+def failures(run: Run) -> list[Failure]:
     """Return all jobs that are not done, those first that failed by themselves."""
     outdated = run.records.outdated(run.jobs.values())
     missing: dict[str, Job] = {}
@@ -275,7 +275,7 @@ def _failures(run: _Run) -> list[Failure]:
     return sorted(_found(run, missing), key=lambda each: not each.log)
 
 
-def _found(run: _Run, missing: Mapping[str, Job]) -> Iterator[Failure]:
+def _found(run: Run, missing: Mapping[str, Job]) -> Iterator[Failure]:
     for name, job in missing.items():
         waits = [each for each in (*job.after, *job.once) if each in missing]
         if run.status(name) is not None:
@@ -289,7 +289,7 @@ def _found(run: _Run, missing: Mapping[str, Job]) -> Iterator[Failure]:
             yield Failure(name, "was not started")
 
 
-def _reason(run: _Run, name: str) -> str:
+def _reason(run: Run, name: str) -> str:
     """Return the reason of a failure: the command's own, the cluster's, or that the job was killed."""
     status, message = run.status(name), run.messages.get(name, "")
     if status is not None and status.state == "failed":

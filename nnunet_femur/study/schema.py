@@ -162,7 +162,7 @@ class StudyFile(_Section):
     dataset: DatasetOptions = Field(description="CTs and masks.")
     plans: Annotated[
         dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], PlanOptions],
-        Field(min_length=1),
+        Field(min_length=1, json_schema_extra={"additionalProperties": False}),
     ] = _optional("Options of nnfemur plan by the name of the plans.")
     folds: Folds = _optional("Folds of every method; 0 to 4 cross-validate, 5 is the fixed split.")
     test: Literal["fold", "ensemble", "none"] = _optional("Prediction of the test set.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from nnunet_femur.study.study_file import read_study
 from nnunet_femur.study.jobs import Job
+from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
