@@ -25,6 +25,7 @@ class _RunsByDefault(TyperGroup):
 
 study = typer.Typer(
     cls=_RunsByDefault,
+    no_args_is_help=True,
     help="Train, predict and compare all methods of a study, from one file.\n\n"
     "nnfemur study FILE is short for nnfemur study run FILE.\n\n"
     "Example: nnfemur study init femur.yaml --preset paper --source ~/source",

@@ -92,7 +92,7 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
     last_lines: deque[str] = deque(maxlen=_LAST_LINES)
     written = 0.0
 
-    def on_line(line: str) -> None:
+    def _on_line(line: str) -> None:
         nonlocal written, status
         last_lines.append(line)
         news = _NEWS.search(line)
@@ -101,7 +101,7 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
             status = status.running(news[0].strip())
             records.write_status(job, status)
 
-    code = _run_logged(command, environment, log, on_line)
+    code = _run_logged(command, environment, log, _on_line)
     if code == 0 and job.partial is not None:
         shutil.rmtree(job.made, ignore_errors=True)
         rename_flushed(job.partial, job.made)

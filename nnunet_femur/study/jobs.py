@@ -124,6 +124,7 @@ class _Builder:
     device: str
 
     def jobs(self) -> Iterator[Job]:
+        """Yield all jobs, each after the jobs that it waits for."""
         study = self.study
         if study.phantoms is not None:
             yield self._phantoms()
