@@ -8,18 +8,16 @@ import itertools
 import json
 import os
 import re
-import stat
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from zipfile import ZipInfo
 
 
 def cannot_write(path: Path, error: Exception) -> SetupError:
@@ -27,17 +25,6 @@ def cannot_write(path: Path, error: Exception) -> SetupError:
     reason = getattr(error, "strerror", None) or str(error).strip().rpartition("\n")[2]
     msg = f"{path}: cannot be written ({reason}). Check the folder and the space on the disk."
     return SetupError(msg, code="cannot-write")
-
-
-def leads_out(member: ZipInfo) -> bool:
-    """Return True for a file of a zip archive that is a link, or whose path leads out of the folder it is unpacked to.
-
-    Windows and POSIX paths are checked on every platform, so the result is the same everywhere.
-    """
-    posix, windows = PurePosixPath(member.filename), PureWindowsPath(member.filename)
-    drive = windows.drive or any(":" in part for part in windows.parts[:1])
-    outside = posix.is_absolute() or drive or windows.root or ".." in {*posix.parts, *windows.parts}
-    return bool(outside) or stat.S_ISLNK(member.external_attr >> 16)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.sides import SIDE_WORDS
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
         problem = f"has only the label 2, in {held[STUDY_LABEL]} voxels; they were used as femur and set to 1."
         findings.append(finding("mask-label-2", file, problem))
     elif held.keys() - {FEMUR_LABEL}:
-        findings.append(finding("mask-label-other", file, f"has only the label {names}; it was used as femur and set to 1."))
+        findings.append(
+            finding("mask-label-other", file, f"has only the label {names}; it was used as femur and set to 1.")
+        )
     return values_zyx > 0, findings
 
 
@@ -152,7 +155,7 @@ _FEMUR = {"femur", "femurs", "femora"}
 
 _OF_THE_BONE = (
     _FEMUR
-    | {"l", "r", "left", "right", "lt", "rt", "sin", "sinister", "dex", "dexter", "both", "bilateral"}
+    | SIDE_WORDS
     | {"bone", "whole", "full", "total", "mask", "label", "seg", "segmentation", "segment", "gs", "gt", "manual"}
     | {"head", "neck", "shaft", "proximal", "distal", "trochanter", "condyle", "condyles", "diaphysis", "epiphysis"}
     | {"metaphysis", "cortex", "cortical", "trabecular", "cancellous", "marrow", "medial", "lateral", "greater"}

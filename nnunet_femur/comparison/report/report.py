@@ -75,7 +75,7 @@ def build_report(
     Args:
         scored: The scores.
         found: What was scored, and what is missing.
-        statistics: Tests, ranks and agreement of each group of lines.
+        statistics: Tests, ranks and agreement of each group of entries.
         published: Name of the published figures to print beside ours.
         policy: What empty masks scored.
         kept: The folder of an earlier report, whose figures are taken over if they show the same.

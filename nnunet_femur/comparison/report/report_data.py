@@ -11,14 +11,14 @@ from nnunet_femur.comparison.grouping import group_scores
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.predictions import Predictions, Unscored
     from nnunet_femur.comparison.report.published import PublishedFigures
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
 
 DICE = ("volume", "all", "whole", "dice")
-"""Columns of :attr:`~nnunet_femur.comparison.grouping.Line.defined` are named like this."""
+"""Columns of :attr:`~nnunet_femur.comparison.grouping.Entry.defined` are named like this."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ReportData:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The sets of cases on which lines are compared, in the order of the report."""
+        """The sets of cases on which entries are compared, in the order of the report."""
         return [one.group for one in self.statistics] or group_scores(
             self.scored.scores, ends_only=self.scored.ends_only
         )
@@ -51,13 +51,13 @@ class ReportData:
         """Duration of the training in seconds by method and fold, where it is known."""
         return {(one.method, one.fold): one.seconds for one in self.predictions if one.seconds is not None}
 
-    def minutes(self, line: Line) -> float | None:
-        """Training of one model of a line in minutes (of several the mean), if known."""
-        known = [self.seconds[line.method, fold] for fold in line.folds if (line.method, fold) in self.seconds]
+    def minutes(self, entry: Entry) -> float | None:
+        """Training of one model of an entry in minutes (of several the mean), if known."""
+        known = [self.seconds[entry.method, fold] for fold in entry.folds if (entry.method, fold) in self.seconds]
         return sum(known) / len(known) / 60 if known else None
 
 
-def whole(group: Group) -> list[Line]:
-    """The lines of a group that predict whole femurs; if none does, all of them."""
-    kept = [line for line in group.lines if not line.ends_only]
-    return kept or list(group.lines)
+def whole(group: Group) -> list[Entry]:
+    """The entries of a group that predict whole femurs; if none does, all of them."""
+    kept = [entry for entry in group.entries if not entry.ends_only]
+    return kept or list(group.entries)

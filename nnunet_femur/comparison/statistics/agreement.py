@@ -18,10 +18,10 @@ _LIMITS = 1.96
 
 @dataclass(frozen=True)
 class BlandAltman:
-    """Agreement of predicted and true volume (Bland & Altman 1986), over the cases of one line.
+    """Agreement of predicted and true volume (Bland & Altman 1986), over the cases of one entry.
 
     Attributes:
-        line: Label of the line.
+        entry: Label of the entry.
         cases: Names of the cases.
         means_ml: Mean of predicted and true volume of each case.
         differences_ml: Predicted minus true volume of each case.
@@ -35,7 +35,7 @@ class BlandAltman:
         high_interval_ml: The same of the upper limit.
     """
 
-    line: str
+    entry: str
     cases: tuple[str, ...]
     means_ml: tuple[float, ...]
     differences_ml: tuple[float, ...]
@@ -49,17 +49,17 @@ class BlandAltman:
 
 
 def bland_altman(
-    line: str,
+    entry: str,
     cases: tuple[str, ...],
     reference_ml: NDArray[np.float64],
     prediction_ml: NDArray[np.float64],
     *,
     patients: NDArray[Any] | None = None,
 ) -> BlandAltman:
-    """Agreement of n volumes of one line; the intervals take patients for independent, and not their cases.
+    """Agreement of n volumes of one entry; the intervals take patients for independent, and not their cases.
 
     Args:
-        line: Label of the line.
+        entry: Label of the entry.
         cases: Names of the n cases.
         reference_ml: True volumes, shape (n,).
         prediction_ml: Predicted volumes, shape (n,).
@@ -88,7 +88,9 @@ def bland_altman(
             )
         ]
     means = (prediction_ml + reference_ml) / 2
-    return BlandAltman(line, cases, tuple(means.tolist()), tuple(differences.tolist()), bias, sd, low, high, *intervals)
+    return BlandAltman(
+        entry, cases, tuple(means.tolist()), tuple(differences.tolist()), bias, sd, low, high, *intervals
+    )
 
 
 def _clustered(differences: NDArray[np.float64], patients: NDArray[np.int64]) -> list[Interval | None]:

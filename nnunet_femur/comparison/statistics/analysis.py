@@ -16,7 +16,7 @@ from nnunet_femur.evaluation import METRICS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Entry, Group
 
 __all__ = [
     "MEASURES",
@@ -49,10 +49,10 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Summary:
-    """One measure of one line, over its cases.
+    """One measure of one entry, over its cases.
 
     Attributes:
-        line: Label of the line.
+        entry: Label of the entry.
         n: Cases with a score.
         patients: Patients that they belong to.
         undefined: Cases left out, since the policy for empty masks gives them no score.
@@ -67,7 +67,7 @@ class Summary:
         fold_sd: Sample standard deviation over folds of those means. It is no measure of spread between patients.
     """
 
-    line: str
+    entry: str
     n: int
     patients: int
     undefined: int
@@ -88,9 +88,9 @@ class Statistics:
 
     Attributes:
         measure: What was measured.
-        summaries: One per line, in the order of the group.
-        pairs: Every pair of lines, tested; empty with a single line.
-        ranking: Ranks of the lines; None with a single line or no patient in common.
+        summaries: One per entry, in the order of the group.
+        pairs: Every pair of entries, tested; empty with a single entry.
+        ranking: Ranks of the entries; None with a single entry or no patient in common.
         cautions: What cannot be concluded, and what a reader must know, a sentence each.
     """
 
@@ -108,7 +108,7 @@ class GroupStatistics:
     Attributes:
         group: The group.
         measures: Statistics by measure.
-        agreement: Bland-Altman agreement of the whole bone's volume, one per line that has any.
+        agreement: Bland-Altman agreement of the whole bone's volume, one per entry that has any.
     """
 
     group: Group
@@ -129,7 +129,7 @@ def analyse_groups(
             measures={
                 measure: analyse(group if measure.region == "ends" else _of_whole_bones(group), measure, test=test)
                 for measure in measures
-                if any(line.column(measure).notna().any() for line in group.lines)
+                if any(entry.column(measure).notna().any() for entry in group.entries)
             },
             agreement=tuple(_agreements(_of_whole_bones(group))),
         )
@@ -138,9 +138,9 @@ def analyse_groups(
 
 
 def _of_whole_bones(group: Group) -> Group:
-    """The group without the lines of methods that predict the ends alone, unless there are no others."""
-    lines = tuple(line for line in group.lines if not line.ends_only)
-    return replace(group, lines=lines or group.lines)
+    """The group without the entries of methods that predict the ends alone, unless there are no others."""
+    entries = tuple(entry for entry in group.entries if not entry.ends_only)
+    return replace(group, entries=entries or group.entries)
 
 
 def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> Statistics:
@@ -150,7 +150,7 @@ def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> S
     Tests and ranks take a patient for the unit: of a patient with several cases their mean.
 
     Args:
-        group: The lines to compare.
+        group: The entries to compare.
         measure: What to compare; its metric must be registered, since nearer to the metric's ideal is better.
         test: The paired test.
     """
@@ -158,10 +158,11 @@ def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> S
 
     ideal = METRICS[measure.metric].ideal
     by_patient = {
-        line.label: line.column(measure).groupby(line.patients.to_numpy(), sort=True).mean() for line in group.lines
+        entry.label: entry.column(measure).groupby(entry.patients.to_numpy(), sort=True).mean()
+        for entry in group.entries
     }
     pairs = compare_pairs(by_patient, ideal=ideal, test=test)
-    summaries = tuple(_summary(line, measure) for line in group.lines)
+    summaries = tuple(_summary(entry, measure) for entry in group.entries)
     return Statistics(
         measure=measure,
         summaries=summaries,
@@ -171,17 +172,17 @@ def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> S
     )
 
 
-def _summary(line: Line, measure: Measure) -> Summary:
+def _summary(entry: Entry, measure: Measure) -> Summary:
     import pandas as pd
 
-    scores = line.column(measure)
+    scores = entry.column(measure)
     known = scores.dropna()
     values = known.to_numpy(float)
-    patients, names = pd.factorize(line.patients.loc[known.index], sort=True)
-    folds = line.fold_means(measure)
+    patients, names = pd.factorize(entry.patients.loc[known.index], sort=True)
+    folds = entry.fold_means(measure)
     q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else [float("nan")] * 3
     return Summary(
-        line=line.label,
+        entry=entry.label,
         n=values.size,
         patients=len(names),
         undefined=len(scores) - values.size,
@@ -198,19 +199,19 @@ def _summary(line: Line, measure: Measure) -> Summary:
 
 
 def _agreements(group: Group) -> Iterator[BlandAltman]:
-    for line in group.lines:
+    for entry in group.entries:
         reference, prediction = (
-            line.column(Measure("volume", "all", "whole", f"{name}_volume")) for name in ("truth", "prediction")
+            entry.column(Measure("volume", "all", "whole", f"{name}_volume")) for name in ("truth", "prediction")
         )
         known = reference.notna() & prediction.notna()
         if known.any():
             cases = tuple(map(str, reference.index[known]))
             yield bland_altman(
-                line.label,
+                entry.label,
                 cases,
                 reference[known].to_numpy(float),
                 prediction[known].to_numpy(float),
-                patients=line.patients[known].to_numpy(),
+                patients=entry.patients[known].to_numpy(),
             )
 
 
@@ -235,12 +236,12 @@ def _cautions(group: Group, summaries: Sequence[Summary], pairs: Sequence[PairTe
         )
     if not group.same_cases:
         yield "The methods rest on different cases: means are not comparable; tests and ranks use those in common."
-    if len({line.folds for line in group.lines if line.folds != ("none",)}) > 1:
+    if len({entry.folds for entry in group.entries if entry.folds != ("none",)}) > 1:
         yield (
             "The methods were predicted by different folds: an ensemble usually scores higher than its folds, and more "
             "folds give a steadier mean than few."
         )
-    if not all(line.even for line in group.lines):
+    if not all(entry.even for entry in group.entries):
         yield "Some cases have scores of fewer folds than others; their mean is over the folds that they have."
     if undefined := sum(summary.undefined for summary in summaries):
         yield f"{undefined} scores are undefined under the policy for empty masks and were left out."

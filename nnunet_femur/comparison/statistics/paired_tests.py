@@ -30,12 +30,12 @@ _DECIMALS = 12
 
 @dataclass(frozen=True)
 class PairTest:
-    """Two lines of a group, compared on the patients that both have scores of.
+    """Two entries of a group, compared on the patients that both have scores of.
 
     All is seen from the first: it wins where its score lies nearer to the metric's ideal.
 
     Attributes:
-        first: Label of one line.
+        first: Label of one entry.
         second: Label of the other.
         n: Patients compared; a patient with several cases counts once, with their mean.
         wins: Patients in which the first is nearer to the ideal.
@@ -65,10 +65,10 @@ class PairTest:
 def compare_pairs(
     scores: Mapping[str, pd.Series], *, ideal: float, test: TestName = "wilcoxon"
 ) -> tuple[PairTest, ...]:
-    """Test every pair of lines.
+    """Test every pair of entries.
 
     Args:
-        scores: Mean score of each patient, by label of the line; NaN does not count.
+        scores: Mean score of each patient, by label of the entry; NaN does not count.
         ideal: The score of a perfect prediction.
         test: Wilcoxon's signed-rank test, or a permutation test of the mean difference by flipping signs.
     """

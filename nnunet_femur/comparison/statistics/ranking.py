@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rank:
-    """The rank of one line.
+    """The rank of one entry.
 
     Attributes:
-        line: Its label.
-        mean_rank: Mean over patients of its rank among the lines, 1 for the best; equal scores share a rank.
+        entry: Its label.
+        mean_rank: Mean over patients of its rank among the entries, 1 for the best; equal scores share a rank.
         mean_interval: Bootstrap interval of the mean rank; None with fewer than two patients.
         place: Rank of the mean rank: 1 for the best; equal mean ranks share a place.
         place_interval: Bootstrap interval of the place; None with fewer than two patients.
     """
 
-    line: str
+    entry: str
     mean_rank: float
     mean_interval: Interval | None
     place: float
@@ -34,13 +34,13 @@ class Rank:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The ranks of all lines of a group.
+    """The ranks of all entries of a group.
 
     Attributes:
-        ranks: In the order of the group's lines.
-        patients: Patients that every line has scores of; they are what the ranks rest on.
+        ranks: In the order of the group's entries.
+        patients: Patients that every entry has scores of; they are what the ranks rest on.
         tau: Mean over bootstrap samples of Kendall's tau-b between their ranking and this one, as in Wiesenfarth et
-            al. (2021): 1 if every sample of patients would rank alike; None with fewer than two patients or lines.
+            al. (2021): 1 if every sample of patients would rank alike; None with fewer than two patients or entries.
         tau_interval: Its bootstrap interval.
     """
 
@@ -51,14 +51,14 @@ class Ranking:
 
 
 def rank_lines(scores: pd.DataFrame, *, ideal: float) -> Ranking | None:
-    """Rank lines patient by patient, and average.
+    """Rank entries patient by patient, and average.
 
     Args:
-        scores: Mean score of each patient (rows) and line (columns); patients with NaN do not count.
+        scores: Mean score of each patient (rows) and entry (columns); patients with NaN do not count.
         ideal: The score of a perfect prediction; nearer is better.
 
     Returns:
-        The ranks, or None with fewer than two lines or no patient in common.
+        The ranks, or None with fewer than two entries or no patient in common.
     """
     from scipy.stats import rankdata
 
@@ -80,7 +80,7 @@ def rank_lines(scores: pd.DataFrame, *, ideal: float) -> Ranking | None:
     return Ranking(
         ranks=tuple(
             Rank(
-                line=str(name),
+                entry=str(name),
                 mean_rank=float(means[column]),
                 mean_interval=percentile_interval(sampled[:, column]),
                 place=float(places[column]),

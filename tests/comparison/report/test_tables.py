@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from nnunet_femur.comparison.grouping import group_scores
-from nnunet_femur.comparison.predictions import folds_in_words
+from nnunet_femur.comparison.predictions import folds_text
 from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.tables import tabulate
@@ -127,7 +127,7 @@ class TestLines:
         scores = scores_of(*((m, "fixed", fold, "a", 0.8) for m in ("A__P__c", "B__P__c") for fold in ("5", "6")))
         groups = group_scores(scores)
         assert [group.title for group in groups] == ["Fixed split, fold 5", "Fixed split, fold 6"]
-        assert [[line.label for line in group.lines] for group in groups] == [["A · P · c", "B · P · c"]] * 2
+        assert [[entry.label for entry in group.entries] for group in groups] == [["A · P · c", "B · P · c"]] * 2
         names = [table.name for table in tabulate(ReportData(Scored(scores)))]
         assert len(set(names)) == len(names)
 
@@ -142,7 +142,7 @@ class TestLines:
         scores = scores_of(("Dataset001_A/A__P__c", "test", "0", "a", 1), ("Dataset002_B/A__P__c", "test", "0", "a", 1))
         groups = group_scores(scores)
         assert [group.title for group in groups] == ["Dataset001_A · Test set", "Dataset002_B · Test set"]
-        assert [group.lines[0].label for group in groups] == ["A · P · c"] * 2
+        assert [group.entries[0].label for group in groups] == ["A · P · c"] * 2
         names = [table.name for table in tabulate(ReportData(Scored(scores)))]
         assert len(set(names)) == len(names)
 
@@ -168,7 +168,7 @@ class TestStudy:
         slices, findings = sliced
         (group,) = findings.groups
         everything = np.concatenate(list(slices.values()))
-        mean, deviation = over_slices(group.lines[0].of_predictions, ("slices", "pooled", "whole", "dice"))
+        mean, deviation = over_slices(group.entries[0].of_predictions, ("slices", "pooled", "whole", "dice"))
         assert mean == pytest.approx(everything.mean(), abs=1e-12)
         assert deviation == pytest.approx(everything.std(), abs=1e-12)
 
@@ -176,7 +176,7 @@ class TestStudy:
         slices, findings = sliced
         (group,) = findings.groups
         axial = np.concatenate([dice for (_, plane), dice in slices.items() if plane == "axial"])
-        mean, deviation = over_slices(group.lines[0].of_predictions, ("paper", "axial", "whole", "dice"))
+        mean, deviation = over_slices(group.entries[0].of_predictions, ("paper", "axial", "whole", "dice"))
         assert (mean, deviation) == pytest.approx((axial.mean(), axial.std()), abs=1e-12)
 
     def test_a_case_without_slices_adds_nothing(self, sliced):
@@ -188,9 +188,11 @@ class TestStudy:
         for frame in (emptied, scores[~first]):
             again = ReportData(Scored(frame))
             (group,) = again.groups
-            result = over_slices(group.lines[0].of_predictions, ("slices", "pooled", "whole", "dice"))
+            result = over_slices(group.entries[0].of_predictions, ("slices", "pooled", "whole", "dice"))
             assert result == pytest.approx(
-                over_slices(findings.groups[0].lines[0].of_predictions.drop("a"), ("slices", "pooled", "whole", "dice"))
+                over_slices(
+                    findings.groups[0].entries[0].of_predictions.drop("a"), ("slices", "pooled", "whole", "dice")
+                )
             )
 
     def test_published_figures_stand_beside_the_study_s_protocol_alone(self):
@@ -303,4 +305,4 @@ class TestNames:
         ("numbers", "words"), [([0], "fold 0"), ([0, 1, 2], "folds 0–2"), ([0, 2], "folds 0, 2"), ([1, 2], "folds 1–2")]
     )
     def test_folds(self, numbers, words):
-        assert folds_in_words(numbers) == words
+        assert folds_text(numbers) == words

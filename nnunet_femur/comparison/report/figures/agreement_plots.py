@@ -38,8 +38,8 @@ def draw_agreement(findings: ReportData, _album: Album) -> Iterator[Sketch]:
     colours = method_colours(findings.scored.scores["method"].unique())
     for statistics in findings.statistics:
         group = statistics.group
-        lines = {line.label: line for line in whole(group)}
-        found = [one for one in statistics.agreement if one.line in lines]
+        entries = {entry.label: entry for entry in whole(group)}
+        found = [one for one in statistics.agreement if one.entry in entries]
         if not found:
             continue
         rows, columns = rows_of(len(found))
@@ -47,7 +47,7 @@ def draw_agreement(findings: ReportData, _album: Album) -> Iterator[Sketch]:
         figure = Figure(figsize=(width, 0.5 + 1.9 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, one in zip(panels, found, strict=False):
-            _draw_panel(axes, one, colours[lines[one.line].method])
+            _draw_panel(axes, one, colours[entries[one.entry].method])
         low, high = panels[0].get_ylim()
         panels[0].set_ylim(low, high + 0.22 * (high - low))  # Room for the numbers.
         for axes in panels[len(found) :]:
@@ -79,7 +79,7 @@ def _draw_panel(axes: Axes, one: BlandAltman, colour: str) -> None:
         rasterized=many, zorder=3,
     )  # fmt: skip
     half = "" if one.sd_ml is None else f" ± {1.96 * one.sd_ml:.1f}"
-    axes.set_title(wrapped(one.line), loc="left", fontsize=7)
+    axes.set_title(wrapped(one.entry), loc="left", fontsize=7)
     axes.annotate(
         f"{one.bias_ml:+.1f}{half} ml".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
         fontsize=7.5, color=INK, bbox={"facecolor": "white", "edgecolor": GRID, "linewidth": 0.5, "pad": 1.5},

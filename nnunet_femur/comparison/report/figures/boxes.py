@@ -37,23 +37,23 @@ def draw_boxes(findings: ReportData, _album: Album) -> Iterator[Sketch]:
 
     colours = method_colours(findings.scored.scores["method"].unique())
     for group in findings.groups:
-        lines = whole(group)
-        frames = [line.defined for line in lines]
+        entries = whole(group)
+        frames = [entry.defined for entry in entries]
         keys = [("volume", "all", "whole", metric) for metric in SHOWN if metric in METRICS]
         keys = [key for key in keys if all(key in frame and frame[key].notna().any() for frame in frames)]
         if not keys:
             continue
-        figure = Figure(figsize=(WIDTH, _PANEL_INCHES + _ROW_INCHES * len(lines)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, _PANEL_INCHES + _ROW_INCHES * len(entries)), layout="constrained")
         figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]
         panels = figure.subplots(1, len(keys), squeeze=False, sharey=True)[0]
         for axes, key in zip(panels, keys, strict=True):
-            _draw_panel(axes, [frame[key].dropna() for frame in frames], [colours[line.method] for line in lines])
+            _draw_panel(axes, [frame[key].dropna() for frame in frames], [colours[entry.method] for entry in entries])
             metric = METRICS[key[3]]
             axes.set_xlabel(f"3D {metric.label}" + ("" if metric.unit == "1" else f" ({metric.unit})"))
         many = max(map(len, frames)) > PAIRED
-        labels = [f"{line.label}\nn = {len(frame)}" for line, frame in zip(lines, frames, strict=True)]
-        panels[0].set_yticks(range(len(lines)), labels)
-        panels[0].set_ylim(len(lines) - 0.5, -0.5)
+        labels = [f"{entry.label}\nn = {len(frame)}" for entry, frame in zip(entries, frames, strict=True)]
+        panels[0].set_yticks(range(len(entries)), labels)
+        panels[0].set_ylim(len(entries) - 0.5, -0.5)
         yield Sketch(
             figure,
             name=slug("boxes", group.dataset, group.key),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.predictions import Predictions
     from nnunet_femur.comparison.report.figures.album import Picture
     from nnunet_femur.comparison.report.report_data import ReportData
@@ -32,14 +32,14 @@ class Example:
     Attributes:
         group: Where it comes from.
         case: The case: of the best method's scores the median one.
-        best: The line with the highest mean of 3D Dice.
+        best: The entry with the highest mean of 3D Dice.
         predictions: What each method predicted for the case, by its name and fold; the best one's first. Of several
             folds it is the first that predicted the case.
     """
 
     group: Group
     case: str
-    best: Line
+    best: Entry
     predictions: dict[str, Predictions]
 
     @property
@@ -56,34 +56,34 @@ class Example:
 def example(findings: ReportData) -> Example | None:
     """The example that figures of a single case show, from the first set that has predictions of all methods."""
     for group in findings.groups:
-        lines = whole(group)
-        values = {line.label: line.defined for line in lines}
+        entries = whole(group)
+        values = {entry.label: entry.defined for entry in entries}
         if not all(DICE in frame for frame in values.values()):
             continue
         shared = sorted(set.intersection(*(set(frame.index) for frame in values.values())))
-        best = max(lines, key=lambda line: float(values[line.label][DICE].mean()))
+        best = max(entries, key=lambda entry: float(values[entry.label][DICE].mean()))
         dice = values[best.label][DICE].reindex(shared).sort_values(kind="stable")
         if not shared or not findings.predictions:
             continue
         case = str(dice.index[(len(dice) - 1) // 2])
-        ordered = [best, *(line for line in lines if line is not best)]
-        found = [(line, one) for line in ordered if (one := predictions_of(findings, group, line, case))]
+        ordered = [best, *(entry for entry in entries if entry is not best)]
+        found = [(entry, one) for entry in ordered if (one := predictions_of(findings, group, entry, case))]
         if found and found[0][0] is best:
-            return Example(group, case, best, {_shown(line, one): one for line, one in found})
+            return Example(group, case, best, {_shown(entry, one): one for entry, one in found})
     return None
 
 
-def _shown(line: Line, one: Predictions) -> str:
-    return line.label if len(line.folds) == 1 else f"{line.name}{one.fold_suffix}"
+def _shown(entry: Entry, one: Predictions) -> str:
+    return entry.label if len(entry.folds) == 1 else f"{entry.name}{one.fold_suffix}"
 
 
-def predictions_of(findings: ReportData, group: Group, line: Line, case: str) -> Predictions | None:
-    """The predictions of a line that hold a case."""
+def predictions_of(findings: ReportData, group: Group, entry: Entry, case: str) -> Predictions | None:
+    """The predictions of an entry that hold a case."""
     return next(
         (
             one
             for one in findings.predictions
-            if one.method == line.method and one.set == group.set and one.fold in line.folds and case in one.files
+            if one.method == entry.method and one.set == group.set and one.fold in entry.folds and case in one.files
         ),
         None,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.report.figures.album import Album
     from nnunet_femur.comparison.report.report_data import ReportData
 
@@ -29,7 +29,7 @@ def draw_profiles(findings: ReportData, _album: Album) -> Iterator[Sketch]:
 
     colours = method_colours(findings.scored.scores["method"].unique())
     for group in findings.groups:
-        found = {line.label: (line, dice) for line in whole(group) if len(dice := _dice(findings, group, line))}
+        found = {entry.label: (entry, dice) for entry in whole(group) if len(dice := _dice(findings, group, entry))}
         if not found:
             continue
         rows, columns = rows_of(len(found))
@@ -38,9 +38,9 @@ def draw_profiles(findings: ReportData, _album: Album) -> Iterator[Sketch]:
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         middles = {label: _quantiles(dice)[1] for label, (_, dice) in found.items()}
         lowest = min(np.nanmin(_quantiles(dice)[0]) for _, dice in found.values())
-        for axes, (label, (line, dice)) in zip(panels, found.items(), strict=False):
+        for axes, (label, (entry, dice)) in zip(panels, found.items(), strict=False):
             others = [middle for other, middle in middles.items() if other != label]
-            _draw_panel(axes, dice, others, colours[line.method])
+            _draw_panel(axes, dice, others, colours[entry.method])
             axes.set_title(wrapped(label), loc="left", fontsize=7)
         panels[0].set_ylim(max(0.0, lowest - 0.03), 1.005)
         for axes in panels[len(found) :]:
@@ -59,14 +59,14 @@ def draw_profiles(findings: ReportData, _album: Album) -> Iterator[Sketch]:
         )
 
 
-def _dice(findings: ReportData, group: Group, line: Line) -> NDArray[np.float64]:
+def _dice(findings: ReportData, group: Group, entry: Entry) -> NDArray[np.float64]:
     """Dice from head to condyles of each case with a profile, of several folds the mean, shape (cases, bins).
 
     A place without any voxel counts as agreement.
     """
     profiles: dict[str, list[NDArray[np.float64]]] = {}
     for (method, kind, fold, case), profile in findings.scored.profiles.items():
-        if method == line.method and kind == group.set and fold in line.folds:
+        if method == entry.method and kind == group.set and fold in entry.folds:
             profiles.setdefault(case, []).append(np.nan_to_num(profile.dice[::-1], nan=1.0))
     return np.array([np.mean(of_case, axis=0) for of_case in profiles.values()])
 

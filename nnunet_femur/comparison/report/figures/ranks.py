@@ -36,13 +36,13 @@ def draw_ranks(findings: ReportData, _album: Album) -> Iterator[Sketch]:
         ]
         if not found:
             continue
-        colours = {line.label: methods[line.method] for line in group.lines}
+        colours = {entry.label: methods[entry.method] for entry in group.entries}
         count = max(len(ranking.ranks) for _, ranking in found)
         figure = Figure(figsize=(WIDTH, 0.8 + 0.3 * count), layout="constrained")
         panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
         # One order for all panels, so that a method is found on one height.
         first = sorted(found[0][1].ranks, key=lambda rank: rank.mean_rank)
-        order = [rank.line for rank in first]
+        order = [rank.entry for rank in first]
         for axes, (measure, ranking) in zip(panels, found, strict=True):
             _draw_panel(axes, ranking, order, colours)
             tau = "" if ranking.tau is None else f", τ {ranking.tau:.2f}"
@@ -61,8 +61,8 @@ def _draw_panel(axes: Axes, ranking: Ranking, order: list[str], colours: dict[st
     from matplotlib.ticker import MaxNLocator
 
     for rank in ranking.ranks:
-        row = order.index(rank.line)
-        colour = colours[rank.line]
+        row = order.index(rank.entry)
+        colour = colours[rank.entry]
         if rank.mean_interval is not None:
             axes.plot([rank.mean_interval.low, rank.mean_interval.high], [row, row], color=colour, linewidth=2.2)
         axes.plot([rank.mean_rank], [row], "o", color=colour, markersize=6)

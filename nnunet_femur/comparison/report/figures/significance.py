@@ -46,7 +46,7 @@ def _matrix(one: Statistics, title: str) -> Figure:
 
     labels = list(dict.fromkeys(name for pair in one.pairs for name in (pair.first, pair.second)))
     if one.ranking:
-        order = {rank.line: rank.mean_rank for rank in one.ranking.ranks}
+        order = {rank.entry: rank.mean_rank for rank in one.ranking.ranks}
         labels.sort(key=lambda label: order.get(label, math.inf))
     effects = np.full((len(labels),) * 2, np.nan)
     chances = np.full_like(effects, np.nan)

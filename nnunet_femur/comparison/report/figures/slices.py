@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.report.report_data import ReportData
 
 
@@ -32,38 +32,38 @@ def draw_slices(findings: ReportData, album: Album) -> Iterator[Sketch]:
     """A figure for each method, from the first set that it predicted."""
     from matplotlib.figure import Figure
 
-    chosen: dict[str, tuple[Group, Line, list[_Slice]]] = {}
+    chosen: dict[str, tuple[Group, Entry, list[_Slice]]] = {}
     for group in findings.groups:
-        for line in group.lines:
-            if line.method not in chosen and (found := _choose(findings, group, line)):
-                chosen[line.method] = (group, line, found)
+        for entry in group.entries:
+            if entry.method not in chosen and (found := _choose(findings, group, entry)):
+                chosen[entry.method] = (group, entry, found)
     pictures = album.cut(one.view for _, _, found in chosen.values() for one in found)
-    for method, (group, line, found) in chosen.items():
+    for method, (group, entry, found) in chosen.items():
         figure = Figure(figsize=(WIDTH, 3.1), layout="compressed")
         for axes, word, one in zip(figure.subplots(1, 3), ("Best", "Median", "Worst"), found, strict=True):
             show(axes, pictures[one.view.key])
             where = f"{one.view.case}{one.view.predictions.fold_suffix}, slice {one.view.index}"
             axes.set_title(f"{word}: Dice {one.dice:.3f}\n{where}", loc="left", fontsize=8)
         legend(figure)
-        which = f"of the heads ({HEAD_SLICES} at each end)" if line.ends_only else "that hold reference or prediction"
+        which = f"of the heads ({HEAD_SLICES} at each end)" if entry.ends_only else "that hold reference or prediction"
         yield Sketch(
             figure,
             name=slug("slices", method.replace("/", "__")),
             section=sections.EXTREMES,
-            caption=f"{line.name} · {group.title if group.dataset else group.title.lower()}. Of all axial slices "
+            caption=f"{entry.name} · {group.title if group.dataset else group.title.lower()}. Of all axial slices "
             f"{which}; among equals the one with most voxels.",
         )
 
 
-def _choose(findings: ReportData, group: Group, line: Line) -> list[_Slice]:
-    """The best, the median and the worst slice of a line; nothing if it has none.
+def _choose(findings: ReportData, group: Group, entry: Entry) -> list[_Slice]:
+    """The best, the median and the worst slice of an entry; nothing if it has none.
 
     Those of a method for heads come from the ends alone.
     """
     keys, indices, dice, sizes = [], [], [], []
     for key, slices in findings.scored.slices.items():
-        if key[0] == line.method and key[1] == group.set and key[2] in line.folds:
-            part = _ends(slices.reference) if line.ends_only else np.full(len(slices.index), fill_value=True)
+        if key[0] == entry.method and key[1] == group.set and key[2] in entry.folds:
+            part = _ends(slices.reference) if entry.ends_only else np.full(len(slices.index), fill_value=True)
             keys += [key] * np.count_nonzero(part)
             indices.append(slices.index[part])
             dice.append(slices.values["dice"][part])
@@ -77,7 +77,7 @@ def _choose(findings: ReportData, group: Group, line: Line) -> list[_Slice]:
         of_fold = [one for one in findings.predictions if one.fold == keys[place][2]]
         predictions = next(
             (one for one in of_fold if (one.method, one.set) == keys[place][:2] and keys[place][3] in one.files),
-            predictions_of(findings, group, line, keys[place][3]),
+            predictions_of(findings, group, entry, keys[place][3]),
         )
         if predictions is not None:
             chosen.append(_Slice(View(predictions, keys[place][3], int(index[place])), float(score[place])))

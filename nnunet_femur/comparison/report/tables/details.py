@@ -35,19 +35,19 @@ def case_tables(findings: ReportData) -> Iterator[Table]:
     ]
     slices = [score("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES]
     for group in findings.groups:
-        values = [line.defined for line in group.models]
+        values = [entry.defined for entry in group.models]
         columns = [
             column for column in (*wanted, *volumes, *slices) if all(column.key in frame.columns for frame in values)
         ]
         found = [
             Row(
-                line.label,
+                entry.label,
                 (
                     Cell(str(case)),
                     *(number(float(one), column.unit) for one, column in zip(rest, columns, strict=True)),
                 ),
             )
-            for line, frame in zip(group.models, values, strict=True)
+            for entry, frame in zip(group.models, values, strict=True)
             for case, *rest in frame[[column.key for column in columns]].itertuples(name=None)
         ]
         found.sort(key=lambda row: row.cells[1].mean)
@@ -72,7 +72,7 @@ def _extent(total: int) -> str:
 def fold_tables(findings: ReportData) -> Iterator[Table]:
     """Yield a table for every set in which a method has several models."""
     for group in findings.groups:
-        if len(group.models) == len(group.lines):
+        if len(group.models) == len(group.entries):
             continue
         models = [model for model in group.models if not model.ends_only] or list(group.models)
         columns, rows = score_rows(findings, models, SUMMARY)

@@ -73,7 +73,7 @@ class Row:
 
     Attributes:
         name: Short name of the method, or whatever the row is about.
-        detail: Folds or ensemble, where that tells lines apart; may be empty.
+        detail: Folds or ensemble, where that tells entries apart; may be empty.
         cells: One per column.
     """
 

@@ -1,4 +1,4 @@
-"""A table of scores: a line per method, mean ± standard deviation over cases, the best in bold."""
+"""A table of scores: an entry per method, mean ± standard deviation over cases, the best in bold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nnunet_femur.comparison.grouping import Line
+    from nnunet_femur.comparison.grouping import Entry
     from nnunet_femur.comparison.report.report_data import ReportData
 
 CASES = Column("n")
@@ -40,35 +40,35 @@ def over_cases(values: pd.DataFrame, column: Column) -> Summary:
 
 def score_rows(
     findings: ReportData,
-    lines: Sequence[Line],
+    entries: Sequence[Entry],
     columns: Sequence[Column],
     *,
-    summarise: Callable[[Line, Column], Summary] = lambda line, column: over_cases(line.defined, column),
+    summarise: Callable[[Entry, Column], Summary] = lambda entry, column: over_cases(entry.defined, column),
     timed: bool = True,
 ) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
-    """The columns that have any score, and a row of them for each line.
+    """The columns that have any score, and a row of them for each entry.
 
-    The best mean of a column, the one nearest to the metric's ideal, is marked if there are several lines and all
+    The best mean of a column, the one nearest to the metric's ideal, is marked if there are several entries and all
     rest on the same cases. The number of cases comes first, and the minutes of the training last, if any is known
     and the table is `timed`.
     """
-    marked = same_cases(lines) and len(lines) > 1
+    marked = same_cases(entries) and len(entries) > 1
     kept: list[Column] = [CASES]
-    cells: list[list[Cell]] = [[count(len(line.wide))] for line in lines]
+    cells: list[list[Cell]] = [[count(len(entry.wide))] for entry in entries]
     for column in columns:
-        found = [summarise(line, column) for line in lines]
+        found = [summarise(entry, column) for entry in entries]
         if all(math.isnan(mean) for mean, _ in found):
             continue
         kept.append(column)
         best = _best([mean for mean, _ in found], column) if marked else set()
         for place, (mean, deviation) in enumerate(found):
             cells[place].append(with_deviation(mean, deviation, unit=column.unit, best=place in best))
-    minutes = [findings.minutes(line) for line in lines]
+    minutes = [findings.minutes(entry) for entry in entries]
     if timed and any(known is not None for known in minutes):
         kept.append(TRAINING)
         for place, known in enumerate(minutes):
             cells[place].append(number(known, "min"))
-    rows = tuple(Row(line.name, tuple(own), detail=line.detail) for line, own in zip(lines, cells, strict=True))
+    rows = tuple(Row(entry.name, tuple(own), detail=entry.detail) for entry, own in zip(entries, cells, strict=True))
     return tuple(kept), rows
 
 
@@ -81,9 +81,9 @@ def _best(means: Sequence[float], column: Column) -> set[int]:
     return {place for place, distance in enumerate(distances) if distance == nearest}
 
 
-def same_cases(lines: Sequence[Line]) -> bool:
-    """Whether lines rest on the same cases."""
-    return len({tuple(line.wide.index) for line in lines}) == 1
+def same_cases(entries: Sequence[Entry]) -> bool:
+    """Whether entries rest on the same cases."""
+    return len({tuple(entry.wide.index) for entry in entries}) == 1
 
 
 def slug(*parts: str) -> str:

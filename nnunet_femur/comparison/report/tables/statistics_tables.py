@@ -35,7 +35,7 @@ _PLACES = {"volume": "3D", "slices": "slices", "paper": "the study’s protocol"
 
 
 def statistics_tables(findings: ReportData) -> Iterator[Table]:
-    """For every set and measure a table of the lines and one of their pairs; those of the first measure are open."""
+    """For every set and measure a table of the entries and one of their pairs; those of the first measure are open."""
     for statistics in findings.statistics:
         for place, (measure, one) in enumerate(statistics.measures.items()):
             yield _lines(statistics.group, measure, one, first=place == 0)
@@ -59,7 +59,7 @@ def _name(kind: str, group: Group, measure: Measure) -> str:
 
 def _lines(group: Group, measure: Measure, one: Statistics, *, first: bool) -> Table:
     unit = METRICS[measure.metric].unit
-    ranks = {rank.line: rank for rank in one.ranking.ranks} if one.ranking else {}
+    ranks = {rank.entry: rank for rank in one.ranking.ranks} if one.ranking else {}
     folded = any(summary.fold_mean is not None for summary in one.summaries)
     columns = [
         Column("n", "Cases"),
@@ -83,13 +83,13 @@ def _lines(group: Group, measure: Measure, one: Statistics, *, first: bool) -> T
             folds = summary.fold_mean
             cells.append(GAP if folds is None else with_deviation(folds, summary.fold_sd, unit=unit))
         if ranks:
-            rank = ranks.get(summary.line)
+            rank = ranks.get(summary.entry)
             cells += (
                 [Cell(f"{rank.mean_rank:.2f}", rank.mean_rank), _interval(rank.mean_interval, 1), number_of(rank.place)]
                 if rank
                 else [GAP] * 3
             )
-        rows.append(Row(summary.line, tuple(cells)))
+        rows.append(Row(summary.entry, tuple(cells)))
     return Table(
         name=_name("statistics", group, measure),
         section=sections.STATISTICS,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nnunet_femur.comparison.grouping import Line
+    from nnunet_femur.comparison.grouping import Entry
     from nnunet_femur.comparison.report.report_data import ReportData
 
 SLICE_PROTOCOLS = {"paper": "2D, the study’s protocol", "slices": "2D, every slice counts"}
@@ -52,13 +52,14 @@ def study_tables(findings: ReportData) -> Iterator[Table]:
     """Tables 1-4 of every set, as far as there are such scores."""
     for group in findings.groups:
         for kind in KINDS:
-            lines = whole(group) if kind.region == "whole" else list(group.lines)
-            columns, rows = score_rows(findings, lines, _columns(kind), summarise=_summarise)
+            entries = whole(group) if kind.region == "whole" else list(group.entries)
+            columns, rows = score_rows(findings, entries, _columns(kind), summarise=_summarise)
             if not any(column.key for column in columns):
                 continue
             if findings.published:
                 rows = tuple(
-                    _with_published(findings, kind, columns, line, row) for line, row in zip(lines, rows, strict=True)
+                    _with_published(findings, kind, columns, entry, row)
+                    for entry, row in zip(entries, rows, strict=True)
                 )
             yield Table(
                 name=slug(f"table{kind.number}", group.dataset, group.key),
@@ -84,17 +85,17 @@ def _columns(kind: _Kind) -> list[Column]:
     ]
 
 
-def _summarise(line: Line, column: Column) -> Summary:
+def _summarise(entry: Entry, column: Column) -> Summary:
     if column.key is None or column.key[1] == "all":
-        return over_cases(line.defined, column)
-    return over_slices(line.of_predictions, column.key)
+        return over_cases(entry.defined, column)
+    return over_slices(entry.of_predictions, column.key)
 
 
 def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> Summary:
     """Mean and standard deviation over all slices of all cases, from each case's mean, deviation and count.
 
     Args:
-        values: Scores of a line, see :attr:`~nnunet_femur.comparison.grouping.Line.of_predictions`.
+        values: Scores of an entry, see :attr:`~nnunet_femur.comparison.grouping.Entry.of_predictions`.
         key: Protocol, plane or :data:`POOLED`, region, metric.
     """
     import numpy as np
@@ -120,15 +121,15 @@ def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> Summary
     return float(mean), None if math.isnan(variance) else math.sqrt(max(0.0, variance))
 
 
-def _with_published(findings: ReportData, kind: _Kind, columns: tuple[Column, ...], line: Line, row: Row) -> Row:
+def _with_published(findings: ReportData, kind: _Kind, columns: tuple[Column, ...], entry: Entry, row: Row) -> Row:
     assert findings.published is not None  # noqa: S101 - the caller has asked
     cells: list[Cell] = []
     for column, cell in zip(columns, row.cells, strict=True):
         wanted = "minutes" if column == TRAINING else column.key[3] if column.key else ""
         # What was published was scored by the study's protocol, that of heads with networks trained on heads.
         comparable = column.key is None or column.key[0] == "paper"
-        comparable &= line.ends_only == (kind.region == "ends")
-        published = findings.published.figure(kind.published, line.method, wanted) if comparable else ""
+        comparable &= entry.ends_only == (kind.region == "ends")
+        published = findings.published.figure(kind.published, entry.method, wanted) if comparable else ""
         cells.append(replace(cell, published=published))
     return replace(row, cells=tuple(cells))
 

@@ -13,7 +13,7 @@ from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nnunet_femur.comparison.grouping import Group, Line
+    from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.report.report_data import ReportData
 
 
@@ -25,14 +25,14 @@ SUMMARY = (
     ),
     *(score("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES),
 )
-"""What is shown; another column is another line."""
+"""What is shown; another column is another entry."""
 
 
 def summaries(findings: ReportData) -> Iterator[Table]:
     """A table for every set."""
     for group in findings.groups:
-        lines = whole(group)
-        columns, rows = score_rows(findings, lines, SUMMARY)
+        entries = whole(group)
+        columns, rows = score_rows(findings, entries, SUMMARY)
         yield Table(
             name=slug("summary", group.dataset, group.key),
             section=sections.SCORES,
@@ -44,9 +44,9 @@ def summaries(findings: ReportData) -> Iterator[Table]:
                     None,
                     (
                         "Mean ± standard deviation over the n cases.",
-                        substitutions(lines),
-                        uneven(lines),
-                        left_out(group, lines),
+                        substitutions(entries),
+                        uneven(entries),
+                        left_out(group, entries),
                     ),
                 )
             ),
@@ -54,35 +54,35 @@ def summaries(findings: ReportData) -> Iterator[Table]:
         )
 
 
-def substitutions(lines: Sequence[Line]) -> str:
+def substitutions(entries: Sequence[Entry]) -> str:
     """How many scores the policy for empty masks set, in words."""
-    volumes = sum(len(line.rows[["case", "fold"]].drop_duplicates()) for line in lines)
+    volumes = sum(len(entry.rows[["case", "fold"]].drop_duplicates()) for entry in entries)
     return (
-        f"Scores set by the policy for empty masks: {_total(lines, 'volume', *EMPTY_KINDS)} of {volumes} volumes, "
-        f"{_total(lines, 'slices', *EMPTY_KINDS)} of {_total(lines, 'slices', 'slices')} slices of three planes."
+        f"Scores set by the policy for empty masks: {_total(entries, 'volume', *EMPTY_KINDS)} of {volumes} volumes, "
+        f"{_total(entries, 'slices', *EMPTY_KINDS)} of {_total(entries, 'slices', 'slices')} slices of three planes."
     )
 
 
-def uneven(lines: Sequence[Line]) -> str:
-    """A warning where lines rest on different cases, else nothing."""
-    if same_cases(lines):
+def uneven(entries: Sequence[Entry]) -> str:
+    """A warning where entries rest on different cases, else nothing."""
+    if same_cases(entries):
         return ""
     return "The rows rest on different cases, so their means are not comparable and none is marked as best."
 
 
-def left_out(group: Group, lines: Sequence[Line]) -> str:
+def left_out(group: Group, entries: Sequence[Entry]) -> str:
     """Where methods stand that this table does not show, else nothing."""
-    others = len(group.lines) - len(lines)
+    others = len(group.entries) - len(entries)
     if not others:
         return ""
     words = "method is" if others == 1 else "methods are"
     return f"{others} {words} trained on the ends of the femur alone and shown in the tables of heads only."
 
 
-def _total(lines: Sequence[Line], protocol: str, *metrics: str) -> int:
+def _total(entries: Sequence[Entry], protocol: str, *metrics: str) -> int:
     total = 0.0
-    for line in lines:
-        rows = line.rows
+    for entry in entries:
+        rows = entry.rows
         mine = (rows["protocol"] == protocol) & (rows["region"] == "whole") & rows["metric"].isin(metrics)
         total += rows.loc[mine, "value"].sum()
     return round(total)
