@@ -17,7 +17,7 @@ from nnunet_femur.imaging.dicom_series import Series
 from nnunet_femur.imaging.dicom_voxels import read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.geometry import VolumeError
-from nnunet_femur.imaging.labels import parse_segments
+from nnunet_femur.imaging.segments import parse_segments
 from nnunet_femur.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_segmentation import Segmentation
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.headers import Header
-    from nnunet_femur.imaging.labels import Segment
+    from nnunet_femur.imaging.segments import Segment
 
 
 @dataclass(frozen=True)

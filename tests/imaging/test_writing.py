@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.geometry import Geometry, image_of
-from nnunet_femur.imaging.labels import choose_segments, join_segments, parse_segments
+from nnunet_femur.imaging.segments import choose_segments, join_segments, parse_segments
 from nnunet_femur.imaging.writing import write_nrrd, write_volume
 from nnunet_femur.prediction import Femur
 from tests.refusing import refused
