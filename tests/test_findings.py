@@ -47,7 +47,7 @@ def test_errors_of_a_case_that_is_left_out_are_warnings_that_name_it():
     assert "L1" in left_out[0].problem
 
 
-def test_notes_stop_nothing():
+def test_notes_are_not_errors():
     stop_at_errors([NOTE], Path("drop"), outcome="")
 
 

@@ -1,4 +1,4 @@
-"""The table of findings."""
+"""The table of kinds of findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnunet_femur.kinds import KINDS, Checks, finding
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_what_is_doubtful_has_a_remedy(kind):
+def test_errors_and_warnings_have_a_remedy(kind):
     assert kind.meaning
     if kind.severity is not Severity.NOTE:
         assert kind.remedy.endswith(".")
@@ -32,7 +32,7 @@ def test_checks_give_findings_where_they_have_a_problem():
 
 
 @pytest.mark.parametrize("code", ["metal", "no-such-code"])
-def test_a_code_is_registered_once_and_known(code):
+def test_a_code_must_be_known_and_can_be_registered_once(code):
     checks = Checks()
     if code in KINDS:
         checks.register(code)(lambda facts: None)

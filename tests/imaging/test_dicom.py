@@ -30,14 +30,14 @@ def _read(path):
 
 
 class TestRead:
-    def test_slices_become_a_volume_in_its_place(self, folder):
+    def test_slices_become_a_volume_at_its_position(self, folder):
         image = _read(folder())
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX)
         assert Geometry.of(image) == Geometry(
             (7, 6, 5), (20.0, 21.0, 60.0), (-10.0, 20.5, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
         )
 
-    def test_order_is_that_of_positions_not_of_names(self, folder):
+    def test_slices_are_sorted_by_position_and_not_by_name(self, folder):
         image = _read(folder(z_mm=(240, 180, 120, 60, 0)))
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX[::-1])
         assert image.GetOrigin() == (-10.0, 20.5, 0.0)
@@ -73,14 +73,14 @@ class TestRead:
         assert series.geometry.spacing_mm_xyz[2] == 60
         assert series.distances_mm == (60, 63, 57, 60)
 
-    def test_files_that_are_no_slices_do_not_matter(self, folder):
+    def test_files_that_are_not_slices_are_ignored(self, folder):
         path = folder()
         (path / "README.txt").write_text("x")
         (path / ".DS_Store").write_bytes(b"\0")
         assert is_dicom_folder(path)
         assert len(find_dicom(path).files) == 5
 
-    def test_nothing_of_the_header_stays(self, folder):
+    def test_nothing_of_the_header_is_kept(self, folder):
         assert _read(folder()).GetMetaDataKeys() == ()
 
 
@@ -155,7 +155,7 @@ class TestRefused:
         with refused("unreadable", tmp_path):
             find_dicom(tmp_path)
 
-    def test_the_error_comes_back_from_a_worker(self, tmp_path):
+    def test_the_error_can_be_pickled(self, tmp_path):
         with pytest.raises(VolumeError) as caught:
             find_dicom(tmp_path)
         copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301

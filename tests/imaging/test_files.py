@@ -92,7 +92,7 @@ class TestRead:
             ("data file: Rossi.raw", "Rossi"),
         ],
     )
-    def test_messages_quote_nothing_of_a_header(self, tmp_path, capfd, line, secret):
+    def test_messages_do_not_quote_headers(self, tmp_path, capfd, line, secret):
         fields = {
             "type": "short",
             "dimension": "3",
@@ -138,7 +138,7 @@ class TestRead:
         assert caught.value.code == code
 
     @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x\nFailed to allocate memory for image.")])
-    def test_what_does_not_fit_into_memory(self, tmp_path, monkeypatch, error):
+    def test_a_volume_that_does_not_fit_into_memory(self, tmp_path, monkeypatch, error):
         def fail(name: str) -> None:
             raise error
 
@@ -147,7 +147,7 @@ class TestRead:
         with refused("too-large", tmp_path / "a.nrrd", "--jobs"):
             read_volume(tmp_path / "a.nrrd")
 
-    def test_an_empty_volume_that_is_packed_well_is_read(self, tmp_path):
+    def test_a_highly_compressed_empty_volume_is_read(self, tmp_path):
         path = tmp_path / "a.nrrd"
         write_volume(sitk.Image(200, 200, 200, sitk.sitkUInt8), path)
         assert path.stat().st_size < 10_000
@@ -232,7 +232,7 @@ class TestMetaImage:
         assert read_geometry(path).differences(GRID) == []
         assert read_header(path).findings == ()
 
-    def test_a_size_that_contradicts_the_spacing_is_told(self, tmp_path):
+    def test_a_size_that_contradicts_the_spacing_is_reported(self, tmp_path):
         header = read_header(_meta(tmp_path / "a.mha", self.RAW, ElementSize="3 3 6"))
         assert header.geometry.differences(GRID) == []
         assert [found.code for found in header.findings] == ["transforms-differ"]
@@ -280,7 +280,7 @@ class TestNrrd:
         np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(path)), np.tile(ARRAY_ZYX, 2000))
 
     @pytest.mark.parametrize("name", ["bzip2", "bz2"])
-    def test_what_is_packed_by_bzip2_is_refused_by_its_header(self, tmp_path, name):
+    def test_bzip2_is_refused(self, tmp_path, name):
         path = _nrrd(tmp_path / "a.nrrd", bz2.compress(ARRAY_ZYX.tobytes()), encoding=name)
         with refused("unreadable", "bzip2"):
             read_geometry(path)

@@ -101,7 +101,7 @@ def test_a_new_slice_below_a_folder_is_another_state(tmp_path: Path) -> None:
     assert source.state() != before
 
 
-def test_equal_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_equal_names_get_the_names_of_their_folders(tmp_path: Path) -> None:
     paths = [_write(tmp_path / name / "ct.nrrd") for name in ("anna", "berta")]
     assert [source.case for source in find_sources(paths)] == ["anna_ct", "berta_ct"]
     with refused("duplicate-case", paths[0]):
@@ -135,7 +135,7 @@ def test_another_content_is_another_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a system with pipes")
-def test_what_is_neither_file_nor_folder_is_refused_alone(tmp_path: Path) -> None:
+def test_a_pipe_is_listed_and_refused_when_it_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.nrrd")
     (source,) = find_sources([tmp_path / "a.nrrd"])
     with pytest.raises(VolumeError):

@@ -36,7 +36,7 @@ def _mask() -> np.ndarray:
 class TestWriteNrrd:
     @pytest.mark.parametrize("dtype", [np.int16, np.uint8])
     @pytest.mark.parametrize("geometry", [OBLIQUE, RAS])
-    def test_it_comes_back(self, tmp_path, dtype, geometry):
+    def test_it_reads_back(self, tmp_path, dtype, geometry):
         array = np.random.default_rng(0).integers(0, 200, geometry.shape_zyx).astype(dtype)
         path = tmp_path / "volume.nrrd"
         digest = write_nrrd(array, geometry, path)
@@ -45,7 +45,7 @@ class TestWriteNrrd:
         assert Geometry.of(image).differences(geometry, tolerance_voxels=1e-14) == []
         assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
-    def test_as_itk_would_write_it_but_for_the_packing(self, tmp_path):
+    def test_equal_to_a_file_of_itk_except_for_the_compression(self, tmp_path):
         image = sitk.GetImageFromArray(np.arange(210, dtype=np.int16).reshape(5, 6, 7))
         image.SetSpacing((0.7, 0.81, 2.03))
         image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
@@ -57,7 +57,7 @@ class TestWriteNrrd:
         assert [line for line in theirs.splitlines() if not line.startswith(b"#")] == ours.splitlines()
         assert gzip.decompress(their_voxels) == gzip.decompress(our_voxels)
 
-    def test_it_names_no_file_and_no_time(self, tmp_path):
+    def test_it_contains_no_file_name_and_no_time(self, tmp_path):
         array = np.zeros(RAS.shape_zyx, np.uint8)
         assert write_nrrd(array, RAS, tmp_path / "a.nrrd") == write_nrrd(array, RAS, tmp_path / "b.nrrd")
 
@@ -71,7 +71,7 @@ class TestWriteNrrd:
         write_nrrd(array, Geometry((300, 300, 40), (1, 1, 1), (0, 0, 0), RAS.direction), tmp_path / "a.nrrd")
         np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a.nrrd"))), array)
 
-    def test_a_folder_that_is_not_there(self, tmp_path):
+    def test_a_missing_folder(self, tmp_path):
         with refused("cannot-write", tmp_path / "nowhere" / "a.nrrd"):
             write_nrrd(np.zeros(RAS.shape_zyx, np.uint8), RAS, tmp_path / "nowhere" / "a.nrrd")
 
@@ -130,7 +130,7 @@ class TestFormatsOfPrediction:
         assert sitk.ReadImage(str(tmp_path / "L1.seg.nrrd")).GetMetaData("Segment0_Extent") == "0 -1 0 -1 0 -1"
         assert not (tmp_path / "L1.stl").exists()
 
-    def test_every_format_holds_the_same_voxels(self, tmp_path: Path) -> None:
+    def test_every_format_contains_the_same_voxels(self, tmp_path: Path) -> None:
         names = _save(_mask(), tmp_path, formats=("nrrd", "seg.nrrd", "nii.gz"), stl=True)
         assert names == ["L1.nrrd", "L1.seg.nrrd", "L1.nii.gz", "L1.stl"]
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
