@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.conversion.cases import Case
-    from nnunet_femur.imaging.boxes import Box
 
 _MISPLACED = {
     Relation.APART: ("grids-apart", "does not overlap its CT."),
@@ -136,7 +135,7 @@ def _read_femur(
     return onto_image(way.order.of_array(femur_zyx), start, way, image), findings
 
 
-def _start(order: AxisOrder, box: Box, mask: Geometry) -> tuple[int, int, int]:
+def _start(order: AxisOrder, box: tuple[slice, ...], mask: Geometry) -> tuple[int, int, int]:
     """Return the index (z, y, x) of the first voxel of a box after the axes of the mask are reordered."""
     box_xyz = box[::-1]
     x, y, z = (
