@@ -36,6 +36,12 @@ class FemurMask:
         header: The header of the file.
         voxels_zyx: True in the femur, shape (z, y, x).
         findings: Assumptions, corrections and omissions; their file is the path as given.
+
+    Example:
+        >>> femur = read_femur("reference.nrrd")
+        >>> volume_ml = femur.voxels_zyx.sum() * femur.header.geometry.voxel_volume_ml
+        >>> 100 < volume_ml < 2000
+        True
     """
 
     header: SourceHeader

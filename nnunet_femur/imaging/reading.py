@@ -42,7 +42,12 @@ class SourceHeader:
             slices are evenly spaced.
         segments: Segments of a segmentation (3D Slicer or DICOM SEG).
         findings: Assumptions, corrections and omissions; their file is the path as given.
-        alternatives: Other geometries that the header allows, where it does not define the orientation.
+        alternatives: Other geometries that the header allows, if it does not define the orientation.
+
+    Example:
+        >>> header = read_ct_header("ct.nrrd")
+        >>> header.components, header.rescaled, header.findings
+        (1, False, ())
     """
 
     geometry: Geometry
@@ -61,6 +66,11 @@ class Volume:
     Attributes:
         header: The header.
         image: The voxels; a segmentation may have several components, one for each layer.
+
+    Example:
+        >>> volume = read_ct("ct.nrrd")
+        >>> volume.image.GetSize() == volume.header.geometry.size_xyz
+        True
     """
 
     header: SourceHeader

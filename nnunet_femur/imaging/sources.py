@@ -187,8 +187,8 @@ def find_masks(folder: Path) -> MaskFiles:
         InputError: The folder cannot be read.
 
     Example:
-        >>> sorted(find_masks(Path(".")).files)
-        ['ct', 'prediction', 'reference']
+        >>> find_masks(Path(".")).files["reference"].name
+        'reference.nrrd'
     """
     found: dict[str, list[Path]] = defaultdict(list)
     try:
