@@ -39,7 +39,7 @@ class FemurMask:
 
     Example:
         >>> femur = read_femur("reference.nrrd")
-        >>> volume_ml = femur.voxels_zyx.sum() * femur.header.geometry.voxel_volume_ml
+        >>> volume_ml = float(femur.voxels_zyx.sum()) * femur.header.geometry.voxel_volume_ml
         >>> 100 < volume_ml < 2000
         True
     """
