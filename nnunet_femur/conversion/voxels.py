@@ -11,7 +11,7 @@ from nnunet_femur.conversion.checks.headers import settled_headers
 from nnunet_femur.conversion.checks.masks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Finding, Severity, errors_of
-from nnunet_femur.imaging.femur import femur_box
+from nnunet_femur.imaging.femur_mask import femur_box
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import errors_of
-from nnunet_femur.imaging.femur import read_femur
+from nnunet_femur.imaging.femur_mask import read_femur
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, VolumeError
 from nnunet_femur.imaging.grids import Placement, Relation, settled
 from nnunet_femur.imaging.labels import femur_of

@@ -20,7 +20,7 @@ The modules, in the order in which data passes through them:
 
 - `hounsfield`, `image_facts`, `padding`: checks of the values of a CT. `usability` refuses a CT that cannot be
   segmented.
-- `femur`: the femur among the `labels` of a mask or the `segments` of a segmentation.
+- `femur_mask`: the femur among the `labels` of a mask or the `segments` of a segmentation.
 - `grids`: the transfer of a mask onto the grid of its CT.
 - `writing`, `surface_mesh`: volumes, segmentations of 3D Slicer, and STL.
 
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnunet_femur.imaging.boxes import box_of
-    from nnunet_femur.imaging.femur import FemurMask, read_femur
+    from nnunet_femur.imaging.femur_mask import FemurMask, read_femur
     from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, VolumeError, image_of
     from nnunet_femur.imaging.hounsfield import image_findings
     from nnunet_femur.imaging.reading import (
@@ -77,7 +77,7 @@ __all__ = [
 
 _HOMES = {
     "boxes": ("box_of",),
-    "femur": ("FemurMask", "read_femur"),
+    "femur_mask": ("FemurMask", "read_femur"),
     "geometry": ("RAS", "AxisOrder", "Geometry", "VolumeError", "image_of"),
     "hounsfield": ("image_findings",),
     "reading": ("SourceHeader", "Volume", "read_ct", "read_ct_header", "read_mask", "read_mask_header"),

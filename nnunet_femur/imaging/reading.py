@@ -136,7 +136,7 @@ def read_mask_header(path: Path | str) -> SourceHeader:
 def read_mask(path: Path | str) -> Volume:
     """Return a mask or a segmentation with all its labels or segments.
 
-    See :func:`nnunet_femur.imaging.femur.read_femur` for the femur of a mask as an array.
+    See :func:`nnunet_femur.imaging.femur_mask.read_femur` for the femur of a mask as an array.
 
     Args:
         path: As in :func:`read_mask_header`.

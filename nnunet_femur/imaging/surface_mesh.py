@@ -133,7 +133,7 @@ def write_stl(surface: Surface, path: Path | str) -> None:
         path: The file, ``.stl``; its folder must exist.
 
     Raises:
-        InputError: The surface is empty ("input").
+        InputError: The surface is empty ("unsupported").
         SetupError: The file cannot be written ("cannot-write").
 
     Example:
@@ -149,7 +149,7 @@ def write_stl(surface: Surface, path: Path | str) -> None:
     path = Path(path)
     if not len(surface.triangles):
         msg = f"{path}: an empty surface cannot be written as STL. Check the mask."
-        raise InputError(msg)
+        raise InputError(msg, code="unsupported")
     writer = vtkSTLWriter()
     writer.SetInputData(_mesh_of(surface))
     writer.SetFileTypeToBinary()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import SimpleITK as sitk
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl
 from nnunet_femur.testing import make_phantom
+from tests.full_disk import full_disk, needs_file_size_limit
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -143,26 +143,19 @@ def test_files_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixtu
     surface = bone_surface(ball, geometry)
     with refused("cannot-write", tmp_path / "nowhere" / "bone.stl"):
         write_stl(surface, tmp_path / "nowhere" / "bone.stl")
-    with refused("input", tmp_path / "bone.stl"):
+    with refused("unsupported", tmp_path / "bone.stl"):
         write_stl(bone_surface(np.zeros_like(ball), geometry), tmp_path / "bone.stl")
     assert list(tmp_path.iterdir()) == []
     captured = capfd.readouterr()
     assert captured.out + captured.err == "", "VTK prints nothing"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to simulate a full disk")
+@needs_file_size_limit
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    import resource
-
     ball = np.zeros((40, 40, 40), bool)
     ball[5:35, 5:35, 5:35] = True
     surface = bone_surface(ball, Geometry((40, 40, 40), (1, 1, 1), (0, 0, 0), TURNED))
     (tmp_path / "bone.stl").write_bytes(b"old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
-    try:
-        with refused("cannot-write", tmp_path / "bone.stl"):
-            write_stl(surface, tmp_path / "bone.stl")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(after_bytes=5000), refused("cannot-write", tmp_path / "bone.stl"):
+        write_stl(surface, tmp_path / "bone.stl")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"bone.stl": b"old"}

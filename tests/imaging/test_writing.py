@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.segments import choose_segments, join_segments, parse_segments
 from nnunet_femur.imaging.writing import write_nrrd, write_volume
 from nnunet_femur.prediction import Femur
+from tests.full_disk import full_disk, needs_file_size_limit
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -88,18 +88,11 @@ class TestWriteVolume:
             write_volume(image_of(ARRAY_ZYX, RAS), tmp_path / name)
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to play a full disk")
+    @needs_file_size_limit
     def test_a_full_disk_leaves_nothing(self, tmp_path):
-        import resource
-
         noise = sitk.GetImageFromArray(np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20)).astype(np.int16))
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
-        try:
-            with refused("cannot-write", tmp_path / "a.nrrd"):
-                write_volume(noise, tmp_path / "a.nrrd")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with full_disk(after_bytes=5000), refused("cannot-write", tmp_path / "a.nrrd"):
+            write_volume(noise, tmp_path / "a.nrrd")
         assert list(tmp_path.iterdir()) == []
 
 
