@@ -117,7 +117,7 @@ def transferred_plans(
     resampled = [
         compute_new_shape(shape, mm, configuration["spacing"]) for shape, mm in zip(shapes, spacings, strict=True)
     ]
-    left, right = source.femur_rows
+    left, right = source.femur_channels
     configuration |= {
         "data_identifier": f"{plans_name}_{FULLRES}",
         "median_image_size_in_voxels": [float(n) for n in np.median(resampled, 0)],

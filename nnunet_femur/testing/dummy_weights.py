@@ -180,7 +180,7 @@ def _write_model(
     trained = train(
         volumes,
         plans,
-        rows=entry.rows,
+        rows=entry.channels,
         iterations=record["iterations"],
         seed=record["seed"],
         device=device,

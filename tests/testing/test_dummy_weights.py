@@ -121,7 +121,7 @@ class TestTraining:
         predictor.initialize_from_trained_model_folder(str(model.folder), (0,), "checkpoint_final.pth")
         hu, labels, spacing_mm = read_case(_cases()[0], CLASSES)
         found = predictor.predict_single_npy_array(hu[None], {"spacing": list(spacing_mm)}, None, None, False)
-        predicted, truth = np.isin(found, model.femur_rows), np.isin(labels, model.femur_rows)
+        predicted, truth = np.isin(found, model.femur_channels), np.isin(labels, model.femur_channels)
         assert 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum()) > 0.6
         # No row without a training case has a say.
         assert set(np.unique(found)) <= {0, 7, 8, 9, 10}
