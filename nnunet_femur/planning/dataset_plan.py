@@ -47,6 +47,13 @@ class PlannedDataset(os.PathLike[str]):
         configurations: The preprocessed configurations.
         ceiling: The resampling ceiling; None for plans without a 3D configuration, and if no examined mask contains
             femur.
+
+    Example:
+        >>> planned = PlannedDataset(Path("nnUNet_preprocessed/Dataset001_Femur"), "nnUNetPlans", ("2d",), None)
+        >>> planned
+        PlannedDataset(Dataset001_Femur: nnUNetPlans with 2d)
+        >>> Path(planned).name
+        'Dataset001_Femur'
     """
 
     folder: Path
