@@ -193,6 +193,11 @@ def ceiling_of(folder: str | os.PathLike[str], plans_name: str = PLANS_NAME) -> 
     Args:
         folder: The folder in ``nnUNet_preprocessed``.
         plans_name: Name of the plans.
+
+    Example:
+        >>> planned = plan(7, preset="small", configurations=["3d_fullres"], jobs=1)
+        >>> print(ceiling_of(planned))
+        Resampling ceiling: reference masks that are resampled to 10 x 6 x 6 mm and back score Dice 1.0000 ...
     """
     record = (read_json(Path(folder) / RECORD) or {}).get(plans_name) or {}
     return Ceiling.from_json(record["ceiling"]) if "ceiling" in record else None

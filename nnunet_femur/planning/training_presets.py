@@ -19,6 +19,10 @@ class Preset:
         largest_patch: Largest edge of a patch in voxels, by number of dimensions (3 or 2); None: nnU-Net chooses patch
             and batch.
         recipe: Hyperparameters that differ from the defaults, by family of trainers.
+
+    Example:
+        >>> PRESETS["small"].base_features, PRESETS["small"].recipe["volume"]["epochs"]
+        (8, 8)
     """
 
     base_features: int = 32

@@ -46,6 +46,10 @@ def download(*, fast: bool = False) -> list[Path]:
     Raises:
         SetupError: The server cannot be reached or the download failed (code "offline"), or the weights folder cannot
             be written ("cannot-write").
+
+    Example:
+        >>> [folder.name[:10] for folder in download()]
+        ['Dataset294', 'Dataset298']
     """
     wanted = (femur_entry(fast=fast), crop_entry())
     missing = [entry for entry in wanted if not is_installed(entry)]

@@ -40,6 +40,13 @@ def install_zip(path: Path, *, progress: Progress = SILENT) -> list[Path]:
             :func:`~nnunet_femur.archives.unpack`.
         SetupError: The weights folder cannot be written (code "cannot-write"), or the unpacked model is incomplete
             ("invalid-weights").
+
+    Example:
+        >>> import shutil
+        >>> model = "Dataset298_TotalSegmentator_total_6mm_1559subj"
+        >>> archive = shutil.make_archive("models", "zip", weights_folder(), model)
+        >>> install_zip(Path(archive)) == [weights_folder() / model]
+        True
     """
     files = archive_files(path)
     found = [entry for entry in entries() if any(entry.dataset in file.parts for file in files)]
@@ -67,6 +74,10 @@ def install_folder(path: Path) -> list[Path]:
         InputError: The folder does not exist or contains none of the models (code "no-weights").
         SetupError: The weights folder cannot be written (code "cannot-write"), or the copied model is incomplete
             ("invalid-weights").
+
+    Example:
+        >>> [folder.name[:10] for folder in install_folder(weights_folder())]
+        ['Dataset294', 'Dataset297', 'Dataset298']
     """
     by_dataset = {entry.dataset: path if path.name == entry.dataset else path / entry.dataset for entry in entries()}
     found = [entry for entry in entries() if (by_dataset[entry.dataset] / Path(entry.folder).name).is_dir()]

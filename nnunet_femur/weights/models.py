@@ -38,6 +38,10 @@ class ModelEntry:
         trainer: Name of its trainer.
         spacing_mm: Voxel edge that TotalSegmentator resamples CTs to for this model, in mm.
         classes: Output channel of the network by the name of the class; channel 0 is background.
+
+    Example:
+        >>> femur_entry().channels
+        24
     """
 
     task_id: int
@@ -85,7 +89,12 @@ def femur_entry(*, fast: bool = False) -> ModelEntry:
 
 
 def crop_entry() -> ModelEntry:
-    """Return the 6 mm model with which TotalSegmentator finds the region of a class before it segments it."""
+    """Return the 6 mm model with which TotalSegmentator finds the region of a class before it segments it.
+
+    Example:
+        >>> crop_entry().spacing_mm
+        6.0
+    """
     return _entries("fastest")[0]
 
 
@@ -140,6 +149,11 @@ class SourceModel:
         checkpoint: The checkpoint of fold 0; :func:`~nnunet_femur.weights.load_checkpoint` reads it.
         classes: Output channel of the network by the name of the class; channel 0 is background.
         spacing_mm: Voxel edge that TotalSegmentator resamples CTs to for this model, in mm.
+
+    Example:
+        >>> model = find_model()
+        >>> model.configuration, model.femur_channels
+        ('3d_fullres', (7, 8))
     """
 
     folder: Path
@@ -185,6 +199,10 @@ def weights_folder() -> Path:
 
     The rules are those of ``totalsegmentator.config.get_weights_dir``, whose imports take seconds:
     ``$TOTALSEG_WEIGHTS_PATH``, ``$TOTALSEG_HOME_DIR/nnunet/results``, ``~/.totalsegmentator/nnunet/results``.
+
+    Example:
+        >>> find_model().folder.is_relative_to(weights_folder())
+        True
     """
     if "TOTALSEG_WEIGHTS_PATH" in os.environ:
         return Path(os.environ["TOTALSEG_WEIGHTS_PATH"])
@@ -202,6 +220,10 @@ def find_model(*, fast: bool = False) -> SourceModel:
 
     Raises:
         SetupError: As :func:`open_model`.
+
+    Example:
+        >>> find_model().spacing_mm, find_model(fast=True).spacing_mm
+        (1.5, 3.0)
     """
     return open_model(weights_folder(), femur_entry(fast=fast))
 
@@ -211,6 +233,10 @@ def find_crop_model() -> SourceModel:
 
     Raises:
         SetupError: As :func:`open_model`.
+
+    Example:
+        >>> find_crop_model().spacing_mm
+        6.0
     """
     return open_model(weights_folder(), crop_entry())
 
@@ -225,6 +251,10 @@ def open_model(weights: Path, entry: ModelEntry) -> SourceModel:
     Raises:
         SetupError: The model is missing (code "no-weights"), incomplete, or has other classes than TotalSegmentator's
             tables ("invalid-weights").
+
+    Example:
+        >>> open_model(weights_folder(), crop_entry()).task
+        298
     """
     folder = weights / entry.folder
     remedy = how_to_install(entry)

@@ -35,6 +35,10 @@ class ModelProblem:
     Attributes:
         dataset: Name of the model's dataset.
         problem: The file, the problem and the fix.
+
+    Example:
+        >>> [problem.dataset for problem in verify()]
+        []
     """
 
     dataset: str
@@ -49,6 +53,10 @@ def verify(*, fast: bool = False) -> list[ModelProblem]:
 
     Returns:
         The problems; empty if the models are complete.
+
+    Example:
+        >>> verify(fast=True)
+        []
     """
     return [problem for entry in (femur_entry(fast=fast), crop_entry()) for problem in _problems(entry)]
 
