@@ -43,7 +43,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
-    convert(folder / "drop", dataset_id=7, name="Example", raw_folder=folder / "nnUNet_raw")
+    convert(folder / "drop", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
@@ -59,6 +59,9 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 WITH_MODEL = ("nnunet_femur.prediction.batch", "nnunet_femur.prediction.segmenter")
 """Modules whose examples need a trained model."""
+
+WITH_WEIGHTS = tuple(f"nnunet_femur.weights.{name}" for name in ("download", "install", "models", "verification"))
+"""Modules whose examples need weights in TotalSegmentator's weights folder; dummy weights serve."""
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +87,7 @@ def model(examples: Path) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL}))
+        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL, *WITH_WEIGHTS}))
         for name in _with_examples()
     ],
 )
@@ -92,6 +95,8 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
     """Examples run in the folder with the files that they name, one module at a time."""
     if name in WITH_MODEL:
         request.getfixturevalue("model")
+    if name in WITH_WEIGHTS:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(request.getfixturevalue("dummy_weights")))
     monkeypatch.chdir(examples)
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.setitem(os.environ, variable, str(examples / variable))
