@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.baselines.worker_process import rooms
+from nnunet_femur.baselines.worker_process import isolated
 from nnunet_femur.prediction.options import QUICK
 from nnunet_femur.prediction.postprocessing import keep_largest
 from nnunet_femur.testing import make_phantom, write_dummy_weights
@@ -212,7 +212,7 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm, {options.device}")
     models = [open_model(folder / "weights", entry) for entry in (femur_entry(), crop_entry())]
-    with rooms(models) as (_, environment):
+    with isolated(models) as (_, environment):
         rounds = [_one_round(folder, ct, source.folder, options.device, environment) for _ in range(options.rounds)]
     keys = (*TIMES, "windows", "gib", "gib_before")
     print(f"windows of {options.patch} voxels, {options.features} features, medians of {options.rounds} rounds")

@@ -222,4 +222,4 @@ def require_utf8_name(path: Path) -> None:
     """
     if not is_utf8(str(path)):
         msg = f"{str(path)!a}: the name is not UTF-8. Rename it."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-name")
