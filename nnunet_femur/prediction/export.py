@@ -120,8 +120,8 @@ class _Folds:
         import torch
 
         # Networks of fine-tuning have a channel for each class of their source.
-        merges = hasattr(self.predictor.label_manager, "femur_rows")
-        channels = getattr(self.predictor.label_manager, "femur_rows", self.femur)
+        merges = hasattr(self.predictor.label_manager, "femur_channels")
+        channels = getattr(self.predictor.label_manager, "femur_channels", self.femur)
         resampling = self._resampling()
         box = _whole(resampling) if self.deviation else _box_of_femur(self.logits, resampling, channels)
         if any(part.start == part.stop for part in box):

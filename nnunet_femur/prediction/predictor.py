@@ -14,7 +14,7 @@ import torch
 
 from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.precision import precision_of
+from nnunet_femur.networks.precision import bfloat16_context, calculating_in, precision_of
 from nnunet_femur.weights.checkpoint import load_checkpoint
 
 with redirect_stdout(io.StringIO()):
@@ -23,7 +23,6 @@ with redirect_stdout(io.StringIO()):
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from nnunet_femur.prediction.models import Model
 
@@ -238,31 +237,9 @@ def calculating(predictor: PrecisePredictor, *, half: bool) -> Iterator[None]:
         predictor: The predictor; half precision on GPUs is what nnU-Net's own predictor does.
         half: True for half precision, see :func:`~nnunet_femur.networks.precision.precision_of`.
     """
-    precision = precision_of(predictor.device, half=half)
-    choosing: list[Any] = [module for module in predictor.network.modules() if hasattr(module, "in_bfloat16")]
-    before = [module.in_bfloat16 for module in choosing]
-    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    tensor_float = [backend.allow_tf32 for backend in backends]
     predictor.half = half
-    for module in choosing:
-        module.in_bfloat16 = precision == "bfloat16"
-    if precision == "float32":
-        for backend in backends:
-            backend.allow_tf32 = False
-    try:
+    with calculating_in(predictor.network, precision_of(predictor.device, half=half)):
         yield
-    finally:
-        for module, value in zip(choosing, before, strict=True):
-            module.in_bfloat16 = value
-        for backend, value in zip(backends, tensor_float, strict=True):
-            backend.allow_tf32 = value
-
-
-def bfloat16_context(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
-    """Return the autocast to bfloat16 on processors that compute in it; GPUs have nnU-Net's own."""
-    if precision_of(device, half=half) == "bfloat16":
-        return torch.autocast("cpu", dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def _passes(predictor: nnUNetPredictor, data: torch.Tensor) -> int:

@@ -77,8 +77,9 @@ def test_networks_of_slices_follow(monkeypatch: pytest.MonkeyPatch, *, half: boo
     """Also where the processor has bfloat16, which they take by themselves under nnU-Net's own commands."""
     from types import SimpleNamespace
 
+    from nnunet_femur.networks.precision import bfloat16_context
     from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-    from nnunet_femur.prediction.predictor import bfloat16_context, calculating
+    from nnunet_femur.prediction.predictor import calculating
 
     network = ThreePlaneNetwork(torch.nn.Conv2d(1, 2, 3, padding=1), stride=1, in_bfloat16=True).eval()
     monkeypatch.setattr("nnunet_femur.networks.precision.calculates_in_bfloat16", lambda: has)
