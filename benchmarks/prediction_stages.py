@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import torch
-from nnunetv2.inference.export_prediction import (
-    convert_predicted_logits_to_segmentation_with_correct_shape as their_export,
-)
+from nnunetv2.inference import export_prediction
 
 from nnunet_femur.imaging.geometry import Geometry, oriented
 from nnunet_femur.prediction.export import export
@@ -77,7 +75,9 @@ def main() -> None:
     logits[0], logits[FEMUR] = (0.1 * torch.rand(bone.shape) - 8 * bone).half(), (8 * bone).half()
     ours_s, exported = _timed(lambda: export([logits], ours, predictor, femur=(FEMUR,)))
     theirs_s, expected = _timed(
-        lambda: their_export(logits, plans, configuration, labels, ours.properties, num_threads_torch=threads)
+        lambda: export_prediction.convert_predicted_logits_to_segmentation_with_correct_shape(
+            logits, plans, configuration, labels, ours.properties, num_threads_torch=threads
+        )
     )
     print(
         f"back to the CT's grid  {ours_s:6.2f} s, nnU-Net's own {theirs_s:6.2f} s, {theirs_s / ours_s:.1f} times ours"

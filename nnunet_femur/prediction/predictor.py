@@ -136,7 +136,8 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: not loaded; it is damaged, or contains more than a network's weights and could run code. "
             "Copy it again, or use a checkpoint that nnU-Net has written."
         )
-        raise InputError(msg, code="unsafe-checkpoint") from error
+        code = "invalid-model" if error.code == "invalid-weights" else "unsafe-checkpoint"
+        raise InputError(msg, code=code) from error
 
 
 def _build_network(trainer: str, plans: Any, configuration: Any, dataset: dict[str, Any]) -> torch.nn.Module:
