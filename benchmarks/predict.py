@@ -32,8 +32,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_femur.baselines.worker_process import isolated
-from nnunet_femur.prediction.options import QUICK
 from nnunet_femur.prediction.postprocessing import keep_largest
+from nnunet_femur.prediction.prediction_options import QUICK
 from nnunet_femur.testing import make_phantom, write_dummy_weights
 from nnunet_femur.weights.models import crop_entry, femur_entry, open_model
 
@@ -81,7 +81,7 @@ assert done.complete, done.results
 _BARE = f"""{_MEASURE}
 import torch, SimpleITK as sitk
 from nnunet_femur.prediction.preprocessing import bone_box
-from nnunet_femur.prediction.models import find_model
+from nnunet_femur.prediction.trained_model import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
 from nnunet_femur.prediction.preprocessing import preprocess
 from nnunet_femur.imaging.files import read_volume

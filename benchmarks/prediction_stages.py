@@ -23,9 +23,9 @@ from nnunetv2.inference import export_prediction
 
 from nnunet_femur.imaging.geometry import Geometry, oriented
 from nnunet_femur.prediction.export import export
-from nnunet_femur.prediction.models import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
 from nnunet_femur.prediction.preprocessing import preprocess
+from nnunet_femur.prediction.trained_model import find_model
 from nnunet_femur.testing import make_phantom, write_dummy_weights
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ def baseline(
 ) -> Femur:
     """Segment the femur in one CT by TotalSegmentator.
 
-    TotalSegmentator runs in a process of its own, which takes some seconds to start; its weights must be installed
+    TotalSegmentator runs in a separate process, which takes some seconds to start. Its weights must be installed
     (``nnfemur weights download``).
 
     Args:

@@ -124,6 +124,7 @@ class _UsageError(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Raise an error instead of ending the process."""
         raise _UsageError(message)
 
 
@@ -255,6 +256,7 @@ def ending_in_order() -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        """Raise the signal as an exception."""
         raise Stopped(number)
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

@@ -92,6 +92,7 @@ def without_processes() -> None:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     def predict(self: Any, inputs: Any, outputs: Any, save_probabilities: bool = False, *_: Any, **__: Any) -> Any:  # noqa: FBT001, FBT002
+        """Predict in this process."""
         return self.predict_from_files_sequential(inputs, outputs, save_probabilities)
 
     nnUNetPredictor.predict_from_files = predict

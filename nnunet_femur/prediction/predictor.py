@@ -24,7 +24,7 @@ with redirect_stdout(io.StringIO()):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nnunet_femur.prediction.models import Model
+    from nnunet_femur.prediction.trained_model import Model
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """Names of devices that :func:`choose_device` accepts."""
