@@ -201,6 +201,7 @@ def logits_of_folds(
     done = 0
 
     def count(*passed: Any) -> torch.Tensor:
+        """Count a pass of the network."""
         nonlocal done
         done += 1
         if on_window is not None:

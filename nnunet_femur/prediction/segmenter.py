@@ -176,7 +176,7 @@ class Segmenter:
     def _require_open(self) -> PrecisePredictor:
         if self._predictor is None:
             msg = f"{self.model.name}: this segmenter is closed. Make a new one."
-            raise SetupError(msg)
+            raise SetupError(msg, code="no-model")
         return self._predictor
 
     def close(self) -> None:
