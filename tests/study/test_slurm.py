@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.study import read_study
-from nnunet_femur.study.jobs import environment_of, resources_of
+from nnunet_femur.study.job_environment import environment_of, resources_of
 from nnunet_femur.study.slurm import Waiting, cancel, engine_options, meaning, name_of, refuse_beside, take_over
 from tests.refusing import refused
 
