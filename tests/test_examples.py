@@ -52,7 +52,25 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", _with_examples())
+OF_A_STUDY = "nnunet_femur.study.run"
+"""The module whose examples need a finished study, with trained networks."""
+
+
+@pytest.fixture
+def finished_study(examples: Path) -> None:
+    """Run the smallest demo in ``demo``, beside the other files."""
+    from nnunet_femur.study.demo_study import DemoSize, run_demo
+
+    run_demo(examples / "demo", size=DemoSize(cases=6, epochs=1, iterations=1))
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("finished_study")
+def test_docstrings_of_a_study(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test_docstrings(OF_A_STUDY, examples, monkeypatch)
+
+
+@pytest.mark.parametrize("name", [name for name in _with_examples() if name != OF_A_STUDY])
 def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
     monkeypatch.chdir(examples)

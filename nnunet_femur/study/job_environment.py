@@ -63,8 +63,12 @@ def resources_of(study: Study, stage: str, device: str, *, after: str | None = N
         after: Numbers of SLURM jobs, separated by colons, that have to end first.
     """
     cluster = study.cluster
-    asked = {**DEFAULTS[stage], **cluster.get("resources", {}).get(stage, {})}
-    found: dict[str, Any] = {"mem_mb": asked["mem_mb"], "runtime": asked["minutes"], "cpus_per_task": asked["cpus"]}
+    requested = {**DEFAULTS[stage], **cluster.get("resources", {}).get(stage, {})}
+    found: dict[str, Any] = {
+        "mem_mb": requested["mem_mb"],
+        "runtime": requested["minutes"],
+        "cpus_per_task": requested["cpus"],
+    }
     on_gpu = stage in ON_GPU and device != "cpu"
     if on_gpu:
         found["device"] = 1

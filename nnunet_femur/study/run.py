@@ -100,8 +100,11 @@ def run_study(
     Example:
         A finished study runs nothing again:
 
-        >>> run_study("demo/study.yaml")  # doctest: +ELLIPSIS
-        <StudyResult ...report.html: 0 done, 6 up to date, 0 failed>
+        >>> result = run_study("demo/study.yaml")
+        >>> result
+        <StudyResult .../demo/nnUNet_results/comparison/report.html: 0 done, 8 up to date, 0 failed>
+        >>> sorted(result.scores["set"].unique())
+        ['test', 'validation']
     """
     if not isinstance(study, Study):
         study = read_study(study)
