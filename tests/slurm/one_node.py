@@ -2,9 +2,9 @@
 
     sudo python tests/slurm/one_node.py [--install] nnfemur study demo.yaml --profile slurm
 
-Real munged, slurmctld and slurmd of Debian's packages slurm-wlm and munge (``--install`` fetches them) run as root. They
-need neither systemd nor cgroups nor a database of accounting, so a plain container is enough. An existing configuration
-in /etc/slurm is restored at the end.
+The real munged, slurmctld and slurmd of Debian's packages slurm-wlm and munge (``--install`` fetches them) run as root.
+They need neither systemd nor cgroups nor a database of accounting, so a plain container is enough. An existing
+configuration in /etc/slurm is restored at the end.
 """
 
 from __future__ import annotations
