@@ -58,10 +58,16 @@ OF_A_STUDY = "nnunet_femur.study.run"
 
 @pytest.fixture
 def finished_study(examples: Path) -> None:
-    """Run the smallest demo in ``demo``, beside the other files."""
-    from nnunet_femur.study.demo_study import DemoSize, run_demo
+    """Run a small study of one method in ``demo``, beside the other files."""
+    from nnunet_femur.study import run_study
 
-    run_demo(examples / "demo", size=DemoSize(cases=6, epochs=1, iterations=1))
+    file = examples / "demo" / "study.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(
+        "{folder: ., dataset: {phantoms: 6}, folds: [0], methods: [FemurUnetMobileNetV3Trainer],\n"
+        " plans: {nnUNetPlans: {preset: small, epochs: 1, iterations: 1, jobs: 1}}, threads: 1}\n"
+    )
+    run_study(file)
 
 
 @pytest.mark.integration

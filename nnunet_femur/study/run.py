@@ -102,9 +102,9 @@ def run_study(
 
         >>> result = run_study("demo/study.yaml")
         >>> result
-        <StudyResult .../demo/nnUNet_results/comparison/report.html: 0 done, 8 up to date, 0 failed>
+        <StudyResult .../demo/nnUNet_results/comparison/report.html: 0 done, 6 up to date, 0 failed>
         >>> sorted(result.scores["set"].unique())
-        ['test', 'validation']
+        ['cv', 'test']
     """
     if not isinstance(study, Study):
         study = read_study(study)
