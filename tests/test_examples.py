@@ -13,6 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+IN_SECONDS = {"nnunet_femur.planning.dataset_plan"}
+"""Modules whose examples run nnU-Net, which takes seconds."""
 
 
 def _with_examples() -> list[str]:
@@ -31,14 +33,17 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples name.
 
     ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
-    phantom, its mask, and the mask without its uppermost slices.
+    phantom, its mask, and the mask without its uppermost slices. ``nnUNet_raw/Dataset007_Example``: the phantoms
+    converted.
     """
     import SimpleITK as sitk
 
+    from nnunet_femur.conversion import convert
     from nnunet_femur.testing import make_phantom, write_phantoms
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    convert(folder / "drop", dataset_id=7, name="Example", raw_folder=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
@@ -52,33 +57,62 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-OF_A_STUDY = "nnunet_femur.study.run"
-"""The module whose examples need a finished study, with trained networks."""
+WITH_MODEL = ("nnunet_femur.prediction.batch", "nnunet_femur.prediction.segmenter")
+"""Modules whose examples need a trained model."""
 
 
-@pytest.fixture
-def finished_study(examples: Path) -> None:
-    """Run a small study of one method in ``demo``, beside the other files."""
+@pytest.fixture(scope="session")
+def model(examples: Path) -> Path:
+    """The folder ``model``: an untrained network in nnU-Net's layout."""
+    import shutil
+
+    from nnunet_femur.testing import Case, make_phantom, write_dummy_weights
+
+    phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    source = write_dummy_weights(
+        examples / "weights",
+        spacing_mm=8.0,
+        features=4,
+        patch=16,
+        iterations=0,
+        training=[Case(phantom.image, phantom.mask, phantom.side)],
+        tasks=("femur",),
+    )
+    return shutil.copytree(source.folder, examples / "model")
+
+
+WITH_STUDY = ("nnunet_femur.study.run",)
+"""Modules whose examples need a finished study."""
+
+
+@pytest.fixture(scope="session")
+def finished_study(examples: Path) -> Path:
+    """The folder ``demo``: a finished study of one method."""
     from nnunet_femur.study import run_study
 
     file = examples / "demo" / "study.yaml"
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir()
     file.write_text(
         "{folder: ., dataset: {phantoms: 6}, folds: [0], methods: [FemurUnetMobileNetV3Trainer],\n"
         " plans: {nnUNetPlans: {preset: small, epochs: 1, iterations: 1, jobs: 1}}, threads: 1}\n"
     )
     run_study(file)
+    return file.parent
 
 
-@pytest.mark.integration
-@pytest.mark.usefixtures("finished_study")
-def test_docstrings_of_a_study(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    test_docstrings(OF_A_STUDY, examples, monkeypatch)
-
-
-@pytest.mark.parametrize("name", [name for name in _with_examples() if name != OF_A_STUDY])
-def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL, *WITH_STUDY}))
+        for name in _with_examples()
+    ],
+)
+def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
+    if name in WITH_MODEL:
+        request.getfixturevalue("model")
+    if name in WITH_STUDY:
+        request.getfixturevalue("finished_study")
     monkeypatch.chdir(examples)
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.setitem(os.environ, variable, str(examples / variable))

@@ -150,9 +150,9 @@ def _pass(size: Size, batch: int, *, heads: bool) -> float:
 
 
 def _recipe(method: Method, study: Study) -> dict:
+    from nnunet_femur.planning.training_presets import PRESETS, recipe_of
     from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, Recipe
-    from nnunet_femur.recipe.recipe_checks import TRAINERS, recipe_of_configuration
-    from nnunet_femur.recipe.training_presets import PRESETS, recipe_of
+    from nnunet_femur.recipe.recipe_checks import RECIPES, recipe_of_configuration
 
     options = study.plans[method.plans]
     written = recipe_of(
@@ -162,5 +162,5 @@ def _recipe(method: Method, study: Study) -> dict:
         pretrained=True,
         changes={**options.get("recipe", {}), method.trainer: dict(method.recipe)},
     )
-    known = TRAINERS.get(method.trainer, Recipe)
+    known = RECIPES.get(method.trainer, Recipe)
     return recipe_of_configuration(known, {RECIPE_KEY: written}, method.trainer).as_dict()
