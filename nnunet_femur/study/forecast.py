@@ -30,9 +30,10 @@ def print_plan(study: Study, *, cores: int | None = None, profile: str | None = 
         >>> from nnunet_femur.study import read_study, write_preset
         >>> write_preset("demo.yaml", "demo")
         >>> print_plan(read_study("demo.yaml"))
-        job ... reason ... time
-        phantoms ... not done yet ...
-        <BLANKLINE>
+        job                             reason        time
+        phantoms                        not done yet  1 s
+        convert                         not done yet  3 s
+        ...
         8 of 8 jobs. One after the other they take about ...
     """
     from rich.console import Console
