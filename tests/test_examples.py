@@ -84,12 +84,30 @@ def model(examples: Path) -> Path:
     return shutil.copytree(source.folder, examples / "model")
 
 
+WITH_STUDY = ("nnunet_femur.study.run",)
+"""Modules whose examples need a finished study."""
+
+SLOW = {*IN_SECONDS, *WITH_MODEL, *WITH_WEIGHTS, *WITH_STUDY}
+
+
+@pytest.fixture(scope="session")
+def finished_study(examples: Path) -> Path:
+    """The folder ``demo``: a finished study of one method."""
+    from nnunet_femur.study import run_study
+
+    file = examples / "demo" / "study.yaml"
+    file.parent.mkdir()
+    file.write_text(
+        "{folder: ., dataset: {phantoms: 6}, folds: [0], methods: [FemurUnetMobileNetV3Trainer],\n"
+        " plans: {nnUNetPlans: {preset: small, epochs: 1, iterations: 1, jobs: 1}}, threads: 1}\n"
+    )
+    run_study(file)
+    return file.parent
+
+
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL, *WITH_WEIGHTS}))
-        for name in _with_examples()
-    ],
+    [pytest.param(name, marks=[pytest.mark.integration] * (name in SLOW)) for name in _with_examples()],
 )
 def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
@@ -97,6 +115,8 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
         request.getfixturevalue("model")
     if name in WITH_WEIGHTS:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(request.getfixturevalue("dummy_weights")))
+    if name in WITH_STUDY:
+        request.getfixturevalue("finished_study")
     monkeypatch.chdir(examples)
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.setitem(os.environ, variable, str(examples / variable))
