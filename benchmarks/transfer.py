@@ -46,7 +46,7 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
     raw = work / "nnUNet_raw"
     raw.mkdir(parents=True, exist_ok=True)
     if not list(raw.glob("Dataset*")):
-        convert(drop, dataset_id=DATASET, raw_folder=raw)
+        convert(drop, dataset_id=DATASET, raw=raw)
     if weights is None:
         start = time.perf_counter()
         write_dummy_weights(work / "weights", tasks=("femur",), **{"spacing_mm": 3.0, **dummy_model})

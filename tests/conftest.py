@@ -51,7 +51,7 @@ def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     base = tmp_path_factory.mktemp("nnunet")
     (base / "nnUNet_raw").mkdir()
-    convert(drop, dataset_id=1, raw_folder=base / "nnUNet_raw")
+    convert(drop, dataset_id=1, raw=base / "nnUNet_raw")
     return base
 
 

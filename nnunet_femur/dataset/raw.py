@@ -231,11 +231,12 @@ class RawDataset:
             return []
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = list(csv.DictReader(file, strict=True))
+                table = csv.DictReader(file, strict=True)
+                columns, rows = table.fieldnames or (), list(table)
         except (OSError, ValueError, csv.Error) as error:
             msg = f"{path}: cannot be read as a table ({error}). Run nnfemur convert again."
             raise InputError(msg, code="invalid-file") from error
-        for row in rows:
+        for row in rows or [dict.fromkeys(columns, "")]:
             if row.get("case") is None or row.get("patient") is None:
                 msg = f"{path}: must have the columns case and patient in every row. Run nnfemur convert again."
                 raise InputError(msg, code="invalid-file")

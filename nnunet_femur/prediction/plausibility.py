@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.imaging.sides import faces_of
 from nnunet_femur.prediction.postprocessing import label_pieces
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ FRAGMENT_ML = 0.5
 
 PLAUSIBLE_ML = (100.0, 900.0)
 """Range of the volume of an adult's whole femur in ml, with a wide margin."""
-
-_SIDES = (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))
-"""Start and end of the patient's axes x, y and z (LPS)."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +71,10 @@ def check_plausibility(mask_zyx: NDArray, geometry: Geometry) -> Plausibility:
 
 def _touched(box: tuple[slice, ...], shape_zyx: tuple[int, ...], geometry: Geometry) -> tuple[str, ...]:
     """Return the patient's sides at which a box reaches the border of the volume."""
-    cosines = np.reshape(geometry.direction, (3, 3))
     found = []
     for axis_xyz in (2, 1, 0):
         part = box[2 - axis_xyz]
-        along = int(np.argmax(np.abs(cosines[:, axis_xyz])))
-        start, end = _SIDES[along] if cosines[along, axis_xyz] > 0 else _SIDES[along][::-1]
+        start, end = faces_of(geometry, axis_xyz)
         found += [start] if part.start == 0 else []
         found += [end] if part.stop == shape_zyx[2 - axis_xyz] else []
     return tuple(found)
