@@ -191,7 +191,7 @@ def _write_model(
     trained = train(
         volumes,
         plans,
-        channels=entry.rows,
+        channels=entry.channels,
         iterations=record["iterations"],
         seed=record["seed"],
         device=device,

@@ -80,7 +80,7 @@ class TestStepZero:
         from nnunet_femur.weights.models import femur_entry
 
         source = open_model(dummy_model, femur_entry())
-        found = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
+        found = [np.isin(mask, source.femur_channels) for mask in _predict(source.folder, images)]
         assert len(found) == 8
         assert min(union.sum() for union in found) > 500, "a source without predictions would prove nothing"
         return found
