@@ -92,7 +92,7 @@ def write_dummy_weights(
     Example:
         >>> cases = phantom_cases(1, spacing_mm=12.0)
         >>> model = write_dummy_weights(
-        ...     "weights", spacing_mm=12.0, features=2, patch=16, iterations=0, training=cases, tasks=["femur"]
+        ...     "dummy-weights", spacing_mm=12.0, features=2, patch=16, iterations=0, training=cases, tasks=["femur"]
         ... )
         >>> model.is_dummy
         True
