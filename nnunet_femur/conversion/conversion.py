@@ -92,12 +92,12 @@ def convert(
 
     Example:
         >>> import nnunet_femur as nf
-        >>> nf.convert("drop", dataset_id=1, raw="nnUNet_raw", dry_run=True).usable
+        >>> nf.convert("source", dataset_id=1, raw="nnUNet_raw", dry_run=True).usable
         True
-        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw", layout="pairs")
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw", layout="pairs")
         >>> result.folder.name, len(result.cases)
         ('Dataset001_Femur', 8)
-        >>> nf.convert("drop", dataset_id=1, raw="nnUNet_raw", layout="pairs").written
+        >>> nf.convert("source", dataset_id=1, raw="nnUNet_raw", layout="pairs").written
         ()
     """
     conversion = _Conversion(

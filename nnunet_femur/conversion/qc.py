@@ -64,7 +64,7 @@ def draw_dataset(folder: str | os.PathLike[str], *, jobs: int = 1, progress: Pro
 
     Example:
         >>> import nnunet_femur as nf
-        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw")
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw")
         >>> draw_dataset(result.folder).name
         'index.html'
     """

@@ -86,7 +86,7 @@ class ConversionResult:
 
     Example:
         >>> import nnunet_femur as nf
-        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw")
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw")
         >>> case = result.cases[0]
         >>> image, mask = result.volumes[case.id].read()
         >>> image.GetSize() == case.size_xyz

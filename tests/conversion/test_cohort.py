@@ -51,7 +51,7 @@ def test_what_must_stop_is_named_at_once_and_nothing_is_written(cohort, quirks, 
 
 
 def test_the_rest_is_converted_with_its_true_volume(cohort, quirks, tmp_path):
-    source = tmp_path / "drop"
+    source = tmp_path / "hospital"
     shutil.copytree(cohort, source)
     (source / quirks["orphan_mask"]["mask"]).unlink()
     with pytest.raises(InputError):

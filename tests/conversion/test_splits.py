@@ -1,4 +1,4 @@
-"""Splits: sizes, strata, whole patients, and the same split for the same patients."""
+"""Splits: sizes, strata, whole patients, and reproducibility."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TestVolumes:
             assert all(_sides(part)[side[0].upper()] == len(part) / 2 for part in parts.sets.values())
 
     def test_a_test_set_by_chance_alone_would_be_further_off(self):
-        """What the strata are for: the test set's mean volume is near the cohort's."""
+        """Purpose of the strata: the mean volume of the test set is near that of the cohort."""
 
         def off(members, parts):
             volume = {member.case: member.volume_ml for member in members}

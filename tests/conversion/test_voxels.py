@@ -19,8 +19,8 @@ RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @pytest.fixture
-def pair(drop):
-    return drop.add("L442")
+def pair(hospital):
+    return hospital.add("L442")
 
 
 def _codes(findings):

@@ -1,4 +1,4 @@
-"""What the headers of a pair tell."""
+"""Checks of the headers of a pair."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from nnunet_femur.findings import Severity
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
 
 
-def _findings(drop):
-    return [(finding.code, finding.severity.value) for finding in check_headers(drop.folder, CASE)]
+def _findings(hospital):
+    return [(finding.code, finding.severity.value) for finding in check_headers(hospital.folder, CASE)]
 
 
 @pytest.fixture
-def pair(drop):
-    return drop.add("L442")
+def pair(hospital):
+    return hospital.add("L442")
 
 
-def _rewrite_mask(drop, **changes):
-    drop.write("GoldStandard/L442_GS.nrrd", changes.pop("array", drop.mask()), **changes)
+def _rewrite_mask(hospital, **changes):
+    hospital.write("GoldStandard/L442_GS.nrrd", changes.pop("array", hospital.mask()), **changes)
 
 
 class TestGrids:
