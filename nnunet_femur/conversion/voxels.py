@@ -12,7 +12,7 @@ from nnunet_femur.conversion.checks.masks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur import femur_box
-from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of, writable_array
+from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
 from nnunet_femur.imaging.sides import LEFT, RIGHT
@@ -95,9 +95,9 @@ def read_case(root: Path, case: Case, options: ConversionOptions | None = None) 
     femur = _joined(femurs)
     if padding.region_zyx is not None and options.padding_hu is not None:
         # Tissue elsewhere has the same value, so this padding is replaced by its position instead of its value.
-        (hu_zyx if hu_zyx.flags.writeable else writable_array(image))[padding.region_zyx] = options.padding_hu
+        hu_zyx = np.where(padding.region_zyx, np.int16(options.padding_hu), hu_zyx)
     values = () if options.padding_hu is None else padding.everywhere
-    written = _in_written_order(image, hu_zyx, order, geometry, values, options)
+    written = _in_written_order(hu_zyx, order, geometry, values, options)
     return CaseVoxels(
         written,
         _mask(femur, order, geometry, written),
@@ -135,7 +135,7 @@ def _read_femur(
     return onto_image(way.order.of_array(femur_zyx), start, way, image), findings
 
 
-def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:
+def _start(order: AxisOrder, box: tuple[slice, ...], mask: Geometry) -> tuple[int, int, int]:
     """Return the index (z, y, x) of the first voxel of a box after the axes of the mask are reordered."""
     box_xyz = box[::-1]
     x, y, z = (
@@ -176,40 +176,17 @@ def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image)
 
 
 def _in_written_order(
-    image: sitk.Image,
     hu_zyx: NDArray[np.int16],
     order: AxisOrder,
     geometry: Geometry,
     padding: tuple[int, ...],
     options: ConversionOptions,
 ) -> sitk.Image:
-    """Return the CT in the written order of axes, with padding replaced and without the header of its source.
-
-    If the voxels of the source have the right type and order of axes, they are reordered in place.
-    """
-    padding_hu = options.padding_hu or 0
-    written = order.of_geometry(geometry)
-    if order.axes_xyz != (0, 1, 2) or hu_zyx.dtype != _array(image).dtype:
-        turned = np.ascontiguousarray(order.of_array(hu_zyx))
-        for plane in turned if padding else ():
-            _replace(plane, padding, padding_hu)
-        return image_of(turned, written)
-    flip_x, flip_y, flip_z = order.flipped_xyz
-    flips = (slice(None, None, -1 if flip_y else 1), slice(None, None, -1 if flip_x else 1))
-    voxels = writable_array(image)
-    for index in range((len(voxels) + 1) // 2 if flip_z else len(voxels)):
-        other = len(voxels) - 1 - index if flip_z else index
-        here, there = voxels[index], voxels[other]
-        turned = _replace(there[flips].copy(), padding, padding_hu)
-        if other != index:
-            there[:] = _replace(here[flips].copy(), padding, padding_hu)
-        here[:] = turned
-    for key in image.GetMetaDataKeys():
-        image.EraseMetaData(key)
-    image.SetSpacing(written.spacing_mm_xyz)
-    image.SetOrigin(written.origin_mm_xyz)
-    image.SetDirection(written.direction)
-    return image
+    """Return the CT in the written order of axes, with padding replaced and without the header of its source."""
+    turned = np.array(order.of_array(hu_zyx), np.int16, order="C")
+    for plane in turned if padding else ():
+        _replace(plane, padding, options.padding_hu or 0)
+    return image_of(turned, order.of_geometry(geometry))
 
 
 def _replace(plane: NDArray[np.int16], padding: tuple[int, ...], padding_hu: int) -> NDArray[np.int16]:

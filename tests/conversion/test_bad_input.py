@@ -556,7 +556,7 @@ def a_link_in_the_datasets_place(hospital):
     (hospital.folder.parent / "nnUNet_raw" / "Dataset001_Femur").symlink_to(hospital.folder)
 
 
-@bad("setup", "nnUNet_raw")
+@bad("environment", "nnUNet_raw")
 def a_file_instead_of_the_raw_folder(hospital):
     (hospital.folder.parent / "nnUNet_raw").write_text("")
 

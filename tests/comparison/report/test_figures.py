@@ -23,7 +23,7 @@ from nnunet_femur.comparison.report.figures.grid import draw_grid
 from nnunet_femur.comparison.report.figures.panels import ends_only, example, frame_mm, show
 from nnunet_femur.comparison.report.figures.slices import draw_slices
 from nnunet_femur.comparison.report.report_data import ReportData
-from nnunet_femur.comparison.scoring import score
+from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from tests.comparison.made import findings_of
 
@@ -33,7 +33,7 @@ SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 
 def _findings(tree) -> ReportData:
     found = discover(tree.results)
-    scored = score(found.predictions)
+    scored = score_predictions(found.predictions)
     return ReportData(scored, found.predictions, analyse_groups(group_scores(scored.scores)))
 
 

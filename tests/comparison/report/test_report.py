@@ -57,7 +57,7 @@ class TestText:
         for text in (outcome.report.read_text(), outcome.report.with_suffix(".md").read_text()):
             assert "1 − (Vgt − Vpred) / (Vgt + Vpred)" in text
             assert "standard deviation over the n cases" in text
-            assert "Only the prediction empty (a miss): Dice" in text
+            assert "Only the prediction empty (a false negative): Dice" in text
             assert "Scores set by the policy for empty masks: 0 of 4 volumes, 12 of 54 slices" in text
             assert "Dataset001_Femur" in text
             assert "Pivi & Fusconi" in text.replace("&amp;", "&")

@@ -1,4 +1,4 @@
-"""What the trainers of heads train on and predict."""
+"""Training slices and planes of the trainers of the femur's ends."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_femur.errors import InputError
-from nnunet_femur.training.slices.head_trainer import HeadTrainer, slices_at_each_end
-from tests.training.made import made
+from nnunet_femur.training.slices.femur_ends_trainer import FemurEndsTrainer, slices_at_each_end
+from tests.refusing import refused
+from tests.training.making import make_trainer
 
 pytestmark = pytest.mark.integration
 
 
-class _Head(HeadTrainer):
+class _Ends(FemurEndsTrainer):
     architecture = "Unet"
     encoder = "MobileNetV3"
 
 
-def _trainer(configuration: str, **recipe: Any) -> _Head:
-    return made(_Head, configuration, **recipe)
+def _trainer(configuration: str, **recipe: Any) -> _Ends:
+    trainer = make_trainer(_Ends, configuration, **recipe)
+    trainer.initialize()
+    return trainer
 
 
 @pytest.mark.parametrize(
-    ("own_mm", "distance_mm", "expected"),
+    ("original_mm", "resampled_mm", "expected"),
     [(2.0, 2.0, 20), (2.0, 1.5, 27), (1.0, 1.5, 13), (3.0, 1.5, 40), (0.05, 1.5, 1)],
 )
-def test_the_same_stretch_of_bone_on_another_grid(own_mm: float, distance_mm: float, expected: int) -> None:
-    assert slices_at_each_end(20, own_mm=own_mm, distance_mm=distance_mm) == expected
+def test_the_same_length_of_bone_on_another_grid(original_mm: float, resampled_mm: float, expected: int) -> None:
+    assert slices_at_each_end(20, original_mm=original_mm, resampled_mm=resampled_mm) == expected
 
 
 @pytest.mark.usefixtures("nnunet")
-class TestHeadTrainer:
+class TestFemurEndsTrainer:
     @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
     def test_trains_on_the_ends_of_each_case(self, configuration: str) -> None:
         trainer = _trainer(configuration, head_slices=4)
@@ -42,7 +44,7 @@ class TestHeadTrainer:
             held = np.flatnonzero((data.load_case(case)[1][:][0] > 0).any(axis=(1, 2)))
             assert table.index[table.case == number].tolist() == [*held[:4], *held[-4:]]
 
-    def test_only_axial_slices_whatever_the_family_is_told(self) -> None:
+    def test_only_axial_slices_whatever_the_recipe(self) -> None:
         trainer = _trainer("3d_fullres", planes=["coronal", "sagittal"], iterations_per_epoch=None, batch_size=3)
         assert trainer.network.axes == (0,)
         train, _ = trainer.get_dataloaders()
@@ -57,5 +59,5 @@ class TestHeadTrainer:
     def test_2d_slices_that_are_not_axial_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = _trainer("2d")
         monkeypatch.setitem(trainer.plans_manager.plans, "transpose_forward", [1, 0, 2])
-        with pytest.raises(InputError, match=r"not axial in these plans.*3d_fullres"):
+        with refused("invalid-option", "3d_fullres"):
             trainer._axial_axis()

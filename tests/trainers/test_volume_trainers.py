@@ -1,4 +1,4 @@
-"""The trainers of three-dimensional networks, one class each."""
+"""The trainers of three-dimensional networks: the tests of every trainer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tests.trainers.trainer_tester import BaseTrainerTester, make_trainer
+from tests.trainers.trainer_tester import BaseTrainerTester
+from tests.training.making import TRANSFERRED, make_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ class TestScratch(BaseTrainerTester):
     def test_augments_if_the_recipe_says_so(self, augment: bool) -> None:
         from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
-        trainer = make_trainer(self.trainer_name, recipe={"augment": augment})
+        trainer = make_trainer(self.trainer_name, augment=augment)
         trainer.on_train_start()
         loader = trainer.dataloader_train.data_loader
         assert any(isinstance(found, SpatialTransform) for found in loader.transforms.transforms) == augment
@@ -34,10 +35,10 @@ class TestScratch(BaseTrainerTester):
 
 
 class _Transferred(BaseTrainerTester):
-    """On data and plans of ``nnfemur plan --from totalsegmentator``, with a dummy's weights."""
+    """Trainers on data and plans of ``nnfemur plan --from totalsegmentator``, with dummy weights."""
 
     takes_slices = False
-    dataset = "Dataset002_Femur"
+    dataset = TRANSFERRED
 
     @pytest.fixture(scope="class", autouse=True)
     def weights(self, transferred: Path, dummy_model: Path) -> Iterator[None]:
@@ -48,7 +49,7 @@ class _Transferred(BaseTrainerTester):
 
 class TestFinetune(_Transferred):
     trainer_name = "FemurFinetuneTrainer"
-    # With the average, and with heads that train alone, there is a test of its own in test_transfer.py.
+    # test_transfer.py tests the average and the warm-up of the heads.
     recipe: ClassVar = {"average_decay": 0.0, "warmup_epochs": 0}
 
 

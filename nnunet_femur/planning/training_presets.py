@@ -1,4 +1,4 @@
-"""Sizes of network and training, by name."""
+"""Presets: sizes of network and training by name, and the recipe that planning writes into the plans."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Preset:
 
     Attributes:
         base_features: Features of the first stage of nnU-Net's network.
-        largest_patch: Largest edge of a patch in voxels, for 3D and for 2D configurations; None for nnU-Net's choice
-            of patch and batch.
-        recipe: What differs from the defaults of :class:`~nnunet_femur.recipe.hyperparameters.Recipe`, by family.
+        largest_patch: Largest edge of a patch in voxels, by number of dimensions (3 or 2); None: nnU-Net chooses patch
+            and batch.
+        recipe: Hyperparameters that differ from the defaults, by family of trainers.
     """
 
     base_features: int = 32
@@ -55,7 +55,7 @@ PRESETS = {
         },
     ),
 }
-"""Sizes by name: "default" is nnU-Net's and the study's, "small" is for CPUs and demos."""
+"""Presets by name: "default" is the size of nnU-Net and of the study, "small" is for CPUs and demos."""
 
 
 def recipe_of(
@@ -66,32 +66,32 @@ def recipe_of(
     pretrained: bool,
     changes: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The recipe that goes into the plans: the preset's, changed by what was asked for.
+    """Return the recipe that goes into the plans: the preset's with the changes that a user asks for.
 
     Args:
         preset: The size of the training.
         epochs: Epochs of every trainer; None for the preset's.
         iterations: Iterations in an epoch of every trainer; None for the preset's.
-        pretrained: Whether the encoders of 2D networks start from pretrained weights.
-        changes: Further hyper-parameters: for every trainer that has them, or in a mapping by name of a family or of
+        pretrained: Start the encoders of two-dimensional networks from pretrained weights.
+        changes: Further hyperparameters: for every trainer that has them, or in a mapping by the name of a family or of
             a trainer.
     """
     from nnunet_femur.recipe.recipe_checks import FAMILIES
 
     changes = changes or {}
     asked = {"epochs": epochs, "iterations_per_epoch": iterations}
-    given = {key: value for key, value in asked.items() if value is not None}
-    given |= {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
+    shared = {key: value for key, value in asked.items() if value is not None}
+    shared |= {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
     recipe = {
         family: {
             **preset.recipe.get(family, {}),
-            **{key: value for key, value in given.items() if key in its.model_fields},
+            **{key: value for key, value in shared.items() if key in model.model_fields},
         }
-        for family, its in FAMILIES.items()
+        for family, model in FAMILIES.items()
     }
     if not pretrained:
         recipe["slice"]["encoder_weights"] = None
-    for whose, own in changes.items():
-        if isinstance(own, Mapping):
-            recipe[whose] = {**recipe.get(whose, {}), **own}
+    for section, values in changes.items():
+        if isinstance(values, Mapping):
+            recipe[section] = {**recipe.get(section, {}), **values}
     return recipe
