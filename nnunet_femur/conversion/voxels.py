@@ -185,11 +185,6 @@ def _in_written_order(
     """Return the CT in the written order of axes, with padding replaced and without the header of its source."""
     turned = np.array(order.of_array(hu_zyx), np.int16, order="C")
     for plane in turned if padding else ():
-        _replace(plane, padding, options.padding_hu or 0)
+        for value in padding:
+            plane[plane == value] = options.padding_hu
     return image_of(turned, order.of_geometry(geometry))
-
-
-def _replace(plane: NDArray[np.int16], padding: tuple[int, ...], padding_hu: int) -> NDArray[np.int16]:
-    for value in padding:
-        plane[plane == value] = padding_hu
-    return plane

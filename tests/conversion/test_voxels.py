@@ -165,7 +165,7 @@ class TestImage:
         pair.write(CASE.image.as_posix(), source)
         voxels = read_case(pair.folder, CASE, ConversionOptions(padding_hu=padding_hu))
         assert (sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.image, "LPS"))[0] == written).all()
-        assert ("left as they are" in voxels.findings[0].problem) is (padding_hu is None)
+        assert voxels.findings[0].code == "padding"
 
     def test_air_that_happens_to_have_the_value_of_padding_stays(self, pair):
         source = pair.image()
