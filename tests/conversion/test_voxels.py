@@ -129,7 +129,7 @@ class TestImage:
         assert (array[0] == -1000).all()
         assert array[1, 0, 0] == -3023
         assert _codes(voxels.findings) == [("padding", "note")]
-        assert "42 voxels were set to -1000 HU" in voxels.findings[0].problem
+        assert "42 voxels" in voxels.findings[0].problem
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
     def test_whole_numbers_of_another_type(self, pair, dtype):
@@ -148,8 +148,8 @@ class TestImage:
             ("image-clipped", "warning"),
             ("metal", "warning"),
         ]
-        assert "2 voxels were rounded" in voxels.findings[0].problem
-        assert "contains 2 values" in voxels.findings[1].problem
+        assert "2 voxels" in voxels.findings[0].problem
+        assert "2 values" in voxels.findings[1].problem
 
     def test_unsigned_beyond_int16(self, pair):
         source = pair.image(dtype=np.int32) - 5
@@ -179,7 +179,7 @@ class TestImage:
         source[0], source[4] = -3024, -1024
         array, voxels = self._read(pair, source)
         assert (array[[0, 4]] == -1000).all()
-        assert "is padded with -3024 and -1024; 84 voxels" in voxels.findings[0].problem
+        assert all(each in voxels.findings[0].problem for each in ("-3024", "-1024", "84 voxels"))
 
     def test_nan_stops(self, pair):
         source = pair.image(dtype=np.float32)
@@ -267,7 +267,6 @@ class TestTruncated:
         path.write_bytes(path.read_bytes()[:-20])
         (finding,) = read_case(pair.folder, CASE)
         assert (finding.code, finding.file) == ("unreadable", file.as_posix())
-        assert "truncated" in finding.problem
 
 
 class TestErrorsOfMasks:
