@@ -117,7 +117,7 @@ class TestDataset:
 
 
 class TestStops:
-    def test_all_that_headers_tell_in_one_message(self, hospital, raw):
+    def test_one_message_lists_all_errors_of_headers(self, hospital, raw):
         hospital.add_patients(8)
         (hospital.folder / "Images/L101_CT.nrrd").unlink()
         (hospital.folder / "GoldStandard/R102_GS.nrrd").unlink()
@@ -135,7 +135,7 @@ class TestStops:
         ]
         assert _nothing_written(raw)
 
-    def test_what_only_voxels_tell_stops_too_and_is_taken_up_later(self, hospital, raw, tree, tmp_path):
+    def test_errors_in_voxels_stop_and_the_next_run_continues(self, hospital, raw, tree, tmp_path):
         hospital.add_patients()
         path = hospital.folder / "Images/L103_CT.nrrd"
         whole = path.read_bytes()
@@ -162,7 +162,7 @@ class TestStops:
         assert _nothing_written(raw)
 
     @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "Fe mur"])
-    def test_a_name_that_is_no_folder(self, hospital, raw, name):
+    def test_a_name_that_is_not_a_folder_name(self, hospital, raw, name):
         with refused("invalid-name", repr(name)):
             convert(hospital.folder, dataset_id=1, name=name, raw=raw)
 
@@ -191,7 +191,7 @@ class TestPlaceTaken:
         with refused("exists", raw / "Dataset001_Femur"):
             convert(hospital.add_patients().folder, dataset_id=1, raw=raw)
 
-    def test_somebody_converts_it_right_now(self, hospital, raw):
+    def test_another_process_converts_it(self, hospital, raw):
         raw.mkdir()
         with locked(raw / "Dataset001_Femur"), refused("locked", raw / "Dataset001_Femur"):
             convert(hospital.add_patients().folder, dataset_id=1, raw=raw)
@@ -264,7 +264,7 @@ class TestSecondRun:
 
 
 class TestDryRun:
-    def test_everything_is_told_and_nothing_written(self, hospital, raw, capsys, monkeypatch):
+    def test_all_findings_are_reported_and_nothing_is_written(self, hospital, raw, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "300")
         hospital.add_patients(8)
         (hospital.folder / "Images/L101_CT.nrrd").unlink()
@@ -296,7 +296,7 @@ class TestDryRun:
         assert not raw.exists()
         assert convert(hospital.folder, dataset_id=1, raw=raw, seed=3).split == shown.split
 
-    def test_too_few_patients_are_told_with_all_else(self, hospital, raw):
+    def test_too_few_patients_is_a_finding(self, hospital, raw):
         hospital.add_patients(5)
         outcome = convert(hospital.folder, dataset_id=1, raw=raw, dry_run=True)
         assert [f.code for f in outcome.findings if f.severity.value == "error"] == ["split"]

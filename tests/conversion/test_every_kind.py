@@ -715,7 +715,7 @@ def test_every_kind_is_tried():
 @pytest.mark.parametrize(
     ("code", "file", "breaks"), [row[:3] for row in KINDS_AND_SOURCES], ids=[row[0] for row in KINDS_AND_SOURCES]
 )
-def test_it_is_found_and_said(source, code, file, breaks):
+def test_it_is_found_and_reported(source, code, file, breaks):
     breaks(source)
     findings = [finding for finding in source.findings() if finding.code == code]
     assert findings, f"only {[str(finding) for finding in source.findings()]}"
@@ -733,7 +733,7 @@ def test_it_is_found_and_said(source, code, file, breaks):
 @pytest.mark.parametrize(
     ("code", "near"), [(row[0], row[3]) for row in KINDS_AND_SOURCES], ids=[row[0] for row in KINDS_AND_SOURCES]
 )
-def test_what_is_close_to_it_is_not(source, code, near):
+def test_a_similar_source_has_no_such_finding(source, code, near):
     near(source)
     findings = source.findings()
     assert code not in [finding.code for finding in findings]

@@ -55,7 +55,7 @@ class TestSkipBad:
         assert second.findings == first.findings
         assert tree(raw) == before
 
-    def test_a_case_that_was_mended_is_converted(self, spoilt, raw):
+    def test_a_case_that_was_fixed_is_converted(self, spoilt, raw):
         _convert(spoilt.folder, raw, skip_bad=True)
         spoilt.add("L101")
         outcome = _convert(spoilt.folder, raw, skip_bad=True)

@@ -19,7 +19,7 @@ SECRETS = (b"Rossi", b"Mario", b"PID12345", b"1.2.3")
 
 
 @pytest.fixture
-def named_drop(hospital, write_slices):
+def named_source(hospital, write_slices):
     """Six patients; DICOM, NRRD and NIfTI files all carry a patient's name."""
     hospital.add_patients(6)
     for number in (101, 103):
@@ -66,8 +66,8 @@ def _contents(folder: Path):
                 yield path.name, header + gzip.decompress(voxels)
 
 
-def test_a_dataset_names_nobody(named_drop, raw):
-    done = _convert(named_drop.folder, raw)
+def test_a_dataset_contains_no_names_of_persons(named_source, raw):
+    done = _convert(named_source.folder, raw)
     assert done.returncode == 0, done.stderr
     assert len(list(raw.rglob("*_0000.nrrd"))) == 6
     for name, content in [*_contents(raw), ("printed", done.stdout + done.stderr)]:
@@ -75,10 +75,10 @@ def test_a_dataset_names_nobody(named_drop, raw):
 
 
 @pytest.mark.parametrize("kept", [200, 700, -30])
-def test_errors_name_nobody(named_drop, raw, kept):
-    for path in (named_drop.folder / "Images/L101/slice002.dcm", named_drop.folder / "Images/R102_CT.nrrd"):
+def test_errors_contain_no_names_of_persons(named_source, raw, kept):
+    for path in (named_source.folder / "Images/L101/slice002.dcm", named_source.folder / "Images/R102_CT.nrrd"):
         path.write_bytes(path.read_bytes()[:kept])
-    done = _convert(named_drop.folder, raw)
+    done = _convert(named_source.folder, raw)
     assert done.returncode == 1
     assert b"Images/L101: " in done.stderr
     for name, content in [*_contents(raw), ("printed", done.stdout + done.stderr)]:

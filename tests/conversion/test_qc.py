@@ -85,7 +85,7 @@ class TestDrawing:
         other = draw_case(planes(image, mask, (9.0, 1.0, 1.0)), "L2", [])
         assert one.shape == other.shape
 
-    def test_findings_stand_beneath(self):
+    def test_findings_are_below_the_planes(self):
         image, mask = _volume()
         of_case = planes(image, mask, (5.0, 5.0, 5.0))
         note = Finding("padding", Severity.NOTE, "x.nrrd", "was padded.")
@@ -114,7 +114,7 @@ class TestDataset:
         assert "mask-label-2" in text
         assert set(re.findall(r'src="([^"]+)"', text)) == {f"cases/{name}" for name in cases}
 
-    def test_it_does_not_disturb_the_next_conversion(self, dataset, hospital, raw):
+    def test_pictures_do_not_affect_the_next_conversion(self, dataset, hospital, raw):
         draw_dataset(dataset)
         assert convert(hospital.folder, dataset_id=1, raw=raw).written == ()
         assert (dataset / "qc" / "index.html").is_file()
@@ -150,7 +150,7 @@ class TestDataset:
         draw_dataset(dataset, jobs=2)
         assert tree(dataset / "qc") == one
 
-    def test_names_of_files_are_no_markup(self, hospital, raw):
+    def test_names_of_files_are_escaped(self, hospital, raw):
         hospital.add_patients()
         (hospital.folder / "Images/L101_CT.nrrd").rename(hospital.folder / "Images/L101_<script>alert(1)<b>.nrrd")
         text = draw_dataset(convert(hospital.folder, dataset_id=1, raw=raw).folder).read_text()
@@ -165,7 +165,7 @@ class TestDataset:
             "contact_sheet_2.png",
         ]
 
-    def test_what_is_no_dataset(self, tmp_path):
+    def test_a_folder_that_is_not_a_dataset(self, tmp_path):
         with refused("no-dataset", tmp_path):
             draw_dataset(tmp_path)
 

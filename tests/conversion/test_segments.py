@@ -92,7 +92,7 @@ class TestFindings:
             (tuple(f"part {n}" for n in range(10)), "segment-missing", ("part 7 and 2 more",)),
         ],
     )
-    def test_names_of_what_is_taken_and_left_out(self, names, code, told):
+    def test_used_and_ignored_segments_are_reported(self, names, code, told):
         _, findings = femur_segments(_named(*names), (), Path("a.seg.nrrd"))
         assert [found.code for found in findings] == ([code] if code else [])
         for part in told:

@@ -224,7 +224,7 @@ class TestMask:
         assert codes == [("mask-label-other", "note")]
 
     @pytest.mark.parametrize("label", [2, 3, -1, 0.5, 1.002])
-    def test_labels_that_nobody_knows_stop(self, pair, label):
+    def test_unknown_labels_are_an_error(self, pair, label):
         source = pair.mask(dtype=np.float32 if label % 1 else np.int16)
         source[1, 2, 1] = label
         pair.write(CASE.mask.as_posix(), source)

@@ -129,7 +129,7 @@ class TestDirection:
         if words is not None:
             assert f"{words};" in findings[0].problem
 
-    def test_oblique_says_how_much(self, pair):
+    def test_the_angle_of_oblique_axes_is_reported(self, pair):
         c, s = np.cos(np.radians(12)), np.sin(np.radians(12))
         for path in (CASE.image, CASE.mask):
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(pair.folder / path)))
