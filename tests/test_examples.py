@@ -6,6 +6,7 @@ import doctest
 import importlib
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,9 @@ def _with_examples() -> list[str]:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples name.
 
-    ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
-    phantom, its mask, and the mask without its uppermost slices. ``nnUNet_raw/Dataset007_Example``: the phantoms
-    converted.
+    ``source``, also called ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and
+    ``prediction.nrrd``: a phantom, its mask, and the mask without its uppermost slices.
+    ``nnUNet_raw/Dataset007_Example``: the phantoms converted.
     """
     import SimpleITK as sitk
 
@@ -43,7 +44,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
-    convert(folder / "drop", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
+    shutil.copytree(folder / "drop", folder / "source")
+    convert(folder / "source", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
