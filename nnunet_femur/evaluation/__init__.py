@@ -4,7 +4,7 @@ from nnunet_femur.evaluation.bone import Bone, BoneAxis
 from nnunet_femur.evaluation.case import Scorer, Scoring, score, score_case
 from nnunet_femur.evaluation.case_scores import CaseScores, Measure, Score, SliceScores
 from nnunet_femur.evaluation.counts import PLANES, PROFILE_BINS, AxisProfile, Overlap
-from nnunet_femur.evaluation.masks import Mask, on_one_grid, read_mask, require_same_grid
+from nnunet_femur.evaluation.mask_input import Mask, on_one_grid, read_mask, require_same_grid
 from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
 from nnunet_femur.evaluation.policies import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy, find_policy
 from nnunet_femur.evaluation.regions import REGIONS, REGIONS_TEXT

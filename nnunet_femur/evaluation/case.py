@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.evaluation.bone import Bone
 from nnunet_femur.evaluation.case_scores import CaseScores
 from nnunet_femur.evaluation.counts import count
-from nnunet_femur.evaluation.masks import any_mask, on_one_grid, require_same_form, require_same_grid
+from nnunet_femur.evaluation.mask_input import any_mask, on_one_grid, require_same_form, require_same_grid
 from nnunet_femur.evaluation.policies import STRICT, EmptyPolicy, find_policy
 from nnunet_femur.evaluation.protocols import paper_scores, slice_scores, volume_scores
 from nnunet_femur.findings import Severity
@@ -16,7 +16,7 @@ from nnunet_femur.findings import Severity
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from nnunet_femur.evaluation.masks import Mask, MaskInput
+    from nnunet_femur.evaluation.mask_input import Mask, MaskInput
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nnunet_femur.evaluation.bone import Bone
 
 PLANES = ("axial", "coronal", "sagittal")
-"""Anatomical planes, in the order of the axes of a :class:`~nnunet_femur.evaluation.masks.Mask`."""
+"""Anatomical planes, in the order of the axes of a :class:`~nnunet_femur.evaluation.mask_input.Mask`."""
 
 PROFILE_BINS = 50
 """Number of equal parts of the bone's length in an :class:`AxisProfile`."""
