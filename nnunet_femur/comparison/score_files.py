@@ -46,6 +46,12 @@ class FileScores:
         policy: Scores of empty masks.
         unscored: Cases that could not be scored, ordered by case.
         warnings: Assumptions about masks, a sentence each.
+
+    Example:
+        >>> outcome = score_files("prediction.nrrd", "reference.nrrd")
+        >>> outcome.write("csv", Path("one_case.csv"))
+        >>> len(outcome.scores), outcome.unscored
+        (289, ())
     """
 
     scores: pd.DataFrame

@@ -28,6 +28,11 @@ class Scoring:
         slice_surfaces: Compute surface metrics in slices as well, which takes about a second per case.
         segments: Names of the segments of a segmentation that are femur; empty: the only one, or those named femur.
         labels: Values of a mask that are femur; empty: 1, or the only value above 0.
+
+    Example:
+        >>> scorer = Scorer("reference.nrrd", Scoring(find_policy("formula"), slice_surfaces=True))
+        >>> round(scorer.score("prediction.nrrd")["slices", "axial", "whole", "hd"], 2)
+        0.0
     """
 
     policy: EmptyPolicy = field(default=STRICT)
