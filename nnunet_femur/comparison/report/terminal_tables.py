@@ -1,4 +1,4 @@
-"""The main tables in the terminal."""
+"""The main tables of a comparison, printed to the terminal."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from nnunet_femur.dataset.environment import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table as Grid
+    from rich.table import Table as RichTable
 
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Cell, Column, Table
 
 _FILE_COLUMNS = 200
-"""Width where nobody watches: in a file or a pipe."""
+"""Width of the output in characters if it goes to a file or a pipe."""
 
 
 def print_tables(
     tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str], unscored: Sequence[Unscored] = ()
 ) -> None:
-    """Print the main tables, and what is missing, to standard output.
+    """Print the main tables, and missing and unscored predictions, to standard output.
 
-    Where the window is too narrow for means with their deviations, the means are printed alone.
+    If the terminal is too narrow for standard deviations, the means are printed alone.
+
+    Args:
+        tables: The tables of the report; those with the place "main" are printed.
+        warnings: Missing, wrong and omitted predictions, a sentence each.
+        notes: Folds that have not been trained yet, a sentence each.
+        unscored: Predictions that could not be scored; equal reasons are printed once.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -38,8 +44,8 @@ def print_tables(
         grid = _grid(table, deviations=deviations)
         console.print(f"[bold]{escape(table.title)}[/bold]")
         console.print(grid)
-        alone = "" if deviations else " The window is too narrow for the deviations; they stand in the report."
-        console.print(f"{table.note}{alone}\n", style="dim", markup=False)
+        narrow = "" if deviations else " The terminal is too narrow for standard deviations; the report shows them."
+        console.print(f"{table.note}{narrow}\n", style="dim", markup=False)
     for reason, of_reason in groupby(sorted(unscored, key=lambda one: one.reason), key=lambda one: one.reason):
         methods = ", ".join(dict.fromkeys(one.method for one in of_reason))
         console.print(f"not scored: {reason} ({methods})", style="red", markup=False, soft_wrap=True)
@@ -49,12 +55,12 @@ def print_tables(
         console.print(f"note: {note}", markup=False)
 
 
-def _grid(table: Table, *, deviations: bool) -> Grid:
+def _grid(table: Table, *, deviations: bool) -> RichTable:
     from rich import box
     from rich.markup import escape
-    from rich.table import Table as Grid
+    from rich.table import Table as RichTable
 
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    grid = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     grid.add_column(escape(table.stub.lower()), overflow="fold")
     for column in table.columns:
         grid.add_column(escape(_heading(column)), justify="right", no_wrap=True)
@@ -78,10 +84,10 @@ def _text(cell: Cell, deviations: bool) -> str:  # noqa: FBT001
 
 
 def _width(table: Table) -> int:
-    """Columns of the window that the table takes at least."""
+    """Return the smallest width of a table with standard deviations, in characters."""
     label = max((len(row.label) for row in table.rows), default=0)
     widths = [
-        max(*(len(part) for part in _heading(column).split("\n")), *(len(row.cells[place].text) for row in table.rows))
-        for place, column in enumerate(table.columns)
+        max(*(len(part) for part in _heading(column).split("\n")), *(len(row.cells[number].text) for row in table.rows))
+        for number, column in enumerate(table.columns)
     ]
     return min(label, 30) + sum(width + 2 for width in widths)
