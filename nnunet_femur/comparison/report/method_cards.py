@@ -125,6 +125,8 @@ def _pairs(content: Any) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ("/" if any(isinstance(each, str) for each in value) else " × ").join(map(_plain, value))
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -163,7 +163,7 @@ def _cautions(statistics: Sequence[GroupStatistics]) -> list[str]:
     found = []
     for one in statistics:
         first = next(iter(one.measures.values()), None)
-        found += [f"{one.group.title}: {caution}" for caution in (first.cautions if first else ())]
+        found += [f"{one.group.title}. {caution}" for caution in (first.cautions if first else ())]
     return found
 
 

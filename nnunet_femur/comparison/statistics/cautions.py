@@ -48,16 +48,16 @@ def cautions_of(group: Group, summaries: Sequence[Summary], pairs: Sequence[Pair
     if patients < FEW_PATIENTS:
         yield Caution(
             "few-patients",
-            f"{patients} patient{'' if patients == 1 else 's'}: the smallest possible p-value of an exact paired test "
-            f"is {smallest:.3g}, so no difference between methods can be significant at the 5 % level. Intervals and "
-            f"ranks describe these cases only. At least {FEW_PATIENTS} patients are needed.",
+            f"With {patients} patient{'' if patients == 1 else 's'}, the smallest possible p-value of an exact paired "
+            f"test is {smallest:.3g}, so no difference between methods can be significant at the 5 % level. Intervals "
+            f"and ranks describe these cases only. At least {FEW_PATIENTS} patients are needed.",
         )
     elif pairs and smallest * len(pairs) > SIGNIFICANT:
         yield Caution(
             "many-pairs",
-            f"{patients} patients and {len(pairs)} pairs of methods: no difference can be significant at the 5 % "
-            "level, since the smallest possible p-value after Holm’s correction is "
-            f"{min(1.0, smallest * len(pairs)):.2g}. Compare fewer methods, or use more patients.",
+            f"With {patients} patients and {len(pairs)} pairs of methods, the smallest possible p-value after Holm’s "
+            f"correction is {min(1.0, smallest * len(pairs)):.2g}, so no difference can be significant at the 5 % "
+            "level. Compare fewer methods, or use more patients.",
         )
     if any(summary.n > summary.patients for summary in summaries):
         yield Caution(

@@ -39,7 +39,7 @@ def draw_method_grid(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
     views = {label: SliceView(example.predictions[label], example.case, index) for label in scores}
     images = reader.read(views.values())
     rows, columns = rows_and_columns(len(views))
-    size = max(3.5, WIDTH * columns / 4), 0.35 + rows * (0.4 + WIDTH / 4)
+    size = WIDTH if columns > 2 else 0.66 * WIDTH, 0.35 + rows * (0.4 + WIDTH / 4)
     figure = Figure(figsize=size, layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (label, view) in zip(panels, views.items(), strict=False):
