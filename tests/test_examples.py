@@ -31,14 +31,17 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples name.
 
     ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
-    phantom, its mask, and the mask without its uppermost slices.
+    phantom, its mask, and the mask without its uppermost slices. ``nnUNet_raw/Dataset007_Example``: the phantoms
+    converted.
     """
     import SimpleITK as sitk
 
+    from nnunet_femur.conversion import convert
     from nnunet_femur.testing import make_phantom, write_phantoms
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    convert(folder / "drop", dataset_id=7, name="Example", raw_folder=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))

@@ -1,20 +1,20 @@
-"""From the tidy table to the entries that are compared, one per method and set, and to the models behind them.
+"""Entries of a comparison: the scores of each method on each set of cases, and of the models behind them.
 
-Methods are compared, not their models: in a cross-validation the folds of a method are one entry; of a test set that
-several folds predict, the entry is the ensemble's prediction or, without an ensemble, the mean of the folds' scores of
-each case.
+Methods are compared, not their models. The folds of a cross-validation are one entry. If several folds predict a test
+set, the entry is the prediction of their ensemble or, without an ensemble, the mean of the folds' scores of each case.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.comparison.predictions import folds_in_words
+from nnunet_femur.comparison.predictions import folds_text
 from nnunet_femur.comparison.traits import method_names
+from nnunet_femur.evaluation import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,18 +26,9 @@ SETS = {
     "cv": "Cross-validation",
     "fixed": "Fixed split",
 }
-"""Every set of scores.csv and its title, in the order of the report."""
+"""Titles of all sets in scores.csv, in the order of the report."""
 
-_ADDRESS = ["protocol", "plane", "region", "metric"]
-
-
-class Measure(NamedTuple):
-    """The address of a score in scores.csv: what was measured, of what, and how."""
-
-    protocol: str
-    plane: str
-    region: str
-    metric: str
+__all__ = ["SETS", "Entry", "Group", "Measure", "group_scores", "pivot_scores", "values_by_measure"]
 
 
 @dataclass(frozen=True)
@@ -46,11 +37,11 @@ class Entry:
 
     Attributes:
         method: The method as in scores.csv.
-        folds: The folds whose predictions these are.
+        folds: Folds of the predictions.
         name: Short name of the method.
-        detail: What tells this entry from others of the method, such as its folds; may be empty.
-        rows: The rows of scores.csv that belong to it, of all regions.
-        ends_only: Whether the method was trained on the ends of the femur alone.
+        detail: Folds or ensemble, if they distinguish this entry from others of the method; may be empty.
+        rows: Its rows of scores.csv, of all regions.
+        ends_only: True if the method was trained on the ends of the femur only.
     """
 
     method: str
@@ -67,17 +58,17 @@ class Entry:
 
     @cached_property
     def wide(self) -> pd.DataFrame:
-        """A row per case and a column per :class:`Measure`; a case in several folds has the mean of its scores."""
-        return _wide(self.rows, ["case"])
+        """Scores with a row per case and a column per :class:`Measure`; the mean for a case in several folds."""
+        return pivot_scores(self.rows, ["case"])
 
     @cached_property
     def of_predictions(self) -> pd.DataFrame:
-        """The same with a row per case and fold."""
-        return _wide(self.rows, ["case", "fold"])
+        """Scores with a row per case and fold, and a column per :class:`Measure`."""
+        return pivot_scores(self.rows, ["case", "fold"])
 
     @cached_property
     def defined(self) -> pd.DataFrame:
-        """Like :attr:`wide`, without the measures that no case has a score of."""
+        """Like :attr:`wide`, without the measures that are NaN for all cases."""
         return self.wide.dropna(axis="columns", how="all")
 
     @property
@@ -86,7 +77,7 @@ class Entry:
         return len(self.folds) == 1 or self.of_predictions.groupby(level="case").size().nunique() < 2
 
     def fold_means(self, measure: Measure) -> pd.Series:
-        """Mean over the cases of each fold; folds without a score are missing."""
+        """Return the mean over the cases of each fold; folds without a score are missing."""
         import pandas as pd
 
         if len(self.folds) == 1:
@@ -96,7 +87,7 @@ class Entry:
         return self.of_predictions[measure].groupby(level="fold").mean().dropna()
 
     def column(self, measure: Measure) -> pd.Series:
-        """The scores of one measure by case; all NaN if it was not scored."""
+        """Return the scores of one measure by case; all NaN if it was not scored."""
         import pandas as pd
 
         if measure in self.wide.columns:
@@ -109,13 +100,21 @@ class Entry:
         return self.rows.drop_duplicates("case").set_index("case")["patient"].loc[self.wide.index]
 
 
-def _wide(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Pivot by sums and counts of integer codes: pandas' own pivot takes minutes for thousands of cases."""
+def pivot_scores(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return a tidy table of scores with a row for each key and a column for each :class:`Measure`.
+
+    Scores with the same key and measure are averaged. pandas' own pivot takes minutes for thousands of cases; this one
+    sums and counts by integer codes.
+
+    Args:
+        rows: Rows with the columns of `keys`, of :class:`Measure`, and ``value``.
+        keys: Columns that identify a row of the result.
+    """
     import pandas as pd
 
     places = pd.Index(rows[keys[0]]) if len(keys) == 1 else pd.MultiIndex.from_frame(rows[[*keys]])
     index = places.unique().sort_values()
-    codes, levels = zip(*(pd.factorize(rows[name], sort=True) for name in _ADDRESS), strict=True)
+    codes, levels = zip(*(pd.factorize(rows[name], sort=True) for name in Measure._fields), strict=True)
     sizes = [len(level) for level in levels]
     flat = np.ravel_multi_index(codes, sizes) if len(rows) else np.zeros(0, dtype=np.int64)
     used, column = np.unique(flat, return_inverse=True)
@@ -125,19 +124,25 @@ def _wide(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     counts = np.bincount(cell, minlength=number).reshape(shape)
     means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
     names = [level[code] for level, code in zip(levels, np.unravel_index(used, sizes), strict=True)]
-    return pd.DataFrame(means, index=index, columns=pd.MultiIndex.from_arrays(names, names=_ADDRESS))
+    return pd.DataFrame(means, index=index, columns=pd.MultiIndex.from_arrays(names, names=Measure._fields))
+
+
+def values_by_measure(rows: pd.DataFrame) -> dict[Measure, float]:
+    """Return the scores of one case from its rows of a tidy table."""
+    columns = [rows[name] for name in Measure._fields]
+    return dict(zip(map(Measure, *columns), rows["value"], strict=True))
 
 
 @dataclass(frozen=True)
 class Group:
-    """Entries that may be compared, since they rest on one set of one dataset.
+    """Entries that may be compared, because they belong to one set of one dataset.
 
     Attributes:
-        dataset: The dataset if there are several, else empty.
+        dataset: The dataset if several are compared, else empty.
         set: One of :data:`SETS`.
         entries: One per method.
-        models: One per method and fold or ensemble, for tables of details: they are no further methods.
-        fold: Number of the fixed split where the dataset has several, else empty.
+        models: One per method and fold or ensemble, for tables of details; they do not count as methods.
+        fold: Number of the fixed split if the dataset has several, else empty.
     """
 
     dataset: str
@@ -148,7 +153,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """Dataset and fold, where they matter, and the name of the set."""
+        """Name of the set, with dataset and fold if there are several."""
         set_and_fold = f"{SETS[self.set]}, fold {self.fold}" if self.fold else SETS[self.set]
         return " · ".join(filter(None, (self.dataset, set_and_fold)))
 
@@ -159,18 +164,18 @@ class Group:
 
     @property
     def same_cases(self) -> bool:
-        """Whether every entry rests on the same cases."""
+        """True if all entries have the same cases."""
         return len({tuple(entry.wide.index) for entry in self.entries}) == 1
 
 
 def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> list[Group]:
-    """Return the groups of a score table: by dataset, and within it in the order of :data:`SETS`.
+    """Return the groups of a table of scores, by dataset and then in the order of :data:`SETS`.
 
-    Fixed splits of one dataset share cases, so each of them is a group.
+    Fixed splits of one dataset share cases, so each is a group.
 
     Args:
         scores: The tidy table.
-        ends_only: Methods that were trained on the ends of the femur alone.
+        ends_only: Methods that were trained on the ends of the femur only.
     """
     names = method_names(scores["method"].unique())
     datasets = list(dict.fromkeys(method.rpartition("/")[0] for method in names))
@@ -192,7 +197,7 @@ def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> li
 
 
 def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[str]) -> list[list[Entry]]:
-    """The models of each method, an entry each."""
+    """Return an entry for each model, by method."""
     found = []
     for method, of_method in rows.groupby("method", sort=False, observed=True):
         folds = of_method["fold"].unique()
@@ -213,12 +218,12 @@ def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[
 
 
 def _entry(models: Sequence[Entry], kind: str) -> Entry:
-    """The entry of a method from those of its models."""
+    """Return the entry of a method from those of its models."""
     import pandas as pd
 
     single = [model for model in models if model.folds[0].isdecimal()]
     whole = [model for model in models if not model.folds[0].isdecimal()]
-    # The folds validate on cases of their own; of a test set each of them predicts every case.
+    # Each fold validates on other cases, but predicts every case of a test set.
     chosen = (single or whole) if kind == "cv" else (whole or single)
     folds = tuple(model.folds[0] for model in chosen)
     detail = _detail(folds) if (kind == "cv" and single) or len(models) > 1 else ""
@@ -230,4 +235,4 @@ def _entry(models: Sequence[Entry], kind: str) -> Entry:
 
 def _detail(folds: tuple[str, ...]) -> str:
     numbers = sorted(int(fold) for fold in folds if fold.isdecimal())
-    return folds_in_words(numbers) if numbers else {"none": ""}.get(folds[0], folds[0])
+    return folds_text(numbers) if numbers else {"none": ""}.get(folds[0], folds[0])

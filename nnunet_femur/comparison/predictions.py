@@ -1,4 +1,4 @@
-"""What one model predicted for one set of cases."""
+"""Predictions of one model for one set of cases."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from nnunet_femur.comparison.reference_masks import Dataset
+    from nnunet_femur.comparison.reference_masks import ReferenceMasks
 
 RECORDS = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
-"""Places of a method's records, below its folder."""
+"""Places of a method's records, relative to its folder."""
 
-TRAITS = Traits()
-"""Traits of a method in volumes that predicts whole bones."""
+VOLUMES = Traits()
+"""Traits of a method that predicts volumes of whole bones."""
 
 
 class Unscored(NamedTuple):
@@ -30,7 +30,7 @@ class Unscored(NamedTuple):
         set: Its set.
         fold: Its fold.
         case: Its case.
-        reason: File, problem and fix in one message.
+        reason: The file, the problem and the fix.
     """
 
     method: str
@@ -42,33 +42,33 @@ class Unscored(NamedTuple):
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model of a method predicted for one set of cases.
+    """Predictions of one model of a method for one set of cases.
 
     Attributes:
-        dataset: Reference, images and patients of the cases.
-        method: Folder of the method, ``TRAINER__PLANS__CONFIGURATION``, or the name that a user gave; with
-            ``DatasetNNN_NAME/`` before it where several datasets are compared.
-        set: ``test``; ``cv`` for the validation cases of folds 0-4; ``fixed`` for those of later folds.
-        fold: Number of the fold; ``ensemble`` for a prediction of several folds; ``none`` for a method without.
-        folder: Where the predictions lie.
+        dataset: Reference masks, images and patients of the cases.
+        method: Folder of the method, ``TRAINER__PLANS__CONFIGURATION``, or the name that a user chose; with
+            ``DatasetNNN_NAME/`` before it if several datasets are compared.
+        set: ``test``; ``cv`` for the validation cases of folds 0 to 4; ``fixed`` for those of later folds.
+        fold: Number of the fold; ``ensemble`` for a prediction of several folds; ``none`` for a method without folds.
+        folder: Folder of the predictions.
         files: The predictions to score, by case.
-        missing: Cases that ought to be there.
+        missing: Cases that should be predicted, but are not.
         extra: Predicted cases that do not belong to this set, or have no reference.
-        seconds: Duration of the training in seconds, if known; of several models the mean.
-        traits: How the method works.
-        refused: Reason by case why a prediction that is there must not be scored, such as that of a training case.
+        seconds: Duration of the training in seconds, if known; the mean of several models.
+        traits: Traits of the method.
+        refused: Reasons, by case, for which an existing prediction must not be scored, such as a training case.
     """
 
-    dataset: Dataset
+    dataset: ReferenceMasks
     method: str
     set: str
     fold: str
     folder: Path
     files: dict[str, Path]
-    missing: tuple[str, ...]
-    extra: tuple[str, ...]
-    seconds: float | None
-    traits: Traits = TRAITS
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    seconds: float | None = None
+    traits: Traits = VOLUMES
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -78,20 +78,20 @@ class Predictions:
 
     @property
     def fold_suffix(self) -> str:
-        """The fold in words with a comma before it; empty for a method without folds."""
+        """The fold as text with a comma before it; empty for a method without folds."""
         return {"ensemble": ", ensemble", "none": ""}.get(self.fold, f", fold {self.fold}")
 
     @property
     def title(self) -> str:
-        """Method, fold and set in words."""
+        """Method, fold and set as text."""
         return f"{self.method}{self.fold_suffix}, {'test set' if self.set == 'test' else 'validation'}"
 
     def patient(self, case: str) -> str:
-        """Patient of a case."""
+        """Return the patient of a case; the case itself if the dataset does not list it."""
         return self.dataset.patients.get(case, case)
 
     def complaints(self) -> Iterator[str]:
-        """What is missing and what was left out, a sentence each."""
+        """Yield what is missing and what was left out, a sentence each."""
         if self.missing:
             total = len(self.missing) + len(self.files)
             missing = ", ".join(self.missing)
@@ -102,25 +102,25 @@ class Predictions:
         if unknown:
             yield f"{self.title}: {len(unknown)} not scored, without reference in {labels}: {', '.join(unknown)}."
         if known:
-            yield f"{self.title}: {len(known)} not scored, no validation cases of this fold: {', '.join(known)}."
+            yield f"{self.title}: {len(known)} not scored, not validation cases of this fold: {', '.join(known)}."
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """Return the content of a ``run.json``.
 
     Raises:
-        InputError: The file is not the record of a training.
+        InputError: The file is not the record of a training (code "invalid-file").
     """
     try:
         # Anything but an object fails here.
         return {**json.loads(path.read_text(encoding="utf-8"))}
     except (ValueError, TypeError, OSError) as error:
-        msg = f"{path}: is not the record of a training ({type(error).__name__}). Delete it, or copy it again."
-        raise InputError(msg) from error
+        msg = f"{path}: not the record of a training ({type(error).__name__}). Delete it, or copy it again."
+        raise InputError(msg, code="invalid-file") from error
 
 
-def folds_in_words(numbers: Sequence[int]) -> str:
-    """Ascending numbers of folds as ``fold 0``, ``folds 0–4`` or ``folds 0, 2``."""
+def folds_text(numbers: Sequence[int]) -> str:
+    """Return ascending numbers of folds as ``fold 0``, ``folds 0–4`` or ``folds 0, 2``."""
     if len(numbers) == 1:
         return f"fold {numbers[0]}"
     if list(numbers) == list(range(numbers[0], numbers[-1] + 1)):

@@ -1,71 +1,72 @@
-"""The raw dataset as a comparison sees it: reference, images, folds and patients."""
+"""Reference masks of a comparison: those of a raw dataset, of a folder of masks, or both."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from nnunet_femur.dataset.folds import SPLITS_FILE, Fold, read_folds
+from nnunet_femur.dataset.folds import SPLITS_FILE, Fold
+from nnunet_femur.dataset.raw import DATASET_JSON, LABELS_TR, LABELS_TS, RawDataset
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.sources import MaskFiles, find_masks
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
 
 @dataclass(frozen=True)
-class Dataset:
-    """One dataset of nnU-Net's raw folder.
+class ReferenceMasks:
+    """The reference of each case, and what the raw dataset records about the cases.
 
     Attributes:
-        folder: ``nnUNet_raw/DatasetNNN_NAME``, or the folder of masks that was given as reference.
-        ending: File ending of its volumes.
+        folder: Folder of the raw dataset; without a dataset the folder of the masks.
         train: Reference of the cases for training and validation, by case.
         test: Reference of the test cases, by case.
-        folds: The validation cases of fold 0, 1, ... as far as ``splits_final.json`` goes.
-        patients: Patient of a case; a case that ``cases.csv`` does not hold is a patient of its own.
-        trained_on: The cases that fold 0, 1, ... trains on as far as ``splits_final.json`` goes.
-        listed: Whether it is known which case is for training and which for testing; not so for a folder of masks.
-        problems: Reason by case why it has no reference that can be used; such cases are in no other attribute.
+        raw: The raw dataset. None if the masks come from a folder alone; then it is unknown which cases are for
+            training and which for testing.
+        folds: Cases that fold 0, 1, ... trains and validates on, as far as ``splits_final.json`` lists them.
+        patients: Patient of each case in ``cases.csv``; any other case counts as a patient itself.
+        problems: Reasons, by case, for which a case has no usable reference; `train` and `test` lack these cases.
     """
 
     folder: Path
-    ending: str
     train: dict[str, Path]
     test: dict[str, Path]
-    folds: tuple[frozenset[str], ...]
-    patients: dict[str, str]
-    trained_on: tuple[frozenset[str], ...] = ()
-    listed: bool = True
+    raw: RawDataset | None = None
+    folds: tuple[Fold, ...] = ()
+    patients: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def listed(self) -> bool:
+        """True if it is known which cases are for training and which for testing."""
+        return self.raw is not None
+
     def reference(self, case: str) -> Path:
-        """The mask of a case."""
+        """Return the reference mask of a case."""
         return self.test[case] if case in self.test else self.train[case]
 
     def image(self, case: str) -> Path | None:
-        """The CT of a case, or None if it is not there."""
-        images = self.folder / ("imagesTs" if case in self.test else "imagesTr")
-        path = images / f"{case}_0000{self.ending}"
+        """Return the CT of a case; None if the dataset does not contain it."""
+        if self.raw is None:
+            return None
+        path = self.raw.image(case, "test" if case in self.test else "training")
         return path if path.is_file() else None
 
 
-def open_dataset(name: str | None, *, results: Path, raw: Path | None, reference: Path | None = None) -> Dataset:
-    """The raw dataset that holds the reference for results, or a folder of masks in its place.
+def open_references(
+    name: str | None, *, results: Path, raw: Path | None, reference: Path | None = None
+) -> ReferenceMasks:
+    """Find the reference masks for results.
 
     Args:
-        name: ``DatasetNNN_NAME``; None if there is none.
+        name: Name of the dataset, ``DatasetNNN_NAME``; None if there is none.
         results: nnU-Net's results folder.
-        raw: nnU-Net's raw folder; None for ``$nnUNet_raw``, and then ``nnUNet_raw`` beside `results`.
-        reference: A folder of masks named by case. They take the place of the raw dataset's; without such a dataset they
-            are all there is.
+        raw: nnU-Net's raw folder. Default: ``$nnUNet_raw``, then ``nnUNet_raw`` beside `results`.
+        reference: Folder of masks named by case, which replace those of the raw dataset. Without a raw dataset they are
+            the only reference.
 
     Raises:
-        SetupError: No such dataset is found.
-        InputError: One of its files cannot be used.
+        SetupError: No reference masks are found (code "no-reference").
+        InputError: A file of the dataset or the folder `reference` cannot be used.
     """
     masks, problems = _masks(reference) if reference else MaskFiles({}, {})
     try:
@@ -73,91 +74,64 @@ def open_dataset(name: str | None, *, results: Path, raw: Path | None, reference
     except SetupError:
         if reference is None:
             raise
-        return Dataset(reference, "", masks, masks, (), _patients(reference), listed=False, problems=problems)
-    ending = _file_ending(folder / "dataset.json")
-    train, test = (_volumes(folder / labels, ending) for labels in ("labelsTr", "labelsTs"))
+        patients = RawDataset(reference, {}).patients()
+        return ReferenceMasks(reference, masks, masks, patients=patients, problems=problems)
+    dataset = RawDataset.open(folder)
+    train, test = dataset.masks("training"), dataset.masks("test")
     if not train and not test:
-        msg = f"{folder}: labelsTr and labelsTs hold no {ending} file. Give the raw folder with --raw."
-        raise SetupError(msg)
-    folds = _folds(folder, train)
+        msg = f"{folder}: {LABELS_TR} and {LABELS_TS} contain no {dataset.file_ending} file. Pass --raw."
+        raise SetupError(msg, code="no-reference")
+    splits = _splits_file(folder)
     for case in sorted(train.keys() & test.keys()):
         problems[case] = (
-            f"{train[case]}: this case is in labelsTs too, but a test case must not be trained on. Delete one of them."
+            f"{train[case]}: this case is in {LABELS_TS}, too, but no test case may be trained on. Delete one of them."
         )
     train, test = (
         {case: masks.get(case, path) for case, path in of.items() if case not in problems} for of in (train, test)
     )
-    return Dataset(
+    return ReferenceMasks(
         folder=folder,
-        ending=ending,
         train=train,
         test=test,
-        folds=tuple(frozenset(fold.val) for fold in folds),
-        patients=_patients(folder),
-        trained_on=tuple(frozenset(fold.train) for fold in folds),
+        raw=dataset,
+        folds=tuple(dataset.folds(splits)) if splits else (),
+        patients=dataset.patients(),
         problems=problems,
     )
 
 
 def _masks(reference: Path) -> MaskFiles:
     if not reference.is_dir():
-        msg = f"{reference}: folder not found. Pass the folder of the reference masks with --truth."
-        raise InputError(msg)
+        msg = f"{reference}: folder not found. Pass the folder of the reference masks with --reference-masks."
+        raise InputError(msg, code="not-found")
     masks = find_masks(reference)
     if not masks.files:
-        msg = f"{reference}: contains no masks. Pass the folder that contains the reference masks, such as labelsTs."
-        raise InputError(msg)
+        msg = f"{reference}: contains no masks. Pass the folder that contains the reference masks, such as {LABELS_TS}."
+        raise InputError(msg, code="no-reference")
     return masks
 
 
 def _find(name: str | None, *, results: Path, raw: Path | None) -> Path:
     if name is None:
-        msg = "There is no reference. Give the folder that holds the reference masks with --truth."
-        raise SetupError(msg)
+        msg = "No reference masks given. Pass their folder with --reference-masks."
+        raise SetupError(msg, code="no-reference")
     beside = results.parent / "nnUNet_raw"
     variable = os.environ.get("nnUNet_raw")
     candidates = [raw] if raw else [Path(variable), beside] if variable else [beside]
     folders = [candidate / name for candidate in candidates]
     for folder in folders:
-        if (folder / "dataset.json").is_file():
+        if (folder / DATASET_JSON).is_file():
             return folder
     msg = (
-        f"There is no reference for {name}: no dataset.json in {' or '.join(map(str, folders))}. Give nnU-Net's raw "
-        'folder with --raw, or run: eval "$(nnfemur env DIR)"'
+        f"No reference masks found for {name}: {' or '.join(map(str, folders))} contains no {DATASET_JSON}. Pass "
+        'nnU-Net\'s raw folder with --raw, or run: eval "$(nnfemur env DIR)"'
     )
-    raise SetupError(msg)
+    raise SetupError(msg, code="no-reference")
 
 
-def _volumes(folder: Path, ending: str) -> dict[str, Path]:
-    files = sorted(folder.glob(f"*{ending}")) if folder.is_dir() else []
-    return {file.name[: -len(ending)]: file for file in files if not file.name.startswith(".")}
-
-
-def _folds(folder: Path, cases: Collection[str]) -> list[Fold]:
+def _splits_file(folder: Path) -> Path | None:
+    """Return the file with the folds, which may be in the raw or in the preprocessed dataset."""
     beside = folder.parent.parent / "nnUNet_preprocessed"
     preprocessed = Path(os.environ.get("nnUNet_preprocessed") or beside)
     homes = (folder, preprocessed / folder.name, beside / folder.name)
-    path = next((file for home in homes if (file := home / SPLITS_FILE).is_file()), None)
-    return read_folds(path, cases) if path else []
-
-
-def _patients(folder: Path) -> dict[str, str]:
-    import pandas as pd
-
-    path = folder / "cases.csv"
-    if not path.is_file():
-        return {}
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return dict(zip(table["case"], table["patient"], strict=True))
-    except (KeyError, ValueError) as error:
-        msg = f"{path}: cannot be read as a table with the columns case and patient ({error})."
-        raise InputError(msg) from error
-
-
-def _file_ending(path: Path) -> str:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["file_ending"]
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: is no nnU-Net dataset.json with a file_ending ({error!r}). Convert the dataset again."
-        raise InputError(msg) from error
+    return next((file for home in homes if (file := home / SPLITS_FILE).is_file()), None)

@@ -1,34 +1,31 @@
-"""Scores of an earlier run, so that only what changed is scored again."""
+"""Scores of an earlier run, so that only changed predictions are scored again."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnunet_femur.atomic_files import written_beside
-from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores, slice_scores
+from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.header_text import is_detached
-from nnunet_femur.records import code_fingerprint
+from nnunet_femur.records import code_fingerprint, fingerprint, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from nnunet_femur.evaluation import CaseScores, EmptyPolicy, Scoring
 
 CACHE_FILE = "scores-cache.jsonl"
-"""Name of the cache in the report's folder: it may be deleted at any time."""
+"""Name of the cache in the report's folder; it may be deleted at any time."""
 
 _DETACHED = (".nhdr", ".mhd")
-"""Headers whose voxels lie in another file, so that they tell nothing about a change."""
+"""Endings of headers whose voxels are in another file, so the header does not show whether they changed."""
 
 Label = tuple[str, str, str, str, str]
 """Protocol, plane, region, metric and unit of a score."""
@@ -36,15 +33,15 @@ Label = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class CachedCase:
-    """What is kept of the scores of one prediction.
+    """The part of a prediction's scores that is kept.
 
     Attributes:
         labels: Protocol, plane, region, metric and unit of each score.
         values: The scores, shape (n,).
-        index: The axial slices that hold reference or prediction.
-        axial: Their voxel counts.
+        index: Axial slices that contain reference or prediction.
+        axial: Voxel counts of these slices.
         profile: Agreement along the bone's long axis; None for an empty reference.
-        warnings: What was assumed about the two masks.
+        warnings: Assumptions about the two masks.
     """
 
     labels: tuple[Label, ...]
@@ -55,50 +52,50 @@ class CachedCase:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, case: CaseScores, warnings: Iterable[str] = ()) -> CachedCase:
-        """What is kept of a case."""
-        labels = tuple((one.protocol, one.plane, one.region, one.metric, one.unit) for one in case.scores)
+    def of(cls, case: CaseScores) -> CachedCase:
+        """Return the part of a case's scores that is kept."""
+        labels = tuple((*one.measure, one.unit) for one in case.scores)
         values = np.array([one.value for one in case.scores])
         axial = case.slices["axial"]
-        return cls(_interned(labels), values, axial.index, axial.overlap, case.profile, tuple(warnings))
+        return cls(_interned(labels), values, axial.index, axial.overlap, case.profile, case.warnings)
 
     def slices(self, policy: EmptyPolicy) -> SliceScores:
-        """The scores of the axial slices."""
-        return slice_scores(self.index, self.axial, policy)
+        """Return the scores of the axial slices."""
+        return SliceScores.of(self.index, self.axial, policy)
 
 
 @lru_cache(maxsize=64)
 def _interned(labels: tuple[Label, ...]) -> tuple[Label, ...]:
-    """One and the same object for equal labels, so that thousands of cases hold them once."""
+    """Return one object for equal labels, so that thousands of cases share it."""
     return labels
 
 
 @dataclass
 class ScoreCache:
-    """Scores by what they rest on: the content of both masks, the options and the code that scores.
+    """Scores by everything that decides about them: the content of both masks, the options, and the scoring code.
 
-    A file is read to take its fingerprint only if its size or its times have changed since it was taken.
+    The content of a file is read only if its size or its times have changed since its checksum was computed.
 
     Attributes:
-        cases: What is kept, by key.
-        fingerprints: Size, time of modification, time of change and fingerprint of every mask, by path.
+        cases: Scores by key.
+        checksums: Size, time of modification, time of change (both in ns) and SHA-256 of each mask, by path.
     """
 
     cases: dict[str, CachedCase] = field(default_factory=dict)
-    fingerprints: dict[str, tuple[int, int, int, str]] = field(default_factory=dict)
+    checksums: dict[str, tuple[int, int, int, str]] = field(default_factory=dict)
     _used: dict[str, CachedCase] = field(default_factory=dict, repr=False)
     _seen: dict[str, tuple[int, int, int, str]] = field(default_factory=dict, repr=False)
 
     def key(self, reference: Path, prediction: Path, scoring: Scoring, *, in_slices: bool) -> str | None:
-        """What the score of a prediction rests on; None if a mask cannot be fingerprinted, and so is always scored."""
-        masks = [self._fingerprint(path) for path in (reference, prediction)]
+        """Return the key of a prediction's scores; None if a mask has no checksum, so that it is always scored."""
+        masks = [self._checksum(path) for path in (reference, prediction)]
         if None in masks:
             return None
         options = [scoring.policy.name, scoring.slice_surfaces, in_slices, scoring.segments, scoring.labels]
-        return hashlib.blake2b(json.dumps([*masks, *options, _code()]).encode(), digest_size=20).hexdigest()
+        return fingerprint([*masks, *options, _code()])
 
     def get(self, key: str | None) -> CachedCase | None:
-        """The scores of this key, or None if they are not known."""
+        """Return the scores with a key; None if the cache does not contain them."""
         return self.cases.get(key) if key else None
 
     def put(self, key: str | None, case: CachedCase) -> None:
@@ -107,7 +104,7 @@ class ScoreCache:
             self._used[key] = case
 
     def write(self, folder: Path) -> None:
-        """Write what this run has used to :data:`CACHE_FILE`; what it did not use is forgotten.
+        """Write the scores that this run used to :data:`CACHE_FILE`; others are dropped.
 
         Raises:
             OSError: The file cannot be written.
@@ -127,20 +124,20 @@ class ScoreCache:
 
     @classmethod
     def read(cls, folder: Path) -> ScoreCache:
-        """The cache of a report's folder; an empty one if there is none, or if it cannot be used."""
+        """Return the cache of a report's folder; an empty cache if the folder has none or a damaged one."""
         path = folder / CACHE_FILE
         try:
             with path.open(encoding="utf-8") as file:
                 head = json.loads(next(file))
                 labels = [_interned(tuple((p, q, r, m, u) for p, q, r, m, u in one)) for one in head["labels"]]
                 cases = dict(_from_json(json.loads(line), labels) for line in file)
-            fingerprints = {name: (int(a), int(b), int(c), str(d)) for name, (a, b, c, d) in head["files"].items()}
+            checksums = {name: (int(a), int(b), int(c), str(d)) for name, (a, b, c, d) in head["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration, AttributeError):
-            # It only saves time: without it, everything is scored.
+            # The cache only saves time: without it, everything is scored.
             return cls()
-        return cls(cases, fingerprints)
+        return cls(cases, checksums)
 
-    def _fingerprint(self, path: Path) -> str | None:
+    def _checksum(self, path: Path) -> str | None:
         if volume_ending(path) in _DETACHED or not path.is_file():
             return None
         name = str(path)
@@ -148,27 +145,20 @@ class ScoreCache:
             return self._seen[name][3]
         try:
             state = path.stat()
-            known = self.fingerprints.get(name)
+            known = self.checksums.get(name)
             times = (state.st_size, state.st_mtime_ns, state.st_ctime_ns)
             if volume_ending(path) in (".nrrd", ".mha") and is_detached(path):
                 return None
-            fingerprint = known[3] if known and known[:3] == times else _content(path)
+            checksum = known[3] if known and known[:3] == times else sha256(path)
         except OSError:
             return None
-        self._seen[name] = (*times, fingerprint)
-        return fingerprint
+        self._seen[name] = (*times, checksum)
+        return checksum
 
 
-def _content(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=20)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
+@cache
 def _code() -> str:
-    """Return the fingerprint of the code that scores: another version of it scores anew."""
+    """Return the fingerprint of the code that scores, so that another version of it scores again."""
     import nnunet_femur.evaluation
     import nnunet_femur.imaging
 
@@ -177,11 +167,20 @@ def _code() -> str:
 
 
 def _as_json(key: str, case: CachedCase, labels: int) -> dict[str, Any]:
-    counts = {"index": case.index, "shared": case.axial.shared, "reference": case.axial.reference}
-    slices = {name: of.tolist() for name, of in (counts | {"prediction": case.axial.prediction}).items()}
-    profile = case.profile and [of.tolist() for of in _profile_columns(case.profile)]
-    kept = {"key": key, "labels": labels, "values": case.values.tolist(), "axial": slices, "profile": profile}
+    counts = {"index": case.index, **_columns(case.axial)}
+    profile = case.profile and [of.tolist() for of in _columns(case.profile).values()]
+    kept = {
+        "key": key,
+        "labels": labels,
+        "values": case.values.tolist(),
+        "axial": {name: of.tolist() for name, of in counts.items()},
+        "profile": profile,
+    }
     return kept | ({"warnings": list(case.warnings)} if case.warnings else {})
+
+
+def _columns(counts: Overlap | AxisProfile) -> dict[str, NDArray[np.int64]]:
+    return {"shared": counts.shared, "reference": counts.reference, "prediction": counts.prediction}
 
 
 def _from_json(line: dict[str, Any], labels: list[tuple[Label, ...]]) -> tuple[str, CachedCase]:
@@ -198,7 +197,3 @@ def _from_json(line: dict[str, Any], labels: list[tuple[Label, ...]]) -> tuple[s
         msg = f"{line['key']}: {len(case.values)} scores for {len(case.labels)} labels"
         raise ValueError(msg)
     return str(line["key"]), case
-
-
-def _profile_columns(profile: AxisProfile) -> Iterable[NDArray[np.int64]]:
-    return profile.shared, profile.reference, profile.prediction

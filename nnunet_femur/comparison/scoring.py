@@ -1,10 +1,10 @@
-"""Score every prediction that was found, and gather the scores in one tidy table."""
+"""Score all predictions of a comparison, and collect the scores in one tidy table."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,21 +13,11 @@ import numpy as np
 from nnunet_femur.comparison.predictions import Unscored
 from nnunet_femur.comparison.score_cache import CachedCase, ScoreCache
 from nnunet_femur.errors import FemurError
-from nnunet_femur.evaluation import (
-    AxisProfile,
-    Bone,
-    Scoring,
-    SliceScores,
-    on_one_grid,
-    read_mask,
-    require_same_grid,
-    score_case,
-)
-from nnunet_femur.findings import Severity
+from nnunet_femur.evaluation import AxisProfile, Scorer, Scoring, SliceScores
 from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -38,11 +28,11 @@ COLUMNS = ("method", "set", "fold", "case", "patient", "protocol", "plane", "reg
 """Columns of scores.csv."""
 
 _THREADS = 4
-"""Cases scored at once at most: each holds a few masks."""
+"""Most cases that are scored at a time; each occupies memory for a few masks."""
 
 
 class CaseKey(NamedTuple):
-    """Which prediction of which case, by the names of scores.csv."""
+    """Method, set, fold and case of a prediction, as in scores.csv."""
 
     method: str
     set: str
@@ -56,13 +46,13 @@ class Scored:
 
     Attributes:
         scores: One row per number, with :data:`COLUMNS`.
-        slices: The axial slices of the whole bone, by :class:`CaseKey`.
+        slices: Scores of the axial slices of the whole bone, by :class:`CaseKey`.
         profiles: Agreement along the bone's long axis, by :class:`CaseKey`; those of empty references are missing.
-        rescored: Number of predictions that were scored anew, since the cache did not know them.
-        cache: What the next run need not score again.
+        rescored: Number of predictions that were scored now, because the cache does not contain them.
+        cache: Scores that the next run can reuse.
         unscored: Predictions that could not be scored; the table has no rows of them.
-        ends_only: Methods that were trained on the ends of the femur alone.
-        warnings: What was assumed about masks, a sentence each.
+        ends_only: Methods that were trained on the ends of the femur only.
+        warnings: Assumptions about masks, a sentence each.
     """
 
     scores: pd.DataFrame
@@ -73,6 +63,20 @@ class Scored:
     unscored: Sequence[Unscored] = ()
     ends_only: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+
+    def only(self, keys: Collection[tuple[str, str, str, str]]) -> Scored:
+        """Return the scores of some predictions.
+
+        Args:
+            keys: Method, set, fold and case of each.
+        """
+        columns = [self.scores[name] for name in CaseKey._fields]
+        return replace(
+            self,
+            scores=self.scores[[key in keys for key in zip(*columns, strict=True)]].reset_index(drop=True),
+            slices={key: of for key, of in self.slices.items() if key in keys},
+            profiles={key: of for key, of in self.profiles.items() if key in keys},
+        )
 
 
 class _Job(NamedTuple):
@@ -92,35 +96,37 @@ class _Job(NamedTuple):
         return CaseKey(self.predictions.method, self.predictions.set, self.predictions.fold, self.case)
 
 
-def score(
+def score_predictions(
     found: Sequence[Predictions],
     *,
     scoring: Scoring | None = None,
     cache: ScoreCache | None = None,
     progress: Progress = SILENT,
 ) -> Scored:
-    """Score predictions against their references, those of one reference together, so that it is read once.
+    """Score predictions against their references; each reference is read once for all predictions of its case.
 
-    A mask that cannot be scored does not stop the others: it is named in :attr:`Scored.unscored`.
+    A mask that cannot be scored does not stop the others; :attr:`Scored.unscored` names it.
 
     Args:
-        found: What to score; the order of the table follows it.
-        scoring: How to score.
-        cache: Scores of an earlier run, which are taken over where neither mask nor anything else has changed.
+        found: Predictions to score, in the order of the table.
+        scoring: Options.
+        cache: Scores of an earlier run, which are reused if neither the masks nor anything else has changed.
         progress: Receives the progress.
     """
-    how = scoring or Scoring()
+    options = scoring or Scoring()
     store = cache or ScoreCache()
     jobs = [_Job(predictions, case) for predictions in found for case in predictions.files]
-    keys = [store.key(job.reference, job.prediction, how, in_slices=job.predictions.traits.in_slices) for job in jobs]
+    keys = [
+        store.key(job.reference, job.prediction, options, in_slices=job.predictions.traits.in_slices) for job in jobs
+    ]
     results: list[CachedCase | str | None] = [store.get(key) for key in keys]
     pending = [place for place, result in enumerate(results) if result is None]
     by_reference = sorted(pending, key=lambda place: str(jobs[place].reference))
     batches = [list(of) for _, of in groupby(by_reference, key=lambda place: jobs[place].reference)]
     threads = max(1, min(_THREADS, os.cpu_count() or 1, len(batches)))
     with ThreadPoolExecutor(threads) as pool:
-        # Searching trees and counting voxels let other threads run; two cores are worth it already.
-        outcomes = pool.map(lambda batch: list(_score_batch([jobs[place] for place in batch], how)), batches)
+        # Threads suffice: searching trees and counting voxels release Python's lock.
+        outcomes = pool.map(lambda batch: list(_score_batch([jobs[place] for place in batch], options)), batches)
         try:
             for batch, cases in zip(
                 batches, track(outcomes, "Scoring", total=len(batches), progress=progress), strict=True
@@ -136,7 +142,7 @@ def score(
             store.put(key, result)
     return Scored(
         scores=_table(done),
-        slices={job.key: result.slices(how.policy) for job, result in done},
+        slices={job.key: result.slices(options.policy) for job, result in done},
         profiles={job.key: result.profile for job, result in done if result.profile},
         rescored=len(pending),
         cache=store,
@@ -148,41 +154,28 @@ def score(
     )
 
 
-def _score_batch(jobs: Sequence[_Job], how: Scoring) -> Iterator[CachedCase | str]:
-    """Score predictions of one reference; give the reason in place of the scores where that fails."""
+def _score_batch(jobs: Sequence[_Job], options: Scoring) -> Iterator[CachedCase | str]:
+    """Score predictions of one reference; yield the reason in place of the scores if that fails."""
     try:
-        reference = read_mask(jobs[0].reference, segments=how.segments, labels=how.labels)
-        spacing_mm_zyx = reference.geometry.spacing_mm_zyx
-        bone = Bone(reference.voxels, spacing_mm_zyx)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one case must not end the batch
+        scorer = Scorer(jobs[0].reference, options)
+    except Exception as error:  # noqa: BLE001 - no problem of one case may end the batch
         yield from [_reason(jobs[0].reference, error)] * len(jobs)
         return
     for job in jobs:
         try:
-            prediction = read_mask(job.prediction, like=reference.geometry, segments=how.segments, labels=how.labels)
-            regridded, prediction = on_one_grid(reference, prediction)
-            require_same_grid(regridded, prediction)
-            scores = score_case(
-                bone if regridded is reference else Bone(regridded.voxels, spacing_mm_zyx),
-                Bone(prediction.voxels, spacing_mm_zyx),
-                scoring=how,
-                predicted_in_slices=job.predictions.traits.in_slices,
-            )
-            doubts = (
-                found for found in (*reference.findings, *prediction.findings) if found.severity is Severity.WARNING
-            )
-            result: CachedCase | str = CachedCase.of(scores, map(str, doubts))
+            scores = scorer.score(job.prediction, in_slices=job.predictions.traits.in_slices)
+            result: CachedCase | str = CachedCase.of(scores)
         except Exception as error:  # noqa: BLE001 - as above
             result = _reason(job.prediction, error)
         yield result
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Return why a mask could not be scored; of other errors the kind alone, since their text may quote a header."""
+    """Return why a mask could not be scored; of unknown errors only the class, since their text may quote a header."""
     if isinstance(error, FemurError):
         return str(error)
     if isinstance(error, MemoryError):
-        return f"{path}: does not fit into memory. Score it on a machine with more memory."
+        return f"{path}: out of memory. Score it on a machine with more memory."
     if isinstance(error, OSError) and error.strerror:
         return f"{path}: cannot be read ({error.strerror}). Check the file."
     return f"{path}: cannot be scored ({type(error).__name__}). Write the mask again."
@@ -198,12 +191,12 @@ def _table(done: Sequence[tuple[_Job, CachedCase]]) -> pd.DataFrame:
         columns[name] = np.repeat(np.array([job.key[place] for job in jobs], dtype=object), counts)
     patients = np.array([job.predictions.patient(job.case) for job in jobs], dtype=object)
     columns["patient"] = np.repeat(patients, counts)
-    # Nearly all cases have the same labels, so each distinct set of them is spelled out once.
+    # Nearly all cases have the same labels, so an array is made only once of each distinct set of labels.
     labels = {result.labels: np.array(result.labels, dtype=object) for result in results}
-    spelled = np.concatenate([labels[result.labels] for result in results]) if results else np.empty((0, 5), object)
-    columns |= {name: spelled[:, place] for place, name in enumerate(("protocol", "plane", "region", "metric"))}
+    repeated = np.concatenate([labels[result.labels] for result in results]) if results else np.empty((0, 5), object)
+    columns |= {name: repeated[:, place] for place, name in enumerate(("protocol", "plane", "region", "metric"))}
     columns["value"] = np.concatenate([result.values for result in results]) if results else np.empty(0)
-    columns["unit"] = spelled[:, 4]
+    columns["unit"] = repeated[:, 4]
     return pd.DataFrame({name: columns[name] for name in COLUMNS}).astype(
         {name: "str" for name in COLUMNS if name != "value"}
     )

@@ -100,7 +100,7 @@ def require(name: str, *, create: bool = True) -> Path:
     value = os.environ.get(name)
     if not value:
         msg = f'{name} is not set, so nnU-Net has no place for it. Run: eval "$(nnfemur env DIR)"'
-        raise SetupError(msg)
+        raise SetupError(msg, code="environment")
     folder = Path(value)
     if not create:
         return folder
@@ -108,5 +108,5 @@ def require(name: str, *, create: bool = True) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         msg = f"{folder}: {name} points here, but it cannot be made ({error.strerror}). Choose another DIR."
-        raise SetupError(msg) from error
+        raise SetupError(msg, code="environment") from error
     return folder

@@ -43,10 +43,10 @@ def read_folds(path: Path, cases: Collection[str]) -> list[Fold]:
         folds = [Fold(tuple(fold["train"]), tuple(fold["val"])) for fold in content]
     except FileNotFoundError as error:
         msg = f"{path}: there are no folds. Run: nnfemur convert"
-        raise InputError(msg) from error
+        raise InputError(msg, code="invalid-folds") from error
     except (ValueError, KeyError, TypeError) as error:
         msg = f'{path}: is no list of {{"train": [...], "val": [...]}}. Run nnfemur convert again.'
-        raise InputError(msg) from error
+        raise InputError(msg, code="invalid-folds") from error
     known = set(cases)
     for index, fold in enumerate(folds):
         for problem, ids in (
@@ -55,10 +55,10 @@ def read_folds(path: Path, cases: Collection[str]) -> list[Fold]:
         ):
             if ids:
                 msg = f"{path}: fold {index} {problem}: {', '.join(sorted(ids))}. Correct the file or convert again."
-                raise InputError(msg)
+                raise InputError(msg, code="invalid-folds")
         if not fold.train or not fold.val:
             msg = f"{path}: fold {index} has no case to {'validate' if fold.train else 'train'} on. Convert again."
-            raise InputError(msg)
+            raise InputError(msg, code="invalid-folds")
     return folds
 
 
@@ -73,5 +73,5 @@ def choose_fold(path: Path, cases: Collection[str], fold: int) -> Fold:
     folds = read_folds(path, cases)
     if not 0 <= fold < len(folds):
         msg = f"{path}: holds the folds 0 to {len(folds) - 1}; there is no fold {fold}."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-folds")
     return folds[fold]

@@ -1,12 +1,13 @@
-"""Scores of one case: overlap, volume and surface, of the bone, its regions and its slices."""
+"""Scores of one case: overlap, volume and surface metrics of the bone, its regions and its slices."""
 
 from nnunet_femur.evaluation.bone import Bone, BoneAxis
-from nnunet_femur.evaluation.case import CaseScores, Score, Scoring, SliceScores, score_case, slice_scores
+from nnunet_femur.evaluation.case import Scorer, Scoring, score, score_case
+from nnunet_femur.evaluation.case_scores import CaseScores, Measure, Score, SliceScores
 from nnunet_femur.evaluation.counts import PLANES, PROFILE_BINS, AxisProfile, Overlap
 from nnunet_femur.evaluation.masks import Mask, on_one_grid, read_mask, require_same_grid
 from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
-from nnunet_femur.evaluation.policies import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy
-from nnunet_femur.evaluation.regions import REGIONS, REGIONS_IN_WORDS
+from nnunet_femur.evaluation.policies import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy, find_policy
+from nnunet_femur.evaluation.regions import REGIONS, REGIONS_TEXT
 
 __all__ = [
     "EMPTY_KINDS",
@@ -16,7 +17,7 @@ __all__ = [
     "POLICIES",
     "PROFILE_BINS",
     "REGIONS",
-    "REGIONS_IN_WORDS",
+    "REGIONS_TEXT",
     "STRICT",
     "SURFACE_METRICS",
     "AxisProfile",
@@ -25,14 +26,17 @@ __all__ = [
     "CaseScores",
     "EmptyPolicy",
     "Mask",
+    "Measure",
     "Metric",
     "Overlap",
     "Score",
+    "Scorer",
     "Scoring",
     "SliceScores",
+    "find_policy",
     "on_one_grid",
     "read_mask",
     "require_same_grid",
+    "score",
     "score_case",
-    "slice_scores",
 ]

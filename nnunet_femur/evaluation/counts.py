@@ -1,4 +1,4 @@
-"""Voxel counts of reference, prediction and what they share: the ground of every overlap and volume score."""
+"""Voxel counts of reference, prediction and their intersection: the input of all overlap and volume scores."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from nnunet_femur.evaluation.regions import PARTS, end_slices, part_of
 from nnunet_femur.evaluation.surfels import unravelled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from nnunet_femur.evaluation.bone import Bone
 
 PLANES = ("axial", "coronal", "sagittal")
-"""Anatomical planes in the order of the axes of a :class:`~nnunet_femur.evaluation.masks.Mask`."""
+"""Anatomical planes, in the order of the axes of a :class:`~nnunet_femur.evaluation.masks.Mask`."""
 
 PROFILE_BINS = 50
-"""Equal parts of the bone's length in an :class:`AxisProfile`."""
+"""Number of equal parts of the bone's length in an :class:`AxisProfile`."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Counts of n pairs of masks, where a pair is a whole volume or one slice.
+    """Counts of n pairs of masks; a pair is a whole volume or one slice.
 
     Attributes:
         shared: Voxels in reference and prediction (TP), shape (n,).
@@ -42,36 +44,44 @@ class Overlap:
         return self.reference + self.prediction - self.shared
 
     @property
-    def both_empty(self) -> NDArray[np.bool_]:
-        """Pairs without any voxel, shape (n,)."""
-        return self.union == 0
+    def empty(self) -> dict[str, NDArray[np.bool_]]:
+        """Mask of the pairs that are empty, shape (n,), by kind.
 
-    @property
-    def truth_empty(self) -> NDArray[np.bool_]:
-        """Pairs with voxels in the prediction only, shape (n,)."""
-        return (self.reference == 0) & (self.prediction > 0)
-
-    @property
-    def prediction_empty(self) -> NDArray[np.bool_]:
-        """Pairs with voxels in the reference only, shape (n,)."""
-        return (self.prediction == 0) & (self.reference > 0)
+        The keys are those of :data:`~nnunet_femur.evaluation.policies.EMPTY_KINDS`.
+        """
+        no_reference, no_prediction = self.reference == 0, self.prediction == 0
+        return {
+            "both_empty": no_reference & no_prediction,
+            "truth_empty": no_reference & ~no_prediction,
+            "prediction_empty": no_prediction & ~no_reference,
+        }
 
     def total(self) -> Overlap:
-        """The counts of all pairs together, as one pair."""
+        """Return the counts of all pairs together, as one pair."""
         return Overlap(*(np.array([n.sum()]) for n in (self.shared, self.reference, self.prediction)))
 
     def chosen(self, pairs: NDArray) -> Overlap:
-        """Some of the pairs, by their places or by a mask of shape (n,)."""
+        """Return some of the pairs, by their indices or by a mask of shape (n,)."""
         return Overlap(self.shared[pairs], self.reference[pairs], self.prediction[pairs])
+
+    @classmethod
+    def joined(cls, parts: Iterable[Overlap]) -> Overlap:
+        """Return the pairs of all parts one after the other."""
+        listed = list(parts)
+        return cls(
+            np.concatenate([part.shared for part in listed]),
+            np.concatenate([part.reference for part in listed]),
+            np.concatenate([part.prediction for part in listed]),
+        )
 
 
 @dataclass(frozen=True)
 class AxisProfile:
-    """Where along the bone reference and prediction agree.
+    """Agreement of reference and prediction along the bone.
 
     Attributes:
-        shared: Voxels in both in each of :data:`PROFILE_BINS` equal parts of the reference's long axis, from its distal
-            to its proximal end; what lies beyond an end counts in the part at that end.
+        shared: Voxels in both masks in each of :data:`PROFILE_BINS` equal parts of the reference's long axis, from its
+            distal to its proximal end. Voxels beyond an end count in the part at that end.
         reference: Voxels in the reference.
         prediction: Voxels in the prediction.
     """
@@ -82,9 +92,13 @@ class AxisProfile:
 
     @property
     def dice(self) -> NDArray[np.float64]:
-        """Dice of each part, NaN where neither mask holds a voxel."""
+        """Dice of each part; NaN where neither mask has a voxel."""
         both = self.reference + self.prediction
         return np.divide(2 * self.shared, both, out=np.full(both.shape, np.nan), where=both > 0)
+
+
+Slices = tuple["NDArray[np.int64]", Overlap]
+"""Indices of the slices of a plane that contain reference or prediction, ascending, shape (n,), and their counts."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +106,13 @@ class Counts:
     """All counts of one case.
 
     Attributes:
-        slices: By region and plane the indices of the slices that hold reference or prediction, ascending, and their
-            counts. An empty reference has no long axis and so no region but the whole.
-        in_ends: Which axial slices belong to the region `ends`, shape (slices,).
+        slices: Slices that contain reference or prediction, by region and plane. An empty reference has no long axis,
+            and so no region but the whole.
+        in_ends: Mask of the axial slices in the region `ends`, shape (slices,).
         profile: Counts along the long axis; None for an empty reference.
     """
 
-    slices: dict[str, dict[str, tuple[NDArray[np.int64], Overlap]]]
+    slices: dict[str, dict[str, Slices]]
     in_ends: NDArray[np.bool_]
     profile: AxisProfile | None
 
@@ -108,8 +122,9 @@ _SHARES = 4
 
 
 def count(reference: Bone, prediction: Bone) -> Counts:
-    """Count the voxels of every slice of three planes, in every region; only voxels of either mask are visited."""
+    """Count the voxels of every slice of three planes in every region; only voxels of either mask are visited."""
     box = _common_box(reference, prediction)
+    first_zyx = [part.start for part in box]
     share = reference.voxels[box].view(np.uint8) | (prediction.voxels[box].view(np.uint8) << np.uint8(1))
     # numpy finds them three times as fast among booleans.
     places = np.flatnonzero(share != 0)
@@ -118,19 +133,16 @@ def count(reference: Bone, prediction: Bone) -> Counts:
     axis = reference.axis
     parts, profile = np.zeros(places.size, dtype=np.uint8), None
     if axis is not None:
-        positions = axis.position(*(along + part.start for along, part in zip(indices, box, strict=True)))
+        positions = axis.position(*(along + first for along, first in zip(indices, first_zyx, strict=True)))
         parts = part_of(positions)
         bins = np.clip((positions * PROFILE_BINS).astype(np.int64), 0, PROFILE_BINS - 1)
         counted = _counted(bins, shares, PROFILE_BINS)
         profile = AxisProfile(counted.shared, counted.reference, counted.prediction)
     keys = parts * np.uint8(_SHARES) + shares
-    found: dict[str, dict[str, tuple[NDArray[np.int64], Overlap]]] = {name: {} for name in ("whole", *PARTS)}
-    for dimension, plane in enumerate(PLANES):
-        size, first = share.shape[dimension], box[dimension].start
-        width = len(PARTS) * _SHARES
-        table = np.bincount(indices[dimension] * width + keys, minlength=size * width).reshape(
-            size, len(PARTS), _SHARES
-        )
+    found: dict[str, dict[str, Slices]] = {name: {} for name in ("whole", *PARTS)}
+    width = len(PARTS) * _SHARES
+    for plane, along, size, first in zip(PLANES, indices, share.shape, first_zyx, strict=True):
+        table = np.bincount(along * width + keys, minlength=size * width).reshape(size, len(PARTS), _SHARES)
         found["whole"][plane] = _held(first, _overlap(table.sum(axis=1)))
         for number, part in enumerate(PARTS):
             found[part][plane] = _held(first, _overlap(table[:, number]))
@@ -141,10 +153,10 @@ def count(reference: Bone, prediction: Bone) -> Counts:
     per_slice = np.zeros(reference.voxels.shape[0], dtype=np.int64)
     per_slice[index] = axial.reference
     in_ends = end_slices(per_slice)
-    within = in_ends[indices[0] + box[0].start]
+    within = in_ends[indices[0] + first_zyx[0]]
     found["ends"] = {
-        plane: _held(box[dimension].start, _counted(indices[dimension][within], shares[within], share.shape[dimension]))
-        for dimension, plane in enumerate(PLANES)
+        plane: _held(first, _counted(along[within], shares[within], size))
+        for plane, along, size, first in zip(PLANES, indices, share.shape, first_zyx, strict=True)
     }
     return Counts(found, in_ends, profile)
 
@@ -163,10 +175,10 @@ def _counted(bins: NDArray[np.int64], shares: NDArray[np.uint8], size: int) -> O
 
 
 def _overlap(table: NDArray[np.int64]) -> Overlap:
-    """From the numbers of voxels in neither, reference only, prediction only and both, shape (n, 4)."""
+    """Return the counts from a table of voxels in neither, reference only, prediction only and both, shape (n, 4)."""
     return Overlap(table[:, 3].copy(), table[:, 1] + table[:, 3], table[:, 2] + table[:, 3])
 
 
-def _held(first: int, counts: Overlap) -> tuple[NDArray[np.int64], Overlap]:
-    held = np.flatnonzero(~counts.both_empty)
+def _held(first: int, counts: Overlap) -> Slices:
+    held = np.flatnonzero(counts.union)
     return held + first, counts.chosen(held)

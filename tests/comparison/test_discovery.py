@@ -1,11 +1,11 @@
-"""What is found, what is named as missing, and every kind of folder that is refused."""
+"""Predictions that are found, missing ones that are named, and folders that are refused."""
 
 import json
 
 import pytest
 
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.errors import InputError, SetupError
+from tests.refusing import refused
 
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 BASELINE = "TotalSegmentator__total__1.5mm"
@@ -123,7 +123,7 @@ class TestMissing:
         tree.predict(SCRATCH, "fold_7/validation", ("L1",))
         found = discover(tree.results)
         assert _summary(found) == [(SCRATCH, "fixed", "7", ["L1"])]
-        assert any("fold 7 is not in the dataset's splits_final.json" in warning for warning in found.warnings)
+        assert any("splits_final.json" in warning and "fold 7" in warning for warning in found.warnings)
 
     def test_a_case_validated_in_two_folds_is_named(self, tree):
         (tree.raw / "splits_final.json").unlink()
@@ -144,7 +144,7 @@ class TestReference:
         tree.test(SCRATCH)
         elsewhere = tree.base / "elsewhere"
         (tree.base / "nnUNet_raw").rename(elsewhere)
-        with pytest.raises(SetupError, match="--raw"):
+        with refused("no-reference", tree.dataset, "--raw"):
             discover(tree.results)
         assert len(discover(tree.results, raw=elsewhere).predictions) == 1
         monkeypatch.setenv("nnUNet_raw", str(elsewhere))
@@ -161,26 +161,26 @@ class TestReference:
 
 class TestRefused:
     def test_missing_folder(self, tree):
-        with pytest.raises(InputError, match="nowhere: there is no such folder"):
+        with refused("not-found", tree.base / "nowhere"):
             discover(tree.base / "nowhere")
 
     def test_empty_folder(self, tree):
         tree.results.mkdir()
-        with pytest.raises(InputError, match="nnUNet_results: holds no DatasetNNN_NAME"):
+        with refused("no-predictions", tree.results):
             discover(tree.results)
 
     def test_the_folder_above(self, tree):
         tree.results.mkdir()
-        with pytest.raises(InputError, match=r"Did you mean .*nnUNet_results"):
+        with refused("no-predictions", tree.results):
             discover(tree.base)
 
     def test_the_raw_folder(self, tree):
-        with pytest.raises(InputError, match="nnUNet_raw: holds no DatasetNNN_NAME/TRAINER"):
+        with refused("no-predictions", tree.raw.parent):
             discover(tree.raw.parent)
 
     def test_a_method_without_predictions(self, tree):
         (tree.method(SCRATCH) / "fold_0").mkdir(parents=True)
-        with pytest.raises(InputError, match=r"holds no prediction to score.*not validated yet"):
+        with refused("no-predictions", SCRATCH, "fold 0"):
             discover(tree.results)
 
     def test_two_predictions_of_one_case(self, tree):
@@ -212,25 +212,25 @@ class TestRefused:
         tree.test(SCRATCH)
         for path in tree.raw.glob("labelsT*/*"):
             path.unlink()
-        with pytest.raises(SetupError, match=r"hold no \.nrrd file"):
+        with refused("no-reference", tree.raw, ".nrrd"):
             discover(tree.results)
 
     @pytest.mark.parametrize(
-        ("name", "content"),
+        ("name", "content", "code"),
         [
-            ("dataset.json", "{"),
-            ("dataset.json", "[]"),
-            ("splits_final.json", "{"),
-            ("splits_final.json", '[{"train": ["L1"]}]'),
-            ("splits_final.json", '[{"train": ["L1"], "val": ["unknown"]}]'),
-            ("cases.csv", ""),
-            ("cases.csv", "name,side\nL1,left\n"),
+            ("dataset.json", "{", "invalid-dataset"),
+            ("dataset.json", "[]", "invalid-dataset"),
+            ("splits_final.json", "{", "invalid-folds"),
+            ("splits_final.json", '[{"train": ["L1"]}]', "invalid-folds"),
+            ("splits_final.json", '[{"train": ["L1"], "val": ["unknown"]}]', "invalid-folds"),
+            ("cases.csv", "", "invalid-file"),
+            ("cases.csv", "name,side\nL1,left\n", "invalid-file"),
         ],
     )
-    def test_a_broken_file_of_the_dataset(self, tree, name, content):
+    def test_a_broken_file_of_the_dataset(self, tree, name, content, code):
         tree.test(SCRATCH)
         (tree.raw / name).write_text(content)
-        with pytest.raises(InputError, match=name):
+        with refused(code, tree.raw / name):
             discover(tree.results)
 
     @pytest.mark.parametrize("content", ["{", "[]", '{"seconds": "long"}'])
@@ -259,7 +259,7 @@ class TestTraits:
     def test_unless_the_user_knows_better(self, tree):
         traits, notes = self._named(tree, "mine", in_slices=["mine"])
         assert (traits.in_slices, notes) == (True, [])
-        with pytest.raises(InputError, match="--in-slices nobody"):
+        with refused("invalid-option", "--in-slices nobody"):
             self._named(tree, "mine", in_slices=["nobody"])
 
     def test_a_record_beside_the_masks_counts(self, tree):

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
 from nnunet_femur.comparison.score_files import COLUMNS, score_files
-from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS
+from tests.refusing import refused
 
 METHOD = "AnyTrainer__nnUNetPlans__3d_fullres"
 
@@ -126,31 +126,31 @@ class TestRefused:
     def test_no_pair_at_all(self, masks):
         for case in ("L6", "R7"):
             (masks[0] / f"{case}.nrrd").rename(masks[0] / f"other{case}.nrrd")
-        with pytest.raises(InputError) as error:
+        with refused("unscorable", "L6.nrrd", "otherR7.nrrd") as error:
             score_files(*masks)
         assert str(error.value).count("\n") == 3, "two predictions and two references without a partner"
 
     def test_a_file_that_cannot_be_scored(self, masks):
         (masks[0] / "L6.nrrd").write_text("no volume")
-        with pytest.raises(InputError, match=str(masks[0] / "L6.nrrd")):
+        with refused("unscorable", masks[0] / "L6.nrrd"):
             score_files(masks[0] / "L6.nrrd", masks[1] / "L6.nrrd")
 
     def test_a_file_and_a_folder(self, masks):
-        with pytest.raises(InputError, match="is a folder of masks"):
+        with refused("invalid-option", masks[0], masks[1] / "L6.nrrd"):
             score_files(masks[0], masks[1] / "L6.nrrd")
 
     def test_paths_that_do_not_exist_and_folders_without_masks(self, masks, tree):
-        with pytest.raises(InputError, match="nowhere"):
+        with refused("not-found", tree.base / "nowhere"):
             score_files(tree.base / "nowhere", masks[1])
         (tree.base / "empty").mkdir()
-        with pytest.raises(InputError, match="empty: "):
+        with refused("no-predictions", tree.base / "empty"):
             score_files(tree.base / "empty", masks[1])
 
     def test_unknown_names_and_a_target_that_cannot_be_written(self, masks, tree):
-        with pytest.raises(InputError, match="policy"):
+        with refused("invalid-option", "kind"):
             score_files(*masks, policy="kind")
         outcome = score_files(*masks)
-        with pytest.raises(InputError, match="table, csv, json"):
+        with refused("invalid-option", "xml", "table, csv, json"):
             outcome.write("xml")
-        with pytest.raises(InputError, match="cannot be written"):
+        with refused("cannot-write", tree.base / "nowhere"):
             outcome.write("csv", tree.base / "nowhere" / "scores.csv")

@@ -1,4 +1,4 @@
-"""Both protocols on hand-worked cases, empty masks, and properties that must hold for any mask."""
+"""The protocols on cases worked out by hand, empty masks, and properties that hold for any mask."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from nnunet_femur.evaluation import METRICS, PLANES, POLICIES, Bone, Scoring, sc
 
 
 def _boxes():
-    """Reference of slices 1-2 and prediction of slices 2-3: one slice missed, one half right, one false find."""
+    """Reference of slices 1-2 and prediction of slices 2-3: one slice missed, one half right, one false positive."""
     reference, prediction = np.zeros((2, 6, 7, 8), dtype=bool)
     reference[1:3, 2:4, 3:5] = True
     prediction[2:4, 2:4, 4:6] = True
@@ -37,7 +37,7 @@ class TestVolume:
 
 
 class TestSlices:
-    def test_axial_means_count_misses_and_false_finds(self):
+    def test_axial_means_count_false_negatives_and_false_positives(self):
         values = _values(*_boxes())
         assert values["slices", "axial", "slices"] == 3
         assert values["slices", "axial", "dice"] == pytest.approx((0 + 0.5 + 0) / 3)
@@ -54,7 +54,7 @@ class TestSlices:
         assert values["slices", "coronal", "slices"] == 2
         assert values["slices", "sagittal", "dice"] == pytest.approx(0.5 / 3)
 
-    def test_slices_know_their_place_in_the_volume(self):
+    def test_index_of_slices_in_the_volume(self):
         axial = _case(*_boxes()).slices["axial"]
         assert axial.index.tolist() == [1, 2, 3]
         assert axial.size.tolist() == [4, 6, 4]
@@ -81,7 +81,7 @@ class TestEmpty:
             assert values[protocol, plane, "dice"] == values[protocol, plane, "iou"] == dice
             assert values[protocol, plane, "vs"] == vs
 
-    def test_distances_of_a_miss_are_the_diagonal(self):
+    def test_distances_of_a_false_negative_are_the_diagonal(self):
         diagonal_mm = np.sqrt(6**2 + 4**2 + 5**2)
         for masks in ((self.full, self.empty), (self.empty, self.full)):
             values = _values(*masks, spacing_mm=(2.0, 1.0, 1.0))

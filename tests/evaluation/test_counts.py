@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nnunet_femur.evaluation import PLANES, Bone
+from nnunet_femur.evaluation import EMPTY_KINDS, PLANES, Bone
 from nnunet_femur.evaluation.counts import count
 
 
@@ -53,10 +53,11 @@ class TestSlices:
         empty = np.zeros((3, 4, 5), dtype=bool)
         for index, counts in _slices(empty, empty).values():
             assert index.size == 0
-            assert counts.total().both_empty.tolist() == [True]
+            assert counts.total().empty["both_empty"].tolist() == [True]
 
-    def test_emptiness_is_told_apart(self):
+    def test_kinds_of_emptiness(self):
         _, counts = _slices(*_pair())["axial"]
-        assert counts.prediction_empty.tolist() == [True, False, False]
-        assert counts.truth_empty.tolist() == [False, False, True]
-        assert not counts.both_empty.any()
+        assert list(counts.empty) == list(EMPTY_KINDS)
+        assert counts.empty["prediction_empty"].tolist() == [True, False, False]
+        assert counts.empty["truth_empty"].tolist() == [False, False, True]
+        assert not counts.empty["both_empty"].any()

@@ -1,12 +1,12 @@
-"""Masks in any order, of any type, and all that is refused."""
+"""Masks in any order and of any type, and masks that are refused."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import on_one_grid, read_mask, require_same_grid
 from nnunet_femur.imaging.geometry import VolumeError
+from tests.refusing import refused
 
 
 def _write(path, voxels, *, direction=None, origin=(0.0, 0.0, 0.0)):
@@ -87,7 +87,7 @@ class TestReadMask:
         noise = np.random.default_rng(0).integers(0, 2, (30, 30, 30), dtype=np.uint8)
         path = _write(tmp_path / name, noise)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with pytest.raises(InputError, match=name):
+        with refused("unreadable", path):
             read_mask(path)
 
     def test_missing(self, tmp_path):
@@ -134,7 +134,7 @@ class TestOnOneGrid:
         assert one.voxels.sum() == 20
 
     def test_a_mask_that_is_no_segmentation_must_cover_the_grid(self, masks):
-        with pytest.raises(InputError):
+        with refused("grid-differs", "a.seg.nrrd", "b.nrrd"):
             require_same_grid(*on_one_grid(masks(self.FULL, "a.seg.nrrd"), masks(self.TIGHT, "b.nrrd")))
 
 
@@ -146,7 +146,7 @@ class TestRequireSameGrid:
         if same:
             require_same_grid(reference, prediction)
         else:
-            with pytest.raises(InputError):
+            with refused("grid-differs", "origin"):
                 require_same_grid(reference, prediction)
 
     def test_the_order_in_which_files_store_a_volume_does_not_matter(self, tmp_path, voxels):
@@ -165,10 +165,8 @@ class TestRequireSameGrid:
     def test_another_place_in_the_patient_is_refused(self, tmp_path, voxels, changes, named):
         reference = read_mask(_write(tmp_path / "reference.nrrd", voxels))
         prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels, **changes))
-        with pytest.raises(InputError, match=named) as error:
+        with refused("grid-differs", "reference.nrrd", "prediction.nrrd", named):
             require_same_grid(reference, prediction)
-        assert "reference.nrrd" in str(error.value)
-        assert "prediction.nrrd" in str(error.value)
 
     def test_oblique_axes_halfway_between_two_directions(self, tmp_path, voxels):
         cosine = np.sqrt(0.5)
@@ -182,5 +180,5 @@ class TestRequireSameGrid:
     def test_another_size_is_refused(self, tmp_path, voxels):
         reference = read_mask(_write(tmp_path / "reference.nrrd", voxels))
         prediction = read_mask(_write(tmp_path / "prediction.nrrd", voxels[1:]))
-        with pytest.raises(InputError, match="size"):
+        with refused("grid-differs", "(6, 5, 4)", "(6, 5, 3)"):
             require_same_grid(reference, prediction)

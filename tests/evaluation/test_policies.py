@@ -1,14 +1,15 @@
-"""What empty masks score."""
+"""Scores of empty masks."""
 
 import numpy as np
 
-from nnunet_femur.evaluation import METRICS, OVERLAP_METRICS, POLICIES, STRICT, EmptyPolicy, Overlap
+from nnunet_femur.evaluation import METRICS, OVERLAP_METRICS, POLICIES, STRICT, EmptyPolicy, Overlap, find_policy
+from tests.refusing import refused
 
 # Neither empty, both empty, only the reference empty, only the prediction empty.
 PAIRS = Overlap(np.array([1, 0, 0, 0]), np.array([2, 0, 0, 5]), np.array([2, 0, 3, 0]))
 
 
-def test_strict_scores_every_kind_of_emptiness():
+def test_strict_scores_of_every_kind_of_emptiness():
     scores = {
         name: STRICT.applied(name, metric.compute(PAIRS), PAIRS).tolist() for name, metric in OVERLAP_METRICS.items()
     }
@@ -22,14 +23,14 @@ def test_strict_scores_every_kind_of_emptiness():
     }
 
 
-def test_every_preset_knows_every_metric_or_none():
+def test_every_preset_has_all_metrics_or_none():
     for policy in POLICIES.values():
-        for kind in (policy.both_empty, policy.truth_empty, policy.prediction_empty):
+        for kind in (policy.both_empty, policy.reference_empty, policy.prediction_empty):
             assert set(kind) in (set(METRICS), set())
 
 
 def test_a_metric_that_is_not_named_keeps_its_value():
-    policy = EmptyPolicy("silent", "", both_empty={}, truth_empty={"dice": 0.25}, prediction_empty={})
+    policy = EmptyPolicy("silent", "", both_empty={}, reference_empty={"dice": 0.25}, prediction_empty={})
     values = policy.applied("dice", METRICS["dice"].compute(PAIRS), PAIRS)
     assert np.array_equal(values, [0.5, np.nan, 0.25, 0], equal_nan=True)
 
@@ -37,7 +38,14 @@ def test_a_metric_that_is_not_named_keeps_its_value():
 def test_sentences_state_every_kind():
     assert STRICT.sentences({"dice": "Dice", "iou": "IoU", "vs": "VS", "hd95": "HD95"}) == [
         "Reference and prediction empty: Dice, IoU, VS 1; HD95 0.",
-        "Only the reference empty (a false find): Dice, IoU 0; VS 2; HD95 the diagonal of the grid.",
-        "Only the prediction empty (a miss): Dice, IoU, VS 0; HD95 the diagonal of the grid.",
+        "Only the reference empty (a false positive): Dice, IoU 0; VS 2; HD95 the diagonal of the grid.",
+        "Only the prediction empty (a false negative): Dice, IoU, VS 0; HD95 the diagonal of the grid.",
     ]
-    assert "no substitution" in POLICIES["formula"].sentences({"dice": "Dice"})[0]
+    assert len(POLICIES["formula"].sentences({"dice": "Dice"})) == 3
+
+
+def test_find_policy():
+    assert find_policy("brats") is POLICIES["brats"]
+    assert find_policy(STRICT) is STRICT
+    with refused("invalid-option", "lenient", *POLICIES):
+        find_policy("lenient")

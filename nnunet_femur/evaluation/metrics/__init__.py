@@ -1,35 +1,23 @@
-"""The registry of metrics: a metric is one file and one line in :data:`METRICS`.
+"""The registry of metrics.
 
-TP, FP and FN are counted in voxels, d is the distance of a surfel from the nearest one of the other surface in mm.
+To add a metric, add one entry to the tuple in :mod:`~nnunet_femur.evaluation.metrics.overlap` (metrics of voxel counts)
+or in :mod:`~nnunet_femur.evaluation.metrics.surface` (metrics of surface distances). Tables, policies for empty masks,
+figures and ``nnfemur score`` list it from then on; its row in ``docs/scoring.md`` is written by hand.
 """
 
 from __future__ import annotations
 
 from nnunet_femur.evaluation.metrics.metric import Metric, OverlapMetric, SurfaceMetric
-from nnunet_femur.evaluation.metrics.overlap import DICE, IOU, PRECISION, RECALL
-from nnunet_femur.evaluation.metrics.surface import ASSD, HAUSDORFF, HAUSDORFF_95, NSD
-from nnunet_femur.evaluation.metrics.volume import ABSOLUTE_VOLUME_SIMILARITY, SIGNED_VOLUME_SIMILARITY
+from nnunet_femur.evaluation.metrics.overlap import OVERLAP_ENTRIES
+from nnunet_femur.evaluation.metrics.surface import SURFACE_ENTRIES
 
 __all__ = ["METRICS", "OVERLAP_METRICS", "SURFACE_METRICS", "Metric", "OverlapMetric", "SurfaceMetric"]
 
-_REGISTERED: tuple[Metric, ...] = (
-    DICE,
-    IOU,
-    SIGNED_VOLUME_SIMILARITY,
-    ABSOLUTE_VOLUME_SIMILARITY,
-    PRECISION,
-    RECALL,
-    HAUSDORFF_95,
-    HAUSDORFF,
-    ASSD,
-    *NSD,
-)
+OVERLAP_METRICS: dict[str, OverlapMetric] = {metric.name: metric for metric in OVERLAP_ENTRIES}
+"""Metrics of voxel counts, by name."""
 
-METRICS = {metric.name: metric for metric in _REGISTERED}
-"""Every metric by its name, in the order of tables."""
+SURFACE_METRICS: dict[str, SurfaceMetric] = {metric.name: metric for metric in SURFACE_ENTRIES}
+"""Metrics of surface distances, by name."""
 
-OVERLAP_METRICS = {name: metric for name, metric in METRICS.items() if isinstance(metric, OverlapMetric)}
-"""Those that rest on counts of voxels."""
-
-SURFACE_METRICS = {name: metric for name, metric in METRICS.items() if isinstance(metric, SurfaceMetric)}
-"""Those that rest on distances of surfaces."""
+METRICS: dict[str, Metric] = {**OVERLAP_METRICS, **SURFACE_METRICS}
+"""All metrics by name, in the order of tables."""

@@ -1,4 +1,4 @@
-"""Kinds of metrics: a name, a formula for print, and a function."""
+"""Kinds of metrics: each metric has a name, a formula for print, and a function that computes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nnunet_femur.evaluation.distances import SurfaceDistances
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A score of a prediction.
 
@@ -24,10 +24,10 @@ class Metric:
         name: Its name in scores.csv.
         label: Its name in tables and figures.
         formula: Its definition, as printed in the report.
-        family: What it is about.
-        source: Whose definition it is.
-        ideal: The score of a perfect prediction; the better of two scores is the one nearer to it.
-        unit: Unit of the score, "1" if it has none.
+        family: The property that it measures.
+        source: Publication or software that defines it.
+        ideal: Score of a perfect prediction; of two scores the one nearer to it is better.
+        unit: Unit of the score; "1" for a number without unit.
     """
 
     name: str
@@ -39,30 +39,30 @@ class Metric:
     unit: str = "1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OverlapMetric(Metric):
-    """A score that rests on counts of voxels.
+    """A score that is computed from voxel counts.
 
     Attributes:
-        compute: From n pairs of masks to their n scores; NaN where the formula is undefined.
-        in_slices: Whether it is also taken slice by slice.
+        compute: Returns the n scores of n pairs of masks; NaN where the formula is undefined.
+        in_slices: True if it is also computed slice by slice.
     """
 
-    compute: Callable[[Overlap], NDArray[np.float64]] = lambda pairs: np.full(pairs.reference.shape, np.nan)
+    compute: Callable[[Overlap], NDArray[np.float64]]
     in_slices: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SurfaceMetric(Metric):
-    """A score that rests on distances between two surfaces; in slices it is taken on request.
+    """A score that is computed from the distances between two surfaces; slice by slice on request.
 
     Attributes:
-        compute: From the distances to the score; only called where both masks hold voxels.
+        compute: Returns the score of a pair of masks; called only if neither mask is empty.
     """
 
-    compute: Callable[[SurfaceDistances], float] = lambda _: float("nan")
+    compute: Callable[[SurfaceDistances], float]
 
 
 def ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`part` / `whole`, NaN where `whole` is 0."""
+    """Return `part` / `whole`, NaN where `whole` is 0."""
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,75 +1,73 @@
-"""Metrics of overlap: Dice, intersection over union, precision and recall."""
+"""Metrics of voxel counts: Dice, intersection over union, volume similarity, precision and recall.
+
+TP, FP and FN are numbers of voxels. ``n.shared`` is TP, ``n.reference`` is TP + FN, ``n.prediction`` is TP + FP.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
 from nnunet_femur.evaluation.metrics.metric import OverlapMetric, ratio
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from nnunet_femur.evaluation.counts import Overlap
-
-
-def dice(pairs: Overlap) -> NDArray[np.float64]:
-    """Dice coefficient 2 TP / (2 TP + FP + FN), in [0, 1]; NaN for two empty masks."""
-    return ratio(2 * pairs.shared, pairs.reference + pairs.prediction)
-
-
-DICE = OverlapMetric(
-    name="dice",
-    label="Dice",
-    formula="2 TP / (2 TP + FP + FN)",
-    family="overlap",
-    source="Dice (1945)",
-    compute=dice,
-    in_slices=True,
+OVERLAP_ENTRIES = (
+    # In [0, 1]; NaN for two empty masks.
+    OverlapMetric(
+        name="dice",
+        label="Dice",
+        formula="2 TP / (2 TP + FP + FN)",
+        family="overlap",
+        source="Dice (1945)",
+        compute=lambda n: ratio(2 * n.shared, n.reference + n.prediction),
+        in_slices=True,
+    ),
+    # In [0, 1]; NaN for two empty masks.
+    OverlapMetric(
+        name="iou",
+        label="IoU",
+        formula="TP / (TP + FP + FN)",
+        family="overlap",
+        source="Jaccard (1912)",
+        compute=lambda n: ratio(n.shared, n.union),
+        in_slices=True,
+    ),
+    # In [0, 2], above 1 for a prediction that is too large; NaN for two empty masks. This is the study's definition.
+    # Taha & Hanbury (2015) define an unsigned similarity; ITK's GetVolumeSimilarity is 2 (Vpred - Vgt) / (Vpred + Vgt).
+    OverlapMetric(
+        name="vs",
+        label="VS",
+        formula="1 − (Vgt − Vpred) / (Vgt + Vpred)",
+        family="volume",
+        source="Pivi & Fusconi (2024)",
+        compute=lambda n: 1 - ratio(n.reference - n.prediction, n.reference + n.prediction),
+        in_slices=True,
+    ),
+    # In [0, 1]; NaN for two empty masks. It is 1 for equal volumes at any place, and equals 1 - |1 - VS|. Taha &
+    # Hanbury write it as 1 - |FN - FP| / (2 TP + FP + FN).
+    OverlapMetric(
+        name="avs",
+        label="Absolute VS",
+        formula="1 − |Vgt − Vpred| / (Vgt + Vpred)",
+        family="volume",
+        source="Taha & Hanbury (2015)",
+        compute=lambda n: 1 - ratio(np.abs(n.reference - n.prediction), n.reference + n.prediction),
+    ),
+    # In [0, 1]; NaN for an empty prediction.
+    OverlapMetric(
+        name="precision",
+        label="Precision",
+        formula="TP / (TP + FP)",
+        family="overlap",
+        source="positive predictive value",
+        compute=lambda n: ratio(n.shared, n.prediction),
+    ),
+    # In [0, 1]; NaN for an empty reference.
+    OverlapMetric(
+        name="recall",
+        label="Recall",
+        formula="TP / (TP + FN)",
+        family="overlap",
+        source="sensitivity",
+        compute=lambda n: ratio(n.shared, n.reference),
+    ),
 )
-
-
-def iou(pairs: Overlap) -> NDArray[np.float64]:
-    """Intersection over union TP / (TP + FP + FN), in [0, 1]; NaN for two empty masks."""
-    return ratio(pairs.shared, pairs.union)
-
-
-IOU = OverlapMetric(
-    name="iou",
-    label="IoU",
-    formula="TP / (TP + FP + FN)",
-    family="overlap",
-    source="Jaccard (1912)",
-    compute=iou,
-    in_slices=True,
-)
-
-
-def precision(pairs: Overlap) -> NDArray[np.float64]:
-    """Precision TP / (TP + FP), in [0, 1]; NaN for an empty prediction."""
-    return ratio(pairs.shared, pairs.prediction)
-
-
-PRECISION = OverlapMetric(
-    name="precision",
-    label="Precision",
-    formula="TP / (TP + FP)",
-    family="overlap",
-    source="positive predictive value",
-    compute=precision,
-)
-
-
-def recall(pairs: Overlap) -> NDArray[np.float64]:
-    """Recall TP / (TP + FN), in [0, 1]; NaN for an empty reference."""
-    return ratio(pairs.shared, pairs.reference)
-
-
-RECALL = OverlapMetric(
-    name="recall",
-    label="Recall",
-    formula="TP / (TP + FN)",
-    family="overlap",
-    source="sensitivity",
-    compute=recall,
-)
+"""Metrics of voxel counts in the order of tables."""

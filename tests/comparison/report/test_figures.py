@@ -32,7 +32,7 @@ from nnunet_femur.comparison.report.figures.planes import draw_planes
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader, SliceView
 from nnunet_femur.comparison.report.figures.slice_panels import draw_slice, frame_mm
 from nnunet_femur.comparison.report.report_data import ReportData
-from nnunet_femur.comparison.scoring import score
+from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from tests.comparison.made import data_of
 
@@ -42,7 +42,7 @@ SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 
 def _data(tree) -> ReportData:
     found = discover(tree.results)
-    scored = score(found.predictions)
+    scored = score_predictions(found.predictions)
     return ReportData(scored, found.predictions, analyse_groups(group_scores(scored.scores)))
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nnunet_femur.comparison.grouping import group_scores
-from nnunet_femur.comparison.predictions import folds_in_words
+from nnunet_femur.comparison.predictions import folds_text
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.tables import tabulate
 from nnunet_femur.comparison.report.tables.summary import summaries
@@ -162,4 +162,4 @@ class TestNames:
         ("numbers", "words"), [([0], "fold 0"), ([0, 1, 2], "folds 0–2"), ([0, 2], "folds 0, 2"), ([1, 2], "folds 1–2")]
     )
     def test_folds(self, numbers, words):
-        assert folds_in_words(numbers) == words
+        assert folds_text(numbers) == words

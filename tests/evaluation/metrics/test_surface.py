@@ -88,7 +88,7 @@ def _pair(blobs, seed, shape, shares, smooth):
 def test_agrees_with_surface_distance(blobs, scored, looks_nearby, seed, shape, spacing_mm, shares, smooth):
     masks = _pair(blobs, seed, shape, shares, smooth)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distances, "_MANY", 0 if looks_nearby else 10**9)
+        patch.setattr(distances, "_FEW", 0 if looks_nearby else 10**9)
         ours = scored(*masks, spacing_mm)
     for name, expected in _google(*masks, spacing_mm).items():
         assert ours[(*WHOLE, name)] == pytest.approx(expected, abs=1e-9), name
@@ -142,27 +142,20 @@ def test_the_shortest_steps(spacing_mm):
     assert len(steps) > 20
 
 
-def test_far_apart_the_transform_finds_what_the_tree_finds(blobs, monkeypatch):
-    spacing_mm = (2.0, 0.74, 0.74)
-    masks = [np.zeros((24, 30, 40), dtype=bool) for _ in range(2)]
-    masks[0][2:20, 2:26, 1:12] = blobs(0, (18, 24, 11))
-    masks[1][4:22, 2:26, 28:39] = blobs(1, (18, 24, 11))
-    reference, prediction = (Bone(mask, spacing_mm).surface for mask in masks)
-    by_tree = distances_mm(reference, prediction)
-    monkeypatch.setattr(distances, "_are_far_apart", lambda *_: True)
-    assert distances_mm(reference, prediction) == pytest.approx(by_tree, abs=1e-12)
+def _everywhere(surface, other):
+    """Distances by comparing each surfel with every other one."""
+    steps = (surface.corners[:, None] - other.corners[None]) * np.array(surface.spacing_mm)
+    return np.sqrt((steps**2).sum(axis=2)).min(axis=1)
 
 
-def test_surfaces_far_apart_are_noticed(monkeypatch):
-    monkeypatch.setattr(distances, "_TRANSFORM_US_PER_VOXEL", 0.0)
-    mask = np.zeros((20, 20, 60), dtype=bool)
-    mask[2:18, 2:18, 2:10] = True
-    reference, prediction = (Bone(one, (1, 1, 1)).surface for one in (mask, np.roll(mask, 40, axis=2)))
-    everything = np.arange(len(reference.corners))
-    assert distances._are_far_apart(reference, prediction, everything)
-    assert not distances._are_far_apart(reference, prediction, everything[:100])
-    monkeypatch.setattr(distances, "_TRANSFORM_VOXELS", 10)
-    assert not distances._are_far_apart(reference, prediction, everything)
+@pytest.mark.parametrize("few", [0, 10**9])
+def test_surfaces_far_apart(blobs, monkeypatch, few):
+    monkeypatch.setattr(distances, "_FEW", few)
+    masks = [np.zeros((12, 15, 40), dtype=bool) for _ in range(2)]
+    masks[0][2:10, 2:13, 1:12] = blobs(0, (8, 11, 11))
+    masks[1][2:10, 2:13, 28:39] = blobs(1, (8, 11, 11))
+    reference, prediction = (Bone(mask, (2.0, 0.74, 0.74)).surface for mask in masks)
+    assert distances_mm(reference, prediction) == pytest.approx(_everywhere(reference, prediction), abs=1e-12)
 
 
 def test_a_part_keeps_its_distances_to_the_whole_other_surface():

@@ -1,0 +1,227 @@
+"""Compare methods: score every prediction, test the differences, and write tables, figures and a report."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.comparison.equal_cases import leave_out_unscored, require_equal_cases
+from nnunet_femur.comparison.grouping import Measure, group_scores
+from nnunet_femur.comparison.report.output import write_all
+from nnunet_femur.comparison.report.report import build_report
+from nnunet_femur.comparison.report.terminal_tables import print_tables
+from nnunet_femur.comparison.score_cache import ScoreCache
+from nnunet_femur.comparison.scoring import score_predictions
+from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from nnunet_femur.errors import InputError
+from nnunet_femur.evaluation import METRICS, Scoring, find_policy
+from nnunet_femur.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from os import PathLike
+
+    import pandas as pd
+
+    from nnunet_femur.comparison.predictions import Unscored
+    from nnunet_femur.comparison.report.tables import Table
+    from nnunet_femur.comparison.statistics.analysis import GroupStatistics
+    from nnunet_femur.comparison.statistics.paired_tests import TestName
+    from nnunet_femur.evaluation import EmptyPolicy
+
+_SHOWN = ("dice", "iou", "hd95", "assd", "nsd2")
+"""Scores of the whole volume in the summary of a comparison."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Comparison:
+    """Result of a comparison.
+
+    Attributes:
+        scores: The tidy table, as in scores.csv: method, set, fold, case, patient, protocol, plane, region, metric,
+            value, unit.
+        tables: Tables of the report.
+        report: The HTML report; its folder contains Markdown, scores.csv, tables and figures, too.
+        complete: True if every validation and test set that was started is complete and could be scored.
+        warnings: Missing predictions, problems, and what was left out, a sentence each.
+        notes: Trainings and predictions that have not been run yet, a sentence each.
+        statistics: Summaries, tests and ranks of each group of methods.
+        rescored: Number of predictions that were scored now; the scores of the others come from the last run.
+        unscored: Predictions that could not be scored, with the reason.
+
+    Example:
+        >>> from nnunet_femur import compare
+        >>> comparison = compare("results", raw="raw", output="report")
+        >>> comparison
+        Comparison(2 methods, 2 cases, complete: report/report.html)
+        >>> comparison.summary()[["n", "Dice"]].round(3)    # doctest: +NORMALIZE_WHITESPACE
+                                                     n   Dice
+        set      method
+        Test set FemurScratch · 3d_fullres           2  0.974
+                 TotalSegmentator · total · 1.5mm    2  1.000
+    """
+
+    scores: pd.DataFrame
+    tables: list[Table]
+    report: Path
+    complete: bool
+    warnings: list[str]
+    notes: list[str]
+    statistics: list[GroupStatistics]
+    rescored: int = 0
+    unscored: tuple[Unscored, ...] = ()
+
+    def summary(self) -> pd.DataFrame:
+        """Return the mean scores of the whole volume: a row for each set and method, a column for each score.
+
+        ``n`` is the number of cases. Scores of a case in several folds are averaged first.
+        """
+        import pandas as pd
+
+        rows = {}
+        for statistics in self.statistics:
+            for entry in statistics.group.entries:
+                means = {
+                    METRICS[name].label: entry.column(Measure("volume", "all", "whole", name)).mean() for name in _SHOWN
+                }
+                rows[statistics.group.title, entry.label] = {"n": len(entry.wide), **means}
+        index = pd.MultiIndex.from_tuples(rows, names=["set", "method"])
+        return pd.DataFrame(list(rows.values()), index=index)
+
+    def print(self) -> None:
+        """Print the tables and everything that is missing to standard output."""
+        print_tables(self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored)
+
+    def __repr__(self) -> str:
+        """Return the numbers of methods and cases, and the report."""
+        methods, cases = self.scores["method"].nunique(), self.scores["case"].nunique()
+        state = "complete" if self.complete else f"incomplete, {len(self.warnings)} warnings"
+        return f"{type(self).__name__}({methods} methods, {cases} cases, {state}: {self.report})"
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a table for a notebook, with warnings and the path of the report."""
+        from html import escape
+
+        warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
+        table = self.summary().to_html(float_format="{:.3f}".format)
+        return f"{table}\n<ul>{warnings}</ul>\n<p>Report: <code>{escape(str(self.report))}</code></p>"
+
+
+def compare(
+    results: str | PathLike[str] | None,
+    *,
+    raw: str | PathLike[str] | None = None,
+    reference: str | PathLike[str] | None = None,
+    methods: Mapping[str, str | PathLike[str]] | None = None,
+    in_slices: Collection[str] = (),
+    output: str | PathLike[str] | None = None,
+    intersect: bool = False,
+    published: str | None = None,
+    policy: str | EmptyPolicy = "strict",
+    test: TestName = "wilcoxon",
+    slice_surfaces: bool = False,
+    segments: Collection[str] = (),
+    labels: Collection[int] = (),
+    progress: Progress = SILENT,
+) -> Comparison:
+    """Score the fold validations and test predictions of all methods from their masks, and write a report.
+
+    A mask that cannot be scored is named in the result and in the report; the others are scored. Predictions that have
+    not changed since the last report in the same folder are not scored again.
+
+    Args:
+        results: nnU-Net's results folder, a ``DatasetNNN_NAME`` folder in it, or the folder of one method; None to
+            compare only `methods`.
+        raw: nnU-Net's raw folder with the reference masks. Default: ``$nnUNet_raw``, then ``nnUNet_raw`` beside the
+            results.
+        reference: Folder of reference masks named by case, which replace those of the raw dataset.
+        methods: Folders of further predictions by name of the method.
+        in_slices: Names of methods that predict slice by slice, for results that do not record it.
+        output: Folder of scores.csv, report.md, report.html, tables and figures. Default: ``comparison`` in `results`,
+            or in the current folder.
+        intersect: Go on with the cases that all methods have if predictions are missing or cases differ.
+        published: Name of published figures to print beside ours, such as ``paper``.
+        policy: Scores of empty masks: a policy or its name in :data:`~nnunet_femur.evaluation.POLICIES`.
+        test: Paired test for all pairs of methods.
+        slice_surfaces: Compute surface metrics in slices as well, about half a second per case.
+        segments: Names of the segments of segmentations that are femur; empty: the only one, or those named femur.
+        labels: Values of masks that are femur; empty: 1, or the only value above 0.
+        progress: Receives the progress.
+
+    Returns:
+        Scores, tables and statistics, and the path of the report.
+
+    Raises:
+        InputError: A folder cannot be used, predictions are missing or methods have different cases (code
+            "no-predictions"), no mask can be scored (code "unscorable"), or `output` cannot be written (code
+            "cannot-write").
+        SetupError: The reference masks are not found (code "no-reference").
+
+    Example:
+        >>> comparison = compare("results", raw="raw", output="report")
+        >>> comparison.report.name, comparison.complete
+        ('report.html', True)
+        >>> rows = comparison.scores.query("protocol == 'volume' and region == 'whole' and metric == 'dice'")
+        >>> rows.groupby("method")["value"].mean().round(3).to_dict()
+        {'FemurScratchTrainer__nnUNetPlans__3d_fullres': 0.974, 'TotalSegmentator__total__1.5mm': 1.0}
+    """
+    if results is None and not methods:
+        msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
+        raise InputError(msg, code="invalid-option")
+    scoring = Scoring(find_policy(policy), slice_surfaces, tuple(segments), tuple(labels))
+    results = None if results is None else Path(results)
+    folder = Path(output) if output else (results or Path()) / "comparison"
+    _require_writable(folder)
+    found = discover(
+        results,
+        raw=Path(raw) if raw else None,
+        reference=Path(reference) if reference else None,
+        methods={name: Path(of) for name, of in (methods or {}).items()},
+        in_slices=in_slices,
+    )
+    require_equal_cases(found, intersect=intersect)
+    scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
+    scored = leave_out_unscored(found, scored, everywhere=intersect)
+    found.warnings += scored.warnings
+    if scored.scores.empty:
+        reasons = dict.fromkeys(one.reason for one in found.unscored)
+        msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
+        raise InputError(msg, code="unscorable")
+    statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
+    report = build_report(
+        scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder
+    )
+    path = write_all(folder, report, scored.scores)
+    if scored.cache:
+        try:
+            scored.cache.write(folder)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+    return Comparison(
+        scores=scored.scores,
+        tables=list(report.tables),
+        report=path,
+        complete=report.complete,
+        warnings=list(report.warnings),
+        notes=list(report.notes),
+        statistics=statistics,
+        rescored=scored.rescored,
+        unscored=tuple(found.unscored),
+    )
+
+
+def _require_writable(folder: Path) -> None:
+    """Check before minutes of scoring that the report can be written."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise _unwritable(folder, NotADirectoryError(20, f"{existing} is a file"))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _unwritable(folder, PermissionError(13, "Permission denied"))
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
+    return InputError(msg, code="cannot-write")
