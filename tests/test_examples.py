@@ -7,8 +7,12 @@ import importlib
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
@@ -32,7 +36,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
     phantom, its mask, and the mask without its uppermost slices. ``nnUNet_raw/Dataset007_Example``: the phantoms
-    converted.
+    converted. ``results``: predictions of two methods for its test cases.
     """
     import SimpleITK as sitk
 
@@ -46,13 +50,29 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
     sitk.WriteImage(mask, str(folder / "reference.nrrd"))
+    sitk.WriteImage(_shortened(mask), str(folder / "prediction.nrrd"))
+    methods = folder / "results" / "Dataset007_Example"
+    for reference in (folder / "nnUNet_raw" / "Dataset007_Example" / "labelsTs").iterdir():
+        mask = sitk.ReadImage(str(reference))
+        for method, predicted in (
+            ("FemurScratchTrainer__nnUNetPlans__3d_fullres", _shortened(mask)),
+            ("TotalSegmentator__total__1.5mm", mask),
+        ):
+            (methods / method / "test").mkdir(parents=True, exist_ok=True)
+            sitk.WriteImage(predicted, str(methods / method / "test" / reference.name))
+    return folder
+
+
+def _shortened(mask: sitk.Image) -> sitk.Image:
+    """The mask without its two uppermost slices."""
+    import SimpleITK as sitk
+
     array = sitk.GetArrayFromImage(mask)
     held = array.any(axis=(1, 2)).nonzero()[0]
     array[held[-2] :] = 0
     shorter = sitk.GetImageFromArray(array)
     shorter.CopyInformation(mask)
-    sitk.WriteImage(shorter, str(folder / "prediction.nrrd"))
-    return folder
+    return shorter
 
 
 @pytest.mark.parametrize("name", _with_examples())

@@ -141,7 +141,7 @@ def score_files(
         >>> scores = score_files("prediction.nrrd", "reference.nrrd").scores
         >>> scores.query("protocol == 'volume' and region == 'whole' and metric == 'dice'")
                 case protocol plane region metric     value unit
-        0  prediction   volume   all  whole   dice  0.974522    1
+        0  prediction   volume   all  whole   dice  0.972161    1
     """
     scoring = Scoring(find_policy(policy), slice_surfaces, tuple(segments), tuple(labels))
     prediction, reference = Path(prediction), Path(reference)

@@ -130,14 +130,14 @@ class CaseScores:
         >>> from nnunet_femur import score
         >>> scores = score("prediction.nrrd", "reference.nrrd")
         >>> scores
-        CaseScores(dice 0.97, iou 0.95, hd95 12.00 mm, assd 0.45 mm, nsd2 0.96)
+        CaseScores(dice 0.97, iou 0.95, hd95 0.00 mm, assd 0.42 mm, nsd2 0.97)
         >>> round(scores["dice"], 4)
-        0.9745
+        0.9722
         >>> round(scores["slices", "axial", "whole", "dice"], 4)
-        0.9535
+        0.95
         >>> scores.to_frame().head(1)
           protocol plane region metric     value unit
-        0   volume   all  whole   dice  0.974522    1
+        0   volume   all  whole   dice  0.972161    1
     """
 
     scores: tuple[Score, ...]

@@ -151,6 +151,35 @@ class TestCompleteness:
         assert "0.750 ± 0.000" in printed
 
 
+class TestResult:
+    """The text and the table of a result for a notebook, and paths as text."""
+
+    def test_paths_as_text(self, tree):
+        mine = tree.test("elsewhere")
+        outcome = compare(
+            None, reference=str(tree.raw / "labelsTs"), methods={"mine": str(mine)}, output=str(tree.base / "out")
+        )
+        assert outcome.report == tree.base / "out" / "report.html"
+
+    def test_summary(self, tree):
+        tree.test(SCRATCH, shift=1)
+        tree.test(OTHER)
+        summary = compare(tree.results).summary()
+        assert summary.index.names == ["set", "method"]
+        dice = {method: row["Dice"] for (_, method), row in summary.iterrows()}
+        assert dice == {"FemurScratch · 3d_fullres": 0.75, "Other · 3d_fullres": 1.0}
+        assert summary["n"].tolist() == [2, 2]
+
+    def test_text_and_table(self, tree):
+        tree.predict(SCRATCH, "fold_0/test", ("L6", "R7", "<stranger>"))
+        outcome = compare(tree.results)
+        assert "1 method, 2 cases" in repr(outcome)
+        assert str(outcome.report) in repr(outcome)
+        table = outcome._repr_html_()
+        assert "<table" in table
+        assert "&lt;stranger&gt;" in table
+
+
 class TestNamedMethods:
     def test_a_folder_of_test_predictions(self, tree):
         tree.test(SCRATCH)
