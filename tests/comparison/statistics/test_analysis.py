@@ -211,8 +211,8 @@ def test_the_same_at_every_run():
 
 def test_scores_of_thousands_of_cases_are_pivoted_once_for_each_method(monkeypatch):
     calls = []
-    pivot = grouping._wide
-    monkeypatch.setattr(grouping, "_wide", lambda rows, keys: calls.append(len(rows)) or pivot(rows, keys))
+    pivot = grouping.pivot_scores
+    monkeypatch.setattr(grouping, "pivot_scores", lambda rows, keys: calls.append(len(rows)) or pivot(rows, keys))
     rng = np.random.default_rng(0)
     lines = [{"method": f"M{n}__P__c", "values": _cases(rng.random(1000))} for n in range(10)]
     scores = _scores(*lines, measures=MEASURES)
