@@ -101,7 +101,7 @@ class TestSliceImages:
         from matplotlib.colors import to_rgba
 
         assert colours == {tuple(np.round(to_rgba(colour), 3)) for colour in (REFERENCE, PREDICTION)}
-        assert frame_mm(image, square=False)[1] == (left, right)
+        assert frame_mm([image], square=False)[1] == (left, right)
 
 
 class TestChoice:
@@ -138,6 +138,7 @@ class TestChoice:
         assert "slice 2:" in sketch.caption
         titles = [axes.get_title(loc="left") for axes in sketch.figure.axes]
         assert [title.rpartition("\n")[2] for title in titles] == ["Dice 1.000", "Dice 0.000"]
+        assert len({axes.get_xlim() + axes.get_ylim() for axes in sketch.figure.axes}) == 1
 
     def test_the_example_is_the_median_case_of_the_best_method(self, tree):
         tree.predict(SCRATCH, "test", ("L6",))

@@ -10,7 +10,7 @@ from nnunet_femur.comparison.report import sections
 from nnunet_femur.comparison.report.drawing import WIDTH, Sketch, rows_and_columns
 from nnunet_femur.comparison.report.figures.example_case import choose_example
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader, SliceView
-from nnunet_femur.comparison.report.figures.slice_panels import contour_legend, draw_slice
+from nnunet_femur.comparison.report.figures.slice_panels import contour_legend, draw_slice, frame_mm
 from nnunet_femur.comparison.report.report_data import file_name
 from nnunet_femur.evaluation.regions import END_SLICES
 
@@ -38,12 +38,13 @@ def draw_method_grid(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
         return
     views = {label: SliceView(example.predictions[label], example.case, index) for label in scores}
     images = reader.read(views.values())
+    frame = frame_mm(list(images.values()))
     rows, columns = rows_and_columns(len(views))
     size = WIDTH if columns > 2 else 0.66 * WIDTH, 0.35 + rows * (0.4 + WIDTH / 4)
     figure = Figure(figsize=size, layout="compressed")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (label, view) in zip(panels, views.items(), strict=False):
-        draw_slice(axes, images[view.key], line_width=1.1)
+        draw_slice(axes, images[view.key], frame=frame, line_width=1.1)
         title = label.replace(" · ", "\n")
         axes.set_title(f"{title}\nDice {_dice_at(scores[label], index):.3f}", loc="left", fontsize=7.5)
     for axes in panels[len(views) :]:

@@ -47,7 +47,9 @@ def draw_planes(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
     for plane, (plain, contoured) in places.items():
         for cell, contours in ((plain, False), (contoured, True)):
             axes = figure.add_subplot(cell)
-            draw_slice(axes, images[views[plane].key], square=plane == "axial", contours=contours, line_width=1.0)
+            image = images[views[plane].key]
+            frame = frame_mm([image], square=plane == "axial")
+            draw_slice(axes, image, frame=frame, contours=contours, line_width=1.0)
             if not contours:
                 axes.set_title(f"{plane} {views[plane].index}", loc="left", fontsize=8)
     contour_legend(figure)
@@ -62,5 +64,5 @@ def draw_planes(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
 
 def _relative_width(image: SliceImage) -> float:
     """Return the width of the shown part divided by its height."""
-    (bottom, top), (left, right) = frame_mm(image, square=False)
+    (bottom, top), (left, right) = frame_mm([image], square=False)
     return (right - left) / (top - bottom)

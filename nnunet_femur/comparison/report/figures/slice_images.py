@@ -129,14 +129,14 @@ def _slice_image(view: SliceView, reference: Mask, prediction: Mask, ct: NDArray
     axis = PLANES.index(view.plane)
     spacing_mm = [step for other, step in enumerate(reference.geometry.spacing_mm_xyz[::-1]) if other != axis]
 
-    def oriented(voxels: NDArray[Any]) -> NDArray[Any]:
+    def _oriented(voxels: NDArray[Any]) -> NDArray[Any]:
         # The last axis increases to the patient's right, or to anterior; both are shown on the left.
         return voxels.take(view.index, axis=axis)[:, ::-1].copy()
 
     return SliceImage(
-        ct=None if ct is None else oriented(ct),
-        reference=oriented(reference.voxels),
-        prediction=oriented(prediction.voxels),
+        ct=None if ct is None else _oriented(ct),
+        reference=_oriented(reference.voxels),
+        prediction=_oriented(prediction.voxels),
         spacing_mm=(spacing_mm[0], spacing_mm[1]),
         edge_letters=EDGE_LETTERS[view.plane],
     )

@@ -9,6 +9,8 @@ import numpy as np
 from nnunet_femur.comparison.report.drawing import PREDICTION, REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 WINDOW_HU = (-200, 1000)
 """HU of black and of white."""
 
+Frame = tuple[tuple[float, float], tuple[float, float]]
+"""Limits (bottom, top) and (left, right) of the shown part of a slice, in mm from the centre of its first pixel."""
+
 MARGIN_MM = 15.0
 """Margin around the bone."""
 
@@ -26,14 +31,14 @@ SMALLEST_MM = 70.0
 
 
 def draw_slice(
-    axes: Axes, image: SliceImage, *, square: bool = True, contours: bool = True, line_width: float = 1.3
+    axes: Axes, image: SliceImage, *, frame: Frame | None = None, contours: bool = True, line_width: float = 1.3
 ) -> None:
     """Draw a slice, cropped to the bone and a margin around it.
 
     Args:
         axes: The panel.
         image: The slice.
-        square: Show a square part of the slice, so that panels side by side have the same shape.
+        frame: The part of the slice to show, see :func:`frame_mm`; by default a square around the bone.
         contours: Draw the contours of reference and prediction.
         line_width: Width of the contours in points.
     """
@@ -45,7 +50,7 @@ def draw_slice(
     if contours:
         for mask, colour, dash in ((image.reference, REFERENCE, "-"), (image.prediction, PREDICTION, "--")):
             draw_contour(axes, mask, image.spacing_mm, colour=colour, dash=dash, line_width=line_width)
-    (bottom, top), (left, right) = frame_mm(image, square=square)
+    (bottom, top), (left, right) = frame or frame_mm([image])
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     axes.set_aspect("equal")
@@ -89,12 +94,18 @@ def draw_contour(
     axes.contour(x, y, part, levels=[0.5], colors=colour, linestyles=dash, linewidths=line_width)
 
 
-def frame_mm(image: SliceImage, *, square: bool) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the limits (bottom, top) and (left, right) of the part to show, in mm from the first pixel."""
-    rows, columns = (np.flatnonzero(image.bone.any(axis=axis)) for axis in (1, 0))
+def frame_mm(images: Sequence[SliceImage], *, square: bool = True) -> Frame:
+    """Return the part that contains the bone in all images, with a margin.
+
+    Args:
+        images: Images of one slice, with at least one image.
+        square: Extend the part to a square, so that panels side by side have the same shape.
+    """
+    bone = np.logical_or.reduce([image.bone for image in images])
+    rows, columns = (np.flatnonzero(bone.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
-        rows, columns = (np.arange(count) for count in image.bone.shape)
-    y, x = ((held[0] * step, held[-1] * step) for held, step in zip((rows, columns), image.spacing_mm, strict=True))
+        rows, columns = (np.arange(count) for count in bone.shape)
+    y, x = ((held[0] * step, held[-1] * step) for held, step in zip((rows, columns), images[0].spacing_mm, strict=True))
     spans = [max(end - start + 2 * MARGIN_MM, SMALLEST_MM) for start, end in (y, x)]
     if square:
         spans = [max(spans)] * 2
