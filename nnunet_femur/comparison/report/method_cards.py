@@ -89,7 +89,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
         "Device": [(fold, str(value)) for fold, value in listed("device")],
         "Platform": [(fold, str(value)) for fold, value in listed("platform")],
         "Python": [(fold, str(value)) for fold, value in listed("python")],
-        "Versions": [(fold, _pairs(value)) for fold, value in listed("versions")],
+        "Versions": [(fold, _versions(value)) for fold, value in listed("versions")],
         "Command": [(fold, _command(value, fold.removeprefix("fold "))) for fold, value in listed("command")],
     }
     for heading, values in facts.items():
@@ -122,6 +122,13 @@ def _pairs(content: Any) -> str:
     if not isinstance(content, dict):
         return str(content)
     return ", ".join(f"{str(key).replace('_', ' ')} {_plain(value)}" for key, value in content.items())
+
+
+def _versions(content: Any) -> str:
+    """Return the versions of packages by their names, which keep their underscores."""
+    if not isinstance(content, dict):
+        return str(content)
+    return ", ".join(f"{package} {number}" for package, number in content.items())
 
 
 def _plain(value: Any) -> str:

@@ -29,7 +29,7 @@ def _record(fold: int, **more) -> str:
         "peak_memory_mib": 2048,
         "peak_device_memory_mib": None,
         "device": "cpu",
-        "versions": {"torch": "2.9.1"},
+        "versions": {"torch": "2.9.1", "segmentation_models_pytorch": "0.5"},
     }
     return json.dumps(content | more)
 
@@ -49,6 +49,7 @@ def test_folds_that_agree_are_one_fact(tree):
     assert facts["Recipe"] == (
         "learning rate 0.0003, encoder weights none, deep supervision no, slice size 64 × 64, planes axial/coronal"
     )
+    assert facts["Versions"] == "torch 2.9.1, segmentation_models_pytorch 0.5"
     assert facts["Epochs"] == "5 with 250 iterations each"
     assert facts["Parameters"] == "24.4 million"
     assert facts["Peak memory"] == "2.0 GiB"
