@@ -112,7 +112,7 @@ def _measure(drop: Path, out: Path, arguments: argparse.Namespace) -> None:
 def _run(way: str, drop: Path, out: Path) -> dict[str, float]:
     import SimpleITK as sitk
 
-    from nnunet_femur.conversion import Conversion
+    from nnunet_femur.conversion import convert
 
     out.mkdir()
     cpu, start = _cpu_seconds(), time.perf_counter()
@@ -125,7 +125,7 @@ def _run(way: str, drop: Path, out: Path) -> dict[str, float]:
             sitk.ReadImage(str(path))
             shutil.copyfile(path, out / f"{path.parent.name}_{path.name}")
     else:
-        Conversion(source=drop, dataset_id=1, raw_folder=out, jobs=int(way.removeprefix("jobs"))).run()
+        convert(drop, dataset_id=1, raw=out, jobs=int(way.removeprefix("jobs")))
     seconds = time.perf_counter() - start
     of_self, of_workers = (
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

@@ -40,23 +40,24 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
     os.environ.update(variables(work))
     os.environ.update(nnUNet_n_proc_DA="0", nnUNet_def_n_proc="1", nnUNet_compile="f")
     os.environ["TOTALSEG_WEIGHTS_PATH"] = str(weights or work / "weights")
-    from nnunet_femur.planning import ceiling_of, find_dataset, plan_dataset
+    from nnunet_femur.dataset.raw import RawDataset
+    from nnunet_femur.planning import plan
 
     raw = work / "nnUNet_raw"
     raw.mkdir(parents=True, exist_ok=True)
     if not list(raw.glob("Dataset*")):
-        convert(drop, dataset_id=DATASET, raw_folder=raw)
+        convert(drop, dataset_id=DATASET, raw=raw)
     if weights is None:
         start = time.perf_counter()
         write_dummy_weights(work / "weights", tasks=("femur",), **{"spacing_mm": 3.0, **dummy_model})
         print(f"dummy trained in {time.perf_counter() - start:.0f} s")
     size = {"preset": "small", "epochs": epochs, "iterations": iterations, "jobs": 2}
-    folder = plan_dataset(DATASET, source="totalsegmentator", **size)
-    print(ceiling_of(folder))
-    plan_dataset(DATASET, plans_name=OWN, configurations=(CONFIGURATION,), preset="default", jobs=2)
-    print(ceiling_of(folder, OWN))
-    _make_the_mistake(folder)
-    return folder, find_dataset(raw, DATASET)
+    planned = plan(DATASET, source="totalsegmentator", **size)
+    print(planned.ceiling)
+    own = plan(DATASET, plans_name=OWN, configurations=(CONFIGURATION,), preset="default", jobs=2)
+    print(own.ceiling)
+    _make_the_mistake(planned.folder)
+    return planned.folder, RawDataset.find(DATASET).folder
 
 
 def _cases(drop: Path) -> list[tuple[Path, Path, str]]:

@@ -1,36 +1,17 @@
-"""The study's femurs for nnU-Net: CTs in Images/, masks in GoldStandard/, ids like L442 at the start of the names.
+"""Convert the study's femurs: CTs in Images/, masks in GoldStandard/, names that start with an id such as L442.
 
-Example: python dataset_conversion/Dataset001_Femur.py ~/drop -d 1
+Example: python dataset_conversion/Dataset001_Femur.py ~/source -d 1
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
-
-from nnunet_femur.conversion import Conversion, IntakeOptions
-from nnunet_femur.dataset.environment import require
-from nnunet_femur.errors import ending_without_traceback
-from nnunet_femur.progress import TerminalProgress
+from nnunet_femur.conversion.script import convert_and_print, script_parser
 
 
 def main() -> None:
-    """Convert the folder that the command line names into nnUNet_raw, and print the dataset's folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="folder with Images/ and GoldStandard/")
-    parser.add_argument("-d", "--dataset-id", type=int, default=1, help="nnU-Net's dataset number (default: 1)")
-    arguments = parser.parse_args()
-    with ending_without_traceback():
-        conversion = Conversion(
-            source=arguments.source,
-            dataset_id=arguments.dataset_id,
-            raw_folder=require("nnUNet_raw"),
-            intake=IntakeOptions(layout="pairs"),
-        )
-        outcome = conversion.run(progress=TerminalProgress())
-    outcome.print()
-    sys.stdout.write(f"{outcome.folder}\n")
+    """Convert the source folder of the command line into nnUNet_raw, and print the folder of the dataset."""
+    parser = script_parser(__doc__, source="folder with Images/ and GoldStandard/", dataset_id=1)
+    convert_and_print(parser.parse_args(), name="Femur", layout="pairs")
 
 
 if __name__ == "__main__":

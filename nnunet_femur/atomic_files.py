@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all."""
+"""Write files and folders that are complete, or not there."""
 
 from __future__ import annotations
 
@@ -8,43 +8,47 @@ import itertools
 import json
 import os
 import re
-import stat
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from zipfile import ZipInfo
 
 
-def leads_out(member: ZipInfo) -> bool:
-    """Whether a file of a zip archive is a link, or has a path that leads out of where it is unpacked.
-
-    Both kinds of paths count on every platform, so that an archive is good or bad wherever it is opened.
-    """
-    posix, windows = PurePosixPath(member.filename), PureWindowsPath(member.filename)
-    drive = windows.drive or any(":" in part for part in windows.parts[:1])
-    outside = posix.is_absolute() or drive or windows.root or ".." in {*posix.parts, *windows.parts}
-    return bool(outside) or stat.S_ISLNK(member.external_attr >> 16)
+def cannot_write(path: Path, error: Exception) -> SetupError:
+    """Return the error about a file that cannot be written, with the reason in another error's message."""
+    reason = getattr(error, "strerror", None) or str(error).strip().rpartition("\n")[2]
+    msg = f"{path}: cannot be written ({reason}). Check the folder and the space on the disk."
+    return SetupError(msg, code="cannot-write")
 
 
 @contextmanager
 def written_beside(path: Path, *, ending: str | None = None, durable: bool = True) -> Iterator[Path]:
-    """Give a hidden path beside `path` to write to, and rename it to `path` unless something was raised.
+    """Yield a hidden path beside `path` to write to; rename it to `path` at the end unless there was an exception.
 
-    The hidden name is of this process and this call alone, so two writers do not collide: the last one to end wins.
-    Files that killed processes left in the folder are removed first, see :func:`remove_leftovers`.
+    The hidden name is unique to this process and call, so several writers do not collide: the last one to end wins.
+    First, files that killed processes left in the folder are removed, see :func:`remove_leftovers`.
 
     Args:
         path: The file to write; its folder must exist.
-        ending: The file ending to keep, since many writers choose the format by it. Default: the last suffix.
+        ending: The ending that the hidden path keeps, because many writers choose the format by it. Default: the last
+            suffix.
         durable: Wait until the file and its name are on the disk, so that they survive a power failure. Without it,
-            the file is whole or absent after a crash of the process, but not necessarily after one of the machine.
+            the file is complete or absent after a crash of the process, but not necessarily after one of the machine.
+
+    Example:
+        >>> with written_beside(Path("notes.txt")) as partial:
+        ...     _ = partial.write_text("complete")
+        ...     Path("notes.txt").exists()
+        False
+        >>> Path("notes.txt").read_text()
+        'complete'
+        >>> Path("notes.txt").unlink()
     """
     kept = path.suffix if ending is None else ending
     stem = path.name[: len(path.name) - len(kept)]
@@ -64,7 +68,7 @@ def written_beside(path: Path, *, ending: str | None = None, durable: bool = Tru
 
 
 _LONGEST_NAME = 255
-"""Bytes of a file name on most file systems."""
+"""Largest number of bytes in a file name on most file systems."""
 
 _PARTIAL = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\d+\.partial(?:\.[^/]*)?")
 _LEFTOVER_AGE_S = 24 * 3600
@@ -81,7 +85,7 @@ def _partial_name(stem: str, kept: str) -> str:
 
 @cache
 def _machine() -> str:
-    """Changes with the machine and, on Linux, with the container: where process numbers mean the same processes."""
+    """Return an identifier of the machine and, on Linux, of the container, within which process ids are unique."""
     import platform
 
     try:
@@ -92,10 +96,10 @@ def _machine() -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left of :func:`written_beside` in a folder; each process looks once.
+    """Remove files that killed processes left of :func:`written_beside` in a folder, once per process and folder.
 
-    Removed are files of processes of this machine that have ended, and files that are older than a day: another
-    machine's processes cannot be seen.
+    These are files of processes of this machine that have ended, and any such file older than a day, because processes
+    of other machines are not visible.
     """
     if (os.getpid(), folder) in _looked_at:
         return
@@ -124,7 +128,7 @@ def _is_old(path: str | Path) -> bool:
 
 
 def _remove_fixed_name(path: Path, stem: str, kept: str) -> None:
-    """Remove what a killed process of an earlier version left, whose names were fixed."""
+    """Remove the file that a killed process of an earlier version left, under a fixed name."""
     fixed = path.with_name(f".{stem}.partial{kept}")
     if _is_old(fixed) and fixed.is_file() and not fixed.is_symlink():
         with suppress(OSError):
@@ -134,12 +138,12 @@ def _remove_fixed_name(path: Path, stem: str, kept: str) -> None:
 _FLUSHED_AT_ONCE = 16
 
 _CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
-"""Errors of file systems that know no flushing, which is then theirs to do."""
+"""Errors of file systems that do not support flushing."""
 
 
 def _flush(file: Path) -> None:
     """Wait until a file is on the disk."""
-    # Windows flushes only what may be written.
+    # Windows flushes only files that are open for writing.
     descriptor = os.open(file, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -151,22 +155,22 @@ def _flush(file: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk. Windows has no such call and writes them by itself."""
+    """Wait until the names in a folder are on the disk. Windows has no such call, and writes them itself."""
     if os.name == "nt":
         return
     try:
         _flush(folder)
     except PermissionError:
-        # A folder that may be written but not listed cannot be opened.
+        # A folder that can be written to but not listed cannot be opened.
         return
 
 
 def start_flush(path: Path) -> None:
-    """Begin to bring a file to the disk in the background, so that :func:`flush_tree` has less to wait for later."""
+    """Start to flush a file to the disk in the background, which shortens a later :func:`flush_tree`."""
     from threading import Thread
 
     def flush() -> None:
-        # The file may be renamed meanwhile; what matters is flushed again, and its errors are raised there.
+        """Flush the file and ignore errors, which flush_tree raises for its final name."""
         with suppress(OSError):
             _flush(path)
 
@@ -178,7 +182,7 @@ def flush_tree(folder: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     paths = [path for path in sorted(folder.rglob("*")) if not path.is_symlink()]
-    # Together, since disks write what many wait for at once.
+    # In parallel, because disks handle several flushes at once.
     with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as threads:
         list(threads.map(_flush, (path for path in paths if path.is_file())))
     for each in (*(path for path in paths if path.is_dir()), folder):
@@ -186,11 +190,11 @@ def flush_tree(folder: Path) -> None:
 
 
 def rename_flushed(folder: Path, target: Path) -> None:
-    """Rename a finished folder to a free name once all of it is on the disk, so that the name never means half of it.
+    """Rename a finished folder after all of it is on the disk, so that an incomplete folder never has the new name.
 
     Args:
         folder: The folder.
-        target: Its new path on the same disk.
+        target: Its new path, which must be free and on the same disk.
     """
     flush_tree(folder)
     folder.rename(target)
@@ -198,11 +202,11 @@ def rename_flushed(folder: Path, target: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write UTF-8 text whole or not at all, with the same line ends on every platform.
+    """Write UTF-8 text to a file that is complete or absent, with the same line ends on every platform.
 
     Args:
         path: The file; its folder must exist.
-        text: Its content.
+        text: The content.
         durable: As for :func:`written_beside`.
     """
     with written_beside(path, durable=durable) as partial:
@@ -210,16 +214,16 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
-    """Write `content` as readable JSON, whole or not at all; `durable` as for :func:`written_beside`."""
+    """Write `content` as indented JSON, as :func:`write_text` writes text."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     if not is_utf8(text):
-        # The name of a file may be no UTF-8; escaped it can be written, and is read back the same.
+        # The name of a file may not be UTF-8. Escaped, it can be written and read back.
         text = json.dumps(content, indent=2)
     write_text(path, text + "\n", durable=durable)
 
 
 def is_utf8(text: str) -> bool:
-    """Return True unless a text holds bytes of a file name that are not UTF-8."""
+    """Return True unless a text contains bytes of a file name that are not UTF-8."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -228,11 +232,11 @@ def is_utf8(text: str) -> bool:
 
 
 def require_utf8_name(path: Path) -> None:
-    """Refuse a path that is not UTF-8: SimpleITK ends the whole process at one.
+    """Refuse a path that is not UTF-8, because SimpleITK would end the whole process.
 
     Raises:
-        InputError: The path is not UTF-8.
+        InputError: The path is not UTF-8 ("invalid-name").
     """
     if not is_utf8(str(path)):
         msg = f"{str(path)!a}: the name is not UTF-8. Rename it."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-name")

@@ -1,9 +1,10 @@
-"""The consistency guard: data, plans and weights that were not made for each other never meet.
+"""Consistency checks: data, plans and weights that were not made for each other are refused.
 
-The study's fine-tuning failed because a folder of data was renamed until its name fitted other plans. Names prove
-nothing. So a *fingerprint* of what the plans say about the data is kept in three places that copying or renaming
-cannot bring together by accident: beside the preprocessed data, in the plans (and so in every checkpoint), and in the
-weights of fine-tuned networks. Before training and prediction they are compared with what nnU-Net will really use.
+The study's fine-tuning failed because a folder of data was renamed until its name fitted other plans, and names prove
+nothing. Therefore a *fingerprint* of what the plans define about data and network is kept in three places, which cannot
+be brought together by copying or renaming: beside the preprocessed data, in the plans (and so in every checkpoint), and
+in the weights of fine-tuned networks. Before training and prediction the fingerprints are compared with the plans that
+nnU-Net is about to use.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import write_json
+from nnunet_femur.dataset.nnunet_names import PLANS_NAME
 from nnunet_femur.errors import SetupError, ending_without_traceback
 from nnunet_femur.records import read_json
 
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
 
 
 FINGERPRINT_KEY = "femur_guard"
-"""Key of a configuration in the plans, and name of a network's buffer, that hold a fingerprint."""
+"""Key of a configuration in the plans, and name of a network's buffer, that contain a fingerprint."""
 
 FINGERPRINT_FILE = "femur_guard/fingerprint.json"
-"""Where a folder of preprocessed data holds their fingerprint: inside, so that it goes where the data go, and in a
-folder of its own, since nnU-Net takes any further file for data of another kind."""
+"""File with the fingerprint of preprocessed data, relative to their folder.
+
+It is inside that folder, so that it is moved and copied with the data, and in a subfolder, since nnU-Net would take
+another file in the folder itself for data of an unknown format."""
 
 SOURCE_KEY = "femur_source"
-"""Key of a configuration in the plans that says which model's weights it was made for; absent in plans of our own."""
+"""Key of a configuration in the plans that names the model for whose weights it was made; absent in other plans."""
 
 _FROM_CONFIGURATION = {
     "spacing_mm": "spacing",
@@ -52,12 +56,18 @@ _FROM_PLANS = {
 }
 _NETWORK = "network"
 _STATISTICS = ("mean", "std", "percentile_00_5", "percentile_99_5")
-"""What nnU-Net's normalisation of CTs uses of the intensities."""
+"""Statistics of the intensities that nnU-Net's normalisation of CTs uses."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two fingerprints disagree about."""
+    """A property in which two fingerprints differ.
+
+    Attributes:
+        what: The property.
+        expected: Its value in the first fingerprint.
+        found: Its value in the second fingerprint.
+    """
 
     what: str
     expected: Any
@@ -65,7 +75,12 @@ class Difference:
 
 
 def resolve(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A configuration of nnU-Net's plans with what it inherits, in the new format."""
+    """Return a configuration of nnU-Net's plans with the values that it inherits, in nnU-Net's new format.
+
+    Args:
+        plans: nnU-Net's plans.
+        name: Name of the configuration.
+    """
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     resolved: dict[str, Any] = PlansManager(dict(plans)).get_configuration(name).configuration
@@ -73,7 +88,7 @@ def resolve(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def fingerprint(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """What plans say about data and network, as flat JSON.
+    """Return the properties of data and network that plans define, as flat JSON.
 
     Args:
         plans: nnU-Net's plans.
@@ -81,7 +96,7 @@ def fingerprint(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> d
 
     Returns:
         Spacing in mm along the array axes, orientation (nnU-Net's reader), order of axes, normalisation and its
-        statistics, resampling, and the network's topology; each by a name that a person understands.
+        statistics, resampling, and the topology of the network; each under a readable name.
     """
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -93,13 +108,23 @@ def fingerprint(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> d
     architecture = configuration["architecture"]
     found[_NETWORK] = architecture["network_class_name"]
     found |= {f"{_NETWORK}: {name}": value for name, value in architecture["arch_kwargs"].items()}
-    # As it will be read again: no tuples, no numbers of numpy.
+    # Through JSON, so that it equals a fingerprint that was read from a file: no tuples, no numbers of numpy.
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any], *, network: bool = True) -> list[Difference]:
-    """What two fingerprints disagree about; without the network's topology unless `network`."""
+    """Return the properties in which two fingerprints differ.
+
+    Args:
+        expected: The first fingerprint.
+        found: The second fingerprint.
+        network: Compare the topology of the network too.
+
+    Example:
+        >>> differences({"spacing_mm": [1.5, 1.5, 1.5]}, {"spacing_mm": [3.0, 1.5, 1.5]})
+        [Difference(what='spacing_mm', expected=[1.5, 1.5, 1.5], found=[3.0, 1.5, 1.5])]
+    """
     names = [*expected, *(name for name in found if name not in expected)]
     return [
         Difference(name, expected.get(name), found.get(name))
@@ -109,7 +134,13 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any], *, networ
 
 
 def table(found: Iterable[Difference], *, left: str, right: str) -> str:
-    """Differences as a table of text with a heading for each side."""
+    """Return differences as a table of text.
+
+    Args:
+        found: The differences, a row each.
+        left: Heading of the expected values.
+        right: Heading of the found values.
+    """
     rows = [("", left, right), *((row.what, _short(row.expected), _short(row.found)) for row in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
@@ -124,45 +155,60 @@ def _short(value: Any) -> str:
 
 
 def add_fingerprints(plans: dict[str, Any]) -> None:
-    """Write the fingerprint of every configuration into the plans themselves."""
+    """Write the fingerprint of every configuration into plans.
+
+    Args:
+        plans: nnU-Net's plans; changed in place.
+    """
     for name, configuration in plans["configurations"].items():
         configuration[FINGERPRINT_KEY] = fingerprint(plans, resolve(plans, name))
 
 
-def write_data_fingerprint(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
-    """Write the fingerprint of the plans beside the data that were just preprocessed under them."""
-    (folder / FINGERPRINT_FILE).parent.mkdir(exist_ok=True)
-    write_json(folder / FINGERPRINT_FILE, fingerprint(plans, configuration))
+def write_data_fingerprint(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> Path:
+    """Write the fingerprint of the plans beside the data that were preprocessed with them.
+
+    Args:
+        folder: nnU-Net's folder of preprocessed cases, such as ``nnUNetPlans_3d_fullres``.
+        plans: The plans.
+        configuration: One of their configurations, resolved.
+
+    Returns:
+        The written file.
+    """
+    file = folder / FINGERPRINT_FILE
+    file.parent.mkdir(exist_ok=True)
+    write_json(file, fingerprint(plans, configuration))
+    return file
 
 
 def check_plans(plans: Mapping[str, Any], configuration: Mapping[str, Any], *, where: str) -> None:
-    """Refuse plans in which something was changed after they were sealed; plans without a seal pass.
+    """Refuse plans that were changed after their fingerprint was written; plans without a fingerprint pass.
 
     Args:
         plans: nnU-Net's plans.
         configuration: One of their configurations, resolved.
-        where: The file that the plans come from, for the message.
+        where: The file of the plans, for the message.
 
     Raises:
-        SetupError: With a table of what differs.
+        SetupError: The plans were changed; the message contains a table of the differences (code "inconsistent").
     """
-    sealed = configuration.get(FINGERPRINT_KEY)
-    if sealed is None:
+    written = configuration.get(FINGERPRINT_KEY)
+    if written is None:
         return
-    found = differences(sealed, fingerprint(plans, configuration), network=SOURCE_KEY in configuration)
+    found = differences(written, fingerprint(plans, configuration), network=SOURCE_KEY in configuration)
     if found:
         msg = (
             f"{where}: these plans were changed after they were made.\n"
-            f"{table(found, left='as made', right='as it stands')}\nRun: {plan_command(plans, configuration)}"
+            f"{table(found, left='as made', right='now')}\nRun: {plan_command(plans, configuration)}"
         )
-        raise SetupError(msg)
+        raise SetupError(msg, code="inconsistent")
 
 
 def check_data(folder: Path, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
-    """Refuse preprocessed data that were not made under these plans.
+    """Refuse preprocessed data that were not made with these plans.
 
-    Two things are looked at: the fingerprint beside the data, and the data themselves, whose shapes show the spacing
-    that they were resampled to, whatever any file says.
+    The fingerprint beside the data must be that of the plans, and the shapes of the preprocessed arrays must fit the
+    spacing of the plans.
 
     Args:
         folder: nnU-Net's folder of preprocessed cases, such as ``nnUNetPlans_3d_fullres``.
@@ -170,59 +216,68 @@ def check_data(folder: Path, plans: Mapping[str, Any], configuration: Mapping[st
         configuration: One of their configurations, resolved.
 
     Raises:
-        SetupError: With a table of what differs; also where plans were made for a model's weights, but the data
-            carry no fingerprint.
+        SetupError: Data and plans differ; the message contains a table of the differences. Or the plans were made for
+            the weights of a model, but the data have no fingerprint (code "inconsistent").
     """
-    sealed = read_json(folder / FINGERPRINT_FILE)
+    written = read_json(folder / FINGERPRINT_FILE)
     transferred = SOURCE_KEY in configuration
-    if sealed is None and transferred:
+    if written is None and transferred:
         msg = (
-            f"{folder}: has no {FINGERPRINT_FILE}, so nothing tells what these data are. "
+            f"{folder}: contains no {FINGERPRINT_FILE}, so it is unknown which plans these data were made with. "
             f"Run: {plan_command(plans, configuration)}"
         )
-        raise SetupError(msg)
-    if sealed is not None:
-        found = differences(sealed, fingerprint(plans, configuration), network=transferred)
+        raise SetupError(msg, code="inconsistent")
+    if written is not None:
+        found = differences(written, fingerprint(plans, configuration), network=transferred)
         if found:
             msg = (
-                f"{folder}: these data were not preprocessed under the plans that are to be used.\n"
+                f"{folder}: these data were not preprocessed with the plans that are used now.\n"
                 f"{table(found, left='the data', right='the plans')}\nRun: {plan_command(plans, configuration)}"
             )
-            raise SetupError(msg)
+            raise SetupError(msg, code="inconsistent")
     _check_shapes(folder, plans, configuration)
 
 
 def check_same(
     stored: Mapping[str, Any], plans: Mapping[str, Any], configuration: Mapping[str, Any], *, where: str
 ) -> None:
-    """Refuse weights that were trained under other plans.
+    """Refuse weights that were trained with other plans.
 
     Args:
-        stored: The fingerprint that the weights carry.
+        stored: The fingerprint in the weights.
         plans: The plans that nnU-Net is about to use.
         configuration: One of their configurations, resolved.
-        where: What the weights are, for the message.
+        where: Name of the weights, for the message.
 
     Raises:
-        SetupError: With a table of what differs.
+        SetupError: Weights and plans differ; the message contains a table of the differences (code "inconsistent").
     """
     found = differences(stored, fingerprint(plans, configuration))
     if found:
         msg = (
-            f"{where}: these weights were trained under other plans.\n"
+            f"{where}: these weights were trained with other plans.\n"
             f"{table(found, left='the weights', right='the plans')}\n"
-            "Put the model's own plans.json back, or train anew under these plans."
+            "Restore the plans.json of the model, or train again with these plans."
         )
-        raise SetupError(msg)
+        raise SetupError(msg, code="inconsistent")
 
 
 def plan_command(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> str:
-    """The command that makes these plans, and data for them, anew."""
+    """Return the command that makes plans, and data for them, again.
+
+    Args:
+        plans: nnU-Net's plans.
+        configuration: One of their configurations, resolved.
+
+    Example:
+        >>> plan_command({"dataset_name": "Dataset001_Femur", "plans_name": "Second"}, {"femur_source": {"fast": True}})
+        'nnfemur plan -d 1 --from totalsegmentator --fast --plans-name Second'
+    """
     number = str(plans.get("dataset_name", ""))[7:10].lstrip("0") or "N"
     source = configuration.get(SOURCE_KEY)
     options = "" if source is None else " --from totalsegmentator" + (" --fast" if source.get("fast") else "")
-    name = plans.get("plans_name", "nnUNetPlans")
-    named = "" if name == "nnUNetPlans" else f" --plans-name {name}"
+    name = plans.get("plans_name", PLANS_NAME)
+    named = "" if name == PLANS_NAME else f" --plans-name {name}"
     return f"nnfemur plan -d {number}{options}{named}"
 
 
@@ -244,17 +299,23 @@ def _check_shapes(folder: Path, plans: Mapping[str, Any], configuration: Mapping
         found = [int(n) for n in blosc2.open(str(array), mode="r").shape[1:]]
         if found != expected:
             msg = (
-                f"{array}: holds {_short(found)} voxels, but at the plans' spacing of {_short(spacing)} mm it would be "
-                f"{_short(expected)}. These data belong to other plans. Run: {plan_command(plans, configuration)}"
+                f"{array}: contains {_short(found)} voxels, expected {_short(expected)} at the plans' spacing of "
+                f"{_short(spacing)} mm. These data belong to other plans. Run: {plan_command(plans, configuration)}"
             )
-            raise SetupError(msg)
+            raise SetupError(msg, code="inconsistent")
 
 
 def add_network_fingerprint(network: nn.Module, plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
-    """Let a network refuse weights that were trained under other plans.
+    """Make a network refuse weights that were trained with other plans.
 
-    nnU-Net loads weights wherever their shapes fit; spacing and intensities have no shape. The fingerprint becomes a
-    buffer of bytes, which is saved and loaded with the weights, and is compared before anything of them is used.
+    nnU-Net loads any weights whose shapes fit, but spacing and intensities do not change shapes. The fingerprint
+    becomes a buffer of bytes in the network. It is saved and loaded with the weights, and compared before any of them
+    is loaded.
+
+    Args:
+        network: The network; gets the buffer :data:`FINGERPRINT_KEY`.
+        plans: nnU-Net's plans.
+        configuration: One of their configurations, resolved.
     """
     import torch
 
@@ -264,8 +325,8 @@ def add_network_fingerprint(network: nn.Module, plans: Mapping[str, Any], config
     def compare(_module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
         stored = state.get(prefix + FINGERPRINT_KEY)
         if stored is not None:
-            trained_under = json.loads(bytes(stored.cpu().numpy()).decode())
+            trained_with = json.loads(bytes(stored.cpu().numpy()).decode())
             with ending_without_traceback():
-                check_same(trained_under, plans, configuration, where="checkpoint")
+                check_same(trained_with, plans, configuration, where="checkpoint")
 
     network.register_load_state_dict_pre_hook(compare)

@@ -1,4 +1,4 @@
-"""Findings about files: each has a code, a severity, the problem and a remedy."""
+"""Findings about files, each with a code, a severity, a problem and a remedy."""
 
 from __future__ import annotations
 
@@ -18,30 +18,34 @@ if TYPE_CHECKING:
 
 
 _MOST_LISTED = 8
-"""Files of one kind of error that a message names; all of them are in the report file."""
+"""Largest number of files that a message lists for one code; the report file lists all of them."""
 
 
 class Severity(str, Enum):
     """Effect of a finding on the conversion."""
 
     ERROR = "error"
-    """Nothing is converted until it is mended."""
+    """Nothing is converted until it is fixed."""
     WARNING = "warning"
-    """The conversion goes on; a person should look at it."""
+    """The case is converted; a person should check it."""
     NOTE = "note"
-    """Something was changed or left out in a way that is right in all likelihood."""
+    """Something was changed or left out, most likely correctly."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """An observation about one file.
 
     Attributes:
-        code: Short name of the kind of finding, the same in every report.
-        severity: What it does to the conversion.
-        file: The file it was found in, relative to the source folder, with forward slashes.
-        problem: What was found, and what was done about it if anything was.
-        remedy: What the user can do; empty where nothing needs to be done.
+        code: Short name of the kind of finding, the same in every report; see :data:`nnunet_femur.kinds.KINDS`.
+        severity: Effect on the conversion.
+        file: The file, relative to the source folder, with forward slashes.
+        problem: The problem, as a sentence without its subject, with any action that was taken.
+        remedy: The fix; empty if nothing needs to be done.
+
+    Example:
+        >>> print(Finding("no-spacing", Severity.ERROR, "L1.nrrd", "does not contain its spacing.", "Export it again."))
+        L1.nrrd: does not contain its spacing. Export it again.
     """
 
     code: str
@@ -54,22 +58,22 @@ class Finding:
         return f"{self.file}: {self.problem} {self.remedy}".rstrip()
 
     def as_json(self) -> dict[str, str]:
-        """The finding as it stands in ``conversion.json``."""
+        """Return the finding as content of ``conversion.json``."""
         return asdict(self) | {"severity": self.severity.value}
 
     @classmethod
     def from_json(cls, content: dict[str, str]) -> Finding:
-        """The finding that :meth:`as_json` gave."""
+        """Return a finding from the result of :meth:`as_json`."""
         return cls(**(content | {"severity": Severity(content["severity"])}))  # type: ignore[arg-type]
 
 
 def about(file: Path | str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings with `file` as the file they are about, for a path relative to the source folder."""
+    """Return copies of findings about another file, such as its path relative to the source folder."""
     return tuple(replace(found, file=file_text(file)) for found in findings)
 
 
 def file_text(file: Path | str) -> str:
-    """Return a path with forward slashes as it can be printed and written: bytes that are not UTF-8 are escaped."""
+    """Return a path as text for messages and files: with forward slashes, and with bytes escaped that are not UTF-8."""
     name = file if isinstance(file, str) else file.as_posix()
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -90,7 +94,7 @@ def as_left_out(case: str, findings: Iterable[Finding]) -> list[Finding]:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """Return the number of files of each kind of finding, the worst kinds first: "padding, 18 files; ..."."""
+    """Return the number of files for each code, the most severe codes first: "padding, 18 files; ..."."""
     kinds = Counter((list(Severity).index(found.severity), found.code) for found in findings)
     return "; ".join(
         f"{code}, {count} {'file' if count == 1 else 'files'}" for (_, code), count in sorted(kinds.items())
@@ -98,18 +102,18 @@ def summary(findings: Iterable[Finding]) -> str:
 
 
 def stop_at_errors(findings: Sequence[Finding], source: Path, *, outcome: str, more: str = "") -> None:
-    """Raise one error about every finding that is an error; return without errors.
+    """Raise one error that lists all errors among findings; return if there are none.
 
-    Of one kind the first few files are listed and the others counted. Warnings and notes follow as a summary.
+    For each code, the first files are listed and the others are counted. A summary of warnings and notes follows.
 
     Args:
-        findings: Everything found.
-        source: The folder the findings are about.
-        outcome: What the errors mean for the user's files, as the end of the first line.
-        more: A last line, such as the place of the full list.
+        findings: All findings.
+        source: The source folder of the findings.
+        outcome: Effect of the errors on the user's files, the end of the first line.
+        more: A last line, such as the path of the full list.
 
     Raises:
-        InputError: There is an error among the findings.
+        InputError: There is an error among the findings ("bad-cases").
     """
     errors = errors_of(findings)
     if not errors:
@@ -120,17 +124,17 @@ def stop_at_errors(findings: Sequence[Finding], source: Path, *, outcome: str, m
         of_kind = [found for found in errors if found.code == code]
         lines += [f"  {found}" for found in of_kind[:_MOST_LISTED]]
         if len(of_kind) > _MOST_LISTED:
-            lines.append(f"  {len(of_kind) - _MOST_LISTED} more of the kind {code}.")
+            lines.append(f"  {len(of_kind) - _MOST_LISTED} more with the code {code}.")
     others = [found for found in findings if found.severity is not Severity.ERROR]
     if others:
         lines.append(f"Also found: {summary(others)}.")
     if more:
         lines.append(more)
-    raise InputError("\n".join(lines))
+    raise InputError("\n".join(lines), code="bad-cases")
 
 
 def write_findings(findings: Iterable[Finding], path: Path) -> None:
-    """Write every finding as a row of a CSV file: severity, code, file, problem, remedy.
+    """Write findings to a CSV file, with the columns severity, code, file, problem and remedy.
 
     Raises:
         OSError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""Work in other processes: programs that end with this one, and the same work for many cases."""
+"""Work in other processes: programs that end with this process, and the same function for many items."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 _PATIENCE_S = 5
+"""Seconds in which a program can end by itself before it is killed."""
 
 
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a command whose output, errors included, is read line by line from its ``stdout``; then wait for its end.
+    """Run a command; read its output, including errors, from its ``stdout`` line by line, and wait for its end.
 
-    It is ended where this process stops listening, and on Linux also where this process is killed.
+    The command is ended if the block raises an exception, and on Linux also if this process is killed.
     """
     with subprocess.Popen(
         command,
@@ -43,7 +44,7 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a process: by its own will, or without it if it would first wait for what it has started."""
+    """Ask a process to end, and kill it if it does not, for example because it waits for its own processes."""
     process.terminate()
     try:
         process.wait(_PATIENCE_S)
@@ -52,9 +53,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def die_with_parent() -> None:
-    """Let this process end when its parent is killed, or it would go on writing where the next run resumes.
+    """End this process when its parent is killed. Otherwise it would write to files of the next run.
 
-    Linux only; elsewhere nothing happens.
+    On other systems than Linux nothing happens.
     """
     if sys.platform != "linux":
         return
@@ -65,10 +66,10 @@ def die_with_parent() -> None:
 
 
 def peak_memory_mib(*, of_children: bool = False) -> int | None:
-    """Largest resident memory so far in MiB; None on Windows, which does not tell.
+    """Return the largest resident memory so far in MiB; None on Windows, where it is unknown.
 
     Args:
-        of_children: That of any process that this one has started and that has ended, instead of its own.
+        of_children: Return the memory of the largest child process that has ended, instead of this process.
     """
     if sys.platform == "win32":
         return None
@@ -85,16 +86,20 @@ R = TypeVar("R")
 def each(
     work: Callable[[T], R], items: Sequence[T], *, jobs: int = 1, crashed: Callable[[T], R]
 ) -> Iterator[tuple[int, R]]:
-    """Yield the number of each item and what `work` makes of it, as they are done.
+    """Yield the number of each item and the result of `work` for it, in the order in which they finish.
 
-    With one job everything happens in this process. With more, no process holds more than one item at a time, so
-    memory is bounded by that of the `jobs` largest items.
+    With one job, all work is done in this process. With several, each process has one item at a time, so the memory is
+    at most that of the `jobs` largest items.
 
     Args:
         work: A function that can be pickled.
-        items: What it is called with; these can be pickled too.
+        items: Its arguments, which can be pickled too.
         jobs: Number of processes.
-        crashed: What stands for the result of an item whose process died of it.
+        crashed: Returns the result of an item whose process ended unexpectedly.
+
+    Example:
+        >>> dict(each(len, ["a", "bcd"], crashed=lambda item: -1))
+        {0: 1, 1: 3}
     """
     if jobs == 1 or len(items) < 2:
         for number, item in enumerate(items):
@@ -107,7 +112,7 @@ def each(
             try:
                 result = future.result()
             except BrokenProcessPool:
-                # One of those in work killed its process, and all that waited are given up with it.
+                # One of the running items ended its process, and the executor gave up all waiting items.
                 suspects.append(futures[future])
                 continue
             yield futures[future], result
@@ -124,18 +129,18 @@ def _alone(work: Callable[[T], R], item: T, crashed: Callable[[T], R]) -> R:
 
 
 class _Pool(ProcessPoolExecutor):
-    """Processes that start fresh, ask nobody for threads they should leave to others, and end with this one."""
+    """Fresh processes that share the CPU's threads evenly, and end with this process."""
 
     def __init__(self, jobs: int) -> None:
         import multiprocessing
 
-        # Forking a process in which ITK has started threads can hang it.
+        # A fork of a process in which ITK has started threads can hang.
         context = multiprocessing.get_context("spawn")
         threads = max(1, (os.cpu_count() or 1) // jobs)
         super().__init__(jobs, mp_context=context, initializer=_prepare, initargs=(threads,))
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Do not wait for work that nobody wants any more."""
+        """End the processes at once after an exception, without waiting for their results."""
         if kind is not None:
             processes = list((self._processes or {}).values())
             self.shutdown(wait=False, cancel_futures=True)
@@ -145,21 +150,21 @@ class _Pool(ProcessPoolExecutor):
 
 
 def _prepare(threads: int) -> None:
-    """Set up a fresh process."""
+    """Set up a fresh process of a pool."""
     import multiprocessing
     import signal
     from threading import Thread
 
     import SimpleITK as sitk
 
-    # Ctrl-C reaches the whole group; the first process ends the others.
+    # Ctrl-C reaches all processes of the group; the first process ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     # ITK's warnings quote file headers.
     sitk.ProcessObject.SetGlobalWarningDisplay(False)  # noqa: FBT003
     parent = multiprocessing.parent_process()
     if parent is not None:
-        # After kill -9 of the first process nobody would end this one, and it would write into the next run.
+        # After kill -9 of the first process this one would go on, and write to files of the next run.
         Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

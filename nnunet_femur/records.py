@@ -121,12 +121,13 @@ def code_fingerprint(*folders: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path, *, busy: str) -> Iterator[None]:
+def locked(path: Path, *, busy: str, shared: bool = False) -> Iterator[None]:
     """Hold a lock file, where the system can lock files; the lock ends with its process.
 
     Args:
         path: The lock file. It is removed when the lock is released.
         busy: Message of the error if another process holds the lock.
+        shared: Let processes of other users take the same lock.
 
     Raises:
         SetupError: Another process holds the lock (code "locked").
@@ -135,7 +136,7 @@ def locked(path: Path, *, busy: str) -> Iterator[None]:
 
     if path.is_symlink():
         path.unlink()
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o666) if shared else FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -173,13 +174,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
-        raise InputError(msg) from error
+        raise InputError(msg, code="unreadable") from error
     except yaml.YAMLError as error:
-        msg = f"{path}: is no YAML. {error}"
-        raise InputError(msg) from error
+        msg = f"{path}: is not valid YAML. {error}"
+        raise InputError(msg, code="invalid-file") from error
     if not isinstance(content, dict):
-        msg = f"{path}: must hold names with values, as in 'epochs: 20'."
-        raise InputError(msg)
+        msg = f"{path}: must contain keys with values, as in 'epochs: 20'."
+        raise InputError(msg, code="invalid-file")
     return content
 
 

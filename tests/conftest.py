@@ -51,7 +51,7 @@ def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     base = tmp_path_factory.mktemp("nnunet")
     (base / "nnUNet_raw").mkdir()
-    convert(drop, dataset_id=1, raw_folder=base / "nnUNet_raw")
+    convert(drop, dataset_id=1, raw=base / "nnUNet_raw")
     return base
 
 
@@ -59,12 +59,12 @@ def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def planned(converted: Path) -> Path:
     """The same folder after planning and preprocessing, with two tiny epochs."""
     from nnunet_femur.dataset.environment import variables
-    from nnunet_femur.planning import plan_dataset
+    from nnunet_femur.planning import plan
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**variables(converted), **ONE_MACHINE}.items():
             patch.setenv(name, value)
-        plan_dataset(1, preset="small", epochs=3, iterations=2, jobs=1)
+        plan(1, preset="small", epochs=3, iterations=2, jobs=1)
     return converted
 
 
@@ -102,14 +102,14 @@ def dummy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def transferred(planned: Path, dummy_model: Path) -> Path:
     """The same folder with the phantoms as dataset 2 too, planned from the dummy's weights, three tiny epochs."""
     from nnunet_femur.dataset.environment import variables
-    from nnunet_femur.planning import plan_dataset
+    from nnunet_femur.planning import plan
 
     raw = planned / "nnUNet_raw"
     shutil.copytree(raw / "Dataset001_Femur", raw / "Dataset002_Femur")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**variables(planned), **ONE_MACHINE, "TOTALSEG_WEIGHTS_PATH": str(dummy_model)}.items():
             patch.setenv(name, value)
-        plan_dataset(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
+        plan(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
     return planned
 
 

@@ -1,4 +1,4 @@
-"""The command line: examples in every help, one message for a mendable problem, no traceback."""
+"""The command line: an example in every help, one message for a problem of the user, no traceback."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ class TestHelp:
         assert result.exit_code == 0
         assert "Example:" in result.output
 
+    def test_defaults_in_brackets_are_shown(self) -> None:
+        assert "[all]" in CliRunner().invoke(app, ["study", "run", "--help"]).output
+
     def test_every_verb_is_tested_here(self) -> None:
         assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(VERBS)
         groups = {group.name: group.typer_instance.registered_commands for group in app.registered_groups}
@@ -76,26 +79,30 @@ class TestEnv:
 
 class TestProblems:
     @pytest.mark.parametrize(
-        ("arguments", "message"),
+        ("arguments", "named"),
         [
-            (("convert", "nowhere", "-d", "1"), "nnUNet_raw is not set"),
-            (("plan", "-d", "1"), "nnUNet_raw is not set"),
-            (("plan", "-d", "1", "--preset", "huge"), "There is no preset 'huge'"),
-            (("compare", "nowhere"), "nowhere: there is no such folder"),
-            (("compare",), "There is nothing to compare"),
-            (("score", "nowhere", "neither"), "nowhere: there is no such file or folder"),
-            (("phantoms", "x", "--spacing", "0", "1", "1"), "Spacing (0.0, 1.0, 1.0)"),
-            (("weights", "path"), "Run: nnfemur weights download"),
-            (("weights", "download", "--from-zip", "nowhere.zip"), "nowhere.zip: is missing or no zip archive"),
-            (("weights", "download", "--from-folder", "nowhere"), "nowhere: holds none of TotalSegmentator's models"),
-            (("baseline", "-d", "1", "--device", "cpu"), "nnUNet_raw is not set"),
-            (("baseline", "-i", "nowhere", "-o", "a.nrrd", "--device", "cpu"), "nowhere: there is no such file"),
+            (("convert", "nowhere", "-d", "1"), "nnUNet_raw"),
+            (("plan", "-d", "1"), "nnUNet_raw"),
+            (("plan", "-d", "1", "--preset", "huge"), "huge"),
+            (("compare", "nowhere"), "nowhere"),
+            (("compare",), "compare"),
+            (("score", "nowhere", "neither"), "nowhere"),
+            (("phantoms", "x", "--spacing", "0", "1", "1"), "0.0"),
+            (("weights", "path"), "nnfemur weights download"),
+            (("weights", "download", "--from-zip", "nowhere.zip"), "nowhere.zip"),
+            (("weights", "download", "--from-folder", "nowhere"), "nowhere"),
+            (("baseline", "-d", "1", "--device", "cpu"), "nnUNet_raw"),
+            (("baseline", "-i", "nowhere", "-o", "a.nrrd", "--device", "cpu"), "nowhere"),
+            (("study", "nowhere.yaml"), "nowhere.yaml"),
+            (("study", "init", "a.yaml", "--preset", "huge"), "huge"),
         ],
     )
-    def test_end_with_one_message(self, arguments: tuple[str, ...], message: str) -> None:
+    def test_end_with_one_message(self, arguments: tuple[str, ...], named: str) -> None:
+        """The message names the file, option or variable, or the command that helps."""
         result = _run(*arguments)
         assert result.returncode == 1
-        assert message in result.stderr
+        assert result.stderr.startswith("error: ")
+        assert named in result.stderr
         assert "Traceback" not in result.stderr
         assert result.stdout == ""
 
@@ -109,6 +116,9 @@ class TestProblems:
             ("score",),
             ("baseline",),
             ("baseline", "-i", "a"),
+            ("study",),
+            ("study", "run"),
+            ("demo", "x", "--cases", "5"),
         ],
     )
     def test_wrong_usage_is_status_2(self, arguments: tuple[str, ...]) -> None:
@@ -127,4 +137,5 @@ def test_compare_has_a_command_of_its_own() -> None:
     command = "import sys; sys.argv[1:] = ['nowhere']; from nnunet_femur.cli import compare_main; compare_main()"
     result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "nowhere: there is no such folder" in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert "nowhere" in result.stderr

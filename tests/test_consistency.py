@@ -1,4 +1,4 @@
-"""The guard: each single thing that plans say about data and network, changed, is caught and named."""
+"""Consistency checks: a change of any single property of data and network in the plans is refused and named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnunet_femur.consistency import (
     table,
     write_data_fingerprint,
 )
-from nnunet_femur.errors import SetupError
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +112,7 @@ class TestEachChange:
     def test_is_seen_in_the_plans(self, field: str) -> None:
         plans = _plans()
         _set(plans, *CHANGES[field])
-        with pytest.raises(SetupError, match=r"p\.json: these plans were changed") as raised:
+        with refused("inconsistent", "p.json") as raised:
             check_plans(plans, resolve(plans, "3d_fullres"), where="p.json")
         assert f"\n  {field}  " in str(raised.value)
         assert str(raised.value).endswith("Run: nnfemur plan -d 7 --from totalsegmentator")
@@ -122,7 +122,7 @@ class TestEachChange:
         write_data_fingerprint(tmp_path, plans, resolve(plans, "3d_fullres"))
         _set(plans, *CHANGES[field])
         add_fingerprints(plans)
-        with pytest.raises(SetupError, match="were not preprocessed under the plans") as raised:
+        with refused("inconsistent", tmp_path) as raised:
             check_data(tmp_path, plans, resolve(plans, "3d_fullres"))
         assert f"\n  {field}  " in str(raised.value)
 
@@ -130,12 +130,12 @@ class TestEachChange:
         plans = _plans()
         stored = fingerprint(plans, resolve(plans, "3d_fullres"))
         _set(plans, *CHANGES[field])
-        with pytest.raises(SetupError, match="weights were trained under other plans") as raised:
+        with refused("inconsistent", "checkpoint") as raised:
             check_same(stored, plans, resolve(plans, "3d_fullres"), where="checkpoint")
         assert f"\n  {field}  " in str(raised.value)
 
 
-class TestWhatIsFree:
+class TestAccepted:
     def test_nothing_changed(self, tmp_path: Path) -> None:
         plans = _plans()
         configuration = resolve(plans, "3d_fullres")
@@ -166,11 +166,11 @@ class TestWhatIsFree:
 class TestData:
     def test_without_a_fingerprint_are_not_trusted_with_transferred_plans(self, tmp_path: Path) -> None:
         plans = _plans()
-        with pytest.raises(SetupError, match=r"has no femur_guard/fingerprint\.json.*--from totalsegmentator"):
+        with refused("inconsistent", "femur_guard/fingerprint.json", "--from totalsegmentator"):
             check_data(tmp_path, plans, resolve(plans, "3d_fullres"))
 
-    def test_shapes_betray_another_spacing(self, tmp_path: Path) -> None:
-        """10 slices of 3 mm are 20 at 1.5 mm; who renames a folder and copies the fingerprint is caught here."""
+    def test_shapes_reveal_another_spacing(self, tmp_path: Path) -> None:
+        """10 slices of 3 mm are 20 at 1.5 mm: a renamed folder is refused even with a copied fingerprint."""
         blosc2 = pytest.importorskip("blosc2")
         plans = _plans()
         configuration = resolve(plans, "3d_fullres")
@@ -181,7 +181,7 @@ class TestData:
         check_data(tmp_path, plans, configuration)
         (tmp_path / "a.b2nd").unlink()
         blosc2.asarray(np.zeros((1, 10, 8, 8), np.float32), urlpath=str(tmp_path / "a.b2nd"))
-        with pytest.raises(SetupError, match=r"holds 10 x 8 x 8 voxels.*1\.5 x 1\.5 x 1\.5 mm it would be 20 x 8 x 8"):
+        with refused("inconsistent", tmp_path / "a.b2nd", "10 x 8 x 8", "20 x 8 x 8", "1.5 x 1.5 x 1.5 mm"):
             check_data(tmp_path, plans, configuration)
 
 
@@ -200,5 +200,5 @@ def test_a_configuration_that_inherits_is_checked_as_its_parent() -> None:
     check_plans(plans, resolve(plans, "larger"), where="")
     changed = copy.deepcopy(plans)
     changed["configurations"]["larger"]["spacing"] = [3.0, 3.0, 3.0]
-    with pytest.raises(SetupError, match="spacing_mm"):
+    with refused("inconsistent", "spacing_mm"):
         check_plans(changed, resolve(changed, "larger"), where="")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+IN_SECONDS = {"nnunet_femur.planning.dataset_plan"}
+"""Modules whose examples run nnU-Net, which takes seconds."""
 
 
 def _with_examples() -> list[str]:
@@ -75,9 +77,41 @@ def _shortened(mask: sitk.Image) -> sitk.Image:
     return shorter
 
 
-@pytest.mark.parametrize("name", _with_examples())
-def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+WITH_MODEL = ("nnunet_femur.prediction.batch", "nnunet_femur.prediction.segmenter")
+"""Modules whose examples need a trained model."""
+
+
+@pytest.fixture(scope="session")
+def model(examples: Path) -> Path:
+    """The folder ``model``: an untrained network in nnU-Net's layout."""
+    import shutil
+
+    from nnunet_femur.testing import Case, make_phantom, write_dummy_weights
+
+    phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    source = write_dummy_weights(
+        examples / "weights",
+        spacing_mm=8.0,
+        features=4,
+        patch=16,
+        iterations=0,
+        training=[Case(phantom.image, phantom.mask, phantom.side)],
+        tasks=("femur",),
+    )
+    return shutil.copytree(source.folder, examples / "model")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL}))
+        for name in _with_examples()
+    ],
+)
+def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
+    if name in WITH_MODEL:
+        request.getfixturevalue("model")
     monkeypatch.chdir(examples)
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.setitem(os.environ, variable, str(examples / variable))

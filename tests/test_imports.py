@@ -14,13 +14,13 @@ REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
     {"version", "errors", "progress", "processes"},
-    {"atomic_files"},
+    {"archives", "atomic_files"},
     {"records"},
     {"findings"},
     {"kinds"},
-    {"imaging", "consistency"},
+    {"imaging"},
     {"dataset"},
-    {"recipe", "networks", "evaluation"},
+    {"consistency", "recipe", "networks", "evaluation"},
     {"weights"},
     {"testing"},
     {"conversion", "prediction", "training", "comparison", "doctor"},

@@ -107,5 +107,5 @@ class TestWheel:
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert printed.returncode == 0, printed.stderr
-        assert f"nnunet_femur.trainers.volumes {site}" in printed.stdout
+        assert f"nnunet_femur.trainers.three_dimensional {site}" in printed.stdout
         assert f"{site}/nnunet_femur/ext_trainers/nnunet_femur_trainers.py" in printed.stdout

@@ -1,6 +1,11 @@
 """The nnUNetTrainer subclasses that nnU-Net finds by name."""
 
-from nnunet_femur.trainers.heads import (
+from nnunet_femur.trainers.three_dimensional import (
+    FemurFinetunePaperTrainer,
+    FemurFinetuneTrainer,
+    FemurScratchTrainer,
+)
+from nnunet_femur.trainers.two_dimensional import (
     FemurHeadUnetDeepLabV3Trainer,
     FemurHeadUnetMobileNetV3Trainer,
     FemurHeadUnetPlusPlusDeepLabV3Trainer,
@@ -9,8 +14,7 @@ from nnunet_femur.trainers.heads import (
     FemurHeadUnetPlusPlusResNet50Trainer,
     FemurHeadUnetResNet34Trainer,
     FemurHeadUnetResNet50Trainer,
-)
-from nnunet_femur.trainers.slices import (
+    FemurThreePlaneTrainer,
     FemurUnetDeepLabV3Trainer,
     FemurUnetMobileNetV3Trainer,
     FemurUnetPlusPlusDeepLabV3Trainer,
@@ -20,9 +24,6 @@ from nnunet_femur.trainers.slices import (
     FemurUnetResNet34Trainer,
     FemurUnetResNet50Trainer,
 )
-from nnunet_femur.trainers.three_planes import FemurThreePlaneTrainer
-from nnunet_femur.trainers.transfer import FemurFinetunePaperTrainer, FemurFinetuneTrainer
-from nnunet_femur.trainers.volumes import FemurScratchTrainer
 
 __all__ = [
     "FemurFinetunePaperTrainer",

@@ -9,10 +9,10 @@ from nnunet_femur.baselines.baseline_record import RunRecord
 from nnunet_femur.baselines.settings import Job, Outcome
 from nnunet_femur.baselines.worker_process import run_jobs
 from nnunet_femur.dataset.environment import require
+from nnunet_femur.dataset.raw import RawDataset
 from nnunet_femur.errors import FemurError, InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
-from nnunet_femur.planning import find_dataset
 from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.records import read_json
 
@@ -168,7 +168,7 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = 
     if settings.sides:
         msg = "A dataset's masks are femur or not, so that they can be compared: --sides goes with one volume (-i)."
         raise InputError(msg)
-    raw = find_dataset(require("nnUNet_raw", create=False), dataset_id)
+    raw = RawDataset.find(dataset_id).folder
     folder = require("nnUNet_results") / raw.name / METHOD_FOLDERS[settings.fast]
     jobs = list(_jobs(raw, folder))
     if not jobs:

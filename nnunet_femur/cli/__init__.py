@@ -1,10 +1,10 @@
-"""The commands `nnfemur` and `nnfemur-compare`: a thin layer, a file a verb, over functions useful in a notebook."""
+"""The commands ``nnfemur`` and ``nnfemur-compare``: one file for each verb, thin over functions of the package."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,12 +27,19 @@ from nnunet_femur.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SETTINGS: dict[str, Any] = {
+    "add_completion": False,
+    # In the default mode, "[all]" would be markup that is not shown.
+    "rich_markup_mode": "markdown",
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
 app = typer.Typer(
-    help="Segment the femur in CT with nnU-Net and TotalSegmentator, from hospital files to a report.",
+    help="Segment the femur in CT with nnU-Net and TotalSegmentator, from hospital files to a report.\n\n"
+    "Example: nnfemur demo",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **_SETTINGS,
 )
 
 
@@ -52,13 +59,31 @@ def _options(
     pass
 
 
-for verb in (demo, env, phantoms, convert, plan, baseline, predict, score, compare, doctor):
-    app.command()(verb)
-app.add_typer(study, name="study")
-app.add_typer(weights, name="weights")
+_FIRST, _STAGES, _WHOLE = "First steps", "From files to a report", "A whole study"
+
+for verb in (demo, doctor, env, phantoms):
+    app.command(rich_help_panel=_FIRST)(verb)
+app.add_typer(weights, name="weights", rich_help_panel=_FIRST)
+for verb in (convert, plan, baseline, predict, score, compare):
+    app.command(rich_help_panel=_STAGES)(verb)
+app.add_typer(study, name="study", rich_help_panel=_WHOLE)
+
+_compare = typer.Typer(**_SETTINGS)
+_compare.command()(compare)
+
+
+def main() -> None:
+    """Run ``nnfemur``."""
+    _run(app)
+
+
+def compare_main() -> None:
+    """Run ``nnfemur-compare``, a short name of ``nnfemur compare``."""
+    _run(_compare)
 
 
 def _run(command: Callable[[], object]) -> None:
+    """Run a command; an error that the user can fix ends it with its message and status 1."""
     # For this process, which has not imported PyTorch yet, and for those that it starts.
     os.environ.update(sleeping_threads())
     try:
@@ -66,13 +91,3 @@ def _run(command: Callable[[], object]) -> None:
     except FemurError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)
-
-
-def main() -> None:
-    """Run `nnfemur`; a mendable problem ends it with status 1 and one message."""
-    _run(app)
-
-
-def compare_main() -> None:
-    """Run `nnfemur-compare`, which is `nnfemur compare` by the name users type most."""
-    _run(lambda: typer.run(compare))

@@ -1,4 +1,4 @@
-"""``nnfemur convert``: from hospital files to an nnU-Net dataset."""
+"""``nnfemur convert``: convert hospital files into a raw dataset of nnU-Net."""
 
 from __future__ import annotations
 
@@ -9,77 +9,99 @@ import typer
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="Folder of CTs and masks, or a table of them (.csv).")],
-    dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")],
-    name: Annotated[str, typer.Option(help="The part of the dataset's name after its number.")] = "Femur",
-    seed: Annotated[int, typer.Option(help="Seed of the split into patients.")] = 0,
+    source: Annotated[Path, typer.Argument(help="Folder with CTs and masks, or a table of them (.csv).")],
+    dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="Number of the dataset.")],
+    name: Annotated[str, typer.Option(help="Part of the dataset's name after its number.")] = "Femur",
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     layout: Annotated[
-        str, typer.Option(help="How the files lie: pairs, totalsegmentator, csv, or auto, which looks.")
+        str, typer.Option(help="Arrangement of the files: pairs, totalsegmentator, csv, or auto to detect it.")
     ] = "auto",
     images_folder: Annotated[str, typer.Option(help="Folder with the CTs (pairs).")] = "Images",
     masks_folder: Annotated[str, typer.Option(help="Folder with the masks (pairs).")] = "GoldStandard",
     id_pattern: Annotated[
         str | None,
         typer.Option(
-            help="Regular expression of an id at the start of a file's name (pairs); groups `patient` and `side` (L "
-            "or R) are optional. [a letter and a number, as in L442]"
+            help="Regular expression of the id at the start of a file name (pairs); the groups `patient` and `side` (L "
+            "or R) are optional.",
+            show_default="a letter and a number, as in L442",
         ),
     ] = None,
     segment: Annotated[
         list[str] | None,
         typer.Option(
-            help="Segment of a 3D Slicer segmentation that is femur; repeat it to join several. [the only one, or "
-            "those called femur, sides and parts of the bone included]"
+            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG); repeat it to join several.",
+            show_default="the only segment, or those called femur, with sides and parts of the bone",
         ),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="Values of a mask that are femur, as 1,2. [the only one]")] = None,
-    padding_hu: Annotated[int, typer.Option(help="What padding becomes, in HU.")] = -1000,
-    keep_padding: Annotated[bool, typer.Option("--keep-padding", help="Leave the padding as it is.")] = False,  # noqa: FBT002
+    labels: Annotated[
+        str | None, typer.Option(help="Values of a mask that are femur, as 1,2.", show_default="the only value")
+    ] = None,
+    padding_hu: Annotated[int, typer.Option(help="Value that replaces padding, in HU.")] = -1000,
+    keep_padding: Annotated[bool, typer.Option("--keep-padding", help="Keep the padding.")] = False,  # noqa: FBT002
     min_volume_ml: Annotated[
-        float, typer.Option(min=0, help="Least volume of each femur of a subject (totalsegmentator).")
+        float, typer.Option(min=0, help="Smallest volume of each femur of a subject, in ml (totalsegmentator).")
     ] = 50.0,
     trust: Annotated[
         str,
         typer.Option(
-            help="For a mask with as many voxels as its CT on another grid: 'voxels' lays it on the CT voxel by "
-            "voxel, 'headers' resamples it by its header. [an error]"
+            help="For a mask with as many voxels as its CT, but another grid: 'voxels' places it on the CT voxel by "
+            "voxel, 'headers' resamples it by its header.",
+            show_default="an error",
         ),
     ] = "",
     skip_bad: Annotated[  # noqa: FBT002
         bool,
         typer.Option(
-            "--skip-bad", help="Leave out cases with errors and name them. [always with the layout totalsegmentator]"
+            "--skip-bad", help="Leave out cases with errors and list them; always on in the layout totalsegmentator."
         ),
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="File for all findings (.csv).")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for all findings (.csv).", show_default="findings_DatasetNNN_Name.csv, only if there are errors"
+        ),
+    ] = None,
     patients: Annotated[
-        Path | None, typer.Option(help="Table with columns case and patient (.csv). [patients are read from ids]")
+        Path | None,
+        typer.Option(
+            help="Table with the columns case and patient (.csv).", show_default="the case id determines the patient"
+        ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Training, validation and test set in proportion; 60/20/20 is the same.")
+        str, typer.Option(help="Proportion of training, validation and test set; 60/20/20 is the same.")
     ] = "24/8/8",
     test_ids: Annotated[
-        Path | None, typer.Option(help="File that names the cases of the test set, one a line. [dealt by --split]")
+        Path | None,
+        typer.Option(help="File with the cases of the test set, one per line.", show_default="a part of the split"),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Processes; each holds one case in memory at a time.")
+        int, typer.Option("--jobs", "-j", min=1, help="Number of processes; each has one case in memory at a time.")
     ] = 1,
-    qc: Annotated[bool, typer.Option("--qc", help="Draw every case and its mask, in folder qc.")] = False,  # noqa: FBT002
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")] = False,  # noqa: FBT002
+    qc: Annotated[bool, typer.Option("--qc", help="Draw every case with its mask, in the folder qc.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and write nothing.")] = False,  # noqa: FBT002
 ) -> None:
-    """Turn a hospital folder into an nnU-Net dataset with a split by patient and five stratified folds.
+    """Convert a folder of CTs and masks into a raw dataset of nnU-Net, with a split by patient and five folds.
 
-    Example: nnfemur convert ~/drop --dataset-id 1 --jobs 2 --qc
+    Example: nnfemur convert ~/source --dataset-id 1 --jobs 2 --qc
     """
-    from nnunet_femur.conversion import Conversion
-    from nnunet_femur.conversion.options import ID_PATTERN, IntakeOptions
-    from nnunet_femur.conversion.qc import draw_dataset
-    from nnunet_femur.conversion.splits import parse_parts
-    from nnunet_femur.dataset.environment import require
+    from nnunet_femur.conversion import convert as convert_source
+    from nnunet_femur.conversion import draw_dataset
+    from nnunet_femur.conversion.options import ID_PATTERN
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.progress import TerminalProgress
 
-    intake = IntakeOptions(
+    result = convert_source(
+        source,
+        dataset_id=dataset_id,
+        name=name,
+        seed=seed,
+        split=split,
+        patients=patients,
+        test_ids=test_ids,
+        jobs=jobs,
+        report=report,
+        dry_run=dry_run,
+        progress=TerminalProgress(),
         layout=layout,
         images_folder=images_folder,
         masks_folder=masks_folder,
@@ -91,25 +113,9 @@ def convert(
         trust=trust,
         skip_bad=skip_bad,
     )
-    conversion = Conversion(
-        source=source,
-        dataset_id=dataset_id,
-        raw_folder=require("nnUNet_raw", create=not dry_run),
-        name=name,
-        seed=seed,
-        intake=intake,
-        parts=parse_parts(split),
-        patients=patients,
-        test_ids=test_ids,
-        jobs=jobs,
-        report=report,
-    )
+    result.print()
     if dry_run:
-        outcome = conversion.preview(progress=TerminalProgress())
-        outcome.print()
-        raise typer.Exit(0 if outcome.usable else 1)
-    outcome = conversion.run(progress=TerminalProgress())
-    outcome.print()
+        raise typer.Exit(0 if result.usable else 1)
     if qc:
-        typer.echo(draw_dataset(outcome.folder, jobs=jobs, progress=TerminalProgress()))
-    typer.echo(outcome.folder)
+        typer.echo(draw_dataset(result.folder, jobs=jobs, progress=TerminalProgress()))
+    typer.echo(result.folder)

@@ -1,4 +1,4 @@
-"""``nnfemur doctor``: what will work here, and what to do about the rest."""
+"""``nnfemur doctor``: checks of this machine."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,  # noqa: FBT002
 ) -> None:
-    """Check versions, folders, disk, memory, GPU, workers and weights, each with the command that mends it.
+    """Check versions, folders, disk, memory, GPU, workers and weights, each with the command that fixes it.
+
+    The exit status is 1 if something is broken. Warnings leave it at 0.
 
     Example: nnfemur doctor
     """
-    from nnunet_femur import doctor as checks
-    from nnunet_femur.doctor import examination as printing
+    from nnunet_femur.doctor import examination, examine, healthy
 
-    findings = checks.examine()
+    results = examine()
     if as_json:
-        typer.echo(printing.as_json(findings))
+        typer.echo(examination.as_json(results))
     else:
-        printing.print_table(findings)
-    if not checks.healthy(finding for found in findings.values() for finding in found):
+        examination.print_table(results)
+    if not healthy(result for found in results.values() for result in found):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""``nnfemur phantoms``: femur phantoms as a hospital's drop."""
+"""``nnfemur phantoms``: write femur phantoms as a source folder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import typer
 
 
 def phantoms(
-    folder: Annotated[Path, typer.Argument(help="Where Images/ and GoldStandard/ are written.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write Images/ and GoldStandard/ to.")],
     cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 12,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 0,
-    size: Annotated[tuple[int, int, int], typer.Option(help="Voxels along z, y, x.", metavar="Z Y X")] = (
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same files.")] = 0,
+    size: Annotated[tuple[int, int, int], typer.Option(help="Number of voxels along z, y, x.", metavar="Z Y X")] = (
         96,
         64,
         64,
     ),
     spacing: Annotated[
-        tuple[float, float, float], typer.Option(help="Voxel spacing along z, y, x in mm.", metavar="Z Y X")
+        tuple[float, float, float], typer.Option(help="Spacing along z, y, x in mm.", metavar="Z Y X")
     ] = (5.0, 3.0, 3.0),
 ) -> None:
-    """Write femur phantoms with exact masks, laid out as a hospital's pairs of NRRD files.
+    """Write femur phantoms with exact masks, as pairs of NRRD files that nnfemur convert reads.
 
-    Example: nnfemur phantoms drop --cases 12
+    Example: nnfemur phantoms source --cases 12
     """
     from nnunet_femur.progress import TerminalProgress
     from nnunet_femur.testing import write_phantoms

@@ -1,4 +1,4 @@
-"""``nnfemur plan``: plans, preprocessing, folds and recipe."""
+"""``nnfemur plan``: plan and preprocess a dataset."""
 
 from __future__ import annotations
 
@@ -12,42 +12,48 @@ def plan(
     dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's dataset number.")],
     source: Annotated[
         str,
-        typer.Option("--from", help="'dataset': nnU-Net's own plans; 'totalsegmentator': those of its femur network."),
+        typer.Option(
+            "--from",
+            help="'dataset': plans of nnU-Net's planner; 'totalsegmentator': plans of TotalSegmentator's femur model.",
+        ),
     ] = "dataset",
     spacing: Annotated[
-        str, typer.Option(help="With --from totalsegmentator: 'source', its spacing, or 'native', the dataset's.")
+        str,
+        typer.Option(
+            help="With --from totalsegmentator: the spacing of its model ('source') or of the dataset ('native')."
+        ),
     ] = "source",
     fast: Annotated[bool, typer.Option("--fast", help="With --from totalsegmentator: its 3 mm model.")] = False,  # noqa: FBT002
     preset: Annotated[
-        str, typer.Option(help="'default', or 'small': few features and a small patch, for CPUs and demos.")
+        str, typer.Option(help="Size of network and training: 'default', or 'small' for CPUs and demos.")
     ] = "default",
     configuration: Annotated[
         list[str] | None,
-        typer.Option("--configuration", "-c", help="Configuration to preprocess; may be repeated. [2d, 3d_fullres]"),
+        typer.Option("--configuration", "-c", help="Configuration to preprocess; repeatable. [2d and 3d_fullres]"),
     ] = None,
     plans_name: Annotated[
-        str, typer.Option(help="Name of the plans (nnUNetv2_train -p), for two plans of a dataset side by side.")
+        str, typer.Option(help="Name of the plans (nnUNetv2_train -p); a dataset can have several.")
     ] = "nnUNetPlans",
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every trainer.")] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations in an epoch of every trainer.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations per epoch of every trainer.")] = None,
     pretrained: Annotated[  # noqa: FBT002
-        bool, typer.Option(help="Whether encoders of 2D networks start from ImageNet weights.")
+        bool, typer.Option(help="Start the encoders of 2D networks from ImageNet weights.")
     ] = True,
     recipe: Annotated[
-        Path | None, typer.Option(help="File (.json, .yaml) of further hyper-parameters, as in docs/recipes.md.")
+        Path | None, typer.Option(help="File (.json, .yaml) with further hyperparameters; see docs/recipes.md.")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that preprocess.")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes that preprocess.")] = 2,
 ) -> None:
-    """Fingerprint, plan and preprocess a dataset for nnU-Net, with its folds checked and the recipe in the plans.
+    """Plan and preprocess a raw dataset, so that nnUNetv2_train can train on it.
 
-    With --from totalsegmentator, trainings start where TotalSegmentator stands: nnUNetv2_train ... -tr
-    FemurFinetuneTrainer.
+    The folds of the dataset are checked, and the hyperparameters are written into the plans. With --from
+    totalsegmentator, FemurFinetuneTrainer can start from TotalSegmentator's network.
 
     Example: nnfemur plan -d 1
     """
-    from nnunet_femur.planning import ceiling_of, plan_dataset
+    from nnunet_femur import planning
 
-    folder = plan_dataset(
+    planned = planning.plan(
         dataset_id,
         source=source,
         spacing=spacing,
@@ -61,7 +67,6 @@ def plan(
         recipe=recipe,
         jobs=jobs,
     )
-    ceiling = ceiling_of(folder, plans_name)
-    if ceiling is not None:
-        typer.echo(ceiling)
-    typer.echo(folder)
+    if planned.ceiling is not None:
+        typer.echo(planned.ceiling)
+    typer.echo(planned.folder)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nnunet_femur.cli.options import AnyValues, Device  # noqa: TC001 - typer reads the annotations
+
+if TYPE_CHECKING:
+    from nnunet_femur.prediction import PredictionResult
 
 
 def predict(
@@ -27,36 +32,37 @@ def predict(
         list[str] | None, typer.Option("--fold", help="Fold to use; may be repeated. [all that are trained]")
     ] = None,
     uncertainty: Annotated[  # noqa: FBT002
-        bool, typer.Option("--uncertainty", help="With several folds, write their standard deviation as a volume.")
+        bool,
+        typer.Option("--uncertainty", help="With several folds, write the standard deviation over them as a volume."),
     ] = False,
     largest_component: Annotated[  # noqa: FBT002
         bool, typer.Option("--largest-component", help="Keep only the largest piece.")
     ] = False,
     fill_holes: Annotated[bool, typer.Option("--fill-holes", help="Fill cavities.")] = False,  # noqa: FBT002
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="Label of the model that is femur; may be repeated. [by name]")
+        list[str] | None,
+        typer.Option("--label", help="Label of the model that is femur; may be repeated. [those named femur]"),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="'auto', 'cpu', 'cuda' or 'mps'.")] = "auto",
+    device: Device = "auto",
     quick: Annotated[  # noqa: FBT002
         bool,
-        typer.Option("--quick", help="The same as --step-size 0.8 --crop-to-bone --half. Edges may differ."),
+        typer.Option("--quick", help="Short for --step-size 0.8 --crop-to-bone --half. Edges may differ."),
     ] = False,
     step_size: Annotated[
-        float | None, typer.Option("--step-size", help="Step of the sliding window, 0 to 1. [0.5]")
+        float | None,
+        typer.Option("--step-size", help="Step of the sliding window as a fraction of it, above 0 up to 1. [0.5]"),
     ] = None,
     mirror: Annotated[  # noqa: FBT002
         bool, typer.Option("--mirror/--no-mirror", help="Average over mirrored CTs, where the trainer allows it.")
     ] = True,
     crop_to_bone: Annotated[  # noqa: FBT002
-        bool, typer.Option("--crop-to-bone", help="Faster: look only at the box around bone. Edges may differ.")
+        bool, typer.Option("--crop-to-bone", help="Faster: predict only the box around bone. Edges may differ.")
     ] = False,
     half: Annotated[  # noqa: FBT002
         bool,
         typer.Option("--half", help="Faster: float16 on NVIDIA GPUs, bfloat16 on CPUs that have it. Edges may differ."),
     ] = False,
-    any_values: Annotated[  # noqa: FBT002
-        bool, typer.Option("--any-values", help="Segment volumes whose values are not HU too; the record notes it.")
-    ] = False,
+    any_values: AnyValues = False,  # noqa: FBT002
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
     ] = "checkpoint_final.pth",
@@ -64,13 +70,13 @@ def predict(
         bool, typer.Option("--overwrite", help="Predict again what an earlier run has done.")
     ] = False,
 ) -> None:
-    """Segment the femur in new CTs with a trained model; the masks lie on the CTs' own grids.
+    """Segment the femur in new CTs with a trained model; each mask has the grid of its CT.
 
     Example: nnfemur predict -i hospital/*.nrrd -m FemurFinetuneTrainer__nnUNetPlans__3d_fullres -o out --stl
     """
     from nnunet_femur.prediction import QUICK, Options
     from nnunet_femur.prediction import predict as run
-    from nnunet_femur.prediction.terminal_output import bars, print_outcome
+    from nnunet_femur.progress import TerminalProgress
 
     asked = {"step_size": step_size, "crop_to_bone": crop_to_bone or None, "half": half or None}
     choices = (QUICK if quick else {}) | {name: value for name, value in asked.items() if value is not None}
@@ -85,18 +91,41 @@ def predict(
         any_values=any_values,
         **choices,
     )
-    with bars() as watch:
-        outcome = run(
-            [*inputs, *(more or ())],
-            model,
-            output,
-            options=options,
-            folds=tuple(fold or ()),
-            checkpoint=checkpoint,
-            device=device,
-            overwrite=overwrite,
-            watch=watch,
-        )
-    print_outcome(outcome)
-    if not outcome.complete:
+    result = run(
+        [*inputs, *(more or ())],
+        model,
+        output,
+        options=options,
+        folds=tuple(fold or ()),
+        checkpoint=checkpoint,
+        device=device,
+        overwrite=overwrite,
+        progress=TerminalProgress(),
+    )
+    _print_table(result)
+    if not result.complete:
         raise typer.Exit(1)
+
+
+def _print_table(result: PredictionResult) -> None:
+    """Print a row for each case, and the folder of the masks."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    ensemble = any(case.disagreement is not None for case in result.results)
+    table.add_column("case", overflow="fold")
+    for name in ("volume (ml)", "pieces", *(("disagreement",) if ensemble else ()), "time (s)"):
+        table.add_column(name, justify="right")
+    table.add_column("to check", overflow="fold")
+    for case in result.results:
+        numbers = ["-" if case.volume_ml is None else f"{case.volume_ml:.1f}", str(case.pieces or 0)]
+        if ensemble:
+            numbers.append("-" if case.disagreement is None else f"{case.disagreement:.3f}")
+        seconds = "done before" if case.case in result.skipped else f"{case.seconds:.1f}"
+        notes = f"[red]failed[/] {escape(case.error)}" if case.error else escape("; ".join(case.warnings))
+        table.add_row(escape(case.case), *numbers, seconds, notes)
+    console.print(table)
+    console.print(str(result.folder), highlight=False, soft_wrap=True)

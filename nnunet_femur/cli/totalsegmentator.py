@@ -8,7 +8,7 @@ from nnunet_femur.errors import FemurError
 
 
 def main() -> None:
-    """Run the command; the exit status is the stock program's where that runs."""
+    """Run the command and exit with its status, which is the stock program's where that runs."""
     from nnunet_femur.baselines.launch import launch
 
     try:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.recipe.trainer_names import TRAINERS
 from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
@@ -13,25 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_NETWORKS = tuple(
-    f"{architecture}{encoder}"
-    for architecture in ("Unet", "UnetPlusPlus")
-    for encoder in ("ResNet34", "ResNet50", "DeepLabV3", "MobileNetV3")
-)
-
-END_TRAINERS = frozenset(f"FemurHead{network}Trainer" for network in _NETWORKS)
-"""Trainers of this package that train on slices of the ends of the femur only."""
-
-SLICE_TRAINERS = frozenset({"FemurThreePlaneTrainer", *(f"Femur{network}Trainer" for network in _NETWORKS)})
-"""Trainers of this package whose networks predict slices with every configuration."""
-
-VOLUME_TRAINERS = frozenset(
-    {
-        *("FemurScratchTrainer", "FemurFinetuneTrainer", "FemurFinetunePaperTrainer"),
-        *("nnUNetTrainer", "TotalSegmentator"),
-    }
-)
-"""Methods that predict volumes, unless their configuration has 2D patches."""
+_STOCK_IN_VOLUMES = frozenset({"nnUNetTrainer", "TotalSegmentator"})
+"""Methods of other packages that predict volumes, unless their configuration has 2D patches."""
 
 _OWN_CONFIGURATIONS = {"2d": True, "3d_fullres": False, "3d_lowres": False, "3d_cascade_fullres": False}
 """nnU-Net's configurations, with True for 2D patches; used if plans.json is missing."""
@@ -63,13 +47,12 @@ def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
         if isinstance(in_slices := record.get("works_in_slices"), bool):
             return Traits(in_slices, ends_only=record.get("ends_only") is True)
     trainer, configuration = _trained_by(folder, records)
-    if trainer in END_TRAINERS:
-        return Traits(in_slices=True, ends_only=True)
-    if trainer in SLICE_TRAINERS:
-        return Traits(in_slices=True)
+    own = TRAINERS.get(trainer)
+    if own is not None and own.in_slices:
+        return Traits(in_slices=True, ends_only=own.ends_only)
     if _patches_are_slices(folder, configuration):
         return Traits(in_slices=True)
-    return Traits(known=trainer in VOLUME_TRAINERS)
+    return Traits(known=own is not None or trainer in _STOCK_IN_VOLUMES)
 
 
 def _trained_by(folder: Path, records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Cases of a source: their ids, files and patients."""
+"""Cases of a source folder: ids, files and patients."""
 
 from __future__ import annotations
 
@@ -17,27 +17,33 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
 
 
-SETS = ("train", "validation", "test")
-"""Sets that a source may give its cases to."""
+TRAIN, VALIDATION, TEST = SETS = ("train", "validation", "test")
+"""The sets of a split."""
+
+_SET_WORDS = {
+    **dict.fromkeys((TRAIN, "training", "tr"), TRAIN),
+    **dict.fromkeys((VALIDATION, "val", "valid"), VALIDATION),
+    **dict.fromkeys((TEST, "testing", "ts"), TEST),
+}
 
 _SAFE_ID = re.compile(r"[A-Z0-9][A-Z0-9_-]*")
 _UNSAFE = re.compile(r"[^A-Z0-9_-]+")
 _LONGEST_ID = 64
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
-"""Names that are devices on Windows, whatever their ending."""
+"""Names of devices on Windows, which no file may have."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One femur, or one subject with both: a CT, its masks, and whose it is.
+    """One femur, or both femurs of a subject: a CT, its masks and the patient.
 
     Attributes:
-        id: The case's name in the dataset, a safe file name in upper case.
-        patient: Cases of one patient stay together in every split.
+        id: Name of the case in the dataset, a safe file name in upper case.
+        patient: Identifies the patient; cases of one patient are in the same set and fold.
         side: "left", "right", "both" or "unknown".
-        image: The CT, a file or a folder of DICOM slices, relative to the source's root.
-        masks: The masks, relative to the source's root; several are joined.
-        set: The set the source wants it in, one of :data:`SETS`; empty where it leaves that open.
+        image: The CT, a file or a folder of DICOM slices, relative to the root of the source.
+        masks: The masks, relative to the root of the source; several are joined.
+        set: The set that the source assigns, one of :data:`SETS`; empty if it assigns none.
     """
 
     id: str
@@ -49,15 +55,38 @@ class Case:
 
     @property
     def mask(self) -> Path:
-        """The first mask, and the only one unless the source keeps left and right apart."""
+        """First mask; the only one unless the source stores left and right femur separately."""
         return self.masks[0]
 
 
-def safe_id(text: str) -> str:
-    """An id as a file name that is safe everywhere and that no other id gives.
+@dataclass(frozen=True)
+class Found:
+    """Cases of a source folder.
 
-    Letters become upper case. Where anything else has to be replaced, a few digits of a hash of the text are added, so
-    that ids that differ only there stay apart, whatever other ids there are.
+    Attributes:
+        root: The folder that all files of cases and findings are relative to.
+        layout: Name of the layout.
+        cases: The cases, ordered by id.
+        findings: Findings that belong to no case; an error among them prevents the conversion.
+        leaves_out: Leave out cases with errors, also without the option ``skip_bad``.
+    """
+
+    root: Path
+    layout: str
+    cases: tuple[Case, ...]
+    findings: tuple[Finding, ...]
+    leaves_out: bool = False
+
+
+def safe_id(text: str) -> str:
+    """Return an id as a file name that is safe on every system and that no other id gives.
+
+    Letters become upper case. If other characters have to be replaced, digits of a hash of the text are added, so that
+    ids that differ only in these characters remain different.
+
+    Example:
+        >>> safe_id("l442"), safe_id("a b")
+        ('L442', 'A_B-FEA4C5CE')
     """
     upper = unicodedata.normalize("NFC", text).strip().upper()
     if _SAFE_ID.fullmatch(upper) and len(upper) <= _LONGEST_ID and upper not in _RESERVED:
@@ -66,37 +95,26 @@ def safe_id(text: str) -> str:
     return f"{readable}-{hashlib.sha256(upper.encode()).hexdigest()[:8].upper()}"
 
 
-@dataclass(frozen=True)
-class Found:
-    """The cases of a source.
+def set_called(word: str) -> str:
+    """Return the set that a table means by a word such as ``val`` or ``Training``, or an empty string.
 
-    Attributes:
-        root: The folder that all files of cases and findings are relative to.
-        layout: The layout's name.
-        cases: The cases, ordered by id.
-        findings: What was found that belongs to no case; with an error among it nothing is converted.
+    Example:
+        >>> set_called("val"), set_called("Training"), set_called("?")
+        ('validation', 'train', '')
     """
-
-    root: Path
-    layout: str
-    cases: tuple[Case, ...]
-    findings: tuple[Finding, ...]
-
-
-SIDES = {"l": "left", "left": "left", "r": "right", "right": "right", "both": "both", "b": "both"}
-"""What a side may be called, in lower case."""
+    return _SET_WORDS.get(word.strip().lower(), "")
 
 
 def named(text: str, file: Path | str) -> tuple[str, list[Finding]]:
-    """The id as a safe file name, and the note that it was changed if it was."""
+    """Return the id as a safe file name, and a note if the id was changed."""
     case = safe_id(text)
     if case == text.strip().upper():
         return case, []
-    return case, [finding("id-changed", file, f"has an id that is no safe file name; it became {case}.")]
+    return case, [finding("id-changed", file, f"has an id that is not a safe file name; it was changed to {case}.")]
 
 
 def stem(file: Path) -> str:
-    """A volume's name without its ending, also without ``.seg``."""
+    """Return the name of a volume without its ending, and without ``.seg``."""
     ending = volume_ending(file) or next((each for each in (".dcm", ".dicom") if file.name.lower().endswith(each)), "")
     name = file.name[: len(file.name) - len(ending)]
     return name[:-4] if name.lower().endswith(".seg") else name

@@ -1,12 +1,12 @@
-"""What is done for one case, alone in a process or beside others: take it from an earlier run, or read and write it."""
+"""Convert one case, in this process or in a worker: reuse the files of an earlier run, or read and write them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.conversion.case_record import CaseRecord
 from nnunet_femur.conversion.checks.duplicates import fingerprint
-from nnunet_femur.conversion.record import CaseRecord
 from nnunet_femur.conversion.staging import finish, staged
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.findings import file_text
@@ -19,33 +19,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from nnunet_femur.conversion.case_record import Sources
     from nnunet_femur.conversion.cases import Case
-    from nnunet_femur.conversion.options import IntakeOptions
+    from nnunet_femur.conversion.options import ConversionOptions
     from nnunet_femur.conversion.staging import Finished
     from nnunet_femur.conversion.voxels import CaseVoxels
     from nnunet_femur.findings import Finding
 
-Sources = dict[str, dict[str, str]]
-"""The relative path and the SHA-256 of every source of a case, by its kind."""
-
 
 @dataclass(frozen=True)
 class Task:
-    """One case and all that is needed to convert it in another process.
+    """A case, with everything that a worker needs to convert it.
 
     Attributes:
         root: The folder that the case's files are relative to.
         case: The case.
-        options: How its files are read.
-        made_with: What besides the sources decides about the written files.
-        header_findings: What its headers have told.
-        staging: The folder to write to; None reads everything and writes nothing.
-        earlier: What earlier runs have finished of it.
+        options: Options about the files.
+        made_with: Everything besides the sources that determines the written files.
+        header_findings: Findings about the headers of the case.
+        staging: The folder to write to; None to read everything and write nothing.
+        earlier: The files that earlier runs have written for the case, the latest first.
     """
 
     root: Path
     case: Case
-    options: IntakeOptions
+    options: ConversionOptions
     made_with: dict[str, Any]
     header_findings: tuple[Finding, ...] = ()
     staging: Path | None = None
@@ -54,13 +52,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """What has become of a case.
+    """Result of one case.
 
     Attributes:
-        case: Its id.
-        record: What was read and written; None if it cannot be used.
-        findings: Everything found, as in the record.
-        reused: Whether its files were taken from an earlier run.
+        case: Id of the case.
+        record: Record of the case; None if the case cannot be used.
+        findings: Findings about the files of the case.
+        reused: True if the files of an earlier run were used.
     """
 
     case: str
@@ -69,23 +67,18 @@ class Done:
     reused: bool = False
 
     def refused(self, errors: Sequence[Finding]) -> Done:
-        """Return the same case as one that cannot be used; its files are kept for a later run."""
+        """Return the case with further errors, as one that cannot be used. Its files are kept for a later run."""
         return Done(self.case, None, _each_once(self.findings, tuple(errors)))
 
 
 def sources_of(root: Path, case: Case) -> Sources:
-    """The files of a case and what is in them.
+    """Return path and checksum of each file of a case.
 
     Raises:
         OSError: A file cannot be read.
     """
     files = {"image": case.image} | {f"mask{number or ''}": mask for number, mask in enumerate(case.masks)}
     return {kind: {"file": file_text(file), "sha256": digest(root / file)} for kind, file in files.items()}
-
-
-def matches(record: CaseRecord, case: Case, sources: Sources, made_with: dict[str, Any]) -> bool:
-    """Whether a record tells what converting the case now would give."""
-    return record.sources == sources and record.made_with == made_with and record.side == case.side
 
 
 def convert_case(task: Task) -> Done:
@@ -101,7 +94,7 @@ def convert_case(task: Task) -> Done:
         return _failed(task, "unreadable", f"cannot be read ({error.strerror}).", "Check its permissions.")
     if task.staging is not None:
         for earlier in task.earlier:
-            if matches(earlier.record, case, sources, task.made_with):
+            if earlier.record.is_current(case.side, sources, task.made_with):
                 record = earlier.taken_into(task.staging)
                 if record is not None:
                     return Done(case.id, record, record.findings, reused=True)
@@ -109,7 +102,7 @@ def convert_case(task: Task) -> Done:
         voxels = read_case(task.root, case, task.options)
     except MemoryError:
         return _failed(task, "too-large", "does not fit into memory.")
-    except Exception as error:  # noqa: BLE001  # whatever one case raises, the others go on
+    except Exception as error:  # noqa: BLE001  # an unexpected error of one case must not stop the others
         return Done(case.id, None, _each_once(task.header_findings, [unexpected(error, case.image)]))
     if isinstance(voxels, list):
         return Done(case.id, None, _each_once(task.header_findings, voxels))
@@ -117,8 +110,8 @@ def convert_case(task: Task) -> Done:
 
 
 def crashed(task: Task) -> Done:
-    """What is said of a case whose process died of it."""
-    return _failed(task, "crash", "or its mask ended the process that read it.")
+    """Return the result of a case whose worker process died."""
+    return _failed(task, "crash", "or its mask crashed the process that read it.")
 
 
 def _failed(task: Task, code: str, problem: str, remedy: str | None = None) -> Done:

@@ -1,43 +1,42 @@
-"""One conversion from beginning to end: cases, header checks, voxels, splits, dataset."""
+"""Convert CTs and masks of a source folder into a raw dataset of nnU-Net."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
-from nnunet_femur.conversion.assignments import shown_patients, with_patients, with_test_ids
-from nnunet_femur.conversion.cases import safe_id
-from nnunet_femur.conversion.casework import Task, convert_case, crashed, matches, sources_of
-from nnunet_femur.conversion.checks.duplicates import naming_copies, same_files, same_voxels
-from nnunet_femur.conversion.checks.headers import check_headers
-from nnunet_femur.conversion.layouts import find_cases
-from nnunet_femur.conversion.options import IntakeOptions
-from nnunet_femur.conversion.record import RECORD_FILE, Described, LeftOut, made_with, place, read_record
-from nnunet_femur.conversion.report import Outcome
-from nnunet_femur.conversion.splits import STUDY_PARTS, Member, require_enough, split
+from nnunet_femur.conversion.assignments import shown_patients
+from nnunet_femur.conversion.casework import convert_case, crashed, sources_of
+from nnunet_femur.conversion.checks.duplicates import naming_copies, same_voxels
+from nnunet_femur.conversion.dataset_record import DatasetDescription, DatasetRecord, place
+from nnunet_femur.conversion.options import ConversionOptions
+from nnunet_femur.conversion.result import ConversionResult
+from nnunet_femur.conversion.source_cases import SourceCases
+from nnunet_femur.conversion.splits import STUDY_PARTS, SplitError, parse_parts, require_enough, split_cases
 from nnunet_femur.conversion.staging import (
     Staging,
-    drop_staging,
     locked,
     recover,
+    remove_staging,
     require_replaceable,
     require_untouched,
 )
+from nnunet_femur.dataset.environment import require
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.findings import Severity, as_left_out, errors_of, stop_at_errors, write_findings
-from nnunet_femur.kinds import finding, unexpected
+from nnunet_femur.findings import errors_of, stop_at_errors, write_findings
+from nnunet_femur.kinds import finding
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    import os
+    from collections.abc import Sequence
 
-    from nnunet_femur.conversion.cases import Case
-    from nnunet_femur.conversion.casework import Done
-    from nnunet_femur.conversion.record import CaseRecord
+    from nnunet_femur.conversion.case_record import CaseRecord
+    from nnunet_femur.conversion.casework import Done, Task
+    from nnunet_femur.conversion.options import ConversionSettings
     from nnunet_femur.findings import Finding
 
 _READ_MORE = "Only headers were read so far; --dry-run reads the voxels too. "
@@ -45,143 +44,270 @@ _READ_MORE = "Only headers were read so far; --dry-run reads the voxels too. "
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conversion:
-    """What is to be converted, and into what.
+def convert(
+    source: str | os.PathLike[str],
+    *,
+    dataset_id: int,
+    raw: str | os.PathLike[str] | None = None,
+    name: str = "Femur",
+    seed: int = 0,
+    split: str | tuple[int, int, int] = STUDY_PARTS,
+    patients: str | os.PathLike[str] | None = None,
+    test_ids: str | os.PathLike[str] | None = None,
+    options: ConversionOptions | None = None,
+    jobs: int = 1,
+    report: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+    **settings: Unpack[ConversionSettings],
+) -> ConversionResult:
+    """Convert CTs and femur masks into a raw dataset of nnU-Net, with a split by patient and five folds.
 
-    Attributes:
-        source: Folder with CTs and masks, or a table of them.
-        dataset_id: nnU-Net's number of the dataset, 1 to 999.
-        raw_folder: nnU-Net's folder of raw datasets.
-        name: The part of the dataset's name after its number.
-        seed: Seed of the split into patients.
-        intake: How the files of the source are found and read.
-        parts: Training, validation and test set in proportion.
-        patients: A table that says whose cases are; see :mod:`nnunet_femur.conversion.assignments`.
-        test_ids: A file that names the cases of the test set.
-        jobs: Number of processes that convert cases.
-        report: A CSV file for everything found; None writes one beside the dataset where errors keep it from being
-            made.
+    An interrupted conversion continues where it stopped. If neither the source nor the options have changed, nothing is
+    written. The dataset appears complete or not at all.
+
+    Args:
+        source: Folder with CTs and masks, or a table of them (.csv).
+        dataset_id: Number of the dataset, 1 to 999.
+        raw: nnU-Net's folder of raw datasets. Default: the environment variable ``nnUNet_raw``.
+        name: Part of the dataset's name after its number.
+        seed: Seed of the split.
+        split: Proportion of training, validation and test set, as ``"24/8/8"`` or ``(24, 8, 8)``.
+        patients: Table with columns case and patient. Default: the case id determines the patient.
+        test_ids: File that names the test cases. Default: the test set is part of the split.
+        options: Options about the files of the source.
+        jobs: Number of processes that convert cases. With more than 1, a script needs ``if __name__ == "__main__"``.
+        report: CSV file for all findings. Default: ``findings_DatasetNNN_Name.csv`` in `raw` if there are errors.
+        dry_run: Read and check everything, write nothing, and return the errors instead of raising them.
+        progress: Receives the progress.
+        **settings: Single options by name, such as ``layout="pairs"`` or ``skip_bad=True``; the names are those of
+            :class:`ConversionOptions`.
+
+    Returns:
+        The dataset's cases, findings, split and volumes.
+
+    Raises:
+        InputError: Files cannot be used, there are too few patients, or the dataset exists and must not be replaced.
+        SetupError: The dataset cannot be written, or ``nnUNet_raw`` is not set.
+
+    Example:
+        >>> import nnunet_femur as nf
+        >>> nf.convert("drop", dataset_id=1, raw="nnUNet_raw", dry_run=True).usable
+        True
+        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw", layout="pairs")
+        >>> result.folder.name, len(result.cases)
+        ('Dataset001_Femur', 8)
+        >>> nf.convert("drop", dataset_id=1, raw="nnUNet_raw", layout="pairs").written
+        ()
     """
+    conversion = _Conversion(
+        source=Path(source),
+        dataset_id=dataset_id,
+        raw=require("nnUNet_raw", create=not dry_run) if raw is None else Path(raw),
+        name=name,
+        seed=seed,
+        options=replace(options or ConversionOptions(), **settings),
+        parts=parse_parts(split if isinstance(split, str) else "/".join(map(str, split))),
+        patients=None if patients is None else Path(patients),
+        test_ids=None if test_ids is None else Path(test_ids),
+        jobs=jobs,
+        report=None if report is None else Path(report),
+        progress=progress,
+    )
+    return conversion.preview() if dry_run else conversion.run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Conversion:
+    """One conversion; the attributes are those of :func:`convert`."""
 
     source: Path
     dataset_id: int
-    raw_folder: Path
-    name: str = "Femur"
-    seed: int = 0
-    intake: IntakeOptions = field(default_factory=IntakeOptions)
-    parts: tuple[int, int, int] = STUDY_PARTS
-    patients: Path | None = None
-    test_ids: Path | None = None
-    jobs: int = 1
-    report: Path | None = None
+    raw: Path
+    name: str
+    seed: int
+    options: ConversionOptions
+    parts: tuple[int, int, int]
+    patients: Path | None
+    test_ids: Path | None
+    jobs: int
+    report: Path | None
+    progress: Progress
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a dataset's number or name."""
         if not 1 <= self.dataset_id <= 999:
-            msg = f"{self.dataset_id}: nnU-Net's dataset numbers go from 1 to 999. Choose another one."
-            raise InputError(msg)
+            msg = f"dataset_id must be an integer from 1 to 999, got {self.dataset_id}."
+            raise InputError(msg, code="invalid-option")
         if not _SAFE_NAME.fullmatch(self.name):
-            msg = f"{self.name!r}: cannot be part of a folder's name. Use letters, digits, - and _."
-            raise InputError(msg)
+            msg = f"name must consist of letters, digits, - and _, and start with a letter or digit, got {self.name!r}."
+            raise InputError(msg, code="invalid-name")
         if self.jobs < 1:
-            msg = f"{self.jobs}: cannot be a number of processes. Use 1 or more."
-            raise InputError(msg)
+            msg = f"jobs must be 1 or more, got {self.jobs}."
+            raise InputError(msg, code="invalid-option")
 
     @property
     def target(self) -> Path:
-        """The dataset's folder."""
-        return self.raw_folder / f"Dataset{self.dataset_id:03d}_{self.name}"
+        """Folder of the dataset."""
+        return self.raw / f"Dataset{self.dataset_id:03d}_{self.name}"
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What decides about the dataset besides files; it goes into the record."""
-        return {"name": self.name, "seed": self.seed, "split": "/".join(map(str, self.parts)), **self.intake.as_json()}
-
-    def run(self, *, progress: Progress = SILENT) -> Outcome:
-        """Convert, or take up an interrupted conversion, or do nothing if the dataset is up to date.
-
-        Raises:
-            InputError: Files of the source cannot be used, or the dataset's place is taken. All that can be said is
-                said at once, and the dataset does not appear or stays as it was.
-            SetupError: Something cannot be written, or another process is writing it.
-        """
+    def run(self) -> ConversionResult:
+        """Convert, continue an interrupted conversion, or do nothing if the dataset is up to date."""
         try:
-            self.raw_folder.mkdir(parents=True, exist_ok=True)
+            self.raw.mkdir(parents=True, exist_ok=True)
             with locked(self.target):
-                return self._reported(self._run(progress))
+                return self._reported(self._run())
         except OSError as error:
-            msg = f"{error.filename or self.target}: {error.strerror}. Check its permissions and the space on the disk."
-            raise SetupError(msg) from error
+            msg = f"{error.filename or self.target}: {error.strerror}. Check its permissions and the free disk space."
+            raise SetupError(msg, code="cannot-write") from error
 
-    def preview(self, *, progress: Progress = SILENT) -> Outcome:
-        """Read everything and tell what would be made of it, but write nothing, not even the raw folder.
-
-        Raises:
-            InputError: The source holds no case at all, or the dataset's place is taken.
-            SetupError: Something cannot be read.
-        """
+    def preview(self) -> ConversionResult:
+        """Read everything and return the result that a run would have; write nothing, not even the raw folder."""
         try:
-            return self._reported(self._preview(progress))
+            return self._reported(self._preview())
         except OSError as error:
             msg = f"{error.filename or self.source}: {error.strerror}. Check its permissions."
-            raise SetupError(msg) from error
+            raise SetupError(msg, code="unreadable") from error
 
-    def _run(self, progress: Progress) -> Outcome:
+    def _run(self) -> ConversionResult:
         recover(self.target)
         require_replaceable(self.target)
-        drop = self._drop(progress)
-        headers = drop.headers(progress)
-        found = [*drop.findings, *(one for case in headers.values() for one in case)]
-        if drop.leaves_out:
-            drop = drop.without({case: one for case, one in headers.items() if errors_of(one)})
+        found = self._found()
+        headers = found.check_headers(self.progress)
+        if found.leaves_out:
+            found = found.without({case: one for case, one in headers.items() if errors_of(one)})
         else:
-            self._stop_at_errors(found, "nothing was written to {}:", _READ_MORE)
-        with naming_copies(drop.findings):
-            require_enough(_members(drop.cases), parts=self.parts)
-        if (same := self._up_to_date(drop, progress)) is not None:
-            drop_staging(self.target)
+            of_headers = [*found.findings, *(one for case in headers.values() for one in case)]
+            self._stop_at_errors(of_headers, "nothing was written to {}:", _READ_MORE)
+        with naming_copies(found.findings):
+            require_enough(found.members(), parts=self.parts)
+        if (current := self._up_to_date(found)) is not None:
+            remove_staging(self.target)
             self._failure_report.unlink(missing_ok=True)
-            return Outcome(self.target, same, unchanged=tuple(record.case for record in same.records))
+            reused = [record.case for record in current.records]
+            left_out = [*found.left_out, *(one.case for one in current.left_out)]
+            return ConversionResult.of(self.target, current, reused=reused, left_out=left_out)
         require_untouched(self.target)
 
         staging = Staging(self.target)
         tasks = [
             replace(
-                drop.task(case),
+                found.task(case),
                 header_findings=headers[case.id],
                 staging=staging.folder,
                 earlier=staging.earlier(case.id),
             )
-            for case in drop.cases
+            for case in found.cases
         ]
-        done = self._converted(tasks, progress)
-        if drop.leaves_out:
-            drop = drop.without({one.case: one.findings for one in done if one.record is None}, read=True)
-            require_enough(_members(drop.cases), parts=self.parts)
+        done = self._converted(tasks)
+        if found.leaves_out:
+            found = found.without({one.case: one.findings for one in done if one.record is None}, read=True)
+            require_enough(found.members(), parts=self.parts)
         else:
-            of_bad = [found for one in done if one.record is None for found in one.findings]
-            self._stop_at_errors(of_bad, "{} was not made, but the other cases are kept:")
+            of_bad = [one for case in done if case.record is None for one in case.findings]
+            self._stop_at_errors(of_bad, "{} was not written; the converted cases are kept for the next run:")
         records = [one.record for one in done if one.record is not None]
-        dataset = self._described(drop, records)
+        dataset = self._described(found, records)
         staging.publish(records, dataset.records, dataset.texts())
         self._failure_report.unlink(missing_ok=True)
-        written = [one for one in done if one.record is not None]
-        return Outcome(
+        usable = [one for one in done if one.record is not None]
+        return ConversionResult.of(
             self.target,
             dataset,
-            written=tuple(one.case for one in written if not one.reused),
-            unchanged=tuple(one.case for one in written if one.reused),
+            written=[one.case for one in usable if not one.reused],
+            reused=[one.case for one in usable if one.reused],
+            left_out=found.left_out,
         )
+
+    def _preview(self) -> ConversionResult:
+        if self.raw.is_dir():
+            require_replaceable(self.target)
+        found = self._found()
+        headers = found.check_headers(self.progress)
+        # The voxels of a case with errors in its headers are not read.
+        tasks = [
+            replace(found.task(case), header_findings=headers[case.id])
+            for case in found.cases
+            if not errors_of(headers[case.id])
+        ]
+        read = {one.case: one for one in self._converted(tasks)}
+        of_case = {case: read[case].findings if case in read else one for case, one in headers.items()}
+        if found.leaves_out:
+            found = found.without({case: one for case, one in of_case.items() if errors_of(one)}, read=True)
+        findings = [*found.findings, *(one for case in found.cases for one in of_case[case.id])]
+        dataset = None
+        if not errors_of(findings):
+            try:
+                require_enough(found.members(), parts=self.parts)
+                dataset = self._described(found, [one.record for one in read.values() if one.record is not None])
+                findings += [one for one in dataset.findings if one not in findings]
+            except SplitError as error:
+                findings.append(finding("split", self.source.name, error.problem, error.remedy.partition("\n")[0]))
+        return ConversionResult.of(self.target, dataset, findings=findings, left_out=found.left_out, dry_run=True)
+
+    def _found(self) -> SourceCases:
+        return SourceCases.find(
+            self.source, self.options, patients=self.patients, test_ids=self.test_ids, progress=self.progress
+        )
+
+    def _converted(self, tasks: Sequence[Task]) -> list[Done]:
+        running = each(convert_case, tasks, jobs=self.jobs, crashed=crashed)
+        done = track(running, "Converting", len(tasks), progress=self.progress)
+        ordered = [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
+        read = [one.record for one in ordered if one.record is not None]
+        errors = same_voxels([task.case for task in tasks], read).errors
+        return [one.refused(errors[one.case]) if one.case in errors else one for one in ordered]
+
+    def _described(self, found: SourceCases, records: Sequence[CaseRecord]) -> DatasetDescription:
+        twice = same_voxels(found.cases, records)
+        # Copies of files were found before their voxels were read.
+        known = {(one.code, one.file) for one in found.findings}
+        more = (one for one in twice.warnings if (one.code, one.file) not in known)
+        found = replace(found, cases=twice.cases, findings=(*found.findings, *more))
+        with naming_copies(twice.warnings):
+            parts = split_cases(found.members(records), seed=self.seed, parts=self.parts)
+        return DatasetDescription(
+            cases={case.id: case for case in found.cases},
+            patients=shown_patients(found.cases),
+            records=[record.moved(**place(record.case, parts.set_of[record.case])) for record in records],
+            split=parts,
+            options=self._recorded_options(),
+            findings=found.findings,
+            left_out=found.left_out_records,
+        )
+
+    def _recorded_options(self) -> dict[str, Any]:
+        parts = "/".join(map(str, self.parts))
+        return {"name": self.name, "seed": self.seed, "split": parts, **self.options.as_json()}
+
+    def _up_to_date(self, found: SourceCases) -> DatasetDescription | None:
+        """Return the existing dataset if converting would give the same; sources are hashed only if necessary."""
+        record = DatasetRecord.read(self.target)
+        if record is None:
+            return None
+        earlier = {case.case: case for case in record.cases}
+        left_out = {case.case: case for case in record.left_out}
+        if list(earlier) != [case.id for case in found.cases if case.id not in left_out]:
+            return None
+        for case in track(found.cases, "Comparing", progress=self.progress):
+            sources = sources_of(found.root, case)
+            if case.id in left_out:
+                if not left_out[case.id].is_current(sources, found.made_with):
+                    return None
+            elif not earlier[case.id].is_current(case.side, sources, found.made_with):
+                return None
+        again = {case: left_out[case].findings for case in left_out if case in {one.id for one in found.cases}}
+        dataset = self._described(found.without(again, read=True), record.cases)
+        files_there = all((self.target / name).is_file() for name in record.written_files())
+        return dataset if files_there and record.is_current(dataset.record()) else None
 
     @property
     def _failure_report(self) -> Path:
-        return self.raw_folder / f"findings_{self.target.name}.csv"
+        return self.raw / f"findings_{self.target.name}.csv"
 
-    def _reported(self, outcome: Outcome) -> Outcome:
+    def _reported(self, result: ConversionResult) -> ConversionResult:
         if self.report is not None:
-            write_findings(outcome.all_findings, self.report)
-        return outcome
+            write_findings(result.findings, self.report)
+        return result
 
     def _stop_at_errors(self, findings: Sequence[Finding], outcome: str, more: str = "") -> None:
         if errors_of(findings):
@@ -189,173 +315,3 @@ class Conversion:
             write_findings(findings, report)
             listed = f"All findings are in {report}."
             stop_at_errors(findings, self.source, outcome=outcome.format(self.target.name), more=f"{more}{listed}")
-
-    def _preview(self, progress: Progress) -> Outcome:
-        if self.raw_folder.is_dir():
-            require_replaceable(self.target)
-        drop = self._drop(progress)
-        headers = drop.headers(progress)
-        # Voxels on grids that do not agree would be read in vain.
-        usable = [case for case in drop.cases if not errors_of(headers[case.id])]
-        tasks = [replace(drop.task(case), header_findings=headers[case.id]) for case in usable]
-        read = {one.case: one for one in self._converted(tasks, progress)}
-        of_case = {case: read[case].findings if case in read else found for case, found in headers.items()}
-        if drop.leaves_out:
-            drop = drop.without({case: found for case, found in of_case.items() if errors_of(found)}, read=True)
-        findings = [*drop.findings, *(found for case in drop.cases for found in of_case[case.id])]
-        dataset = None
-        if not errors_of(findings):
-            try:
-                require_enough(_members(drop.cases), parts=self.parts)
-                dataset = self._described(drop, [one.record for one in read.values() if one.record is not None])
-                findings += [found for found in dataset.findings if found not in findings]
-            except InputError as error:
-                problem, _, remedy = str(error).partition("\n")[0].rpartition(". ")
-                findings.append(finding("split", self.source.name, f"{problem}.", remedy))
-        return Outcome(self.target, dataset, dry_run=True, findings=tuple(findings))
-
-    def _drop(self, progress: Progress) -> _Drop:
-        found = find_cases(self.source, self.intake, progress=progress)
-        cases, findings = list(found.cases), list(found.findings)
-        for case in cases:
-            if safe_id(case.id) != case.id:
-                msg = f"{case.image.as_posix()}: has an id that cannot be a file name in the dataset. Rename it."
-                raise InputError(msg)
-        if self.patients is not None:
-            cases, more = with_patients(cases, self.patients)
-            findings += more
-        twice = same_files(found.root, cases)
-        cases, findings = list(twice.cases), [*findings, *twice.warnings]
-        if self.test_ids is not None:
-            cases = with_test_ids(cases, self.test_ids)
-        leaves_out = self.intake.skip_bad or found.layout == "totalsegmentator"
-        drop = _Drop(
-            found.root,
-            tuple(cases),
-            tuple(findings),
-            self.intake,
-            made_with(self.intake),
-            leaves_out,
-            twice_with=twice.errors,
-        )
-        return drop.without({})
-
-    def _converted(self, tasks: Sequence[Task], progress: Progress) -> list[Done]:
-        done = track(
-            each(convert_case, tasks, jobs=self.jobs, crashed=crashed), "Converting", len(tasks), progress=progress
-        )
-        ordered = [one for _, one in sorted(done, key=lambda numbered: numbered[0])]
-        read = [one.record for one in ordered if one.record is not None]
-        errors = same_voxels([task.case for task in tasks], read).errors
-        return [one.refused(errors[one.case]) if one.case in errors else one for one in ordered]
-
-    def _described(self, drop: _Drop, records: Sequence[CaseRecord]) -> Described:
-        twice = same_voxels(drop.cases, records)
-        # Copies of files were found before their voxels were read.
-        known = {(found.code, found.file) for found in drop.findings}
-        more = (found for found in twice.warnings if (found.code, found.file) not in known)
-        drop = replace(drop, cases=twice.cases, findings=(*drop.findings, *more))
-        with naming_copies(twice.warnings):
-            parts = split(_members(drop.cases, records), seed=self.seed, parts=self.parts)
-        return Described(
-            cases={case.id: case for case in drop.cases},
-            patients=shown_patients(drop.cases),
-            records=[record.moved(**place(record.case, parts.set_of[record.case])) for record in records],
-            split=parts,
-            options=self.options,
-            findings=drop.findings,
-            left_out=drop.left_out,
-        )
-
-    def _up_to_date(self, drop: _Drop, progress: Progress) -> Described | None:
-        """The dataset that stands there if converting would give the same; hashes sources only if that may be."""
-        record = read_record(self.target)
-        if record is None:
-            return None
-        earlier = {case.case: case for case in record.cases}
-        left_out = {case.case: case for case in record.left_out}
-        known = [case.id for case in drop.cases if case.id not in left_out]
-        if list(earlier) != known:
-            return None
-        for case in track(drop.cases, "Comparing", progress=progress):
-            sources = sources_of(drop.root, case)
-            if case.id in left_out:
-                if not left_out[case.id].matches(sources, drop.made_with):
-                    return None
-            elif not matches(earlier[case.id], case, sources, drop.made_with):
-                return None
-        again = {case: left_out[case].findings for case in left_out if case in {one.id for one in drop.cases}}
-        dataset = self._described(drop.without(again, read=True), record.cases)
-        text = (self.target / RECORD_FILE).read_text(encoding="utf-8")
-        files_there = all((self.target / name).is_file() for name in record.written_files())
-        return dataset if files_there and dataset.texts()[RECORD_FILE] == text else None
-
-
-@dataclass(frozen=True)
-class _Drop:
-    """The cases of a source with the patients and sets that a user gives them.
-
-    Attributes:
-        root: The folder that files are relative to.
-        cases: The cases to convert.
-        findings: What was found that belongs to no case, or to one that was left out.
-        intake: How the files are read.
-        made_with: What besides the sources decides about the written files.
-        leaves_out: A case with errors is left out and does not stop the conversion.
-        left_out: Cases that were left out after their voxels were read, for the record.
-        twice_with: By case, the error that another case has the same CT with another mask.
-    """
-
-    root: Path
-    cases: tuple[Case, ...]
-    findings: tuple[Finding, ...]
-    intake: IntakeOptions
-    made_with: dict[str, Any]
-    leaves_out: bool = False
-    left_out: tuple[LeftOut, ...] = ()
-    twice_with: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
-
-    def headers(self, progress: Progress) -> dict[str, tuple[Finding, ...]]:
-        return {case.id: self._headers_of(case) for case in track(self.cases, "Checking", progress=progress)}
-
-    def _headers_of(self, case: Case) -> tuple[Finding, ...]:
-        try:
-            return (*self.twice_with.get(case.id, ()), *check_headers(self.root, case, self.intake))
-        except Exception as error:  # noqa: BLE001  # whatever one case raises, the others are checked
-            return (unexpected(error, case.image),)
-
-    def task(self, case: Case) -> Task:
-        return Task(self.root, case, self.intake, self.made_with)
-
-    def without(self, bad: Mapping[str, Sequence[Finding]], *, read: bool = False) -> _Drop:
-        """Return the source without some cases, if it leaves out any; their errors become warnings.
-
-        Args:
-            bad: The findings of the cases to leave out, by id.
-            read: Their voxels were read, so that the next run need not do it again.
-        """
-        if not self.leaves_out:
-            return self
-        left_out: list[LeftOut] = []
-        for case in self.cases if read else ():
-            if case.id in bad:
-                # A file that cannot be read is looked at again by the next run.
-                with suppress(OSError):
-                    sources = sources_of(self.root, case)
-                    left_out.append(LeftOut(case.id, sources, self.made_with, tuple(bad[case.id])))
-        of_source = [replace(found, severity=Severity.WARNING) for found in errors_of(self.findings)]
-        return replace(
-            self,
-            cases=tuple(case for case in self.cases if case.id not in bad),
-            findings=(
-                *of_source,
-                *(found for found in self.findings if found.severity is not Severity.ERROR),
-                *(found for case in bad for found in as_left_out(case, bad[case])),
-            ),
-            left_out=(*self.left_out, *left_out),
-        )
-
-
-def _members(cases: Iterable[Case], records: Iterable[CaseRecord] = ()) -> list[Member]:
-    volumes_ml = {record.case: record.volume_ml for record in records}
-    return [Member(case.id, case.patient, case.side, volumes_ml.get(case.id), case.set or None) for case in cases]

@@ -1,13 +1,13 @@
-"""Build a dataset beside its place and put it there whole: what a killed run leaves is used or removed by the next.
+"""Build a dataset beside its final place and move it there when it is complete.
 
-Beside ``DatasetNNN_Name`` there may stand, hidden from nnU-Net:
+The next run uses or removes what a killed run leaves. Hidden from nnU-Net, these may exist beside ``DatasetNNN_Name``:
 
 ``.DatasetNNN_Name.partial``
-    The dataset being built. Volumes lie in ``cases/``; ``finished/CASE.json`` is written when both files of a case are.
+    The dataset being built. Volumes are in ``cases/``; ``finished/CASE.json`` is written after both files of a case.
 ``.DatasetNNN_Name.previous``
-    The dataset that is being replaced, complete. It is there only between two renames.
+    The complete dataset that is being replaced. It exists only between two renames.
 ``.DatasetNNN_Name.discarded``
-    What is being deleted.
+    Files that are being deleted.
 ``.DatasetNNN_Name.lock``
     Locked by the run that builds the dataset; the lock ends with its process.
 """
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur import records
 from nnunet_femur.atomic_files import rename_flushed, write_json, write_text, written_beside
-from nnunet_femur.conversion.record import FILE_ENDING, RECORD_FILE, CaseRecord, read_record
+from nnunet_femur.conversion.case_record import CaseRecord
+from nnunet_femur.conversion.dataset_record import FILE_ENDING, RECORD_FILE, DatasetRecord
 from nnunet_femur.errors import InputError
 from nnunet_femur.records import sha256
 
@@ -34,7 +35,7 @@ _CASES, _FINISHED = "cases", "finished"
 _PLACES = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 
 QC_FOLDER = "qc"
-"""Folder in a dataset with its pictures, which are drawn from it at any time and are no part of its record."""
+"""Folder of a dataset with its pictures, which can be drawn again at any time and are not part of the record."""
 
 
 def _beside(target: Path, what: str) -> Path:
@@ -45,14 +46,14 @@ def locked(target: Path) -> AbstractContextManager[None]:
     """Return the lock under which one process at a time builds `target`.
 
     Raises:
-        SetupError: On entering, if another process is building it.
+        SetupError: Another process is building it (code "locked").
     """
-    busy = f"{target}: another conversion is writing it. Wait until it has ended."
+    busy = f"{target}: another conversion is writing this dataset. Wait until it has finished."
     return records.locked(_beside(target, "lock"), busy=busy)
 
 
 def recover(target: Path) -> None:
-    """Finish or undo a replacement of `target` that was cut off."""
+    """Finish or undo a replacement of `target` that was interrupted."""
     previous = _beside(target, "previous")
     if previous.exists():
         if target.exists():
@@ -66,28 +67,28 @@ def require_replaceable(target: Path) -> None:
     """Check that `target` may be written.
 
     Raises:
-        InputError: Another dataset has its number, or what stands there was not made by this package.
+        InputError: Another dataset has the number (code "exists"), or `target` was not written by this package.
     """
     if target.is_symlink():
-        msg = f"{target}: is a link; a dataset is replaced by renaming. Move it away, or give the folder it leads to."
-        raise InputError(msg)
+        msg = f"{target}: is a symbolic link, which cannot be replaced. Move it away, or give the folder it points to."
+        raise InputError(msg, code="exists")
     number = target.name.partition("_")[0]
     for other in sorted(target.parent.glob(f"{number}_*")):
         if other.name != target.name:
-            msg = f"{other}: has the number of {target.name} already. Choose another --dataset-id, or move it away."
-            raise InputError(msg)
-    if target.exists() and read_record(target) is None:
-        msg = f"{target}: was not made by this package. Choose another --dataset-id or --name, or move it away."
-        raise InputError(msg)
+            msg = f"{other}: already has the number of {target.name}. Choose another --dataset-id, or move it away."
+            raise InputError(msg, code="exists")
+    if target.exists() and DatasetRecord.read(target) is None:
+        msg = f"{target}: was not written by this package. Choose another --dataset-id or --name, or move it away."
+        raise InputError(msg, code="exists")
 
 
 def require_untouched(target: Path) -> None:
-    """Check that nobody's work is lost when `target` is replaced.
+    """Check that `target` contains no changes by hand, which replacing it would delete.
 
     Raises:
-        InputError: It holds files that the conversion did not write, or not like this.
+        InputError: It contains files that were changed or added by hand (code "edited-by-hand").
     """
-    record = read_record(target)
+    record = DatasetRecord.read(target)
     if record is None:
         return
     written = record.written_files()
@@ -99,10 +100,10 @@ def require_untouched(target: Path) -> None:
     if changed:
         names = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         msg = (
-            f"{target}: the source or the options have changed, so it would be made anew, but it holds files that were "
-            f"changed or added by hand: {names}. Move the dataset away to keep them, or delete it."
+            f"{target}: source or options have changed, but the dataset contains files that were changed or added by "
+            f"hand: {names}. Move the dataset away to keep them, or delete it."
         )
-        raise InputError(msg)
+        raise InputError(msg, code="edited-by-hand")
 
 
 def _is_picture(name: str) -> bool:
@@ -110,7 +111,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _files(folder: Path, *, hidden: bool = False) -> Iterator[tuple[Path, str]]:
-    """The files below a folder and their relative names."""
+    """Yield the files below a folder with their relative names."""
     for path in sorted(folder.rglob("*")):
         if (path.is_symlink() or path.is_file()) and (hidden or not path.name.startswith(".")):
             yield path, path.relative_to(folder).as_posix()
@@ -119,8 +120,8 @@ def _files(folder: Path, *, hidden: bool = False) -> Iterator[tuple[Path, str]]:
 class Staging:
     """The folder in which a dataset is built.
 
-    Volumes are written to ``cases/``, since the set that a case belongs to is known only when all are read; they are
-    renamed to their places at the end.
+    Volumes are written to ``cases/``, because the set of a case is known only after all cases have been read. They are
+    moved to their places at the end.
     """
 
     def __init__(self, target: Path) -> None:
@@ -128,12 +129,12 @@ class Staging:
         self.folder = _beside(target, "partial")
         for path in (self.folder, *(self.folder / name for name in (*_PLACES, _CASES, _FINISHED))):
             if path.is_symlink():
-                # Whoever put it there, nothing is written where it leads.
+                # Nothing must be written to the target of a link.
                 path.unlink()
         for name in (_CASES, _FINISHED):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for name in _PLACES:
-            # A run was cut off while it put files in their places.
+            # A run was interrupted while it moved files to their places.
             for path in sorted((self.folder / name).glob("[!.]*")):
                 path.replace(self.folder / _CASES / path.name)
         self._earlier: dict[str, list[Finished]] = defaultdict(list)
@@ -142,15 +143,15 @@ class Staging:
                 self._earlier[record.case].append(Finished(folder, record))
 
     def earlier(self, case: str) -> tuple[Finished, ...]:
-        """What earlier runs have finished of a case, the latest first."""
+        """Return the files that earlier runs have written for a case, those of the latest run first."""
         return tuple(self._earlier.get(case, ()))
 
     def publish(self, records: Iterable[CaseRecord], placed: Iterable[CaseRecord], texts: dict[str, str]) -> None:
-        """Put the dataset in its place, with these files and no others.
+        """Move the dataset to its final place, with these files and no others.
 
         Args:
-            records: Every case, as its files lie in the staging folder.
-            placed: The same cases in the same order, as their files should lie in the dataset.
+            records: The record of every case, with the places of its files in the staging folder.
+            placed: The same records in the same order, with the final places of the files.
             texts: The files that describe the dataset, by name.
         """
         for name in _PLACES:
@@ -179,18 +180,18 @@ class Staging:
 
 @dataclass(frozen=True)
 class Finished:
-    """A case that an earlier run has finished.
+    """Files of a case that an earlier run has written.
 
     Attributes:
-        folder: The dataset or staging folder that holds its files.
-        record: What that run has noted.
+        folder: The dataset or staging folder that contains the files.
+        record: The record of the case.
     """
 
     folder: Path
     record: CaseRecord
 
     def taken_into(self, staging: Path) -> CaseRecord | None:
-        """Its record with its files in the folder `staging`; None if they are not as they were written."""
+        """Put the files into the folder `staging` and return their record; None if the files have changed since."""
         names = staged(self.record.case)
         for kind, digest in (("image", self.record.image_sha256), ("mask", self.record.mask_sha256)):
             written = getattr(self.record, kind)
@@ -206,23 +207,23 @@ class Finished:
 
 
 def staged(case: str) -> dict[str, str]:
-    """Where the image and the mask of a case lie until its set is known, relative to the staging folder."""
+    """Return the places of image and mask in the staging folder, before the set of the case is known."""
     return {"image": f"{_CASES}/{case}_0000{FILE_ENDING}", "mask": f"{_CASES}/{case}{FILE_ENDING}"}
 
 
 def finish(staging: Path, record: CaseRecord) -> None:
-    """Note that both files of a case are written, so that no later run writes them again."""
-    # Not worth a wait for the disk: the next run compares the files with their checksums.
+    """Record that both files of a case are written, so that later runs can reuse them."""
+    # Not flushed to the disk: the next run compares the files with their checksums anyway.
     write_json(staging / _FINISHED / f"{record.case}.json", record.as_json(), durable=False)
 
 
-def drop_staging(target: Path) -> None:
-    """Remove what a cut-off run has begun for `target`; for when nothing is to be done."""
+def remove_staging(target: Path) -> None:
+    """Remove the staging folder that an interrupted run has left for `target`."""
     _remove(_beside(target, "partial"))
 
 
 def _link_or_copy(held: Path, new: Path) -> None:
-    # A link takes no time and no space; a volume is only ever replaced, never written into.
+    # Safe, because volumes are replaced and never written in place; takes no time and no space.
     try:
         new.hardlink_to(held)
     except OSError:
@@ -230,8 +231,8 @@ def _link_or_copy(held: Path, new: Path) -> None:
 
 
 def _finished_cases(folder: Path) -> list[CaseRecord]:
-    """The finished cases of a dataset, or of a staging folder at any point of its life; the latest record last."""
-    record = read_record(folder)
+    """Return the records of all finished cases of a dataset or of a staging folder."""
+    record = DatasetRecord.read(folder)
     cases = {} if record is None else {case.case: case for case in record.cases}
     for path in sorted((folder / _FINISHED).glob("[!.]*.json")):
         case = CaseRecord.read(path)
@@ -241,7 +242,7 @@ def _finished_cases(folder: Path) -> list[CaseRecord]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, or a link in its place but not what it leads to."""
+    """Remove a folder; of a link, remove the link only."""
     if folder.is_symlink():
         folder.unlink()
     else:
@@ -249,7 +250,7 @@ def _remove(folder: Path) -> None:
 
 
 def _discard(target: Path, folder: Path) -> None:
-    # Renamed first: a folder that is called "previous" is always complete.
+    # Renamed first, so that a folder called "previous" is always complete.
     discarded = _beside(target, "discarded")
     _remove(discarded)
     folder.rename(discarded)

@@ -1,4 +1,4 @@
-"""Read the voxels of one case and bring them to the dataset's form: int16 HU, mask 0/1, RAS, one grid."""
+"""Read the voxels of a case and convert them to the form of the dataset: int16 HU, mask 0/1, RAS, one grid."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from nnunet_femur.conversion.checks.headers import settled_headers
 from nnunet_femur.conversion.checks.masks import MASK_CHECKS, Body, MaskFacts
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur import femur_box
-from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of, writable_array
+from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, image_of
 from nnunet_femur.imaging.grids import Femur, Placement, Relation, onto_image, settled
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS, hounsfield
+from nnunet_femur.imaging.sides import LEFT, RIGHT
 from nnunet_femur.imaging.sources import read_source, read_source_header
 from nnunet_femur.kinds import finding
 
@@ -26,26 +27,22 @@ if TYPE_CHECKING:
 
     from nnunet_femur.conversion.cases import Case
 
-ORIENTATION = "RAS"
-"""The order of axes of everything written, which is the one TotalSegmentator's networks were trained in."""
-
-
 _MISPLACED = {
-    Relation.APART: ("grids-apart", "is nowhere on its CT."),
+    Relation.APART: ("grids-apart", "does not overlap its CT."),
     Relation.DOUBTFUL: ("mask-geometry", "has as many voxels as its CT, but another grid."),
 }
 
 
 @dataclass(frozen=True)
 class CaseVoxels:
-    """One case in the dataset's form.
+    """A case in the form of the dataset.
 
     Attributes:
         image: The CT, int16 HU.
         mask: The femur, uint8 0/1, on the same grid.
         volume_ml: Volume of the femur in millilitres.
-        source_geometry: The CT's geometry as it was stored.
-        findings: What was found and changed on the way.
+        source_geometry: Geometry of the CT as stored in the source.
+        findings: Findings about the files, including all changes that were made.
     """
 
     image: sitk.Image
@@ -55,18 +52,18 @@ class CaseVoxels:
     findings: tuple[Finding, ...]
 
 
-def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> CaseVoxels | list[Finding]:
-    """Read a case whose headers have been checked; errors that only the voxels show come back as findings.
+def read_case(root: Path, case: Case, options: ConversionOptions | None = None) -> CaseVoxels | list[Finding]:
+    """Read a case whose headers have been checked. Errors in the voxels are returned as findings.
 
     Args:
         root: The folder that the case's files are relative to.
         case: The case.
-        options: What the user says about the files.
+        options: Options about the files.
 
     Returns:
-        The case in the dataset's form, or all errors that its voxels show.
+        The case in the form of the dataset, or all errors in its voxels.
     """
-    options = options or IntakeOptions()
+    options = options or ConversionOptions()
     source = read_source(root, case.image)
     if isinstance(source, Finding):
         unreadable = (read_source(root, file, mask=True) for file in case.masks)
@@ -79,7 +76,7 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
     padding = facts.padding
-    known_side = case.side in ("left", "right") and padding.region_zyx is None
+    known_side = case.side in (LEFT, RIGHT) and padding.region_zyx is None
     body = Body.of(hu_zyx, geometry) if known_side else None
     femurs = []
     for file in case.masks:
@@ -97,10 +94,10 @@ def read_case(root: Path, case: Case, options: IntakeOptions | None = None) -> C
     order = AxisOrder.between(geometry, RAS)
     femur = _joined(femurs)
     if padding.region_zyx is not None and options.padding_hu is not None:
-        # Tissue has the same value elsewhere, so this padding is replaced by its place.
-        (hu_zyx if hu_zyx.flags.writeable else writable_array(image))[padding.region_zyx] = options.padding_hu
+        # Tissue elsewhere has the same value, so this padding is replaced by its position instead of its value.
+        hu_zyx = np.where(padding.region_zyx, np.int16(options.padding_hu), hu_zyx)
     values = () if options.padding_hu is None else padding.everywhere
-    written = _in_written_order(image, hu_zyx, order, geometry, values, options)
+    written = _in_written_order(hu_zyx, order, geometry, values, options)
     return CaseVoxels(
         written,
         _mask(femur, order, geometry, written),
@@ -116,8 +113,10 @@ def _array(image: sitk.Image) -> NDArray:
     return sitk.GetArrayViewFromImage(image)
 
 
-def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions) -> tuple[Femur | None, list[Finding]]:
-    """The femur of one mask on its CT's grid, and what its values say; None where that is an error."""
+def _read_femur(
+    root: Path, file: Path, image: Geometry, options: ConversionOptions
+) -> tuple[Femur | None, list[Finding]]:
+    """Return the femur of a mask on the grid of its CT, and the findings about it; None in case of an error."""
     source = read_source(root, file, mask=True)
     if isinstance(source, Finding):
         return None, [source]
@@ -137,7 +136,7 @@ def _read_femur(root: Path, file: Path, image: Geometry, options: IntakeOptions)
 
 
 def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:
-    """Index (z, y, x) of a box's first voxel once the mask is turned."""
+    """Return the index (z, y, x) of the first voxel of a box after the axes of the mask are reordered."""
     box_xyz = box[::-1]
     x, y, z = (
         mask.size_xyz[axis] - box_xyz[axis].stop if flipped else box_xyz[axis].start
@@ -147,7 +146,7 @@ def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) ->
 
 
 def _joined(femurs: list[Femur]) -> Femur:
-    """All femurs of a case as one box."""
+    """Join the femurs of all masks of a case in one box."""
     if len(femurs) == 1:
         return femurs[0]
     starts = np.array([femur.start_zyx for femur in femurs])
@@ -162,7 +161,7 @@ def _joined(femurs: list[Femur]) -> Femur:
 
 
 def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image) -> sitk.Image:
-    """The femur as a mask on the grid of the written image."""
+    """Return the femur as a mask on the grid of the written image."""
     import SimpleITK as sitk
 
     mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
@@ -177,40 +176,17 @@ def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image)
 
 
 def _in_written_order(
-    image: sitk.Image,
     hu_zyx: NDArray[np.int16],
     order: AxisOrder,
     geometry: Geometry,
     padding: tuple[int, ...],
-    options: IntakeOptions,
+    options: ConversionOptions,
 ) -> sitk.Image:
-    """The CT in the written order of axes, with padding replaced; it keeps nothing of its source's header.
-
-    Where the source's own voxels will do, they are turned where they lie.
-    """
-    padding_hu = options.padding_hu or 0
-    written = order.of_geometry(geometry)
-    if order.axes_xyz != (0, 1, 2) or hu_zyx.dtype != _array(image).dtype:
-        turned = np.ascontiguousarray(order.of_array(hu_zyx))
-        for plane in turned if padding else ():
-            _replace(plane, padding, padding_hu)
-        return image_of(turned, written)
-    flip_x, flip_y, flip_z = order.flipped_xyz
-    flips = (slice(None, None, -1 if flip_y else 1), slice(None, None, -1 if flip_x else 1))
-    voxels = writable_array(image)
-    for index in range((len(voxels) + 1) // 2 if flip_z else len(voxels)):
-        other = len(voxels) - 1 - index if flip_z else index
-        here, there = voxels[index], voxels[other]
-        turned = _replace(there[flips].copy(), padding, padding_hu)
-        if other != index:
-            there[:] = _replace(here[flips].copy(), padding, padding_hu)
-        here[:] = turned
-    for key in image.GetMetaDataKeys():
-        image.EraseMetaData(key)
-    image.SetSpacing(written.spacing_mm_xyz)
-    image.SetOrigin(written.origin_mm_xyz)
-    image.SetDirection(written.direction)
-    return image
+    """Return the CT in the written order of axes, with padding replaced and without the header of its source."""
+    turned = np.array(order.of_array(hu_zyx), np.int16, order="C")
+    for plane in turned if padding else ():
+        _replace(plane, padding, options.padding_hu or 0)
+    return image_of(turned, order.of_geometry(geometry))
 
 
 def _replace(plane: NDArray[np.int16], padding: tuple[int, ...], padding_hu: int) -> NDArray[np.int16]:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnunet_femur.atomic_files import write_json
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.folds import SPLITS_FILE, Fold, read_folds
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.records import read_json
+from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -275,32 +273,3 @@ class RawDataset:
         """Return the folder and the numbers of cases."""
         numbers = ", ".join(f"{len(self.cases(part))} {part} cases" for part in LABELS)
         return f"{type(self).__name__}({self.folder}: {numbers})"
-
-
-def find_dataset(folder: Path, dataset_id: int) -> Path:
-    """Return the folder of a dataset; use :meth:`RawDataset.find`."""
-    return RawDataset.find(dataset_id, raw=folder).folder
-
-
-def training_cases(raw: Path) -> list[str]:
-    """Return the training cases of a dataset; use :meth:`RawDataset.cases`."""
-    return RawDataset.open(raw).cases()
-
-
-def replace_folds(raw: Path, preprocessed: Path) -> None:
-    """Put the dataset's folds where the trainers read them; nnU-Net would stop with a bare AssertionError.
-
-    Raises:
-        SetupError: Networks were trained on other folds, so their validation cases may be training cases now.
-    """
-    current, new = read_json(preprocessed / SPLITS_FILE), read_json(raw / SPLITS_FILE)
-    if current is not None and current != new:
-        trained = sorted((require("nnUNet_results") / raw.name).glob("*/fold_*/checkpoint_*.pth"))
-        if trained:
-            folder = require("nnUNet_results") / raw.name
-            msg = (
-                f"{folder}: contains networks that were trained on other folds than {raw / SPLITS_FILE} has now. "
-                "Move that folder away, or convert with the seed that it was trained under."
-            )
-            raise SetupError(msg, code="folds-changed")
-    write_json(preprocessed / SPLITS_FILE, new)

@@ -1,6 +1,6 @@
-"""What will work on this machine, and what to do about the rest."""
+"""Checks of this machine, each with the command that fixes the problem."""
 
+from nnunet_femur.doctor.check_result import CheckResult, Status
 from nnunet_femur.doctor.examination import examine, healthy
-from nnunet_femur.doctor.requirements import Finding, Status
 
-__all__ = ["Finding", "Status", "examine", "healthy"]
+__all__ = ["CheckResult", "Status", "examine", "healthy"]

@@ -1,4 +1,4 @@
-"""Checks of a machine. To add one, write a function of a machine and a line in :data:`CHECKS`."""
+"""Checks of a machine. To add one, write a function of a machine and add it to :data:`CHECKS`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, TRAINER_FOLDER
-from nnunet_femur.doctor.requirements import (
-    AUGMENTING,
-    OTHERS,
-    Finding,
-    Status,
-    judge_versions,
-    nnunet_workers,
-    safe_workers,
-)
+from nnunet_femur.doctor.check_result import CheckResult, Status
+from nnunet_femur.doctor.requirements import check_versions
+from nnunet_femur.doctor.workers import AUGMENTING, OTHERS, nnunet_workers, safe_workers
 from nnunet_femur.errors import FemurError
-from nnunet_femur.weights.encoders import encoder_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,151 +20,159 @@ if TYPE_CHECKING:
     from nnunet_femur.doctor.machine import Machine
 
 
-def totalsegmentator(machine: Machine) -> Iterable[Finding]:  # noqa: ARG001 - it looks for itself
-    """TotalSegmentator's models, for fine-tuning and as a baseline."""
+def totalsegmentator(machine: Machine) -> Iterable[CheckResult]:  # noqa: ARG001 - the functions below examine the machine
+    """Check the models of TotalSegmentator, for fine-tuning and the baseline."""
     from nnunet_femur.weights.models import find_crop_model, find_model
 
     try:
         model = find_model()
         find_crop_model()
     except (FemurError, ImportError) as error:
-        yield Finding(Status.WARNING, str(error), "nnfemur weights download")
+        yield CheckResult(Status.WARNING, str(error), "nnfemur weights download")
         return
     if model.is_dummy:
-        message = f"{model.folder}: dummy weights, which know nothing of patients."
-        yield Finding(Status.WARNING, message, "nnfemur weights download")
+        message = f"{model.folder}: contains dummy weights, which segment no patients."
+        yield CheckResult(Status.WARNING, message, "nnfemur weights download")
     else:
-        yield Finding(Status.OK, f"TotalSegmentator's models are at {model.folder.parents[1]}.")
+        yield CheckResult(Status.OK, f"TotalSegmentator's models are in {model.folder.parents[1]}.")
 
 
-def encoders(machine: Machine) -> Iterable[Finding]:
-    """ImageNet weights for the encoders of the networks that work in slices."""
+def encoders(machine: Machine) -> Iterable[CheckResult]:
+    """Check the ImageNet weights of the encoders of 2D networks."""
+    from nnunet_femur.weights.encoders import encoder_places
+
     places = encoder_places(machine.environ, Path.home())
     files = [file for place, pattern in places for file in place.glob(pattern)]
     if files:
-        yield Finding(Status.OK, f"{len(files)} file(s) of encoder weights are here.")
+        yield CheckResult(Status.OK, f"Encoder weights found: {len(files)} file(s).")
     else:
-        message = "No encoder weights are here: a training of slices fetches them from the model hub, or stops without."
-        yield Finding(Status.NOTE, message, "nnfemur weights encoders --download   # without internet: --from-folder")
+        message = "No encoder weights found. Trainings of 2D networks download them from the model hub."
+        yield CheckResult(
+            Status.NOTE, message, "nnfemur weights encoders --download   # without internet: --from-folder"
+        )
 
 
 _GIB = 1 << 30
 _SET_UP = 'eval "$(nnfemur env DIR)"'
 
 
-def python(machine: Machine) -> Iterable[Finding]:
-    """Python itself."""
+def python(machine: Machine) -> Iterable[CheckResult]:
+    """Check the version of Python."""
     if machine.requires_python is None:
-        yield Finding(Status.BROKEN, "nnunet_femur is not installed, only its sources are here.", "pip install .")
+        yield CheckResult(
+            Status.BROKEN, "nnunet_femur is not installed; only its source code was found.", "pip install ."
+        )
     elif machine.python not in SpecifierSet(machine.requires_python):
-        message = f"Python {machine.python} is none of those this is made for ({machine.requires_python})."
-        yield Finding(Status.WARNING, message, "uv venv --python 3.12 && uv pip install nnunet_femur")
+        message = f"Python {machine.python} is not supported ({machine.requires_python})."
+        yield CheckResult(Status.WARNING, message, "uv venv --python 3.12 && uv pip install nnunet_femur")
     else:
-        yield Finding(Status.OK, f"Python {machine.python}")
+        yield CheckResult(Status.OK, f"Python {machine.python}.")
 
 
-def versions(machine: Machine) -> Iterable[Finding]:
-    """The packages that this one needs."""
-    yield from judge_versions(machine.requirements, machine.installed)
+def versions(machine: Machine) -> Iterable[CheckResult]:
+    """Check the versions of the required packages."""
+    yield from check_versions(machine.requirements, machine.installed)
 
 
-def imports(machine: Machine) -> Iterable[Finding]:
-    """The packages in C, which may be there and yet not start."""
+def imports(machine: Machine) -> Iterable[CheckResult]:
+    """Check that packages with parts in C can be imported."""
     for name, error in machine.import_errors.items():
         if name == "torch.cuda":
-            message = f"PyTorch cannot talk to the GPU ({error})."
-            yield Finding(Status.WARNING, message, "nvidia-smi   # it says what is wrong with the driver")
+            message = f"PyTorch cannot use the GPU ({error})."
+            yield CheckResult(Status.WARNING, message, "nvidia-smi   # prints the problem of the driver")
         else:
             message = f"{name} cannot be imported ({error})."
-            yield Finding(Status.BROKEN, message, f"pip install --force-reinstall {name}")
+            yield CheckResult(Status.BROKEN, message, f"pip install --force-reinstall {name}")
     if not machine.import_errors:
-        yield Finding(Status.OK, "PyTorch, nnU-Net and SimpleITK can be imported.")
+        yield CheckResult(Status.OK, "PyTorch, nnU-Net and SimpleITK can be imported.")
 
 
-def gpu(machine: Machine) -> Iterable[Finding]:
-    """Where networks run."""
+def gpu(machine: Machine) -> Iterable[CheckResult]:
+    """Check the GPU."""
     torch = machine.torch
     if torch is None:
         return
     for name, memory in torch.cuda:
         message = f"{name} with {memory / _GIB:.0f} GiB: trains and predicts with --device cuda."
-        yield Finding(Status.OK, message)
+        yield CheckResult(Status.OK, message)
         if memory < 8 * _GIB:
-            message = f"{name} has less than the 8 GiB that nnU-Net plans for."
-            yield Finding(Status.WARNING, message, "nnfemur plan -d N --preset small")
+            message = f"{name} has less than the 8 GiB that nnU-Net's plans need."
+            yield CheckResult(Status.WARNING, message, "nnfemur plan -d N --preset small")
     if torch.cuda:
         return
     if torch.mps:
-        yield Finding(Status.OK, "Apple GPU: trains and predicts with --device mps.")
+        yield CheckResult(Status.OK, "Apple GPU: trains and predicts with --device mps.")
     elif machine.nvidia_driver and machine.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        message = "There is an NVIDIA driver, but CUDA_VISIBLE_DEVICES hides its GPUs."
-        yield Finding(Status.WARNING, message, "unset CUDA_VISIBLE_DEVICES")
+        message = "An NVIDIA driver is installed, but CUDA_VISIBLE_DEVICES hides its GPUs."
+        yield CheckResult(Status.WARNING, message, "unset CUDA_VISIBLE_DEVICES")
     elif machine.nvidia_driver and not torch.cuda_built:
-        message = f"There is an NVIDIA driver, but PyTorch {torch.version} was built without CUDA."
-        yield Finding(Status.WARNING, message, "pip install --force-reinstall torch   # a build with CUDA")
+        message = f"An NVIDIA driver is installed, but PyTorch {torch.version} was built without CUDA."
+        yield CheckResult(Status.WARNING, message, "pip install --force-reinstall torch   # a build with CUDA")
     elif machine.nvidia_driver:
-        message = "There is an NVIDIA driver, but PyTorch finds no GPU; the driver may be older than its CUDA."
-        yield Finding(Status.WARNING, message, "nvidia-smi   # compare its CUDA version with torch.version.cuda")
+        message = "An NVIDIA driver is installed, but PyTorch finds no GPU. The driver may be too old for its CUDA."
+        yield CheckResult(Status.WARNING, message, "nvidia-smi   # compare its CUDA version with torch.version.cuda")
     else:
-        message = "No GPU: the CPU predicts in minutes, and trains the small preset."
-        yield Finding(Status.NOTE, message, "nnfemur plan -d N --preset small")
+        message = "No GPU. A CPU predicts a case in minutes, and trains networks of the small preset."
+        yield CheckResult(Status.NOTE, message, "nnfemur plan -d N --preset small")
 
 
-def folders(machine: Machine) -> Iterable[Finding]:
-    """nnU-Net's three folders."""
+def folders(machine: Machine) -> Iterable[CheckResult]:
+    """Check nnU-Net's three folders."""
     unset = [name for name in NNUNET_FOLDERS if not machine.environ.get(name)]
     if unset:
-        message = f"{', '.join(unset)} not set: nnfemur predict works, converting, planning and training do not."
-        yield Finding(Status.WARNING, message, _SET_UP)
+        message = f"{', '.join(unset)} not set. Prediction works; conversion, planning and training do not."
+        yield CheckResult(Status.WARNING, message, _SET_UP)
     closed = [
         name for name in NNUNET_FOLDERS if name not in unset and Path(machine.environ[name]) in machine.unwritable
     ]
     for name in closed:
-        message = f"{name} points to {machine.environ[name]}, which cannot be written to."
-        yield Finding(Status.BROKEN, message, f"{_SET_UP}   # with a DIR that is yours")
+        message = f"{machine.environ[name]}: cannot be written to, but {name} names it."
+        yield CheckResult(Status.BROKEN, message, f"{_SET_UP}   # with a DIR that is yours")
     if not unset and not closed:
-        yield Finding(Status.OK, "nnUNet_raw, nnUNet_preprocessed and nnUNet_results are set and can be written to.")
+        yield CheckResult(
+            Status.OK, "nnUNet_raw, nnUNet_preprocessed and nnUNet_results are set and can be written to."
+        )
 
 
-def trainers(machine: Machine) -> Iterable[Finding]:
-    """Whether nnU-Net's own commands find this package's trainers."""
+def trainers(machine: Machine) -> Iterable[CheckResult]:
+    """Check that nnU-Net's own commands find this package's trainers."""
     paths = [path for path in machine.environ.get(EXT_TRAINER, "").split(os.pathsep) if path]
     if str(TRAINER_FOLDER) not in paths:
-        message = f"{EXT_TRAINER} does not name this package: nnUNetv2_train will not find its trainers."
-        yield Finding(Status.WARNING, message, _SET_UP)
+        message = f"{EXT_TRAINER} does not name this package, so nnUNetv2_train does not find its trainers."
+        yield CheckResult(Status.WARNING, message, _SET_UP)
     elif paths[0] != str(TRAINER_FOLDER):
-        message = f"{EXT_TRAINER} names {paths[0]} first; an error in it hides this package's trainers."
-        yield Finding(Status.WARNING, message, _SET_UP)
+        message = f"{EXT_TRAINER} names {paths[0]} first. An error in it hides this package's trainers."
+        yield CheckResult(Status.WARNING, message, _SET_UP)
     else:
-        yield Finding(Status.OK, "nnU-Net finds this package's trainers.")
+        yield CheckResult(Status.OK, "nnU-Net finds this package's trainers.")
 
 
-def disk(machine: Machine) -> Iterable[Finding]:
-    """Free space."""
+def disk(machine: Machine) -> Iterable[CheckResult]:
+    """Check the free space of disks."""
     for folder, free in machine.free_bytes.items():
-        message = f"{free / _GIB:.1f} GiB are free at {folder}"
+        message = f"{folder}: {free / _GIB:.1f} GiB free"
         if free < _GIB:
-            yield Finding(Status.BROKEN, f"{message}: not enough for a checkpoint.", f"du -sh {folder}/*")
+            yield CheckResult(Status.BROKEN, f"{message}, too little for a checkpoint.", f"du -sh {folder}/*")
         elif free < 20 * _GIB:
-            yield Finding(
-                Status.WARNING, f"{message}; forty CTs and their networks take about 20.", f"du -sh {folder}/*"
+            yield CheckResult(
+                Status.WARNING, f"{message}; forty CTs and their networks need about 20.", f"du -sh {folder}/*"
             )
         else:
-            yield Finding(Status.OK, f"{message}.")
+            yield CheckResult(Status.OK, f"{message}.")
 
 
-def memory(machine: Machine) -> Iterable[Finding]:
-    """Main memory."""
+def memory(machine: Machine) -> Iterable[CheckResult]:
+    """Check the main memory."""
     gib = machine.memory_bytes / _GIB
     if gib < 7.5:
-        message = f"{gib:.1f} GiB of memory: large CTs will not fit."
-        yield Finding(Status.WARNING, message, "nnfemur plan -d N --preset small   # and close other programs")
+        message = f"{gib:.1f} GiB of memory, too little for large CTs."
+        yield CheckResult(Status.WARNING, message, "nnfemur plan -d N --preset small   # and close other programs")
     else:
-        yield Finding(Status.OK, f"{gib:.1f} GiB of memory")
+        yield CheckResult(Status.OK, f"{gib:.1f} GiB of memory.")
 
 
-def workers(machine: Machine) -> Iterable[Finding]:
-    """How many processes nnU-Net will start."""
+def workers(machine: Machine) -> Iterable[CheckResult]:
+    """Check the numbers of nnU-Net's worker processes."""
     safe = safe_workers(
         cpus=machine.cpus,
         memory_bytes=machine.memory_bytes,
@@ -181,24 +182,26 @@ def workers(machine: Machine) -> Iterable[Finding]:
     try:
         used = nnunet_workers(machine.environ, cpu_count=machine.cpu_count)
     except ValueError:
-        yield Finding(Status.BROKEN, f"{AUGMENTING} or {OTHERS} is no number; nnU-Net will not start.", safe.exports)
+        yield CheckResult(
+            Status.BROKEN, f"{AUGMENTING} and {OTHERS} must be whole numbers; nnU-Net does not start.", safe.exports
+        )
         return
     if used.others < 1 or used.augmenting < 0:
-        yield Finding(Status.BROKEN, f"{OTHERS} is below 1 or {AUGMENTING} below 0.", safe.exports)
+        yield CheckResult(Status.BROKEN, f"{OTHERS} must be at least 1 and {AUGMENTING} at least 0.", safe.exports)
         return
-    about = f"nnU-Net will use {used.augmenting} processes to augment and {used.others} for the rest"
-    has = f"{machine.cpus} CPU(s), {machine.memory_bytes / _GIB:.0f} GiB"
+    about = f"nnU-Net uses {used.augmenting} processes for augmentation and {used.others} for other work"
+    has = f"{machine.cpus} CPU(s) and {machine.memory_bytes / _GIB:.0f} GiB of memory"
     if machine.shared_bytes is not None and machine.shared_bytes < _GIB and used.augmenting > safe.augmenting:
         size = f"Shared memory (/dev/shm) has {machine.shared_bytes >> 20} MiB"
-        message = f"{size}: a training with {used.augmenting} processes will crash."
-        yield Finding(Status.WARNING, message, f"docker run --shm-size=8g ...   # or: {safe.exports}")
+        message = f"{size}; a training with {used.augmenting} processes crashes."
+        yield CheckResult(Status.WARNING, message, f"docker run --shm-size=8g ...   # or: {safe.exports}")
     elif used.augmenting > safe.augmenting or used.others > safe.others:
-        yield Finding(Status.WARNING, f"{about}, which is too much for {has}.", safe.exports)
+        yield CheckResult(Status.WARNING, f"{about}, too many for {has}.", safe.exports)
     else:
-        yield Finding(Status.OK, f"{about}, on {has}.")
+        yield CheckResult(Status.OK, f"{about}; the machine has {has}.")
 
 
-CHECKS: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
+CHECKS: tuple[Callable[[Machine], Iterable[CheckResult]], ...] = (
     python,
     versions,
     imports,
@@ -211,4 +214,4 @@ CHECKS: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
     totalsegmentator,
     encoders,
 )
-"""In the order in which they are printed; a check's name is its function's."""
+"""All checks in the order of the output; the name of a check is that of its function."""

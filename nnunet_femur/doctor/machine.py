@@ -1,4 +1,4 @@
-"""Facts of this machine; only this module looks, and functions of these facts judge."""
+"""Facts about this machine. Checks are functions of these facts, so that they can be tested on invented machines."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.doctor.requirements import needed
+from nnunet_femur.doctor.requirements import required_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 _UNLIMITED = 1 << 60
-"""Version 1 of control groups writes a number like this where there is no limit."""
+"""Least number that version 1 of control groups writes for no limit."""
 
 
 def cpus_of_quota(version_2: str | None, quota_us: str | None, period_us: str | None) -> int | None:
-    """The number of CPUs that a control group may use, rounded up; None without a limit.
+    """Return the number of CPUs that a control group may use, rounded up; None without a limit.
 
     Args:
         version_2: Content of ``cpu.max``: quota and period, or "max" and period.
@@ -40,7 +40,7 @@ def cpus_of_quota(version_2: str | None, quota_us: str | None, period_us: str | 
 
 
 def bytes_of_limit(version_2: str | None, version_1: str | None) -> int | None:
-    """The memory that a control group may use in bytes; None without a limit.
+    """Return the memory in bytes that a control group may use; None without a limit.
 
     Args:
         version_2: Content of ``memory.max``: a number or "max".
@@ -57,13 +57,13 @@ PACKAGE = "nnunet_femur"
 
 @dataclass(frozen=True)
 class Torch:
-    """What PyTorch says of its devices.
+    """PyTorch and its devices.
 
     Attributes:
-        version: Its version, with the kind of build.
-        cuda_built: Whether this build can use CUDA at all.
-        cuda: Name and bytes of memory of each CUDA device.
-        mps: Whether Apple's MPS is there.
+        version: Version, with the kind of build.
+        cuda_built: True if this build can use CUDA.
+        cuda: Name and memory in bytes of each CUDA device.
+        mps: True if Apple's MPS is available.
     """
 
     version: str
@@ -79,18 +79,18 @@ class Machine:
     Attributes:
         platform: ``sys.platform``.
         python: Version of Python.
-        requires_python: The versions that the package is for; None if it is not installed.
-        requirements: The package's requirements, as its metadata gives them.
-        installed: Version of each of them; None where it is not installed.
-        import_errors: Why a module cannot be imported, by its name.
+        requires_python: Versions of Python that the package supports; None if the package is not installed.
+        requirements: The package's requirements, as its metadata lists them.
+        installed: Version of each requirement; None if it is not installed.
+        import_errors: Error of each module that cannot be imported.
         environ: The environment variables.
-        cpu_count: CPUs of the machine, as ``os.cpu_count`` says.
+        cpu_count: CPUs of the machine, as ``os.cpu_count`` counts them.
         cpus: CPUs that this process may use.
         memory_bytes: Memory that this process may use.
-        shared_bytes: Size of ``/dev/shm``; None where there is none.
-        free_bytes: Free space by folder; the folder may not exist yet.
-        unwritable: Folders that cannot be written to or made.
-        nvidia_driver: Whether a driver for NVIDIA GPUs is installed.
+        shared_bytes: Size of ``/dev/shm``; None if the platform has none.
+        free_bytes: Free space by folder, which may not exist yet.
+        unwritable: Folders that cannot be written to or created.
+        nvidia_driver: True if a driver for NVIDIA GPUs is installed.
         torch: PyTorch's devices; None if it cannot be imported.
     """
 
@@ -112,14 +112,14 @@ class Machine:
 
 
 IMPORTED = ("torch", "nnunetv2", "SimpleITK")
-"""Without these nothing works; their parts in C can fail on a machine where all versions are right."""
+"""Modules without which nothing works; their parts in C can fail on a machine with the right versions."""
 
 
-def look_around(folders: tuple[Path, ...]) -> Machine:
-    """See what there is.
+def this_machine(folders: tuple[Path, ...]) -> Machine:
+    """Return the facts about this machine.
 
     Args:
-        folders: The folders whose disks matter.
+        folders: Folders whose disks are examined.
     """
     errors: dict[str, str] = {}
     modules = {name: _imported(name, errors) for name in IMPORTED}
@@ -133,7 +133,7 @@ def look_around(folders: tuple[Path, ...]) -> Machine:
         python=platform.python_version(),
         requires_python=requires_python,
         requirements=requirements,
-        installed={requirement.name: _version(requirement.name) for requirement in needed(requirements)},
+        installed={requirement.name: _version(requirement.name) for requirement in required_here(requirements)},
         import_errors=errors,
         environ=dict(os.environ),
         cpu_count=os.cpu_count() or 1,
@@ -150,7 +150,7 @@ def look_around(folders: tuple[Path, ...]) -> Machine:
 def _imported(name: str, errors: dict[str, str]) -> Any:
     try:
         return import_module(name)
-    # A module that is broken may raise anything, and this is who has to tell.
+    # A broken module may raise anything, which the check of imports then reports.
     except Exception as error:  # noqa: BLE001
         errors[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
         return None

@@ -77,7 +77,7 @@ def surfel_areas_mm2(spacing_mm: tuple[float, float, float]) -> NDArray[np.float
 
 @lru_cache(maxsize=32)
 def surfel_lengths_mm(spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
-    """Return the length in mm of the contour piece of each of the 16 neighbour codes of a slice, for a pixel spacing."""
+    """Return the length in mm of the contour piece of each of the 16 neighbour codes of a slice, by pixel spacing."""
     down, across = spacing_mm
     slanted = 0.5 * float(np.hypot(down, across))
     half = [0.0, slanted, slanted, across, slanted, down, 2 * slanted, slanted]

@@ -1,6 +1,103 @@
-"""One volume, in the order it is used.
+"""One volume: find, read, check and write CTs and masks.
 
-`reading` opens a CT or a mask for every command, a file or DICOM (`dicom` and the modules named after it);
-`hounsfield` checks the values of a CT; `segments` and `labels` choose what of a mask is femur; `grids` places a mask on
-its CT.
+::
+
+    from nnunet_femur.imaging import read_ct, read_femur, write_volume
+
+    ct = read_ct("ct.nrrd")                   # a file or a DICOM folder; HU, with findings
+    femur = read_femur("mask.seg.nrrd")       # also NIfTI, MetaImage, DICOM SEG, 3D Slicer
+    write_volume(ct.image, "ct.nii.gz")
+
+The modules, in the order in which data passes through them:
+
+- `geometry`, `boxes`: grids, orders of axes, and bounding boxes.
+- `sources`: CTs and masks as users name them; their files and checksums.
+- `reading`: the reader of all commands. It uses
+
+  - `files`, which recognises formats, and for each format `nifti`, or `itk_files` with `header_text`, `itk_warnings`
+    and `unpacking`; `headers` contains the checks that all formats share;
+  - `dicom` and the modules named after it, which describes their order.
+
+- `hounsfield`, `image_facts`, `padding`: checks of the values of a CT. `usability` refuses a CT that cannot be
+  segmented.
+- `femur`, `labels`: the femur among the labels of a mask or the segments of a segmentation.
+- `grids`: the transfer of a mask onto the grid of its CT.
+- `writing`, `surface_mesh`: volumes, segmentations of 3D Slicer, and STL.
+
+Importing this package loads none of them: its names are loaded when they are first used.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnunet_femur.imaging.boxes import box_of
+    from nnunet_femur.imaging.femur import FemurMask, read_femur
+    from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, VolumeError, image_of
+    from nnunet_femur.imaging.hounsfield import image_findings
+    from nnunet_femur.imaging.reading import (
+        SourceHeader,
+        Volume,
+        read_ct,
+        read_ct_header,
+        read_mask,
+        read_mask_header,
+    )
+    from nnunet_femur.imaging.sources import Source, find_masks, find_sources
+    from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl
+    from nnunet_femur.imaging.writing import write_nrrd, write_volume
+
+__all__ = [
+    "RAS",
+    "AxisOrder",
+    "FemurMask",
+    "Geometry",
+    "Source",
+    "SourceHeader",
+    "Surface",
+    "Volume",
+    "VolumeError",
+    "bone_surface",
+    "box_of",
+    "find_masks",
+    "find_sources",
+    "image_findings",
+    "image_of",
+    "read_ct",
+    "read_ct_header",
+    "read_femur",
+    "read_mask",
+    "read_mask_header",
+    "write_nrrd",
+    "write_stl",
+    "write_volume",
+]
+
+_HOMES = {
+    "boxes": ("box_of",),
+    "femur": ("FemurMask", "read_femur"),
+    "geometry": ("RAS", "AxisOrder", "Geometry", "VolumeError", "image_of"),
+    "hounsfield": ("image_findings",),
+    "reading": ("SourceHeader", "Volume", "read_ct", "read_ct_header", "read_mask", "read_mask_header"),
+    "sources": ("Source", "find_masks", "find_sources"),
+    "surface_mesh": ("Surface", "bone_surface", "write_stl"),
+    "writing": ("write_nrrd", "write_volume"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -1,7 +1,12 @@
 """DICOM as one volume: a folder of slices, an enhanced multi-frame file, or a segmentation (DICOM SEG).
 
-The folder may be the whole export of a PACS, with folders for study and series: everything below it is looked at, and
-what is not part of the volume is left out with a finding.
+The folder may be the whole export of a PACS, with folders for study and series. All files below it are examined, and
+files that are not part of the volume are left out with a finding.
+
+The modules in the order in which they are used: `dicom_files` finds DICOM files, `dicom_content` reads the header of
+each (by `dicom_attributes`) and classifies it, `dicom_slices` extracts its slices, `dicom_series` chooses the slices of
+one volume, which `dicom_stack` sorts and checks, and `dicom_voxels` decodes their voxels. `dicom_segmentation` does the
+same for a DICOM SEG.
 """
 
 from __future__ import annotations
@@ -10,45 +15,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
-from nnunet_femur.imaging.dicom_files import (
-    Content,
-    case_stem,
-    dicom_files,
-    files_below,
-    holds_dicom,
-    is_dicom_file,
-    is_dicom_folder,
-    look_into,
-)
-from nnunet_femur.imaging.dicom_segmentation import Segmentation, find_segmentation, read_segmentation
-from nnunet_femur.imaging.dicom_series import Series, find_series, left_out
-from nnunet_femur.imaging.dicom_voxels import read_series
+from nnunet_femur.imaging.dicom_content import Content, look_into
+from nnunet_femur.imaging.dicom_files import dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
+from nnunet_femur.imaging.dicom_segmentation import find_segmentation
+from nnunet_femur.imaging.dicom_series import find_series, left_out
 from nnunet_femur.imaging.geometry import VolumeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "Segmentation",
-    "Series",
-    "case_stem",
-    "dicom_files",
-    "enhanced_files",
-    "files_below",
-    "find_dicom",
-    "holds_dicom",
-    "is_dicom_file",
-    "is_dicom_folder",
-    "read_segmentation",
-    "read_series",
-]
+    from nnunet_femur.imaging.dicom_segmentation import Segmentation
+    from nnunet_femur.imaging.dicom_series import Series
+
+__all__ = ["enhanced_files", "find_dicom", "holds_dicom", "is_dicom_file", "is_dicom_folder"]
 
 
 def enhanced_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that are a whole CT each: multi-frame files of different series.
+    """Return the files of a folder that each contain a whole CT: multi-frame files of different series.
 
     Returns:
-        The files; none if there are not several, or if the folder itself has a CT with one slice in each file.
+        The files; an empty list unless there are several, or if the folder contains a CT with one slice in each file.
     """
     found: dict[str, Path] = {}
     with quiet_pydicom():
@@ -66,12 +52,12 @@ def enhanced_files(folder: Path) -> list[Path]:
 
 
 def find_dicom(path: Path, *, mask: bool = False, any_values: bool = False) -> Series | Segmentation:
-    """Return the volume of a DICOM file or of a folder with DICOM files, without its voxels.
+    """Return the one volume in a DICOM file or a folder of DICOM files, without its voxels.
 
     Args:
         path: A DICOM file, or a folder; the folders below it are searched too.
-        mask: A mask is looked for: a DICOM SEG where there is one, else slices of any modality.
-        any_values: Take other modalities than CT, with a warning.
+        mask: Look for a mask: the DICOM SEG if there is one, else slices of any modality.
+        any_values: Accept other modalities than CT, with a warning.
 
     Raises:
         VolumeError: There is not exactly one such volume, or it is incomplete.
@@ -86,7 +72,7 @@ def _find(path: Path, *, mask: bool, any_values: bool) -> Series | Segmentation:
         segmentations = [file for file in files if file.content is Content.SEGMENTATION]
         if len(segmentations) > 1:
             names = ", ".join(file.path.name for file in segmentations[:4])
-            problem = f"holds {len(segmentations)} DICOM SEG files ({names})."
+            problem = f"contains {len(segmentations)} DICOM SEG files ({names}); expected 1."
             raise VolumeError(path, problem, "Give one of the files.", code="several-series")
         if segmentations:
             found = find_segmentation(path, segmentations[0])

@@ -1,4 +1,4 @@
-"""Attributes of a DICOM header, looked at one by one: a damaged one is a missing one, not the end of the program."""
+"""Attributes of a DICOM header, converted one by one: a damaged attribute counts as missing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _quiet: dict[str, Any] = {"blocks": 0}
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Suppress pydicom's warnings: they quote headers.
+    """Suppress pydicom's warnings inside the block, because they quote headers.
 
-    The filter is there as long as any thread is in such a block; those of other modules are not touched.
+    The filter stays active while any thread is in such a block. Filters of other modules are not changed.
     """
     with _lock:
         if not _quiet["blocks"]:
@@ -37,24 +37,24 @@ def quiet_pydicom() -> Iterator[None]:
         with _lock:
             _quiet["blocks"] -= 1
             if not _quiet["blocks"]:
-                # A test or a notebook may have replaced all filters meanwhile.
+                # A test or a notebook may have replaced all filters in the meantime.
                 with suppress(ValueError):
                     cast("list[Any]", warnings.filters).remove(_quiet["filter"])
 
 
 def value(header: Any, name: str) -> Any:
-    """Return the value of an attribute; None if it is missing, empty, or makes no sense."""
+    """Return the value of an attribute; None if it is missing, empty or invalid."""
     if header is None:
         return None
     try:
         found = header.get(name)
-    except Exception:  # noqa: BLE001  # pydicom converts a value when it is looked at
+    except Exception:  # noqa: BLE001  # pydicom converts a value when it is read
         return None
     return None if found is None or found == "" else found
 
 
 def text(header: Any, name: str) -> str:
-    """Return an attribute as text without blanks around it; empty if it is missing."""
+    """Return an attribute as text without surrounding blanks; empty if it is missing."""
     found = value(header, name)
     return str(found).strip() if isinstance(found, str) else ""
 
@@ -66,7 +66,7 @@ def number(header: Any, name: str) -> float | None:
 
 
 def numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
-    """Return an attribute as so many finite numbers; None if it is missing, or is not such numbers."""
+    """Return an attribute as a tuple of `count` finite numbers; None if it is missing, or anything else."""
     found = value(header, name)
     if found is None:
         return None
@@ -78,7 +78,7 @@ def numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
 
 
 def texts(header: Any, name: str) -> list[str]:
-    """Return the values of an attribute as texts without blanks around them; none if it is missing."""
+    """Return the values of an attribute as texts without surrounding blanks; an empty list if it is missing."""
     found = value(header, name)
     if found is None:
         return []
@@ -89,7 +89,7 @@ def texts(header: Any, name: str) -> list[str]:
 
 
 def items(header: Any, name: str) -> list[Any]:
-    """Return the items of a sequence; none if it is missing or damaged."""
+    """Return the items of a sequence; an empty list if it is missing or damaged."""
     from pydicom.dataset import Dataset
 
     found = value(header, name)
@@ -100,6 +100,6 @@ def items(header: Any, name: str) -> list[Any]:
 
 
 def refuse_attribute(path: Path, problem: str, attribute: str) -> VolumeError:
-    """Return the error about an attribute that a header lacks or that makes no sense."""
+    """Return the error about an attribute that is missing or invalid."""
     remedy = f"Export the series itself from the scanner or PACS, with its {attribute}."
     return VolumeError(path, problem, remedy, code="dicom-attribute")

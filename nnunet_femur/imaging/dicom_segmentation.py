@@ -1,7 +1,7 @@
-"""A DICOM SEG as layers of labels: segments by name, frames by position on the segmentation's own grid.
+"""Read a DICOM SEG as layers of labels: segments by name, and frames by position on the segmentation's own grid.
 
-Frames without a voxel are usually not stored: a position without a frame is background. highdicom reads the same, but
-only files that are complete by the standard, which those of many programs are not.
+Frames without a voxel are usually not stored, so a position without a frame is background. highdicom could read these
+files too, but only if they comply with the standard, which the files of many programs do not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nnunet_femur.imaging.dicom_attributes import items, number, refuse_attribut
 from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import axes_of, same_plane
 from nnunet_femur.imaging.dicom_voxels import decoded
-from nnunet_femur.imaging.geometry import Geometry, VolumeError
+from nnunet_femur.imaging.geometry import Geometry, VolumeError, image_of
 from nnunet_femur.imaging.labels import Segment
 from nnunet_femur.kinds import KINDS, finding
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.imaging.dicom_files import DicomFile
+    from nnunet_femur.imaging.dicom_content import DicomFile
     from nnunet_femur.imaging.dicom_slices import Slice
 
 _OFF_GRID = 0.05
-"""Largest part of a slice distance by which a frame may be off the grid of all frames."""
+"""Largest distance of a frame from the grid of all frames, as a part of the slice distance."""
 
 _MOST_MISSING = 20
-"""Positions without a frame for each one with a frame, beyond which a grid is no grid."""
+"""Largest number of positions without a frame for each position with a frame."""
 
 _SET_FROM = 0.5
-"""Probability or occupancy from which a voxel of a FRACTIONAL segmentation belongs to the segment."""
+"""Least probability or occupancy of a voxel in the segment, for a FRACTIONAL segmentation."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Segmentation:
 
     Attributes:
         file: The file.
-        geometry: Grid of its frames, with the positions that have none.
+        geometry: Grid of its frames, including positions without a frame.
         kind: "BINARY", "FRACTIONAL" or "LABELMAP".
-        segments: One layer for each segment; for a LABELMAP all in one layer.
-        frames: For each stored frame the index of its position and its segment's number (0 in a LABELMAP).
-        most: Value of a FRACTIONAL segmentation that stands for 1.
-        findings: What was assumed; their file is the path as given.
+        segments: The segments, each in a layer of its own; in a LABELMAP all in one layer.
+        frames: Index of the position, and number of the segment (0 in a LABELMAP), for each stored frame.
+        most: Value that represents 1 in a FRACTIONAL segmentation.
+        findings: Assumptions; their file is the path as given.
     """
 
     file: Path
@@ -68,16 +68,16 @@ def find_segmentation(path: Path, file: DicomFile) -> Segmentation:
     """Return the segments and the grid of a DICOM SEG.
 
     Args:
-        path: The file or folder that errors are about.
+        path: The file or folder that errors name.
         file: The DICOM SEG.
 
     Raises:
-        VolumeError: An attribute is missing or makes no sense, or the frames are not on one grid.
+        VolumeError: An attribute is missing or invalid, or the frames are not on one grid.
     """
     header = file.header
     kind = text(header, "SegmentationType").upper()
     if kind not in ("BINARY", "FRACTIONAL", "LABELMAP"):
-        raise refuse_attribute(path, "is a DICOM SEG with an invalid or no SegmentationType.", "SegmentationType")
+        raise refuse_attribute(path, "is a DICOM SEG whose SegmentationType is missing or invalid.", "SegmentationType")
     named = {
         int(segment_number): text(item, "SegmentLabel") or f"Segment{int(segment_number)}"
         for item in items(header, "SegmentSequence")
@@ -96,7 +96,7 @@ def find_segmentation(path: Path, file: DicomFile) -> Segmentation:
     findings = []
     most = number(header, "MaximumFractionalValue") or 255
     if kind == "FRACTIONAL":
-        problem = f"is a FRACTIONAL segmentation; voxels of {_SET_FROM:g} and more were taken."
+        problem = f"is a FRACTIONAL segmentation; voxels of {_SET_FROM:g} or more were used."
         findings.append(finding("seg-fractional", path, problem))
     segments = tuple(
         Segment(name, each, 0) if kind == "LABELMAP" else Segment(name, each, layer)
@@ -108,14 +108,14 @@ def find_segmentation(path: Path, file: DicomFile) -> Segmentation:
 
 
 def _segment_numbers(path: Path, file: DicomFile, count: int, known: set[int]) -> list[int]:
-    """Return the number of the segment that each frame belongs to."""
+    """Return the number of the segment of each frame."""
     shared = _referenced([*items(file.header, "SharedFunctionalGroupsSequence"), None][0])
     own = [_referenced(group) for group in items(file.header, "PerFrameFunctionalGroupsSequence")]
     own += [None] * (count - len(own))
     found = [shared if each is None else each for each in own[:count]]
     numbers = [int(each) for each in found if each is not None and int(each) in known]
     if len(numbers) != count:
-        problem = f"is a DICOM SEG with {count - len(numbers)} frame(s) of no or an unknown segment."
+        problem = f"is a DICOM SEG in which the segment of {count - len(numbers)} frame(s) is missing or unknown."
         raise refuse_attribute(path, problem, "ReferencedSegmentNumber")
     return numbers
 
@@ -132,10 +132,10 @@ def _referenced(group: object) -> float | None:
 
 
 def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometry, list[int]]:
-    """Return the grid of all frames, and the index of each frame's position on it.
+    """Return the grid of all frames, and the index of each frame on it.
 
     Raises:
-        VolumeError: The frames are not on one grid of even positions.
+        VolumeError: The frames are not on one grid of evenly spaced positions.
     """
     first = slices[0]
     if not all(same_plane(first, each) for each in slices):
@@ -176,17 +176,17 @@ def _stated(file: DicomFile, name: str) -> float | None:
 def _distance(
     path: Path, along_mm: NDArray[np.float64], *, between_mm: float | None, thickness_mm: float | None
 ) -> float:
-    """Return the distance of which all distances between frames are multiples, in mm.
+    """Return the slice distance in mm; the distances between all frames are multiples of it.
 
-    The header's distance between slices is taken where all frames fit it, as highdicom does. Else the positions decide,
-    if most frames have a neighbour at their smallest distance: a frame off the others' grid would make thin slices of
-    all of them.
+    The header's distance between slices is used if all frames fit it, as in highdicom. Otherwise the smallest distance
+    between frames is used, if most frames have a neighbour at that distance: a single frame off the grid of the others
+    would make all slices thin.
 
     Args:
-        path: The path that errors are about.
+        path: The path that errors name.
         along_mm: Positions along the normal, from 0.
-        between_mm: SpacingBetweenSlices, if the header has it.
-        thickness_mm: SliceThickness, if the header has it; it is taken where there is one position only.
+        between_mm: SpacingBetweenSlices; None if it is missing.
+        thickness_mm: SliceThickness, which is used if there is only one position; None if it is missing.
 
     Raises:
         VolumeError: There is no such distance.
@@ -196,14 +196,14 @@ def _distance(
     if not steps_mm.size:
         only_mm = between_mm or thickness_mm
         if only_mm is None:
-            problem = "is a DICOM SEG with one position and does not contain SpacingBetweenSlices."
+            problem = "is a DICOM SEG with a single position and without SpacingBetweenSlices."
             raise refuse_attribute(path, problem, "SpacingBetweenSlices")
         return only_mm
     least_mm, whole_mm = float(steps_mm.min()), float(along_mm.max())
     for near_mm in (between_mm, least_mm):
         if near_mm is None:
             continue
-        # All steps together give the distance more precisely than one of them.
+        # The mean over all steps is more precise than a single step.
         parts = np.maximum(np.rint(steps_mm / near_mm), 1)
         exact_mm = whole_mm / float(parts.sum())
         fits = np.abs(along_mm / exact_mm - np.rint(along_mm / exact_mm)).max() <= _OFF_GRID
@@ -211,41 +211,34 @@ def _distance(
         stated = near_mm == between_mm and abs(exact_mm - near_mm) <= _OFF_GRID * near_mm
         if fits and filled and (stated or 2 * int((parts == 1).sum()) >= steps_mm.size):
             return exact_mm
-    problem = f"is a DICOM SEG with frames at {least_mm:.6g} to {float(steps_mm.max()):.6g} mm from each other."
+    problem = f"is a DICOM SEG with frames {least_mm:.6g} to {float(steps_mm.max()):.6g} mm apart."
     raise VolumeError(path, problem, "Export it on the grid of its CT.", code="slices-uneven")
 
 
 def read_segmentation(path: Path, segmentation: Segmentation) -> tuple[tuple[Segment, ...], sitk.Image]:
-    """Read the voxels of a DICOM SEG.
+    """Return the voxels of a DICOM SEG.
 
-    Segments that do not overlap share a layer, so that a hundred of them fit into memory.
+    Segments that do not overlap share a layer, so that a hundred segments fit into memory.
 
     Args:
-        path: The file or folder that errors are about.
+        path: The file or folder that errors name.
         segmentation: Its segments and grid.
 
     Returns:
         The segments with their values and layers, and an image with a component for each layer.
 
     Raises:
-        VolumeError: It is truncated or cannot be decoded, or does not fit into memory.
+        VolumeError: The file is truncated, cannot be decoded, or does not fit into memory.
     """
-    import SimpleITK as sitk
-
     try:
         if segmentation.kind == "LABELMAP":
             layers, segments = [_labels(path, segmentation)], segmentation.segments
         else:
             layers, segments = _packed(path, segmentation)
-        # Several components are the last axis of SimpleITK's array.
-        several = len(layers) > 1
-        image = sitk.GetImageFromArray(np.stack(layers, axis=-1) if several else layers[0], isVector=several)
+        voxels = np.stack(layers, axis=-1) if len(layers) > 1 else layers[0]
+        return segments, image_of(voxels, segmentation.geometry)
     except (MemoryError, RuntimeError) as error:
         raise VolumeError(path, "does not fit into memory.", KINDS["too-large"].remedy, code="too-large") from error
-    image.SetSpacing(segmentation.geometry.spacing_mm_xyz)
-    image.SetOrigin(segmentation.geometry.origin_mm_xyz)
-    image.SetDirection(segmentation.geometry.direction)
-    return segments, image
 
 
 def _labels(path: Path, segmentation: Segmentation) -> NDArray:
@@ -261,7 +254,7 @@ def _labels(path: Path, segmentation: Segmentation) -> NDArray:
 
 
 def _packed(path: Path, segmentation: Segmentation) -> tuple[list[NDArray], tuple[Segment, ...]]:
-    """Put segments into as few layers as hold them without overlap; a voxel has the number of its segment."""
+    """Distribute segments over as few layers as possible without overlap; a voxel is the number of its segment."""
     kind = np.uint8 if max(each.value for each in segmentation.segments) < 256 else np.uint16
     by_segment: dict[int, list[int]] = defaultdict(list)
     for frame, (_, segment) in enumerate(segmentation.frames):
@@ -282,7 +275,7 @@ def _packed(path: Path, segmentation: Segmentation) -> tuple[list[NDArray], tupl
 
 
 def _placed(layers: list[NDArray], held: dict[int, NDArray[np.bool_]], segment: int) -> int:
-    """Write one segment into the first layer where all its voxels are free; add a layer if there is no such one."""
+    """Write one segment into the first layer in which all its voxels are free, or into a new one; return its index."""
     free = (index for index, layer in enumerate(layers) if not any(layer[at][set_].any() for at, set_ in held.items()))
     index = next(free, len(layers))
     if index == len(layers):
@@ -294,4 +287,4 @@ def _placed(layers: list[NDArray], held: dict[int, NDArray[np.bool_]], segment: 
 
 def _require_size(path: Path, plane: NDArray, volume: NDArray) -> None:
     if plane.shape != volume.shape[1:]:
-        raise VolumeError(path, "has frames of another size than its header gives.", KINDS["unreadable"].remedy)
+        raise VolumeError(path, "has frames of another size than in its header.", KINDS["unreadable"].remedy)

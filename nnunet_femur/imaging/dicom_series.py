@@ -1,6 +1,6 @@
-"""The slices of one volume among DICOM files, in the order of their positions.
+"""Choose the slices of one volume among DICOM files.
 
-Everything that is assumed or left out on the way is a finding; what is ambiguous is an error.
+Every assumption and omission is a finding. Ambiguous files are an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.dicom_files import PLACED_CAPTURE, Content, DicomFile
+from nnunet_femur.imaging.dicom_content import PLACED_CAPTURE, Content, DicomFile
 from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import UNEVEN, distances_mm, same_plane, stack, uneven_problems
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_slices import Slice
 
 _MOST_LOCALIZERS = 4
-"""Slices in other planes that may be localizers; a volume has more than twice as many."""
+"""Largest number of slices in another plane that are taken for localizers; the volume has more than twice as many."""
 
 _LISTED = 6
-"""Series, or kinds of files, that a message lists."""
+"""Largest number of series, or of kinds of files, that a message lists."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """The slices of one volume, in the order of their positions.
+    """Slices of one volume, sorted by position.
 
     Attributes:
         slices: One for each position.
-        geometry: Position of the voxels; the slices at their mean distance.
-        distances_mm: Distance of each slice to the next in mm.
-        rescaled: A slope or an intercept is applied when the slices are read.
-        findings: What was assumed or left out; their file is the path as given.
+        geometry: Grid of the voxels, with the mean distance of the slices as spacing.
+        distances_mm: Distance from each slice to the next in mm.
+        rescaled: True if a slope or an intercept is applied when the slices are read.
+        findings: Assumptions and omissions; their file is the path as given.
     """
 
     slices: tuple[Slice, ...]
@@ -51,7 +51,7 @@ class Series:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the slices, each once."""
+        """Files of the slices, each once."""
         return tuple(dict.fromkeys(each.file for each in self.slices))
 
 
@@ -59,14 +59,14 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     """Return the one volume of slices among DICOM files.
 
     Args:
-        path: The file or the folder that was given; errors and findings are about it.
+        path: The file or the folder that the user gave; errors and findings name it.
         files: Its DICOM files.
-        mask: The slices are a mask: any modality is right, and values are not HU.
-        any_values: Take other modalities than CT, with a warning.
+        mask: The slices are a mask: any modality is accepted, and values are not HU.
+        any_values: Accept other modalities than CT, with a warning.
 
     Raises:
-        VolumeError: No series or more than one, a file that cannot be read, or slices that are not a box: single, with
-            gaps, unevenly spaced, of different sizes, or shifted against each other.
+        VolumeError: There is no series or more than one, a file cannot be read, or the slices are not an even grid
+            (see :func:`~nnunet_femur.imaging.dicom_stack.stack`).
     """
     damaged = [file for file in files if file.content is Content.UNREADABLE]
     if damaged:
@@ -74,9 +74,9 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
             problem = f"is a DICOM file that cannot be read as a slice ({damaged[0].described})."
         else:
             problem = (
-                f"holds {len(damaged)} DICOM file(s) that cannot be read as slices, {damaged[0].path.name} for one."
+                f"contains {len(damaged)} DICOM file(s) that cannot be read as slices, such as {damaged[0].path.name}."
             )
-        raise VolumeError(path, problem, "Copy them again, or take them out.")
+        raise VolumeError(path, problem, "Copy them again, or remove them.")
     ct = [file for file in files if file.content is Content.CT]
     others = [file for file in files if file.content is Content.IMAGE]
     chosen = ct + others if mask else ct or (others if any_values else [])
@@ -84,17 +84,15 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
         raise _no_series(path, files, mask=mask, any_values=any_values)
     findings = left_out(path, files, chosen)
     if not mask and not ct:
-        problem = f"is not a CT but {_listing(chosen)}; taken because any values were asked for."
+        problem = f"is not a CT but {_listing(chosen)}; used because any values were allowed."
         findings.append(finding("modality", path, problem))
     captured = [file for file in chosen if file.described == PLACED_CAPTURE]
     if captured and not mask:
-        problem = (
-            f"contains {len(captured)} secondary captures that state a position and the modality CT; taken as a CT."
-        )
+        problem = f"contains {len(captured)} secondary captures with a position and the modality CT; used as a CT."
         findings.append(finding("modality", path, problem))
     slices, copies = _without_copies([each for file in chosen for each in slices_of(file, path)])
     if copies:
-        problem = f"holds {copies} exact {'copy' if copies == 1 else 'copies'} of slices; left out."
+        problem = f"contains {copies} exact {'copy' if copies == 1 else 'copies'} of slices; left out."
         findings.append(finding("dicom-left-out", path, problem))
     slices, joined = _one_volume(path, slices)
     findings += joined
@@ -109,11 +107,11 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
 
 def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values: bool) -> VolumeError:
     if not files:
-        return VolumeError(path, "holds no DICOM series.", "Put the slices of one series into it.")
+        return VolumeError(path, "contains no DICOM series.", "Put the slices of one series into it.")
     if all(file.content is Content.COLOUR for file in files):
         first = "" if files[0].path == path else f" ({files[0].path.name})"
         return VolumeError(
-            path, f"contains pictures in colour{first}.", "Export the CT itself, not pictures of it.", code="colour"
+            path, f"contains colour pictures{first}.", "Export the CT itself, not pictures of it.", code="colour"
         )
     if mask:
         problem = f"contains neither a DICOM SEG nor slices of a mask but {_listing(files)}."
@@ -121,7 +119,7 @@ def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values
     problem = f"contains no slices of a CT but {_listing(files)}."
     remedy = KINDS["not-ct"].remedy
     if any(file.content is Content.IMAGE and file.placed for file in files) and not any_values:
-        remedy = f"{remedy} `nnfemur predict --any-values` takes other modalities."
+        remedy = f"{remedy} `nnfemur predict --any-values` accepts other modalities."
     return VolumeError(path, problem, remedy, code="not-ct")
 
 
@@ -132,17 +130,17 @@ def _listing(files: Sequence[DicomFile]) -> str:
 
 
 def left_out(path: Path, files: Sequence[DicomFile], chosen: Sequence[DicomFile]) -> list[Finding]:
-    """Return the finding about files that are not among the chosen ones, if there are any."""
+    """Return the finding about files that are not among the chosen ones, in a list that may be empty."""
     taken = {file.path for file in chosen}
     others = [file for file in files if file.path not in taken]
     if not others:
         return []
-    problem = f"holds DICOM files that are not part of the volume; left out: {_listing(others)}."
+    problem = f"contains DICOM files that are not part of the volume; left out: {_listing(others)}."
     return [finding("dicom-left-out", path, problem)]
 
 
 def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
-    """Leave out files that were copied: one instance UID and the same bytes."""
+    """Leave out copies of files: the same instance UID and the same bytes. Return the rest and the number left out."""
     kept: list[Slice] = []
     by_instance: dict[tuple[str, int], list[Slice]] = defaultdict(list)
     for each in slices:
@@ -162,7 +160,7 @@ def _same_bytes(one: Path, other: Path) -> bool:
 
 
 def _one_volume(path: Path, slices: list[Slice]) -> tuple[list[Slice], list[Finding]]:
-    """Return the slices of the only series, or of series of one slice each that are one volume together."""
+    """Return the slices of the only series, or of several series of one slice each that form one volume."""
     by_series: dict[str, list[Slice]] = defaultdict(list)
     for each in slices:
         by_series[each.uids.series].append(each)
@@ -170,26 +168,26 @@ def _one_volume(path: Path, slices: list[Slice]) -> tuple[list[Slice], list[Find
         return slices, []
     rest = _without_localizers(slices)
     if len(rest) < len(slices):
-        problem = f"holds {len(slices) - len(rest)} slice(s) of other series in another plane; left out as localizers."
+        problem = f"contains {len(slices) - len(rest)} slice(s) of another series and plane; left out as localizers."
         kept, found = _one_volume(path, rest)
         return kept, [finding("dicom-left-out", path, problem), *found]
     if all(len(found) == 1 for found in by_series.values()) and _in_one_place(slices):
         problem = (
-            f"has another series UID in each of its {len(slices)} slices; they were joined by frame of reference, "
+            f"has a different series UID in each of its {len(slices)} slices; they were joined by frame of reference, "
             "orientation and position."
         )
         return slices, [finding("dicom-joined", path, problem)]
     counts = sorted(by_series.values(), key=len, reverse=True)
     named = ", ".join(_described(path, found) for found in counts[:_LISTED])
     more = f" and {len(counts) - _LISTED} more" if len(counts) > _LISTED else ""
-    problem = f"holds {len(counts)} DICOM series: {named}{more}."
+    problem = f"contains {len(counts)} DICOM series: {named}{more}."
     single = next((found[0] for found in counts if found[0].frames == len(found) > 1), None)
-    remedy = f"Give the file itself, as {single.file.name}." if single else KINDS["several-series"].remedy
+    remedy = f"Give the file itself, such as {single.file.name}." if single else KINDS["several-series"].remedy
     raise VolumeError(path, problem, remedy, code="several-series")
 
 
 def _without_localizers(slices: list[Slice]) -> list[Slice]:
-    """Leave out a few slices of other series in another plane than all the others: localizers that are not marked."""
+    """Leave out a few slices of other series in another plane than the rest: localizers that are not marked as such."""
     planes: list[list[Slice]] = []
     for each in slices:
         plane = next((found for found in planes if same_plane(found[0], each)), None)
@@ -204,10 +202,10 @@ def _without_localizers(slices: list[Slice]) -> list[Slice]:
 
 
 def _in_one_place(slices: Sequence[Slice]) -> bool:
-    """Return True if slices are of one body and one box: nothing tells them apart but the series.
+    """Return True if slices of different series form one volume of one patient.
 
-    Programs that remove names give a new UID to every slice, sometimes also to its frame of reference and its study;
-    a UID that is another one in each slice tells nothing.
+    Some anonymisation programs give a new series UID to every slice, and sometimes also a new frame of reference and
+    a new study. A UID that is different in every slice is therefore ignored.
     """
     for name in ("frame_of_reference", "study"):
         different = len({getattr(each.uids, name) for each in slices})
@@ -221,9 +219,9 @@ def _in_one_place(slices: Sequence[Slice]) -> bool:
 
 
 def _described(path: Path, slices: Sequence[Slice]) -> str:
-    """Return number, size and distance of slices, and the first one's file in its folder.
+    """Return number, size and distance of slices, and the first slice's file and folder.
 
-    Folders above are not named: an export often has one that is called as the patient.
+    Folders above are not named: in an export, one of them is often named after the patient.
     """
     first = slices[0]
     place = first.file.name if first.file.parent == path else f"{first.file.parent.name}/{first.file.name}"
@@ -233,10 +231,10 @@ def _described(path: Path, slices: Sequence[Slice]) -> str:
 
 
 def _value_findings(path: Path, slices: Sequence[Slice]) -> list[Finding]:
-    """Return what the headers leave open about the values, which are to be HU.
+    """Return the findings about values that may not be HU.
 
     Raises:
-        VolumeError: Only a part of the slices can be rescaled.
+        VolumeError: Only some of the slices contain a slope or an intercept.
     """
     found = []
     for name, lacking in (
@@ -244,16 +242,16 @@ def _value_findings(path: Path, slices: Sequence[Slice]) -> list[Finding]:
         ("RescaleIntercept", [each for each in slices if each.intercept is None]),
     ):
         if lacking and len(lacking) < len(slices):
-            problem = f"has {len(lacking)} of {len(slices)} slices without {name}, {lacking[0].name} for one."
+            problem = f"has {len(lacking)} of {len(slices)} slices without {name}, such as {lacking[0].name}."
             raise VolumeError(path, problem, KINDS["dicom-attribute"].remedy, code="dicom-attribute")
         if lacking:
             assumed = "1" if name == "RescaleSlope" else "0"
             problem = f"does not contain {name}; {assumed} was assumed."
             found.append(finding("rescale-missing", path, problem))
     if any(each.rescale_type == "other" for each in slices):
-        problem = "has a RescaleType other than HU; the values were taken as HU."
+        problem = "has a RescaleType other than HU; the values were used as HU."
         found.append(finding("rescale-type", path, problem))
     if any(each.modality_missing for each in slices):
-        problem = "does not state its modality; taken as a CT by the SOP class of its slices."
+        problem = "does not contain its modality; used as a CT because of the SOP class of its slices."
         found.append(finding("modality", path, problem))
     return found

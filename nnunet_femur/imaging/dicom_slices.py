@@ -1,7 +1,7 @@
-"""The slices in one DICOM file: a classic file has one, an enhanced multi-frame file has one for each frame.
+"""Slices in one DICOM file: a classic file contains one, an enhanced multi-frame file one in each frame.
 
-A classic file has position, spacing and rescaling among its own attributes; an enhanced one has them in functional
-groups, per frame or shared by all frames, and its frames in any order.
+A classic file contains position, spacing and rescaling as attributes of its own. An enhanced file contains them in
+functional groups, per frame or shared by all frames, and its frames may be in any order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.imaging.dicom_attributes import items, number, numbers, refuse_attribute, text, value
 from nnunet_femur.imaging.geometry import VolumeError
+from nnunet_femur.imaging.headers import MOST_PACKED, truncated
 from nnunet_femur.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -18,12 +19,9 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from nnunet_femur.imaging.dicom_files import DicomFile
+    from nnunet_femur.imaging.dicom_content import DicomFile
 
 _MOST_FRAMES = 100_000
-
-_MOST_PACKED = 1100
-"""Bytes that one byte of a compressed file can stand for, and a little."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +29,19 @@ class Slice:
     """One slice, without its voxels.
 
     Attributes:
-        file: The file it is in.
-        frame: Its number among the frames of the file, from 0.
-        frames: Number of frames of the file.
-        size_xy: Columns and rows.
-        spacing_mm_xy: Distance of neighbouring voxels in mm.
+        file: The file that contains it.
+        frame: Number of its frame in the file, from 0.
+        frames: Number of frames in the file.
+        size_xy: Number of columns and of rows.
+        spacing_mm_xy: Spacing along x and y in mm.
         position_mm: Position of the first voxel's centre in the patient (LPS) in mm.
-        orientation: Directions of a row and of a column.
-        slope: RescaleSlope; None if the file has none.
-        intercept: RescaleIntercept; None if the file has none.
-        rescale_type: "HU", "" if the file has none, or "other".
-        stored_range: Least and greatest value that can be stored in a voxel.
-        uids: Instance, series, study and frame of reference; never for a message.
-        modality_missing: The file does not state its modality.
+        orientation: Direction cosines of a row, then of a column.
+        slope: RescaleSlope; None if it is missing.
+        intercept: RescaleIntercept; None if it is missing.
+        rescale_type: "HU", "other", or "" if it is missing.
+        stored_range: Least and largest value that can be stored in a voxel.
+        uids: Identifiers, which must not be part of a message.
+        modality_missing: True if the file does not contain its modality.
     """
 
     file: Path
@@ -62,13 +60,13 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """Name for a message: that of the file, with the frame where there are several."""
+        """Name for a message: that of the file, with the frame if there are several."""
         return self.file.name if self.frames == 1 else f"frame {self.frame + 1} of {self.file.name}"
 
 
 @dataclass(frozen=True)
 class Uids:
-    """Identifiers of a slice, to compare and never to print."""
+    """Identifiers of a slice. They are compared, and never printed."""
 
     instance: str
     series: str
@@ -77,14 +75,14 @@ class Uids:
 
 
 def slices_of(file: DicomFile, source: Path) -> list[Slice]:
-    """Return the slices of a DICOM file in the order in which they are stored.
+    """Return the slices of a DICOM file in their stored order.
 
     Args:
         file: A file with one value per voxel.
-        source: The path that errors are about: the file, or the folder that was given.
+        source: The path that errors name: the file, or the folder that the user gave.
 
     Raises:
-        VolumeError: An attribute that places the slices is missing or makes no sense.
+        VolumeError: An attribute that defines the grid of the slices is missing or invalid.
     """
     header = file.header
     prefix = "" if source == file.path else f"contains {file.path.name}, which "
@@ -95,7 +93,7 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
     per_frame = items(header, "PerFrameFunctionalGroupsSequence")
     enhanced = shared is not None or bool(per_frame)
     if len(per_frame) != count and (count > 1 or per_frame):
-        problem = f"{prefix}has {int(count)} frame(s), and positions of {len(per_frame)}."
+        problem = f"{prefix}has {int(count)} frame(s), but positions for {len(per_frame)}."
         raise refuse_attribute(source, problem, "position of each frame (PerFrameFunctionalGroupsSequence)")
     uids = Uids(
         instance=text(header, "SOPInstanceUID"),
@@ -144,18 +142,15 @@ def _size(header: Dataset | None, source: Path, prefix: str) -> tuple[int, int]:
 
 
 def _require_room(source: Path, file: DicomFile, size_xy: tuple[int, int], frames: int, prefix: str) -> None:
-    """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
+    """Refuse a header that announces more voxels than its file can contain, before memory is allocated for them."""
     needed = size_xy[0] * size_xy[1] * frames * int(number(file.header, "BitsAllocated") or 8) // 8
-    if needed > file.stored_bytes * (_MOST_PACKED if file.packed else 1):
-        problem = (
-            f"{prefix}is truncated: its header promises {needed} bytes of voxels, the file has {file.stored_bytes}."
-        )
-        raise VolumeError(source, problem, KINDS["unreadable"].remedy)
+    if needed > file.stored_bytes * (MOST_PACKED if file.packed else 1):
+        raise VolumeError(source, prefix + truncated(needed, file.stored_bytes), KINDS["unreadable"].remedy)
 
 
 @dataclass(frozen=True)
 class _Attributes:
-    """Attributes of a frame: in its own functional groups, in those of all frames, or among those of the file."""
+    """Attributes of a frame: in its own functional groups, in those shared by all frames, or in the file itself."""
 
     groups: list[Any]
     header: Dataset | None
@@ -164,17 +159,17 @@ class _Attributes:
         return [item for group in self.groups if group is not None for item in items(group, sequence)] + [self.header]
 
     def numbers(self, sequence: str, name: str, count: int) -> tuple[float, ...] | None:
-        """Return the first of them that are valid numbers."""
+        """Return the first value of the attribute that consists of valid numbers."""
         return next(
             (found for each in self._holders(sequence) if (found := numbers(each, name, count)) is not None), None
         )
 
     def text(self, sequence: str, name: str) -> str:
-        """Return the first that is not empty."""
+        """Return the first value of the attribute that is not empty."""
         return next((found for each in self._holders(sequence) if (found := text(each, name))), "")
 
     def states(self, sequence: str, name: str) -> bool:
-        """Return True if the attribute has a value, be it an invalid one."""
+        """Return True if the attribute has a value, even an invalid one."""
         return any(value(each, name) is not None for each in self._holders(sequence))
 
 
@@ -200,7 +195,7 @@ def _place(attributes: _Attributes, source: Path, prefix: str) -> tuple[float, .
     lengths = [sum(each * each for each in axis) for axis in (cosines[:3], cosines[3:])]
     if abs(across) > 1e-2 or any(abs(length - 1) > 1e-2 for length in lengths):
         raise refuse_attribute(source, f"{prefix}has an invalid ImageOrientationPatient.", "ImageOrientationPatient")
-    # PixelSpacing begins with the distance of rows, which is along y.
+    # The first number of PixelSpacing is the distance between rows, which is along y.
     return (column_mm, row_mm, *position_mm, *cosines)
 
 
@@ -217,7 +212,7 @@ def _rescale(attributes: _Attributes, name: str, source: Path, prefix: str) -> f
 
 
 def _stored_range(header: Dataset | None, source: Path, prefix: str) -> tuple[int, int]:
-    """Return least and greatest value of a voxel before it is rescaled."""
+    """Return the least and the largest value that a voxel can have before it is rescaled."""
     allocated, signed = number(header, "BitsAllocated"), number(header, "PixelRepresentation")
     stored = number(header, "BitsStored")
     if allocated not in (1, 8, 16, 32):

@@ -1,7 +1,7 @@
-"""The voxels of DICOM slices: decoded, in HU where the headers have slope and intercept, stacked by position.
+"""Decode the voxels of DICOM slices and stack them, in HU if the headers contain slope and intercept.
 
-pydicom decodes each frame. Unlike ITK it does not turn MONOCHROME1 around, which concerns the display and not the
-values, and each slice is rescaled by its own slope and intercept.
+pydicom decodes each frame. Unlike ITK, it does not invert MONOCHROME1, which is about the display and not about the
+values. Each slice is rescaled by its own slope and intercept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
-from nnunet_femur.imaging.geometry import VolumeError, writable_array
+from nnunet_femur.imaging.geometry import VolumeError, image_of
 from nnunet_femur.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -26,32 +26,19 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_series import Series
     from nnunet_femur.imaging.dicom_slices import Slice
 
-_PIXELS = {
-    "uint8": "sitkUInt8",
-    "int8": "sitkInt8",
-    "uint16": "sitkUInt16",
-    "int16": "sitkInt16",
-    "uint32": "sitkUInt32",
-    "int32": "sitkInt32",
-    "float64": "sitkFloat64",
-}
-
 
 def read_series(path: Path, series: Series) -> sitk.Image:
-    """Read the slices of a series as one volume, in HU where the headers have slope and intercept.
+    """Return the slices of a series as one volume, in HU if the headers contain slope and intercept.
 
     Args:
-        path: The file or folder that errors are about.
-        series: Its slices.
+        path: The file or folder that errors name.
+        series: The slices.
 
     Raises:
         VolumeError: A slice is truncated or cannot be decoded, or the volume does not fit into memory.
     """
-    import SimpleITK as sitk
-
     try:
-        image = sitk.Image(series.geometry.size_xyz, getattr(sitk, _PIXELS[value_type(series.slices)]))
-        voxels = writable_array(image)
+        voxels = np.empty(series.geometry.shape_zyx, value_type(series.slices))
         by_file: dict[Path, list[int]] = defaultdict(list)
         for index, each in enumerate(series.slices):
             by_file[each.file].append(index)
@@ -59,23 +46,20 @@ def read_series(path: Path, series: Series) -> sitk.Image:
             wanted = {series.slices[index].frame: index for index in indices}
             for frame, plane in decoded(path, file, sorted(wanted)):
                 _rescale(plane, series.slices[wanted[frame]], voxels[wanted[frame]])
+        return image_of(voxels, series.geometry)
     except (MemoryError, RuntimeError) as error:
-        # SimpleITK reports memory that it does not get as a RuntimeError.
+        # SimpleITK raises RuntimeError if it cannot allocate memory.
         raise VolumeError(path, "does not fit into memory.", KINDS["too-large"].remedy, code="too-large") from error
-    image.SetSpacing(series.geometry.spacing_mm_xyz)
-    image.SetOrigin(series.geometry.origin_mm_xyz)
-    image.SetDirection(series.geometry.direction)
-    return image
 
 
 def value_type(slices: Sequence[Slice]) -> str:
-    """Return the name of the smallest numpy type that holds every value which the slices can have."""
+    """Return the name of the smallest numpy type that can represent all values of the slices."""
     if any(not float(each.slope or 1).is_integer() or not float(each.intercept or 0).is_integer() for each in slices):
         return "float64"
     ends = [end * int(each.slope or 1) + int(each.intercept or 0) for each in slices for end in each.stored_range]
     low, high = min(ends), max(ends)
     rescaled = any(each.slope not in (None, 1) or each.intercept not in (None, 0) for each in slices)
-    # Values in HU are signed, and wide enough for what is done with them.
+    # HU are signed, and later calculations need at least 16 bits.
     names = ("int16", "int32") if rescaled else ("uint8", "int8", "uint16", "int16", "uint32", "int32")
     for name in names:
         limits = np.iinfo(name)
@@ -86,13 +70,13 @@ def value_type(slices: Sequence[Slice]) -> str:
 
 def _rescale(plane: NDArray, one: Slice, out: NDArray) -> None:
     if plane.shape != out.shape:
-        raise VolumeError(one.file, "has another size than its header gives.", KINDS["unreadable"].remedy)
+        raise VolumeError(one.file, "has another size than in its header.", KINDS["unreadable"].remedy)
     slope, intercept = one.slope or 1, one.intercept or 0
     if out.dtype.kind == "f":
         np.multiply(plane, slope, out=out, dtype=out.dtype)
         out += intercept
         return
-    # The sum fits by the choice of the type, so that a wrapped intermediate value comes back.
+    # The sum fits into the type, so an intermediate value that wraps around wraps back.
     if slope == 1:
         np.add(plane, int(intercept), out=out, dtype=out.dtype, casting="unsafe")
     else:
@@ -101,10 +85,10 @@ def _rescale(plane: NDArray, one: Slice, out: NDArray) -> None:
 
 
 def decoded(path: Path, file: Path, frames: Sequence[int]) -> Iterator[tuple[int, NDArray]]:
-    """Yield frames of a DICOM file as they are stored, rows by columns, each with its number.
+    """Yield the stored values of frames of a DICOM file, each with its number; shape rows x columns.
 
     Args:
-        path: The file or folder that errors are about.
+        path: The file or folder that errors name.
         file: The DICOM file.
         frames: Numbers of the frames, from 0.
 
@@ -129,13 +113,13 @@ def decoded(path: Path, file: Path, frames: Sequence[int]) -> Iterator[tuple[int
                 yield frame, _without_unused_bits(plane, dataset)
     except MemoryError:
         raise
-    except Exception as error:  # what a damaged file can make of a decoder has no end
+    except Exception as error:  # a damaged file can raise anything in a decoder
         problem = f"{named}cannot be decoded; it is truncated or damaged{_syntax(file)}."
         raise VolumeError(path, problem, "Copy it again, or export it uncompressed.") from error
 
 
 def _complete(dataset: Dataset) -> None:
-    """Give a file without file meta information the transfer syntax by which it was read."""
+    """Add the transfer syntax that pydicom detected to a file without file meta information."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -148,7 +132,7 @@ def _complete(dataset: Dataset) -> None:
 
 
 def _bits(dataset: Dataset, frames: Sequence[int]) -> Iterator[NDArray]:
-    """Yield frames of one bit for each voxel; a frame may begin within a byte, which pydicom's iterator overlooks."""
+    """Yield frames with one bit per voxel; unlike in pydicom's iterator, a frame may start within a byte."""
     rows, columns = int(number(dataset, "Rows") or 0), int(number(dataset, "Columns") or 0)
     size = rows * columns
     packed = np.frombuffer(dataset.PixelData, np.uint8)
@@ -161,7 +145,7 @@ def _bits(dataset: Dataset, frames: Sequence[int]) -> Iterator[NDArray]:
 
 
 def _syntax(file: Path) -> str:
-    """Return a compression of the standard for a message; empty for an uncompressed file and other compressions."""
+    """Return the name of a file's compression for a message; empty if it is uncompressed or not in the standard."""
     import pydicom
     from pydicom.uid import UID
 
@@ -177,9 +161,9 @@ def _syntax(file: Path) -> str:
 
 
 def _without_unused_bits(plane: NDArray, dataset: Dataset) -> Any:
-    """Clear the bits of a voxel that do not belong to its value: old files have overlays in them.
+    """Clear the bits of a voxel that are not part of its value: old files contain overlays in them.
 
-    A signed value gets its sign from the highest bit that belongs to it.
+    The highest bit of the value is its sign, if it is signed.
     """
     allocated, stored = number(dataset, "BitsAllocated") or 16, number(dataset, "BitsStored") or 16
     if plane.dtype.kind not in "iu" or stored >= allocated or dataset.file_meta.TransferSyntaxUID.is_encapsulated:

@@ -1,4 +1,4 @@
-"""Read one volume from a file: NRRD, MetaImage or NIfTI, told apart by their content."""
+"""Read one volume from a file: NRRD, MetaImage or NIfTI, recognised by its content."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FORMATS = {
     "MetaImage": (".mha", ".mhd"),
     "NIfTI": (".nii.gz", ".nii"),
 }
-"""The formats that are read, and the endings of their files."""
+"""Supported formats, and the endings of their files."""
 
 _OTHER_CONTENTS = (
     (b"PK\x03\x04", "a ZIP archive", "Unpack it."),
@@ -45,22 +45,22 @@ _OTHER_CONTENTS = (
     (
         b"version https://git-lfs",
         "a pointer of Git LFS in place of the file",
-        "Fetch the file itself, by git lfs pull.",
+        "Fetch the file itself with git lfs pull.",
     ),
-    (b"/annex/objects/", "a pointer of git-annex in place of the file", "Fetch the file itself, by git annex get."),
-    (b"<", "a page of the web or an XML file", "Download or export the volume itself."),
-    (b"BZh", "packed by bzip2", "Unpack it."),
-    (b"\xfd7zXZ", "packed by xz", "Unpack it."),
+    (b"/annex/objects/", "a pointer of git-annex in place of the file", "Fetch the file itself with git annex get."),
+    (b"<", "a web page or an XML file", "Download or export the volume itself."),
+    (b"BZh", "compressed with bzip2", "Unpack it."),
+    (b"\xfd7zXZ", "compressed with xz", "Unpack it."),
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it."),
     (b"Rar!", "a RAR archive", "Unpack it."),
 )
-"""First bytes of files that are no volumes, their format, and the remedy."""
+"""First bytes of files that are not volumes, their format, and the fix."""
 
 _META = re.compile(rb"\s*(ObjectType|NDims)\s*=", re.IGNORECASE)
 
 
 def file_format(path: Path) -> str | None:
-    """Return the format of a file by its content, a key of the formats that are read, or None.
+    """Return the format of a file by its content: "NRRD", "MetaImage", "NIfTI", or None for other files.
 
     Raises:
         OSError: The file cannot be read.
@@ -80,8 +80,8 @@ def read_header(path: Path) -> Header:
     """Return the header of a three-dimensional volume; it may have several values per voxel.
 
     Raises:
-        VolumeError: The file is missing, is not a volume, is not three-dimensional, does not state its spacing, or its
-            geometry is invalid.
+        VolumeError: The file is missing, is not a volume, is not three-dimensional, does not contain its spacing, or
+            its geometry is invalid.
     """
     return _read(path, voxels=False)[0]
 
@@ -134,8 +134,8 @@ def _read(path: Path, *, voxels: bool) -> tuple[Header, sitk.Image | None]:
                 image.SetDirection(header.geometry.direction)
     findings = [*header.findings, *warning_findings(warnings, path)]
     if found == "NIfTI" and is_gzip(path) != path.name.lower().endswith(".gz"):
-        packed = "packed by gzip" if is_gzip(path) else "not packed by gzip"
-        findings.append(finding("ending", path, f"is {packed} although its name says otherwise; its content was read."))
+        packed = "compressed with gzip" if is_gzip(path) else "not compressed with gzip"
+        findings.append(finding("ending", path, f"is {packed}, contrary to its ending. It was read by its content."))
     return replace(header, findings=tuple(findings)), image
 
 
@@ -145,31 +145,29 @@ def _require_format(path: Path) -> str:
     ending = volume_ending(path)
     if found is None:
         if not is_gzip(path) and is_analyze(first_bytes(path, 348)):
-            problem = (
-                "is Analyze 7.5, or a NIfTI header whose voxels are in another file; left and right are not defined."
-            )
-            refuse(path, "unreadable", problem, "Convert it to .nii.gz where its orientation is known.")
+            problem = "is Analyze 7.5, or a NIfTI header without its voxels, so left and right are not defined."
+            refuse(path, "unreadable", problem, "Convert it to .nii.gz with a program that knows its orientation.")
         _refuse_other(path)
-        refuse(path, "unreadable", "is damaged, or not NRRD, MetaImage or NIfTI.")
+        refuse(path, "unreadable", "is damaged, or is not NRRD, MetaImage or NIfTI.")
     endings = _FORMATS[found]
     if ending not in endings:
-        refuse(path, "ending-wrong", f"contains {found}, but its name ends otherwise.", f"Rename it to {endings[0]}.")
+        refuse(path, "ending-wrong", f"contains {found}, but has another ending.", f"Rename it to {endings[0]}.")
     return found
 
 
 def _refuse_other(path: Path) -> None:
-    """Refuse a file that is recognised as something else, or as a packed file in a format that is not read packed.
+    """Refuse a file of another known format, or one that is compressed in a way that is not supported.
 
     Raises:
-        VolumeError: It is.
-        RuntimeError: Its packed content is damaged.
+        VolumeError: The file is such a file.
+        RuntimeError: Its compressed content is damaged.
     """
     head = first_bytes(path, 1024)
     if not any(head):
-        problem = "has no content but zeros." if head else "is empty."
+        problem = "contains only zeros." if head else "is empty."
         refuse(path, "unreadable", problem)
     if is_gzip(path) and (head.startswith((b"NRRD", GZIP_MAGIC)) or _META.match(head)):
-        refuse(path, "unreadable", "is a file that was packed by gzip once more.", "Unpack it by gunzip.")
+        refuse(path, "unreadable", "is compressed with gzip once more.", "Unpack it with gunzip.")
     for begin, described, remedy in _OTHER_CONTENTS:
         if head.startswith(begin):
             refuse(path, "unreadable", f"is {described}, not a volume.", remedy)
@@ -199,11 +197,11 @@ def _too_large(path: Path) -> VolumeError:
 
 
 def last_line(error: Exception) -> str:
-    """Return the last line of one of ITK's messages, without what it quotes of a header: that may name a patient."""
+    """Return the last line of a message of ITK, without quotes of the header, which may contain a patient's name."""
     line = str(error).strip().rpartition("\n")[2].strip()
     line = re.sub(r"^ITK ERROR: \w+\(0x[0-9a-f]+\): ", "", line)
     if line.startswith("Reason:"):
-        return "its header or its voxels are incomplete"  # ITK gives the system's last error, of whatever it was
+        return "its header or its voxels are incomplete"  # ITK quotes the last error of the system, of whatever origin
     if not re.search("[A-Za-z]{3}", line):
         return "its header is invalid"
     return re.sub(r"""".*"|\|.*\||'[^']*'[^']*$""", "...", line)

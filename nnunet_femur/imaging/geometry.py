@@ -1,11 +1,11 @@
-"""Geometry of a volume and the order of its axes.
+"""Geometry of a volume: size, spacing, origin, direction, and the order of its axes.
 
-Order of axes: everything named ``_xyz`` is SimpleITK's order, every array is numpy's z, y, x.
+Names that end in ``_xyz`` are in SimpleITK's order of axes. Arrays, and names that end in ``_zyx``, are in numpy's
+order: z, y, x.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
 from dataclasses import dataclass
 from itertools import permutations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
 """File endings (lower case) that are read as volumes."""
 
+_DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+_SEGMENTATION = ".seg"
+
 GRID_TOLERANCE_VOXELS = 0.01
 """Largest displacement of a corner voxel between two grids that count as the same one, in voxels."""
 
@@ -33,10 +36,18 @@ class VolumeError(InputError):
     """A file that cannot be used as a volume.
 
     Attributes:
-        path: The file.
-        problem: What is wrong with it.
-        remedy: What to do about it.
-        code: Short name of the kind of problem: "unreadable", "not-3d", "colour", ...
+        path: The file or folder.
+        problem: The problem, as a sentence without its subject.
+        remedy: The fix.
+        code: A code of :data:`nnunet_femur.kinds.KINDS`: "unreadable", "not-3d", "colour", ...
+
+    Example:
+        >>> from nnunet_femur.imaging import read_ct
+        >>> try:
+        ...     read_ct("missing.nrrd")
+        ... except VolumeError as error:
+        ...     print(error.code, "-", error)
+        unreadable - missing.nrrd: does not exist. Check the path.
     """
 
     def __init__(self, path: Path, problem: str, remedy: str, *, code: str = "unreadable") -> None:
@@ -44,7 +55,7 @@ class VolumeError(InputError):
         self.path, self.problem, self.remedy = path, problem, remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it come back from a worker process."""
+        """Keep all attributes in a copy that comes from a worker process."""
         return _volume_error, (self.path, self.problem, self.remedy, self.code)
 
 
@@ -54,13 +65,18 @@ def _volume_error(path: Path, problem: str, remedy: str, code: str) -> VolumeErr
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the voxels of a volume lie in the patient (LPS millimetres, as in SimpleITK).
+    """Grid of a volume in the patient's space (LPS millimetres, as in SimpleITK and DICOM).
 
     Attributes:
         size_xyz: Number of voxels along x, y, z.
-        spacing_mm_xyz: Distance of neighbouring voxels in mm.
+        spacing_mm_xyz: Distance between the centres of neighbouring voxels, in mm.
         origin_mm_xyz: Position of the first voxel's centre in mm.
         direction: Row-major 3 x 3 matrix of direction cosines; its columns are the axes.
+
+    Example:
+        >>> grid = Geometry((10, 20, 30), (0.5, 0.5, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        >>> grid.shape_zyx, grid.spacing_mm_zyx, grid.voxel_volume_ml
+        ((30, 20, 10), (2.0, 0.5, 0.5), 0.0005)
     """
 
     size_xyz: tuple[int, ...]
@@ -70,7 +86,7 @@ class Geometry:
 
     @classmethod
     def of(cls, image: sitk.Image | sitk.ImageFileReader) -> Geometry:
-        """Geometry of an image, or of a reader that has read a file's header."""
+        """Return the geometry of an image, or of a reader that has read the header of a file."""
         return cls(
             tuple(int(n) for n in image.GetSize()),
             tuple(float(s) for s in image.GetSpacing()),
@@ -85,7 +101,7 @@ class Geometry:
 
     @property
     def spacing_mm_zyx(self) -> tuple[float, float, float]:
-        """Distance of neighbouring voxels in mm, in the order of a numpy array's axes."""
+        """Spacing in mm, in the order of a numpy array's axes."""
         x, y, z = self.spacing_mm_xyz
         return z, y, x
 
@@ -106,13 +122,15 @@ class Geometry:
         return index_xyz @ self.steps_mm.T + self.origin_mm_xyz
 
     def index_of(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points in mm, shape (n, 3), as continuous indices x, y, z."""
+        """Return points in mm, shape (n, 3), as continuous indices x, y, z."""
         return np.asarray(np.linalg.solve(self.steps_mm, (points_mm - self.origin_mm_xyz).T).T, np.float64)
 
     def displacement_voxels(self, other: Geometry) -> float:
-        """Largest distance of a corner voxel of `other` from the same voxel of this grid, in voxels along one axis.
+        """Return the largest distance between a corner voxel of `other` and the same voxel of this grid.
 
-        Infinite for another number of voxels, and for numbers that are not finite.
+        Returns:
+            The distance along one axis, in voxels of this grid; infinite if the sizes differ, or if `other` contains
+            numbers that are not finite.
         """
         numbers = (*other.spacing_mm_xyz, *other.origin_mm_xyz, *other.direction)
         if self.size_xyz != other.size_xyz or not np.isfinite(numbers).all():
@@ -121,11 +139,17 @@ class Geometry:
         return float(np.abs(corners_xyz).max())
 
     def differences(self, other: Geometry, *, tolerance_voxels: float = GRID_TOLERANCE_VOXELS) -> list[str]:
-        """Return what differs between two grids, as text for a message; empty for one and the same grid.
+        """Return the differences between two grids as text for a message; empty if the grids are the same.
 
         Args:
             other: The geometry to compare with.
             tolerance_voxels: Largest displacement of a corner voxel that still counts as the same grid.
+
+        Example:
+            >>> grid = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+            >>> thicker = Geometry((4, 3, 2), (0.5, 1.0, 2.5), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+            >>> grid.differences(thicker)
+            ['spacing (0.5, 1, 2) against (0.5, 1, 2.5) mm']
         """
         if self.displacement_voxels(other) <= tolerance_voxels:
             return []
@@ -139,16 +163,24 @@ class Geometry:
         ):
             if len(mine) != len(theirs) or not np.allclose(mine, theirs, rtol=1e-6, atol=1e-6):
                 found.append(f"{name} {numbers_text(mine)} against {numbers_text(theirs)}{unit}")
-        return found or ["corner voxels that lie apart"]
+        return found or ["positions of the corner voxels"]
 
 
 @dataclass(frozen=True)
 class AxisOrder:
-    """The same voxels, stored along other axes: a permutation and flips, nothing is interpolated.
+    """A permutation and flips of axes, which store the same voxels in another order; nothing is interpolated.
 
     Attributes:
-        axes_xyz: For each new axis, which old one it is.
-        flipped_xyz: For each new axis, whether it runs against the old one.
+        axes_xyz: The old axis (0, 1 or 2) of each new one.
+        flipped_xyz: True for each new axis that has the opposite direction of the old one.
+
+    Example:
+        >>> stored = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        >>> order = AxisOrder.between(stored, RAS)
+        >>> order.flipped_xyz
+        (True, True, False)
+        >>> order.of_geometry(stored).origin_mm_xyz
+        (1.5, 2.0, 0.0)
     """
 
     axes_xyz: tuple[int, ...]
@@ -156,10 +188,10 @@ class AxisOrder:
 
     @classmethod
     def between(cls, stored: Geometry, wanted: Geometry) -> AxisOrder:
-        """The order that brings axes `stored` closest to axes `wanted`.
+        """Return the order that brings the axes of `stored` closest to the axes of `wanted`.
 
-        Two grids that agree physically are brought together exactly, oblique ones too, where naming the nearest
-        of the patient's axes for each of them could end differently by a rounding error.
+        The two grids are compared directly, and not by the name of the patient's axis that is nearest to each: for
+        oblique grids a rounding error could give the same axis two names.
         """
         cosines = np.reshape(wanted.direction, (3, 3)).T @ np.reshape(stored.direction, (3, 3))
         best = max(permutations(range(3)), key=lambda axes: sum(abs(cosines[i, axes[i]]) for i in range(3)))
@@ -167,11 +199,11 @@ class AxisOrder:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the voxels are stored along the wanted axes already."""
+        """True if the voxels are already stored along the wanted axes."""
         return self == AxisOrder((0, 1, 2), (False, False, False))
 
     def of_geometry(self, geometry: Geometry) -> Geometry:
-        """The geometry of the reordered volume."""
+        """Return the geometry of the reordered volume."""
         steps = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
         origin = np.array(geometry.origin_mm_xyz)
         for axis, flipped in zip(self.axes_xyz, self.flipped_xyz, strict=True):
@@ -187,34 +219,64 @@ class AxisOrder:
         )
 
     def of_array(self, array_zyx: NDArray) -> NDArray:
-        """A view of the reordered voxels, z, y, x."""
+        """Return a view of the reordered voxels, z, y, x."""
         turned = array_zyx.transpose([2 - axis for axis in self.axes_xyz[::-1]])
         return turned[tuple(slice(None, None, -1 if flipped else 1) for flipped in self.flipped_xyz[::-1])]
 
 
 RAS = Geometry((0, 0, 0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
-"""Axes that lead to right, anterior and superior: the order in which this package works, and nibabel's canonical one.
+"""Axes that point to right, anterior and superior: the order of this package, and of nibabel's canonical images.
 
-``AxisOrder.between(stored, RAS)`` is the way into that order, and ``AxisOrder.between(RAS, stored)`` the way back."""
+``AxisOrder.between(stored, RAS)`` leads to that order, and ``AxisOrder.between(RAS, stored)`` back."""
 
 
 def numbers_text(numbers: Sequence[float]) -> str:
-    """Numbers in brackets for a message, with six digits."""
+    """Return numbers in brackets for a message, with six significant digits."""
     return "(" + ", ".join(f"{n:.6g}" for n in numbers) + ")"
 
 
 def volume_ending(path: Path) -> str | None:
-    """The file ending in lower case if it is one of :data:`VOLUME_ENDINGS`, else None."""
+    """Return the ending of a file in lower case if it is one of :data:`VOLUME_ENDINGS`, else None."""
     name = path.name.lower()
     return next((ending for ending in VOLUME_ENDINGS if name.endswith(ending)), None)
 
 
+def stem(path: Path) -> str:
+    """Return the name of a file without the ending of a volume, of a DICOM file, or of a segmentation (``.seg``).
+
+    Only these endings are removed: a DICOM file without an ending is often named by a UID, which contains dots.
+
+    Example:
+        >>> from pathlib import Path
+        >>> [stem(Path(name)) for name in ("L1.nii.gz", "L1.seg.nrrd", "L1.DCM", "1.2.840.113619")]
+        ['L1', 'L1', 'L1', '1.2.840.113619']
+    """
+    name = _without_ending(path)
+    return name[: -len(_SEGMENTATION)] if name.lower().endswith(_SEGMENTATION) else name
+
+
+def is_segmentation_name(path: Path) -> bool:
+    """Return True for the name of a 3D Slicer segmentation, such as ``L1.seg.nrrd``."""
+    return volume_ending(path) is not None and _without_ending(path).lower().endswith(_SEGMENTATION)
+
+
+def _without_ending(path: Path) -> str:
+    name = path.name
+    ending = volume_ending(path) or next((each for each in _DICOM_ENDINGS if name.lower().endswith(each)), "")
+    return name[: len(name) - len(ending)]
+
+
 def image_of(array_zyx: NDArray, geometry: Geometry) -> sitk.Image:
-    """An image of these voxels and this geometry and nothing else: no names or dates of a source file.
+    """Return an image with these voxels, this geometry and no other metadata.
 
     Args:
-        array_zyx: The voxels, z, y, x.
-        geometry: Where they lie.
+        array_zyx: The voxels, z, y, x; several values per voxel, such as layers, are a fourth axis. They are copied.
+        geometry: Their geometry.
+
+    Example:
+        >>> image = image_of(np.zeros((2, 3, 4), np.uint8), Geometry((4, 3, 2), (1, 1, 5), (0, 0, 0), RAS.direction))
+        >>> image.GetSize(), image.GetSpacing()
+        ((4, 3, 2), (1.0, 1.0, 5.0))
     """
     import SimpleITK as sitk
 
@@ -225,26 +287,11 @@ def image_of(array_zyx: NDArray, geometry: Geometry) -> sitk.Image:
     return image
 
 
-def writable_array(image: sitk.Image) -> NDArray:
-    """The voxels of an image (z, y, x) as an array that writes into the image; it lives as long as the image does.
-
-    SimpleITK only gives an array to read, or a copy. A volume is large, and taking new memory for it costs more time
-    than anything that is done to its voxels.
-    """
-    import SimpleITK as sitk
-
-    # This makes sure that no other image shares the voxels.
-    view = sitk.GetArrayViewFromImage(image)
-    address, _ = view.__array_interface__["data"]
-    memory = (ctypes.c_char * view.nbytes).from_address(address)
-    return np.frombuffer(memory, view.dtype).reshape(view.shape)
-
-
 def oriented(image: sitk.Image, orientation: str = "RAS") -> sitk.Image:
-    """The same voxels stored in the order of `orientation`, by flips and permutations only.
+    """Return the same voxels with the axes in the order of `orientation`, by flips and permutations only.
 
-    The letters name where an increasing index leads, so "RAS" is the order of nibabel's closest canonical
-    orientation and "LPS" that of an identity direction matrix.
+    Each letter names the direction in which the index increases. "RAS" is the order of nibabel's closest canonical
+    orientation, and "LPS" that of an identity direction matrix.
     """
     import SimpleITK as sitk
 

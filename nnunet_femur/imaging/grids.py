@@ -1,4 +1,4 @@
-"""How a mask lies on its CT, and the way of its voxels onto the CT's grid."""
+"""Relation of a mask's grid to its CT's grid, and transfer of the mask onto the CT's grid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.boxes import Box, box_at, box_of, is_empty
 from nnunet_femur.imaging.geometry import GRID_TOLERANCE_VOXELS, AxisOrder, Geometry, image_of
 
 if TYPE_CHECKING:
@@ -18,29 +19,29 @@ if TYPE_CHECKING:
 
 
 TRUSTS = ("", "voxels", "headers")
-"""Ways to settle a mask with as many voxels as its CT on another grid: none, by its voxels, by its header."""
+"""Ways to place a mask with its CT's number of voxels on another grid: refuse it, by its voxels, by its header."""
 
 
 class Relation(Enum):
-    """How the grid of a mask lies on its CT's, after flips and permutations."""
+    """Relation of a mask's grid to its CT's grid, after flips and permutations of the axes."""
 
-    SAME = "one grid, up to a rounding error"
+    SAME = "the same grid, up to a rounding error"
     SHIFTED = "the same lattice of points, another box of it"
     OTHER = "another lattice"
-    APART = "nowhere on the CT"
+    APART = "outside the CT"
     DOUBTFUL = "the CT's number of voxels on another grid"
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The way of a mask onto its CT's grid.
+    """Position of a mask on its CT's grid.
 
     Attributes:
-        relation: How the two grids lie.
-        order: Turns the mask's axes to the CT's.
-        turned: The mask's geometry after that.
+        relation: Relation of the two grids.
+        order: Brings the mask's axes into the order of the CT's axes.
+        turned: The mask's geometry in that order.
         offset_zyx: Index in the CT of the turned mask's first voxel, for the relations SAME and SHIFTED.
-        trusted: The relation holds because of `trust`.
+        trusted: The relation was decided by `trust`.
     """
 
     relation: Relation
@@ -51,16 +52,16 @@ class Placement:
 
     @classmethod
     def of(cls, mask: Geometry, image: Geometry, *, trust: str = "") -> Placement:
-        """Return how a mask lies on a CT.
+        """Return the position of a mask on its CT's grid.
 
-        A mask with the CT's number of voxels on another grid was most likely saved without its geometry, or by a
-        program that shifts it. Its place is doubtful until the user settles it.
+        A mask with the CT's number of voxels on another grid was probably saved without its geometry, or by a program
+        that shifts it. Its position is doubtful until the user decides.
 
         Args:
             mask: The mask's geometry.
             image: The CT's geometry.
-            trust: One of :data:`TRUSTS`: "voxels" lays such a mask on the CT voxel by voxel, "headers" where its
-                header says.
+            trust: One of :data:`TRUSTS`: "voxels" places such a mask on the CT voxel by voxel, "headers" at the
+                position in its header.
         """
         order = AxisOrder.between(mask, image)
         turned = order.of_geometry(mask)
@@ -87,13 +88,13 @@ _AS_STORED = AxisOrder((0, 1, 2), (False, False, False))
 
 
 def settled(images: Sequence[Geometry], masks: Sequence[Sequence[Geometry]]) -> tuple[Geometry, tuple[Geometry, ...]]:
-    """Return the geometry of a CT and of its masks among those that their headers allow.
+    """Return the geometry of a CT and of each of its masks, chosen among those that their headers allow.
 
-    Where a header leaves the orientation open, the first one counts in which mask and CT have the same grid. Without
-    such a pair, the first geometry of each counts.
+    A header without an orientation allows several geometries. The first one with which a mask and the CT have the same
+    grid is chosen; without such a pair, the first geometry of each.
 
     Args:
-        images: The geometries of the CT, the assumed one first.
+        images: Possible geometries of the CT, the assumed one first.
         masks: The same for each mask.
     """
     image = next(
@@ -108,12 +109,12 @@ def _same(mask: Geometry, image: Geometry) -> bool:
 
 @dataclass(frozen=True)
 class Femur:
-    """The voxels of a femur: a box of them and its place in the CT, both in the CT's stored order of axes.
+    """The voxels of a femur: a box of them and its position in the CT, both in the CT's stored order of axes.
 
     Attributes:
-        voxels_zyx: The box; it touches the femur on all sides.
+        voxels_zyx: The box; the femur touches each of its six faces.
         start_zyx: Index of the box's first voxel in the CT.
-        outside: Part of the femur's volume that lies beyond the CT's end, 0 to 1.
+        outside: Part of the femur's volume that is outside the CT, 0 to 1.
     """
 
     voxels_zyx: NDArray[np.bool_]
@@ -122,82 +123,71 @@ class Femur:
 
     @classmethod
     def empty(cls, outside: float = 0.0) -> Femur:
-        """No femur at all, or none within the CT."""
+        """Return a femur without voxels in the CT."""
         return cls(np.zeros((0, 0, 0), bool), (0, 0, 0), outside)
 
     @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """The box's place as slices of the CT's array."""
-        z, y, x = (
-            slice(start, start + length) for start, length in zip(self.start_zyx, self.voxels_zyx.shape, strict=True)
-        )
-        return z, y, x
+    def slices(self) -> Box:
+        """Position of the box as slices of the CT's array."""
+        return box_at(self.start_zyx, self.voxels_zyx.shape)
 
 
-def bounding_box(values: NDArray) -> tuple[slice, slice, slice] | None:
-    """The smallest box (z, y, x) that holds everything but 0; None if there is nothing else."""
-    extents: list[slice] = []
-    box = values
-    # One axis after the other, each on what the ones before have left.
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        (filled,) = np.nonzero(box.any(axis=others))
-        if not filled.size:
-            return None
-        extents.append(slice(int(filled[0]), int(filled[-1]) + 1))
-        kept = [slice(None)] * 3
-        kept[axis] = extents[-1]
-        box = box[tuple(kept)]
-    return extents[0], extents[1], extents[2]
-
-
-def onto_image(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, int, int], way: Placement, image: Geometry) -> Femur:
-    """A box of a turned mask on its CT's grid: placed where the lattice is the same, else by nearest neighbour.
+def onto_image(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], way: Placement, image: Geometry) -> Femur:
+    """Return a femur on its CT's grid: copied where the lattice is the same, else resampled by nearest neighbour.
 
     Args:
-        box_zyx: Where the femur is, in the turned mask; it touches the femur on all sides.
+        box_zyx: The femur in the smallest box of the turned mask that contains it.
         start_zyx: Index of the box's first voxel in the turned mask.
-        way: How the mask lies on the CT; not apart.
+        way: Position of the mask on the CT's grid; not APART or DOUBTFUL.
         image: The CT's geometry.
     """
     if way.relation is Relation.SAME:
-        return Femur(box_zyx, start_zyx)
+        return _at(box_zyx, start_zyx)
     if way.relation is Relation.SHIFTED:
-        z, y, x = (start + offset for start, offset in zip(start_zyx, way.offset_zyx, strict=True))
-        return _cut(box_zyx, (z, y, x), image, int(np.count_nonzero(box_zyx)))
+        shifted = tuple(start + offset for start, offset in zip(start_zyx, way.offset_zyx, strict=True))
+        return _cropped(box_zyx, shifted, image, int(np.count_nonzero(box_zyx)))
     return _resampled(box_zyx, start_zyx, way.turned, image)
 
 
-def _cut(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, int, int], image: Geometry, whole: int) -> Femur:
-    """What of a box lies within the CT."""
+def _at(box_zyx: NDArray[np.bool_], start_zyx: Sequence[int], outside: float = 0.0) -> Femur:
+    z, y, x = start_zyx
+    return Femur(box_zyx, (z, y, x), outside)
+
+
+def _cropped(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], image: Geometry, whole: int) -> Femur:
+    """Return the part of a box that is within the CT."""
     inside = tuple(
         slice(max(0, -start), max(0, min(length, end - start)))
         for start, length, end in zip(start_zyx, box_zyx.shape, image.shape_zyx, strict=True)
     )
     kept = box_zyx[inside]
-    box = bounding_box(kept)
-    if box is None:
-        return Femur.empty(1.0)
-    z, y, x = (max(0, start) + extent.start for start, extent in zip(start_zyx, box, strict=True))
-    return Femur(kept[box], (z, y, x), 1 - int(np.count_nonzero(kept)) / whole)
+    first = [max(0, start) for start in start_zyx]
+    return _tight(kept, first, outside=1 - int(np.count_nonzero(kept)) / whole)
 
 
-def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, int, int], mask: Geometry, image: Geometry) -> Femur:
+def _tight(voxels_zyx: NDArray[np.bool_], start_zyx: Sequence[int], *, outside: float) -> Femur:
+    """Return the femur in a part of the CT, in the smallest box that contains it."""
+    box = box_of(voxels_zyx)
+    if is_empty(box):
+        return Femur.empty(outside)
+    return _at(voxels_zyx[box], [start + each.start for start, each in zip(start_zyx, box, strict=True)], outside)
+
+
+def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], mask: Geometry, image: Geometry) -> Femur:
     import SimpleITK as sitk
 
     there = _part(mask, start_zyx, box_zyx.shape)
-    points_mm = _voxels_mm(there, box_zyx)
-    index_xyz = image.index_of(points_mm)
+    index_xyz = image.index_of(_voxels_mm(there, box_zyx))
     outside = ((index_xyz < -0.5) | (index_xyz >= np.array(image.size_xyz) - 0.5)).any(axis=1)
     corners_xyz = image.index_of(there.corners_mm)
-    # A voxel of the mask reaches half its size further than its centre.
+    # A voxel of the mask extends half its size beyond its centre.
     reach = math.ceil(max(mask.spacing_mm_xyz) / min(image.spacing_mm_xyz)) + 1
     first = np.maximum(np.floor(corners_xyz.min(axis=0)).astype(int) - reach, 0)
     last = np.minimum(np.ceil(corners_xyz.max(axis=0)).astype(int) + reach, np.array(image.size_xyz) - 1)
     if (last < first).any():
         return Femur.empty(1.0)
-    x, y, z = (int(number) for number in first)
-    here = _part(image, (z, y, x), tuple(int(n) for n in (last - first + 1)[::-1]))
+    first_zyx = tuple(int(number) for number in first[::-1])
+    here = _part(image, first_zyx, tuple(int(n) for n in (last - first + 1)[::-1]))
     resampled = sitk.Resample(
         image_of(box_zyx.astype(np.uint8), there),
         here.size_xyz,
@@ -209,21 +199,16 @@ def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, int, int], mask
         0,
         sitk.sitkUInt8,
     )
-    voxels = sitk.GetArrayViewFromImage(resampled) > 0
-    box = bounding_box(voxels)
-    if box is None:
-        return Femur.empty(float(outside.mean()))
-    z, y, x = (start + extent.start for start, extent in zip((z, y, x), box, strict=True))
-    return Femur(voxels[box], (z, y, x), float(outside.mean()))
+    return _tight(sitk.GetArrayViewFromImage(resampled) > 0, first_zyx, outside=float(outside.mean()))
 
 
 def _voxels_mm(geometry: Geometry, voxels_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Centres of the voxels that are set."""
+    """Return the centres of the voxels that are True, in mm, shape (n, 3)."""
     return np.argwhere(voxels_zyx)[:, ::-1] @ geometry.steps_mm.T + geometry.origin_mm_xyz
 
 
-def _part(geometry: Geometry, start_zyx: tuple[int, int, int], shape_zyx: tuple[int, ...]) -> Geometry:
-    """The geometry of a box of a volume."""
+def _part(geometry: Geometry, start_zyx: tuple[int, ...], shape_zyx: tuple[int, ...]) -> Geometry:
+    """Return the geometry of a box of a volume."""
     origin = geometry.steps_mm @ np.array(start_zyx[::-1]) + geometry.origin_mm_xyz
     return Geometry(
         tuple(int(n) for n in shape_zyx[::-1]),

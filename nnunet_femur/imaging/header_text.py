@@ -1,4 +1,4 @@
-"""The text of NRRD and MetaImage headers: its fields, and the place where the voxels begin."""
+"""Text of NRRD and MetaImage headers: the fields, the position of the voxels, and the files that contain them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnunet_femur.imaging.geometry import volume_ending
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 FIRST_BYTES = 1 << 20
-"""As much of a file as its header can be."""
+"""Largest header that is read, in bytes."""
 
 _USUAL_BYTES = 1 << 14
-"""As much of a file as its header usually is."""
+"""Bytes that contain the whole header of most files."""
+
+_DETACHED = (".nhdr", ".mhd")
+"""Endings of headers whose voxels are in other files. Such headers may also have other endings."""
 
 _END_OF_HEADER = re.compile(
     rb"\A(?:NRRD.*?\r?\n\r?\n|(?!NRRD).*?ElementDataFile *= *(?!LIST))", re.DOTALL | re.IGNORECASE
@@ -27,10 +32,10 @@ class HeaderText:
     """The text of a header.
 
     Attributes:
-        nrrd: It is NRRD, else MetaImage.
-        fields: Its fields by lower-case name.
-        length: Position of the voxels in the file.
-        following: Bytes behind the header, or behind the field of NRRD that a list of data files follows.
+        nrrd: True for NRRD, False for MetaImage.
+        fields: The fields by lower-case name.
+        length: Bytes of the header; the voxels follow.
+        following: Bytes after the header, or after the field of NRRD that a list of data files follows.
     """
 
     nrrd: bool
@@ -68,22 +73,52 @@ def header_text(path: Path) -> HeaderText:
 
 
 def is_detached(path: Path) -> bool:
-    """Return True for an NRRD or MetaImage header whose voxels are in other files, whatever it is called.
+    """Return True for an NRRD or MetaImage header whose voxels are in other files, whatever its name.
 
     Raises:
         OSError: The file cannot be read.
     """
-    text = header_text(path)
-    return text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL").upper() != "LOCAL"
+    return data_file(header_text(path)).upper() != "LOCAL"
+
+
+def data_file(text: HeaderText) -> str:
+    """Return the field that names the file with the voxels: "LOCAL" for the header's own file."""
+    return text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL")
+
+
+def data_files(path: Path) -> list[Path]:
+    """Return the files with the voxels of a header; empty for a volume in one file, or a file that cannot be read.
+
+    If the header names its data files by a pattern or not at all, every file of its folder counts, without hidden
+    ones.
+    """
+    if not _may_be_detached(path):
+        return []
+    try:
+        content = path.read_bytes()[:FIRST_BYTES].decode("latin-1")
+        beside = sorted(file for file in path.parent.iterdir() if file != path and not file.name.startswith("."))
+    except OSError:
+        return []
+    others = [file for file in beside if file.is_file() and volume_ending(file) not in _DETACHED]
+    named = [file for file in others if file.name in content]
+    return named if named and "%" not in content else others
+
+
+def _may_be_detached(path: Path) -> bool:
+    ending = volume_ending(path)
+    try:
+        return ending in _DETACHED or (ending in (".nrrd", ".mha") and path.is_file() and is_detached(path))
+    except OSError:
+        return False
 
 
 def is_true(text: HeaderText, name: str) -> bool:
-    """Return True for a field of MetaImage that is true."""
+    """Return True if a field of a MetaImage header is present and true."""
     return text.fields.get(name, "").lower()[:1] in ("t", "y", "1")
 
 
 def numbers(text: str) -> list[float]:
-    """Return the numbers of a field; none if one of its words is not a number."""
+    """Return the numbers of a field; an empty list if one of its words is not a number."""
     found = []
     for word in text.split():
         try:

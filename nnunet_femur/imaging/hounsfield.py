@@ -1,7 +1,7 @@
 """Check the values of a CT: the scale, which must be HU, and padding, metal and windows.
 
-One check for `convert`, `predict` and `baseline`. The scale is judged by the values that were measured, without the
-padding: air has -1000 HU, fat about -100, muscle about 50, and bone is above 200.
+`convert`, `predict` and `baseline` share these checks. The scale is judged by the measured values, without padding:
+air has -1000 HU, fat about -100, muscle about 50, and bone more than 200.
 """
 
 from __future__ import annotations
@@ -29,45 +29,50 @@ IMAGE_CHECKS = Checks()
 
 _METAL_ML = 0.05
 _BONE_HU = 300
-"""Cortical bone is far above this in every CT of a femur."""
+"""Cortical bone is far above this value in every CT of a femur."""
 
 _NARROW = 50
-"""Values of a normalised volume span less than this; those of a CT more than a thousand."""
+"""Largest range of the values of a normalised volume; that of a CT is more than a thousand."""
 
 _SOFT_HU = (-200, 150)
-"""Fat, marrow and muscle, contrast medium excepted."""
+"""Range of fat, marrow and muscle without contrast medium."""
 
 _BODY_HU = -300
-"""The body is above this; air and lungs are below."""
+"""The body is above this value; air and lungs are below."""
 
 _LEAST_SOFT = 0.25
-"""Least part of the body that is fat, marrow or muscle, also in a CT that shows little more than the bone."""
+"""Least part of the body that is fat, marrow or muscle, even in a CT that is cropped to the bone."""
 
 _LEAST_AIR = 0.005
 _FAT_HU = (-140, -60)
 _LEAST_FAT = 0.02
-"""Smaller parts of a CT are not taken for air or fat."""
+"""Least part of a CT that counts as air, and as fat."""
 
 _BACKGROUND_HU = 20
-"""The background of other modalities is this close to 0; muscle is not."""
+"""Largest distance from 0 of the background of other modalities; muscle is farther away."""
 
 _MOST_BONE = 0.28
-"""A CT that shows little more than the bone has less of it than this."""
+"""Largest part of bone, even in a CT that is cropped to the bone."""
 
 _AIR_OFF_HU = 60
-"""Air is this close to -1000 HU in a calibrated scanner."""
+"""Largest difference of air from -1000 HU in a calibrated scanner."""
 
 _LEAST_WRAPPED = 25
-"""Voxels that have probably wrapped around; noise and the dark streaks of metal leave fewer."""
+"""Least number of voxels that have probably wrapped around; noise and dark streaks beside metal cause fewer."""
 
 
 def image_findings(values_zyx: NDArray, file: Path | str, *, voxel_volume_ml: float) -> list[Finding]:
-    """Return what the values of a CT tell, for commands that use them as they are.
+    """Return the findings about the values of a CT, for commands that use the values unchanged.
 
     Args:
         values_zyx: The values as read.
-        file: The CT, for the findings.
+        file: The CT, as the findings name it.
         voxel_volume_ml: Volume of a voxel in millilitres.
+
+    Example:
+        >>> normalised = np.linspace(0, 1, 27000).reshape(30, 30, 30)
+        >>> [finding.code for finding in image_findings(normalised, "ct.nrrd", voxel_volume_ml=0.001)]
+        ['image-normalised', 'image-rounded']
     """
     _, facts = hounsfield(values_zyx, padding_hu=None, voxel_volume_ml=voxel_volume_ml)
     return IMAGE_CHECKS.run(facts, file)
@@ -79,7 +84,7 @@ def _finite(image: ImageFacts) -> str | None:
 
 
 def _scale(image: ImageFacts) -> str | None:
-    """Return the code of what keeps the values from being HU; the first that holds."""
+    """Return the code of the first reason for which the values are not HU; None for HU."""
     low, high = image.measured.limits
     holds = {
         "not-finite": image.not_finite > 0,
@@ -94,12 +99,12 @@ def _scale(image: ImageFacts) -> str | None:
 
 
 def _is_positive(values: Histogram) -> bool:
-    """Neither air nor fat, apart from a few voxels that interpolation has brought a little below 0."""
+    """Return True for values without air and fat, apart from a few voxels that are below 0 by interpolation."""
     return values.total >= JUDGED and values.part(-(1 << 15), -50) < 2e-4
 
 
 def _is_raw(values: Histogram) -> bool:
-    """Values with 1000 or 1024 added: most of them where fat and muscle are then, and hardly any below air."""
+    """Return True for HU with 1000 or 1024 added: most values are those of shifted fat and muscle."""
     if values.total < JUDGED or values.part(-(1 << 15), -250) > 0.02:
         return False
     tissue = values.part(800, 1250)
@@ -107,14 +112,14 @@ def _is_raw(values: Histogram) -> bool:
 
 
 def _is_shifted_twice(values: Histogram) -> bool:
-    """Values with 1000 or 1024 subtracted once too often: much is below air, and hardly anything is soft tissue."""
+    """Return True for HU with 1000 or 1024 subtracted: many values are below air, and few are soft tissue."""
     if values.total < JUDGED or values.part(-(1 << 15), -1150) < 0.05:
         return False
     return values.between(*_SOFT_HU) < 0.05 * values.between(-1150, 1 << 15)
 
 
 def _range(image: ImageFacts) -> str:
-    """The range of what was measured; of the values as read where there is no padding."""
+    """Return the range of the measured values as text; without padding, the range of the values as read."""
     low, high = image.measured.limits
     if image.padding.counts:
         return f"{low} to {high} without its padding"
@@ -130,14 +135,14 @@ def _constant(image: ImageFacts) -> str | None:
 def _normalised(image: ImageFacts) -> str | None:
     if _scale(image) != "image-normalised":
         return None
-    return f"contains values of {_range(image)}, so it was normalised; HU are needed."
+    return f"contains values of {_range(image)}, so it was normalised; expected HU."
 
 
 @IMAGE_CHECKS.register("image-8bit")
 def _eight_bits(image: ImageFacts) -> str | None:
     if _scale(image) != "image-8bit":
         return None
-    return f"contains 8-bit values of {_range(image)}, so it is a picture of a CT; HU are needed."
+    return f"contains 8-bit values of {_range(image)}, so it is a picture of a CT; expected HU."
 
 
 @IMAGE_CHECKS.register("image-positive")
@@ -147,7 +152,7 @@ def _positive(image: ImageFacts) -> str | None:
     if _is_raw(image.measured):
         tissue = _mode(image.measured, 700, 1300)
         return (
-            f"contains values of {_range(image)}, most of them near {tissue}, so they are raw values instead of HU: "
+            f"contains values of {_range(image)}, most of them near {tissue}, so they are raw values instead of HU; "
             "fat has -100 HU and muscle 50."
         )
     return (
@@ -162,7 +167,7 @@ def _below_air(image: ImageFacts) -> str | None:
         return None
     part = image.measured.part(-(1 << 15), -1150)
     return (
-        f"has {part:.0%} of its values far below air (-1000 HU) and hardly any of fat or muscle, so an offset of -1000 "
+        f"has {part:.0%} of its values far below air (-1000 HU) and few values of fat or muscle, so an offset of -1000 "
         "or -1024 was applied twice."
     )
 
@@ -180,14 +185,14 @@ def _windowed(image: ImageFacts) -> str | None:
         return None
     values = image.measured
     low, high = values.limits
-    # Air that ends at -1000 or -1024, and metal at the scanner's largest value, are usual.
+    # Usual CTs end at -1000 or -1024, and metal has the scanner's largest value.
     cut_low = low > -950 and _is_end_of_window(values, low, least=max(20, 0.002 * values.total))
     cut_high = high < 2000 and _is_end_of_window(values, high, least=max(20, 2e-4 * values.total))
     if cut_low and cut_high:
-        return f"was cut to a window of {low} to {high} HU."
+        return f"was clipped to a window of {low} to {high} HU."
     if cut_low:
-        return f"was cut at {low} HU: nothing is below, and {values.at(low) / values.total:.0%} of it has this value."
-    return f"was cut at {high} HU: nothing is above, and many voxels have this value." if cut_high else None
+        return f"was clipped at {low} HU: {values.at(low) / values.total:.0%} of its voxels have this value, none less."
+    return f"was clipped at {high} HU: many voxels have this value, none more." if cut_high else None
 
 
 def _is_end_of_window(values: Histogram, end: int, *, least: float) -> bool:
@@ -207,7 +212,7 @@ def _air(image: ImageFacts) -> str | None:
     # The wide peak of the lungs is not that of air.
     if abs(peak + 1000) <= _AIR_OFF_HU or values.between(peak - 40, peak + 41) < 0.6 * air:
         return None
-    return f"has its air at {peak} HU instead of -1000, so its scale may be shifted, as in cone-beam CT."
+    return f"has air at {peak} HU instead of -1000, so its scale may be shifted, as in cone-beam CT."
 
 
 @IMAGE_CHECKS.register("image-tissue")
@@ -220,11 +225,11 @@ def _tissue(image: ImageFacts) -> str | None:
     if values.part(-(1 << 15), _BODY_HU) < _LEAST_AIR and values.part(*_FAT_HU) < _LEAST_FAT:
         background = abs(_mode(values, -1000, 2000)) < _BACKGROUND_HU
         if background or values.part(_BONE_HU, 1 << 15) > _MOST_BONE:
-            return "has neither air nor fat, as other modalities have."
+            return "contains neither air nor fat, like other modalities."
     if soft >= _LEAST_SOFT * body:
         return None
     return (
-        f"has {soft / max(1, body):.0%} of its values above {_BODY_HU} HU where fat and muscle are "
+        f"has only {soft / max(1, body):.0%} of its values above {_BODY_HU} HU in the range of fat and muscle "
         f"({_SOFT_HU[0]} to {_SOFT_HU[1]} HU)."
     )
 
@@ -234,7 +239,7 @@ def _is_judged(image: ImageFacts) -> bool:
 
 
 def _mode(values: Histogram, low: int, high: int) -> int:
-    """The most frequent value of a smoothed histogram."""
+    """Return the most frequent value of a smoothed histogram."""
     return low + int(np.argmax(values.smoothed(low, high)))
 
 
@@ -250,7 +255,7 @@ def _clipped(image: ImageFacts) -> str | None:
     if not image.clipped:
         return None
     limits = np.iinfo(np.int16)
-    return f"contains {image.clipped} values beyond {limits.min} to {limits.max}, the range of 16 bits."
+    return f"contains {image.clipped} values outside {limits.min} to {limits.max}, the range of 16 bits."
 
 
 @IMAGE_CHECKS.register("padding")
@@ -259,7 +264,7 @@ def _padded(image: ImageFacts) -> str | None:
         return None
     values = " and ".join(str(value) for value in image.padding.values)
     count = sum(count for _, count in image.padding.counts)
-    done = "left as they are" if image.padding_hu is None else f"set to {image.padding_hu} HU"
+    done = "kept" if image.padding_hu is None else f"set to {image.padding_hu} HU"
     return f"is padded with {values}; {count} voxels were {done}."
 
 
@@ -267,7 +272,7 @@ def _padded(image: ImageFacts) -> str | None:
 def _metal(image: ImageFacts) -> str | None:
     if image.metal_ml < _METAL_ML:
         return None
-    return f"contains {image.metal_ml:.2f} ml above {METAL_HU} HU, as metal does (up to {image.maximum:.6g} HU)."
+    return f"contains {image.metal_ml:.2f} ml above {METAL_HU} HU, probably metal (up to {image.maximum:.6g} HU)."
 
 
 @IMAGE_CHECKS.register("image-wrapped")
@@ -275,6 +280,6 @@ def _wrapped_around(image: ImageFacts) -> str | None:
     if image.wrapped < _LEAST_WRAPPED:
         return None
     return (
-        f"has {image.wrapped} voxels below {WRAPPED_BELOW_HU} HU within bone or metal, as when values beyond 12 bits "
-        "(3071 HU) start again at -1024."
+        f"has {image.wrapped} voxels below {WRAPPED_BELOW_HU} HU within bone or metal; values beyond 12 bits (3071 HU) "
+        "have probably wrapped around to -1024."
     )

@@ -1,4 +1,4 @@
-"""Count what is in the values of a CT: range, histogram, padding, metal."""
+"""Measure the values of a CT: range, histogram, padding, metal."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 METAL_HU = 2500
-"""Bone stays below this; a nail or a prosthesis does not."""
+"""Values of bone are below this; those of a nail or a prosthesis are above."""
 
 JUDGED = 20_000
-"""Voxels without padding that are enough to look for air and tissue in the histogram: a cube of 27 voxels."""
+"""Least number of voxels without padding for which the histogram is examined: a cube of 27 voxels."""
 
 WRAPPED_BELOW_HU = -250
 _WRAPPED_BESIDE_HU = 1000
 _WRAPPED_REACH = 3
-"""Voxels darker than fat with dense bone or metal at both sides within three voxels have probably wrapped around."""
+"""Voxels darker than fat with dense bone or metal within three voxels on both sides have probably wrapped around."""
 
 _ENCLOSED_PART = 0.85
-"""A dark area is enclosed if this part of its rim has bone or metal so near."""
+"""Least part of the rim of an enclosed dark area that is as near to bone or metal."""
 
 _WRAPPED_PER_METAL = 0.5
-"""Metal that wraps around leaves few values above METAL_HU; other metal has more of them than dark streaks."""
+"""Least ratio of enclosed dark voxels to voxels above METAL_HU, of which metal that does not wrap around has more."""
 
 _SEARCHED = 1 << 20
-"""About how many voxels are searched for those."""
+"""Approximate number of voxels that are searched for wrapped values."""
 
 _LARGEST_12_BIT_HU = 3100
-"""Largest HU of 12 bits (3071), and a little more for what a program has interpolated."""
+"""Largest HU of 12 bits (3071), with a margin for interpolation."""
 
 _LEAST_12_BIT_HU = -1024
 """Least HU of 12 bits."""
 
 _INTERPOLATED_PART = 1e-4
-"""A larger part of the measured values is below 12 bits only where interpolation has left it there."""
+"""Largest part of the measured values below 12 bits; interpolation causes more."""
 
 _SLAB = 16
-"""Slices that are converted at a time, so that a volume of double precision needs little memory."""
+"""Slices that are converted at a time, which saves memory for volumes in double precision."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class ImageFacts:
         stored_as: Name of the stored type.
         minimum: Least value as read.
         maximum: Largest value as read.
-        not_finite: Number of values that are NaN or infinite; with any, nothing else was counted.
-        rounded: Number of values that were no whole numbers.
-        clipped: Number of values beyond int16.
+        not_finite: Number of values that are NaN or infinite; if there are any, nothing else is counted.
+        rounded: Number of values that were not whole numbers.
+        clipped: Number of values outside the range of int16.
         padding: The padding.
-        padding_hu: What padding becomes; None leaves it.
-        metal_ml: Volume of what is denser than bone in millilitres.
+        padding_hu: Value that replaces the padding, in HU; None if it is kept.
+        metal_ml: Volume of voxels denser than bone, in millilitres.
         wrapped: Number of dark voxels within bone or metal.
-        measured: The histogram without padding.
+        measured: Histogram without padding.
     """
 
     stored_as: str
@@ -79,11 +79,11 @@ class ImageFacts:
 def hounsfield(
     values_zyx: NDArray, *, padding_hu: int | None, voxel_volume_ml: float
 ) -> tuple[NDArray[np.int16], ImageFacts]:
-    """Return the values of a CT as int16, and what was counted in them; padding is still there.
+    """Return the values of a CT as int16, and the facts about them. Padding is not replaced.
 
     Args:
-        values_zyx: The values as read; int16 is given back as it is.
-        padding_hu: What padding will become, for the facts.
+        values_zyx: The values as read; an int16 array is returned unchanged, and not copied.
+        padding_hu: Value that will replace the padding, for the facts.
         voxel_volume_ml: Volume of a voxel in millilitres.
     """
     stored_as = str(values_zyx.dtype)
@@ -124,7 +124,7 @@ def _not_finite(values_zyx: NDArray) -> int:
 
 
 def _whole(values_zyx: NDArray) -> tuple[NDArray[np.int16], int, int]:
-    """Values rounded and clipped to int16, and how many were."""
+    """Return the values rounded and clipped to int16, the number rounded, and the number clipped."""
     limits = np.iinfo(np.int16)
     hu = np.empty(values_zyx.shape, np.int16)
     rounded = clipped = 0
@@ -140,7 +140,7 @@ def _whole(values_zyx: NDArray) -> tuple[NDArray[np.int16], int, int]:
 
 
 def _may_have_wrapped(measured: Histogram, maximum: float, padding: Padding) -> bool:
-    """Return True for values of 12 bits; others were interpolated, which leaves dark rims beside padding."""
+    """Return True for values of 12 bits. Others were interpolated, which leaves dark rims beside padding."""
     return (
         _WRAPPED_BESIDE_HU < maximum <= _LARGEST_12_BIT_HU
         and measured.total >= JUDGED
@@ -150,10 +150,10 @@ def _may_have_wrapped(measured: Histogram, maximum: float, padding: Padding) -> 
 
 
 def _wrapped(hu: NDArray[np.int16], metal: int) -> int:
-    """Number of dark voxels in bone or metal, where values beyond 12 bits started again below.
+    """Return the number of dark voxels in bone or metal, where values beyond 12 bits have wrapped around.
 
-    These have bone or metal at both sides, or are in an area of a slice that is enclosed by it. They are counted in a
-    part of the slices if the volume is large.
+    Such voxels have bone or metal on both sides, or are in an area of a slice that is enclosed by it. In a large
+    volume, a part of the slices is searched.
     """
     part = hu[:: max(1, hu.size // _SEARCHED)]
     bright, dark = part > _WRAPPED_BESIDE_HU, (part < WRAPPED_BELOW_HU) & (part >= _LEAST_12_BIT_HU)
@@ -166,7 +166,7 @@ def _wrapped(hu: NDArray[np.int16], metal: int) -> int:
 
 
 def _within_reach(there: NDArray[np.bool_], axis: int, reach: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where something is at most so many voxels before along an axis, and where it is behind."""
+    """Return the voxels with a True voxel up to `reach` voxels before them along an axis, and those with one after."""
     before, after = np.zeros_like(there), np.zeros_like(there)
     for step in range(1, min(reach, there.shape[axis] - 1) + 1):
         low = (slice(None),) * axis + (slice(None, -step),)
@@ -177,7 +177,7 @@ def _within_reach(there: NDArray[np.bool_], axis: int, reach: int) -> tuple[NDAr
 
 
 def _enclosed(dark: NDArray[np.bool_], beside: NDArray[np.bool_]) -> int:
-    """Number of voxels in areas of slices most of whose rim is beside bone or metal; air around the body is not."""
+    """Return the number of voxels in areas of slices with most of their rim beside bone or metal, not air outside."""
     import scipy.ndimage
 
     in_plane = np.zeros((3, 3, 3), bool)

@@ -1,4 +1,4 @@
-"""Read NRRD and MetaImage by ITK, and refuse what its readers would assume, crash at or take from elsewhere."""
+"""Read NRRD and MetaImage by ITK, and refuse files that ITK would read wrongly, unsafely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.geometry import Geometry, VolumeError, volume_ending
-from nnunet_femur.imaging.header_text import FIRST_BYTES, header_text, is_true, numbers
+from nnunet_femur.imaging.header_text import FIRST_BYTES, data_file, header_text, is_true, numbers
 from nnunet_femur.imaging.headers import (
     Header,
     checked_geometry,
@@ -20,6 +20,7 @@ from nnunet_femur.imaging.headers import (
     refuse_dimensions,
     refuse_spacing,
     require_room,
+    truncated,
 )
 from nnunet_femur.imaging.unpacking import read_packed_meta, unpacked, voxel_file
 from nnunet_femur.kinds import finding
@@ -43,7 +44,7 @@ _SPACES = {
     "left-anterior-superior": "LAS",
     "las": "LAS",
 }
-"""NRRD's names of the spaces in which left, front and top are known."""
+"""NRRD's names of the anatomical spaces."""
 
 _MILLIMETRES = {"", "mm", "millimeter", "millimeters", "millimetre", "millimetres", "???"}
 _META_ORIENTATION = ("transformmatrix", "rotation", "orientation")
@@ -53,9 +54,9 @@ def read_itk_header(path: Path) -> Header:
     """Return the header of an NRRD or MetaImage file; it may have several values per voxel.
 
     Raises:
-        VolumeError: It is not three-dimensional, does not state its spacing, its geometry is invalid, or it cannot be
-            read safely.
-        RuntimeError: It is damaged.
+        VolumeError: The file is not three-dimensional, does not contain its spacing, its geometry is invalid, or it
+            cannot be read safely.
+        RuntimeError: The file is damaged.
     """
     import SimpleITK as sitk
 
@@ -86,7 +87,7 @@ def read_itk(path: Path) -> sitk.Image:
     """Return the voxels of an NRRD or MetaImage file whose header has been read.
 
     Raises:
-        RuntimeError: It is damaged or truncated.
+        RuntimeError: The file is damaged or truncated.
     """
     import SimpleITK as sitk
 
@@ -100,13 +101,13 @@ def read_itk(path: Path) -> sitk.Image:
 
 
 def _dimension(text: HeaderText) -> int | None:
-    """Return the number of dimensions that a header states."""
+    """Return the number of dimensions in a header."""
     stated = text.fields.get("dimension" if text.nrrd else "ndims", "")
     return int(stated) if stated.isdecimal() else None
 
 
 def _require_spacing(path: Path, text: HeaderText) -> tuple[Finding, ...]:
-    """Refuse a header without a spacing, for which ITK takes 1 mm; return what is doubtful about the one it has."""
+    """Refuse a header without a spacing, for which ITK assumes 1 mm; return the findings about a doubtful one."""
     doubts: tuple[Finding, ...] = ()
     if text.nrrd:
         directions = _vectors(text.fields.get("space directions", ""))
@@ -117,46 +118,45 @@ def _require_spacing(path: Path, text: HeaderText) -> tuple[Finding, ...]:
         other = [unit for unit in units if unit.strip().lower() not in _MILLIMETRES]
     else:
         spacings, sizes = (numbers(text.fields.get(name, "")) for name in ("elementspacing", "elementsize"))
-        # MetaImage takes the size of a voxel for the spacing where that is missing.
+        # In MetaImage, the size of a voxel is the spacing if that is missing.
         if _lengths(spacings or sizes) < 3:
             refuse_spacing(path)
         if spacings and len(sizes) == len(spacings) and not np.allclose(spacings, sizes, rtol=1e-3):
-            problem = "states an ElementSize that differs from its ElementSpacing. The ElementSpacing was taken."
+            problem = "contains an ElementSize that differs from its ElementSpacing. The ElementSpacing was used."
             doubts = (finding("transforms-differ", path, problem),)
         unit = text.fields.get("distanceunits", "")
         other = [unit] if unit.strip().lower() not in _MILLIMETRES else []
     if other:
-        refuse_spacing(path, "states its spacing in another unit than mm.")
+        refuse_spacing(path, "contains its spacing in another unit than mm.")
     return doubts
 
 
 def _origin(path: Path, text: HeaderText) -> tuple[Finding, ...]:
-    """Return the finding about a header with directions and without an origin, for which ITK takes 0."""
+    """Return the finding about a header without an origin, for which ITK assumes 0."""
     if text.nrrd:
         missing = "space directions" in text.fields and "space origin" not in text.fields
     else:
         missing = not text.fields.keys() & {"offset", "position", "origin"}
     if not missing:
         return ()
-    return (
-        finding("origin-unknown", path, "does not state its origin, the position of its first voxel; 0 was taken."),
-    )
+    problem = "does not contain its origin, the position of its first voxel; 0 was assumed."
+    return (finding("origin-unknown", path, problem),)
 
 
 def _orientation(path: Path, text: HeaderText, geometry: Geometry) -> tuple[tuple[Finding, ...], tuple[Geometry, ...]]:
-    """Return what a header leaves open about left, front and top, and the geometries it could mean."""
+    """Return the finding about a header without an orientation, and the other geometries that it allows."""
     turned = _turned(geometry)
     if not text.nrrd:
         if any(name in text.fields for name in _META_ORIENTATION):
             return (), ()
-        problem = "has no TransformMatrix, so its left, front and top are unknown; LPS was assumed."
+        problem = "has no TransformMatrix, so its orientation is unknown; LPS was assumed."
         return (finding("orientation-unknown", path, problem),), turned
     if not _vectors(text.fields.get("space directions", "")):
-        problem = "has spacings without directions, so its left, front and top are unknown; LPS was assumed."
+        problem = "has spacings without directions, so its orientation is unknown; LPS was assumed."
         return (finding("orientation-unknown", path, problem),), turned
     if text.fields.get("space", "").strip('" ').lower() in _SPACES:
         return (), ()
-    problem = "names no anatomical space (LPS, RAS) for its directions; LPS was assumed."
+    problem = "does not name the anatomical space (such as LPS or RAS) of its directions; LPS was assumed."
     return (finding("space-unnamed", path, problem),), turned
 
 
@@ -181,33 +181,31 @@ def _vectors(text: str) -> list[str]:
 
 
 def _lengths(numbers: Sequence[float]) -> int:
-    """Return how many numbers can be spacings."""
+    """Return the number of valid spacings among numbers."""
     return sum(math.isfinite(number) and number != 0 for number in numbers)
 
 
 def _require_harmless(path: Path, text: HeaderText) -> None:
-    """Refuse what would crash or hang ITK, or have it read files that are not the volume's.
+    """Refuse files that would crash or hang ITK, or make it read files that are not part of the volume.
 
-    ITK writes NRRD voxels that are stored as text over its own memory where a number has too many digits, and takes
-    them from any path that a header names, be it a device without an end.
+    ITK overwrites its own memory if a number of an NRRD file with voxels as text has too many digits. It reads voxels
+    from any path in a header, even from an endless device.
     """
     encoding = text.fields.get("encoding", "").lower() if text.nrrd else ""
     if encoding in ("ascii", "text", "txt"):
-        problem = "stores its voxels as text, which cannot be read safely."
+        problem = "contains its voxels as text, which cannot be read safely."
         raise VolumeError(path, problem, _SAVE)
     if encoding in ("bzip2", "bz2"):
-        raise VolumeError(path, "is packed by bzip2, which is not read.", _SAVE)
+        raise VolumeError(path, "is compressed with bzip2, which is not supported.", _SAVE)
     functions = (("elementtointensityfunctionslope", 1.0), ("elementtointensityfunctionoffset", 0.0))
     if not text.nrrd and any(numbers(text.fields.get(name, "")) not in ([], [value]) for name, value in functions):
-        problem = "states a slope or an offset of its values (ElementToIntensityFunction), which ITK does not apply."
-        raise VolumeError(path, problem, "Save it with the values themselves.")
-    name = text.fields.get("data file" if text.nrrd else "elementdata file")
-    if name is not None:
-        _require_beside(path, name, text.following)
+        problem = "contains a slope or an offset (ElementToIntensityFunction), which ITK does not apply."
+        raise VolumeError(path, problem, "Save it with the slope and the offset applied.")
+    _require_beside(path, data_file(text), text.following)
 
 
 def _require_beside(path: Path, name: str, following: bytes) -> None:
-    """Refuse data files of a header that are not in or below its folder, or are not plain files."""
+    """Refuse data files of a header that are not plain files in or below its folder."""
     if name.upper() == "LOCAL":
         return
     if name.upper().split()[:1] == ["LIST"]:
@@ -219,22 +217,21 @@ def _require_beside(path: Path, name: str, following: bytes) -> None:
     for each in names:
         relative = PurePath(each)
         if relative.is_absolute() or ".." in relative.parts:
-            problem = "has a header that looks for its voxels outside its folder."
+            problem = "has a header that refers to voxels outside its folder."
             raise VolumeError(path, problem, "Export it as one file, or with the voxels beside the header.")
         if "%" not in each and not (path.parent / relative).is_file():
-            problem = "cannot be read: the file with its voxels, which its header names, is missing."
+            problem = "cannot be read: the file with its voxels is missing."
             raise VolumeError(path, problem, "Copy it beside the header.")
 
 
 def _require_bytes(path: Path, text: HeaderText, geometry: Geometry, reader: sitk.ImageFileReader) -> None:
-    """Refuse a header that promises more voxels than its file can hold, before memory is taken for them."""
+    """Refuse a header that announces more voxels than its file can contain, before memory is allocated for them."""
     import SimpleITK as sitk
 
     pixel = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     bits = int((re.search(r"(\d+)-bit", pixel) or ["", "8"])[1])
     needed = math.prod(geometry.size_xyz) * reader.GetNumberOfComponents() * bits // 8
-    name = text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL")
-    if name.upper() != "LOCAL":
+    if data_file(text).upper() != "LOCAL":
         stored = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
     else:
         stored = path.stat().st_size
@@ -243,15 +240,14 @@ def _require_bytes(path: Path, text: HeaderText, geometry: Geometry, reader: sit
         return
     file, start = voxel_file(path, text)
     if file is not None and (there := file.stat().st_size - start) < needed:
-        problem = f"is truncated: its header promises {needed} bytes of voxels, there are {max(0, there)}."
-        refuse(path, "unreadable", problem)
+        refuse(path, "unreadable", truncated(needed, max(0, there)))
 
 
 def _require_whole_nrrd(path: Path, image: sitk.Image) -> None:
-    """Raise RuntimeError if a gzip NRRD file is damaged: ITK takes what comes out of it without comparing checksums.
+    """Raise RuntimeError if a gzip NRRD file is damaged: ITK does not compare checksums.
 
-    The voxels are in memory already, so that their checksum costs next to nothing. Only where it is not the one at the
-    end of the file (other byte order, several gzip members) the file is unpacked once more.
+    The voxels are already in memory, so their checksum is cheap. The file is unpacked once more only if that checksum
+    differs from the one at its end, which is also the case for another byte order and for several gzip members.
     """
     import SimpleITK as sitk
     from isal import isal_zlib

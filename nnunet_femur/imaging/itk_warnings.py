@@ -1,7 +1,7 @@
-"""Collect ITK's warnings of one read, in the thread that reads.
+"""Collect the warnings of ITK while one file is read, per thread.
 
-ITK has one logger for the process. The one installed here hands each warning to the block of the thread in which it
-was raised; warnings of other threads go on to the logger that was there before.
+ITK has one logger for the whole process. The logger that is installed here passes each warning to the block of the
+thread that raised it. Warnings of other threads go to the logger that was installed before.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _installed: dict[str, Any] = {"blocks": 0}
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect what ITK warns of inside the block, in this thread; nothing of it is printed.
+    """Collect the warnings of ITK in this thread inside the block, instead of printing them.
 
-    The texts may quote a header, so they must not reach a message: see :func:`warning_findings`.
+    The texts may quote a header, so they must not be part of a message: see :func:`warning_findings`.
     """
     before = getattr(_collected, "texts", None)
     texts: list[str] = []
@@ -43,11 +43,9 @@ def collected_warnings() -> Iterator[list[str]]:
 
 
 def warning_findings(texts: Sequence[str], path: Path) -> tuple[Finding, ...]:
-    """Return one finding for each place in ITK that warned; it names the place and quotes nothing of the header."""
+    """Return one finding for each place in ITK's code that warned; it names the place and does not quote the header."""
     places = dict.fromkeys(_place(text) for text in texts)
-    return tuple(
-        finding("reader-warning", path, f"was read by ITK with a warning ({place}).") for place in places if place
-    )
+    return tuple(finding("reader-warning", path, f"caused a warning of ITK ({place}).") for place in places if place)
 
 
 def _place(text: str) -> str:
@@ -80,14 +78,14 @@ def _uninstall() -> None:
 
 
 def _logger() -> Any:
-    """Return the one logger of this process; its class needs SimpleITK, so it is made at the first read."""
+    """Return the one logger of this process. Its class needs SimpleITK, so it is created at the first read."""
     import SimpleITK as sitk
 
     if "logger" in _installed:
         return _installed["logger"]
 
     class ThreadLogger(sitk.LoggerBase):
-        """Hands each text to the block of its thread, or to the logger before."""
+        """Passes each text to the block of its thread, or to the previous logger."""
 
         def _take(self, text: str, display: str) -> None:
             texts = getattr(_collected, "texts", None)

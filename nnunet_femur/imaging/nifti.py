@@ -1,8 +1,8 @@
-"""Read NIfTI by nibabel's rules, which TotalSegmentator follows too, whatever the file is called.
+"""Read NIfTI by the rules of nibabel, which TotalSegmentator also follows.
 
-ITK takes the spacing from ``pixdim`` and the axes from the sform, refuses axes that are slightly sheared, and goes by a
-file's name to tell whether it is packed. Here the affine that the header declares valid decides: the sform, else the
-qform. Without either, the orientation is unknown and reported as such.
+ITK takes the spacing from ``pixdim`` and the axes from the sform, refuses slightly sheared axes, and decides by the
+name of a file whether it is compressed. Here, spacing and axes come from the affine that the header declares valid:
+the sform, else the qform. Without either, the orientation is unknown, which is a finding.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
 
 _SIZES = {1: 348, 2: 540}
-"""Bytes of the header of each version."""
+"""Bytes of the header in each version."""
 
 _MAGIC = {1: (344, (b"n+1\0",)), 2: (4, (b"n+2\0",))}
 _SPATIAL_UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-"""Millimetres of each unit of length; 0 is a header without a unit, which every program takes for mm."""
+"""Millimetres of each code of a unit of length; 0 is a header without a unit, which all programs take for mm."""
 
 _EQUAL_SPACING = 1e-3
-"""Relative difference of two spacings that is a rounding error."""
+"""Largest relative difference of two spacings that is a rounding error."""
 
 _SMALLEST_COSINE = 1e-12
 
 _EQUAL_POSITION_VOXELS = 0.1
-"""Displacement of a corner voxel between sform and qform that is a rounding error of single precision."""
+"""Largest displacement of a corner voxel between sform and qform that is a rounding error of single precision."""
 
 
 def nifti_version(head: bytes) -> int | None:
-    """Return the version of a single-file NIfTI by its first bytes, or None for anything else."""
+    """Return the version of a single-file NIfTI (1 or 2) by its first bytes; None for other files."""
     for version, (at, magics) in _MAGIC.items():
         if any(head[at : at + len(magic)] == magic for magic in magics):
             return version
@@ -59,13 +59,13 @@ def nifti_version(head: bytes) -> int | None:
 
 
 def is_analyze(head: bytes) -> bool:
-    """Return True for the first bytes of Analyze 7.5, or of a NIfTI header whose voxels are in another file."""
+    """Return True for the first bytes of Analyze 7.5, or of a NIfTI header with its voxels in another file."""
     return len(head) >= 348 and 348 in (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
 
 
 @dataclass(frozen=True)
 class _Nifti:
-    """A parsed header, and what is needed to read the voxels."""
+    """A parsed header, with type, position and scaling of the voxels."""
 
     header: Header
     dtype: np.dtype
@@ -78,8 +78,8 @@ def read_nifti_header(path: Path) -> Header:
     """Return the header of a NIfTI file.
 
     Raises:
-        VolumeError: It is not a volume of grey values, or does not state its spacing, or its geometry is invalid.
-        RuntimeError: It is damaged.
+        VolumeError: The file is not a volume of grey values, does not contain its spacing, or its geometry is invalid.
+        RuntimeError: The file is damaged.
     """
     return _parsed(path).header
 
@@ -88,8 +88,8 @@ def read_nifti(path: Path) -> sitk.Image:
     """Return the voxels of a NIfTI file, with slope and intercept applied.
 
     Raises:
-        VolumeError: As :func:`read_nifti_header`.
-        RuntimeError: It is damaged, or ends too early.
+        VolumeError: As for :func:`read_nifti_header`.
+        RuntimeError: The file is damaged or truncated.
     """
     from nibabel.volumeutils import apply_read_scaling
 
@@ -101,7 +101,7 @@ def read_nifti(path: Path) -> sitk.Image:
     if not found.dtype.isnative:
         voxels = voxels.astype(found.dtype.newbyteorder("="))
     if found.header.rescaled:
-        # An intercept alone keeps whole numbers; anything else needs no more than single precision.
+        # An intercept alone keeps whole numbers. Single precision is enough for anything else.
         voxels = apply_read_scaling(voxels, found.slope, found.intercept)
         if voxels.dtype.kind == "f" and voxels.dtype != np.float32:
             voxels = voxels.astype(np.float32)
@@ -129,12 +129,12 @@ def _parsed(path: Path) -> _Nifti:
     size_xyz = _size(path, raw, dtype)
     geometry, alternatives, findings = _geometry(path, raw, size_xyz)
     if negative:
-        problem = "states negative spacings in pixdim; their absolute values were taken."
+        problem = "contains negative spacings in pixdim; their absolute values were used."
         findings = (*findings, finding("transforms-differ", path, problem))
     slope, intercept = slope or 1.0, intercept or 0.0
     offset = float(raw["vox_offset"])
     if not _SIZES[version] <= offset < 1 << 40:
-        # Writers of old left it at 0 where the voxels follow the header.
+        # Old programs left it at 0 if the voxels follow the header.
         offset = _SIZES[version] + 4
     needed = math.prod(size_xyz) * dtype.itemsize
     require_room(path, needed, path.stat().st_size)
@@ -143,7 +143,7 @@ def _parsed(path: Path) -> _Nifti:
 
 
 def _with_usual_pixdim(raw: Nifti1Header) -> bool:
-    """Correct what the standard and nibabel read in one way: a qfac of 0 is 1, and a negative spacing is positive.
+    """Correct unusual values as the standard and nibabel do: a qfac of 0 is 1, and a negative spacing is positive.
 
     Returns:
         True if there was a negative spacing.
@@ -171,7 +171,7 @@ def _size(path: Path, raw: Nifti1Header, dtype: np.dtype) -> tuple[int, int, int
     if dtype.names:
         refuse_dimensions(path, 3, len(dtype.names))
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
-        refuse(path, "colour", f"has voxels of type {dtype.name}; a CT or a mask has integers or decimal numbers.")
+        refuse(path, "colour", f"has voxels of type {dtype.name}; expected integers or decimal numbers.")
     x, y, z = dims
     return x, y, z
 
@@ -179,7 +179,7 @@ def _size(path: Path, raw: Nifti1Header, dtype: np.dtype) -> tuple[int, int, int
 def _geometry(
     path: Path, raw: Nifti1Header, size_xyz: tuple[int, int, int]
 ) -> tuple[Geometry, tuple[Geometry, ...], tuple[Finding, ...]]:
-    """Return the geometry that the header declares, what else it could mean, and what is doubtful about it."""
+    """Return the geometry that the header declares, the other geometries that it allows, and the findings."""
     millimetres = _SPATIAL_UNITS_MM.get(int(raw["xyzt_units"]) & 7, 1.0)
     pixdim_mm = np.abs(np.asarray(raw["pixdim"][1:4], np.float64)) * millimetres
     sform = _affine(raw, "sform", millimetres)
@@ -193,20 +193,21 @@ def _geometry(
     if sform is not None and _positive(pixdim_mm):
         other = np.abs(pixdim_mm / geometry.spacing_mm_xyz - 1).max()
         if other > _EQUAL_SPACING:
-            problem = f"states two spacings: {spacing} mm in its sform, {numbers_text(pixdim_mm.tolist())} mm in pixdim"
-            findings.append(finding("transforms-differ", path, f"{problem}. The sform was taken."))
+            other_spacing = numbers_text(pixdim_mm.tolist())
+            problem = f"contains two spacings: {spacing} mm in its sform, {other_spacing} mm in pixdim"
+            findings.append(finding("transforms-differ", path, f"{problem}. The sform was used."))
     if sform is not None and qform is not None:
         apart = geometry.displacement_voxels(_of_affine(qform, size_xyz))
         if apart > _EQUAL_POSITION_VOXELS and not sheared:
-            problem = f"states two positions: its sform and its qform are up to {apart:.3g} voxels apart"
-            findings.append(finding("transforms-differ", path, f"{problem}. The sform was taken."))
+            problem = f"contains two positions: its sform and its qform are up to {apart:.3g} voxels apart"
+            findings.append(finding("transforms-differ", path, f"{problem}. The sform was used."))
     return geometry, (), tuple(findings)
 
 
 def _unoriented(
     path: Path, size_xyz: tuple[int, int, int], pixdim_mm: NDArray[np.float64]
 ) -> tuple[Geometry, tuple[Geometry, ...], tuple[Finding, ...]]:
-    """Return the geometry of a header without a valid sform or qform, as nibabel takes it, and as ITK does."""
+    """Return the geometry of a header without a valid sform or qform as in nibabel, and the geometry as in ITK."""
     if not _positive(pixdim_mm):
         refuse_spacing(path)
     spacing = tuple(pixdim_mm.tolist())
@@ -214,7 +215,7 @@ def _unoriented(
     as_nibabel[:3, 3] = -as_nibabel[:3, :3] @ ((np.array(size_xyz) - 1) / 2)
     geometry, _ = checked_geometry(path, _of_affine(as_nibabel, size_xyz))
     as_itk = Geometry(size_xyz, spacing, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
-    problem = "has neither a valid sform nor a valid qform, so its left, front and top are unknown; LAS was assumed."
+    problem = "has neither a valid sform nor a valid qform, so its orientation is unknown; LAS was assumed."
     return geometry, (as_itk,), (finding("orientation-unknown", path, problem),)
 
 
@@ -223,7 +224,7 @@ def _positive(lengths_mm: NDArray[np.float64]) -> bool:
 
 
 def _affine(raw: Nifti1Header, name: str, millimetres: float) -> NDArray[np.float64] | None:
-    """Return an affine in mm that the header declares valid, or None."""
+    """Return the sform or the qform in mm if the header declares it valid, else None."""
     from nibabel.spatialimages import HeaderDataError
 
     if not int(raw[f"{name}_code"]) > 0:
@@ -240,11 +241,11 @@ def _affine(raw: Nifti1Header, name: str, millimetres: float) -> NDArray[np.floa
 
 
 def _of_affine(affine: NDArray[np.float64], size_xyz: tuple[int, int, int]) -> Geometry:
-    """Return the geometry of an affine, which leads to RAS mm, in LPS."""
+    """Return the geometry, in LPS, of an affine that leads to RAS mm."""
     lps = np.diag([-1.0, -1.0, 1.0]) @ affine[:3]
     spacing = np.linalg.norm(lps[:, :3], axis=0)
     direction = lps[:, :3] / spacing
-    # Remains of arithmetic, for which ITK prints the matrix.
+    # Rounding errors near 0, for which ITK would print the matrix as a warning.
     direction[np.abs(direction) < _SMALLEST_COSINE] = 0.0
     return Geometry(
         size_xyz,

@@ -1,7 +1,8 @@
 """Find the padding of a CT: the value of voxels that the scanner did not measure.
 
-Padding may have any value. It is found by its frequency: one value that is far more frequent than its neighbours. Below
-air, frequency is enough. A value that tissue can have must also fill a connected region along an edge of the volume.
+Padding may have any value. It is found by its frequency: a single value that is far more frequent than its neighbours.
+Below air, its frequency is sufficient. A value that tissue can also have must fill a connected region along an edge of
+the volume.
 """
 
 from __future__ import annotations
@@ -18,56 +19,56 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 USUAL_PADDING = (-3024, -2000, -1024)
-"""Padding values of scanners and programs, in HU; one voxel at the lower end of a volume is enough for these."""
+"""Usual padding values of scanners and programs in HU; a single voxel is sufficient if it is the least value."""
 
 _AIR_HU = -1000
-"""Nothing that is measured is far below this, so every voxel of a frequent value below it is padding."""
+"""No measured value is far below air, so every voxel with a frequent value below it is padding."""
 
 _TISSUE_HU = -950
-"""A value above this can be tissue, so it is padding only in a region at the border."""
+"""A value above this may be tissue, so it is padding only in a region at the border."""
 
 _SOFT_HU = (-200, 300)
-"""Many voxels of tissue have one of these values in a CT with little noise; of them, only 0 can be padding."""
+"""Range of soft tissue, whose values are frequent in a CT with little noise; only 0 among them can be padding."""
 
 _SPIKE = 4
 """A value is a spike if it is more than this many times as frequent as its two neighbours together."""
 
 _STEP = 16
-"""Largest step of the values of a CT in HU."""
+"""Largest difference in HU between neighbouring values that occur in a CT."""
 
 _LEAST_COUNT = 20
 _LEAST_PART = 5e-4
-"""Least number of voxels, and least part of a volume, of padding with an unusual value."""
+"""Least number of voxels, and least part of the volume, of padding with an unusual value."""
 
 _LEAST_REGION = 0.01
 _MOST_REGION = 0.98
-"""Least and largest part of a volume that padding with a value of tissue fills."""
+"""Least and largest part of the volume that padding with a value of tissue fills."""
 
 _EDGE_FILLED = 0.5
-"""Least part of an edge of the volume that padding fills, of one edge at least."""
+"""Least part of at least one edge of the volume that padding fills."""
 
 _AT_BORDER = 0.8
-"""Least part of the voxels with that value that are in such regions."""
+"""Least part of the voxels with that value that are in regions at the edges."""
 
 _SAMPLED = 1 << 20
-"""About how many voxels a histogram counts."""
+"""Approximate number of voxels that a histogram counts."""
 
 _OFFSET = 1 << 15
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Number of voxels of each int16 value, in all or in a regular part of the rows of a volume.
+    """Number of voxels of each int16 value, in all rows of a volume or in every n-th one.
 
     Attributes:
-        counts: The numbers; the first is that of -32768.
+        counts: The numbers, shape (65536,); the first is that of -32768.
     """
 
     counts: NDArray[np.int64]
 
     @classmethod
     def of(cls, hu: NDArray[np.int16]) -> Histogram:
-        """Count the values of a volume (z, y, x), of which every n-th row is enough if it is large."""
+        """Count the values of a volume (z, y, x), in every n-th row of a large volume."""
         step = max(1, hu.size // _SAMPLED)
         axis = 1 if hu.shape[1] >= step * 8 else 0
         rows = hu[:, ::step] if axis else hu[::step]
@@ -76,30 +77,30 @@ class Histogram:
 
     @cached_property
     def total(self) -> int:
-        """Number of voxels counted."""
+        """Number of counted voxels."""
         return int(self.counts.sum())
 
     def at(self, value: int) -> int:
-        """Number of voxels with a value."""
+        """Return the number of voxels with a value."""
         return int(self.counts[value + _OFFSET]) if -_OFFSET <= value < _OFFSET else 0
 
     def between(self, low: float, high: float) -> int:
-        """Number of voxels from `low` up to, but without, `high`."""
+        """Return the number of voxels from `low` to `high`, without `high`."""
         first, end = (int(np.clip(np.ceil(value), -_OFFSET, _OFFSET)) + _OFFSET for value in (low, high))
         return int(self.counts[first:end].sum())
 
     def part(self, low: float, high: float) -> float:
-        """Part of the voxels from `low` up to, but without, `high`."""
+        """Return the part of the voxels from `low` to `high`, without `high`; 0 to 1."""
         return self.between(low, high) / max(1, self.total)
 
     @cached_property
     def limits(self) -> tuple[int, int]:
-        """Least and largest value; (0, 0) without any voxel."""
+        """Least and largest value; (0, 0) for a histogram without voxels."""
         there = np.flatnonzero(self.counts)
         return (int(there[0]) - _OFFSET, int(there[-1]) - _OFFSET) if there.size else (0, 0)
 
     def without(self, values: Sequence[int]) -> Histogram:
-        """Return the histogram without some values; one between others keeps as many voxels as its neighbours."""
+        """Return the histogram without some values; a value between others is reduced to the mean of its neighbours."""
         counts = self.counts.copy()
         for value in values:
             place = value + _OFFSET
@@ -108,7 +109,7 @@ class Histogram:
         return Histogram(counts)
 
     def smoothed(self, low: int, high: int, *, sigma_hu: float = 8.0) -> NDArray[np.float64]:
-        """Voxels per HU from `low` up to, but without, `high`, smoothed by a Gaussian."""
+        """Return the voxels per HU from `low` to `high`, without `high`, smoothed by a Gaussian."""
         import scipy.ndimage
 
         part = self.counts[low + _OFFSET : high + _OFFSET].astype(float)
@@ -121,8 +122,9 @@ class Padding:
     """The padding of a CT.
 
     Attributes:
-        counts: Each padding value and its number of voxels, in the order of the values.
-        region_zyx: Voxels of padding whose value tissue has too; None where every voxel of a padding value is padding.
+        counts: Each padding value and its number of voxels, sorted by value.
+        region_zyx: Voxels of padding whose value also occurs in tissue; None if every voxel with a padding value is
+            padding.
     """
 
     counts: tuple[tuple[int, int], ...] = ()
@@ -135,15 +137,15 @@ class Padding:
 
     @property
     def everywhere(self) -> tuple[int, ...]:
-        """Values all of whose voxels are padding."""
+        """Values that occur only in padding."""
         return tuple(value for value, _ in self.counts if value <= _AIR_HU)
 
     def of(self, box: tuple[slice, ...]) -> Padding:
-        """Return the padding of a box of the volume, for :meth:`within`; the numbers stay those of the volume."""
+        """Return the padding of a box of the volume, for :meth:`within`; its counts are those of the whole volume."""
         return self if self.region_zyx is None else Padding(self.counts, self.region_zyx[box])
 
     def within(self, hu_zyx: NDArray[np.int16], mask_zyx: NDArray[np.bool_]) -> int:
-        """Number of voxels of a mask that are padding."""
+        """Return the number of voxels of a mask that are padding."""
         values = hu_zyx[mask_zyx]
         found = sum(int(np.count_nonzero(values == value)) for value in self.everywhere)
         return found if self.region_zyx is None else found + int(np.count_nonzero(self.region_zyx[mask_zyx]))
@@ -152,7 +154,7 @@ class Padding:
 def find_padding(hu: NDArray[np.int16], histogram: Histogram, minimum: float) -> Padding:
     """Return the padding of a CT.
 
-    A few voxels of air that happen to have the value -1024 are not padding.
+    A few voxels of air with the value -1024 are not padding.
 
     Args:
         hu: The CT (z, y, x).
@@ -179,13 +181,13 @@ def _candidates(histogram: Histogram, minimum: float) -> list[int]:
     usual = [value for value in USUAL_PADDING if value == minimum or _is_spike(histogram, value)]
     least = max(_LEAST_COUNT, _LEAST_PART * total)
     frequent = np.flatnonzero(counts[: _AIR_HU + _OFFSET] >= least) - _OFFSET
-    # In a CT in steps of several HU every value is a spike; only a few values can be padding.
+    # In a CT with steps of several HU every value is a spike. Only a few values can be padding.
     spikes = [int(value) for value in frequent if _is_spike(histogram, int(value))]
     return sorted({*usual, *spikes}) if len(spikes) <= 8 else sorted(usual)
 
 
 def _is_spike(histogram: Histogram, value: int) -> bool:
-    """Return True if a value is far more frequent than the nearest ones that occur, which may be several HU away."""
+    """Return True if a value is far more frequent than the nearest values that occur, which may be several HU away."""
     counts, place = histogram.counts, value + _OFFSET
     below = np.flatnonzero(counts[max(0, place - _STEP) : place])
     above = np.flatnonzero(counts[place + 1 : place + 1 + _STEP])
@@ -195,7 +197,7 @@ def _is_spike(histogram: Histogram, value: int) -> bool:
 
 
 def _candidates_of_tissue(histogram: Histogram) -> list[int]:
-    """Frequent single values that tissue could have: far above their neighbours, and not the end of a window."""
+    """Return values of tissue that are far more frequent than their neighbours, and are not the end of a window."""
     counts = histogram.counts
     if histogram.total < 1000:
         return []
@@ -211,7 +213,7 @@ def _candidates_of_tissue(histogram: Histogram) -> list[int]:
 
 
 def is_cut(histogram: Histogram, value: int) -> bool:
-    """Return True for an end of a window: the least value, or the largest one with values right below it."""
+    """Return True for an end of a window: the least value, or the largest one with values directly below it."""
     low, high = histogram.limits
     if value == low:
         return value > _TISSUE_HU
@@ -220,9 +222,10 @@ def is_cut(histogram: Histogram, value: int) -> bool:
 
 
 def _region_at_border(hu: NDArray[np.int16], value: int) -> NDArray[np.bool_] | None:
-    """Return the voxels of a value in regions that fill edges of the volume; None unless these are most of them.
+    """Return the voxels of a value in regions that fill edges of the volume; None unless most voxels are in them.
 
-    Padding fills edges, where two sides meet. A nail or the end of a window in the bone reaches only the sides.
+    Padding fills edges, where two sides of the volume meet. Metal, or bone at the end of a window, reaches only the
+    sides.
     """
     import scipy.ndimage
 

@@ -1,27 +1,30 @@
-"""Read a CT or a mask: the one reader of all commands, for files and for folders with DICOM files.
+"""Read a CT or a mask from a file or a DICOM folder: the reader of all commands.
 
-Errors are raised as :class:`VolumeError`. What was assumed, corrected or left out on the way is returned as findings.
+Errors are raised as :class:`VolumeError`. Everything that is assumed, corrected or left out is returned as findings.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import is_utf8
-from nnunet_femur.imaging.dicom import Series, find_dicom, is_dicom_file, read_segmentation, read_series
+from nnunet_femur.imaging.dicom import find_dicom
+from nnunet_femur.imaging.dicom_files import is_dicom_file
+from nnunet_femur.imaging.dicom_segmentation import read_segmentation
+from nnunet_femur.imaging.dicom_series import Series
+from nnunet_femur.imaging.dicom_voxels import read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.labels import parse_segments
 from nnunet_femur.kinds import KINDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import SimpleITK as sitk
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.imaging.dicom import Segmentation
+    from nnunet_femur.imaging.dicom_segmentation import Segmentation
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.headers import Header
     from nnunet_femur.imaging.labels import Segment
@@ -32,12 +35,13 @@ class SourceHeader:
     """Header of a CT or a mask.
 
     Attributes:
-        geometry: Position of the voxels in the patient.
+        geometry: Grid of the voxels in the patient's space.
         components: Values per voxel; more than one only for the layers of a segmentation.
-        rescaled: A slope or an intercept is applied when the voxels are read.
-        distances_mm: Distances of the slices of a DICOM series in mm; empty for other formats, whose slices are even.
-        segments: The segments of a segmentation (3D Slicer or DICOM SEG).
-        findings: What was assumed, corrected or left out; their file is the path as given.
+        rescaled: True if a slope or an intercept is applied when the voxels are read.
+        distances_mm: Distances between neighbouring slices of a DICOM series, in mm; empty for other formats, whose
+            slices are evenly spaced.
+        segments: Segments of a segmentation (3D Slicer or DICOM SEG).
+        findings: Assumptions, corrections and omissions; their file is the path as given.
         alternatives: Other geometries that the header allows, where it does not define the orientation.
     """
 
@@ -55,63 +59,87 @@ class Volume:
     """A CT or a mask with its voxels.
 
     Attributes:
-        header: Its header.
-        image: Its voxels; a segmentation may have several components, one for each layer.
+        header: The header.
+        image: The voxels; a segmentation may have several components, one for each layer.
     """
 
     header: SourceHeader
     image: sitk.Image
 
 
-def read_ct_header(path: Path, *, any_values: bool = False) -> SourceHeader:
-    """Return the header of a CT.
+def read_ct_header(path: Path | str, *, any_values: bool = False) -> SourceHeader:
+    """Return the header of a CT without reading its voxels.
 
     Args:
-        path: A file, an enhanced DICOM file among them, or a folder with the slices of one DICOM series in it or below.
-        any_values: Another modality than CT is read, too, with a warning.
+        path: A file (NRRD, NIfTI, MetaImage, enhanced DICOM), or a folder with the slices of one DICOM series in it or
+            below it.
+        any_values: Accept other modalities than CT, with a warning.
 
     Raises:
         VolumeError: The CT is missing, unreadable, not a single volume of grey values, or its geometry is invalid.
+
+    Example:
+        >>> header = read_ct_header("ct.nrrd")
+        >>> header.geometry.shape_zyx, header.geometry.spacing_mm_zyx
+        ((48, 32, 32), (10.0, 6.0, 6.0))
     """
-    return _header(path, mask=False, any_values=any_values)
+    return _header(Path(path), mask=False, any_values=any_values)
 
 
-def read_ct(path: Path, *, any_values: bool = False) -> Volume:
-    """Return a CT, in HU where its header has a slope and an intercept.
+def read_ct(path: Path | str, *, any_values: bool = False) -> Volume:
+    """Return a CT, in HU if its header contains a slope and an intercept.
 
     Args:
         path: As in :func:`read_ct_header`.
         any_values: As in :func:`read_ct_header`.
 
     Raises:
-        VolumeError: As :func:`read_ct_header`, or its voxels are damaged.
+        VolumeError: As for :func:`read_ct_header`, or the voxels are damaged.
+
+    Example:
+        >>> ct = read_ct("ct.nrrd")
+        >>> ct.image.GetSize(), ct.image.GetPixelIDTypeAsString()
+        ((32, 32, 48), '16-bit signed integer')
+        >>> [finding.code for finding in ct.header.findings]
+        []
     """
-    return _volume(path, mask=False, any_values=any_values)
+    return _volume(Path(path), mask=False, any_values=any_values)
 
 
-def read_mask_header(path: Path) -> SourceHeader:
-    """Return the header of a mask or a segmentation.
+def read_mask_header(path: Path | str) -> SourceHeader:
+    """Return the header of a mask or a segmentation without reading its voxels.
 
     Args:
         path: A file (a mask, 3D Slicer's ``.seg.nrrd``, a DICOM SEG), or a folder with one DICOM SEG or with the slices
-            of one DICOM series in it or below.
+            of one DICOM series in it or below it.
 
     Raises:
-        VolumeError: As :func:`read_ct_header`, or it has layers without names of segments.
+        VolumeError: As for :func:`read_ct_header`, or the mask has layers without names of segments.
+
+    Example:
+        >>> read_mask_header("reference.nrrd").geometry == read_ct_header("ct.nrrd").geometry
+        True
     """
-    return _header(path, mask=True)
+    return _header(Path(path), mask=True)
 
 
-def read_mask(path: Path) -> Volume:
+def read_mask(path: Path | str) -> Volume:
     """Return a mask or a segmentation with all its labels or segments.
+
+    See :func:`nnunet_femur.imaging.femur.read_femur` for the femur of a mask as an array.
 
     Args:
         path: As in :func:`read_mask_header`.
 
     Raises:
-        VolumeError: As :func:`read_mask_header`, or its voxels are damaged.
+        VolumeError: As for :func:`read_mask_header`, or the voxels are damaged.
+
+    Example:
+        >>> mask = read_mask("reference.nrrd")
+        >>> mask.image.GetSize(), mask.header.segments
+        ((32, 32, 48), ())
     """
-    return _volume(path, mask=True)
+    return _volume(Path(path), mask=True)
 
 
 def _volume(path: Path, *, mask: bool, any_values: bool = False) -> Volume:
@@ -143,11 +171,11 @@ def _require_name(path: Path) -> None:
 
 def _of_file(path: Path, header: Header, *, mask: bool) -> SourceHeader:
     if header.components != 1 and not mask:
-        problem = f"has {header.components} values per voxel, as a picture in colour has."
+        problem = f"has {header.components} values per voxel, as a colour picture; expected 1."
         raise VolumeError(path, problem, KINDS["colour"].remedy, code="colour")
     segments = parse_segments(header.fields, header.components) if mask else ()
     if header.components != 1 and not segments:
-        problem = f"has {header.components} layers, and its header names no segments in them."
+        problem = f"has {header.components} layers, but its header contains no names of segments."
         raise VolumeError(path, problem, KINDS["mask-layers"].remedy, code="mask-layers")
     return SourceHeader(
         header.geometry,

@@ -1,37 +1,40 @@
-"""A bone's surface as a mesh of triangles in the patient's space."""
+"""Surface of a bone as a mesh of triangles in the patient's space, and as an STL file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.atomic_files import written_beside
-from nnunet_femur.errors import SetupError
+from nnunet_femur.atomic_files import cannot_write, written_beside
+from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.boxes import box_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+    from vtkmodules.vtkIOGeometry import vtkSTLWriter
 
     from nnunet_femur.imaging.geometry import Geometry
 
 _ITERATIONS, _PASS_BAND = 20, 0.05
-"""Of the windowed sinc filter, which unlike repeated averaging does not shrink a surface."""
+"""Settings of the windowed sinc filter, which does not shrink a surface, unlike repeated averaging."""
 
 _LARGEST_STEP = 0.5
-"""How far smoothing may move a point along each axis of the volume, in voxels."""
+"""Largest displacement of a point by smoothing along each axis of the volume, in voxels."""
+
+_HEADER = "SPACE=LPS; millimetres; made by nnunet_femur"
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Triangles that close around a bone, their corners counter-clockwise as seen from outside.
+    """Closed mesh of triangles around a bone; the corners of a triangle are counter-clockwise as seen from outside.
 
     Attributes:
-        points_mm: Corners, n x 3: left, posterior, superior (LPS) in mm, as in DICOM and SimpleITK.
-        triangles: Three indices of corners each, m x 3.
+        points_mm: Corners in mm, shape (n, 3): left, posterior, superior (LPS), as in DICOM and SimpleITK.
+        triangles: Indices of the three corners of each triangle, shape (m, 3).
     """
 
     points_mm: NDArray[np.float64]
@@ -39,20 +42,28 @@ class Surface:
 
     @property
     def volume_ml(self) -> float:
-        """The volume inside in ml; negative if the triangles face inwards."""
+        """Volume inside the mesh in ml; negative if the triangles face inwards."""
         a, b, c = (self.points_mm[self.triangles[:, corner]] for corner in range(3))
         return float(np.einsum("ij,ij->", a, np.cross(b, c))) / 6000.0
 
 
 def bone_surface(mask_zyx: NDArray, geometry: Geometry) -> Surface:
-    """The smoothed surface of a mask, closed also where the field of view cuts the bone.
+    """Return the smoothed surface of a mask, which is closed even if the field of view cuts the bone.
 
-    Flying edges (the marching cubes of VTK), then a windowed sinc filter in mm. No point is moved by more than half a
-    voxel along any axis of the volume, so that the surface stays within one voxel of the mask's.
+    Flying edges (VTK's marching cubes) are followed by a windowed sinc filter in mm. Smoothing moves no point by more
+    than half a voxel along any axis of the volume, so the surface stays within one voxel of the mask's.
 
     Args:
-        mask_zyx: The mask, not 0 in the bone; it may be empty.
-        geometry: Where its voxels lie, in any direction.
+        mask_zyx: The mask, other than 0 in the bone; it may be empty.
+        geometry: Geometry of the mask, in any direction.
+
+    Example:
+        >>> from nnunet_femur.imaging import Geometry
+        >>> cube = np.zeros((20, 20, 20), bool)
+        >>> cube[4:14, 4:14, 4:14] = True
+        >>> grid = Geometry((20, 20, 20), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        >>> 7.0 < bone_surface(cube, grid).volume_ml <= 8.0
+        True
     """
     box = box_of(mask_zyx)
     part = mask_zyx[box] != 0
@@ -62,19 +73,22 @@ def bone_surface(mask_zyx: NDArray, geometry: Geometry) -> Surface:
     rough_mm, smooth_mm, triangles = _triangulated(np.pad(part, 1).astype(np.uint8), spacing)
     largest = _LARGEST_STEP * spacing
     smooth_mm = rough_mm + np.clip(smooth_mm - rough_mm, -largest, largest)
-    # The padding put one voxel before the box.
+    # The padding added one voxel before the box.
     start_mm = (np.array([part.start for part in box[::-1]]) - 1) * spacing
     axes = np.reshape(geometry.direction, (3, 3))
     points_mm = (smooth_mm + start_mm) @ axes.T + geometry.origin_mm_xyz
     surface = Surface(points_mm, triangles)
-    # Axes that are mirrored turn all triangles around.
+    # Mirrored axes turn all triangles inwards.
     return surface if surface.volume_ml >= 0 else Surface(points_mm, triangles[:, ::-1])
 
 
 def _triangulated(
     voxels_zyx: NDArray[np.uint8], spacing_mm_xyz: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Corners in mm from the first voxel along the volume's axes, before and after smoothing, and triangles."""
+    """Return corners before and after smoothing, and triangles.
+
+    The corners are in mm from the first voxel, along the axes of the volume.
+    """
     from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
     from vtkmodules.vtkCommonDataModel import vtkImageData
     from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
@@ -104,24 +118,72 @@ def _triangulated(
     return points, smoothed, triangles
 
 
-def write_stl(surface: Surface, path: Path) -> None:
-    """Write a binary STL file, whole or not at all.
+def write_stl(surface: Surface, path: Path | str) -> None:
+    """Write a binary STL file in LPS millimetres, which is complete, or is not written.
 
-    Its header says ``SPACE=LPS``, by which 3D Slicer knows the patient's axes; STL itself has no place for them.
+    Its header contains ``SPACE=LPS``, from which 3D Slicer knows the patient's axes. STL has no field for them.
+
+    Args:
+        surface: The surface; not empty.
+        path: The file, ``.stl``; its folder must exist.
 
     Raises:
-        SetupError: The file cannot be written.
+        InputError: The surface is empty ("input").
+        SetupError: The file cannot be written ("cannot-write").
+
+    Example:
+        >>> from nnunet_femur.imaging import read_femur
+        >>> femur = read_femur("reference.nrrd")
+        >>> write_stl(bone_surface(femur.voxels_zyx, femur.header.geometry), "femur.stl")
+        >>> Path("femur.stl").read_bytes()[:9]
+        b'SPACE=LPS'
+        >>> Path("femur.stl").unlink()
     """
-    corners = surface.points_mm[surface.triangles].astype(np.float32)
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    facets = np.zeros(len(corners), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
-    facets["normal"] = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
-    facets["corners"] = corners
-    head = b"SPACE=LPS; millimetres; made by nnunet_femur".ljust(80) + np.array(len(facets), "<u4").tobytes()
+    from vtkmodules.vtkIOGeometry import vtkSTLWriter
+
+    path = Path(path)
+    if not len(surface.triangles):
+        msg = f"{path}: an empty surface cannot be written as STL. Check the mask."
+        raise InputError(msg)
+    writer = vtkSTLWriter()
+    writer.SetInputData(_mesh_of(surface))
+    writer.SetFileTypeToBinary()
+    writer.SetHeader(_HEADER)
     try:
         with written_beside(path) as partial:
-            partial.write_bytes(head + facets.tobytes())
+            _write(writer, partial)
     except OSError as error:
-        msg = f"{path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
-        raise SetupError(msg) from error
+        raise cannot_write(path, error) from error
+
+
+def _write(writer: vtkSTLWriter, path: Path) -> None:
+    """Write a file with VTK, which reports errors by a code instead of an exception.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from vtkmodules.vtkCommonMisc import vtkErrorCode
+
+    # The usual reasons, such as a missing folder, are better described by Python.
+    path.touch()
+    writer.SetFileName(str(path))
+    # With an observer, VTK does not print errors.
+    writer.AddObserver("ErrorEvent", lambda *_: None)
+    if not writer.Write():
+        raise OSError(0, vtkErrorCode.GetStringFromErrorCode(writer.GetErrorCode()))
+
+
+def _mesh_of(surface: Surface) -> vtkPolyData:
+    """Return a surface as VTK's mesh."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    points, cells, mesh = vtkPoints(), vtkCellArray(), vtkPolyData()
+    points.SetData(numpy_to_vtk(np.ascontiguousarray(surface.points_mm), deep=True))
+    corners = np.ascontiguousarray(surface.triangles, np.int64).ravel()
+    starts = np.arange(0, len(corners) + 1, 3, dtype=np.int64)
+    cells.SetData(numpy_to_vtkIdTypeArray(starts, deep=True), numpy_to_vtkIdTypeArray(corners, deep=True))
+    mesh.SetPoints(points)
+    mesh.SetPolys(cells)
+    return mesh

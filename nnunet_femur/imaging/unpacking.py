@@ -1,4 +1,4 @@
-"""Unpack gzip or zlib and check that nothing of it is missing: three times as fast as zlib, by Intel's ISA-L."""
+"""Unpack gzip and zlib streams and verify that they are complete, with Intel's ISA-L, three times as fast as zlib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.header_text import is_true, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import SimpleITK as sitk
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _ZLIB = 31, 15
-"""The window bits by which zlib's interface reads gzip, and a bare zlib stream."""
+"""Window bits with which zlib's interface reads gzip, and a plain zlib stream."""
 
 _BLOCK_BYTES = 1 << 20
 
 
 def is_gzip(path: Path) -> bool:
-    """Return True if a file's content is gzip, whatever its name."""
+    """Return True if the content of a file is gzip, whatever its name."""
     with path.open("rb") as file:
         return file.read(2) == GZIP_MAGIC
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """Return the first bytes of a file, or of what is packed in it; fewer if it ends before.
+    """Return the first bytes of a file after decompression; fewer if it is shorter.
 
     Raises:
-        RuntimeError: The packed data are damaged.
+        RuntimeError: The compressed data are damaged.
     """
     if not is_gzip(path):
         with path.open("rb") as file:
@@ -56,13 +56,13 @@ def _plain(path: Path) -> Iterator[bytes]:
 
 
 def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
-    """Yield what a gzip stream in a file holds; it may consist of several members, one after another.
+    """Yield the content of a gzip stream in a file, which may consist of several members.
 
     Args:
         path: The file.
         start: Position of the stream in the file.
-        zlib: The stream is one of zlib, without gzip's header.
-        block_bytes: Most bytes that are read, and that are yielded, at a time.
+        zlib: The stream is a zlib stream without gzip's header.
+        block_bytes: Largest number of bytes that are read, and that are yielded, at a time.
 
     Raises:
         RuntimeError: The stream ends too early, or a checksum differs.
@@ -75,11 +75,11 @@ def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int
         try:
             while block := file.read(block_bytes):
                 while block:
-                    # In blocks: a megabyte of a file can stand for a gigabyte.
+                    # In blocks, because a megabyte of a file can unpack to a gigabyte.
                     yield unpacker.decompress(block, block_bytes)
                     block = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
                     if unpacker.eof and (zlib or not block.startswith(GZIP_MAGIC)):
-                        return  # what follows is no further stream
+                        return  # no further member follows
                     if unpacker.eof:
                         unpacker = isal_zlib.decompressobj(wbits=_GZIP)
             yield unpacker.flush()
@@ -92,19 +92,24 @@ def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int
 
 
 def content(path: Path, needed: int) -> bytearray:
-    """Return the first `needed` bytes of a file, or of what is packed in it, and check the rest of a packed one.
+    """Return the first `needed` bytes of a file after decompression; a compressed file is verified to its end.
 
     Raises:
-        RuntimeError: The file ends before, or the packed data are damaged.
+        RuntimeError: The file is shorter, or its compressed data are damaged.
     """
+    return _filled(needed, unpacked(path) if is_gzip(path) else _plain(path))
+
+
+def _filled(needed: int, blocks: Iterable[bytes]) -> bytearray:
+    """Return the first `needed` bytes of blocks, all of which are read."""
     found = bytearray(needed)
     at = 0
-    for block in unpacked(path) if is_gzip(path) else _plain(path):
+    for block in blocks:
         kept = min(len(block), needed - at)
         found[at : at + kept] = memoryview(block)[:kept]
         at += kept
     if at < needed:
-        msg = f"the file ends before its {needed} bytes"
+        msg = f"the file ends before its {needed} bytes of voxels"
         raise RuntimeError(msg)
     return found
 
@@ -123,14 +128,14 @@ _TYPES = {
     "float": "f4",
     "double": "f8",
 }
-"""Types of MetaImage's voxels as numpy's."""
+"""Numpy type of each type of voxels in MetaImage."""
 
 
 def read_packed_meta(path: Path, text: HeaderText) -> sitk.Image:
-    """Return the voxels of a packed MetaImage; the geometry is that of ITK.
+    """Return a compressed MetaImage file; its geometry is read by ITK.
 
     Raises:
-        RuntimeError: It is damaged or truncated, or packed in a way that is not read.
+        RuntimeError: The file is damaged or truncated, or its compression is not supported.
     """
     import SimpleITK as sitk
 
@@ -141,22 +146,14 @@ def read_packed_meta(path: Path, text: HeaderText) -> sitk.Image:
     stored = _TYPES.get(text.fields.get("elementtype", "").lower().removeprefix("met_").removesuffix("_array"))
     file, start = voxel_file(path, text)
     if stored is None or file is None:
-        msg = "its voxels are packed in a way that is not read"
+        msg = "the compression of its voxels is not supported"
         raise RuntimeError(msg)
     shape = (*geometry.shape_zyx, components) if components > 1 else geometry.shape_zyx
     needed = math.prod(shape) * np.dtype(stored).itemsize
     with file.open("rb") as opened:
         opened.seek(start)
         zlib = opened.read(2) != GZIP_MAGIC
-    voxels = np.zeros(needed, np.uint8)
-    at = 0
-    for block in unpacked(file, start=start, zlib=zlib):
-        kept = min(len(block), needed - at)
-        voxels[at : at + kept] = np.frombuffer(block, np.uint8, kept)
-        at += kept
-    if at < needed:
-        msg = f"the file ends before its {needed} bytes of voxels"
-        raise RuntimeError(msg)
+    voxels = np.frombuffer(_filled(needed, unpacked(file, start=start, zlib=zlib)), np.uint8)
     big = any(is_true(text, name) for name in ("binarydatabyteordermsb", "elementbyteordermsb"))
     values = voxels.view(np.dtype(stored).newbyteorder(">" if big else "<")).reshape(shape)
     if not values.dtype.isnative:
@@ -165,7 +162,7 @@ def read_packed_meta(path: Path, text: HeaderText) -> sitk.Image:
 
 
 def voxel_file(path: Path, text: HeaderText) -> tuple[Path | None, int]:
-    """Return the one file with a MetaImage's voxels and their place in it; None where there are several files."""
+    """Return the file with the voxels of a MetaImage and their position in it; None if there are several files."""
     name = text.fields.get("elementdata file", "")
     if name.upper() == "LOCAL":
         return path, text.length

@@ -1,4 +1,4 @@
-"""Refuse a CT in which no network can find a femur: one check for `convert`, `predict` and `baseline`."""
+"""Refuse a CT in which no network can find a femur, in `convert`, `predict` and `baseline`."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.geometry import Geometry
 
 LEAST_EXTENT_MM = 10.0
-"""A thinner slab shows no femur, and networks with voxels of several millimetres reduce it to nothing."""
+"""Least extent along each axis in mm: a thinner slab is less than a few voxels of a network."""
 
 LEAST_VOXELS = 3
-"""Fewer voxels along an axis cannot be interpolated."""
+"""Least number of voxels along each axis; fewer cannot be interpolated."""
 
-ANY_VALUES = "Use --any-values to segment it all the same."
+ANY_VALUES = "Use --any-values to segment it anyway."
 
 
 def thin_problem(geometry: Geometry) -> str | None:
-    """Return why a volume is too thin to be segmented; None if it is not."""
+    """Return the problem of a volume that is too thin to be segmented; None for other volumes."""
     for count, spacing_mm in sorted(zip(geometry.size_xyz, geometry.spacing_mm_xyz, strict=True)):
         if count == 1:
             return "is a single slice."
         if count < LEAST_VOXELS:
-            return f"has only {count} voxels along one axis; at least {LEAST_VOXELS} are needed."
+            return f"has only {count} voxels along one axis; expected at least {LEAST_VOXELS}."
         if count * spacing_mm < LEAST_EXTENT_MM:
             extent = f"{count * spacing_mm:.3g} mm ({count} voxels)"
-            return f"is a slab of {extent}; at least {LEAST_EXTENT_MM:g} mm are needed."
+            return f"is a slab of {extent}; expected at least {LEAST_EXTENT_MM:g} mm."
     return None
 
 
 def require_usable(
     values_zyx: NDArray, geometry: Geometry, path: Path, *, any_values: bool = False
 ) -> tuple[Finding, ...]:
-    """Return the warnings about a CT, and refuse it where `convert` would.
+    """Return the warnings about a CT, and refuse a CT that `convert` would refuse.
 
     Args:
-        values_zyx: Its values.
-        geometry: Its geometry.
-        path: Its file or folder, for messages.
-        any_values: Values that are not HU are a warning instead of an error.
+        values_zyx: The values of the CT.
+        geometry: The geometry of the CT.
+        path: The file or folder of the CT, for messages.
+        any_values: Values that are not HU are not an error.
 
     Raises:
         VolumeError: The CT is too thin, or its values are not HU.

@@ -1,25 +1,25 @@
-"""Write volumes: NRRD hashed on the way, other formats by ITK, and 3D Slicer's segmentation files.
+"""Write volumes: NRRD with a checksum, other formats by ITK, and the header of 3D Slicer's segmentations.
 
-Compression is most of what a conversion costs. Intel's ISA-L packs a CT in a third of the time of the zlib inside ITK
-at ITK's own level; the file is 1 to 2 % larger. Every program that reads gzip NRRD reads it.
+Compression takes most of the time of a conversion. Intel's ISA-L compresses a CT in a third of the time of ITK's zlib
+at ITK's level. The file is 1 to 2 % larger, and every program that reads gzip NRRD can read it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.atomic_files import start_flush, written_beside
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.atomic_files import cannot_write, start_flush, written_beside
+from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.boxes import box_of, is_empty
 from nnunet_femur.imaging.geometry import volume_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import SimpleITK as sitk
     from numpy.typing import NDArray
@@ -28,32 +28,41 @@ if TYPE_CHECKING:
 
 
 WRITTEN_ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
-"""Those that are written: one file each, so that a rename can put it in place."""
+"""File endings that can be written: formats of one file, which a rename can put in place."""
 
 _LEVEL = 2
 _GZIP = 31
-"""The number that makes zlib's interface write gzip's header; it names no file and no time."""
+"""Window bits with which zlib's interface writes a gzip header, without a file name or a time."""
 
 _BLOCK_BYTES = 1 << 22
 _TYPES = {"int16": "short", "uint8": "unsigned char"}
 
 
-def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path) -> str:
-    """Write voxels and their geometry, and nothing else, whole or not at all.
+def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path | str) -> str:
+    """Write voxels and their geometry, without other metadata. The file is complete, or it is not written.
 
     Args:
-        array_zyx: The voxels, z, y, x, int16 or uint8.
-        geometry: Where they lie.
-        path: The file to write, ``.nrrd``.
+        array_zyx: The voxels, z, y, x; int16 or uint8.
+        geometry: Their geometry.
+        path: The file to write, ``.nrrd``; its folder must exist.
 
     Returns:
         SHA-256 of the file, in hexadecimal.
 
     Raises:
-        SetupError: The file cannot be written.
+        SetupError: The file cannot be written ("cannot-write").
+
+    Example:
+        >>> from nnunet_femur.imaging import Geometry, read_mask
+        >>> grid = Geometry((4, 3, 2), (0.5, 0.5, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        >>> checksum = write_nrrd(np.ones(grid.shape_zyx, np.uint8), grid, "written.nrrd")
+        >>> len(checksum), read_mask("written.nrrd").image.GetSize()
+        (64, (4, 3, 2))
+        >>> Path("written.nrrd").unlink()
     """
     from isal import isal_zlib
 
+    path = Path(path)
     voxels = np.ascontiguousarray(array_zyx).data.cast("B")
     packer = isal_zlib.compressobj(level=_LEVEL, wbits=_GZIP)
     digest = hashlib.sha256()
@@ -65,15 +74,14 @@ def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path) -> str:
         yield packer.flush()
 
     try:
-        # The whole dataset is brought to the disk before it gets its name.
+        # The caller waits for the disk once, for the whole dataset.
         with written_beside(path, durable=False) as partial, partial.open("wb") as file:
             for block in blocks():
                 digest.update(block)
                 file.write(block)
         start_flush(path)
     except OSError as error:
-        msg = f"{path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
-        raise SetupError(msg) from error
+        raise cannot_write(path, error) from error
     return digest.hexdigest()
 
 
@@ -95,12 +103,12 @@ def _header(dtype: str, geometry: Geometry) -> str:
 
 
 def _vector(numbers: NDArray[np.float64]) -> str:
-    # 17 digits give back the same double; adding 0 turns -0 into 0.
+    # 17 digits restore the same double; adding 0 turns -0 into 0.
     return "(" + ",".join(f"{float(number) + 0.0:.17g}" for number in numbers) + ")"
 
 
 BONE_COLOUR = (0.945098, 0.839216, 0.568627)
-"""Red, green, blue from 0 to 1: what 3D Slicer gives to bone."""
+"""Colour of bone in 3D Slicer: red, green, blue from 0 to 1."""
 
 _TERMINOLOGY = (
     "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -109,9 +117,14 @@ _TERMINOLOGY = (
 
 
 def segment_fields(mask_zyx: NDArray, *, name: str = "femur") -> dict[str, str]:
-    """The fields of the header that make 3D Slicer open a mask of 0 and 1 as a segmentation with one segment."""
+    """Return the header fields with which 3D Slicer opens a mask of 0 and 1 as a segmentation with one segment.
+
+    Args:
+        mask_zyx: The mask, z, y, x; it may be empty.
+        name: Name of the segment.
+    """
     box = box_of(mask_zyx)
-    extent = [(0, -1)] * 3 if box[0].stop == 0 else [(part.start, part.stop - 1) for part in box[::-1]]
+    extent = [(0, -1)] * 3 if is_empty(box) else [(part.start, part.stop - 1) for part in box[::-1]]
     segment = {
         "ID": "Segment_1",
         "Name": name,
@@ -127,30 +140,41 @@ def segment_fields(mask_zyx: NDArray, *, name: str = "femur") -> dict[str, str]:
         **{f"Segment0_{key}": value for key, value in segment.items()},
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_ConversionParameters": "",
-        # Renamed in 3D Slicer 5.3; older versions look for the first.
+        # Renamed in 3D Slicer 5.3; older versions read the first of the two.
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_SourceRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
 
 
-def write_volume(image: sitk.Image, path: Path, *, compress: bool = True) -> None:
-    """Write a volume whole or not at all: beside the target first, then renamed over it.
+def write_volume(image: sitk.Image, path: Path | str, *, compress: bool = True) -> None:
+    """Write a volume to a file, which is complete, or is not written.
+
+    Args:
+        image: The volume.
+        path: The file, which ends in one of :data:`WRITTEN_ENDINGS`; its folder must exist.
+        compress: Compress the voxels, if the format can.
 
     Raises:
-        InputError: The ending of `path` is none of :data:`WRITTEN_ENDINGS`.
-        SetupError: The file cannot be written.
+        InputError: The ending of `path` is not supported ("invalid-name").
+        SetupError: The file cannot be written ("cannot-write").
+
+    Example:
+        >>> from nnunet_femur.imaging import read_ct
+        >>> write_volume(read_ct("ct.nrrd").image, "copy.nii.gz")
+        >>> read_ct("copy.nii.gz").header.geometry.differences(read_ct("ct.nrrd").header.geometry)
+        []
+        >>> Path("copy.nii.gz").unlink()
     """
     import SimpleITK as sitk
 
+    path = Path(path)
     ending = volume_ending(path)
     if ending not in WRITTEN_ENDINGS:
-        msg = f"{path}: volumes are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
-        raise InputError(msg)
+        msg = f"{path}: volumes cannot be written with this ending. Use {', '.join(WRITTEN_ENDINGS)}."
+        raise InputError(msg, code="invalid-name")
     with written_beside(path, ending=ending) as partial:
         try:
             sitk.WriteImage(image, str(partial), compress)
         except RuntimeError as error:
-            reason = str(error).strip().rpartition("\n")[2]
-            msg = f"{path}: cannot be written ({reason}). Check the folder and the space on the disk."
-            raise SetupError(msg) from error
+            raise cannot_write(path, error) from error

@@ -1,1 +1,1 @@
-"""Two-dimensional networks of segmentation-models-pytorch, and the wrapper that runs them on three planes."""
+"""Networks: two-dimensional ones of segmentation-models-pytorch, run on three planes; merged heads; precision."""

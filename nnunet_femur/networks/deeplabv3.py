@@ -14,10 +14,10 @@ NAME = "deeplabv3-resnet50"
 """The name in the encoder registry of segmentation-models-pytorch."""
 
 OUTPUT_STRIDE = 16
-"""The last stage of ResNet50 is dilated instead of halving the image a fifth time."""
+"""Output stride: the last stage of ResNet50 is dilated instead of halving the image a fifth time."""
 
 ATROUS_RATES = (6, 12, 18)
-"""Dilations of the pyramid's three convolutions: those that Chen et al. (2017) name for output stride 16."""
+"""Dilations of the pyramid's three convolutions, from Chen et al. (2017) for output stride 16."""
 
 _ASPP_CHANNELS = 256
 _ASPP_DROPOUT = 0.5
@@ -27,18 +27,22 @@ _DEPTH = 4
 class DeepLabV3Encoder(ResNetEncoder):
     """ResNet50 at output stride 16, and atrous spatial pyramid pooling as its deepest feature.
 
-    Features of an image (batch, 3, rows, columns): the image; 64 channels at half the resolution; 256 at a quarter;
-    512 at an eighth; 256 at a sixteenth, which are the pyramid's. ResNet50's weights can be loaded.
+    It returns the features of an image of shape (batch, 3, rows, columns): the image; 64 channels at half the
+    resolution; 256 at a quarter; 512 at an eighth; and the pyramid's 256 at a sixteenth. Weights of ResNet50 can be
+    loaded.
 
     Args:
-        depth: Must be 4, the number of halvings.
-        output_stride: What decoders pass for any encoder; this one's own is always 16.
-        settings: Those of :class:`~segmentation_models_pytorch.encoders.resnet.ResNetEncoder`.
+        depth: Number of halvings; must be 4.
+        output_stride: Ignored. Decoders pass it to any encoder; the stride of this one is always 16.
+        settings: Arguments of :class:`~segmentation_models_pytorch.encoders.resnet.ResNetEncoder`.
+
+    Raises:
+        ValueError: The depth is not 4.
     """
 
     def __init__(self, *, depth: int = _DEPTH, output_stride: int = OUTPUT_STRIDE, **settings: Any) -> None:  # noqa: ARG002
         if depth != _DEPTH:
-            msg = f"The encoder of DeepLabV3 halves the image {_DEPTH} times, not {depth}: pass encoder_depth={_DEPTH}."
+            msg = f"encoder_depth must be {_DEPTH} for the encoder of DeepLabV3, got {depth}."
             raise ValueError(msg)
         channels = [3, 64, 256, 512, _ASPP_CHANNELS]
         super().__init__(out_channels=channels, depth=depth, output_stride=OUTPUT_STRIDE, **settings)
@@ -49,24 +53,26 @@ class DeepLabV3Encoder(ResNetEncoder):
         pooling[2] = _NormOfPooled(_ASPP_CHANNELS)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The image and four features, from the finest to the deepest."""
+        """Return the image and four features, from the finest to the deepest."""
         features = super().forward(x)
         return [*features[:_DEPTH], self.aspp(self.layer4(features[_DEPTH]))]
 
     def load_state_dict(self, state_dict: dict[str, torch.Tensor], **options: Any) -> Any:
-        """Load this encoder's weights, or ResNet50's: what they lack of the pyramid is kept as it is."""
+        """Load weights of this encoder or of ResNet50; tensors of the pyramid that they lack keep their values."""
         own = self.state_dict()
         pyramid = {key: value for key, value in own.items() if key.startswith("aspp.") and key not in state_dict}
         return super().load_state_dict({**state_dict, **pyramid}, **options)
 
 
 class _NormOfPooled(nn.BatchNorm2d):
-    """Batch normalisation after pooling over the whole image: one value a channel and image.
+    """Batch normalisation after pooling over the whole image, which leaves one value for each channel and image.
 
-    A batch of one has no variance; stock batch normalisation refuses it. It is normalised as at prediction.
+    A batch of one image has no variance, so stock batch normalisation refuses it. This one normalises it as at
+    prediction.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise pooled features, shape (batch, channels, 1, 1)."""
         if self.training and x.numel() == x.shape[1]:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps

@@ -1,8 +1,8 @@
-"""A segmentation head of many classes that speaks of one: femur against everything else.
+"""Segmentation heads of many classes merged into two output channels: background and femur.
 
-A maximum over classes and a sum over windows do not commute, nor do a maximum and an interpolation. So rows are merged
-in the network while it is trained, where there is one window and one grid; at prediction all rows leave the network,
-nnU-Net adds up windows and resamples each of them, and they are merged at the very end.
+A maximum over classes and a sum over windows do not commute, and neither do a maximum and an interpolation. So the
+channels are merged inside the network during training, where there is one window and one grid. At prediction the
+network outputs all channels; nnU-Net adds up the windows and resamples each channel, and the channels are merged last.
 """
 
 from __future__ import annotations
@@ -23,102 +23,138 @@ if TYPE_CHECKING:
 
 
 class MergedHead(nn.Module):
-    """A head whose outputs are two: the largest of all other rows, and the largest of the femur's rows.
+    """Segmentation head with two output channels: the maximum of all other classes, and that of the femur's classes.
 
-    The larger of the two is the femur exactly where the source's largest row is one of the femur's, so before any
-    training the network says what its source says. Taking a mean, or keeping three rows only, loses that.
+    The second is the larger of the two exactly where the source's largest channel is one of the femur's. So before any
+    training the network predicts the same mask as its source. A mean, or a selection of three channels, does not.
 
     Args:
         head: The source's layer, with one output channel for each of its classes.
-        femur_rows: The channels that mean femur, left or right.
-        merges: Whether rows are merged; else all of them leave the head.
+        femur_channels: The channels that mean femur, left or right.
+        merges: True to merge the channels; False to output all of them.
+
+    Example:
+        >>> head = MergedHead(nn.Conv3d(4, 24, 1), femur_channels=(7, 8))
+        >>> head(torch.zeros(1, 4, 5, 5, 5)).shape
+        torch.Size([1, 2, 5, 5, 5])
     """
 
-    def __init__(self, head: nn.Module, femur_rows: Sequence[int], *, merges: bool = True) -> None:
+    def __init__(self, head: nn.Module, femur_channels: Sequence[int], *, merges: bool = True) -> None:
         super().__init__()
         self.head = head
-        self.femur_rows = tuple(femur_rows)
+        self.femur_channels = tuple(femur_channels)
         self.merges = merges
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits of background and femur, shape (batch, 2, z, y, x), or those of all rows."""
-        rows = self.head(features)
-        return merged(rows, self.femur_rows) if self.merges else rows
+        """Return logits of background and femur, shape (batch, 2, z, y, x), or those of all classes."""
+        logits = self.head(features)
+        return merge_channels(logits, self.femur_channels) if self.merges else logits
 
 
-def merged(rows: torch.Tensor, femur_rows: Sequence[int]) -> torch.Tensor:
-    """The largest of all other rows and of the femur's; from shape (batch, rows, ...) to (batch, 2, ...)."""
-    others = [row for row in range(rows.shape[1]) if row not in femur_rows]
-    return torch.stack([rows[:, others].amax(1), rows[:, list(femur_rows)].amax(1)], 1)
+def merge_channels(logits: torch.Tensor, femur_channels: Sequence[int]) -> torch.Tensor:
+    """Return the maximum of all other channels and that of the femur's.
+
+    Args:
+        logits: Logits of all classes, shape (batch, classes, ...).
+        femur_channels: The channels that mean femur.
+
+    Returns:
+        Logits of background and femur, shape (batch, 2, ...).
+    """
+    others = [channel for channel in range(logits.shape[1]) if channel not in femur_channels]
+    return torch.stack([logits[:, others].amax(1), logits[:, list(femur_channels)].amax(1)], 1)
 
 
-def merge_heads(network: nn.Module, femur_rows: Sequence[int]) -> nn.Module:
-    """Merge every segmentation head of one of nnU-Net's U-Nets, those of deep supervision included."""
+def merge_heads(network: nn.Module, femur_channels: Sequence[int]) -> nn.Module:
+    """Merge all segmentation heads of one of nnU-Net's U-Nets in place, those of deep supervision included."""
     layers = network.get_submodule("decoder.seg_layers")
     assert isinstance(layers, nn.ModuleList)  # noqa: S101 - nnU-Net's U-Nets have them
     for index, head in enumerate(layers):
-        layers[index] = MergedHead(head, femur_rows)
+        layers[index] = MergedHead(head, femur_channels)
     return network
 
 
 def source_key(key: str) -> str:
-    """The name that the source's weights have for a tensor of a network with merged heads."""
+    """Return the source's name of a tensor of a network with merged heads.
+
+    Example:
+        >>> source_key("decoder.seg_layers.0.head.weight")
+        'decoder.seg_layers.0.weight'
+    """
     return key.replace(".head.", ".") if ".seg_layers." in key else key
 
 
-class RowsLabelManager(LabelManager):
-    """Tells nnU-Net that a network answers with a row for each of its source's classes, and what they mean here.
+class MergingLabelManager(LabelManager):
+    """nnU-Net's label manager for a network that outputs a channel for each class of its source.
+
+    It merges the channels after nnU-Net has added up the windows and resampled them.
 
     Args:
         label_dict: The dataset's labels: background and femur.
-        rows: Number of rows.
-        femur_rows: Those that mean femur.
-        further: What nnU-Net's label manager takes besides.
+        channels: Number of output channels.
+        femur_channels: The channels that mean femur.
+        further: Other arguments of nnU-Net's label manager.
     """
 
-    def __init__(self, label_dict: dict, *, rows: int, femur_rows: Sequence[int], **further: Any) -> None:
+    def __init__(self, label_dict: dict, *, channels: int, femur_channels: Sequence[int], **further: Any) -> None:
         super().__init__(label_dict, **further)
-        self.rows = rows
-        self.femur_rows = tuple(femur_rows)
+        self.channels = channels
+        self.femur_channels = tuple(femur_channels)
 
     @property
     def num_segmentation_heads(self) -> int:
-        """Number of channels that the network answers with."""
-        return self.rows
+        """Number of output channels of the network."""
+        return self.channels
 
     def convert_logits_to_segmentation(self, predicted_logits: NDArray | torch.Tensor) -> NDArray | torch.Tensor:
-        """1 where the largest row is one of the femur's, else 0; from shape (rows, z, y, x)."""
-        segmentation = merged(torch.as_tensor(predicted_logits)[None], self.femur_rows)[0].argmax(0)
+        """Return 1 where the largest channel is one of the femur's, else 0.
+
+        Args:
+            predicted_logits: Logits of all classes, shape (classes, z, y, x).
+
+        Returns:
+            The mask, shape (z, y, x).
+        """
+        segmentation = merge_channels(torch.as_tensor(predicted_logits)[None], self.femur_channels)[0].argmax(0)
         return segmentation if isinstance(predicted_logits, torch.Tensor) else segmentation.numpy()
 
     def apply_inference_nonlin(self, logits: NDArray | torch.Tensor) -> torch.Tensor:
-        """Probabilities of background and femur, shape (2, z, y, x), as training has them."""
+        """Return probabilities of background and femur, shape (2, z, y, x), as in training."""
         probabilities: torch.Tensor = super().apply_inference_nonlin(
-            merged(torch.as_tensor(logits)[None], self.femur_rows)[0]
+            merge_channels(torch.as_tensor(logits)[None], self.femur_channels)[0]
         )
         return probabilities
 
     def convert_probabilities_to_segmentation(
         self, predicted_probabilities: NDArray | torch.Tensor
     ) -> NDArray | torch.Tensor:
-        """1 where femur is likelier than background, from shape (2, z, y, x)."""
+        """Return 1 where the femur's probability is the larger; from shape (2, z, y, x) to (z, y, x)."""
         return predicted_probabilities.argmax(0)
 
 
-def answer_in_rows(network: nn.Module, plans_manager: PlansManager, *, rows: int, femur_rows: Sequence[int]) -> None:
-    """Let a network's rows leave it, and let nnU-Net's prediction under these plans know what they mean."""
+def output_all_channels(
+    network: nn.Module, plans_manager: PlansManager, *, channels: int, femur_channels: Sequence[int]
+) -> None:
+    """Make a network output all channels, and nnU-Net's prediction under these plans merge them.
+
+    Args:
+        network: A network with merged heads; changed in place.
+        plans_manager: The plans; they give a :class:`MergingLabelManager` from now on.
+        channels: Number of the source's classes.
+        femur_channels: The channels that mean femur.
+    """
     for module in network.modules():
         if isinstance(module, MergedHead):
             module.merges = False
-    plans_manager.get_label_manager = partial(_label_manager, rows=rows, femur_rows=tuple(femur_rows))
+    plans_manager.get_label_manager = partial(_label_manager, channels=channels, femur_channels=tuple(femur_channels))
 
 
 @contextmanager
-def answering_in_rows(
-    network: nn.Module, plans_manager: PlansManager, *, rows: int, femur_rows: Sequence[int]
+def outputting_all_channels(
+    network: nn.Module, plans_manager: PlansManager, *, channels: int, femur_channels: Sequence[int]
 ) -> Iterator[None]:
-    """The same for a while, in a training that predicts in between."""
-    answer_in_rows(network, plans_manager, rows=rows, femur_rows=femur_rows)
+    """Apply :func:`output_all_channels` for the duration of a block, in a training that predicts in between."""
+    output_all_channels(network, plans_manager, channels=channels, femur_channels=femur_channels)
     try:
         yield
     finally:
@@ -128,11 +164,13 @@ def answering_in_rows(
                 module.merges = True
 
 
-def _label_manager(dataset_json: dict, *, rows: int, femur_rows: Sequence[int], **further: Any) -> RowsLabelManager:
-    return RowsLabelManager(
+def _label_manager(
+    dataset_json: dict, *, channels: int, femur_channels: Sequence[int], **further: Any
+) -> MergingLabelManager:
+    return MergingLabelManager(
         dataset_json["labels"],
-        rows=rows,
-        femur_rows=femur_rows,
+        channels=channels,
+        femur_channels=femur_channels,
         regions_class_order=dataset_json.get("regions_class_order"),
         **further,
     )

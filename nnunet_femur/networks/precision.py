@@ -1,13 +1,16 @@
-"""Precision that a network computes in: float32, float16 (autocast on CUDA) or bfloat16."""
+"""Numerical precision of a network: float32, float16 (autocast on CUDA) or bfloat16 (autocast on processors)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
-from nnunet_femur.networks.three_planes import ThreePlaneNetwork, calculates_in_bfloat16
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 Precision = Literal["float32", "float16", "bfloat16"]
 
@@ -15,22 +18,66 @@ _AUTOCAST = ("cuda", "cpu")
 """Devices that nnU-Net or this package may autocast on."""
 
 
+def precision_of(device: torch.device, *, half: bool) -> Precision:
+    """Return the precision of a prediction on a device.
+
+    Args:
+        device: The device that the network runs on.
+        half: True to ask for half precision. CUDA devices use float16, and processors with instructions for it
+            bfloat16. Other processors and Apple's GPUs stay with float32.
+
+    Example:
+        >>> precision_of(torch.device("cuda"), half=True)
+        'float16'
+        >>> precision_of(torch.device("cpu"), half=False)
+        'float32'
+    """
+    if half and device.type == "cuda":
+        return "float16"
+    return "bfloat16" if half and device.type == "cpu" and calculates_in_bfloat16() else "float32"
+
+
+def calculates_in_bfloat16() -> bool:
+    """Return True if the processor has instructions for bfloat16; without them, bfloat16 is slower than float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def training_precision(network: nn.Module, device: torch.device) -> Precision:
+    """Return the precision of a network in nnU-Net's own training steps on a device."""
+    return "float16" if device.type == "cuda" and not is_held_to_float32(network) else "float32"
+
+
+def validation_precision(network: nn.Module, device: torch.device) -> Precision:
+    """Return the precision of a network in nnU-Net's own validation and prediction on a device."""
+    if is_held_to_float32(network):
+        return "float32"
+    if device.type == "cuda":
+        return "float16"
+    return "bfloat16" if device.type == "cpu" and any(m.in_bfloat16 for m in _choosing(network)) else "float32"
+
+
 def hold_to_float32(network: nn.Module) -> nn.Module:
     """Make a network compute in float32, also where its caller has switched autocast on.
 
-    nnU-Net autocasts to float16 on CUDA in its training steps, its validation and its predictor, and offers no option
-    against it. The innermost setting counts, so the network itself switches autocast off.
+    nnU-Net autocasts to float16 on CUDA in its training steps, its validation and its predictor, and has no option
+    against it. The innermost autocast setting counts, so the network itself switches autocast off.
 
     Args:
         network: Any network. It is changed in place; the names of its weights stay the same.
 
     Returns:
         The same network.
+
+    Example:
+        >>> network = hold_to_float32(nn.Conv2d(1, 2, 3))
+        >>> with torch.autocast("cpu", dtype=torch.bfloat16):
+        ...     network(torch.zeros(1, 1, 8, 8)).dtype
+        torch.float32
     """
-    for module in network.modules():
-        if isinstance(module, ThreePlaneNetwork):
-            module.in_bfloat16 = False
-    if not getattr(type(network), "held_to_float32", False):
+    for module in _choosing(network):
+        module.in_bfloat16 = False
+    if not is_held_to_float32(network):
         # A subclass, not a wrapper or a hook: weights keep their names, copies keep the setting, and torch.compile
         # sees ordinary code.
         network.__class__ = _held(type(network))
@@ -38,40 +85,59 @@ def hold_to_float32(network: nn.Module) -> nn.Module:
 
 
 def is_held_to_float32(network: nn.Module) -> bool:
-    """Tell if :func:`hold_to_float32` was applied to a network."""
+    """Return True if :func:`hold_to_float32` was applied to a network."""
     return bool(getattr(type(network), "held_to_float32", False))
 
 
-def validation_precision(network: nn.Module, device: torch.device) -> Precision:
-    """Precision that a network computes in under nnU-Net's own validation and prediction on a device."""
-    if is_held_to_float32(network):
-        return "float32"
-    if device.type == "cuda":
-        return "float16"
-    sliced = any(isinstance(module, ThreePlaneNetwork) and module.in_bfloat16 for module in network.modules())
-    return "bfloat16" if device.type == "cpu" and sliced else "float32"
+@contextmanager
+def calculating_in(network: nn.Module, precision: Precision) -> Iterator[None]:
+    """Let a network predict in a precision, and restore the settings of network and process afterwards.
 
-
-def training_precision(network: nn.Module, device: torch.device) -> Precision:
-    """Precision that a network computes in under nnU-Net's own training steps on a device."""
-    return "float16" if device.type == "cuda" and not is_held_to_float32(network) else "float32"
-
-
-def precision_of(device: torch.device, *, half: bool) -> str:
-    """Return the type that the network calculates in: "float32", "float16" or "bfloat16".
+    Networks of slices, which choose bfloat16 by themselves, use it only if it is the precision. In float32, GPUs
+    compute without TensorFloat-32, which keeps 10 bits of a float32's 23. Autocast to float16 on CUDA is the caller's.
 
     Args:
-        device: Where the network runs.
-        half: Whether half precision is asked for. GPUs take float16, processors with instructions for it bfloat16;
-            other processors and Apple's GPUs stay with float32.
+        network: The network.
+        precision: The precision.
     """
-    if half and device.type == "cuda":
-        return "float16"
-    return "bfloat16" if half and device.type == "cpu" and calculates_in_bfloat16() else "float32"
+    choosing = _choosing(network)
+    before = [module.in_bfloat16 for module in choosing]
+    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    tensor_float = [backend.allow_tf32 for backend in backends]
+    for module in choosing:
+        module.in_bfloat16 = precision == "bfloat16"
+    if precision == "float32":
+        forbid_tensor_float()
+    try:
+        yield
+    finally:
+        for module, value in zip(choosing, before, strict=True):
+            module.in_bfloat16 = value
+        for backend, value in zip(backends, tensor_float, strict=True):
+            backend.allow_tf32 = value
+
+
+def forbid_tensor_float() -> None:
+    """Switch off TensorFloat-32, which PyTorch allows in convolutions by default."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def bfloat16_context(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
+    """Return an autocast to bfloat16 on processors that calculate in it, else a context that does nothing."""
+    if precision_of(device, half=half) == "bfloat16":
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _choosing(network: nn.Module) -> list[Any]:
+    """Return the modules that choose bfloat16 by themselves, which are networks of slices."""
+    return [module for module in network.modules() if hasattr(module, "in_bfloat16")]
 
 
 def _held(network_class: type[nn.Module]) -> type[nn.Module]:
     def forward(self: nn.Module, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Compute in float32."""
         if x.device.type not in _AUTOCAST:
             return network_class.forward(self, x, *args, **kwargs)
         with torch.autocast(x.device.type, enabled=False):

@@ -1,7 +1,7 @@
-"""Architectures and encoders of the two-dimensional networks, by the names that they have in trainers.
+"""Architectures and encoders of the two-dimensional networks, by the names that trainers use.
 
-One line in :data:`ENCODERS` adds an encoder, one in :data:`ARCHITECTURES` a decoder; a trainer of three lines in
-``trainers/slices.py`` makes the pair known to nnU-Net.
+A line in :data:`ENCODERS` adds an encoder, and a line in :data:`ARCHITECTURES` adds a decoder. A trainer of three lines
+in ``trainers/two_dimensional.py`` makes the pair available to nnU-Net.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ class Encoder:
     """An encoder of segmentation-models-pytorch or timm.
 
     Attributes:
-        name: Its name in segmentation-models-pytorch; timm's have "tu-" before theirs.
-        decoder_channels: Channels of the decoder's stages, from the deepest; one for each halving of the encoder.
+        name: Its name in segmentation-models-pytorch; encoders of timm have the prefix "tu-".
+        decoder_channels: Channels of the decoder's stages, from the deepest; one stage for each halving.
+
+    Example:
+        >>> Encoder("efficientnet-b0").depth
+        5
     """
 
     name: str
@@ -37,7 +41,7 @@ class Encoder:
 
     @property
     def depth(self) -> int:
-        """How often the encoder halves the image."""
+        """Number of times that the encoder halves the image."""
         return len(self.decoder_channels)
 
 
@@ -55,27 +59,41 @@ ENCODERS: dict[str, Encoder] = {
 
 
 def find_encoder(encoder: str) -> Encoder:
-    """The encoder of this name.
+    """Return the encoder of a name.
 
     Raises:
-        InputError: There is none in :data:`ENCODERS`.
+        InputError: The name is not in :data:`ENCODERS` (code "invalid-option").
+
+    Example:
+        >>> find_encoder("ResNet34").name
+        'resnet34'
     """
     return _find(ENCODERS, encoder, "encoder")
 
 
 def build_slice_network(architecture: str, encoder: str, *, in_channels: int, classes: int) -> nn.Module:
-    """Build a network with random weights: slices (batch, channels, rows, columns) to logits of the same size.
+    """Build a network that maps slices to logits of the same size.
 
-    Random always: nnU-Net builds the network anew for each prediction, where weights must not be downloaded.
+    Its weights are always random: nnU-Net also builds the network for each prediction, where nothing must be
+    downloaded.
 
     Args:
         architecture: A name in :data:`ARCHITECTURES`.
         encoder: A name in :data:`ENCODERS`.
-        in_channels: Channels of a slice.
+        in_channels: Number of channels of a slice.
         classes: Number of logits per pixel.
 
+    Returns:
+        A network from shape (batch, in_channels, rows, columns) to (batch, classes, rows, columns). Rows and columns
+        must be multiples of its stride, see :func:`stride_of`.
+
     Raises:
-        InputError: There is no such architecture or encoder.
+        InputError: The architecture or encoder does not exist (code "invalid-option").
+
+    Example:
+        >>> network = build_slice_network("Unet", "MobileNetV3", in_channels=1, classes=2)
+        >>> network(torch.zeros(2, 1, 64, 32)).shape
+        torch.Size([2, 2, 64, 32])
     """
     build = _find(ARCHITECTURES, architecture, "architecture")
     settings = find_encoder(encoder)
@@ -87,17 +105,17 @@ def build_slice_network(architecture: str, encoder: str, *, in_channels: int, cl
         in_channels=in_channels,
         classes=classes,
     )
-    # The memory order in which processors and graphics cards convolve fastest.
+    # Processors and graphics cards convolve fastest in this memory order.
     return network.to(memory_format=torch.channels_last)
 
 
 def stride_of(network: nn.Module) -> int:
-    """Rows and columns of a slice must be multiples of this."""
+    """Return the number that rows and columns of a slice must be multiples of."""
     return int(network.get_submodule("encoder").output_stride)  # type: ignore[arg-type]
 
 
 def _find(known: Mapping[str, _T], name: str, kind: str) -> _T:
     if name not in known:
-        msg = f"There is no {kind} {name!r}; choose one of {', '.join(known)}, or add it in {__name__}."
-        raise InputError(msg)
+        msg = f"{kind} must be one of {', '.join(known)}, got {name!r}. Add others in {__name__}."
+        raise InputError(msg, code="invalid-option")
     return known[name]

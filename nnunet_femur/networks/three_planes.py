@@ -1,4 +1,4 @@
-"""Runs a two-dimensional network over a volume, plane by plane, and averages what it says."""
+"""Wrapper that runs a two-dimensional network over a volume, plane by plane, and averages the probabilities."""
 
 from __future__ import annotations
 
@@ -10,40 +10,52 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nnunet_femur.networks.precision import calculates_in_bfloat16
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
 
 SMALLEST_PROBABILITY = 1e-6
-"""What a probability of zero becomes before its logarithm: nnU-Net adds predictions up in half precision."""
+"""Lower bound of probabilities before the logarithm, since nnU-Net adds up predictions in half precision."""
 
 SLICE_PIXELS = 256 * 256
-"""The size of slice that numbers of slices are said for; of larger ones fewer go together, of smaller ones more."""
+"""Pixels of the slices that `slices_at_once` counts; fewer larger slices go together, and more smaller ones."""
 
 
 class ThreePlaneNetwork(nn.Module):
-    """A network of slices that nnU-Net can treat as a network of volumes.
+    """A network of slices that nnU-Net can use as a network of volumes.
 
-    Slices, shape (batch, channels, rows, columns), give the logits of the network itself. Volumes, shape (batch,
-    channels, z, y, x), are cut into slices across each axis in turn; the softmax of the planes is averaged, and its
-    logarithm returned, which nnU-Net's softmax turns back into the average. Volumes carry no gradient. Borders that are
-    zero throughout, with which nnU-Net fills up small volumes, are not looked at: there all classes are equally likely.
+    For slices, shape (batch, channels, rows, columns), it returns the logits of the network itself. Volumes, shape
+    (batch, channels, z, y, x), are cut into slices across each axis in turn. The softmax of the planes is averaged, and
+    its logarithm is returned, which nnU-Net's softmax turns back into the average. Volumes have no gradient. Borders
+    that are zero throughout, with which nnU-Net pads small volumes, are skipped: there all classes are equally likely.
 
-    Beside the volume and its answer (4 bytes for each class and voxel), memory holds one pass of slices, whatever the
-    size of the volume.
+    Besides the volume and the output (4 bytes for each class and voxel), it needs the memory of one pass of slices,
+    independent of the size of the volume.
 
     Args:
         network: The network of slices.
         axes: The spatial axes (0 is z) that a volume is cut across.
-        weights: What each plane counts in the average, in the order of `axes`; default: all the same.
-        stride: Rows and columns are padded with zeros to a multiple of this, and the padding is cut off again.
-        slices_at_once: Slices of 256 x 256 pixels, or as many pixels in slices of another size, in one pass.
-        in_bfloat16: Whether processors that calculate in bfloat16 do so at prediction, as graphics cards do in float16;
-            None for those with instructions for it.
-        scale: Pixels per voxel along each spatial axis (0 is z): slices are resized for the network, its answer back.
-        neighbours: Slices on either side that the network takes as further channels, before and behind its own; at
-            the volume's ends the last slice is repeated.
+        weights: Weight of each plane in the average, in the order of `axes`. None: equal weights.
+        stride: Rows and columns are padded with zeros to a multiple of this number, and the padding is cut off again.
+        slices_at_once: Number of slices of 256 x 256 pixels in one pass, or as many pixels in slices of another size.
+        in_bfloat16: True to predict in bfloat16 on processors, as nnU-Net does in float16 on graphics cards. None: on
+            processors with instructions for it.
+        scale: Pixels per voxel along each spatial axis (0 is z). Slices are resampled to this scale for the network,
+            and its probabilities are resampled back.
+        neighbours: Number of slices on either side that the network takes as further channels, before and behind its
+            own. At the ends of the volume the last slice is repeated.
+
+    Raises:
+        ValueError: There is no plane, a weight is negative, or all weights are 0.
+
+    Example:
+        >>> network = ThreePlaneNetwork(nn.Conv2d(1, 2, 3, padding=1), stride=1)
+        >>> probabilities = network(torch.zeros(1, 1, 5, 6, 7)).exp()
+        >>> probabilities.shape
+        torch.Size([1, 2, 5, 6, 7])
     """
 
     def __init__(
@@ -61,7 +73,7 @@ class ThreePlaneNetwork(nn.Module):
         super().__init__()
         given = [1.0] * len(axes) if weights is None else list(weights)
         if not axes or len(given) != len(axes) or min(given) < 0 or not sum(given) > 0:
-            msg = f"Every plane needs a weight of at least 0, and one more than 0: axes {axes}, weights {weights}."
+            msg = f"weights must be 0 or more for each of the axes {axes}, and one above 0, got {weights}."
             raise ValueError(msg)
         self.network = network
         self.axes = tuple(axes)
@@ -73,7 +85,7 @@ class ThreePlaneNetwork(nn.Module):
         self.neighbours = neighbours
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of slices, or the logarithm of the averaged softmax of volumes; same spatial shape as `x`."""
+        """Return logits of slices, or the logarithm of the averaged softmax of volumes, in the spatial shape of `x`."""
         if x.ndim == 4:
             if torch.is_grad_enabled():
                 return self._logits(x)
@@ -104,22 +116,22 @@ class ThreePlaneNetwork(nn.Module):
         return total
 
     def _pixels(self, size: Sequence[int], axis: int) -> list[int]:
-        """Rows and columns of a slice across `axis` in the pixels that the network is used to."""
+        """Return rows and columns, in pixels of the network, of a slice of `size` voxels across `axis`."""
         scale = [self.scale[other] for other in range(3) if other != axis]
         return [max(1, round(n * s)) for n, s in zip(size, scale, strict=True)]
 
     def _with_neighbours(self, slices: torch.Tensor, part: slice) -> torch.Tensor:
-        """A part of a volume's slices, shape (slices, channels, rows, columns), with their neighbours as channels."""
+        """Return a part of a volume's slices, shape (slices, channels, rows, columns), with neighbours as channels."""
         if not self.neighbours:
             return slices[part]
         places = torch.arange(len(slices), device=slices.device)[part]
         reach = torch.arange(-self.neighbours, self.neighbours + 1, device=slices.device)
         around = (places[:, None] + reach).clamp(0, len(slices) - 1)
-        # As at training: every slice of the first channel, then of the next.
+        # The order of training: every slice of the first channel, then of the next.
         return slices[around].transpose(1, 2).flatten(1, 2)
 
     def _probabilities(self, slices: torch.Tensor, pixels: list[int]) -> torch.Tensor:
-        """Softmax of slices, in their own size, from the network's answer to them in so many pixels."""
+        """Return the softmax of slices in their own size, computed by the network at a size of `pixels`."""
         size = list(slices.shape[-2:])
         if pixels == size:
             return self._logits(slices).float().softmax(1)
@@ -135,24 +147,24 @@ class ThreePlaneNetwork(nn.Module):
             return self.network(padded)[..., :rows, :columns]
 
     def _narrow(self, padded: torch.Tensor) -> AbstractContextManager:
-        """Single precision for slices as narrow as the stride.
+        """Return a context that computes slices as narrow as the stride in float32.
 
-        Their deepest features are one column wide. There the convolutions of stride 2 that oneDNN (PyTorch 2.15) has
-        for bfloat16 on processors with AMX give back memory that was never written.
+        Their deepest features are one column wide. For these, oneDNN's bfloat16 convolutions of stride 2 (PyTorch 2.15,
+        processors with AMX) return memory that was never written.
         """
         if padded.device.type == "cpu" and padded.shape[-1] <= self.stride and torch.is_autocast_enabled("cpu"):
             return torch.autocast("cpu", enabled=False)
         return nullcontext()
 
     def _precision(self, x: torch.Tensor) -> AbstractContextManager:
-        """Lower precision on processors; on graphics cards nnU-Net has chosen it already."""
+        """Return an autocast to bfloat16 on processors; on graphics cards nnU-Net has set its own."""
         if x.device.type == "cpu" and self.in_bfloat16 and not self.training:
             return torch.autocast("cpu", dtype=torch.bfloat16)
         return nullcontext()
 
 
 def _content(volumes: torch.Tensor) -> list[slice]:
-    """The smallest box along z, y and x outside of which all is zero; all of it, where there is nothing else."""
+    """Return the smallest box along z, y and x outside of which all is zero; the whole volume if all is zero."""
     filled = (volumes != 0).flatten(0, 1).any(0)
     box = []
     for axis in range(3):
@@ -163,11 +175,3 @@ def _content(volumes: torch.Tensor) -> list[slice]:
 
 def _up(size: int, stride: int) -> int:
     return -(-size // stride) * stride
-
-
-def calculates_in_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16; without them it is slower than single precision."""
-    import torch
-
-    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -1,18 +1,7 @@
 """Plans of a femur dataset: nnU-Net's own, small ones, or those of TotalSegmentator's network."""
 
-from nnunet_femur.dataset.raw import find_dataset, training_cases
 from nnunet_femur.planning.ceiling import Ceiling
-from nnunet_femur.planning.plan import LOG, PLANS_NAME, RECORD, ceiling_of, plan_dataset
-from nnunet_femur.recipe.training_presets import PRESETS
+from nnunet_femur.planning.dataset_plan import PlannedDataset, ceiling_of, plan
+from nnunet_femur.planning.training_presets import PRESETS, Preset
 
-__all__ = [
-    "LOG",
-    "PLANS_NAME",
-    "PRESETS",
-    "RECORD",
-    "Ceiling",
-    "ceiling_of",
-    "find_dataset",
-    "plan_dataset",
-    "training_cases",
-]
+__all__ = ["PRESETS", "Ceiling", "PlannedDataset", "Preset", "ceiling_of", "plan"]

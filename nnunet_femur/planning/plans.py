@@ -1,4 +1,4 @@
-"""Plans of a femur dataset: nnU-Net's own at the size of a preset, or those of TotalSegmentator's network."""
+"""Plans of a dataset: from nnU-Net's planner at the size of a preset, or from TotalSegmentator's model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnunet_femur.consistency import SOURCE_KEY
+from nnunet_femur.dataset.nnunet_names import FULLRES, READER_WITH_REORIENT
 from nnunet_femur.errors import InputError
 from nnunet_femur.records import sha256
 
@@ -15,36 +16,39 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from nnunet_femur.recipe.training_presets import Preset
+    from nnunet_femur.planning.training_presets import Preset
     from nnunet_femur.weights import SourceModel
 
 
 def own_plans(dataset_id: int, preset: Preset, *, plans_file: Path, configurations: Sequence[str]) -> dict[str, Any]:
-    """Let nnU-Net's planner decide about spacing, patch and network from the dataset's fingerprint.
+    """Return plans of nnU-Net's planner, which chooses spacing, patch and network by the dataset's fingerprint.
 
     Args:
         dataset_id: nnU-Net's dataset number; its fingerprint must exist.
-        preset: The size to hold the planner to.
-        plans_file: Where the plans will stand; nnU-Net names them after it.
+        preset: Limits of patch and network.
+        plans_file: The file that nnU-Net writes the plans to, named after the plans.
         configurations: The configurations that are needed.
 
     Raises:
-        InputError: nnU-Net planned no such configuration for these images.
+        InputError: nnU-Net planned no such configuration for these images (code "invalid-option").
     """
-    # nnU-Net's planner would keep configurations of earlier plans that ours do not have.
+    # nnU-Net's planner would keep configurations of earlier plans with this name.
     plans_file.unlink(missing_ok=True)
     planner = _planner(preset)(dataset_id, plans_name=plans_file.stem)
     plans = planner.plan_experiment()
     missing = [name for name in configurations if name not in plans["configurations"]]
     if missing:
-        msg = f"{plans_file}: nnU-Net planned no {', '.join(missing)}, but {', '.join(plans['configurations'])}."
-        raise InputError(msg)
+        msg = (
+            f"{plans_file}: nnU-Net planned no configuration {', '.join(missing)} for these images, only "
+            f"{', '.join(plans['configurations'])}. Choose one of these."
+        )
+        raise InputError(msg, code="invalid-option")
     written: dict[str, Any] = json.loads(plans_file.read_text(encoding="utf-8"))
     return written
 
 
 def _planner(preset: Preset) -> type:
-    """nnU-Net's planner, held to the size of a preset."""
+    """Return the class of nnU-Net's planner, limited to the size of a preset."""
     import numpy as np
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
 
@@ -56,11 +60,11 @@ def _planner(preset: Preset) -> type:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.UNet_base_num_features = base_features
-            # A small patch is wanted, so there is no need of a coarser stage that sees more.
+            # The patch is small on purpose, so no configuration of lower resolution is needed to see more.
             self.lowres_creation_threshold = 0
 
         def get_plans_for_configuration(self, spacing: Any, median_shape: Any, *args: Any) -> dict:
-            # nnU-Net never plans a patch larger than the median image, so a smaller one bounds the patch.
+            # nnU-Net plans no patch larger than the median image, so a smaller median bounds the patch.
             bounded = np.minimum(median_shape, largest_patch[len(spacing)])
             plan = super().get_plans_for_configuration(spacing, bounded, *args)
             plan["median_image_size_in_voxels"] = median_shape
@@ -70,33 +74,28 @@ def _planner(preset: Preset) -> type:
     return SmallPlanner
 
 
-CONFIGURATION = "3d_fullres"
-"""The configuration of TotalSegmentator's models, and of the plans that are made of them."""
-
-READER = "SimpleITKIOWithReorient"
-"""nnU-Net's reader that turns any file to RAS, the order in which TotalSegmentator feeds its network."""
-
 Spacing = Literal["source", "native"]
+"""Spacing of plans from TotalSegmentator's model: that of the model, or the one nnU-Net plans for the dataset."""
 
 
 def transferred_plans(
     dataset_id: int, source: SourceModel, *, plans_name: str, spacing: Spacing, fast: bool
 ) -> dict[str, Any]:
-    """The source's plans, addressed to another dataset.
+    """Return the plans of a source model for another dataset.
 
-    Kept are the network's topology, patch and batch, intensity statistics, normalisation and resampling; replaced are
-    the names, the reader (the source's cannot read NRRD) and what is said about image sizes.
+    Topology of the network, patch and batch size, intensity statistics, normalisation and resampling stay. The names,
+    the reader (the source's reader cannot read NRRD) and the sizes of images are replaced.
 
     Args:
         dataset_id: nnU-Net's dataset number; its fingerprint must exist.
-        source: The model whose weights will be transferred; its plans may have the old or the new format.
-        plans_name: Name of the plans to make.
-        fast: Whether the source is TotalSegmentator's 3 mm model.
-        spacing: "source" keeps the spacing that the weights were trained at; "native" takes the one that nnU-Net
-            would plan for the dataset, so that the topology meets other sizes of the same anatomy.
+        source: The model whose weights will be transferred; its plans may have nnU-Net's old or new format.
+        plans_name: Name of the new plans.
+        spacing: "source" for the spacing at which the weights were trained; "native" for the spacing that nnU-Net plans
+            for the dataset, at which the same anatomy has another size in voxels.
+        fast: The source is TotalSegmentator's 3 mm model.
 
     Raises:
-        SetupError: The weights do not fit the network of these plans.
+        SetupError: The weights do not fit the network of these plans (code "invalid-weights").
     """
     import numpy as np
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
@@ -105,9 +104,9 @@ def transferred_plans(
 
     manager = PlansManager(deepcopy(source.plans))
     with warnings.catch_warnings():
-        # nnU-Net warns of the old format, which is converted here once and for all.
+        # nnU-Net warns about plans in its old format. The new plans have the new format.
         warnings.simplefilter("ignore", UserWarning)
-        configuration = deepcopy(manager.get_configuration(CONFIGURATION).configuration)
+        configuration = deepcopy(manager.get_configuration(FULLRES).configuration)
     forward = [int(axis) for axis in manager.transpose_forward]
     planner = ExperimentPlanner(dataset_id)
     fingerprint = planner.dataset_fingerprint
@@ -120,7 +119,7 @@ def transferred_plans(
     ]
     left, right = source.femur_rows
     configuration |= {
-        "data_identifier": f"{plans_name}_{CONFIGURATION}",
+        "data_identifier": f"{plans_name}_{FULLRES}",
         "median_image_size_in_voxels": [float(n) for n in np.median(resampled, 0)],
         SOURCE_KEY: {
             "dataset": source.dataset,
@@ -137,10 +136,10 @@ def transferred_plans(
         "plans_name": plans_name,
         "original_median_spacing_after_transp": [float(mm) for mm in np.median(spacings, 0)],
         "original_median_shape_after_transp": [round(float(n)) for n in np.median(shapes, 0)],
-        "image_reader_writer": READER,
+        "image_reader_writer": READER_WITH_REORIENT,
         "transpose_forward": forward,
         "transpose_backward": [int(axis) for axis in manager.plans["transpose_backward"]],
-        "configurations": {CONFIGURATION: configuration},
+        "configurations": {FULLRES: configuration},
         "experiment_planner_used": manager.plans.get("experiment_planner_used", "ExperimentPlanner"),
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": manager.foreground_intensity_properties_per_channel,
@@ -148,10 +147,14 @@ def transferred_plans(
 
 
 def check_fit(source: SourceModel, configuration: dict[str, Any]) -> None:
-    """Compare every tensor of the weights with the network that the plans describe, before anything is preprocessed.
+    """Compare every tensor of the weights with the network of the plans, before any case is preprocessed.
+
+    Args:
+        source: The model with the weights.
+        configuration: The configuration that describes the network.
 
     Raises:
-        SetupError: With one line for each tensor that does not fit.
+        SetupError: Some tensors do not fit; the message contains a line for each (code "invalid-weights").
     """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 

@@ -1,6 +1,9 @@
-"""A trained model on new CTs: canonical orientation in, the CT's own grid out."""
+"""Prediction with a trained model: a CT in, the femur's mask on the CT's own grid out."""
 
-from nnunet_femur.prediction.batch import Outcome, predict
+from nnunet_femur.prediction.batch import predict
+from nnunet_femur.prediction.femur import Femur
 from nnunet_femur.prediction.options import FORMATS, QUICK, Options
+from nnunet_femur.prediction.results import CaseResult, PredictionResult
+from nnunet_femur.prediction.segmenter import Segmenter
 
-__all__ = ["FORMATS", "QUICK", "Options", "Outcome", "predict"]
+__all__ = ["FORMATS", "QUICK", "CaseResult", "Femur", "Options", "PredictionResult", "Segmenter", "predict"]

@@ -1,8 +1,8 @@
 """nnU-Net's resampling as products with one matrix per axis.
 
-nnU-Net resizes with scikit-image, that is scipy's spline ``zoom``, in double precision and one channel at a time; on a
-large CT that takes longer than the network. The operation is linear and separable, so a matrix for each axis says
-all of it, and products of matrices are what processors are best at. The results differ by rounding only.
+nnU-Net resizes with scikit-image, which uses scipy's spline ``zoom``, in double precision and one channel at a time; on
+a large CT that takes longer than the network. The operation is linear and separable, so a matrix for each axis
+describes it completely, and processors multiply matrices fast. The results differ by rounding only.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_FUNCTION = "resample_data_or_seg_to_shape"
-"""The only function of nnU-Net that is done here; plans that name another are left to nnU-Net itself."""
+"""The function of nnU-Net that is replaced here; plans that name another one are resampled by nnU-Net itself."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How an array comes to another shape.
+    """Matrices that bring an array to another shape.
 
     Attributes:
         matrices: For each axis z, y, x the weights of the old voxels (columns) in the new ones (rows); double
             precision.
-        slicewise_axis: The axis whose slices nnU-Net resizes one by one, because they lie far apart; None if all
+        slicewise_axis: The axis whose slices nnU-Net resizes one by one, because their spacing is large; None if all
             three axes are resized together.
     """
 
@@ -43,7 +43,7 @@ class Resampling:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether old and new shape are the same, in which case nnU-Net returns the array as it is."""
+        """True if old and new shape are the same; nnU-Net returns the array unchanged then."""
         return all(matrix.shape[0] == matrix.shape[1] for matrix in self.matrices)
 
 
@@ -54,15 +54,15 @@ def plan_resampling(
     new_spacing_mm: Sequence[float],
     settings: dict[str, Any],
 ) -> Resampling:
-    """The matrices of nnU-Net's ``resample_data_or_seg_to_shape``.
+    """Return the matrices of nnU-Net's ``resample_data_or_seg_to_shape``.
 
     Args:
-        old_shape: Voxels of the array along each axis.
-        new_shape: Voxels wanted.
-        old_spacing_mm: Distances of the array's voxels, which together with the new ones decide whether slices are
-            resized one by one.
-        new_spacing_mm: Distances of the voxels wanted.
-        settings: The keyword arguments of nnU-Net's function, as plans hold them: ``order``, ``order_z``,
+        old_shape: Number of voxels of the array along each axis.
+        new_shape: Number of voxels to resample to.
+        old_spacing_mm: Spacing of the array in mm, which together with the new one decides whether slices are resized
+            one by one.
+        new_spacing_mm: Spacing to resample to, in mm.
+        settings: The keyword arguments of nnU-Net's function in the plans: ``order``, ``order_z``,
             ``force_separate_z``.
     """
     from nnunetv2.preprocessing.resampling.default_resampling import determine_do_sep_z_and_axis
@@ -76,9 +76,12 @@ def plan_resampling(
 
 
 def weights(old: int, new: int, order: int) -> NDArray[np.float64]:
-    """The weight of each of `old` samples (columns) in each of `new` ones (rows), of a spline of this order.
+    """Return the weight of each old sample (columns) in each new one (rows), for a spline.
 
-    Both rows of samples fill the same length. Order 0 takes the nearest sample.
+    Args:
+        old: Number of old samples.
+        new: Number of new samples, which cover the same length.
+        order: Order of the spline; 0 takes the nearest sample.
     """
     from scipy import ndimage
 
@@ -86,24 +89,30 @@ def weights(old: int, new: int, order: int) -> NDArray[np.float64]:
         positions = (np.arange(new) + 0.5) * (old / new) - 0.5
         nearest = np.clip(np.floor(positions + 0.5).astype(int), 0, old - 1)
         return np.eye(old)[nearest]
-    # A linear operation is known by what it makes of the unit vectors.
+    # The results for the unit vectors are the matrix of a linear operation.
     return np.asarray(ndimage.zoom(np.eye(old), (new / old, 1), order=order, mode="nearest", grid_mode=True))
 
 
 def support(matrix: NDArray[np.float64], rows: slice) -> slice:
-    """The old samples (columns) that have any weight in these new ones (rows)."""
+    """Return the old samples (columns) that have weight in these new ones (rows)."""
     used = np.flatnonzero(matrix[rows].any(axis=0))
     return slice(int(used[0]), int(used[-1]) + 1)
 
 
 def reach(matrix: NDArray[np.float64], columns: slice) -> slice:
-    """The new samples (rows) in which any of these old ones (columns) has weight; empty if there is none."""
+    """Return the new samples (rows) in which any of these old ones (columns) has weight; it can be empty."""
     reached = np.flatnonzero(matrix[:, columns].any(axis=1))
     return slice(int(reached[0]), int(reached[-1]) + 1) if len(reached) else slice(0, 0)
 
 
 def along(values: torch.Tensor, matrix: torch.Tensor, axis: int) -> torch.Tensor:
-    """Multiply the samples along one of the last three axes with a matrix of new by old samples."""
+    """Multiply the samples along one of the last three axes by a matrix of new by old samples.
+
+    Args:
+        values: The array, shape (..., 3 axes).
+        matrix: The weights, shape (new, old).
+        axis: The axis, 0 to 2 of the last three.
+    """
     if axis == 2:
         return values @ matrix.T
     if axis == 1:

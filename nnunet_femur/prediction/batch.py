@@ -1,4 +1,4 @@
-"""Many CTs, one after another: resumed where a run was stopped, the others going on where one fails."""
+"""Prediction of many CTs: an interrupted run resumes, and a case that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -7,171 +7,104 @@ import json
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.imaging.sources import Source, find_sources
-from nnunet_femur.networks.precision import precision_of
-from nnunet_femur.prediction.models import CHECKPOINT, Model, femur_labels, opened_model
+from nnunet_femur.prediction.models import Model, femur_labels, opened_model
 from nnunet_femur.prediction.options import Options
-from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.results import CaseResult, read_results, sizes, write_case, write_results
-from nnunet_femur.prediction.segmentation import segment
+from nnunet_femur.prediction.results import CaseResult, PredictionResult, read_results, write_results
+from nnunet_femur.prediction.segmenter import Segmenter, fold_names
+from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
+    from nnunet_femur.prediction.femur import Femur
 
 FAILURE_LOG = "failures.log"
-"""File in the output folder with the tracebacks of cases that failed for a reason that no check expects."""
+"""File in the output folder with the tracebacks of cases that failed for an unexpected reason."""
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "SimpleITK", "vtk")
-
-
-class Watcher(Protocol):
-    """Who is told how far a batch is."""
-
-    def start(self, cases: int) -> None:
-        """There are this many cases."""
-
-    def case(self, name: str) -> None:
-        """Work on this case begins."""
-
-    def window(self, done: int, total: int) -> None:
-        """So many passes of all through the network are done for this case."""
-
-    def end(self, result: CaseResult, *, skipped: bool) -> None:
-        """This case has ended, or was done before."""
-
-
-class Silent:
-    """Nobody is told."""
-
-    def start(self, cases: int) -> None:
-        """Do nothing."""
-
-    def case(self, name: str) -> None:
-        """Do nothing."""
-
-    def window(self, done: int, total: int) -> None:
-        """Do nothing."""
-
-    def end(self, result: CaseResult, *, skipped: bool) -> None:
-        """Do nothing."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run gave.
-
-    Attributes:
-        folder: Where everything lies.
-        results: The cases that were asked for, in their order.
-        skipped: Names of those that an earlier run had done.
-    """
-
-    folder: Path
-    results: tuple[CaseResult, ...]
-    skipped: tuple[str, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every case has a result."""
-        return not any(result.error for result in self.results)
+"""Packages whose versions are recorded."""
 
 
 def predict(
-    inputs: Sequence[Path],
-    model: Path,
-    output: Path,
+    inputs: str | Path | Sequence[str | Path],
+    model: str | Path,
+    output: str | Path,
     *,
     options: Options | None = None,
-    folds: Sequence[str] = (),
-    checkpoint: str = CHECKPOINT,
+    folds: str | int | Iterable[str | int] = (),
+    checkpoint: str = CHECKPOINT_FINAL,
     device: str = "auto",
     overwrite: bool = False,
-    watch: Watcher | None = None,
-) -> Outcome:
-    """Segment the femur in CTs with a trained model.
+    progress: Progress = SILENT,
+) -> PredictionResult:
+    """Segment the femur in CTs with a trained model, and write masks and records.
 
-    One CT is in memory at a time. A case that an earlier run has done with the same model and options, from the same
-    files, is not done again.
+    One CT is in memory at a time. Cases that an earlier run has done with the same model and options, from the same
+    files, are skipped. A case that fails does not stop the others.
 
     Args:
-        inputs: Files, folders of files, folders of DICOM slices.
+        inputs: Files, folders of files, folders of DICOM slices; one or several.
         model: A folder ``TRAINER__PLANS__CONFIGURATION``, one of its folds, or an exported zip file.
-        output: The folder to write to; it is made if it is missing.
-        options: How to segment and what to write.
-        folds: The folds to use; none for all that are trained. Several are an ensemble.
-        checkpoint: Name of the checkpoint.
+        output: The folder to write to. It is created if it does not exist.
+        options: Options that decide about the mask, and the files to write.
+        folds: The folds to use, such as ``(0, 1)``; several are an ensemble. Default: all that are trained.
+        checkpoint: Name of the checkpoint in each fold.
         device: "auto", "cpu", "cuda" or "mps".
-        overwrite: Whether cases are done again.
-        watch: Who is told how far it is.
+        overwrite: Predict all cases again.
+        progress: Receives the progress: a task "Predict", and one for each case with the passes through the network.
 
     Returns:
-        The results; a case that failed has its reason in them.
+        The results; that of a case that failed contains the reason.
 
     Raises:
-        InputError: There is no such CT, model, fold or label.
-        SetupError: The output folder, the device or the trainer's class is missing.
+        InputError: A CT, the model, a fold or a label does not exist, or a checkpoint contains code.
+        SetupError: The output folder cannot be written, the device does not exist, or the model's trainer is not
+            installed.
+
+    Example:
+        >>> options = Options(formats=("nii.gz",), mirror=False)
+        >>> result = predict("ct.nrrd", "model", "out", options=options, device="cpu")
+        >>> result
+        PredictionResult(out: 1 cases)
+        >>> result.results[0].files
+        {'ct.nii.gz': ...}
+        >>> predict("ct.nrrd", "model", "out", options=options).skipped
+        ('ct',)
     """
-    options, watch = options or Options(), watch or Silent()
-    sources = find_sources(inputs)
+    options, output = options or Options(), Path(output)
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    sources = find_sources([Path(each) for each in given])
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{output}: cannot be made ({error.strerror}). Choose another folder."
-        raise SetupError(msg) from error
-    with opened_model(model, folds=folds, checkpoint=checkpoint) as found:
-        femur = femur_labels(found.dataset["labels"], options.labels)
+        msg = f"{output}: cannot be created ({error.strerror}). Choose another folder."
+        raise SetupError(msg, code="cannot-write") from error
+    with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
+        femur_labels(found.dataset["labels"], options.labels)
         about = _about(found, options)
-        settings = hashlib.sha256(json.dumps([about["model"]["sha256"], options.deciding()]).encode()).hexdigest()
+        settings = _settings(about["model"]["sha256"], options)
         before = {} if overwrite else read_results(output)
-        done = {
-            source.case: before[source.case]
-            for source in sources
-            if source.case in before and before[source.case].holds(output, settings=settings, state=_state(source))
-        }
-        watch.start(len(sources))
-        results = dict(before)
+        done = {source.case for source in sources if _is_done(before.get(source.case), source, output, settings)}
+        segmenter = None
         if len(done) < len(sources):
-            target = choose_device(device)
-            loaded = load_predictor(found, device=target, step_size=options.step_size, mirror=options.mirror)
-            precision = precision_of(target, half=options.half)
-            about |= {"device": target.type, "precision": precision}
-        for source in sources:
-            if source.case in done:
-                watch.end(done[source.case], skipped=True)
-                continue
-            watch.case(source.case)
-            results[source.case] = replace(
-                _one_case(source, loaded, femur, output, settings, options, watch), precision=precision
-            )
+            segmenter = Segmenter(found, device=device, **options.of_mask())
+            about |= {"device": segmenter.device, "precision": segmenter.precision}
+    results = dict(before)
+    for source in track(sources, "Predict", progress=progress):
+        if segmenter is not None and source.case not in done:
+            result = _one_case(source, segmenter, output, options, progress)
+            results[source.case] = replace(result, settings=settings, precision=segmenter.precision)
             _write(output, results.values(), about)
-            watch.end(results[source.case], skipped=False)
-    asked = tuple(results[source.case] for source in sources)
-    return Outcome(output, asked, tuple(done))
-
-
-def _write(output: Path, results: Iterable[CaseResult], about: dict[str, Any]) -> None:
-    try:
-        write_results(output, results, about)
-    except OSError as error:
-        problem = f"the record cannot be written ({error.strerror})"
-        msg = f"{output}: {problem}. Check its permissions and the space on the disk."
-        raise SetupError(msg) from error
-
-
-def _state(source: Source) -> dict[str, float]:
-    try:
-        return source.state()
-    except OSError:
-        return {}
+    skipped = tuple(source.case for source in sources if source.case in done)
+    return PredictionResult(output, tuple(results[source.case] for source in sources), skipped)
 
 
 def _about(model: Model, options: Options) -> dict[str, Any]:
@@ -182,49 +115,60 @@ def _about(model: Model, options: Options) -> dict[str, Any]:
     }
 
 
-def _one_case(
-    source: Source,
-    predictor: nnUNetPredictor,
-    femur: tuple[int, ...],
-    output: Path,
-    settings: str,
-    options: Options,
-    watch: Watcher,
-) -> CaseResult:
-    """Return its result, or why there is no result: whatever one case raises, the others go on."""
+def _settings(model_sha256: str, options: Options) -> str:
+    """Return the fingerprint of model and options, as every version so far has computed it."""
+    return hashlib.sha256(json.dumps([model_sha256, options.deciding()]).encode()).hexdigest()
+
+
+def _is_done(before: CaseResult | None, source: Source, output: Path, settings: str) -> bool:
+    try:
+        return before is not None and before.is_current(output, settings=settings, state=source.state())
+    except OSError:
+        return False
+
+
+def _one_case(source: Source, segmenter: Segmenter, output: Path, options: Options, progress: Progress) -> CaseResult:
+    """Return the result of a case, or the reason why it has none; nothing that a case raises stops the others."""
     start = time.monotonic()
+    result = CaseResult(source.case, str(source.path))
+    task = f"  {source.case}"
+    progress.begin(task)
     try:
         state = source.state()
-        found = segment(source, predictor, femur=femur, options=options, on_window=watch.window)
-        names = write_case(
-            output, source.case, found.mask_zyx, found.geometry, deviation_zyx=found.deviation_zyx, options=options
-        )
-        written = sizes(output, names)
+        femur = segmenter.segment(source, on_window=lambda done, total: progress.advance(task, done, total=total))
+        files = {
+            path.name: path.stat().st_size for path in femur.save(output, formats=options.formats, stl=options.stl)
+        }
+        result = replace(result, state=state, files=files, **_measures(femur))
     except (FemurError, OSError) as error:
-        return CaseResult(source.case, str(source.path), error=str(error), settings=settings)
+        result = replace(result, error=str(error), code=getattr(error, "code", "unreadable"))
     except MemoryError:
-        problem = f"{source.path}: does not fit into memory. Crop it to the leg, or use a machine with more memory."
-        return CaseResult(source.case, str(source.path), error=problem, settings=settings)
+        problem = f"{source.path}: out of memory. Crop the CT to the leg, or use a machine with more memory."
+        result = replace(result, error=problem, code="too-large")
     except Exception as error:  # noqa: BLE001
-        return CaseResult(source.case, str(source.path), error=_unexpected(error, source, output), settings=settings)
-    return CaseResult(
-        case=source.case,
-        source=str(source.path),
-        state=state,
-        settings=settings,
-        files=written,
-        volume_ml=found.verdict.volume_ml,
-        pieces=found.verdict.pieces,
-        disagreement=found.disagreement,
-        seconds=round(time.monotonic() - start, 2),
-        warnings=(*found.warnings, *found.verdict.warnings),
-    )
+        result = replace(result, error=_unexpected(error, source, output))
+    finally:
+        progress.end(task, f"failed {source.case}: {result.error}" if result.error else "")
+    return result if result.error else replace(result, seconds=round(time.monotonic() - start, 2))
+
+
+def _measures(femur: Femur) -> dict[str, Any]:
+    return {name: getattr(femur, name) for name in ("volume_ml", "pieces", "disagreement", "warnings")}
 
 
 def _unexpected(error: Exception, source: Source, output: Path) -> str:
-    """Return the message about an exception that no check expects, and keep its traceback in the output folder."""
+    """Return a message about an unexpected exception, and write its traceback to the output folder."""
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     log = output / FAILURE_LOG
     with suppress(OSError), log.open("a", encoding="utf-8") as file:
         file.write(f"{source.case} ({source.path})\n{''.join(traceback.format_exception(error))}\n")
     return f"{source.path}: the prediction failed ({type(error).__name__}: {reason}). The traceback is in {log}."
+
+
+def _write(output: Path, results: Iterable[CaseResult], about: dict[str, Any]) -> None:
+    try:
+        write_results(output, results, about)
+    except OSError as error:
+        problem = f"the record cannot be written ({error.strerror})"
+        msg = f"{output}: {problem}. Check the permissions and the space on the disk."
+        raise SetupError(msg, code="cannot-write") from error

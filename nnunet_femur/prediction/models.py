@@ -4,73 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import tempfile
 import zipfile
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import leads_out
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.archives import unpack
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL, PLANS_JSON, fold_folder
+from nnunet_femur.dataset.raw import DATASET_JSON
+from nnunet_femur.errors import InputError
 from nnunet_femur.records import read_json, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 _NEEDED = (".json", ".pth")
-"""What prediction reads of an exported model: plans, dataset and checkpoints."""
-
-
-def unpack_model(archive: Path, folder: Path) -> None:
-    """Unpack the plans and checkpoints of a file that ``nnUNetv2_export_model_to_zip`` wrote.
-
-    Args:
-        archive: The zip file.
-        folder: Where to unpack it; it must exist.
-
-    Raises:
-        InputError: It is no zip file, is damaged, or holds a path that leads out of the folder.
-        SetupError: There is not enough space on the disk.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [info for info in opened.infolist() if not info.is_dir()]
-            _require_inside(archive, members)
-            needed = [info for info in members if info.filename.lower().endswith(_NEEDED)]
-            _require_space(archive, sum(info.file_size for info in needed), folder)
-            for info in needed:
-                opened.extract(info, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        msg = f"{archive}: is no zip file, is damaged or is encrypted. Export or copy the model again."
-        raise InputError(msg) from error
-
-
-def _require_inside(archive: Path, members: Iterable[zipfile.ZipInfo]) -> None:
-    for info in members:
-        if leads_out(info):
-            msg = (
-                f"{archive}: holds {info.filename!r}, which would be written outside the folder it is unpacked to. "
-                "Do not use this file; export the model again with nnUNetv2_export_model_to_zip."
-            )
-            raise InputError(msg)
-
-
-def _require_space(archive: Path, needed: int, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        msg = (
-            f"{archive}: unpacks to {needed / 1e9:.1f} GB, but {folder} has {free / 1e9:.1f} GB left. "
-            "Make room there, or point TMPDIR to a larger disk."
-        )
-        raise SetupError(msg)
-
-
-CHECKPOINT = "checkpoint_final.pth"
-"""What nnU-Net writes when a training has ended."""
+"""Endings of the files that prediction reads of an exported model: plans, dataset and checkpoints."""
 
 _FEMUR = re.compile(r"(?<![a-z])(femur|femora)(?![a-z])", re.IGNORECASE)
 
@@ -96,7 +48,7 @@ class Model:
     @property
     def checkpoints(self) -> tuple[Path, ...]:
         """The checkpoint of each fold."""
-        return tuple(self.folder / f"fold_{fold}" / self.checkpoint for fold in self.folds)
+        return tuple(self.folder / fold_folder(fold) / self.checkpoint for fold in self.folds)
 
     @property
     def name(self) -> str:
@@ -105,72 +57,73 @@ class Model:
         return f"{dataset}/{self.folder.name}, fold {', '.join(self.folds)}"
 
     def digest(self) -> str:
-        """SHA-256 over everything that decides what the model says, wherever it lies."""
-        files = [self.folder / "plans.json", self.folder / "dataset.json", *self.checkpoints]
+        """Return the SHA-256 of everything that decides about the model's predictions, wherever its folder is."""
+        files = [self.folder / PLANS_JSON, self.folder / DATASET_JSON, *self.checkpoints]
         return hashlib.sha256("\n".join(sha256(file) for file in files).encode()).hexdigest()
 
 
 @contextmanager
-def opened_model(path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT) -> Iterator[Model]:
-    """Give the model of a folder or of an exported zip file; what was unpacked is removed afterwards.
+def opened_model(path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT_FINAL) -> Iterator[Model]:
+    """Open the model in a folder or in an exported zip file; unpacked files are removed afterwards.
 
     Args:
-        path: A folder ``TRAINER__PLANS__CONFIGURATION``, a folder ``fold_K`` in it, a folder that holds one such
+        path: A folder ``TRAINER__PLANS__CONFIGURATION``, a folder ``fold_K`` in it, a folder that contains one such
             model further down, or a file that ``nnUNetv2_export_model_to_zip`` wrote.
-        folds: The folds to use; none for all that have the checkpoint.
+        folds: The folds to use. Default: all that have the checkpoint.
         checkpoint: Name of the checkpoint.
 
     Raises:
-        InputError: There is no model, more than one, or not all folds.
-        SetupError: An archive does not fit on the disk.
+        InputError: There is no model or fold (code "no-model"), or the model or archive is invalid.
+        SetupError: The disk has too little space for an archive (code "cannot-write").
     """
     if path.is_file() and zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(prefix="nnfemur-") as folder:
-            unpack_model(path, Path(folder))
+            unpack(path, Path(folder), place=lambda file: file if file.suffix.lower() in _NEEDED else None)
             yield find_model(Path(folder), folds=folds, checkpoint=checkpoint, called=path)
     else:
         yield find_model(path, folds=folds, checkpoint=checkpoint)
 
 
 def find_model(
-    path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT, called: Path | None = None
+    path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHECKPOINT_FINAL, called: Path | None = None
 ) -> Model:
-    """The model of a folder.
+    """Find the model in a folder.
 
     Args:
         path: As in :func:`opened_model`, but a folder.
-        folds: The folds to use; none for all that have the checkpoint.
+        folds: The folds to use. Default: all that have the checkpoint.
         checkpoint: Name of the checkpoint.
-        called: What the user calls it, for messages.
+        called: Path that the user gave, for messages.
 
     Raises:
-        InputError: There is no model, more than one, or not all folds.
+        InputError: There is no model, or one without these folds (code "no-model"), there are several (code
+            "invalid-option"), or its files are damaged (code "invalid-model").
     """
     shown = called or path
     folder = path.expanduser().resolve()
-    if folder.name.startswith("fold_") and (folder.parent / "plans.json").is_file():
+    if folder.name.startswith("fold_") and (folder.parent / PLANS_JSON).is_file():
         folds = folds or (folder.name.removeprefix("fold_"),)
         folder = folder.parent
     folder = _model_folder(folder, shown)
-    plans, dataset = read_json(folder / "plans.json"), read_json(folder / "dataset.json")
+    plans, dataset = read_json(folder / PLANS_JSON), read_json(folder / DATASET_JSON)
     if not isinstance(plans, dict) or not isinstance(dataset, dict) or "labels" not in dataset:
         msg = f"{shown}: plans.json or dataset.json is missing or damaged. Copy the model folder again."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-model")
     return Model(folder, _folds(folder, tuple(folds), checkpoint, shown), checkpoint, plans, dataset)
 
 
 def _model_folder(folder: Path, shown: Path) -> Path:
-    if (folder / "plans.json").is_file():
+    if (folder / PLANS_JSON).is_file():
         return folder
     if not folder.exists():
-        msg = f"{shown}: there is no such model. Give a folder TRAINER__PLANS__CONFIGURATION, or an exported zip file."
-        raise InputError(msg)
+        msg = f"{shown}: not found. Give a model's folder TRAINER__PLANS__CONFIGURATION, or an exported zip file."
+        raise InputError(msg, code="no-model")
     # nnU-Net nests results/dataset/model; deeper there are only predictions.
     found = (
         [
             each.parent
             for depth in ("*", "*/*", "*/*/*")
-            for each in folder.glob(f"{depth}/plans.json")
+            for each in folder.glob(f"{depth}/{PLANS_JSON}")
             if any(each.parent.glob("fold_*"))
         ]
         if folder.is_dir()
@@ -180,13 +133,13 @@ def _model_folder(folder: Path, shown: Path) -> Path:
         return found[0]
     if found:
         names = "\n".join(f"  {each}" for each in sorted(found))
-        msg = f"{shown}: holds {len(found)} models. Give one of them:\n{names}"
-    else:
-        msg = (
-            f"{shown}: is no trained model. Give a folder TRAINER__PLANS__CONFIGURATION with plans.json and fold_0, "
-            "or a zip file of nnUNetv2_export_model_to_zip."
-        )
-    raise InputError(msg)
+        msg = f"{shown}: contains {len(found)} models. Give one of them:\n{names}"
+        raise InputError(msg, code="invalid-option")
+    msg = (
+        f"{shown}: is not a trained model. Give a folder TRAINER__PLANS__CONFIGURATION with plans.json and fold_0, or "
+        "a zip file of nnUNetv2_export_model_to_zip."
+    )
+    raise InputError(msg, code="no-model")
 
 
 def _folds(folder: Path, wanted: tuple[str, ...], checkpoint: str, shown: Path) -> tuple[str, ...]:
@@ -195,30 +148,34 @@ def _folds(folder: Path, wanted: tuple[str, ...], checkpoint: str, shown: Path) 
         missing = [fold for fold in wanted if fold not in trained]
         if missing:
             msg = (
-                f"{shown}: fold {', '.join(missing)} has no {checkpoint}; there is {', '.join(trained) or 'none'}. "
-                "Choose other folds, or train them first."
+                f"{shown}: fold {', '.join(missing)} has no {checkpoint}; folds that have it: "
+                f"{', '.join(trained) or 'none'}. Choose other folds, or train them first."
             )
-            raise InputError(msg)
+            raise InputError(msg, code="no-model")
         return tuple(dict.fromkeys(wanted))
-    # As nnU-Net: a model of all cases is no further member of a cross-validation.
+    # As in nnU-Net: a model of all cases is not a member of the cross-validation.
     chosen = [fold for fold in trained if fold != "all"] or trained
     if not chosen:
         others = sorted({path.name for path in folder.glob("fold_*/checkpoint_*.pth")})
-        hint = f"Its training has not ended; --checkpoint {others[0]} takes what there is." if others else "Train it."
+        hint = f"Its training has not ended; use --checkpoint {others[0]}." if others else "Train it first."
         msg = f"{shown}: no fold has a {checkpoint}. {hint}"
-        raise InputError(msg)
+        raise InputError(msg, code="no-model")
     return tuple(chosen)
 
 
 def femur_labels(labels: Mapping[str, Any], wanted: Sequence[str] = ()) -> tuple[int, ...]:
-    """Which values of a model's labels are femur.
+    """Return the values of a model's labels that are femur.
 
     Args:
         labels: ``labels`` of its ``dataset.json``: names and values, or lists of values for regions.
-        wanted: Names asked for; without them the labels that have the word femur, or else the only label.
+        wanted: Names of the labels. Default: those that contain the word femur, or else the only label.
 
     Raises:
-        InputError: There is no such label.
+        InputError: The model has no such label (code "invalid-option"), or none that is femur (code "invalid-model").
+
+    Example:
+        >>> femur_labels({"background": 0, "hip": 1, "femur_left": 7, "femur_right": 8})
+        (7, 8)
     """
     values = {
         name: tuple(value) if isinstance(value, list | tuple) else (int(value),)
@@ -233,6 +190,6 @@ def femur_labels(labels: Mapping[str, Any], wanted: Sequence[str] = ()) -> tuple
         )
     if not chosen or set(wanted) - set(chosen):
         missing = ", ".join(name for name in wanted if name not in values) or "femur"
-        msg = f"The model has no label {missing}; it has {', '.join(values)}. Name one with --label."
-        raise InputError(msg)
+        msg = f"The model has no label {missing}; it has {', '.join(values)}. Choose one with --label."
+        raise InputError(msg, code="invalid-option" if wanted else "invalid-model")
     return tuple(sorted({int(value) for name in chosen for value in values[name]}))

@@ -1,4 +1,4 @@
-"""What a user may choose about a prediction."""
+"""Options of a prediction: those that decide about the mask, and the files to write."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from nnunet_femur.errors import InputError
 FORMATS = ("nrrd", "seg.nrrd", "nii.gz")
 """File endings of masks; ``seg.nrrd`` is 3D Slicer's segmentation."""
 
-
 QUICK: dict[str, Any] = {"step_size": 0.8, "crop_to_bone": True, "half": True}
-"""Choices for speed; the step is TotalSegmentator's, which also looks at a part of the CT only."""
+"""Options for speed. The step is TotalSegmentator's, which also predicts only a part of the CT."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How CTs are segmented and what is written.
+    """Options of a prediction.
 
     Attributes:
         formats: Endings of the masks to write, of :data:`FORMATS`.
-        stl: Whether the bone's surface is written too.
-        uncertainty: Whether the standard deviation over the folds is written as a volume.
-        labels: The model's labels that are femur; none for those with the word femur.
-        largest_component: Whether only the largest piece is kept.
-        fill_holes: Whether cavities are filled.
-        step_size: Distance of neighbouring windows as a part of the window, above 0 up to 1.
-        mirror: Whether the network also sees the mirrored CT, where its trainer allows it.
-        crop_to_bone: Whether the network sees only the box around everything as dense as bone. Its windows lie
-            elsewhere then, so that voxels at the bone's edge can differ.
-        half: Whether the network computes in float16 on a CUDA device, or in bfloat16 on a processor that has it,
-            instead of float32.
-        any_values: Segment volumes whose values are not HU, with a warning; they are refused otherwise.
+        stl: Write the bone's surface too.
+        uncertainty: Compute, and write, the standard deviation over the folds as a volume.
+        labels: Names of the model's labels that are femur. Default: those that contain the word femur.
+        largest_component: Keep only the largest piece.
+        fill_holes: Fill cavities.
+        step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
+        mirror: Average over mirrored CTs too, where the model's trainer allows it.
+        crop_to_bone: Predict only the box around everything as dense as bone. The windows are at other places then, so
+            voxels at the bone's edge can differ.
+        half: Compute in float16 on a CUDA device, or in bfloat16 on a processor that has it, instead of float32.
+        any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
+
+    Example:
+        >>> Options(stl=True, step_size=0.8).formats
+        ('nrrd',)
+        >>> Options(step_size=1.5)
+        Traceback (most recent call last):
+        nnunet_femur.errors.InputError: step_size must be in (0, 1], got 1.5.
     """
 
     formats: tuple[str, ...] = ("nrrd",)
@@ -48,23 +53,39 @@ class Options:
     any_values: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Refuse invalid values.
 
         Raises:
-            InputError: A format or a step size that there is not.
+            InputError: A format or the step size is not allowed (code "invalid-option").
         """
-        unknown = [form for form in self.formats if form not in FORMATS]
-        if unknown or not self.formats:
-            msg = f"There is no format {', '.join(unknown) or 'chosen'}; choose of {', '.join(FORMATS)}."
-            raise InputError(msg)
+        require_formats(self.formats)
         if not 0 < self.step_size <= 1:
-            msg = f"A step size of {self.step_size:g} is none: it is above 0 and not above 1."
-            raise InputError(msg)
+            msg = f"step_size must be in (0, 1], got {self.step_size:g}."
+            raise InputError(msg, code="invalid-option")
 
     def deciding(self) -> dict[str, Any]:
-        """Return the choices that a mask depends on; older runs knew no `any_values`."""
+        """Return the options that the written files depend on, as JSON content.
+
+        Records of versions before `any_values` do not have it, so it counts only where it is set.
+        """
         return {name: value for name, value in self.as_dict().items() if name != "any_values" or value}
 
+    def of_mask(self) -> dict[str, Any]:
+        """Return the options that :class:`~nnunet_femur.prediction.Segmenter` has too."""
+        return {name: value for name, value in asdict(self).items() if name not in ("formats", "stl")}
+
     def as_dict(self) -> dict[str, Any]:
-        """The choices by name, as JSON can hold them."""
+        """Return the options as JSON content."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def require_formats(formats: tuple[str, ...]) -> None:
+    """Refuse formats that masks are not written in.
+
+    Raises:
+        InputError: A format is not one of :data:`FORMATS`, or there is none (code "invalid-option").
+    """
+    unknown = [form for form in formats if form not in FORMATS]
+    if unknown or not formats:
+        msg = f"formats must be of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}."
+        raise InputError(msg, code="invalid-option")

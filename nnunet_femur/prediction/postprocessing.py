@@ -1,4 +1,4 @@
-"""Small corrections of a mask: its largest piece, and its cavities."""
+"""Postprocessing of a mask: keep its largest piece, fill its cavities."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 def label_pieces(mask_zyx: NDArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Pieces of a mask; voxels that touch by a face, an edge or a corner are one piece.
+    """Label the pieces of a mask; voxels that share a face, an edge or a corner belong to one piece.
+
+    Args:
+        mask_zyx: The mask (z, y, x), not 0 inside.
 
     Returns:
-        The piece's number in each voxel, from 1, and the number of voxels of each piece.
+        The number of the piece in each voxel, from 1, and the number of voxels of each piece.
     """
     from scipy import ndimage
 
@@ -25,7 +28,11 @@ def label_pieces(mask_zyx: NDArray) -> tuple[NDArray[np.int32], NDArray[np.int64
 
 
 def keep_largest(mask_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask without all pieces but the largest."""
+    """Return the mask without all pieces but the largest.
+
+    Args:
+        mask_zyx: The mask (z, y, x), 0 and 1. It is returned itself if it has one piece.
+    """
     box = box_of(mask_zyx)
     labels, sizes = label_pieces(mask_zyx[box])
     if len(sizes) < 2:
@@ -36,9 +43,13 @@ def keep_largest(mask_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def fill_holes(mask_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask with its cavities: background from which no way over faces of voxels leads outside.
+    """Return the mask with its cavities filled.
 
-    What is open at the border of the volume is no cavity.
+    A cavity is background that no path over faces of voxels connects with the outside. Background at the border of the
+    volume is not a cavity.
+
+    Args:
+        mask_zyx: The mask (z, y, x), 0 and 1.
     """
     from scipy import ndimage
 

@@ -1,72 +1,101 @@
-"""nnU-Net's own predictor with a model's networks in it."""
+"""nnU-Net's predictor with the networks of a model, in the precision that was asked for."""
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import warnings
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.networks.precision import bfloat16_context, calculating_in, precision_of
 from nnunet_femur.weights.checkpoint import load_checkpoint
+
+with redirect_stdout(io.StringIO()):
+    # nnU-Net prints which of its folders are not set when it is imported; prediction needs none of them.
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import torch
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
     from nnunet_femur.prediction.models import Model
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+"""Names of devices that :func:`choose_device` accepts."""
+
+_REMEDY = f"Install the package of its trainer, and name the trainer's folder in {EXT_TRAINER}."
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of this name; "auto" takes CUDA, then Apple's MPS, then the CPU.
+    """Return the device of a name; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Args:
+        name: One of :data:`DEVICES`.
 
     Raises:
-        InputError: There is no such device name.
-        SetupError: This machine, or its PyTorch, does not have it.
+        InputError: The name is not one of :data:`DEVICES` (code "invalid-option").
+        SetupError: This machine, or its PyTorch, does not have the device (code "no-device").
     """
-    import torch
-
     if name not in DEVICES:
-        msg = f"There is no device {name!r}; choose one of {', '.join(DEVICES)}."
-        raise InputError(msg)
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        msg = f"device must be one of {', '.join(DEVICES)}, got {name!r}."
+        raise InputError(msg, code="invalid-option")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(each for each, found in there.items() if found))
-    if not there[name]:
-        msg = f"PyTorch finds no {name} device here. Use --device cpu, or see: nnfemur doctor"
-        raise SetupError(msg)
+        return torch.device(next(each for each, found in available.items() if found))
+    if not available[name]:
+        msg = f"PyTorch finds no {name} device on this machine. Use --device cpu, or run: nnfemur doctor"
+        raise SetupError(msg, code="no-device")
     return torch.device(name)
+
+
+class PrecisePredictor(nnUNetPredictor):
+    """nnU-Net's predictor, whose network computes in float32 unless half precision was asked for.
+
+    On CUDA, nnU-Net always predicts under an autocast to float16; it is switched off around the network here.
+    """
+
+    half: bool = False
+
+    def _internal_maybe_mirror_and_predict(self, x: torch.Tensor) -> torch.Tensor:
+        single = not self.half and torch.is_autocast_enabled(x.device.type)
+        with torch.autocast(x.device.type, enabled=False) if single else nullcontext():
+            return super()._internal_maybe_mirror_and_predict(x)
 
 
 def load_predictor(
     model: Model, *, device: torch.device, step_size: float = 0.5, mirror: bool = True
-) -> nnUNetPredictor:
-    """nnU-Net's predictor, ready for :func:`logits_of_folds`.
+) -> PrecisePredictor:
+    """Return nnU-Net's predictor with all folds of a model loaded, ready for :func:`logits_of_folds`.
+
+    Each checkpoint is read once, by a loader that runs no code of the file.
 
     Args:
-        model: The model, whose checkpoints are loaded for all of its folds.
-        device: Where the network runs.
-        step_size: Distance of neighbouring windows as a part of the window, above 0 up to 1.
-        mirror: Whether the network also sees the mirrored CT, where its trainer allows it.
+        model: The model.
+        device: The device that the network runs on.
+        step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
+        mirror: True to average over mirrored CTs too, where the trainer allows it.
 
     Raises:
-        InputError: A checkpoint is damaged, holds more than data, or the network works in two stages.
+        InputError: A checkpoint is damaged, contains more than data, or the network works in two stages.
         SetupError: The trainer's class is not installed.
     """
-    for checkpoint in model.checkpoints:
-        require_harmless(checkpoint)
-    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # nnU-Net tells of old plans, which are no fault of the user's.
-        warnings.simplefilter("ignore")
-        from nnunet_femur.prediction.nnunet_predictor import PrecisePredictor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings(), _own_trainers():
+        # nnU-Net warns about the format of older plans, which the user cannot change.
+        warnings.simplefilter("ignore")
+        plans = PlansManager(model.plans)
+        trainer, configuration_name, mirror_axes, weights = _read_checkpoints(model)
+        configuration = plans.get_configuration(configuration_name)
+        if configuration.previous_stage_name is not None:
+            msg = f"{model.folder}: the second stage of a cascade is not supported. Use nnUNetv2_predict."
+            raise InputError(msg, code="unsupported")
         predictor = PrecisePredictor(
             tile_step_size=step_size,
             use_mirroring=mirror,
@@ -74,25 +103,65 @@ def load_predictor(
             device=device,
             allow_tqdm=False,
         )
-        folds = tuple(fold if fold == "all" else int(fold) for fold in model.folds)
-        with _own_trainers():
-            try:
-                predictor.initialize_from_trained_model_folder(str(model.folder), folds, model.checkpoint)
-            except RuntimeError as error:
-                msg = f"{model.folder}: its network cannot be built ({str(error).strip()}). {_REMEDY}"
-                raise SetupError(msg) from error
-    if predictor.configuration_manager.previous_stage_name is not None:
-        msg = f"{model.folder}: is the second stage of a cascade, which needs nnUNetv2_predict."
-        raise InputError(msg)
+        try:
+            network = _build_network(trainer, plans, configuration, model.dataset)
+            network.load_state_dict(weights[0])
+        except RuntimeError as error:
+            msg = f"{model.folder}: the network cannot be built ({str(error).strip()}). {_REMEDY}"
+            raise SetupError(msg, code="not-installed") from error
+        predictor.manual_initialization(network, plans, configuration, weights, model.dataset, trainer, mirror_axes)
     return predictor
 
 
-_REMEDY = f"Install the package that its trainer comes from, and name its folder in {EXT_TRAINER}."
+def _read_checkpoints(model: Model) -> tuple[str, str, tuple[int, ...] | None, list[dict[str, Any]]]:
+    """Return trainer, configuration and mirror axes of the first fold, as nnU-Net does, and the weights of all."""
+    described, weights = [], []
+    for path in model.checkpoints:
+        content = _read_checkpoint(path)
+        try:
+            axes = content.get("inference_allowed_mirroring_axes")
+            described.append((content["trainer_name"], content["init_args"]["configuration"], axes))
+        except (KeyError, TypeError) as error:
+            msg = f"{path}: does not name its trainer and configuration. Use a checkpoint that nnU-Net has written."
+            raise InputError(msg, code="invalid-model") from error
+        weights.append(content["network_weights"])
+    return *described[0], weights
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        return load_checkpoint(path)
+    except SetupError as error:
+        msg = (
+            f"{path}: not loaded; it is damaged, or contains more than a network's weights and could run code. "
+            "Copy it again, or use a checkpoint that nnU-Net has written."
+        )
+        raise InputError(msg, code="unsafe-checkpoint") from error
+
+
+def _build_network(trainer: str, plans: Any, configuration: Any, dataset: dict[str, Any]) -> torch.nn.Module:
+    """Build the network by its trainer's class, as nnU-Net does; RuntimeError if there is no such class."""
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+    from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+
+    build = recursive_find_trainer_class_by_name(trainer).build_network_architecture
+    described: tuple[Any, ...] = (plans, configuration)
+    if "plans_manager" not in inspect.signature(build).parameters:
+        # Trainers written for nnU-Net before 2.7.
+        described = (
+            configuration.network_arch_class_name,
+            configuration.network_arch_init_kwargs,
+            configuration.network_arch_init_kwargs_req_import,
+        )
+    channels_in = determine_num_input_channels(plans, configuration, dataset)
+    channels_out = plans.get_label_manager(dataset).num_segmentation_heads
+    network: torch.nn.Module = build(*described, channels_in, channels_out, enable_deep_supervision=False)
+    return network
 
 
 @contextmanager
 def _own_trainers() -> Iterator[None]:
-    """Let nnU-Net find this package's trainers, whatever the user's environment says."""
+    """Let nnU-Net find this package's trainers, whatever the user's environment contains."""
     before = os.environ.get(EXT_TRAINER)
     os.environ[EXT_TRAINER] = variables(Path())[EXT_TRAINER]
     try:
@@ -104,47 +173,29 @@ def _own_trainers() -> Iterator[None]:
             os.environ[EXT_TRAINER] = before
 
 
-def require_harmless(checkpoint: Path) -> None:
-    """Refuse a checkpoint that would run code when nnU-Net loads it, as a pickled file from elsewhere can.
-
-    Raises:
-        InputError: It is damaged or holds anything but numbers, names and tensors.
-    """
-    try:
-        load_checkpoint(checkpoint)
-    except SetupError as error:
-        msg = (
-            f"{checkpoint}: was not loaded; it is damaged, or holds more than a network's weights and could run code. "
-            "Copy it again, or use a checkpoint that nnU-Net has written."
-        )
-        raise InputError(msg) from error
-
-
 def logits_of_folds(
-    predictor: nnUNetPredictor,
+    predictor: PrecisePredictor,
     data: torch.Tensor,
     *,
     half: bool = False,
     on_window: Callable[[int, int], None] | None = None,
 ) -> list[torch.Tensor]:
-    """Return the logits of each fold's network for a prepared CT, by nnU-Net's sliding window.
+    """Return the logits of each fold's network for a preprocessed CT, by nnU-Net's sliding window.
 
     Args:
         predictor: The predictor.
-        data: The prepared CT, 1 x the axes of the plans.
-        half: Whether the network calculates in half precision where the device has it; else it does in float32.
-        on_window: Called after each pass through the network with the number of passes done and of all.
+        data: The preprocessed CT, shape (1, *axes of the plans).
+        half: True to compute in half precision where the device has it, see
+            :func:`~nnunet_femur.networks.precision.precision_of`; else the network computes in float32.
+        on_window: Called after each pass through the network with the number of passes done and their total.
 
     Returns:
-        For each fold classes x the axes of the plans, on the CPU; summed up over windows in float16, as nnU-Net does.
+        For each fold the logits, shape (channels, *axes of the plans), on the CPU; summed over windows in float16,
+        as nnU-Net does.
 
     Raises:
-        SetupError: The network does not fit into memory.
+        SetupError: The network does not fit into the memory of the device (code "no-device").
     """
-    import torch
-
-    from nnunet_femur.prediction.nnunet_predictor import bfloat16_context, calculating
-
     total = len(predictor.list_of_parameters) * _passes(predictor, data)
     done = 0
 
@@ -153,30 +204,46 @@ def logits_of_folds(
         done += 1
         if on_window is not None:
             on_window(done, total)
-        # Windows are weighed and summed up in a precision that is not the network's.
+        # Windows are weighted and summed in a precision that is not the network's.
         answer: torch.Tensor = passed[-1]
         return answer.float() if answer.dtype is torch.bfloat16 else answer
 
-    # With nnUNet_compile, what nnU-Net calls is a wrapper around the network.
-    network = getattr(predictor.network, "_orig_mod", predictor.network)
-    watched = predictor.network.register_forward_hook(count)
-    answers = []
+    # With nnUNet_compile, nnU-Net calls a wrapper around the network.
+    network: Any = getattr(predictor.network, "_orig_mod", predictor.network)
+    hook = predictor.network.register_forward_hook(count)
+    logits = []
     try:
         with torch.inference_mode(), redirect_stdout(io.StringIO()), calculating(predictor, half=half):
             for parameters in predictor.list_of_parameters:
                 network.load_state_dict(parameters)
                 # For each fold anew: within one context the first fold's weights would be kept in bfloat16.
                 with bfloat16_context(predictor.device, half=half):
-                    answers.append(predictor.predict_sliding_window_return_logits(data).cpu())
+                    logits.append(predictor.predict_sliding_window_return_logits(data).cpu())
     except torch.OutOfMemoryError as error:
         msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
-        raise SetupError(msg) from error
+        raise SetupError(msg, code="no-device") from error
     finally:
-        watched.remove()
-    return answers
+        hook.remove()
+    return logits
+
+
+@contextmanager
+def calculating(predictor: PrecisePredictor, *, half: bool) -> Iterator[None]:
+    """Let a predictor's network compute in half precision, or in float32, without TensorFloat-32 on GPUs.
+
+    Networks of slices, which choose bfloat16 by themselves, follow.
+
+    Args:
+        predictor: The predictor; half precision on GPUs is what nnU-Net's own predictor does.
+        half: True for half precision, see :func:`~nnunet_femur.networks.precision.precision_of`.
+    """
+    predictor.half = half
+    with calculating_in(predictor.network, precision_of(predictor.device, half=half)):
+        yield
 
 
 def _passes(predictor: nnUNetPredictor, data: torch.Tensor) -> int:
+    """Return the number of passes through the network of one fold."""
     from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 
     patch = predictor.configuration_manager.patch_size

@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 
 
 _SLAB_BYTES = 64 << 20
-"""About how much of a volume is held in single precision at a time."""
+"""Approximate size of the part of a volume that is in memory in single precision at a time."""
 
 _BY_VOXEL = ("CTNormalization", "NoNormalization")
-"""nnU-Net's normalizations that look at one voxel at a time, so that a part of a volume can go through them."""
+"""nnU-Net's normalizations of single voxels, which can be applied to a part of a volume."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A CT on the network's grid, and what is needed for the way back.
+class Preprocessed:
+    """A CT on the network's grid, with the properties that export needs.
 
     Attributes:
-        data: The normalized voxels, 1 x the axes of the plans.
-        properties: What nnU-Net's preprocessing notes: ``spacing`` (z, y, x in mm), ``shape_before_cropping``,
-            ``bbox_used_for_cropping`` and ``shape_after_cropping_and_before_resampling`` (axes of the plans).
+        data: The normalized voxels, shape (1, *axes of the plans).
+        properties: Properties that nnU-Net's preprocessing records: ``spacing`` (z, y, x in mm),
+            ``shape_before_cropping``, ``bbox_used_for_cropping`` and ``shape_after_cropping_and_before_resampling``
+            (axes of the plans).
     """
 
     data: torch.Tensor
@@ -41,7 +42,7 @@ class Prepared:
 
 
 def is_default(predictor: nnUNetPredictor) -> bool:
-    """Whether the plans name nnU-Net's usual preprocessing, the one that is done here, faster and slab by slab."""
+    """Return True if the plans ask for nnU-Net's default preprocessing, which is done here faster and slab by slab."""
     settings = predictor.configuration_manager.configuration
     return (
         settings["preprocessor_name"] == "DefaultPreprocessor"
@@ -51,19 +52,16 @@ def is_default(predictor: nnUNetPredictor) -> bool:
     )
 
 
-def prepare(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Prepared:
-    """Crop, normalize and resample a CT for a network.
+def preprocess(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Preprocessed:
+    """Crop, normalize and resample a CT for a network, as nnU-Net's preprocessing does but for rounding.
 
     Args:
-        voxels_zyx: The CT in HU, in the orientation that the network was trained in.
-        spacing_mm_zyx: Distances of its voxels in mm.
+        voxels_zyx: The CT (z, y, x) in HU, in the orientation that the network was trained in.
+        spacing_mm_zyx: Its spacing in mm.
         predictor: nnU-Net's predictor with plans and network.
-
-    Returns:
-        What nnU-Net's preprocessing makes of it, but for rounding.
     """
     if not is_default(predictor):
-        return _prepared_by_nnunet(voxels_zyx, spacing_mm_zyx, predictor)
+        return _preprocess_by_nnunet(voxels_zyx, spacing_mm_zyx, predictor)
     plans = predictor.plans_manager
     voxels = voxels_zyx.transpose(plans.transpose_forward)
     box = nonzero_box(voxels)
@@ -74,10 +72,12 @@ def prepare(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnU
         "shape_after_cropping_and_before_resampling": voxels[box].shape,
     }
     resampling = _to_the_network(voxels[box].shape, spacing_mm_zyx, predictor)
-    return Prepared(_normalized_and_resampled(voxels[box], resampling, predictor), properties)
+    return Preprocessed(_normalized_and_resampled(voxels[box], resampling, predictor), properties)
 
 
-def _prepared_by_nnunet(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Prepared:
+def _preprocess_by_nnunet(
+    voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
+) -> Preprocessed:
     import torch
 
     configuration = predictor.configuration_manager
@@ -90,13 +90,17 @@ def _prepared_by_nnunet(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], pr
         configuration,
         predictor.dataset_json,
     )
-    return Prepared(torch.from_numpy(np.ascontiguousarray(data)), properties)
+    return Preprocessed(torch.from_numpy(np.ascontiguousarray(data)), properties)
 
 
 def nonzero_box(voxels: NDArray) -> tuple[slice, ...]:
-    """The smallest box that holds every voxel which is not 0; all of a volume that has none.
+    """Return the smallest box that contains every voxel that is not 0; the whole volume if all are 0.
 
-    nnU-Net fills the holes of what is not 0 before it takes the box, which takes long and does not change it.
+    nnU-Net fills holes before it takes the box, which takes long and does not change the box. Unlike
+    :func:`~nnunet_femur.imaging.boxes.box_of`, this looks only at the planes outside the box.
+
+    Args:
+        voxels: A volume, in any order of axes.
     """
     box = []
     for axis in range(3):
@@ -111,9 +115,13 @@ def nonzero_box(voxels: NDArray) -> tuple[slice, ...]:
 
 
 def network_spacing_mm(predictor: nnUNetPredictor, spacing_mm_zyx: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Distances of a CT's voxels and of the network's in mm, both along the axes of the plans.
+    """Return the spacing of a CT and that of the network in mm, both along the axes of the plans.
 
-    A 2D configuration leaves the distance of the slices as it is.
+    A 2D configuration keeps the spacing of the slices.
+
+    Args:
+        predictor: nnU-Net's predictor with plans.
+        spacing_mm_zyx: Spacing of the CT in mm.
     """
     own = [float(spacing_mm_zyx[axis]) for axis in predictor.plans_manager.transpose_forward]
     wanted = [float(spacing) for spacing in predictor.configuration_manager.spacing]
@@ -130,11 +138,11 @@ def _to_the_network(shape: Sequence[int], spacing_mm_zyx: Sequence[float], predi
 
 
 def _normalized_and_resampled(voxels: NDArray, resampling: Resampling, predictor: nnUNetPredictor) -> torch.Tensor:
-    """In slabs along one axis, so that the CT is never held in single precision as a whole."""
+    """Normalize and resample slab by slab, so that the CT is never in memory in single precision as a whole."""
     import torch
 
     normalize, device = _normalization(predictor), work_device(predictor)
-    # Slices that are resized one by one are cut along, so that each lies in one slab.
+    # Slices that are resized one by one must not be divided between slabs.
     cut = resampling.slicewise_axis or 0
     voxels = voxels.swapaxes(0, cut)
     matrices = [torch.from_numpy(matrix).float().to(device) for matrix in resampling.matrices]
@@ -142,7 +150,7 @@ def _normalized_and_resampled(voxels: NDArray, resampling: Resampling, predictor
     planes = torch.empty(len(voxels), len(matrices[1]), len(matrices[2]), device=device)
     lowest, highest = np.inf, -np.inf
     for slab in slabs(len(voxels), 4 * voxels[0].size):
-        # A copy also of single precision: normalizing writes into it.
+        # A copy also of a CT in single precision, since normalizing writes into it.
         part = normalize(np.array(voxels[slab], dtype=np.float32, order="C"))
         values = torch.from_numpy(part).to(device)
         if resampling.changes_nothing:
@@ -165,7 +173,7 @@ def _bounds_of_slices(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def _normalization(predictor: nnUNetPredictor) -> Any:
-    """nnU-Net's own normalization, as a function of an array."""
+    """Return nnU-Net's own normalization, a function of an array."""
     from nnunetv2.preprocessing.normalization import default_normalization_schemes as schemes
 
     name = predictor.configuration_manager.normalization_schemes[0]
@@ -174,36 +182,41 @@ def _normalization(predictor: nnUNetPredictor) -> Any:
 
 
 def work_device(predictor: nnUNetPredictor) -> torch.device:
-    """Where arrays are resampled: on a CUDA device if the network is there, else on the CPU."""
+    """Return the device that arrays are resampled on: the network's if it is a CUDA device, else the CPU."""
     import torch
 
     return predictor.device if predictor.device.type == "cuda" else torch.device("cpu")
 
 
 def slabs(length: int, bytes_each: int) -> list[slice]:
-    """Parts of a volume along its first axis that are small enough to be held in single precision."""
+    """Divide a volume along its first axis into parts that are small enough to be in memory in single precision.
+
+    Args:
+        length: Number of planes along the axis.
+        bytes_each: Bytes of a plane in single precision.
+    """
     step = max(1, _SLAB_BYTES // max(1, bytes_each))
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 BONE_HU = 150.0
-"""Denser than soft tissue; the cortex of bone is far above it."""
+"""Threshold of bone: above soft tissue, and far below the cortex."""
 
 MARGIN_MM = 25.0
-"""What is kept around bone: its less dense ends, and what the network sees around it."""
+"""Margin around bone in mm, for its less dense ends and for the surroundings that the network sees."""
 
 _SAMPLE_MM, _SPECK_ML = 2.5, 5.0
-"""Distance of the voxels that are looked at, and the volume below which something dense is no bone to care for."""
+"""Spacing of the examined voxels in mm, and volume in ml below which a dense piece does not count as bone."""
 
 
 def bone_box(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float]) -> tuple[slice, ...]:
-    """The box that holds everything as dense as bone, with a margin; the whole CT if nothing is.
+    """Return the box that contains everything as dense as bone, with a margin; the whole CT if nothing is.
 
-    Dense things that are no bone make the box larger, never smaller.
+    Other dense objects make the box larger, never smaller.
 
     Args:
-        voxels_zyx: The CT in HU.
-        spacing_mm_zyx: Distances of its voxels in mm.
+        voxels_zyx: The CT (z, y, x) in HU.
+        spacing_mm_zyx: Its spacing in mm.
     """
     steps = [max(1, int(_SAMPLE_MM / spacing)) for spacing in spacing_mm_zyx]
     dense = voxels_zyx[tuple(slice(None, None, step) for step in steps)] > BONE_HU

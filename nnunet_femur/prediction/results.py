@@ -1,50 +1,42 @@
-"""Files of a prediction: masks, surfaces and uncertainty of each case, ``predictions.json`` and ``predictions.csv``."""
+"""Results of a batch of predictions, and its records: ``predictions.json`` and ``predictions.csv``."""
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nnunet_femur.atomic_files import write_json, write_text
-from nnunet_femur.imaging.geometry import image_of
-from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
-from nnunet_femur.imaging.writing import segment_fields, write_volume
-from nnunet_femur.records import read_json
+from nnunet_femur.records import Provenance, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from nnunet_femur.imaging.geometry import Geometry
-    from nnunet_femur.prediction.options import Options
-
+    import pandas as pd
 
 RECORD, TABLE = "predictions.json", "predictions.csv"
+
+_COLUMNS = ("case", "volume_ml", "pieces", "disagreement", "seconds", "warnings", "error", "source", "files")
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case of a run.
+    """One case of a batch.
 
     Attributes:
-        case: Its name.
-        source: The CT's path as it was given.
-        state: The CT's files when it was predicted; see :meth:`Source.state`.
+        case: Name of the case.
+        source: Path of the CT as it was given.
+        state: State of the CT's files when it was predicted, see :meth:`nnunet_femur.imaging.sources.Source.state`.
         settings: Fingerprint of the model and the options.
-        files: Names and bytes of what was written.
+        files: Names of the written files and their sizes in bytes.
         volume_ml: Volume of the femur in ml.
         pieces: Number of its pieces.
         disagreement: 1 minus the mean Dice of all pairs of folds; None with one fold.
-        seconds: Time it took.
-        precision: What the network calculated in, such as "float32"; empty in records of older versions.
-        warnings: What is implausible about the result.
-        error: Why there is no result; empty if there is one.
+        seconds: Time that the case took, in s.
+        precision: Precision that the network computed in, such as "float32"; empty in records of older versions.
+        warnings: Short texts about what is doubtful in the CT or implausible in the mask.
+        error: Reason why there is no mask; empty if there is one.
+        code: Code of the error, of :data:`nnunet_femur.errors.CODES` or of a finding; empty for an unexpected one.
     """
 
     case: str
@@ -59,31 +51,90 @@ class CaseResult:
     precision: str = ""
     warnings: tuple[str, ...] = ()
     error: str = ""
+    code: str = ""
 
-    def holds(self, folder: Path, *, settings: str, state: Mapping[str, float]) -> bool:
-        """Whether this result is what a run with these settings and this CT would give, and still lies there whole."""
-        return (
-            not self.error
-            and self.settings == settings
-            and self.state == dict(state)
-            and all(_size(folder / name) == size for name, size in self.files.items())
-        )
+    def is_current(self, folder: Path, *, settings: str, state: Mapping[str, float]) -> bool:
+        """Return True if a run with these settings and this CT would give this result, and its files are unchanged.
 
-
-def sizes(folder: Path, names: Iterable[str]) -> dict[str, int]:
-    """The number of bytes of each file."""
-    return {name: (folder / name).stat().st_size for name in names}
+        Args:
+            folder: The folder of the predictions.
+            settings: Fingerprint of the model and the options now.
+            state: State of the CT's files now.
+        """
+        made = Provenance(self.settings, self.state, self.files)
+        return not self.error and made.is_current(settings=settings, inputs=dict(state), folder=folder)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+@dataclass(frozen=True, repr=False)
+class PredictionResult:
+    """Results of :func:`~nnunet_femur.predict`.
+
+    Attributes:
+        folder: The folder with the masks and records.
+        results: Results of the cases that were asked for, in their order.
+        skipped: Names of the cases that an earlier run had done.
+
+    Example:
+        >>> from pathlib import Path
+        >>> done = CaseResult("L001", "L001.nrrd", volume_ml=412.0, pieces=1)
+        >>> failed = CaseResult("L002", "L002.nrrd", error="L002.nrrd: is truncated. Copy it again.")
+        >>> result = PredictionResult(Path("out"), (done, failed), skipped=())
+        >>> result
+        PredictionResult(out: 2 cases, 1 failed)
+        >>> result.complete
+        False
+        >>> result.to_frame().loc["L001", "volume_ml"]
+        412.0
+    """
+
+    folder: Path
+    results: tuple[CaseResult, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """True if every case has a mask."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[CaseResult, ...]:
+        """The cases without a mask; their ``error`` contains the reason."""
+        return tuple(result for result in self.results if result.error)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row for each case, indexed by case, with the columns of ``predictions.csv``."""
+        return _frame(self.results).set_index("case")
+
+    def __repr__(self) -> str:
+        """Return the folder and the numbers of cases."""
+        counts = [f"{len(self.results)} cases"]
+        counts += [f"{len(self.failed)} failed"] if self.failed else []
+        counts += [f"{len(self.skipped)} done before"] if self.skipped else []
+        return f"{type(self).__name__}({self.folder}: {', '.join(counts)})"
+
+    def _repr_html_(self) -> str:
+        """Show the table of the cases."""
+        html: str = self.to_frame().to_html(na_rep="")
+        return html
+
+
+def _frame(results: Iterable[CaseResult]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        {**asdict(result), "warnings": "; ".join(result.warnings), "files": " ".join(result.files)}
+        for result in results
+    ]
+    # Objects, since integers beside missing values would become floats.
+    return pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
 
 
 def read_results(folder: Path) -> dict[str, CaseResult]:
-    """The results of earlier runs by case; none where there is no record, or one of another version."""
+    """Return the results of earlier runs by case; empty without a record, or with one of an unknown version.
+
+    Args:
+        folder: The folder of the predictions.
+    """
     content = read_json(folder / RECORD)
     try:
         results = [CaseResult(**{**case, "warnings": tuple(case["warnings"])}) for case in content["cases"]]
@@ -93,64 +144,16 @@ def read_results(folder: Path) -> dict[str, CaseResult]:
 
 
 def write_results(folder: Path, results: Iterable[CaseResult], about: Mapping[str, Any]) -> None:
-    """Write both files, each whole or not at all.
+    """Write both records, each whole or not at all.
 
     Args:
-        folder: Where the predictions lie.
+        folder: The folder of the predictions.
         results: All cases of that folder, also those of earlier runs.
         about: Model, options and versions of this run.
     """
     ordered = sorted(results, key=lambda result: result.case)
     write_json(folder / RECORD, {**about, "cases": [asdict(result) for result in ordered]})
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    columns = ("case", "volume_ml", "pieces", "disagreement", "seconds", "warnings", "error", "source", "files")
-    table.writerow(columns)
-    for result in ordered:
-        row = {**asdict(result), "warnings": "; ".join(result.warnings), "files": " ".join(result.files)}
-        row |= {"volume_ml": _rounded(result.volume_ml, 2), "disagreement": _rounded(result.disagreement, 4)}
-        table.writerow([row[column] for column in columns])
-    write_text(folder / TABLE, text.getvalue())
-
-
-def _rounded(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def write_case(
-    folder: Path,
-    case: str,
-    mask_zyx: NDArray[np.uint8],
-    geometry: Geometry,
-    *,
-    deviation_zyx: NDArray[np.float32] | None = None,
-    options: Options,
-) -> list[str]:
-    """Write what the options ask for and return the names of the files.
-
-    An empty mask has no surface, so none is written, and one of an earlier run is removed.
-
-    Raises:
-        SetupError: A file cannot be written.
-    """
-    names = []
-    for form in options.formats:
-        image = image_of(mask_zyx, geometry)
-        if form == "seg.nrrd":
-            for key, value in segment_fields(mask_zyx).items():
-                image.SetMetaData(key, value)
-        names.append(f"{case}.{form}")
-        write_volume(image, folder / names[-1])
-    if deviation_zyx is not None:
-        names.append(f"{case}_uncertainty.nrrd")
-        # A thousandth is finer than it means anything, and packs to a tenth of the size.
-        write_volume(image_of(np.round(deviation_zyx, 3), geometry), folder / names[-1])
-    if options.stl:
-        surface = bone_surface(mask_zyx, geometry)
-        path = folder / f"{case}.stl"
-        if len(surface.triangles):
-            write_stl(surface, path)
-            names.append(path.name)
-        else:
-            path.unlink(missing_ok=True)
-    return names
+    table = _frame(ordered)
+    for column, digits in (("volume_ml", 2), ("disagreement", 4)):
+        table[column] = [None if value is None else f"{value:.{digits}f}" for value in table[column]]
+    write_text(folder / TABLE, table.to_csv(index=False, lineterminator="\n"))

@@ -1,1 +1,1 @@
-"""Hyperparameters of the trainings, their presets, and how they travel in nnU-Net's plans."""
+"""Recipes: the hyperparameters of trainings, their checks, and the trainers that they are for."""

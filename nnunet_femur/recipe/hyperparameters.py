@@ -1,6 +1,6 @@
-"""Hyper-parameters of a training, and how they travel in nnU-Net's plans.
+"""Hyperparameters of a training, and how they are stored in nnU-Net's plans.
 
-A plans file may hold, in a configuration, what differs from the defaults::
+A configuration in a plans file may contain the values that differ from the defaults::
 
     "femur_recipe": {
         "epochs": 20,                                    # for every trainer
@@ -8,10 +8,12 @@ A plans file may hold, in a configuration, what differs from the defaults::
         "FemurScratchTrainer": {"learning_rate": 0.003}  # for one trainer
     }
 
-The nearest wins. Since nnU-Net copies its plans into every checkpoint, a run's settings stay with its network.
+A value for a trainer takes precedence over one for its family, and that over one for every trainer. nnU-Net copies its
+plans into every checkpoint, so the settings of a run stay with its network.
 
-The models below are the one definition of a recipe: plans, studies, the schema of a study's file and the tables of
-docs/recipes.md are checked against them or made of them. Types are strict: "20" is not a number, "no" is not a boolean.
+The models below are the only definition of a recipe: plans, studies, the schema of a study's file and the tables of
+docs/recipes.md are checked against them or generated from them. Types are strict: "20" is not a number, "no" is not a
+boolean.
 """
 
 from __future__ import annotations
@@ -23,31 +25,34 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from nnunet_femur.errors import InputError
 
 RECIPE_KEY = "femur_recipe"
-"""The key of a configuration in nnU-Net's plans that holds a recipe."""
+"""Key of a configuration in nnU-Net's plans that contains a recipe."""
 
 Plane = Literal["axial", "coronal", "sagittal"]
 
 PLANES: tuple[Plane, ...] = get_args(Plane)
-"""The planes across the array axes z, y, x of a volume in RAS order."""
+"""Planes perpendicular to the array axes z, y, x of a volume in RAS order."""
 
 
 def _as_tuple(value: Any) -> Any:
-    # JSON and YAML have lists only.
+    # JSON and YAML have lists, not tuples.
     return tuple(value) if isinstance(value, list) else value
 
 
-# Type, range and meaning of each hyper-parameter; the classes below differ in the defaults.
+# Type, range and meaning of each hyperparameter; the classes below differ in the defaults.
 Epochs = Annotated[int, Field(ge=1, description="Number of epochs.")]
 Iterations = Annotated[
     Annotated[int, Field(ge=1)] | None,
-    Field(description="Batches in an epoch; `null`, for slices: as many as hold every slice with femur once."),
+    Field(description="Batches per epoch; `null`, for slices: one pass over all slices with femur."),
 ]
 ValidationIterations = Annotated[int, Field(ge=1, description="Batches after each epoch for nnU-Net's pseudo Dice.")]
 Optimizer = Annotated[Literal["Adam", "AdamW", "SGD"], Field(description="Optimizer; SGD has Nesterov momentum 0.99.")]
 LearningRate = Annotated[float, Field(gt=0, description="Learning rate of the first step.")]
 Schedule = Annotated[
     Literal["constant", "poly"],
-    Field(description="Course of the learning rate; poly: nnU-Net's decay with exponent 0.9, for slices by the step."),
+    Field(
+        description="Course of the learning rate; poly: nnU-Net's decay with exponent 0.9, per epoch, for slices "
+        "per step."
+    ),
 ]
 WeightDecay = Annotated[float, Field(ge=0, description="Weight decay.")]
 Loss = Annotated[
@@ -67,8 +72,8 @@ ForegroundFraction = Annotated[
     Field(
         ge=0,
         le=1,
-        description="Part of a batch centred on the femur; for slices: drawn from those with femur. 0 for slices needs "
-        "`iterations_per_epoch`.",
+        description="Share of a batch that is centred on the femur; for slices: that contains femur. 0 for slices "
+        "needs `iterations_per_epoch`.",
     ),
 ]
 CheckpointEvery = Annotated[int, Field(ge=1, description="Epochs between checkpoints that `--c` continues from.")]
@@ -76,7 +81,12 @@ Keep = Literal["last", "lowest_loss"]
 
 
 class Recipe(BaseModel):
-    """Hyper-parameters of every trainer; the defaults are nnU-Net's own."""
+    """Hyperparameters of every trainer; the defaults are nnU-Net's own.
+
+    Example:
+        >>> Recipe(epochs=20).learning_rate
+        0.01
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     family: ClassVar[str] = "volume"
@@ -104,23 +114,23 @@ class Recipe(BaseModel):
         # The largest that numpy takes is 2^32 - 1, and epochs are added.
         Annotated[int, Field(ge=0, lt=2**31)] | None,
         Field(
-            description="A killed and resumed run equals an undisturbed one (volumes: with `nnUNet_n_proc_DA=0`); "
-            "`null`: unseeded."
+            description="Seed of all random numbers. A killed and resumed run then equals an undisturbed one (volumes: "
+            "with `nnUNet_n_proc_DA=0`); `null`: unseeded."
         ),
     ] = None
 
     @property
     def decay_exponent(self) -> float:
-        """Exponent of the learning rate's decay: 0.9 for nnU-Net's, 0 for a constant one."""
+        """Exponent of the decay of the learning rate: 0.9 for nnU-Net's "poly", 0 for "constant"."""
         return {"poly": 0.9, "constant": 0.0}[self.schedule]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all hyper-parameters, for ``run.json``."""
+        """Return all hyperparameters, for ``run.json``."""
         return self.model_dump()
 
 
 class SliceRecipe(Recipe):
-    """Hyper-parameters of the trainers of two-dimensional networks; the defaults are the study's."""
+    """Hyperparameters of the trainers of two-dimensional networks; the defaults are the study's."""
 
     family: ClassVar[str] = "slice"
 
@@ -145,15 +155,16 @@ class SliceRecipe(Recipe):
     slice_spacing_mm: Annotated[
         Annotated[float, Field(gt=0)] | Literal["finest", "voxels"],
         Field(
-            description="Edge of a pixel in every plane: in mm, `finest` edge of a voxel, or `voxels` as they are "
-            "(`2d`: nnU-Net's)."
+            description="Pixel size in every plane, in mm; `finest`: the shortest edge of a voxel; `voxels`: that of "
+            "the voxels (`2d`: nnU-Net's)."
         ),
     ] = "finest"
     neighbours: Annotated[
         int,
         Field(
             ge=0,
-            description="Slices on either side as further channels (`2d`: not used); mirroring reverses their order.",
+            description="Adjacent slices on either side as further channels (`2d`: not used); mirroring "
+            "reverses their order.",
         ),
     ] = 0
     planes: Annotated[
@@ -163,7 +174,7 @@ class SliceRecipe(Recipe):
     ] = PLANES
     plane_weights: Annotated[
         Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_as_tuple)] | None,
-        Field(description="Weight of each plane in a volume's prediction, not all 0; `null`: all the same."),
+        Field(description="Weight of each plane in the prediction of a volume, not all 0; `null`: equal weights."),
     ] = None
     encoder_weights: Annotated[
         Annotated[str, Field(min_length=1)] | None,
@@ -195,7 +206,7 @@ class SliceRecipe(Recipe):
 
 
 class ThreePlaneRecipe(SliceRecipe):
-    """Our own recipe for slices; docs/slice-networks.md has the gain of each change."""
+    """This package's own recipe for slices; docs/slice-networks.md lists the gain of each change."""
 
     learning_rate: LearningRate = 1e-3
     schedule: Schedule = "poly"
@@ -203,31 +214,34 @@ class ThreePlaneRecipe(SliceRecipe):
 
 
 def refuse(problem: str) -> NoReturn:
-    """Stop because of a value in the plans' recipe.
+    """Refuse the recipe in the plans.
+
+    Args:
+        problem: The value and the problem, as a clause.
 
     Raises:
-        InputError: Always.
+        InputError: Always (code "invalid-recipe").
     """
     msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
-    raise InputError(msg)
+    raise InputError(msg, code="invalid-recipe")
 
 
 WarmupEpochs = Annotated[
     int, Field(ge=0, description="Epochs at the beginning in which only the segmentation heads are trained.")
 ]
-# Adam's first steps are as long as the learning rate, however small the gradient.
+# The length of Adam's first steps is the learning rate, however small the gradient is.
 RampIterations = Annotated[
     int,
     Field(
         ge=0,
-        description="Iterations over which learning rates rise from zero, at the start and when the body joins; may be "
+        description="Iterations over which learning rates rise from zero, at the start and after the warm-up; may be "
         "longer than an epoch.",
     ),
 ]
 
 
 class FinetuneRecipe(Recipe):
-    """Hyper-parameters of the fine-tuning trainers; docs/transfer.md has the measurements behind the defaults."""
+    """Hyperparameters of the fine-tuning trainers; docs/transfer.md has the measurements behind the defaults."""
 
     family: ClassVar[str] = "finetune"
 
@@ -237,7 +251,7 @@ class FinetuneRecipe(Recipe):
     schedule: Schedule = "poly"
     weight_decay: WeightDecay = 0.0
     checkpoint_every: CheckpointEvery = 5
-    # The source knows no other mirror image of a body.
+    # TotalSegmentator's networks were trained without mirroring, and a body has no other mirror image.
     mirror: Annotated[
         bool, Field(description="Exchange of left and right in augmentation; nothing is mirrored at prediction.")
     ] = True
@@ -245,7 +259,11 @@ class FinetuneRecipe(Recipe):
     ramp_iterations: RampIterations = 50
     body_factor: Annotated[
         float,
-        Field(ge=0, le=1, description="Learning rate of everything but the heads, as a part of `learning_rate`."),
+        Field(
+            ge=0,
+            le=1,
+            description="Learning rate of all layers but the segmentation heads, as a fraction of `learning_rate`.",
+        ),
     ] = 1.0
     layer_decay: Annotated[
         float,
@@ -262,11 +280,11 @@ class FinetuneRecipe(Recipe):
             ge=0,
             lt=1,
             description="Decay per iteration of the moving average of the weights, which is then validated, saved and "
-            "predicted with (0.99 to 0.999); 0: no average.",
+            "used for prediction (0.99 to 0.999); 0: no average.",
         ),
     ] = 0.0
     elastic_fraction: Annotated[
-        float, Field(ge=0, le=1, description="Part of the patches that are deformed elastically in augmentation.")
+        float, Field(ge=0, le=1, description="Share of the patches that are deformed elastically in augmentation.")
     ] = 0.2
 
 

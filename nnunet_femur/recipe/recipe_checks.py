@@ -1,4 +1,4 @@
-"""Problems of a recipe, each with its key and a remedy, found before anything runs."""
+"""Checks of a recipe: its problems, each with the key and the fix, found before any work is done."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ConfigDict, ValidationError
 
 from nnunet_femur.errors import InputError
-from nnunet_femur.recipe.hyperparameters import (
-    RECIPE_KEY,
-    FinetunePaperRecipe,
-    FinetuneRecipe,
-    Recipe,
-    SliceRecipe,
-    ThreePlaneRecipe,
-)
+from nnunet_femur.recipe import hyperparameters
+from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, FinetuneRecipe, Recipe, SliceRecipe
 from nnunet_femur.recipe.recipe_rules import problems_of_recipe
+from nnunet_femur.recipe.trainer_names import TRAINERS, stock_trainers, user_trainers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -30,34 +25,22 @@ R = TypeVar("R", bound=Recipe)
 FAMILIES: dict[str, type[Recipe]] = {each.family: each for each in (Recipe, FinetuneRecipe, SliceRecipe)}
 """The recipe of each family of trainers."""
 
-_NETWORKS = tuple(
-    f"{architecture}{encoder}"
-    for architecture in ("Unet", "UnetPlusPlus")
-    for encoder in ("ResNet34", "ResNet50", "DeepLabV3", "MobileNetV3")
-)
-
-TRAINERS: dict[str, type[Recipe]] = {
-    "FemurScratchTrainer": Recipe,
-    "FemurFinetuneTrainer": FinetuneRecipe,
-    "FemurFinetunePaperTrainer": FinetunePaperRecipe,
-    "FemurThreePlaneTrainer": ThreePlaneRecipe,
-    **{f"Femur{part}{network}Trainer": SliceRecipe for part in ("", "Head") for network in _NETWORKS},
-}
-"""The recipe of each trainer of this package, which are not imported for it: that takes seconds."""
+RECIPES: dict[str, type[Recipe]] = {name: getattr(hyperparameters, traits.recipe) for name, traits in TRAINERS.items()}
+"""The recipe of each trainer of this package."""
 
 
 class AnyRecipe(SliceRecipe, FinetuneRecipe):
-    """All hyper-parameters together, for trainers of users, which may have further ones of their own."""
+    """All hyperparameters together, for trainers of users, which may have further ones."""
 
     model_config = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A hyper-parameter that cannot be used.
+    """A hyperparameter that cannot be used.
 
     Attributes:
-        key: Its place in the recipe, as in ``slice.epochs``; empty for the recipe itself.
+        key: Its path in the recipe, such as ``slice.epochs``; empty for the recipe itself.
         text: The problem and the fix.
     """
 
@@ -65,15 +48,20 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        """The problem in a line."""
+        """Return the key and the problem in one line."""
         return f"{self.key}: {self.text}" if self.key else self.text
 
 
 def raise_if_any(problems: Collection[Problem], *, where: str, remedy: str = "") -> None:
     """Refuse a recipe that has problems.
 
+    Args:
+        problems: The problems of the recipe.
+        where: The file, for the message.
+        remedy: The fix of all problems together, for the message.
+
     Raises:
-        InputError: With all of them.
+        InputError: There are problems; the message contains all of them (code "invalid-recipe").
     """
     if not problems:
         return
@@ -82,7 +70,7 @@ def raise_if_any(problems: Collection[Problem], *, where: str, remedy: str = "")
         msg = f"{where}: {lines[0]} {remedy}".rstrip()
     else:
         msg = "\n  ".join([f"{where}: {len(lines)} problems. {remedy}".rstrip(), *lines])
-    raise InputError(msg)
+    raise InputError(msg, code="invalid-recipe")
 
 
 def recipe_of_configuration(
@@ -97,7 +85,12 @@ def recipe_of_configuration(
         where: The file, for messages.
 
     Raises:
-        InputError: The recipe has an unknown hyperparameter or an invalid value; the message has all of them.
+        InputError: The recipe has unknown hyperparameters or invalid values; the message contains all of them (code
+            "invalid-recipe").
+
+    Example:
+        >>> recipe_of_configuration(Recipe, {"femur_recipe": {"epochs": 20}}, "FemurScratchTrainer").epochs
+        20
     """
     written = configuration.get(RECIPE_KEY, {})
     remedy = "Correct the plans, or run nnfemur plan again."
@@ -109,13 +102,19 @@ def problems_of(written: Any) -> list[Problem]:
     """Return all problems of a recipe, for every family and every trainer that it names.
 
     Args:
-        written: The recipe, as it is written in a file.
+        written: The content of the recipe in a file.
+
+    Example:
+        >>> for problem in problems_of({"epoch": 20, "slice": {"batch_size": 0}}):
+        ...     print(problem)
+        epoch: unknown hyperparameter. Did you mean 'epochs'?
+        slice.batch_size: must be a whole number of at least 1, got 0.
     """
     if not isinstance(written, Mapping):
         return [_not_a_mapping("", written)]
     found: list[Problem] = []
     for family, recipe in FAMILIES.items():
-        # Of a family's trainers, none is called "", so that only what all of them share is looked at.
+        # No trainer has the name "", so only the values that all trainers of a family share are checked.
         found += _all_problems(recipe, {**written, family: written.get(family, {})}, "")
     for name in written:
         if name not in FAMILIES and isinstance(written[name], Mapping):
@@ -128,7 +127,7 @@ def problems_of(written: Any) -> list[Problem]:
 
 
 def _all_problems(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> list[Problem]:
-    """Return the problems of single values, or, where there are none, those of values that do not fit together."""
+    """Return the problems of single values, or, if there are none, of values that contradict each other."""
     if found := problems_for(recipe, written, trainer):
         return found
     values = {key: value for key, (value, _) in merged(recipe, written, trainer).items()}
@@ -137,24 +136,22 @@ def _all_problems(recipe: type[Recipe], written: Mapping[str, Any], trainer: str
 
 
 def recipe_of_trainer(name: str) -> type[Recipe] | str:
-    """Return the recipe of a trainer by its class name; a text about the problem if it has none."""
-    from nnunet_femur.recipe.trainer_names import foreign_trainers, stock_trainers
-
-    if name in TRAINERS:
-        return TRAINERS[name]
-    if name in foreign_trainers():
+    """Return the class of the recipe of a trainer; the problem, if the trainer has no recipe."""
+    if name in RECIPES:
+        return RECIPES[name]
+    if name in user_trainers():
         return AnyRecipe
     if name in stock_trainers():
-        return "is nnU-Net's own trainer, which reads no recipe. Use FemurScratchTrainer, or remove the recipe."
+        return "is a trainer of nnU-Net, which reads no recipe. Use FemurScratchTrainer, or remove the recipe."
     return f"unknown trainer or family.{_suggestion(name, [*FAMILIES, *TRAINERS])}"
 
 
 def problems_for(recipe: type[Recipe], written: Any, trainer: str) -> list[Problem]:
-    """Return the problems of what one trainer reads in a recipe.
+    """Return the problems of the values that one trainer reads in a recipe.
 
     Args:
         recipe: The class of the trainer's recipe.
-        written: The whole recipe, as it is written in a file.
+        written: The whole content of the recipe in a file.
         trainer: The trainer's class name.
     """
     if not isinstance(written, Mapping):
@@ -177,9 +174,15 @@ def problems_for(recipe: type[Recipe], written: Any, trainer: str) -> list[Probl
 
 
 def merged(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> dict[str, tuple[Any, str]]:
-    """Return what a trainer reads in a recipe: each value with its place, the nearest one of several.
+    """Return the values that a trainer reads in a recipe, each with its path.
 
-    Values for every trainer that this one does not have, but others do, are not among them.
+    A value for the trainer takes precedence over one for its family, and that over one for every trainer. Values for
+    every trainer are left out if only other trainers have the hyperparameter.
+
+    Args:
+        recipe: The class of the trainer's recipe.
+        written: The whole content of the recipe in a file.
+        trainer: The trainer's class name.
     """
     sections = {*FAMILIES, *TRAINERS, trainer}
     chosen: dict[str, tuple[Any, str]] = {}
@@ -195,7 +198,7 @@ def merged(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> di
 
 
 def _not_a_mapping(key: str, value: Any) -> Problem:
-    return Problem(key, f"must be hyper-parameters with their values, as in 'epochs: 20', got {_shown(value)}.")
+    return Problem(key, f"must be hyperparameters with their values, as in 'epochs: 20', got {_shown(value)}.")
 
 
 def _text(recipe: type[Recipe], key: str, chosen: tuple[Any, str], error: Any) -> str:
@@ -205,7 +208,7 @@ def _text(recipe: type[Recipe], key: str, chosen: tuple[Any, str], error: Any) -
         having = [name for name, other in FAMILIES.items() if key in other.model_fields]
         if having:
             return f"only the trainers of the family {' and '.join(having)} have it. Move it there, or remove it."
-        return f"unknown hyper-parameter.{near}"
+        return f"unknown hyperparameter.{near}"
     if error["type"] == "value_error":
         return f"{error['ctx']['error']}, got {_shown(value)}."
     schema = _properties(recipe)[key]
@@ -231,7 +234,15 @@ def _properties(recipe: type[Recipe]) -> dict[str, Any]:
 
 
 def requirements(schema: Mapping[str, Any]) -> list[str]:
-    """Return the values that a JSON schema of a hyper-parameter allows, as phrases of a sentence."""
+    """Return the values that the JSON schema of a hyperparameter allows, as phrases of a sentence.
+
+    Args:
+        schema: The schema of one property.
+
+    Example:
+        >>> requirements({"type": "integer", "minimum": 1})
+        ['a whole number of at least 1']
+    """
     if "anyOf" in schema:
         return [phrase for each in schema["anyOf"] for phrase in requirements(each)]
     if "enum" in schema:

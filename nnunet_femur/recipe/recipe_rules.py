@@ -1,4 +1,4 @@
-"""Combinations of hyper-parameters, data and trainers that cannot be trained, each refused before any work."""
+"""Combinations of hyperparameters, data and trainers that cannot be trained; each is refused before any work."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ if TYPE_CHECKING:
 
 
 def problems_of_recipe(recipe: Recipe) -> Iterator[str]:
-    """Values that are valid alone and impossible together, each as a clause that :func:`refuse` completes.
+    """Yield the problems of values that are valid alone but not together.
 
-    For trainings only: a network that exists is predicted with, however its recipe would be judged today.
+    Only trainings are checked. A trained network is used for prediction even if its recipe would be refused today.
+
+    Args:
+        recipe: The recipe.
+
+    Yields:
+        The problem as a clause, which :func:`~nnunet_femur.recipe.hyperparameters.refuse` completes.
     """
     from nnunet_femur.recipe.hyperparameters import SliceRecipe
 
@@ -31,12 +37,12 @@ def problems_of_recipe(recipe: Recipe) -> Iterator[str]:
 
 
 def problem_of_labels(recipe: Recipe, labels: LabelManager, *, slices: bool) -> str | None:
-    """Reason why a dataset's labels cannot be trained on by this recipe; None if they can.
+    """Return the reason why a recipe cannot be trained on a dataset's labels; None if it can.
 
     Args:
         recipe: The recipe.
         labels: nnU-Net's labels of the dataset.
-        slices: Trains on slices, whose loader knows neither regions nor an ignore label.
+        slices: The trainer trains on slices; their loader supports neither regions nor an ignore label.
     """
     if slices and labels.has_regions:
         return "has regions, which the trainers of slices do not support. Train FemurScratchTrainer"
@@ -48,32 +54,32 @@ def problem_of_labels(recipe: Recipe, labels: LabelManager, *, slices: bool) -> 
 
 
 def problem_of_heads(recipe: SliceRecipe) -> str | None:
-    """Reason why the trainers of the femur's ends cannot follow a recipe; None if they can."""
+    """Return the reason why the trainers of the femur's ends cannot use a recipe; None if they can."""
     if recipe.foreground_fraction == 0:
         return (
-            "foreground_fraction is 0, so no batch would hold a slice of the femur's ends. Set a value above 0 for "
-            "the trainers of heads"
+            "foreground_fraction is 0, so no batch would contain a slice of the femur's ends. Set a value above 0 "
+            "for the FemurHead...Trainer"
         )
     return None
 
 
 def problem_of_passes(*, slices: int, ranks: int, smallest_batch: int, one_value_per_channel: bool) -> str | None:
-    """Reason why the slices that were found cannot be dealt out in batches; None if they can.
+    """Return the reason why the slices with femur cannot be distributed over batches; None if they can.
 
     Args:
-        slices: Slices with femur among the training cases.
-        ranks: Processes that train together.
-        smallest_batch: Slices in the smallest batch of all processes together.
-        one_value_per_channel: The network's deepest features are one value for each slice and channel, which batch
-            normalisation cannot normalise in a batch of one slice.
+        slices: Number of slices with femur in the training cases.
+        ranks: Number of processes that train together.
+        smallest_batch: Number of slices in the smallest batch of all processes together.
+        one_value_per_channel: The network's deepest features are one value per slice and channel. Batch normalisation
+            cannot normalise these in a batch of one slice.
     """
     if not slices:
-        return "the training cases hold no femur. Check the masks of this fold"
+        return "the training cases contain no femur. Check the masks of this fold"
     if smallest_batch < ranks:
-        return f"a batch of {smallest_batch} slices cannot be dealt out to {ranks} GPUs. Train with fewer GPUs"
+        return f"a batch of {smallest_batch} slices cannot be distributed over {ranks} GPUs. Train with fewer GPUs"
     if smallest_batch == 1 and one_value_per_channel:
         return (
-            "a batch would hold one slice, but the batch normalisation of this network needs two or more. "
+            "a batch would contain one slice, but the batch normalisation of this network needs two or more. "
             "Set batch_size to 3 or more"
         )
     return None

@@ -1,10 +1,15 @@
-"""Names of the trainers that nnU-Net would find, read from their source files: importing them takes seconds."""
+"""Names of trainers: this package's with their traits, and those that nnU-Net finds besides.
+
+Importing trainers takes seconds, so none is imported for its name: this package's trainers are in a table, and those of
+nnU-Net and of users are read from source files.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +18,51 @@ from nnunet_femur.dataset.environment import EXT_TRAINER
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
+
+@dataclass(frozen=True)
+class TrainerTraits:
+    """Traits of a trainer of this package.
+
+    Attributes:
+        recipe: Name of the class of its recipe in :mod:`~nnunet_femur.recipe.hyperparameters`.
+        in_slices: Its network works slice by slice, under every configuration.
+        ends_only: It trains on the ends of the femur alone, so its network predicts no whole femurs.
+    """
+
+    recipe: str
+    in_slices: bool = False
+    ends_only: bool = False
+
+
+SLICE_NETWORKS = tuple(
+    f"{architecture}{encoder}"
+    for architecture in ("Unet", "UnetPlusPlus")
+    for encoder in ("ResNet34", "ResNet50", "DeepLabV3", "MobileNetV3")
+)
+"""Names of the two-dimensional networks: architecture and encoder, as in ``FemurUnetResNet34Trainer``."""
+
+TRAINERS: dict[str, TrainerTraits] = {
+    "FemurScratchTrainer": TrainerTraits("Recipe"),
+    "FemurFinetuneTrainer": TrainerTraits("FinetuneRecipe"),
+    "FemurFinetunePaperTrainer": TrainerTraits("FinetunePaperRecipe"),
+    "FemurThreePlaneTrainer": TrainerTraits("ThreePlaneRecipe", in_slices=True),
+    **{f"Femur{network}Trainer": TrainerTraits("SliceRecipe", in_slices=True) for network in SLICE_NETWORKS},
+    **{
+        f"FemurHead{network}Trainer": TrainerTraits("SliceRecipe", in_slices=True, ends_only=True)
+        for network in SLICE_NETWORKS
+    },
+}
+"""The trainers of this package by class name. A new trainer needs a line here."""
 
 
 def known_trainers() -> set[str]:
-    """Return the names of all trainers: this package's, nnU-Net's own, and those of ``nnUNet_extTrainer``."""
-    return _classes(_places("nnunet_femur.trainers")) | stock_trainers() | foreign_trainers()
+    """Return the names of all trainers: this package's, nnU-Net's, and those of ``nnUNet_extTrainer``.
+
+    Example:
+        >>> {"FemurFinetuneTrainer", "nnUNetTrainer"} <= known_trainers()
+        True
+    """
+    return {*TRAINERS, *stock_trainers(), *user_trainers()}
 
 
 def stock_trainers() -> set[str]:
@@ -26,9 +70,12 @@ def stock_trainers() -> set[str]:
     return _classes(place / "training" / "nnUNetTrainer" for place in _places("nnunetv2"))
 
 
-def foreign_trainers() -> set[str]:
-    """Return the names of the classes in the folders of ``nnUNet_extTrainer``, which may be a user's own trainers."""
+def user_trainers() -> set[str]:
+    """Return the names of the classes in the folders of ``nnUNet_extTrainer``, which may be trainers of users."""
     return _classes(Path(folder) for folder in os.environ.get(EXT_TRAINER, "").split(os.pathsep) if folder)
+
+
+_CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 
 
 def _places(package: str) -> list[Path]:

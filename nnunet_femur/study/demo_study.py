@@ -1,4 +1,4 @@
-"""The main job on phantoms: a study like any other, by the preset `demo`."""
+"""The demo: a study on phantoms, by the preset `demo`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import yaml
 
 from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
+from nnunet_femur.progress import SILENT
 from nnunet_femur.records import read_mapping
-from nnunet_femur.study.checks import read_study
 from nnunet_femur.study.presets import preset_text
-from nnunet_femur.study.run import print_scores, run_study
+from nnunet_femur.study.run import run_study
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nnunet_femur.progress import Progress
+    from nnunet_femur.study.run import StudyResult
+
 FILE = "study.yaml"
-"""The demo's study, in its folder."""
+"""Name of the demo's study in its folder."""
 
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How much the demo does; the defaults fit two CPU cores and six minutes.
+    """Size of the demo; the defaults fit two CPU cores and six minutes.
 
     Attributes:
         cases: Number of phantoms.
@@ -36,34 +39,33 @@ class DemoSize:
     iterations: int | None = None
 
 
-def run_demo(folder: Path, *, size: DemoSize | None = None) -> Path:
-    """Run what is not done yet of the demo's study, and print its scores.
+def run_demo(folder: Path, *, size: DemoSize | None = None, progress: Progress = SILENT) -> StudyResult:
+    """Run all jobs of the demo that are not up to date.
 
     Args:
-        folder: Where everything is written; run again with the same folder to resume.
-        size: How much is done; None for what an earlier run in this folder was told, or for the defaults.
+        folder: Folder of everything that is written; the same folder continues an earlier run.
+        size: Size of the demo; None for that of an earlier run in this folder, or for the defaults.
+        progress: Receives the progress.
 
     Returns:
-        The report's path.
+        The result of the demo's study.
 
     Raises:
-        FemurError: A job failed; what and why has been printed.
+        InputError: The folder contains a demo of another size (code "exists").
+        JobsFailedError: A job failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     if not file.exists():
         write_text(file, _text(size or DemoSize()))
     elif size is not None and read_mapping(file) != yaml.safe_load(_text(size)):
-        msg = f"{file}: is a study of another size. Run it by: nnfemur study {file}, or choose another folder."
-        raise InputError(msg)
-    study = read_study(file)
-    report = run_study(study)
-    print_scores(study)
-    return report
+        msg = f"{file}: is a study of another size. Choose another folder, or run it: nnfemur study {file}"
+        raise InputError(msg, code="exists")
+    return run_study(file, progress=progress)
 
 
 def _text(size: DemoSize) -> str:
-    """The preset with this size put in."""
+    """Return the preset with this size."""
     options = "".join(
         f", {name}: {value}" for name, value in (("epochs", size.epochs), ("iterations", size.iterations)) if value
     )

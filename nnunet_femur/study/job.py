@@ -1,4 +1,4 @@
-"""Which device networks run on, and which of several GPUs a job gets."""
+"""One job of a study, run in its own process on this machine or on a node of a cluster."""
 
 from __future__ import annotations
 
@@ -10,115 +10,73 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from collections import deque
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import rename_flushed, write_json
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.processes import peak_memory_mib, running
-from nnunet_femur.study.checks import read_study
+from nnunet_femur.records import locked
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import environment_of, jobs_of
+from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from nnunet_femur.study.config import Study
     from nnunet_femur.study.jobs import Job
-
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
-def find_device(wanted: str) -> tuple[str, int]:
-    """The device of this machine, and how many of its kind there are.
-
-    Args:
-        wanted: "auto", "cpu", "cuda" or "mps".
-    """
-    if wanted == "cpu" or (wanted == "auto" and shutil.which("nvidia-smi") is None and sys.platform != "darwin"):
-        return "cpu", 0
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "auto":
-        wanted = "cuda" if count else "mps" if torch.backends.mps.is_available() else "cpu"
-    return wanted, {"cuda": max(count, 1), "mps": 1, "cpu": 0}[wanted]
-
-
-@contextmanager
-def one_gpu(count: int, folder: Path | None = None) -> Iterator[dict[str, str]]:
-    """Hold one of a machine's GPUs and give the variable that shows it, and no other, to a command.
-
-    All studies of a machine share the locks, so that two of them do not meet on one GPU. Waits while none is free.
-
-    Args:
-        count: GPUs of the machine; with 0, as on a cluster that deals them out itself, nothing is held.
-        folder: Where the locks lie; by default the folder for temporary files.
-    """
-    from filelock import FileLock, Timeout
-
-    if count == 0:
-        yield {}
-        return
-    names = os.environ.get(VISIBLE, ",".join(map(str, range(count)))).split(",")
-    while True:
-        for name in names:
-            lock = FileLock((folder or Path(tempfile.gettempdir())) / f"nnfemur-gpu-{name}.lock", mode=0o666)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                continue
-            with lock:
-                yield {VISIBLE: name}
-            return
-        time.sleep(1)
-
-
-_NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
-_NEWS_EVERY_S = 1.0
+    from nnunet_femur.study.study_file import Study
 
 
 def run_named(file: Path, name: str, *, device: str = "cpu", gpus: int = 0, threads: int = 1) -> int:
-    """Run the job of this name.
+    """Run a job of a study.
 
     Args:
         file: The study's file.
-        name: The job's name.
+        name: Name of the job.
         device: "cpu", "cuda" or "mps".
         gpus: GPUs of this machine; a job that uses one waits for it.
         threads: Threads of the job.
 
     Returns:
-        The status that the job's command ended with; 0 if all was done.
+        Exit status of the job's command; 0 if the job is done.
 
     Raises:
-        InputError: The study has problems, or no job of this name.
+        InputError: The study has problems (code "invalid-study"), or no job of this name (code "invalid-option").
     """
     study = read_study(file)
     job = jobs_of(study, device=device).get(name)
     if job is None:
-        msg = f"{file}: has no job {name}."
-        raise InputError(msg)
+        msg = f"{file}: unknown job {name}."
+        raise InputError(msg, code="invalid-option")
     with one_gpu(gpus if job.on_gpu else 0) as gpu:
         environment = {**os.environ, **environment_of(study, device, threads), **gpu}
         return run_job(job, study, environment)
 
 
+_NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
+"""Lines of nnU-Net's output that show progress."""
+
+_NEWS_EVERY_S = 1.0
+_LAST_LINES = 400
+"""Lines of output in which the reason of a failure is looked for."""
+
+
 def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
-    """Run a job's command, resuming what an earlier run has left, and record how it went.
+    """Run a job's command, continue an earlier run if there is one, and record the result.
 
     Args:
         job: The job.
-        study: The study that it belongs to.
-        environment: Variables of the command.
+        study: The study of the job.
+        environment: Environment variables of the command.
 
     Returns:
-        The status that the command ended with; 0 is well.
+        Exit status of the command; 0 if the job is done.
     """
     records = Records(study.records)
-    _put_aside_other_settings(job, records)
+    _move_model_of_other_settings(job, records)
     if job.partial is not None:
         shutil.rmtree(job.partial, ignore_errors=True)
     if job.stage == "plan" and job.settings["recipe"]:
@@ -131,38 +89,42 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     status = Status("running", command, job.settings, str(log), platform.node(), started=time.time())
     records.write_status(job, status)
-    told = 0.0
+    last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+    written = 0.0
 
-    def tell(line: str) -> None:
-        nonlocal told, status
-        found = _NEWS.search(line)
-        if found and time.monotonic() - told > _NEWS_EVERY_S:
-            told = time.monotonic()
-            status = status.after("running", news=found[0].strip())
+    def _on_line(line: str) -> None:
+        nonlocal written, status
+        last_lines.append(line)
+        news = _NEWS.search(line)
+        if news and time.monotonic() - written > _NEWS_EVERY_S:
+            written = time.monotonic()
+            status = status.running(news[0].strip())
             records.write_status(job, status)
 
-    code = _run_logged(command, environment, log, tell)
+    code = _run_logged(command, environment, log, _on_line)
     if code == 0 and job.partial is not None:
         shutil.rmtree(job.made, ignore_errors=True)
         rename_flushed(job.partial, job.made)
     if code == 0 and not job.made.exists():
-        _append(log, f"error: the command ended well, but there is no {job.made}\n")
+        last_lines.append(f"error: {job.made}: missing, although the command ended with status 0.\n")
+        _append(log, last_lines[-1])
         code = 1
-    status = status.after("failed" if code else "done", peak_memory_mib=peak_memory_mib(of_children=True))
+    reason = _reason_of_failure(last_lines) if code else None
+    status = status.ended(reason=reason, peak_memory_mib=peak_memory_mib(of_children=True))
     records.write_status(job, status)
     if code == 0:
         records.write_done(job, status)
     return code
 
 
-def _put_aside_other_settings(job: Job, records: Records) -> None:
-    """Keep a network that was trained by other settings, but out of the way of one that starts anew."""
+def _move_model_of_other_settings(job: Job, records: Records) -> None:
+    """Move a network that was trained by other settings to ``replaced``, since the new one starts from scratch."""
     earlier = records.status(job)
     if job.model is None or not job.model.exists() or earlier is None or dict(earlier.settings) == dict(job.settings):
         return
-    aside = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    job.model.rename(aside)
+    replaced = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    replaced.parent.mkdir(parents=True, exist_ok=True)
+    job.model.rename(replaced)
 
 
 def _run_logged(
@@ -181,3 +143,65 @@ def _run_logged(
 def _append(log: Path, text: str) -> None:
     with log.open("a", encoding="utf-8") as file:
         file.write(text)
+
+
+_OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError")
+_ERROR = re.compile(r"(?:error: |[\w.]*Error: ).*")
+
+
+def _reason_of_failure(lines: Iterable[str]) -> str:
+    """Return the reason of a failure from the output of a command, which is text for people.
+
+    This is the last line that looks like an error, else the last line.
+    """
+    shown = [line.strip() for line in lines if line.strip()]
+    if any(_OUT_OF_MEMORY.search(line) for line in shown):
+        return "GPU out of memory. Use a smaller patch or fewer slices in a batch."
+    errors = [line for line in shown if _ERROR.match(line)]
+    return (errors or shown or ["no output"])[-1]
+
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def find_device(wanted: str) -> tuple[str, int]:
+    """Return the device of this machine, and the number of its GPUs.
+
+    Args:
+        wanted: "auto", "cpu", "cuda" or "mps".
+    """
+    if wanted == "cpu" or (wanted == "auto" and shutil.which("nvidia-smi") is None and sys.platform != "darwin"):
+        return "cpu", 0
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "auto":
+        wanted = "cuda" if count else "mps" if torch.backends.mps.is_available() else "cpu"
+    return wanted, {"cuda": max(count, 1), "mps": 1, "cpu": 0}[wanted]
+
+
+@contextmanager
+def one_gpu(count: int, folder: Path | None = None) -> Iterator[dict[str, str]]:
+    """Hold one of a machine's GPUs, and yield the environment variable that shows it, and no other, to a command.
+
+    All studies of a machine share the locks, so that two of them do not use one GPU. Waits while no GPU is free.
+
+    Args:
+        count: GPUs of the machine; with 0, as on a cluster that assigns them itself, nothing is held.
+        folder: Folder of the lock files; by default the folder of temporary files.
+    """
+    if count == 0:
+        yield {}
+        return
+    names = os.environ.get(VISIBLE, ",".join(map(str, range(count)))).split(",")
+    while True:
+        for name in names:
+            lock = (folder or Path(tempfile.gettempdir())) / f"nnfemur-gpu-{name}.lock"
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(locked(lock, busy=f"GPU {name} is in use.", shared=True))
+                except SetupError:
+                    continue
+                yield {VISIBLE: name}
+                return
+        time.sleep(1)

@@ -1,4 +1,4 @@
-"""The jobs of a study: each a public command, what it leaves behind, and what it has to wait for."""
+"""Jobs of a study: the public command of each, its result, the settings that decide about it, and its order."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from nnunet_femur.study.config import Method, Study
+    from nnunet_femur.study.study_file import Method, Study
 
 
 STAGES = ("phantoms", "convert", "plan", "train", "predict", "baseline", "compare")
-"""The kinds of jobs, in the order of the data's way; each is a rule of the workflow."""
+"""Kinds of jobs, in the order in which data pass them."""
 
 _OF_FILE_MANAGERS = ("Thumbs.db", "desktop.ini")
+"""Files that file managers write into folders."""
 
 COMPARE = "compare"
-"""The last job, which all others lead to."""
+"""Name of the last job, which reads the results of all others."""
 
 ON_GPU = ("train", "predict", "baseline")
+"""Stages that use a GPU if there is one."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,15 @@ class Job:
 
     Attributes:
         stage: One of :data:`STAGES`.
-        label: What tells it from other jobs of its stage; empty where there is only one.
+        label: Name among the jobs of its stage; empty for the only one.
         command: The command and its options.
-        made: What exists once it has ended well.
-        settings: What its result depends on; a change of it makes the job due again.
-        after: Names of the jobs whose results it reads, and which make it due when they run again.
-        once: Names of the jobs that must be done before it, but may run again without making it due.
-        partial: Where the command writes; renamed to `made` when it has ended well.
-        resumes: What shows that an earlier run left something to go on from with ``--c``.
-        model: The folder that belongs to these settings alone; moved aside when they change.
+        made: File or folder that exists once the job has ended well.
+        settings: Everything that the result depends on; a change makes the job due again.
+        after: Names of jobs whose results it reads; it is due again when one of them runs again.
+        once: Names of jobs that must be done before it, but may run again without making it due.
+        partial: Folder that the command writes to; renamed to `made` when the command has ended well.
+        resumes: Pattern of files beside `made` of an earlier run that ``--c`` continues.
+        model: Folder of a network of these settings; moved aside when they change.
     """
 
     stage: str
@@ -62,40 +64,46 @@ class Job:
 
     @property
     def rule(self) -> str:
-        """The engine's name of the job, and SLURM's."""
+        """Name of the job's rule in Snakemake, and of its job in SLURM."""
         return self.name.replace("-", "_").replace(".", "_")
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it uses a GPU where there is one."""
+        """True if the job uses a GPU if there is one."""
         return self.stage in ON_GPU
 
 
 def jobs_of(study: Study, *, device: str = "cpu") -> dict[str, Job]:
-    """All jobs of a study by name, each behind those that it waits for.
+    """Return all jobs of a study by name, each after the jobs that it waits for.
 
     Args:
         study: The study.
-        device: The device that networks are trained on and predict with: "cpu", "cuda" or "mps".
+        device: Device of training and prediction: "cpu", "cuda" or "mps".
     """
     return {job.name: job for job in _Builder(study, device).jobs()}
 
 
 def script(name: str) -> str:
-    """The command of this Python environment, whatever stands first in PATH."""
+    """Return the path of a command of this Python environment, which may not be the first one in PATH."""
     return shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
 
 def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
-    """The variables under which the commands run; what the study's file says comes last."""
+    """Return the environment variables of a job's command; those of the study's file take precedence.
+
+    Args:
+        study: The study.
+        device: Device of training and prediction.
+        threads: CPUs of the job.
+    """
     sized = _for_processors(threads) if device == "cpu" else _beside_gpu(threads)
     return {**variables(study.folder), **sleeping_threads(), **sized, **study.environment}
 
 
 def _for_processors(threads: int) -> dict[str, str]:
-    """nnU-Net's settings for a machine without a GPU: data loaded in the training process, no pool larger than its use.
+    """Return nnU-Net's settings for a machine without a GPU: data are loaded in the training process.
 
-    Each further process imports nnU-Net anew, which takes longer than all it would do here.
+    Each further process imports nnU-Net again, which takes longer than all its work.
     """
     return {
         "nnUNet_n_proc_DA": "0",
@@ -106,7 +114,7 @@ def _for_processors(threads: int) -> dict[str, str]:
 
 
 def _beside_gpu(threads: int) -> dict[str, str]:
-    """nnU-Net's own numbers of processes, but not more than the job's CPUs: it counts those of the whole machine."""
+    """Return nnU-Net's own numbers of processes, limited to the job's CPUs: it counts those of the whole machine."""
     return {"nnUNet_n_proc_DA": str(min(threads, 12)), "nnUNet_def_n_proc": str(min(threads, 8))}
 
 
@@ -116,6 +124,7 @@ class _Builder:
     device: str
 
     def jobs(self) -> Iterator[Job]:
+        """Yield all jobs, each after the jobs that it waits for."""
         study = self.study
         if study.phantoms is not None:
             yield self._phantoms()
@@ -123,7 +132,7 @@ class _Builder:
             yield self._convert()
         first = ["convert"] if self._data else []
         for name in study.plans:
-            # One after the other: plans of a dataset share its folder of preprocessed data.
+            # One after the other, since plans of a dataset share its folder of preprocessed data.
             yield self._plan(name, after=tuple(first))
             first = [f"plan-{name}"]
         last: list[str] = []
@@ -168,7 +177,7 @@ class _Builder:
         recipes = {each.trainer: dict(each.recipe) for each in study.methods if each.plans == name and each.recipe}
         recipe = {**options.pop("recipe", {}), **recipes}
         command = ("plan", "--dataset-id", str(study.dataset_id), "--plans-name", name, *_options(options))
-        # A file of its own, since a command line has no place for it; written by the job.
+        # The job writes the recipe to a file, since it does not fit into a command line.
         given = ("--recipe", str(self.study.records / "recipes" / f"{name}.json")) if recipe else ()
         return Job(
             "plan",
@@ -222,13 +231,13 @@ class _Builder:
         return Job("baseline", model, (script("nnfemur"), *command, *fast), made, self._data, once=once)
 
     def _plan_settings(self, name: str) -> dict[str, Any]:
-        """What preprocessed data depend on: neither on recipes nor on how many processes make them."""
+        """Return the settings of preprocessed data, which depend neither on recipes nor on the number of processes."""
         options = {key: value for key, value in self.study.plans[name].items() if key not in ("recipe", "jobs")}
         return {**self._data, "plan": options, "shared recipe": self.study.plans[name].get("recipe", {})}
 
     @property
     def _data(self) -> dict[str, Any]:
-        """What the raw dataset depends on; empty where the study takes a dataset that is there."""
+        """Return the settings of the raw dataset; empty if the study uses an existing dataset."""
         study = self.study
         if study.phantoms is not None:
             return {"phantoms": study.phantoms, "convert": dict(study.convert)}
@@ -239,15 +248,15 @@ class _Builder:
 
 
 def _state(source: Path) -> list[int]:
-    """Number, bytes and latest change of the files of a source: changes when one is added or replaced."""
+    """Return number, bytes and latest change (ns) of a source's files: another one when a file is added or replaced."""
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    # Looking into a folder must not make a study start anew: file managers leave their own files there.
+    # File managers write files into folders that a user opens; these must not start a study from scratch.
     stats = [path.stat() for path in files if not (path.name.startswith(".") or path.name in _OF_FILE_MANAGERS)]
     return [len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
 
 
 def _options(options: Mapping[str, Any]) -> list[str]:
-    """Options of a command as they are typed."""
+    """Return options as words of a command line."""
     typed = []
     for name, value in options.items():
         if value is True:
@@ -269,17 +278,17 @@ DEFAULTS: dict[str, dict[str, int]] = {
     "baseline": {"mem_mb": 16_000, "minutes": 240, "cpus": 4},
     "compare": {"mem_mb": 8_000, "minutes": 120, "cpus": 2},
 }
-"""Memory, time and CPUs by stage, for volumes of the study's size; a study's file may change them."""
+"""Memory in MB, time limit in minutes and CPUs by stage, for volumes of the study's size."""
 
 
 def resources_of(study: Study, stage: str, device: str, *, after: str | None = None) -> dict[str, Any]:
-    """What the engine deals out: on one machine devices, on a cluster what its scheduler wants to know.
+    """Return the resources of a job: on one machine its devices, on a cluster the request to its scheduler.
 
     Args:
-        study: The study, whose section `cluster` comes before the defaults.
+        study: The study; its section `cluster` takes precedence over the defaults.
         stage: One of the stages of :data:`~nnunet_femur.study.jobs.STAGES`.
-        device: The device of jobs that use a GPU where there is one.
-        after: Numbers of SLURM's jobs, separated by colons, that have to end first.
+        device: Device of jobs that use a GPU if there is one.
+        after: Numbers of SLURM jobs, separated by colons, that have to end first.
     """
     cluster = study.cluster
     asked = {**DEFAULTS[stage], **cluster.get("resources", {}).get(stage, {})}

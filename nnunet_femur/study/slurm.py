@@ -1,8 +1,8 @@
-"""What SLURM is told of a study, and what it still has in its queue from an earlier start of it.
+"""SLURM's part in a study: options of its jobs, jobs that an earlier run left in the queue, and reasons of failures.
 
-SLURM's jobs go on when the process that submitted them is killed, and Snakemake does not know them again. All jobs of a
-study therefore bear a name that only this study has; those that a new start finds running are waited for, each by the
-new job that does the same.
+SLURM's jobs continue when the process that submitted them is killed, and Snakemake does not recognise them. All jobs of
+a study therefore have a name that only this study has. A new run finds them by it: it cancels those that wait, and lets
+each that runs end before the new job that does the same.
 """
 
 from __future__ import annotations
@@ -29,19 +29,10 @@ _ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_
 _ASK_EVERY_S = 30.0
 _PATIENCE_S = 60
 _RUNNING = "NNFEMUR_SLURM_RUNNING"
-_ERROR = re.compile(r"^Error in rule (\w+):\n    message: (.*?)(?:\n    |\Z)", re.MULTILINE | re.DOTALL)
-_STATE = re.compile(r"SLURM status is: '(\w+)'")
-_REFUSAL = re.compile(r"The error message was '(?:sbatch: error: )?(.*?)'?\.?$", re.DOTALL)
-_MEANINGS = {
-    "TIMEOUT": "the time was over: raise cluster.resources.{stage}.minutes in the study's file",
-    "OUT_OF_MEMORY": "the memory was not enough: raise cluster.resources.{stage}.mem_mb in the study's file",
-    "CANCELLED": "was cancelled in SLURM",
-    "NODE_FAIL": "its node failed",
-}
 
 
 def name_of(folder: Path) -> str:
-    """How the names of all SLURM jobs of a study begin.
+    """Return the beginning of the names of all SLURM jobs of a study.
 
     Args:
         folder: The study's folder.
@@ -50,12 +41,12 @@ def name_of(folder: Path) -> str:
 
 
 def engine_options(folder: Path) -> list[str]:
-    """Options of Snakemake's plugin for SLURM that depend on the study and on the cluster.
+    """Return options of Snakemake's plugin for SLURM that depend on the study and on the cluster.
 
     Args:
         folder: The study's folder.
     """
-    # Without a database of accounting, `sacct` is installed all the same, and the plugin would wait for it for ever.
+    # `sacct` may be installed without a database of accounting; the plugin would wait for it forever.
     accounting = False
     with suppress(FemurError):
         accounting = _run("sacct", "--noheader", "--name", "nnfemur").returncode == 0
@@ -63,9 +54,9 @@ def engine_options(folder: Path) -> list[str]:
 
 
 def take_over(folder: Path) -> dict[str, str]:
-    """Cancel the study's jobs that wait in the queue, and tell which of them are running.
+    """Cancel the study's jobs that wait in the queue, and return those that run.
 
-    Those that run are left to it, since they may be hours ahead of their last checkpoint.
+    Running jobs are not cancelled, since they may be hours ahead of their last checkpoint.
 
     Args:
         folder: The study's folder.
@@ -74,8 +65,8 @@ def take_over(folder: Path) -> dict[str, str]:
         Numbers of the running jobs by the rule of the workflow; several of one rule are separated by colons.
 
     Raises:
-        SetupError: SLURM's commands are not here.
-        FemurError: SLURM does not answer.
+        SetupError: SLURM's commands are missing (code "not-installed").
+        FemurError: SLURM does not answer (code "setup").
     """
     found: dict[str, str] = {}
     waiting = []
@@ -89,14 +80,14 @@ def take_over(folder: Path) -> dict[str, str]:
 
 
 def cancel(folder: Path) -> int:
-    """Cancel all jobs of the study, running or not, and say how many there were.
+    """Cancel all jobs of the study, running or not, and return their number.
 
     Args:
         folder: The study's folder.
 
     Raises:
-        SetupError: SLURM's commands are not here.
-        FemurError: SLURM does not answer.
+        SetupError: SLURM's commands are missing (code "not-installed").
+        FemurError: SLURM does not answer (code "setup").
     """
     numbers = [row.number for row in _queue(folder)]
     _cancel(numbers)
@@ -104,13 +95,13 @@ def cancel(folder: Path) -> int:
 
 
 def refuse_beside(folder: Path) -> None:
-    """Refuse to run here what SLURM is running still; two jobs would write the same results.
+    """Refuse to run a study on this machine while SLURM has jobs of it, which would write the same results.
 
     Args:
         folder: The study's folder.
 
     Raises:
-        SetupError: Jobs of this study are in SLURM's queue.
+        SetupError: Jobs of this study are in SLURM's queue (code "locked").
     """
     rows = []
     # A machine may have SLURM's commands, but no SLURM.
@@ -118,13 +109,15 @@ def refuse_beside(folder: Path) -> None:
         rows = _queue(folder) if shutil.which("squeue") else []
     if rows:
         numbers = " ".join(row.number for row in rows)
-        msg = f"{folder}: SLURM has jobs of this study. Go on with --profile slurm, or cancel them: scancel {numbers}"
-        raise SetupError(msg)
+        msg = (
+            f"{folder}: SLURM has jobs of this study. Continue with --profile slurm, or cancel them: scancel {numbers}"
+        )
+        raise SetupError(msg, code="locked")
 
 
 @contextmanager
-def cancelled_with_us(folder: Path) -> Iterator[None]:
-    """Cancel the study's jobs where what is done meanwhile is interrupted."""
+def cancelled_on_interruption(folder: Path) -> Iterator[None]:
+    """Cancel the study's jobs if the block is left by an exception, such as Ctrl-C."""
     try:
         yield
     except BaseException:
@@ -132,35 +125,48 @@ def cancelled_with_us(folder: Path) -> Iterator[None]:
         raise
 
 
-def telling(running: Mapping[str, str]) -> dict[str, str]:
-    """The environment variable that tells the workflow what :func:`take_over` found."""
+def as_environment(running: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variable that hands the result of :func:`take_over` to the workflow."""
     return {_RUNNING: json.dumps(running)}
 
 
 def running_before() -> dict[str, str]:
-    """Numbers of SLURM's jobs of an earlier start by rule, as told to this process."""
+    """Return the result of :func:`take_over`, in the process of the workflow."""
     return json.loads(os.environ.get(_RUNNING, "{}"))
 
 
-def reasons(engine_log: Path) -> dict[str, str]:
-    """Why SLURM refused or ended jobs, by rule, as far as Snakemake was told.
+_STATE = re.compile(r"SLURM status is: '(\w+)'")
+_REFUSAL = re.compile(r"The error message was '(?:sbatch: error: )?(.*?)'?\.?(?:\n    sbatch call:|$)", re.DOTALL)
+_MEANINGS = {
+    "TIMEOUT": "time limit exceeded; raise cluster.resources.{stage}.minutes in the study's file",
+    "OUT_OF_MEMORY": "out of memory; raise cluster.resources.{stage}.mem_mb in the study's file",
+    "CANCELLED": "cancelled in SLURM",
+    "NODE_FAIL": "failed with its node",
+}
+
+
+def meaning(message: str, stage: str) -> str:
+    """Return the reason why SLURM refused or ended a job; empty if the message has no such reason.
 
     Args:
-        engine_log: What Snakemake printed.
+        message: Message of Snakemake's plugin for SLURM about a job that failed. The plugin gives the state of the job
+            as a part of this text only.
+        stage: Stage of the job.
+
+    Example:
+        >>> meaning("SLURM-job '14' failed, SLURM status is: 'CANCELLED'.", "train")
+        'cancelled in SLURM'
     """
-    text = engine_log.read_text(encoding="utf-8", errors="replace") if engine_log.exists() else ""
-    found = {}
-    for rule, message in _ERROR.findall(text):
-        state, refusal = _STATE.search(message), _REFUSAL.search(message)
-        if state and state[1] in _MEANINGS:
-            found[rule] = _MEANINGS[state[1]].format(stage=rule.partition("_")[0])
-        elif refusal:
-            found[rule] = "SLURM refused it: " + " ".join(refusal[1].replace("sbatch: error: ", "").split())
-    return found
+    state, refusal = _STATE.search(message), _REFUSAL.search(message)
+    if state and state[1] in _MEANINGS:
+        return _MEANINGS[state[1]].format(stage=stage)
+    if refusal:
+        return "SLURM refused it: " + " ".join(refusal[1].replace("sbatch: error: ", "").split())
+    return ""
 
 
 class Waiting:
-    """What the study's jobs wait for in the queue, asked every half a minute.
+    """Reasons why jobs of a study wait in SLURM's queue, asked every half a minute.
 
     Args:
         folder: The study's folder.
@@ -172,7 +178,7 @@ class Waiting:
         self._answer = ""
 
     def look(self) -> str:
-        """Why jobs wait, in SLURM's words; empty if none does or SLURM does not answer."""
+        """Return the reasons in SLURM's words; empty if no job waits or SLURM does not answer."""
         if time.monotonic() - self._asked > _ASK_EVERY_S:
             self._asked = time.monotonic()
             with suppress(FemurError):
@@ -190,11 +196,11 @@ class _Row(NamedTuple):
 
 
 def _queue(folder: Path) -> list[_Row]:
-    """The study's jobs that have not ended."""
+    """Return the study's jobs that have not ended."""
     ended = _run("squeue", "--noheader", "--user", getpass.getuser(), "--format", "%A|%T|%j|%r|%k")
     if ended.returncode:
         msg = f"SLURM does not answer: {ended.stderr.strip()}"
-        raise FemurError(msg)
+        raise FemurError(msg, code="setup")
     rows = (_Row(*line.strip().split("|", 4)) for line in ended.stdout.splitlines() if line.count("|") >= 4)
     ours = [row for row in rows if row.name.startswith(name_of(folder)) and row.state not in _ENDED]
     return [row._replace(rule=row.rule.removeprefix("rule_")) for row in ours]
@@ -210,7 +216,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, check=False, text=True, capture_output=True, timeout=_PATIENCE_S)
     except subprocess.TimeoutExpired:
         msg = f"SLURM does not answer: {command[0]} took more than {_PATIENCE_S} s."
-        raise FemurError(msg) from None
+        raise FemurError(msg, code="setup") from None
     except FileNotFoundError:
-        msg = f"There is no {command[0]} here. Start the study where SLURM's commands are, most often on a login node."
-        raise SetupError(msg) from None
+        msg = f"{command[0]} not found. Run the study where SLURM's commands are installed, usually on a login node."
+        raise SetupError(msg, code="not-installed") from None

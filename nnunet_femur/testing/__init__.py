@@ -1,11 +1,11 @@
-"""Equipment for the demo and for tests: procedural femur phantoms with exact masks, and dummy weights.
+"""Equipment for tests and demonstrations: procedural femur phantoms with exact masks, and dummy weights.
 
-Dummy weights have the shape and layout of TotalSegmentator's models and are trained in minutes on phantoms. They let
-every path run offline through TotalSegmentator's and nnU-Net's real code. They have learnt nothing from patients, and
-their folder, their plans and their dataset's description state it.
+Dummy weights have the shape and the folder layout of TotalSegmentator's models, and are trained on phantoms in minutes.
+With them, every command runs offline through the real code of TotalSegmentator and nnU-Net. They are not
+TotalSegmentator's weights and were not trained on patients. Their folder, plans and ``dataset.json`` state this.
 """
 
-from nnunet_femur.testing.dummy_plans import Case, phantom_cases
+from nnunet_femur.testing.dummy_cases import Case, phantom_cases
 from nnunet_femur.testing.dummy_weights import MODELS, write_dummy_weights
 from nnunet_femur.testing.phantoms import PADDINGS_HU, Phantom, make_phantom, write_phantoms
 

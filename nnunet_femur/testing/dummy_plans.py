@@ -1,35 +1,28 @@
-"""Cases, plans, dataset description and fingerprint of a dummy model, as nnU-Net would have written them."""
+"""Plans, ``dataset.json`` and ``dataset_fingerprint.json`` of a dummy model, in nnU-Net's format."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nnunet_femur.imaging.files import read_volume
-from nnunet_femur.imaging.geometry import Geometry, oriented
-from nnunet_femur.testing.phantoms import make_phantom
-from nnunet_femur.weights.models import FEMURS
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    import SimpleITK as sitk
     from numpy.typing import NDArray
 
-    from nnunet_femur.testing.phantoms import Side
     from nnunet_femur.weights.models import ModelEntry
 
 
 PlansFormat = Literal["old", "new"]
-"""How the network is described: by nnU-Net's keys before 2.4, as TotalSegmentator's, or by ``architecture``."""
+"""Format of the network's description: "old" for nnU-Net's keys before 2.4, as in TotalSegmentator's plans; "new" for
+``architecture``."""
 
 NOTE = (
-    "DUMMY weights made by nnunet_femur from synthetic CTs for tests and demonstrations. Not TotalSegmentator's: "
-    "they know nothing of patients. Never use them on a patient's CT."
+    "DUMMY weights made by nnunet_femur from synthetic CTs for tests and demonstrations. They are not "
+    "TotalSegmentator's and were not trained on patients. Never use them on a patient's CT."
 )
 
 CONFIGURATION = "3d_fullres"
@@ -46,14 +39,14 @@ def make_plans(
     intensities: dict[str, float],
     median_shape_zyx: Sequence[int],
 ) -> dict[str, Any]:
-    """The content of ``plans.json``.
+    """Return the content of ``plans.json``.
 
     Args:
-        entry: The model that it stands in for.
-        spacing_mm: Edge of the voxels that the network sees, in mm.
+        entry: The model of TotalSegmentator that the dummy replaces.
+        spacing_mm: Isotropic spacing of the network's input in mm.
         patch: Edge of the patch in voxels, a power of two.
-        features: Features of the first stage.
-        plans_format: How the network is described.
+        features: Number of features of the first stage.
+        plans_format: Format of the network's description.
         intensities: nnU-Net's intensity statistics of the foreground, in HU.
         median_shape_zyx: Median shape of the cases at this spacing.
     """
@@ -107,10 +100,10 @@ def make_plans(
 
 
 def make_dataset_json(entry: ModelEntry, *, cases: int) -> dict[str, Any]:
-    """The content of ``dataset.json``: TotalSegmentator's classes in the order of its rows.
+    """Return the content of ``dataset.json``: TotalSegmentator's classes in the order of its output channels.
 
     Args:
-        entry: The model that it stands in for.
+        entry: The model of TotalSegmentator that the dummy replaces.
         cases: Number of training cases.
     """
     return {
@@ -126,12 +119,12 @@ def make_dataset_json(entry: ModelEntry, *, cases: int) -> dict[str, Any]:
 def make_fingerprint(
     *, shapes_zyx: Sequence[Sequence[int]], spacing_mm: float, intensities: dict[str, float]
 ) -> dict[str, Any]:
-    """The content of ``dataset_fingerprint.json``.
+    """Return the content of ``dataset_fingerprint.json``.
 
     Args:
         shapes_zyx: Shapes of the cases.
-        spacing_mm: Edge of their voxels in mm.
-        intensities: As in the plans.
+        spacing_mm: Their isotropic spacing in mm.
+        intensities: Intensity statistics of the plans.
     """
     return {
         "spacings": [[spacing_mm] * 3 for _ in shapes_zyx],
@@ -142,10 +135,14 @@ def make_fingerprint(
 
 
 def intensity_statistics(hu: NDArray[np.float32]) -> dict[str, float]:
-    """nnU-Net's statistics of HU, which a CT is clipped and scaled by.
+    """Return nnU-Net's statistics of HU, by which CTs are clipped and normalised.
 
     Args:
         hu: HU of the foreground, in any shape.
+
+    Example:
+        >>> intensity_statistics(np.array([0.0, 100.0, 200.0]))["median"]
+        100.0
     """
     low, median, high = (float(value) for value in np.percentile(hu, (0.5, 50, 99.5)))
     return {
@@ -160,88 +157,9 @@ def intensity_statistics(hu: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _described_anew(plans: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with ``architecture``, by nnU-Net's own conversion."""
+    """Return the configuration with ``architecture``, by nnU-Net's own conversion."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return copy.deepcopy(PlansManager(plans).get_configuration(CONFIGURATION).configuration)
-
-
-OTHER_BONE = {"left": "hip_left", "right": "hip_right"}
-"""TotalSegmentator's class for bone beside the upper half of the femur, by the side of the leg."""
-
-_BONE_HU = 220
-_GAP_MM = 2.0
-
-
-class Case(NamedTuple):
-    """A CT of one leg.
-
-    Attributes:
-        ct: The CT in HU, or its file.
-        mask: The femur's mask on the same grid, or its file; every value above 0 is femur.
-        side: Which leg it is.
-    """
-
-    ct: Path | sitk.Image
-    mask: Path | sitk.Image
-    side: Side
-
-
-def phantom_cases(number: int = 8, *, seed: int = 0, spacing_mm: float = 3.0) -> Iterator[Case]:
-    """Phantoms of both sides by turns, whole bones with a random part of the field of view around them.
-
-    Args:
-        number: How many.
-        seed: Draws them.
-        spacing_mm: Edge of their voxels in mm.
-    """
-    rng = np.random.default_rng(seed)
-    for index in range(number):
-        edges_mm = np.array([480, 192, 192]) * rng.uniform([0.6, 0.85, 0.85], 1)
-        z, y, x = (int(edge) for edge in np.ceil(edges_mm / spacing_mm))
-        phantom = make_phantom(
-            int(rng.integers(2**31)),
-            side="left" if index % 2 == 0 else "right",
-            size_zyx=(z, y, x),
-            spacing_mm_zyx=(spacing_mm, spacing_mm, spacing_mm),
-            noise_hu=rng.uniform(8, 30),
-            blur_mm=rng.uniform(0.5, 1.1),
-        )
-        yield Case(phantom.image, phantom.mask, phantom.side)
-
-
-def read_case(
-    case: Case, classes: Mapping[str, int]
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[float, float, float]]:
-    """CT, labels and spacing of a case in TotalSegmentator's orientation, RAS.
-
-    The femur has the label of its side; other bone beside its upper half that of the hip, so that the femur's rows
-    have a rival.
-
-    Args:
-        case: The case.
-        classes: Labels by TotalSegmentator's names.
-
-    Returns:
-        HU and labels (z, y, x), and the spacing in mm (z, y, x).
-    """
-    import SimpleITK as sitk
-    from scipy import ndimage
-
-    ct, mask = (
-        oriented(image if isinstance(image, sitk.Image) else read_volume(image)) for image in (case.ct, case.mask)
-    )
-    hu = sitk.GetArrayFromImage(ct).astype(np.float32)
-    femur = sitk.GetArrayViewFromImage(mask) > 0
-    spacing_mm = Geometry.of(ct).spacing_mm_zyx
-    labels = np.zeros(hu.shape, np.uint8)
-    heights = np.flatnonzero(femur.any(axis=(1, 2)))
-    if len(heights):
-        beside = hu > _BONE_HU
-        beside[: heights.mean().astype(int)] = False
-        beside &= ndimage.distance_transform_edt(~femur, spacing_mm) > _GAP_MM
-        labels[beside] = classes[OTHER_BONE[case.side]]
-    labels[femur] = classes[FEMURS[0] if case.side == "left" else FEMURS[1]]
-    return hu, labels, spacing_mm

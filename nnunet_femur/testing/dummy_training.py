@@ -1,4 +1,4 @@
-"""Train a small network on a few cases, with nnU-Net's preprocessing, network and losses."""
+"""Training of a dummy model on a few cases, with nnU-Net's preprocessing, network and loss."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 LEARNING_RATE = 1e-2
+
 UNSEEN_BIAS = -8.0
-"""Bias of output rows whose class no training case has: the network never decides for them."""
+"""Bias of output channels whose class no training case has; the network never predicts these classes."""
 
 CENTRED = 0.5
-"""Part of the patches that are centred on a labelled voxel."""
+"""Fraction of the patches that are centred on a labelled voxel."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Volume:
     Attributes:
         data: Normalised CT (1, z, y, x).
         labels: Labels (z, y, x).
-        labelled: Places of labelled voxels (n, 3).
+        labelled: Indices of labelled voxels (n, 3).
     """
 
     data: NDArray[np.float32]
@@ -46,12 +47,12 @@ def preprocess(
     plans: dict[str, Any],
     dataset_json: dict[str, Any],
 ) -> list[Volume]:
-    """Resample and normalise cases by nnU-Net's preprocessor.
+    """Resample and normalise cases with nnU-Net's preprocessor.
 
     Args:
-        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.testing.dummy_plans.read_case`.
+        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.testing.dummy_cases.read_case`.
         plans: The plans.
-        dataset_json: The dataset's description.
+        dataset_json: Content of ``dataset.json``.
     """
     manager, configuration = _managers(plans)
     preprocessor = configuration.preprocessor_class(verbose=False)
@@ -71,27 +72,30 @@ def train(
     volumes: Sequence[Volume],
     plans: dict[str, Any],
     *,
-    rows: int,
+    channels: int,
     iterations: int,
     seed: int,
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Train the network of the plans and return a checkpoint with nnU-Net's keys but those of a trainer.
+    """Train the network of the plans.
 
     Args:
         volumes: The preprocessed cases.
         plans: The plans.
-        rows: Rows of the network's output.
-        iterations: Steps of the optimizer; 0 for an untrained network.
-        seed: Draws the first weights and the patches.
-        device: Where torch computes: "cpu", "cuda", ...
+        channels: Number of output channels of the network.
+        iterations: Number of training steps; 0 for an untrained network.
+        seed: Seed of the initial weights and of the patches.
+        device: Device of PyTorch, such as "cpu" or "cuda".
         progress: Receives the progress.
+
+    Returns:
+        A checkpoint with nnU-Net's keys, except those of a trainer.
     """
     import torch
 
     _, configuration = _managers(plans)
-    # Most of the many rows have no class in these cases; without them a step takes a fraction of the time.
+    # Most classes do not occur in these cases. A step without their channels takes a fraction of the time.
     seen = np.union1d(0, np.concatenate([np.unique(volume.labels) for volume in volumes]))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -111,7 +115,7 @@ def train(
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        weights = _with_all_rows(network.state_dict(), seen, rows)
+        weights = _with_all_channels(network.state_dict(), seen, channels)
     return {
         "network_weights": weights,
         "optimizer_state": optimizer.state_dict(),
@@ -133,7 +137,7 @@ def _managers(plans: dict[str, Any]) -> tuple[Any, Any]:
         return manager, manager.get_configuration(CONFIGURATION)
 
 
-def _network(configuration: Any, rows: int) -> torch.nn.Module:
+def _network(configuration: Any, channels: int) -> torch.nn.Module:
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
     return get_network_from_plans(
@@ -141,33 +145,35 @@ def _network(configuration: Any, rows: int) -> torch.nn.Module:
         configuration.network_arch_init_kwargs,
         configuration.network_arch_init_kwargs_req_import,
         1,
-        rows,
+        channels,
         allow_init=True,
         deep_supervision=True,
     )
 
 
-def _with_all_rows(weights: dict[str, torch.Tensor], seen: NDArray[np.integer], rows: int) -> dict[str, torch.Tensor]:
-    """The weights on the CPU, with the rows of unseen classes put into the segmentation layers."""
+def _with_all_channels(
+    weights: dict[str, torch.Tensor], seen: NDArray[np.integer], channels: int
+) -> dict[str, torch.Tensor]:
+    """Return the weights on the CPU, with the output channels of all classes in the segmentation layers."""
     import torch
 
     whole = {}
     for key, tensor in weights.items():
         whole[key] = tensor.detach().cpu().clone()
         if "seg_layers." in key:
-            trained, shape = whole[key], (rows, *tensor.shape[1:])
+            trained, shape = whole[key], (channels, *tensor.shape[1:])
             whole[key] = 0.01 * torch.randn(shape) if key.endswith("weight") else torch.full(shape, UNSEEN_BIAS)
             whole[key][torch.from_numpy(seen)] = trained
     return whole
 
 
 def _levels(configuration: Any) -> int:
-    """Number of outputs of a network with deep supervision."""
+    """Return the number of outputs of a network with deep supervision."""
     return len(configuration.pool_op_kernel_sizes) - 1
 
 
 def _loss(configuration: Any) -> Any:
-    """nnU-Net's loss: Dice and cross-entropy at every level, halved from level to level, the coarsest left out."""
+    """Return nnU-Net's loss: Dice and cross-entropy at every level but the coarsest, with weights halved per level."""
     from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
     from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
     from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
@@ -187,7 +193,10 @@ def _loss(configuration: Any) -> Any:
 def _batch(
     volumes: Sequence[Volume], configuration: Any, seen: NDArray[np.integer], rng: np.random.Generator
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Random patches with their labels' places in `seen` at every level; contrast and brightness changed a little."""
+    """Return random patches with slightly changed contrast and brightness, and labels at every level.
+
+    Labels are the indices of the classes in `seen`.
+    """
     import torch
 
     patch = np.array(configuration.patch_size)
@@ -207,13 +216,13 @@ def _batch(
 
 
 def _padded(array: NDArray, patch: Sequence[int]) -> NDArray:
-    """The array (c, z, y, x) with zeros around it up to a patch, as nnU-Net pads at prediction."""
+    """Return the array (c, z, y, x), padded with zeros to the size of a patch as in nnU-Net's prediction."""
     lacking = np.maximum(0, np.array(patch) - array.shape[1:])
     return np.pad(array, [(0, 0), *((n // 2, n - n // 2) for n in lacking)])
 
 
 def _logging(losses: list[float]) -> dict[str, list[Any]]:
-    """What nnU-Net's logger keeps, one entry an epoch; numpy's scalars among it."""
+    """Return the content of nnU-Net's logger after one epoch, with NumPy scalars as in its checkpoints."""
     mean_loss = np.float32(np.mean(losses)) if losses else np.float32(0)
     return {
         "mean_fg_dice": [np.float64(0)],

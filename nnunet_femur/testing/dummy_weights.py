@@ -1,4 +1,4 @@
-"""Write dummy weights where TotalSegmentator's would lie."""
+"""Write dummy weights in the folder layout of TotalSegmentator's weights."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from nnunet_femur.atomic_files import write_json, write_text, written_beside
 from nnunet_femur.errors import InputError
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import read_json
+from nnunet_femur.testing.dummy_cases import OTHER_BONE, Case, phantom_cases, read_case
 from nnunet_femur.testing.dummy_plans import (
     CONFIGURATION,
     NOTE,
-    OTHER_BONE,
-    Case,
     intensity_statistics,
     make_dataset_json,
     make_fingerprint,
     make_plans,
-    phantom_cases,
-    read_case,
 )
 from nnunet_femur.testing.dummy_training import preprocess, train
 from nnunet_femur.weights.models import CHECKPOINT, DUMMY_NOTE, crop_entry, femur_entry, open_model, other_parts
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 _FINE_MM = 2.0
 
 RECORD = "dummy_model.json"
-"""What a dummy was made from, beside its ``plans.json``."""
+"""File with the settings and training cases of a dummy model, in the folder of its ``plans.json``."""
 
 
 MODELS: dict[str, Callable[[], ModelEntry]] = {
@@ -44,11 +41,12 @@ MODELS: dict[str, Callable[[], ModelEntry]] = {
     "fast": lambda: femur_entry(fast=True),
     "crop": crop_entry,
 }
-"""The models by name: the femur's at 1.5 mm, that of all classes at 3 mm, and that of the rough crop at 6 mm."""
+"""TotalSegmentator's models by name: the femur's at 1.5 mm, that of all classes at 3 mm, and that of the rough crop at
+6 mm."""
 
 
 def write_dummy_weights(
-    weights_folder: Path,
+    weights_folder: str | Path,
     *,
     spacing_mm: float = 1.5,
     features: int = 8,
@@ -61,38 +59,50 @@ def write_dummy_weights(
     device: str = "cpu",
     progress: Progress = SILENT,
 ) -> SourceModel:
-    """Write dummy weights in TotalSegmentator's layout, trained by nnU-Net's code on synthetic CTs.
+    """Write dummy weights in TotalSegmentator's layout, trained with nnU-Net's code on synthetic CTs.
 
-    A second call with the same arguments finds the work done. Folders that TotalSegmentator wants to see beside the
-    models are made, empty.
+    They are not TotalSegmentator's weights: they were not trained on patients, and must not be used on patients.
+
+    A second call with the same arguments trains nothing. The function also creates the other folders that
+    TotalSegmentator expects beside the models; they stay empty.
 
     Args:
-        weights_folder: Where ``DatasetNNN_...`` folders are written; set TOTALSEG_WEIGHTS_PATH to it.
-        spacing_mm: Edge of the voxels that the network of the femur's model sees, in mm. TotalSegmentator resamples a
-            CT to its own 1.5 mm first; if the plans ask for something else, nnU-Net resamples once more.
-        features: Features of the network's first stage; TotalSegmentator's has 32.
-        plans_format: ``old`` or ``new`` description of the network in the plans.
-        training: Cases as (CT, mask, side); CT and mask are files or images. Default: eight phantoms of both sides.
-        iterations: Steps of the optimizer for each model, two patches a step; 0 for untrained weights.
-        patch: Edge of the femur model's patch in voxels, a power of two from 16. Default: 64 below 2 mm, 32 from
-            there.
-        seed: Draws the default phantoms, the first weights and the patches.
-        tasks: Which models of :data:`MODELS`.
-        device: Where torch computes: "cpu", "cuda", ...
+        weights_folder: Folder for ``DatasetNNN_...``; created if missing. Set TOTALSEG_WEIGHTS_PATH to it.
+        spacing_mm: Isotropic spacing of the femur model's input in mm. TotalSegmentator first resamples a CT to 1.5 mm;
+            with another spacing in the plans, nnU-Net resamples once more.
+        features: Number of features of the network's first stage; TotalSegmentator's has 32.
+        plans_format: "old" or "new" description of the network in the plans.
+        training: Cases as (CT, mask, side); CT and mask are files or images. None: eight phantoms of both sides.
+        iterations: Number of training steps of each model, with two patches each; 0 for untrained weights.
+        patch: Edge of the femur model's patch in voxels, a power of two from 16. None: 64 for a spacing below 2 mm,
+            else 32.
+        seed: Seed of the default phantoms, the initial weights and the patches.
+        tasks: Models to write, from :data:`MODELS`.
+        device: Device of PyTorch, such as "cpu" or "cuda".
         progress: Receives the progress.
 
     Returns:
         The first of the models.
 
     Raises:
-        InputError: There is no such model or side, the spacing or the patch makes no sense, no case is given, or the
-            folder holds weights that are no dummy.
+        InputError: A model or side does not exist, or spacing, patch or iterations are out of range (code
+            "invalid-option"); `training` is empty (code "no-cases"); or the folder contains weights that are not dummy
+            weights (code "exists").
+
+    Example:
+        >>> cases = phantom_cases(1, spacing_mm=12.0)
+        >>> model = write_dummy_weights(
+        ...     "weights", spacing_mm=12.0, features=2, patch=16, iterations=0, training=cases, tasks=["femur"]
+        ... )
+        >>> model.is_dummy
+        True
     """
+    weights_folder = Path(weights_folder)
     _require(tasks, plans_format, spacing_mm, patch, iterations)
     cases = None if training is None else [_as_case(case) for case in training]
     if cases is not None and not cases:
-        msg = "No case to train dummy weights on: give (CT, mask, side) of at least one."
-        raise InputError(msg)
+        msg = "training must contain at least one case (CT, mask, side), got none."
+        raise InputError(msg, code="no-cases")
     for dataset in other_parts():
         (weights_folder / dataset).mkdir(parents=True, exist_ok=True)
     models = []
@@ -118,40 +128,41 @@ def write_dummy_weights(
 
 def _require(tasks: Sequence[str], plans_format: str, spacing_mm: float, patch: int | None, iterations: int) -> None:
     unknown = [task for task in tasks if task not in MODELS]
+    problem = None
     if unknown or not tasks:
-        msg = f"There is no dummy for {', '.join(unknown) or 'nothing'}; choose of {', '.join(MODELS)}."
-        raise InputError(msg)
-    if plans_format not in ("old", "new"):
-        msg = f"There is no plans format {plans_format!r}; choose old or new."
-        raise InputError(msg)
-    if not (np.isfinite(spacing_mm) and spacing_mm > 0) or iterations < 0:
-        msg = f"Voxels of {spacing_mm} mm and {iterations} iterations: give a spacing above 0 and iterations from 0."
-        raise InputError(msg)
-    if patch is not None and (patch < 16 or patch & (patch - 1)):
-        msg = f"A patch of {patch} voxels: give a power of two from 16."
-        raise InputError(msg)
+        problem = f"tasks must be some of {', '.join(MODELS)}, got {', '.join(unknown) or 'none'}."
+    elif plans_format not in ("old", "new"):
+        problem = f"plans_format must be old or new, got {plans_format!r}."
+    elif not (np.isfinite(spacing_mm) and spacing_mm > 0):
+        problem = f"spacing_mm must be above 0, got {spacing_mm}."
+    elif iterations < 0:
+        problem = f"iterations must be 0 or more, got {iterations}."
+    elif patch is not None and (patch < 16 or patch & (patch - 1)):
+        problem = f"patch must be a power of two from 16, got {patch}."
+    if problem is not None:
+        raise InputError(problem, code="invalid-option")
 
 
 def _as_case(case: Case | tuple[Any, Any, str]) -> Case:
     ct, mask, side = case
     if side not in OTHER_BONE:
-        msg = f"{ct}: its side is {side!r}; give 'left' or 'right'."
-        raise InputError(msg)
+        msg = f"{ct}: side must be 'left' or 'right', got {side!r}."
+        raise InputError(msg, code="invalid-option")
     return Case(ct, mask, "left" if side == "left" else "right")
 
 
 def _identity(case: Case) -> list[Any]:
-    """What tells a case from others: its file and when it was written; of images in memory only the size."""
-    if isinstance(case.ct, Path):
-        return [str(case.ct), case.ct.stat().st_mtime_ns, case.side]
+    """Return the file of a case and its time of change; of an image in memory, only the size."""
+    if isinstance(case.ct, (str, Path)):
+        return [str(case.ct), Path(case.ct).stat().st_mtime_ns, case.side]
     return [list(case.ct.GetSize()), case.side]
 
 
 def _is_done(weights: Path, entry: ModelEntry, record: dict[str, Any]) -> bool:
     dataset = weights / entry.dataset
     if dataset.is_dir() and any(dataset.iterdir()) and not (dataset / DUMMY_NOTE).is_file():
-        msg = f"{dataset}: holds weights that are no dummy, and stays as it is. Give another folder."
-        raise InputError(msg)
+        msg = f"{dataset}: contains weights that are not dummy weights. Give another folder."
+        raise InputError(msg, code="exists")
     return read_json(weights / entry.folder / RECORD) == record
 
 
@@ -161,7 +172,7 @@ def _write_model(
     import torch
 
     read = [read_case(case, entry.classes) for case in cases]
-    # TotalSegmentator's foreground is most of the body; here that is everything denser than fat.
+    # TotalSegmentator's foreground is most of the body; here it is everything denser than fat.
     intensities = intensity_statistics(np.concatenate([hu[hu > -200][::7] for hu, _, _ in read]))
     shapes = [
         np.round(np.array(hu.shape) * spacing_mm / record["spacing_mm"]).astype(int) for hu, _, spacing_mm in read
@@ -180,7 +191,7 @@ def _write_model(
     trained = train(
         volumes,
         plans,
-        rows=entry.rows,
+        channels=entry.rows,
         iterations=record["iterations"],
         seed=record["seed"],
         device=device,
@@ -209,5 +220,5 @@ def _write_model(
     write_json(folder / "dataset_fingerprint.json", fingerprint)
     with written_beside(folder / CHECKPOINT) as partial:
         torch.save(checkpoint, partial)
-    # Written last: without it, the folder does not count as finished.
+    # Written last: a folder without it is unfinished.
     write_json(folder / RECORD, record)

@@ -1,9 +1,10 @@
-"""One phantom, and a cohort of them laid out as a hospital would send it."""
+"""Procedural femur phantoms: one CT with its exact mask, and a cohort in the layout of a hospital's files."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,7 +20,6 @@ from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import SimpleITK as sitk
 
@@ -29,12 +29,13 @@ Size = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
 HU_RANGE = (-1024, 3071)
-"""Lowest and highest HU a scanner stores; padding may lie below."""
+"""Lowest and highest HU that a scanner stores; padding may be lower."""
 
 PADDINGS_HU = (-1024, -3024)
-"""Padding of most cases, and of one in seven."""
+"""Padding in HU of most cases, and of one in seven."""
 
-_SLAB_VOXELS = 2**18  # Slabs of about a megabyte per array stay in the processor's cache.
+_SLAB_VOXELS = 2**18
+"""Voxels of a slab; its arrays of about 1 MB stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,14 @@ class Phantom:
     """A thigh CT and its exact femur mask, on one grid with identity direction (LPS).
 
     Attributes:
-        image: int16 HU; the padding value outside the scanner's circular field of view.
-        mask: uint8, 1 where a voxel's centre lies in the femur (cortex, marrow and all), else 0.
-        side: Which leg it is.
+        image: CT in HU, int16; outside the scanner's circular field of view, the padding value.
+        mask: Exact mask, uint8: 1 where the centre of a voxel is in the femur (cortex and marrow), else 0.
+        side: Side of the leg, "left" or "right".
+
+    Example:
+        >>> phantom = make_phantom(3, side="right")
+        >>> phantom.side, phantom.image.GetSize()
+        ('right', (64, 64, 96))
     """
 
     image: sitk.Image
@@ -62,30 +68,36 @@ def make_phantom(
     noise_hu: float = 18.0,
     blur_mm: float = 0.8,
 ) -> Phantom:
-    """Make one phantom, with the femur in the middle of the field of view.
+    """Return one phantom, with the femur in the middle of the field of view.
 
-    The seed draws the anatomy, the origin and the noise; the same seed shows the same leg at any size and spacing.
-    A field of view smaller than the bone crops it, down to nothing if a few voxels miss it; the default one holds
-    every bone whole.
+    The seed determines the anatomy, the origin and the noise. The same seed gives the same leg at any size and spacing.
+    A field of view smaller than the bone crops it; the default one contains every bone as a whole.
 
     Args:
-        seed: Any number from 0.
-        side: Which leg; the femoral head points to the other side of the patient.
-        size_zyx: Voxels along z, y, x.
-        spacing_mm_zyx: Distance of neighbouring voxels along z, y, x in mm.
+        seed: Seed, 0 or more.
+        side: Side of the leg, "left" or "right".
+        size_zyx: Number of voxels along z, y, x.
+        spacing_mm_zyx: Spacing along z, y, x in mm.
         padding_hu: Value outside the circular field of view (int16).
-        noise_hu: Standard deviation of the noise.
+        noise_hu: Standard deviation of the noise in HU.
         blur_mm: Standard deviation of the point spread function in mm.
 
     Raises:
-        InputError: The seed or noise or blur is negative, or a size or spacing not positive.
+        InputError: Seed, noise or blur is negative, or size or spacing is not positive (code "invalid-option").
+
+    Example:
+        >>> import SimpleITK as sitk
+        >>> phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+        >>> voxels = int(sitk.GetArrayViewFromImage(phantom.mask).sum())
+        >>> 300 < voxels * 10 * 6 * 6 / 1000 < 800  # ml
+        True
     """
     import SimpleITK as sitk
 
     _require(seed, size_zyx, spacing_mm_zyx)
     if noise_hu < 0 or blur_mm < 0:
-        msg = f"Noise of {noise_hu} HU and blur of {blur_mm} mm: neither can be negative."
-        raise InputError(msg)
+        msg = f"noise_hu and blur_mm must be 0 or more, got {noise_hu} and {blur_mm}."
+        raise InputError(msg, code="invalid-option")
     rng = np.random.default_rng(seed)
     leg = draw_leg(rng)
     turn = np.deg2rad(rng.uniform(-10, 10))
@@ -122,15 +134,15 @@ def make_phantom(
 
 
 def _require(seed: int, size_zyx: Size, spacing_mm_zyx: Spacing) -> None:
+    problem = None
     if seed < 0:
-        msg = f"Seed {seed}: give a number from 0."
-        raise InputError(msg)
-    if len(size_zyx) != 3 or min(size_zyx) < 1:
-        msg = f"Size {size_zyx}: give three numbers of voxels (z, y, x) from 1."
-        raise InputError(msg)
-    if len(spacing_mm_zyx) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing_mm_zyx):
-        msg = f"Spacing {spacing_mm_zyx}: give three distances (z, y, x) above 0 mm."
-        raise InputError(msg)
+        problem = f"seed must be 0 or more, got {seed}."
+    elif len(size_zyx) != 3 or min(size_zyx) < 1:
+        problem = f"size_zyx must be three numbers of voxels from 1, got {size_zyx}."
+    elif len(spacing_mm_zyx) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing_mm_zyx):
+        problem = f"spacing_mm_zyx must be three numbers above 0, got {spacing_mm_zyx}."
+    if problem is not None:
+        raise InputError(problem, code="invalid-option")
 
 
 def _slabs(size_zyx: Size) -> Iterator[slice]:
@@ -139,7 +151,7 @@ def _slabs(size_zyx: Size) -> Iterator[slice]:
 
 
 def _scanned(hu: np.ndarray, rng: np.random.Generator, noise_hu: float, blur_zyx: list[float]) -> np.ndarray:
-    """Noise and blur in one pass; the noise goes in stronger by what the blur takes from it.
+    """Return HU with noise and blur, applied in one pass: the noise is amplified by the factor that the blur removes.
 
     Args:
         hu: Sharp HU; changed in place.
@@ -149,7 +161,7 @@ def _scanned(hu: np.ndarray, rng: np.random.Generator, noise_hu: float, blur_zyx
     """
     from scipy import ndimage
 
-    # The blurred identity holds the weights of every voxel along an axis, those at the borders too.
+    # The blurred identity contains the weights of every voxel along an axis, also at the borders.
     weights = [
         ndimage.gaussian_filter(np.eye(n), [sigma, 0], mode="nearest")
         for n, sigma in zip(hu.shape, blur_zyx, strict=True)
@@ -160,7 +172,7 @@ def _scanned(hu: np.ndarray, rng: np.random.Generator, noise_hu: float, blur_zyx
 
 
 def write_phantoms(
-    folder: Path,
+    folder: str | Path,
     *,
     cases: int,
     seed: int,
@@ -168,29 +180,35 @@ def write_phantoms(
     spacing_mm_zyx: Spacing,
     progress: Progress = SILENT,
 ) -> list[str]:
-    """Write phantoms as a hospital's pairs: ``Images/L101_CT.nrrd`` and ``GoldStandard/L101_GS.nrrd``.
+    """Write phantoms as pairs of files: ``Images/L101_CT.nrrd`` and ``GoldStandard/L101_GS.nrrd``.
 
-    The letter is the side and the number the patient; half are lefts. A case depends on its place in the cohort, the
-    seed, the size and the spacing, not on the number of cases. ``phantoms.json`` names what was asked for, so that a
-    second call writes what is missing, and one with other parameters replaces the cohort.
+    The letter is the side, and the number is the patient; half of the cases are left. A case depends on its position in
+    the cohort, the seed, the size and the spacing, but not on the number of cases. ``phantoms.json`` records the
+    arguments. A second call writes missing files only, and a call with other arguments replaces the cohort.
 
     Args:
-        folder: Where to write; made if missing.
-        cases: Number of cases, from 1.
-        seed: Any number from 0.
-        size_zyx: Voxels along z, y, x.
-        spacing_mm_zyx: Distance of neighbouring voxels along z, y, x in mm.
+        folder: Folder of the cohort; created if missing.
+        cases: Number of cases, 1 or more.
+        seed: Seed, 0 or more.
+        size_zyx: Number of voxels along z, y, x.
+        spacing_mm_zyx: Spacing along z, y, x in mm.
         progress: Receives the progress.
 
     Returns:
         The names of the cases in the order of their numbers.
 
     Raises:
-        InputError: A number makes no sense, or the folder holds volumes that are no phantoms.
+        InputError: An argument is out of range (code "invalid-option"), the folder contains other volumes (code
+            "exists"), or its ``phantoms.json`` is damaged (code "unreadable").
+
+    Example:
+        >>> write_phantoms("cohort", cases=2, seed=7, size_zyx=(24, 16, 16), spacing_mm_zyx=(20.0, 12.0, 12.0))
+        ['L104', 'R109']
     """
+    folder = Path(folder)
     if cases < 1:
-        msg = f"{cases} cases: give a number from 1."
-        raise InputError(msg)
+        msg = f"cases must be 1 or more, got {cases}."
+        raise InputError(msg, code="invalid-option")
     _require(seed, size_zyx, spacing_mm_zyx)
     names = _case_names(cases, seed)
     _claim(
@@ -222,7 +240,7 @@ def write_phantoms(
 
 
 def _case_names(cases: int, seed: int) -> list[str]:
-    """Names of the first cases of a cohort; one side of every pair of neighbours is a left."""
+    """Return the names of the first cases of a cohort; of two successive cases, one is left and one is right."""
     rng = np.random.default_rng(seed)
     names, number = [], 100
     for index in range(cases):
@@ -238,7 +256,7 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _claim(folder: Path, names: list[str], parameters: dict[str, Any]) -> None:
-    """Make the folder ready for a cohort: keep what fits, remove phantoms that do not, refuse what is not ours."""
+    """Prepare the folder of a cohort: keep phantoms of the same arguments, remove others, refuse other volumes."""
     record = folder / "phantoms.json"
     old: dict[str, Any] = {}
     if record.is_file():
@@ -247,13 +265,13 @@ def _claim(folder: Path, names: list[str], parameters: dict[str, Any]) -> None:
             old_names = set(old.pop("cases"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             msg = f"{record}: cannot be read. Remove the folder, or give another one."
-            raise InputError(msg) from error
+            raise InputError(msg, code="unreadable") from error
         for name in old_names - set(names) if old == parameters else old_names:
             for file in _files(folder, name):
                 file.unlink(missing_ok=True)
     elif folder.is_file() or any(volume_ending(file) for file in folder.glob("[IG]*/*")):
-        msg = f"{folder}: holds something else than phantoms. Give an empty or a new folder."
-        raise InputError(msg)
+        msg = f"{folder}: contains volumes that are not phantoms. Give an empty or a new folder."
+        raise InputError(msg, code="exists")
     for file in _files(folder, names[0]):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_json(record, {**parameters, "cases": names})

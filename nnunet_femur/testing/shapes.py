@@ -1,7 +1,7 @@
 """Shapes as signed distances in mm on an open grid, for :mod:`nnunet_femur.testing`.
 
-Distances are negative inside and right to first order at the surface. x and y have the shape (1, ny, nx), z has
-(nz, 1, 1), so that a function of the height alone costs one value per slice.
+Distances are negative inside, and correct to first order at the surface. x and y have the shape (1, ny, nx), and z has
+(nz, 1, 1). So a function of the height alone costs one value per slice.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 Window = tuple[slice, slice, slice]
 
-_REACH_MM = 12.0  # Distances are computed up to here; what depends on the distance to the femur must end before.
+_REACH_MM = 12.0
+"""Distances are computed up to this limit. Tissues may depend on smaller distances only."""
+
 FAR_MM = 1e3
+"""Distance of points beyond the limit."""
+
 _TINY = 1e-6
 
 
@@ -47,7 +51,7 @@ class Points:
         return Points(self.x[plane], self.y[plane], self.z[window[0]])
 
     def near(self, box: np.ndarray) -> Window | None:
-        """The part of the grid within reach of a box ((x, y, z) low, (x, y, z) high), or None if there is none."""
+        """Return the part of the grid within 12 mm of a box ((x, y, z) low, (x, y, z) high); None if it is empty."""
         low, high = box[0] - _REACH_MM, box[1] + _REACH_MM
         slices = np.flatnonzero((self.z >= low[2]) & (self.z <= high[2]))
         if not len(slices):
@@ -61,11 +65,11 @@ class Points:
 
 
 class Part(Protocol):
-    """One shape.
+    """A shape.
 
     Attributes:
         box: Its bounding box in mm, ((x, y, z) low, (x, y, z) high).
-        blend_mm: Width in mm of the fillet where it meets the parts before it.
+        blend_mm: Width in mm of the fillet between it and the parts before it.
     """
 
     @property
@@ -77,12 +81,12 @@ class Part(Protocol):
         """Bounding box in mm."""
 
     def distance(self, at: Points) -> np.ndarray:
-        """Signed distance in mm on the full grid of `at`."""
+        """Return the signed distance in mm on the full grid of `at`."""
 
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """An ellipsoid along the axes of the frame (x, y, z); see :class:`Part`."""
+    """An ellipsoid whose axes are those of the frame (x, y, z); see :class:`Part`."""
 
     centre: np.ndarray
     radii: np.ndarray
@@ -94,7 +98,7 @@ class Ellipsoid:
         return np.stack([self.centre - self.radii, self.centre + self.radii])
 
     def distance(self, at: Points) -> np.ndarray:
-        """Signed distance in mm on the full grid of `at`."""
+        """Return the signed distance in mm on the full grid of `at`."""
         scaled = [
             ((axis - c) / r).astype(np.float32)
             for axis, c, r in zip((at.x, at.y, at.z), self.centre, self.radii, strict=True)
@@ -117,7 +121,7 @@ class Cone:
         return np.stack([(self.ends - radii).min(0), (self.ends + radii).max(0)])
 
     def distance(self, at: Points) -> np.ndarray:
-        """Signed distance in mm on the full grid of `at`."""
+        """Return the signed distance in mm on the full grid of `at`."""
         axis = (self.ends[1] - self.ends[0]).astype(np.float32)
         x, y, z = (a - np.float32(c) for a, c in zip((at.x, at.y, at.z), self.ends[0], strict=True))
         along = np.clip((x * axis[0] + y * axis[1] + z * axis[2]) / (axis @ axis), 0, 1)
@@ -147,25 +151,25 @@ class Tube:
         return np.array([[*low, self.z[0]], [*high, self.z[-1]]])
 
     def scaled(self, at: Points) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The coordinates x and y in units of the half axes (1 on the wall), and the half axes in mm at each slice."""
+        """Return x and y in units of the half axes (1 on the wall), and the half axes in mm at each slice."""
         centre = [along(at.z, self.z, values) for values in self.centre.T]
         radii = [along(at.z, self.z, values) for values in self.radii.T]
         return [(a - c) / r for a, c, r in zip((at.x, at.y), centre, radii, strict=True)], radii
 
     def distance(self, at: Points) -> np.ndarray:
-        """Signed distance in mm on the full grid of `at`."""
+        """Return the signed distance in mm on the full grid of `at`."""
         wall = implicit_distance(*self.scaled(at))
         ends = np.maximum(self.z[0] - at.z, at.z - self.z[-1]).astype(np.float32)
         return np.maximum(wall, ends)
 
 
 def along(z: np.ndarray, knots: ArrayLike, values: ArrayLike) -> np.ndarray:
-    """Linear interpolation over the height, one float32 per slice."""
+    """Interpolate linearly over the height; the result has one float32 per slice."""
     return np.interp(z, np.asarray(knots), np.asarray(values)).astype(np.float32)
 
 
 def implicit_distance(scaled: Sequence[np.ndarray], radii: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Distance to the ellipse or ellipsoid |scaled| = 1: the implicit function over its own gradient."""
+    """Return the distance to the ellipse or ellipsoid |scaled| = 1: the implicit function divided by its gradient."""
     value, gradient = (
         np.sqrt(sum(np.square(s) for s in terms) + np.float32(_TINY))
         for terms in (scaled, [s / r for s, r in zip(scaled, radii, strict=True)])
@@ -174,13 +178,13 @@ def implicit_distance(scaled: Sequence[np.ndarray], radii: Sequence[np.ndarray] 
 
 
 def smooth_min(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
-    """The smaller distance, rounded out where the two differ by less than `blend_mm`."""
+    """Return the smaller distance, smoothed where the two differ by less than `blend_mm`."""
     overlap = np.maximum(np.float32(blend_mm) - np.abs(a - b), 0)
     return np.minimum(a, b) - overlap * overlap * np.float32(0.25 / blend_mm)
 
 
 def union(parts: Sequence[Part], at: Points) -> np.ndarray:
-    """Signed distance in mm to the smooth union of `parts`; right within reach of them, far elsewhere."""
+    """Return the signed distance in mm to the smooth union of `parts`, correct within 12 mm of them."""
     distance = np.full(at.shape, FAR_MM, np.float32)
     for part in parts:
         window = at.near(part.box)
@@ -189,8 +193,8 @@ def union(parts: Sequence[Part], at: Points) -> np.ndarray:
     return distance
 
 
-def box_of(parts: Sequence[Part]) -> np.ndarray:
-    """Bounding box of several parts in mm, ((x, y, z) low, (x, y, z) high)."""
+def bounding_box_mm(parts: Sequence[Part]) -> np.ndarray:
+    """Return the bounding box of several parts in mm, ((x, y, z) low, (x, y, z) high)."""
     boxes = np.stack([part.box for part in parts])
     return np.stack([boxes[:, 0].min(0), boxes[:, 1].max(0)])
 
@@ -209,16 +213,16 @@ class Waves:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, count: int, lengths_mm: tuple[float, float]) -> Waves:
-        """`count` waves in random directions with lengths in a range in mm."""
+        """Draw `count` waves in random directions, with lengths in a range in mm."""
         directions = rng.normal(size=(count, 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         return cls(directions * 2 * np.pi / rng.uniform(*lengths_mm, (count, 1)), rng.uniform(0, 2 * np.pi, count))
 
     def at(self, at: Points) -> np.ndarray:
-        """The function on the full grid.
+        """Return the function on the full grid.
 
-        cos(a + b) falls apart into a plane's term and a height's, so the whole grid is one matrix product; einsum
-        keeps it from BLAS, whose rounding depends on the number of threads.
+        cos(a + b) is the sum of two products of a function of the plane and one of the height, so the whole grid is one
+        matrix product. It uses einsum instead of BLAS, whose rounding depends on the number of threads.
         """
         kx, ky, kz = self.vectors.T[:, :, None, None]
         plane = kx * at.x + ky * at.y + self.phases[:, None, None]

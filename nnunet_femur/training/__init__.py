@@ -1,1 +1,1 @@
-"""Recipe, slice loader and the parts that our trainers share."""
+"""Training inside nnU-Net: the base of all trainers, the network of lowest loss, and the record of a training."""

@@ -1,4 +1,4 @@
-"""Keeps the network of the epoch whose training loss was lowest, through interruptions too."""
+"""Trainer that ends with the network of its epoch of lowest training loss, also after interruptions."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import torch
 from nnunet_femur.training.base import FemurTrainer
 
 LOWEST_LOSS_FILE = "checkpoint_lowest_loss.pth"
-"""Beside nnU-Net's checkpoints while a training runs; at its end it becomes ``checkpoint_final.pth``."""
+"""Checkpoint of the lowest loss while a training runs; at its end it becomes ``checkpoint_final.pth``."""
 
 
 class LowestLossTrainer(FemurTrainer):
-    """A trainer that ends with the network of its epoch of lowest training loss instead of its last, as the study.
+    """Trainer that ends with the network of its epoch of lowest training loss instead of its last, as in the study.
 
-    ``checkpoint_final.pth``, which nnU-Net's final validation and ``nnUNetv2_predict`` use, is then that network. What
-    counts is the loss that nnU-Net logs, the mean over an epoch's batches. Of equal ones the first is kept.
+    ``checkpoint_final.pth``, which nnU-Net's final validation and ``nnUNetv2_predict`` use, is then that network. The
+    loss is the one that nnU-Net logs, the mean over the batches of an epoch. Of equal losses, the first is kept.
     """
 
     _lowest_loss: float = math.inf
 
     @property
     def keeps_lowest_loss(self) -> bool:
-        """True to keep the network of the lowest loss; else the last is kept."""
+        """True to keep the network of the lowest loss; False to keep the last."""
         return True
 
     @property
     def _keeps(self) -> bool:
-        # Without checkpoints there is nothing to go back to, and the last network is the final one.
+        # Without checkpoints, the last network is the final one.
         return self.keeps_lowest_loss and not self.disable_checkpointing
 
     @property
@@ -37,7 +37,7 @@ class LowestLossTrainer(FemurTrainer):
         return Path(self.output_folder) / LOWEST_LOSS_FILE
 
     def on_train_start(self) -> None:
-        """Find out what was kept before an interruption."""
+        """Read the lowest loss before an interruption, or remove the checkpoint of an earlier training."""
         super().on_train_start()
         if not self._keeps or self.local_rank != 0:
             return
@@ -46,14 +46,14 @@ class LowestLossTrainer(FemurTrainer):
         elif self._kept.is_file():
             self._lowest_loss = _lowest(self._read_kept()["logging"]["train_losses"])
         else:
-            # A training that had ended goes on: its final network is the one of the lowest loss so far.
+            # A finished training goes on: its final network is the one of the lowest loss so far.
             self._lowest_loss = _lowest(self.logger.get_value("train_losses", step=None))
             self.save_checkpoint(str(self._kept))
 
     def on_epoch_end(self) -> None:
-        """Keep the network, if its loss is the lowest, before nnU-Net writes the checkpoint that ``--c`` goes on from.
+        """Keep the network, if its loss is the lowest, before nnU-Net writes the checkpoint that ``--c`` resumes from.
 
-        Killed between the two, the epoch is trained again and finds its loss kept already.
+        If the process is killed between the two, the epoch is trained again and finds its network kept already.
         """
         loss = float(self.logger.get_value("train_losses", step=-1))
         if self._keeps and loss < self._lowest_loss:
@@ -62,8 +62,8 @@ class LowestLossTrainer(FemurTrainer):
         super().on_epoch_end()
 
     def on_train_end(self) -> None:
-        """Write the network that was kept as the final checkpoint."""
-        # The first process writes; the others must neither read before it has ended nor after it has removed the file.
+        """Write the kept network as the final checkpoint."""
+        # The first process writes. The others must read after it has written and before it removes the file.
         self._wait()
         kept = self._keeps and self._kept.is_file()
         if kept:
@@ -72,8 +72,8 @@ class LowestLossTrainer(FemurTrainer):
             self.optimizer.load_state_dict(checkpoint["optimizer_state"])
             losses = checkpoint["logging"]["train_losses"]
             self.print_to_log_file(
-                f"Kept: the network of epoch {losses.index(min(losses))}, whose training loss {min(losses):.4f} was "
-                "the lowest."
+                f"Kept: the network of epoch {losses.index(min(losses))}, with the lowest training loss "
+                f"({min(losses):.4f})."
             )
         super().on_train_end()
         self._wait()
@@ -85,7 +85,7 @@ class LowestLossTrainer(FemurTrainer):
             torch.distributed.barrier()
 
     def _read_kept(self) -> dict:
-        # Our own file, in nnU-Net's format, which holds numbers that PyTorch's safe reading does not know.
+        # Our own file in nnU-Net's format, with NumPy scalars that PyTorch refuses to load with weights_only.
         return torch.load(self._kept, map_location=self.device, weights_only=False)
 
 

@@ -1,12 +1,14 @@
-"""The record of a finished training: ``run.json`` beside its checkpoint."""
+"""The record of a finished training: ``run.json`` in the folder of its fold."""
 
 from __future__ import annotations
 
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.atomic_files import write_json
 from nnunet_femur.processes import peak_memory_mib
 
 if TYPE_CHECKING:
@@ -15,13 +17,32 @@ if TYPE_CHECKING:
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "segmentation_models_pytorch", "numpy", "SimpleITK")
+"""Packages whose versions are recorded."""
+
+
+def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool) -> None:
+    """Write ``run.json`` of a training; of several processes, the first one writes.
+
+    Args:
+        trainer: The trainer after its last epoch.
+        overwrite: True to replace an existing record.
+    """
+    path = Path(trainer.output_folder) / "run.json"
+    if trainer.local_rank == 0 and (overwrite or not path.exists()):
+        write_json(path, run_record(trainer, command=sys.argv))
 
 
 def run_record(trainer: nnUNetTrainer, *, command: Sequence[str]) -> dict[str, Any]:
-    """Return the facts that are needed to repeat or to judge a training.
+    """Return the facts that are needed to repeat or to judge a training, as JSON content.
 
-    Seconds are those of the epochs, those before an interruption included; the memory is the largest of this
-    process, so after a resumption that of the last part. Precision is the one that the network computes in.
+    Args:
+        trainer: The trainer after its last epoch.
+        command: The command line of the training.
+
+    Returns:
+        Trainer, plans, configuration, fold, command, recipe, precision, epochs, iterations, parameters, device,
+        platform and versions. "seconds" adds up all epochs, also those before an interruption. "peak_memory_mib" is the
+        peak of this process, so after an interruption that of the last part.
     """
     from nnunet_femur.networks.precision import training_precision, validation_precision
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from nnunet_femur.atomic_files import leads_out, rename_flushed
+from nnunet_femur.archives import archive_files, unpack
+from nnunet_femur.atomic_files import rename_flushed
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.progress import SILENT, Progress, track
+from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.weights.models import CHECKPOINT, entries, open_model, weights_folder
 
 if TYPE_CHECKING:
@@ -38,28 +39,15 @@ def install_zip(path: Path, *, progress: Progress = SILENT) -> list[Path]:
         InputError: The file is missing or no archive, holds none of the models, or names files outside of it.
         SetupError: The weights folder cannot be written, or what was unpacked is no whole model.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        msg = f"{path}: is missing or no zip archive. Download it again, or give the right path."
-        raise InputError(msg) from error
-    with archive:
-        members = _safe_members(path, archive)
-        found = [entry for entry in entries() if entry.dataset in members]
-        if not found:
-            raise InputError(_holds_none(path))
-        installed = []
-        for entry in found:
-            with _placed(entry) as place:
-                for member, inside in track(
-                    members[entry.dataset] if place else (), f"Unpack {entry.dataset}", progress=progress
-                ):
-                    target = Path(str(place)) / inside
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with _readable(path, archive, member) as source, target.open("wb") as file:
-                        shutil.copyfileobj(source, file, 1 << 20)
-            installed.append(weights_folder() / entry.dataset)
-        return installed
+    files = archive_files(path)
+    found = [entry for entry in entries() if any(entry.dataset in file.parts for file in files)]
+    if not found:
+        raise _contains_no_model(path)
+    for entry in found:
+        with _placed(entry) as place:
+            if place:
+                unpack(path, place, place=partial(_below, entry.dataset), progress=progress)
+    return [weights_folder() / entry.dataset for entry in found]
 
 
 def install_folder(path: Path) -> list[Path]:
@@ -80,7 +68,7 @@ def install_folder(path: Path) -> list[Path]:
     by_dataset = {entry.dataset: path if path.name == entry.dataset else path / entry.dataset for entry in entries()}
     found = [entry for entry in entries() if (by_dataset[entry.dataset] / Path(entry.folder).name).is_dir()]
     if not found:
-        raise InputError(_holds_none(path))
+        raise _contains_no_model(path)
     for entry in found:
         with _placed(entry) as place:
             if place:
@@ -146,36 +134,14 @@ def _placed(entry: ModelEntry) -> Iterator[Path | None]:
         put_in_place(staged, entry)
 
 
-@contextmanager
-def _readable(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    try:
-        with archive.open(member) as source:
-            yield source
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        msg = f"{path}: {member.filename} in it is damaged. Download the archive again."
-        raise InputError(msg) from error
+def _below(dataset: str, file: PurePosixPath) -> PurePosixPath | None:
+    """Return the path of a file of an archive below a dataset's folder; None for a file outside of it."""
+    if dataset not in file.parts:
+        return None
+    return PurePosixPath(*file.parts[file.parts.index(dataset) + 1 :])
 
 
-def _safe_members(path: Path, archive: zipfile.ZipFile) -> dict[str, list[tuple[zipfile.ZipInfo, PurePosixPath]]]:
-    """The files of every model in the archive, with their place below its dataset folder.
-
-    Raises:
-        InputError: A name leads out of the folder, or a file is a link.
-    """
-    known = {entry.dataset for entry in entries()}
-    members: dict[str, list[tuple[zipfile.ZipInfo, PurePosixPath]]] = {}
-    for member in archive.infolist():
-        inside = PurePosixPath(member.filename.replace("\\", "/"))
-        if leads_out(member):
-            msg = f"{path}: names {member.filename!r}, which leads out of its folder. Do not use this archive."
-            raise InputError(msg)
-        dataset = next((part for part in inside.parts if part in known), None)
-        if dataset is not None and not member.is_dir():
-            below = inside.parts[inside.parts.index(dataset) + 1 :]
-            members.setdefault(dataset, []).append((member, PurePosixPath(*below)))
-    return members
-
-
-def _holds_none(path: Path) -> str:
+def _contains_no_model(path: Path) -> InputError:
     names = ", ".join(entry.dataset for entry in entries())
-    return f"{path}: holds none of TotalSegmentator's models that segment the femur or crop to it ({names})."
+    msg = f"{path}: contains none of TotalSegmentator's models that segment the femur or crop to it ({names})."
+    return InputError(msg, code="no-weights")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nnunet_femur.comparison.traits import END_TRAINERS, SLICE_TRAINERS, VOLUME_TRAINERS, Traits, read_traits
+from nnunet_femur.comparison.traits import Traits, read_traits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,17 +86,3 @@ class TestPlans:
         folder = tmp_path / "SomeTrainer__SomePlans__a"
         _plans(folder, **configurations)
         assert read_traits(folder, []) == UNKNOWN
-
-
-@pytest.mark.integration
-def test_the_tables_name_every_trainer_of_this_package() -> None:
-    from nnunet_femur import trainers
-    from nnunet_femur.training.slices.slice_trainer import SliceTrainer
-
-    classes = {name: getattr(trainers, name) for name in trainers.__all__}
-    ends = {name for name, one in classes.items() if one.ends_only}
-    slices = {name for name, one in classes.items() if issubclass(one, SliceTrainer)}
-    assert ends == END_TRAINERS
-    assert slices - ends == SLICE_TRAINERS
-    assert classes.keys() - slices == VOLUME_TRAINERS & classes.keys()
-    assert VOLUME_TRAINERS - classes.keys() == {"nnUNetTrainer", "TotalSegmentator"}

@@ -45,7 +45,7 @@ def quirks(cohort) -> dict[str, dict[str, str]]:
 def test_what_must_stop_is_named_at_once_and_nothing_is_written(cohort, quirks, tmp_path):
     raw = tmp_path / "raw"
     with pytest.raises(InputError) as caught:
-        convert(cohort, dataset_id=1, raw_folder=raw)
+        convert(cohort, dataset_id=1, raw=raw)
     assert f"{quirks['orphan_mask']['mask']}: has no image" in str(caught.value)
     assert [path.name for path in raw.rglob("*") if path.is_file()] == ["findings_Dataset001_Femur.csv"]
 
@@ -55,7 +55,7 @@ def test_the_rest_is_converted_with_its_true_volume(cohort, quirks, tmp_path):
     shutil.copytree(cohort, source)
     (source / quirks["orphan_mask"]["mask"]).unlink()
     with pytest.raises(InputError):
-        convert(source, dataset_id=1, raw_folder=tmp_path / "raw")
+        convert(source, dataset_id=1, raw=tmp_path / "raw")
     bad = {
         row["file"]: row["code"]
         for row in _read(tmp_path / "raw/findings_Dataset001_Femur.csv")
@@ -66,7 +66,7 @@ def test_the_rest_is_converted_with_its_true_volume(cohort, quirks, tmp_path):
         for path in source.glob(f"*/{quirks[quirk]['id']}*"):
             path.unlink()
 
-    dataset = convert(source, dataset_id=1, raw_folder=tmp_path / "raw")
+    dataset = convert(source, dataset_id=1, raw=tmp_path / "raw").folder
     rows = {row["case"]: row for row in _read(dataset / "cases.csv")}
     truth = {row["id"]: float(row["volume_ml"]) for row in _read(cohort / "cohort.csv") if row["id"] in rows}
     assert len(rows) == 10

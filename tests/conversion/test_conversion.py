@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.conversion import Conversion, IntakeOptions, convert
+from nnunet_femur.conversion import ConversionOptions, convert
 from nnunet_femur.conversion.staging import locked
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.errors import InputError
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def _nothing_written(raw: Path) -> bool:
 class TestDataset:
     def test_the_studys_forty(self, drop, raw):
         drop.add(*(f"{'LR'[number % 2]}{number:03d}" for number in range(1, 41)))
-        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        dataset = convert(drop.folder, dataset_id=1, raw=raw).folder
         assert dataset == raw / "Dataset001_Femur"
         assert {path.name: len(list(path.iterdir())) for path in dataset.iterdir() if path.is_dir()} == {
             "imagesTr": 32,
@@ -76,12 +77,12 @@ class TestDataset:
     def test_a_row_and_a_record_per_case(self, drop, raw):
         drop.add_patients()
         drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 2)
-        dataset = convert(drop.folder, dataset_id=7, name="Tiny", raw_folder=raw)
+        dataset = convert(drop.folder, dataset_id=7, name="Tiny", raw=raw).folder
         row = _rows(dataset)["L101"]
         assert (row["patient"], row["side"]) == ("101", "left")
         assert (row["source_image"], row["source_mask"]) == ("Images/L101_CT.nrrd", "GoldStandard/L101_GS.nrrd")
         assert (row["size"], row["spacing_mm"], row["volume_ml"]) == ("7 6 5", "20 21 60", "478.800")
-        assert "label 2" in row["notes"]
+        assert row["notes"].startswith("mask-label-2 (note): ")
         record = next(case for case in _json(dataset / "conversion.json")["cases"] if case["case"] == "L101")
         assert [finding["code"] for finding in record["findings"]] == ["mask-label-2"]
         assert record["stored"]["direction"] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
@@ -92,7 +93,7 @@ class TestDataset:
         image = sitk.ReadImage(str(drop.folder / "Images/L101_CT.nrrd"))
         image.SetMetaData("PatientName", "Somebody")
         sitk.WriteImage(image, str(drop.folder / "Images/L101_CT.nrrd"))
-        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        dataset = convert(drop.folder, dataset_id=1, raw=raw).folder
         (path,) = dataset.glob("images*/L101_0000.nrrd")
         written = sitk.ReadImage(str(path))
         np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(written, "LPS")), drop.image("L101"))
@@ -102,16 +103,16 @@ class TestDataset:
 
     def test_both_femurs_of_a_patient_stay_together(self, drop, raw):
         drop.add(*(f"{side}{number}" for number in range(1, 9) for side in "LR"))
-        rows = _rows(convert(drop.folder, dataset_id=1, raw_folder=raw))
+        rows = _rows(convert(drop.folder, dataset_id=1, raw=raw).folder)
         for number in range(1, 9):
             left, right = rows[f"L{number}"], rows[f"R{number}"]
             assert (left["set"], left["fold"]) == (right["set"], right["fold"])
 
     def test_the_same_input_gives_the_same_bytes_anywhere(self, drop, raw, tmp_path, tree):
         drop.add_patients()
-        first = convert(drop.folder, dataset_id=1, raw_folder=raw)
+        first = convert(drop.folder, dataset_id=1, raw=raw).folder
         moved = drop.folder.rename(tmp_path / "elsewhere")
-        second = convert(moved, dataset_id=1, raw_folder=tmp_path / "other_raw")
+        second = convert(moved, dataset_id=1, raw=tmp_path / "other_raw").folder
         assert tree(first) == tree(second)
 
 
@@ -123,9 +124,9 @@ class TestStops:
         (drop.folder / "Images/L103_CT.nrrd").write_bytes(b"no volume")
         drop.write("GoldStandard/R104_GS.nrrd", drop.mask(), origin=(0, 0, 0))
         with pytest.raises(InputError) as caught:
-            convert(drop.folder, dataset_id=1, raw_folder=raw)
+            convert(drop.folder, dataset_id=1, raw=raw)
         first, *problems = str(caught.value).splitlines()
-        assert first == f"{drop.folder}: 4 problems; nothing was written to Dataset001_Femur:"
+        assert first.startswith(f"{drop.folder}: 4 problems")
         assert [problem.strip().partition(":")[0] for problem in problems[:4]] == [
             "Images/R102_CT.nrrd",
             "GoldStandard/L101_GS.nrrd",
@@ -141,69 +142,69 @@ class TestStops:
         path.write_bytes(whole[:-30])
         drop.write("GoldStandard/R104_GS.nrrd", drop.mask() * 0)
         with pytest.raises(InputError) as caught:
-            convert(drop.folder, dataset_id=1, raw_folder=raw)
+            convert(drop.folder, dataset_id=1, raw=raw)
         message = str(caught.value)
-        assert "2 problems; Dataset001_Femur was not made" in message
-        assert "Images/L103_CT.nrrd: is damaged or truncated" in message
-        assert "GoldStandard/R104_GS.nrrd: is empty" in message
+        assert caught.value.code == "bad-cases"
+        assert "Images/L103_CT.nrrd: " in message
+        assert "GoldStandard/R104_GS.nrrd: " in message
         assert [path.name for path in raw.glob("[!.]*")] == ["findings_Dataset001_Femur.csv"]
 
         path.write_bytes(whole)
         drop.write("GoldStandard/R104_GS.nrrd", drop.mask())
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("L103", "R104")
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
-        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
 
     def test_too_few_patients(self, drop, raw):
-        with pytest.raises(InputError, match=r"at least 6 patients.*here are 5"):
-            convert(drop.add_patients(5).folder, dataset_id=1, raw_folder=raw)
+        with refused("too-few-patients", 6, 5):
+            convert(drop.add_patients(5).folder, dataset_id=1, raw=raw)
         assert _nothing_written(raw)
 
     @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "Fe mur"])
     def test_a_name_that_is_no_folder(self, drop, raw, name):
-        with pytest.raises(InputError, match="cannot be part of a folder's name"):
-            convert(drop.folder, dataset_id=1, name=name, raw_folder=raw)
+        with refused("invalid-name", repr(name)):
+            convert(drop.folder, dataset_id=1, name=name, raw=raw)
 
     @pytest.mark.parametrize("number", [0, 1000, -1])
     def test_a_number_that_nnunet_does_not_take(self, drop, raw, number):
-        with pytest.raises(InputError, match="from 1 to 999"):
-            convert(drop.folder, dataset_id=number, raw_folder=raw)
+        with refused("invalid-option", 999, number):
+            convert(drop.folder, dataset_id=number, raw=raw)
 
     def test_a_raw_folder_that_cannot_be_made(self, drop, tmp_path):
         (tmp_path / "file").write_text("")
-        with pytest.raises(SetupError, match="file"):
-            convert(drop.add_patients().folder, dataset_id=1, raw_folder=tmp_path / "file" / "raw")
+        with refused("cannot-write", tmp_path / "file"):
+            convert(drop.add_patients().folder, dataset_id=1, raw=tmp_path / "file" / "raw")
 
 
 class TestPlaceTaken:
     def test_another_name_with_the_same_number(self, drop, raw):
         (raw / "Dataset001_Liver").mkdir(parents=True)
-        with pytest.raises(InputError, match=r"Dataset001_Liver: has the number .* --dataset-id"):
-            convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        with refused("exists", raw / "Dataset001_Liver"):
+            convert(drop.add_patients().folder, dataset_id=1, raw=raw)
 
     @pytest.mark.parametrize("record", [None, "{}", "[]", "no json", '{"made_by": "somebody"}'])
     def test_a_dataset_of_others(self, drop, raw, record):
         (raw / "Dataset001_Femur").mkdir(parents=True)
         if record is not None:
             (raw / "Dataset001_Femur" / "conversion.json").write_text(record)
-        with pytest.raises(InputError, match="was not made by this package"):
-            convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        with refused("exists", raw / "Dataset001_Femur"):
+            convert(drop.add_patients().folder, dataset_id=1, raw=raw)
 
     def test_somebody_converts_it_right_now(self, drop, raw):
         raw.mkdir()
-        with locked(raw / "Dataset001_Femur"), pytest.raises(SetupError, match="another conversion"):
-            convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        with locked(raw / "Dataset001_Femur"), refused("locked", raw / "Dataset001_Femur"):
+            convert(drop.add_patients().folder, dataset_id=1, raw=raw)
         assert _nothing_written(raw)
 
 
 class TestSecondRun:
     @pytest.fixture
     def dataset(self, drop, raw) -> Path:
-        return convert(drop.add_patients(8).folder, dataset_id=1, raw_folder=raw)
+        return convert(drop.add_patients(8).folder, dataset_id=1, raw=raw).folder
 
     def _again(self, drop, raw, **changes):
-        return Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, **changes).run()
+        return convert(drop.folder, dataset_id=1, raw=raw, **changes)
 
     def _times(self, dataset):
         return {path: path.stat().st_mtime_ns for path in [dataset, *dataset.rglob("*")]}
@@ -212,29 +213,29 @@ class TestSecondRun:
         before = self._times(dataset)
         outcome = self._again(drop, raw)
         assert self._times(dataset) == before
-        assert outcome.written == ()
+        assert (outcome.written, len(outcome.reused)) == ((), 8)
         outcome.print()
-        assert "up to date" in capsys.readouterr().out
+        assert capsys.readouterr().out.splitlines()[-1] == outcome.summary()
 
     def test_a_changed_file_is_converted_again_and_no_other(self, drop, raw, dataset, tree, tmp_path):
         drop.write("Images/L103_CT.nrrd", drop.image("L103") + 1)
         outcome = self._again(drop, raw)
         assert outcome.written == ("L103",)
-        assert tree(dataset) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+        assert tree(dataset) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
         assert [path.name for path in raw.iterdir()] == [dataset.name]
 
     @pytest.mark.parametrize("seed", [1, 2, 3])
     def test_another_seed_moves_files_and_converts_nothing(self, drop, raw, dataset, tree, tmp_path, seed):
         outcome = self._again(drop, raw, seed=seed)
         assert outcome.written == ()
-        expected = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other", seed=seed)
+        expected = convert(drop.folder, dataset_id=1, raw=tmp_path / "other", seed=seed).folder
         assert tree(dataset) == tree(expected)
 
     def test_a_case_taken_out(self, drop, raw, dataset, tree, tmp_path):
         for path in drop.folder.glob("*/R108*"):
             path.unlink()
         assert self._again(drop, raw).written == ()
-        assert tree(dataset) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+        assert tree(dataset) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
 
     def test_a_lost_file_is_written_again(self, drop, raw, dataset, tree):
         before = tree(dataset)
@@ -246,7 +247,7 @@ class TestSecondRun:
     def test_errors_leave_the_dataset_as_it_was(self, drop, raw, dataset, tree):
         before = tree(raw)
         drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 0)
-        with pytest.raises(InputError, match="is empty"):
+        with refused("bad-cases", "GoldStandard/L101_GS.nrrd"):
             self._again(drop, raw)
         assert {
             name: content for name, content in tree(raw).items() if not name.startswith((".", "findings_"))
@@ -257,7 +258,7 @@ class TestSecondRun:
         path = dataset / ("notes.txt" if edit == "added" else "splits_final.json")
         path.write_text("mine")
         assert self._again(drop, raw).written == ()
-        with pytest.raises(InputError, match=f"by hand: {path.name}"):
+        with refused("edited-by-hand", dataset, path.name):
             self._again(drop, raw, seed=1)
         assert path.read_text() == "mine"
 
@@ -272,11 +273,11 @@ class TestDryRun:
         path.write_bytes(path.read_bytes()[:-30])
         drop.write("GoldStandard/R104_GS.nrrd", drop.mask() * 0)
         drop.write("GoldStandard/L105_GS.nrrd", drop.mask() * 2)
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).preview()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw, dry_run=True)
         assert not raw.exists()
         assert not outcome.usable
-        assert outcome.dataset is None
-        files = {finding.file: finding for finding in outcome.all_findings}
+        assert (outcome.cases, outcome.split) == ((), None)
+        files = {finding.file: finding for finding in outcome.findings}
         assert {name for name, finding in files.items() if finding.severity.value == "error"} == {
             "GoldStandard/L101_GS.nrrd",
             "GoldStandard/R102_GS.nrrd",
@@ -287,26 +288,26 @@ class TestDryRun:
         outcome.print()
         printed = capsys.readouterr().out
         assert all(f"{finding.file}" in printed and finding.code in printed for finding in files.values())
-        assert "cannot be made: 4 error(s)" in printed
+        assert outcome.summary() in printed
 
     def test_the_split_it_shows_is_the_one_that_is_made(self, drop, raw):
-        conversion = Conversion(source=drop.add_patients(8).folder, dataset_id=1, raw_folder=raw, seed=3)
-        shown = conversion.preview().dataset.split
+        drop.add_patients(8)
+        shown = convert(drop.folder, dataset_id=1, raw=raw, seed=3, dry_run=True)
         assert not raw.exists()
-        assert conversion.run().dataset.split == shown
+        assert convert(drop.folder, dataset_id=1, raw=raw, seed=3).split == shown.split
 
     def test_too_few_patients_are_told_with_all_else(self, drop, raw):
         drop.add_patients(5)
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).preview()
-        assert [f.code for f in outcome.all_findings if f.severity.value == "error"] == ["split"]
-        assert "at least 6 patients" in str(outcome.all_findings[-1])
+        outcome = convert(drop.folder, dataset_id=1, raw=raw, dry_run=True)
+        assert [f.code for f in outcome.findings if f.severity.value == "error"] == ["split"]
+        assert "6" in outcome.findings[-1].problem
 
 
 class TestJobs:
     def test_two_processes_make_the_same_bytes(self, drop, raw, tree, tmp_path):
         drop.add_patients(8)
-        one = convert(drop.folder, dataset_id=1, raw_folder=raw)
-        two = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "two", jobs=2)
+        one = convert(drop.folder, dataset_id=1, raw=raw).folder
+        two = convert(drop.folder, dataset_id=1, raw=tmp_path / "two", jobs=2).folder
         assert tree(one) == tree(two)
 
     def test_errors_come_in_the_order_of_the_cases(self, drop, raw):
@@ -314,7 +315,7 @@ class TestJobs:
         for case in ("R106", "L101", "L103"):
             drop.write(f"GoldStandard/{case}_GS.nrrd", drop.mask() * 0)
         with pytest.raises(InputError) as caught:
-            convert(drop.folder, dataset_id=1, raw_folder=raw, jobs=2)
+            convert(drop.folder, dataset_id=1, raw=raw, jobs=2)
         assert [line.partition("_GS")[0].strip() for line in str(caught.value).splitlines()[1:4]] == [
             f"GoldStandard/{case}" for case in ("L101", "L103", "R106")
         ]
@@ -329,7 +330,7 @@ class TestSplits:
             mask = drop.mask()
             mask[1 : 1 + number % 3, 1, 1:5] = 1
             drop.write(f"GoldStandard/{case}_GS.nrrd", mask)
-        rows = _rows(convert(drop.folder, dataset_id=1, raw_folder=raw))
+        rows = _rows(convert(drop.folder, dataset_id=1, raw=raw).folder)
         volumes = sorted(row["volume_ml"] for row in rows.values() if row["set"] == "test")
         assert len(volumes) == 6
         assert {volume: volumes.count(volume) for volume in volumes}.keys() == {r["volume_ml"] for r in rows.values()}
@@ -343,16 +344,16 @@ class TestSplits:
         rows = "".join(f"{case},{name}\n" for case, name in of.items())
         (tmp_path / "patients.csv").write_text(f"case,patient\n{rows}")
         options = {"patients": tmp_path / "patients.csv", "test_ids": tmp_path / "test.txt"}
-        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw, **options)
+        dataset = convert(drop.folder, dataset_id=1, raw=raw, **options).folder
         rows = _rows(dataset)
         assert {case for case, row in rows.items() if row["set"] == "test"} == {"L101", "R102", "L103"}
         assert rows["L101"]["patient"] == rows["R102"]["patient"] == "P-L101"
         for path in dataset.rglob("*"):
             assert path.is_dir() or b"Name " not in path.read_bytes()
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, **options).run()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw, **options)
         assert outcome.written == ()
         # Without them it is another dataset, of the same files.
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw)
         assert outcome.written == ()
         assert _rows(dataset)["R102"]["patient"] == "102"
 
@@ -363,17 +364,17 @@ class TestOptions:
         array = drop.image("L101")
         array[:, 0] = -3024
         drop.write("Images/L101_CT.nrrd", array)
-        dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
-        kept = IntakeOptions(padding_hu=None)
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, intake=kept).run()
+        dataset = convert(drop.folder, dataset_id=1, raw=raw).folder
+        kept = ConversionOptions(padding_hu=None)
+        outcome = convert(drop.folder, dataset_id=1, raw=raw, options=kept)
         assert len(outcome.written) == 6
-        expected = convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other", intake=kept)
+        expected = convert(drop.folder, dataset_id=1, raw=tmp_path / "other", options=kept).folder
         assert tree(dataset) == tree(expected)
 
     def test_naming_the_layout_that_was_found_converts_nothing(self, drop, raw):
-        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
-        named = IntakeOptions(layout="pairs")
-        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, intake=named).run().written == ()
+        convert(drop.add_patients().folder, dataset_id=1, raw=raw)
+        named = ConversionOptions(layout="pairs")
+        assert convert(drop.folder, dataset_id=1, raw=raw, options=named).written == ()
 
 
 class TestCommandLine:
@@ -397,6 +398,6 @@ class TestCommandLine:
         (drop.folder / "Images/L101_CT.nrrd").unlink()
         done = self._run(drop, raw, "--dataset-id", "1")
         assert done.returncode == 1
-        assert "GoldStandard/L101_GS.nrrd: has no image" in done.stderr
+        assert "GoldStandard/L101_GS.nrrd: " in done.stderr
         assert "Traceback" not in done.stderr
         assert _nothing_written(raw)

@@ -18,7 +18,7 @@ from pydicom.uid import generate_uid
 from nnunet_femur.conversion.checks.duplicates import same_files
 from nnunet_femur.conversion.checks.headers import check_headers
 from nnunet_femur.conversion.layouts import find_cases
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.kinds import KINDS
@@ -114,7 +114,7 @@ class Source:
         (self.folder / IMAGE).write_bytes(header.encode() + self.drop.image().tobytes())
 
     def findings(self) -> list[Finding]:
-        options = IntakeOptions(**self.options)
+        options = ConversionOptions(**self.options)
         found = find_cases(self.folder, options)
         findings = list(found.findings)
         twice = same_files(found.root, found.cases)

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnunet_femur.conversion import IntakeOptions
+from nnunet_femur.conversion import ConversionOptions
 from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.headers import check_headers
 from nnunet_femur.conversion.voxels import read_case
@@ -88,8 +88,8 @@ NRRD_LINES = st.one_of(
 
 def found_at_intake(folder: Path, case: Case) -> list[Finding]:
     """Findings of a case's headers and voxels."""
-    found = check_headers(folder, case, IntakeOptions())
-    voxels = read_case(folder, case, IntakeOptions())
+    found = check_headers(folder, case, ConversionOptions())
+    voxels = read_case(folder, case, ConversionOptions())
     return [*found, *(voxels if isinstance(voxels, list) else voxels.findings)]
 
 

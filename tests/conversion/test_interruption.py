@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.conversion import Conversion, convert
+from nnunet_femur.conversion import convert
 from nnunet_femur.progress import Silent
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def dying(function):
 for name in ("replace", "rename", "unlink"):
     setattr(Path, name, dying(getattr(Path, name)))
 shutil.rmtree = dying(shutil.rmtree)
-convert(Path(sys.argv[1]), dataset_id=1, raw_folder=Path(sys.argv[2]), seed=int(sys.argv[4]))
+convert(Path(sys.argv[1]), dataset_id=1, raw=Path(sys.argv[2]), seed=int(sys.argv[4]))
 print(steps)
 """
 
@@ -69,22 +69,22 @@ def test_first_conversion_killed_at_every_fourth_step(drop, raw, tmp_path, tree)
     for step in range(0, total, 4):
         assert _dying(drop.folder, raw, step).returncode in (0, 9)
         assert all(len(tree(raw / name)) == len(expected) for name in _visible(raw))
-    convert(drop.folder, dataset_id=1, raw_folder=raw)
+    convert(drop.folder, dataset_id=1, raw=raw)
     assert tree(raw) == expected
 
 
 def test_replacement_killed_around_the_swap(drop, raw, tmp_path, tree):
-    old = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+    old = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
     old_tree = tree(old)
-    new_tree = tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "new", seed=1))
-    convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "count")
+    new_tree = tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "new", seed=1).folder)
+    convert(drop.folder, dataset_id=1, raw=tmp_path / "count")
     total = _steps(drop.folder, tmp_path / "count", seed=1)
     for step in range(total - 8, total):
-        convert(drop.folder, dataset_id=1, raw_folder=raw, seed=0)
+        convert(drop.folder, dataset_id=1, raw=raw, seed=0)
         assert tree(raw) == {f"{old.name}/{name}": content for name, content in old_tree.items()}
         assert _dying(drop.folder, raw, step, seed=1).returncode == 9
         assert not old.exists() or tree(old) in (old_tree, new_tree)
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=1).run()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw, seed=1)
         assert outcome.written == ()
         assert tree(raw) == {f"{old.name}/{name}": content for name, content in new_tree.items()}
 
@@ -103,7 +103,7 @@ def test_killed_by_the_system_at_random_moments(drop, raw, tmp_path, tree):
         time.sleep(chance.uniform(0.3, 0.9) * seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    convert(drop.folder, dataset_id=1, raw_folder=raw)
+    convert(drop.folder, dataset_id=1, raw=raw)
     assert tree(raw) == tree(tmp_path / "undisturbed")
 
 
@@ -111,7 +111,7 @@ def test_finished_cases_are_not_converted_again(drop, raw):
     drop.add_patients()
     total = _steps(drop.folder, raw.with_name("undisturbed"))
     _dying(drop.folder, raw, total // 4)
-    outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+    outcome = convert(drop.folder, dataset_id=1, raw=raw)
     assert 0 < len(outcome.written) < 6
 
 
@@ -122,7 +122,7 @@ def test_ctrl_c_leaves_no_dataset(drop, raw):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw, progress=Interrupted())
+        convert(drop.add_patients().folder, dataset_id=1, raw=raw, progress=Interrupted())
     assert _visible(raw) == []
-    outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+    outcome = convert(drop.folder, dataset_id=1, raw=raw)
     assert len(outcome.written) == 2  # the fourth was written when the bar was told of it

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from nnunet_femur.conversion import Conversion, IntakeOptions, casework, conversion
-from nnunet_femur.errors import InputError
+from nnunet_femur.conversion import casework, convert, source_cases
 from nnunet_femur.findings import Severity
+from tests.refusing import refused
 
 
-def _conversion(source, raw, **options):
-    return Conversion(source=source, dataset_id=1, raw_folder=raw, intake=IntakeOptions(**options))
+def _convert(source, raw, **options):
+    return convert(source, dataset_id=1, raw=raw, **options)
 
 
 def _images(dataset):
@@ -39,41 +39,42 @@ BAD = {"L101": "unreadable", "R102": "no-spacing", "L103": "empty-mask", "R104":
 
 class TestSkipBad:
     def test_the_others_are_converted_and_each_bad_case_is_named(self, spoilt, raw):
-        outcome = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        outcome = _convert(spoilt.folder, raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
         assert not _images(outcome.folder) & BAD.keys()
-        warnings = {found.code: found.file for found in outcome.all_findings if found.severity is Severity.WARNING}
+        warnings = {found.code: found.file for found in outcome.findings if found.severity is Severity.WARNING}
         assert warnings.keys() == set(BAD.values())
         assert all(case in warnings[code] for case, code in BAD.items())
-        assert not [found for found in outcome.all_findings if found.severity is Severity.ERROR]
+        assert not [found for found in outcome.findings if found.severity is Severity.ERROR]
 
     def test_a_second_run_does_nothing(self, spoilt, raw, tree):
-        first = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        first = _convert(spoilt.folder, raw, skip_bad=True)
         before = tree(raw)
-        second = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        second = _convert(spoilt.folder, raw, skip_bad=True)
         assert second.written == ()
-        assert second.all_findings == first.all_findings
+        assert second.findings == first.findings
         assert tree(raw) == before
 
     def test_a_case_that_was_mended_is_converted(self, spoilt, raw):
-        _conversion(spoilt.folder, raw, skip_bad=True).run()
+        _convert(spoilt.folder, raw, skip_bad=True)
         spoilt.add("L101")
-        outcome = _conversion(spoilt.folder, raw, skip_bad=True).run()
+        outcome = _convert(spoilt.folder, raw, skip_bad=True)
         assert outcome.written == ("L101",)
-        assert len(outcome.unchanged) == 6
+        assert len(outcome.reused) == 6
         left_out = json.loads((outcome.folder / "conversion.json").read_text())["left_out"]
         assert [case["case"] for case in left_out] == ["L103"]
 
     def test_the_dry_run_agrees(self, spoilt, raw):
-        conversion = _conversion(spoilt.folder, raw, skip_bad=True)
-        preview = conversion.preview()
+        preview = _convert(spoilt.folder, raw, skip_bad=True, dry_run=True)
         assert preview.usable
         assert not raw.exists()
-        assert set(preview.all_findings) == set(conversion.run().all_findings)
+        result = _convert(spoilt.folder, raw, skip_bad=True)
+        assert set(preview.findings) == set(result.findings)
+        assert sorted(preview.left_out) == sorted(result.left_out) == ["L101", "L103", "R102"]
 
     def test_without_it_the_conversion_stops_and_the_report_has_all(self, spoilt, raw):
-        with pytest.raises(InputError):
-            _conversion(spoilt.folder, raw).run()
+        with refused("bad-cases"):
+            _convert(spoilt.folder, raw)
         with (raw / "findings_Dataset001_Femur.csv").open(newline="") as file:
             codes = {row["code"] for row in csv.DictReader(file) if row["severity"] == "error"}
         # What only the voxels show is not known yet.
@@ -81,9 +82,9 @@ class TestSkipBad:
         assert not list(raw.glob("Dataset*"))
 
     def test_the_report_goes_when_all_is_well(self, spoilt, raw):
-        with pytest.raises(InputError):
-            _conversion(spoilt.folder, raw).run()
-        _conversion(spoilt.folder, raw, skip_bad=True).run()
+        with refused("bad-cases"):
+            _convert(spoilt.folder, raw)
+        _convert(spoilt.folder, raw, skip_bad=True)
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
 
     def test_a_file_that_may_not_be_read(self, drop, raw, monkeypatch):
@@ -96,23 +97,23 @@ class TestSkipBad:
             return real(root, case)
 
         monkeypatch.setattr(casework, "sources_of", deny)
-        monkeypatch.setattr(conversion, "sources_of", deny)
-        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        monkeypatch.setattr(source_cases, "sources_of", deny)
+        outcome = _convert(drop.folder, raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
-        assert [found.file for found in outcome.all_findings if found.code == "unreadable"] == ["Images/L103_CT.nrrd"]
+        assert [found.file for found in outcome.findings if found.code == "unreadable"] == ["Images/L103_CT.nrrd"]
 
     def test_too_few_left_is_an_error(self, drop, raw):
         drop.add_patients(6)
         drop.write("GoldStandard/L103_GS.nrrd", drop.mask() * 0)
-        with pytest.raises(InputError):
-            _conversion(drop.folder, raw, skip_bad=True).run()
+        with refused("too-few-patients", 6, 5):
+            _convert(drop.folder, raw, skip_bad=True)
 
     def test_of_two_files_of_one_id_neither_is_taken(self, drop, raw):
         drop.add_patients(7)
         drop.write("Images/L101_b.nrrd", drop.image())
-        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        outcome = _convert(drop.folder, raw, skip_bad=True)
         assert "L101" not in _images(outcome.folder)
-        assert [found.code for found in outcome.all_findings if found.severity is Severity.WARNING] == ["duplicate-id"]
+        assert [found.code for found in outcome.findings if found.severity is Severity.WARNING] == ["duplicate-id"]
 
     def test_rows_of_a_table(self, drop, raw):
         drop.add_patients(7)
@@ -120,9 +121,9 @@ class TestSkipBad:
         rows += ["Images/L105_CT.nrrd,gone.nrrd"]
         rows += [f"Images/{case}_CT.nrrd,GoldStandard/{case}_GS.nrrd" for case in ("R106", "L107")]
         (drop.folder / "cases.csv").write_text("image,mask\n" + "\n".join(rows) + "\n")
-        outcome = _conversion(drop.folder / "cases.csv", raw, skip_bad=True).run()
+        outcome = _convert(drop.folder / "cases.csv", raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
-        assert "table-row" in {found.code for found in outcome.all_findings}
+        assert "table-row" in {found.code for found in outcome.findings}
 
 
 class TestTotalSegmentator:
@@ -143,9 +144,9 @@ class TestTotalSegmentator:
     def test_one_bad_subject_does_not_block_the_dataset(self, subjects, raw, file):
         path = subjects / "s0003" / file
         path.write_bytes(path.read_bytes()[:-30])
-        outcome = _conversion(subjects, raw, layout="totalsegmentator").run()
+        outcome = _convert(subjects, raw, layout="totalsegmentator")
         assert len(_images(outcome.folder)) == 7
-        (warning,) = (found for found in outcome.all_findings if found.code == "unreadable")
+        (warning,) = (found for found in outcome.findings if found.code == "unreadable")
         assert warning.severity is Severity.WARNING
         assert warning.file == f"s0003/{file}"
 
@@ -158,7 +159,7 @@ class TestUnexpected:
         drop.add_patients(7)
         module = {
             "read_case": "nnunet_femur.conversion.casework",
-            "check_headers": "nnunet_femur.conversion.conversion",
+            "check_headers": "nnunet_femur.conversion.source_cases",
         }[name]
         real = getattr(__import__(module, fromlist=[name]), name)
 
@@ -168,9 +169,9 @@ class TestUnexpected:
             return real(root, case, *rest)
 
         monkeypatch.setattr(f"{module}.{name}", fail)
-        outcome = _conversion(drop.folder, raw, skip_bad=True).run()
+        outcome = _convert(drop.folder, raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
-        (found,) = (found for found in outcome.all_findings if found.code == "crash")
+        (found,) = (found for found in outcome.findings if found.code == "crash")
         assert "ZeroDivisionError" in found.problem
         assert "test_left_out.py" in found.problem
         assert found.file == "Images/L103_CT.nrrd"

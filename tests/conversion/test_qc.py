@@ -9,10 +9,10 @@ import pytest
 import SimpleITK as sitk
 from matplotlib.image import imread
 
-from nnunet_femur.conversion import Conversion, convert
-from nnunet_femur.conversion.qc import CONTOUR_COLOUR, draw_case, draw_dataset, planes
-from nnunet_femur.errors import InputError
+from nnunet_femur.conversion import convert, draw_dataset
+from nnunet_femur.conversion.qc_drawing import CONTOUR_COLOUR, draw_case, planes
 from nnunet_femur.findings import Finding, Severity
+from tests.refusing import refused
 
 ORANGE = np.array([int(CONTOUR_COLOUR[i : i + 2], 16) for i in (1, 3, 5)])
 
@@ -100,7 +100,7 @@ class TestDataset:
     def dataset(self, drop, raw):
         drop.add_patients(6)
         drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 2)
-        return convert(drop.folder, dataset_id=1, raw_folder=raw)
+        return convert(drop.folder, dataset_id=1, raw=raw).folder
 
     def test_a_sheet_a_page_and_a_picture_per_case(self, dataset):
         page = draw_dataset(dataset)
@@ -116,16 +116,16 @@ class TestDataset:
 
     def test_it_does_not_disturb_the_next_conversion(self, dataset, drop, raw):
         draw_dataset(dataset)
-        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().written == ()
+        assert convert(drop.folder, dataset_id=1, raw=raw).written == ()
         assert (dataset / "qc" / "index.html").is_file()
         drop.write("Images/L103_CT.nrrd", drop.image("L103") + 1)
-        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().written == ("L103",)
+        assert convert(drop.folder, dataset_id=1, raw=raw).written == ("L103",)
 
     def test_a_file_that_is_no_picture_is_not_lost(self, dataset, drop, raw):
         draw_dataset(dataset)
         (dataset / "qc" / "remarks.txt").write_text("mine")
-        with pytest.raises(InputError, match=r"by hand: qc/remarks.txt"):
-            Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=1).run()
+        with refused("edited-by-hand", "qc/remarks.txt"):
+            convert(drop.folder, dataset_id=1, raw=raw, seed=1)
 
     def test_drawn_again_only_if_something_changed(self, dataset, drop, raw):
         page = draw_dataset(dataset)
@@ -138,7 +138,7 @@ class TestDataset:
         drop.add("L107")
         for path in drop.folder.glob("*/R106*"):
             path.unlink()
-        convert(drop.folder, dataset_id=1, raw_folder=raw)
+        convert(drop.folder, dataset_id=1, raw=raw)
         assert "R106" not in draw_dataset(dataset).read_text()
         assert page.is_file()
 
@@ -153,7 +153,7 @@ class TestDataset:
     def test_names_of_files_are_no_markup(self, drop, raw):
         drop.add_patients()
         (drop.folder / "Images/L101_CT.nrrd").rename(drop.folder / "Images/L101_<script>alert(1)<b>.nrrd")
-        text = draw_dataset(convert(drop.folder, dataset_id=1, raw_folder=raw)).read_text()
+        text = draw_dataset(convert(drop.folder, dataset_id=1, raw=raw).folder).read_text()
         assert "<script>" not in text
         assert "L101_&lt;script&gt;" in text
 
@@ -166,7 +166,7 @@ class TestDataset:
         ]
 
     def test_what_is_no_dataset(self, tmp_path):
-        with pytest.raises(InputError, match="nnfemur convert"):
+        with refused("no-dataset", tmp_path):
             draw_dataset(tmp_path)
 
 
@@ -176,7 +176,7 @@ def test_a_left_femur_is_drawn_with_its_head_on_the_left(drop, raw):
     bright = np.full(drop.shape_zyx, -1000, np.int16)
     bright[2, 3, 1] = 1200  # in LPS a small x is the patient's right
     drop.write("Images/L101_CT.nrrd", bright)
-    dataset = convert(drop.folder, dataset_id=1, raw_folder=raw)
+    dataset = convert(drop.folder, dataset_id=1, raw=raw).folder
     image, mask = (
         sitk.GetArrayFromImage(sitk.ReadImage(str(next(dataset.glob(name)))))
         for name in ("images*/L101_0000.nrrd", "labels*/L101.nrrd")

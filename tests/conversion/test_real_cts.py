@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.headers import check_headers
 from nnunet_femur.conversion.layouts import find_cases
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.imaging.geometry import Geometry
 
@@ -52,7 +52,7 @@ def test_thigh(shared, tmp_path):
 
 
 def test_a_subject_of_totalsegmentator(shared):
-    found = find_cases(shared / "ct/totalsegmentator_dataset", IntakeOptions())
+    found = find_cases(shared / "ct/totalsegmentator_dataset", ConversionOptions())
     voxels, codes = _run(found.root, found.cases[0])
     assert codes == {"image-direction", "metal", "mask-border"}
     assert voxels.volume_ml == pytest.approx(121.176 + 118.692)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.headers import check_headers
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.imaging.labels import Segment, choose_segments, femur_segments, join_segments, parse_segments
 
@@ -151,7 +151,7 @@ class TestFile:
     )
     def test_segments_are_joined_on_the_cts_grid(self, slicer, wanted, expected):
         drop, bone, screw = slicer
-        options = IntakeOptions(segments=wanted)
+        options = ConversionOptions(segments=wanted)
         assert [f.code for f in check_headers(drop.folder, CASE, options)] == ["segments-chosen", "mask-cropped"]
         voxels = read_case(drop.folder, CASE, options)
         written = sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS"))
@@ -171,5 +171,5 @@ class TestFile:
         drop, bone, screw = slicer
         planes = np.stack([bone, screw * 0])
         self._write(drop, planes, (0, 0, 0), {"Femur": (1, 0), "Screw": (1, 1)})
-        (finding,) = read_case(drop.folder, CASE, IntakeOptions(segments=("screw",)))
+        (finding,) = read_case(drop.folder, CASE, ConversionOptions(segments=("screw",)))
         assert finding.code == "empty-mask"

@@ -7,19 +7,20 @@ import sys
 
 import pytest
 
-from nnunet_femur.conversion import Conversion, convert
+from nnunet_femur.conversion import convert
 from nnunet_femur.conversion.staging import locked, recover
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.errors import InputError
+from tests.refusing import refused
 
 
 class TestRecover:
     def test_killed_between_the_two_renames_the_old_dataset_comes_back(self, drop, raw, tree):
-        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
         before = tree(dataset)
         dataset.rename(raw / ".Dataset001_Femur.previous")
         (drop.folder / "Images/L101_CT.nrrd").unlink()
-        with pytest.raises(InputError, match="has no image"):
-            convert(drop.folder, dataset_id=1, raw_folder=raw)
+        with refused("bad-cases", "GoldStandard/L101_GS.nrrd"):
+            convert(drop.folder, dataset_id=1, raw=raw)
         assert tree(raw).keys() - before.keys() - {f"Dataset001_Femur/{name}" for name in before} == {
             "findings_Dataset001_Femur.csv"
         }
@@ -37,7 +38,7 @@ class TestRecover:
 class TestLocked:
     def test_by_one_at_a_time(self, tmp_path):
         with locked(tmp_path / "Dataset001_Femur"):
-            with pytest.raises(SetupError, match="another conversion"), locked(tmp_path / "Dataset001_Femur"):
+            with refused("locked", tmp_path / "Dataset001_Femur"), locked(tmp_path / "Dataset001_Femur"):
                 pass
             with locked(tmp_path / "Dataset002_Femur"):
                 pass
@@ -73,15 +74,15 @@ class TestLeftovers:
         drop.add_patients()
         drop.write("GoldStandard/R106_GS.nrrd", drop.mask() * 0)
         with pytest.raises(InputError):
-            convert(drop.folder, dataset_id=1, raw_folder=raw)
+            convert(drop.folder, dataset_id=1, raw=raw)
         drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
         return raw / ".Dataset001_Femur.partial"
 
     def test_of_another_seed_and_of_killed_writers(self, drop, raw, begun, tree, tmp_path):
         (begun / "cases" / ".L999_0000.partial.nrrd").write_text("half")
         for seed in (1, 2):
-            expected = tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / str(seed), seed=seed))
-            outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=seed).run()
+            expected = tree(convert(drop.folder, dataset_id=1, raw=tmp_path / str(seed), seed=seed).folder)
+            outcome = convert(drop.folder, dataset_id=1, raw=raw, seed=seed)
             assert outcome.written == (("R106",) if seed == 1 else ())
             assert tree(outcome.folder) == expected
 
@@ -89,25 +90,25 @@ class TestLeftovers:
         path = begun / "cases" / "L101_0000.nrrd"
         path.write_bytes(path.read_bytes()[:-1])
         (begun / "finished" / "R102.json").write_text('{"case": "R102"}')
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("L101", "R102", "R106")
-        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
 
     def test_not_needed_any_more(self, drop, raw):
-        convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        convert(drop.add_patients().folder, dataset_id=1, raw=raw)
         drop.write("GoldStandard/R106_GS.nrrd", drop.mask() * 0)
         with pytest.raises(InputError):
-            convert(drop.folder, dataset_id=1, raw_folder=raw)
+            convert(drop.folder, dataset_id=1, raw=raw)
         drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
-        assert Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run().written == ()
+        assert convert(drop.folder, dataset_id=1, raw=raw).written == ()
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
 
     def test_killed_while_files_were_put_in_their_places(self, drop, raw, begun, tree, tmp_path):
         (begun / "imagesTr").mkdir()
         (begun / "cases" / "L101_0000.nrrd").rename(begun / "imagesTr" / "L101_0000.nrrd")
-        outcome = Conversion(source=drop.folder, dataset_id=1, raw_folder=raw).run()
+        outcome = convert(drop.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("R106",)
-        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw_folder=tmp_path / "other"))
+        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
 
 
 class TestLinks:
@@ -121,13 +122,13 @@ class TestLinks:
         path = raw / f".Dataset001_Femur{link}"
         path.parent.mkdir(parents=True)
         path.symlink_to(elsewhere / "precious" if link == ".lock" else elsewhere)
-        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
         assert [(path.name, path.read_text()) for path in elsewhere.iterdir()] == [("precious", "mine")]
         assert list(raw.iterdir()) == [dataset]
         assert not any(path.is_symlink() for path in dataset.rglob("*"))
 
     def test_reused_files_do_not_hang_together_with_a_dataset_that_is_copied(self, drop, raw, tmp_path):
         """Cases are linked from the dataset that is replaced, which is gone afterwards."""
-        dataset = convert(drop.add_patients().folder, dataset_id=1, raw_folder=raw)
-        Conversion(source=drop.folder, dataset_id=1, raw_folder=raw, seed=1).run()
+        dataset = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
+        convert(drop.folder, dataset_id=1, raw=raw, seed=1)
         assert {path.stat().st_nlink for path in dataset.rglob("*.nrrd")} == {1}

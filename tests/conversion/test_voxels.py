@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.conversion.cases import Case
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.imaging.geometry import Geometry
 
@@ -163,7 +163,7 @@ class TestImage:
         source = pair.image()
         source[0] = -2000
         pair.write(CASE.image.as_posix(), source)
-        voxels = read_case(pair.folder, CASE, IntakeOptions(padding_hu=padding_hu))
+        voxels = read_case(pair.folder, CASE, ConversionOptions(padding_hu=padding_hu))
         assert (sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.image, "LPS"))[0] == written).all()
         assert ("left as they are" in voxels.findings[0].problem) is (padding_hu is None)
 
@@ -236,12 +236,12 @@ class TestMask:
         source = pair.mask()
         source[1, 2, 1] = 3
         pair.write(CASE.mask.as_posix(), source)
-        voxels = read_case(pair.folder, CASE, IntakeOptions(labels=labels))
+        voxels = read_case(pair.folder, CASE, ConversionOptions(labels=labels))
         assert sitk.GetArrayViewFromImage(voxels.mask).sum() == femur
         assert ("labels-left-out" in [finding.code for finding in voxels.findings]) is (labels != (1, 3))
 
     def test_none_of_the_labels_is_there(self, pair):
-        (finding,) = read_case(pair.folder, CASE, IntakeOptions(labels=(7,)))
+        (finding,) = read_case(pair.folder, CASE, ConversionOptions(labels=(7,)))
         assert finding.code == "empty-mask"
 
     def test_several_masks_are_joined(self, pair):

@@ -1,4 +1,4 @@
-"""The conversion script, run in both of nnU-Net's ways."""
+"""The conversion script of the study, run as a module and as a file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_error_is_a_message_and_status_1(drop, tmp_path):
     done = _run((str(SCRIPT),), drop, tmp_path)
     assert done.returncode == 1
     assert "error: " in done.stderr
-    assert "has no image" in done.stderr
+    assert "L0_x.nrrd" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Whether weights are on a machine."""
+"""Checks of weights on a machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MACHINE = Machine(platform="linux", python="3.12.1", requires_python=">=3.10")
 
 
-def test_encoders_that_are_here_are_counted(tmp_path: Path) -> None:
+def test_encoders_are_counted(tmp_path: Path) -> None:
     machine = replace(MACHINE, environ={"NNFEMUR_ENCODERS": str(tmp_path), "HF_HUB_CACHE": str(tmp_path)})
     (none,) = encoders(machine)
     assert none.status is Status.NOTE
@@ -30,7 +30,7 @@ def test_encoders_that_are_here_are_counted(tmp_path: Path) -> None:
     assert "2 file(s)" in found.message
 
 
-def test_weights_that_are_not_there_are_told_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_have_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
     (finding,) = totalsegmentator(MACHINE)
     assert finding.status is Status.WARNING

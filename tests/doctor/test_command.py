@@ -40,7 +40,7 @@ def test_this_environment_works(tmp_path: Path) -> None:
     status, found = _run("pass", tmp_path)
     assert status == 0
     assert found["versions"] == found["imports"] == ["ok"]
-    assert found["totalsegmentator"] == ["warning"], "there are none in an empty home folder"
+    assert found["totalsegmentator"] == ["warning"], "an empty home folder contains no weights"
 
 
 def test_answers_without_torch_and_nnunet(tmp_path: Path) -> None:

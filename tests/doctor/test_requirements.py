@@ -1,59 +1,30 @@
-"""Safe numbers of processes, and the limits of containers."""
+"""Versions of packages, compared with the required ones."""
 
 from __future__ import annotations
 
 import pytest
 
-from nnunet_femur.doctor.machine import bytes_of_limit, cpus_of_quota
-from nnunet_femur.doctor.requirements import Workers, nnunet_workers, safe_workers
-
-GIB = 1 << 30
+from nnunet_femur.doctor import Status
+from nnunet_femur.doctor.requirements import check_versions, required_here
 
 
-@pytest.mark.parametrize(
-    ("machine", "expected"),
-    [
-        ({"cpus": 32, "memory_bytes": 128 * GIB, "shared_bytes": 64 * GIB, "platform": "linux"}, Workers(12, 8)),
-        ({"cpus": 8, "memory_bytes": 64 * GIB, "shared_bytes": 32 * GIB, "platform": "linux"}, Workers(7, 8)),
-        ({"cpus": 2, "memory_bytes": 24 * GIB, "shared_bytes": 12 * GIB, "platform": "linux"}, Workers(0, 2)),
-        # Docker's default of shared memory.
-        ({"cpus": 16, "memory_bytes": 64 * GIB, "shared_bytes": 64 << 20, "platform": "linux"}, Workers(0, 8)),
-        # 8 - 4 GiB for the training leave two workers of 1.5 GiB.
-        ({"cpus": 16, "memory_bytes": 8 * GIB, "shared_bytes": 4 * GIB, "platform": "linux"}, Workers(2, 4)),
-        ({"cpus": 12, "memory_bytes": 32 * GIB, "shared_bytes": None, "platform": "darwin"}, Workers(4, 4)),
-        ({"cpus": 16, "memory_bytes": 64 * GIB, "shared_bytes": None, "platform": "win32"}, Workers(4, 4)),
-        ({"cpus": 1, "memory_bytes": 1 * GIB, "shared_bytes": GIB, "platform": "linux"}, Workers(0, 1)),
-    ],
-)
-def test_safe_workers(machine: dict, expected: Workers) -> None:
-    assert safe_workers(**machine) == expected
-
-
-def test_nnunet_looks_at_the_whole_machine() -> None:
-    assert nnunet_workers({}, cpu_count=64) == Workers(12, 8)
-    assert nnunet_workers({}, cpu_count=4) == Workers(4, 8)
-    assert nnunet_workers({"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "3"}, cpu_count=4) == Workers(0, 3)
-    with pytest.raises(ValueError, match="many"):
-        nnunet_workers({"nnUNet_n_proc_DA": "many"}, cpu_count=4)
+def test_extras_and_other_platforms_are_left_out() -> None:
+    texts = ["torch>=2", 'black; extra == "dev"', 'x; sys_platform == "other"', "not a requirement !"]
+    assert [each.name for each in required_here(texts)] == ["torch"]
 
 
 @pytest.mark.parametrize(
-    ("files", "cpus"),
+    ("installed", "status"),
     [
-        (("max 100000\n", None, None), None),
-        (("150000 100000\n", None, None), 2),
-        ((None, "-1", "100000"), None),
-        ((None, "50000", "100000"), 1),
-        ((None, None, None), None),
+        ("2.3.1", Status.OK),
+        ("2.3.1+cu128", Status.OK),
+        ("2.4.0rc1", Status.OK),
+        ("3.0", Status.WARNING),
+        ("nonsense", Status.WARNING),
+        (None, Status.BROKEN),
     ],
 )
-def test_cpus_of_a_control_group(files: tuple, cpus: int | None) -> None:
-    assert cpus_of_quota(*files) == cpus
-
-
-def test_memory_of_a_control_group() -> None:
-    assert bytes_of_limit("max\n", None) is None
-    assert bytes_of_limit("1073741824\n", None) == GIB
-    assert bytes_of_limit(None, "9223372036854771712") is None
-    assert bytes_of_limit(None, str(2 * GIB)) == 2 * GIB
-    assert bytes_of_limit(None, None) is None
+def test_an_installed_version(installed: str | None, status: Status) -> None:
+    (result,) = check_versions(["torch>=2,<3"], {"torch": installed})
+    assert result.status is status
+    assert result.remedy == ("" if status is Status.OK else 'pip install "torch<3,>=2"')

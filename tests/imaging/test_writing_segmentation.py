@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.labels import choose_segments, join_segments, parse_segments
-from nnunet_femur.prediction import Options
-from nnunet_femur.prediction.results import write_case
+from nnunet_femur.prediction import Femur
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +24,12 @@ def _mask() -> np.ndarray:
     return mask
 
 
+def _save(mask: np.ndarray, folder: Path, **options: Any) -> list[str]:
+    return [path.name for path in Femur.from_mask(image_of(mask, GEOMETRY), case="L1").save(folder, **options)]
+
+
 def test_reads_back_with_one_named_and_coloured_segment(tmp_path: Path) -> None:
-    assert write_case(tmp_path, "L1", _mask(), GEOMETRY, options=Options(formats=("seg.nrrd",))) == ["L1.seg.nrrd"]
+    assert _save(_mask(), tmp_path, formats=("seg.nrrd",)) == ["L1.seg.nrrd"]
     image = sitk.ReadImage(str(tmp_path / "L1.seg.nrrd"))
     assert np.array_equal(sitk.GetArrayFromImage(image), _mask())
     assert Geometry.of(image).differences(GEOMETRY, tolerance_voxels=1e-9) == []
@@ -43,16 +46,14 @@ def test_reads_back_with_one_named_and_coloured_segment(tmp_path: Path) -> None:
 
 
 def test_an_empty_segment_has_an_empty_extent(tmp_path: Path) -> None:
-    options = Options(formats=("seg.nrrd",), stl=True)
     (tmp_path / "L1.stl").write_bytes(b"of an earlier run")
-    assert write_case(tmp_path, "L1", np.zeros((4, 5, 6), np.uint8), GEOMETRY, options=options) == ["L1.seg.nrrd"]
+    assert _save(np.zeros((4, 5, 6), np.uint8), tmp_path, formats=("seg.nrrd",), stl=True) == ["L1.seg.nrrd"]
     assert sitk.ReadImage(str(tmp_path / "L1.seg.nrrd")).GetMetaData("Segment0_Extent") == "0 -1 0 -1 0 -1"
     assert not (tmp_path / "L1.stl").exists()
 
 
 def test_every_format_holds_the_same_voxels(tmp_path: Path) -> None:
-    options = Options(formats=("nrrd", "seg.nrrd", "nii.gz"), stl=True)
-    names = write_case(tmp_path, "L1", _mask(), GEOMETRY, options=options)
+    names = _save(_mask(), tmp_path, formats=("nrrd", "seg.nrrd", "nii.gz"), stl=True)
     assert names == ["L1.nrrd", "L1.seg.nrrd", "L1.nii.gz", "L1.stl"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     for name in names[:3]:

@@ -48,7 +48,7 @@ def test_weights_of_resnet50_fill_all_but_the_pyramid() -> None:
     assert set(loaded) - set(weights) == {f"aspp.{key}" for key in before}
 
 
-def test_a_missing_tensor_of_resnet50_is_no_pyramid() -> None:
+def test_a_missing_tensor_of_resnet50_is_refused() -> None:
     weights = smp.encoders.get_encoder("resnet50", weights=None).state_dict()
     del weights["layer4.0.conv1.weight"]
     with pytest.raises(RuntimeError, match=r"layer4.0.conv1.weight"):
@@ -66,5 +66,5 @@ def test_a_batch_of_one_can_be_trained_on() -> None:
 
 
 def test_another_depth_is_refused() -> None:
-    with pytest.raises(ValueError, match="pass encoder_depth=4"):
+    with pytest.raises(ValueError, match="encoder_depth must be 4"):
         smp.Unet(deeplabv3.NAME, encoder_weights=None)

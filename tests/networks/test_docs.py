@@ -1,4 +1,4 @@
-"""The handbook's table of networks is the one that the networks give."""
+"""The table of networks in the documentation equals the one computed from the networks."""
 
 from __future__ import annotations
 

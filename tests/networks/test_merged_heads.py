@@ -1,4 +1,4 @@
-"""Merged heads: what the network says before any training is what its source says."""
+"""Merged heads: before any training, the network predicts the same as its source."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def _seed() -> None:
 
 class TestMergedHead:
     def test_hand_worked(self) -> None:
-        """One voxel, features (1,), rows 0.5, 3, 2, 1; femur is rows 1 and 3, so 3 against 2."""
+        """One voxel, features (1,), logits 0.5, 3, 2, 1; femur is the channels 1 and 3, so 3 against 2."""
         head = nn.Conv3d(1, 4, 1, bias=False)
         head.weight.data = torch.tensor([0.5, 3.0, 2.0, 1.0]).reshape(4, 1, 1, 1, 1)
         merged = MergedHead(head, (1, 3))(torch.ones(1, 1, 1, 1, 1))
         assert merged.flatten().tolist() == [2.0, 3.0]
 
-    @pytest.mark.parametrize("femur_rows", [(7, 8), (0, 23), (5,)])
-    def test_the_larger_is_femur_exactly_where_the_source_says_femur(self, femur_rows: tuple[int, ...]) -> None:
+    @pytest.mark.parametrize("femur_channels", [(7, 8), (0, 23), (5,)])
+    def test_femur_is_larger_exactly_where_the_source_predicts_femur(self, femur_channels: tuple[int, ...]) -> None:
         head = nn.Conv3d(6, 24, 1)
         features = torch.randn(2, 6, 7, 5, 3)
-        union = torch.isin(head(features).argmax(1), torch.tensor(femur_rows))
+        union = torch.isin(head(features).argmax(1), torch.tensor(femur_channels))
         assert 0 < union.sum() < union.numel()
-        assert torch.equal(MergedHead(head, femur_rows)(features).argmax(1) == 1, union)
+        assert torch.equal(MergedHead(head, femur_channels)(features).argmax(1) == 1, union)
 
-    def test_gradients_reach_the_rows_that_spoke(self) -> None:
+    def test_gradients_reach_the_largest_channels(self) -> None:
         head = nn.Conv3d(6, 24, 1)
         MergedHead(head, (7, 8))(torch.randn(2, 6, 7, 5, 3)).sum().backward()
         assert head.weight.grad is not None

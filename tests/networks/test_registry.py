@@ -9,9 +9,9 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from nnunet_femur.errors import InputError
 from nnunet_femur.networks.registry import ARCHITECTURES, ENCODERS, Encoder, build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
+from tests.refusing import refused
 
 # Millions of parameters, as the study's networks have them, and the stride.
 NETWORKS = {
@@ -74,9 +74,9 @@ def test_an_encoder_is_added_by_one_line(name: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="There is no encoder 'resnet34'; choose one of ResNet34, "):
+    with refused("invalid-option", "'resnet34'", "ResNet34"):
         build_slice_network("Unet", "resnet34", in_channels=1, classes=2)
-    with pytest.raises(InputError, match="There is no architecture 'UNet'; choose one of Unet, UnetPlusPlus"):
+    with refused("invalid-option", "'UNet'", "Unet, UnetPlusPlus"):
         build_slice_network("UNet", "ResNet34", in_channels=1, classes=2)
 
 

@@ -1,16 +1,19 @@
-"""`nnfemur plan`: nnU-Net's plans with our folds and recipe."""
+"""Planning: nnU-Net's plans with the folds and the recipe of this package."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.planning import PRESETS, find_dataset, plan_dataset, training_cases
+from nnunet_femur.dataset.raw import RawDataset
+from nnunet_femur.planning import PRESETS, Ceiling, PlannedDataset, ceiling_of, plan
 from nnunet_femur.recipe.hyperparameters import Recipe, SliceRecipe
 from nnunet_femur.recipe.recipe_checks import recipe_of_configuration
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,52 +29,44 @@ class TestPresets:
         assert recipe_of_configuration(SliceRecipe, configuration, "X")
 
 
-class TestFindDataset:
-    def test_by_number(self, tmp_path: Path) -> None:
-        (tmp_path / DATASET).mkdir()
-        (tmp_path / ".Dataset001_Femur.partial").mkdir()
-        (tmp_path / "Dataset011_Other").mkdir()
-        assert find_dataset(tmp_path, 1) == tmp_path / DATASET
+class TestPlannedDataset:
+    def test_is_a_path(self, tmp_path: Path) -> None:
+        planned = PlannedDataset(tmp_path / DATASET, "MyPlans", ("2d",), None)
+        assert os.fspath(planned) == str(tmp_path / DATASET)
+        assert planned.plans_file == tmp_path / DATASET / "MyPlans.json"
 
-    def test_none_and_two_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match=r"must be one dataset 001, but there is none.*nnfemur convert"):
-            find_dataset(tmp_path, 1)
-        (tmp_path / DATASET).mkdir()
-        (tmp_path / "Dataset001_Tibia").mkdir()
-        with pytest.raises(InputError, match="Dataset001_Femur, Dataset001_Tibia"):
-            find_dataset(tmp_path, 1)
-
-
-class TestTrainingCases:
-    def test_hidden_files_are_no_cases(self, tmp_path: Path) -> None:
-        (tmp_path / "labelsTr").mkdir()
-        for name in ("b.nrrd", "a.nrrd", ".c.partial.nrrd", "d.txt"):
-            (tmp_path / "labelsTr" / name).touch()
-        (tmp_path / "dataset.json").write_text('{"file_ending": ".nrrd"}')
-        assert training_cases(tmp_path) == ["a", "b"]
-
-    def test_refuses_a_damaged_description(self, tmp_path: Path) -> None:
-        (tmp_path / "dataset.json").write_text("{")
-        with pytest.raises(InputError, match=r"dataset\.json: missing or unreadable"):
-            training_cases(tmp_path)
+    def test_shows_what_it_is(self, tmp_path: Path) -> None:
+        ceiling = Ceiling((1.5, 1.5, 1.5), {"a": 0.99, "b": 0.97}, of=2)
+        planned = PlannedDataset(tmp_path / DATASET, "nnUNetPlans", ("2d", "3d_fullres"), ceiling)
+        assert repr(planned) == f"PlannedDataset({DATASET}: nnUNetPlans with 2d, 3d_fullres, resampling ceiling 0.9800)"
 
 
 class TestRefusals:
-    """All before nnU-Net is imported."""
+    """They come before nnU-Net is imported."""
 
-    def test_unknown_preset(self) -> None:
-        with pytest.raises(InputError, match="no preset 'tiny'; choose one of default, small"):
-            plan_dataset(1, preset="tiny")
+    @pytest.mark.parametrize("option", ["preset", "source", "spacing"])
+    def test_unknown_choices(self, option: str) -> None:
+        with refused("invalid-option", option, "'tiny'"):
+            plan(1, **{option: "tiny"})
+
+    @pytest.mark.parametrize("recipe", [{"epochs": 0}, {"epoch": 1}, {"FemurScratchTrainer": 3}])
+    def test_invalid_recipes(self, recipe: dict, tmp_path: Path) -> None:
+        with refused("invalid-recipe"):
+            plan(1, recipe=recipe)
+        file = tmp_path / "recipe.json"
+        file.write_text(json.dumps(recipe))
+        with refused("invalid-recipe", file):
+            plan(1, recipe=str(file))
 
     def test_without_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("nnUNet_raw", raising=False)
-        with pytest.raises(SetupError, match="nnUNet_raw is not set"):
-            plan_dataset(1)
+        with refused("environment", "nnUNet_raw"):
+            plan(1)
 
     def test_folds_of_other_cases(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raw = _raw(tmp_path, monkeypatch, folds=[{"train": ["a"], "val": ["z"]}])
-        with pytest.raises(InputError, match="fold 0 names cases that are not in the dataset: z"):
-            plan_dataset(1)
+        with refused("invalid-folds", "z"):
+            plan(1)
         assert not (tmp_path / "nnUNet_preprocessed" / raw.name).exists()
 
     def test_networks_of_other_folds_are_not_mixed_in(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +78,8 @@ class TestRefusals:
         fold = tmp_path / "nnUNet_results" / DATASET / "T__nnUNetPlans__2d" / "fold_0"
         fold.mkdir(parents=True)
         (fold / "checkpoint_final.pth").touch()
-        with pytest.raises(SetupError, match=r"trained on other folds.*Move that folder away"):
-            plan_dataset(1)
+        with refused("folds-changed", tmp_path / "nnUNet_results" / DATASET):
+            plan(1)
         assert (preprocessed / "splits_final.json").read_text() == earlier
 
 
@@ -103,7 +98,7 @@ def _raw(base: Path, monkeypatch: pytest.MonkeyPatch, *, folds: list) -> Path:
 
 
 @pytest.mark.integration
-class TestPlannedDataset:
+class TestPlanning:
     def test_plans_are_small_and_carry_the_recipe(self, nnunet: Path) -> None:
         plans = json.loads((nnunet / "nnUNet_preprocessed" / DATASET / "nnUNetPlans.json").read_text())
         assert plans["image_reader_writer"] == "SimpleITKIOWithReorient"
@@ -127,12 +122,14 @@ class TestPlannedDataset:
         for identifier in ("nnUNetPlans_2d", "nnUNetPlans_3d_fullres"):
             folder = nnunet / "nnUNet_preprocessed" / DATASET / identifier
             found = {path.stem for path in folder.glob("*.b2nd") if not path.stem.endswith("_seg")}
-            assert found == set(training_cases(nnunet / "nnUNet_raw" / DATASET))
+            assert found == set(RawDataset.find(1).cases())
 
     def test_a_second_call_does_nothing(self, nnunet: Path) -> None:
         plans = nnunet / "nnUNet_preprocessed" / DATASET / "nnUNetPlans.json"
         before = plans.stat().st_mtime_ns
-        assert plan_dataset(1, preset="small", epochs=3, iterations=2, jobs=1) == plans.parent
+        planned = plan(1, preset="small", epochs=3, iterations=2, jobs=1)
+        assert planned.folder == plans.parent
+        assert planned.ceiling == ceiling_of(planned)
         assert plans.stat().st_mtime_ns == before
 
     def test_another_recipe_is_written_without_preprocessing_again(self, nnunet: Path) -> None:
@@ -141,12 +138,34 @@ class TestPlannedDataset:
         before = json.loads(plans.read_text())
         data = {path: path.stat().st_mtime_ns for path in folder.rglob("*.b2nd")}
         same = {"preset": "small", "epochs": 3, "iterations": 2, "jobs": 1}
-        plan_dataset(1, **same, recipe={"seed": 5, "slice": {"batch_size": 4}, "FemurScratchTrainer": {"epochs": 7}})
+        plan(1, **same, recipe={"seed": 5, "slice": {"batch_size": 4}, "FemurScratchTrainer": {"epochs": 7}})
         after = json.loads(plans.read_text())
         recipe = after["configurations"]["2d"]["femur_recipe"]
         assert recipe_of_configuration(Recipe, {"femur_recipe": recipe}, "FemurScratchTrainer").epochs == 7
         slices = recipe_of_configuration(SliceRecipe, {"femur_recipe": recipe}, "X")
         assert (slices.epochs, slices.batch_size, slices.seed) == (3, 4, 5)
-        plan_dataset(1, **same)
+        plan(1, **same)
         assert json.loads(plans.read_text()) == before
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.b2nd")} == data
+
+    def test_records_of_older_versions_are_read(self, nnunet: Path) -> None:
+        """They contain no outputs."""
+        record = nnunet / "nnUNet_preprocessed" / DATASET / "femur_plan.json"
+        before = record.read_text()
+        content = json.loads(before)
+        del content["nnUNetPlans"]["outputs"]
+        record.write_text(json.dumps(content))
+        plans = record.parent / "nnUNetPlans.json"
+        written = plans.stat().st_mtime_ns
+        plan(1, preset="small", epochs=3, iterations=2, jobs=1)
+        assert plans.stat().st_mtime_ns == written
+        record.write_text(before)
+
+    def test_removed_data_are_preprocessed_again(self, nnunet: Path) -> None:
+        """The plans get another name, since other tests use the default ones."""
+        again = {"preset": "small", "configurations": ["2d"], "plans_name": "Removed", "jobs": 1}
+        data = plan(1, **again).folder / "Removed_2d"
+        files = {path.name for path in data.iterdir()}
+        shutil.rmtree(data)
+        plan(1, **again)
+        assert {path.name for path in data.iterdir()} == files

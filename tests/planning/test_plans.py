@@ -1,4 +1,4 @@
-"""`nnfemur plan --from totalsegmentator`: TotalSegmentator's plans, addressed to a femur dataset."""
+"""Plans of TotalSegmentator's model for a femur dataset."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.planning import ceiling_of, plan_dataset
+from nnunet_femur.planning import ceiling_of, plan
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def _source(dummy_model: Path) -> dict[str, Any]:
 
 
 class TestPlans:
-    def test_keep_what_the_weights_were_trained_under(self, transfer: Path, dummy_model: Path) -> None:
+    def test_keep_the_settings_of_the_weights(self, transfer: Path, dummy_model: Path) -> None:
         made, source = _plans(transfer), _source(dummy_model)
         old = source["configurations"]["3d_fullres"]
         new = made["configurations"]["3d_fullres"]
@@ -40,7 +40,7 @@ class TestPlans:
         assert "UNet_class_name" in old, "the dummy's plans have the old format"
         assert new["architecture"]["arch_kwargs"]["features_per_stage"][0] == old["UNet_base_num_features"] == 4
 
-    def test_speak_of_this_dataset(self, transfer: Path) -> None:
+    def test_are_for_this_dataset(self, transfer: Path) -> None:
         made = _plans(transfer)
         assert (made["dataset_name"], made["plans_name"]) == (DATASET, "nnUNetPlans")
         assert made["image_reader_writer"] == "SimpleITKIOWithReorient"
@@ -59,7 +59,7 @@ class TestPlans:
     def test_a_second_call_does_nothing(self, transfer: Path) -> None:
         file = transfer / "nnUNet_preprocessed" / DATASET / "nnUNetPlans.json"
         before = file.stat().st_mtime_ns
-        plan_dataset(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
+        plan(2, source="totalsegmentator", preset="small", epochs=3, iterations=2, jobs=1)
         assert file.stat().st_mtime_ns == before
 
     def test_of_the_new_format_are_the_same(
@@ -73,20 +73,20 @@ class TestPlans:
         source = json.loads(file.read_text())
         source["configurations"]["3d_fullres"] = PlansManager(source).get_configuration("3d_fullres").configuration
         file.write_text(json.dumps(source))
-        plan_dataset(2, source="totalsegmentator", plans_name="New", preset="small", epochs=3, iterations=2, jobs=1)
+        plan(2, source="totalsegmentator", plans_name="New", preset="small", epochs=3, iterations=2, jobs=1)
         old, new = (_plans(transfer, name)["configurations"]["3d_fullres"] for name in ("nnUNetPlans", "New"))
         assert new.pop("data_identifier") == "New_3d_fullres"
         old.pop("data_identifier")
         assert new == old
-        assert _plans(transfer)["plans_name"] == "nnUNetPlans", "two plans stand side by side"
+        assert _plans(transfer)["plans_name"] == "nnUNetPlans", "the dataset has both plans"
 
     def test_native_spacing_keeps_the_topology(self, transfer: Path) -> None:
-        folder = plan_dataset(2, source="totalsegmentator", spacing="native", plans_name="Native", jobs=1)
+        planned = plan(2, source="totalsegmentator", spacing="native", plans_name="Native", jobs=1)
         native, kept = (_plans(transfer, name)["configurations"]["3d_fullres"] for name in ("Native", "nnUNetPlans"))
         assert native["spacing"] == [10.0, 6.0, 6.0]
         assert native["architecture"] == kept["architecture"]
-        ceiling = ceiling_of(folder, "Native")
-        assert min(ceiling.dice.values()) == 1.0, "at their own spacing, masks come back as they were"
+        assert planned.ceiling == ceiling_of(planned, "Native")
+        assert min(planned.ceiling.dice.values()) == 1.0, "masks at the spacing of the dataset do not change"
 
 
 class TestCeiling:
@@ -117,17 +117,12 @@ class TestCeiling:
 class TestRefusals:
     def test_without_weights(self, transfer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
-        with pytest.raises(SetupError, match="nnfemur weights download"):
-            plan_dataset(2, source="totalsegmentator")
+        with refused("no-weights", tmp_path, "nnfemur weights download"):
+            plan(2, source="totalsegmentator")
 
     def test_other_configurations(self, transfer: Path) -> None:
-        with pytest.raises(InputError, match="3d_fullres only, not 2d"):
-            plan_dataset(2, source="totalsegmentator", configurations=("2d",))
-
-    @pytest.mark.parametrize(("option", "value"), [("source", "elsewhere"), ("spacing", "mine")])
-    def test_unknown_choices(self, option: str, value: str) -> None:
-        with pytest.raises(InputError, match=f"There is no .* {value!r}; choose one of"):
-            plan_dataset(2, **{option: value})
+        with refused("invalid-option", "2d"):
+            plan(2, source="totalsegmentator", configurations=("2d",))
 
     def test_weights_of_another_width(
         self, transfer: Path, dummy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -139,7 +134,7 @@ class TestRefusals:
         source["configurations"]["3d_fullres"]["UNet_base_num_features"] = 8
         file.write_text(json.dumps(source))
         before = _plans(transfer)
-        with pytest.raises(SetupError, match=r"encoder, stage 1, convolution 1, weight: the network expects 8 x 1 x"):
-            plan_dataset(2, source="totalsegmentator", plans_name="Wide", jobs=1)
+        with refused("invalid-weights", "encoder, stage 1, convolution 1, weight", "8 x 1 x"):
+            plan(2, source="totalsegmentator", plans_name="Wide", jobs=1)
         assert _plans(transfer) == before
         assert not (transfer / "nnUNet_preprocessed" / DATASET / "Wide.json").exists()

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from nnunet_femur.consistency import FINGERPRINT_KEY
 from nnunet_femur.dataset.environment import TRAINER_FOLDER
 from nnunet_femur.prediction import Options, predict
-from nnunet_femur.prediction.export import _judged, against_the_rest
+from nnunet_femur.prediction.export import against_the_rest, decide
 
 from .conftest import DATASET, TRAINER
 
@@ -49,24 +49,24 @@ class TestDefinition:
 
     @pytest.mark.parametrize("merges", [True, False])
     def test_of_several_folds_the_mean_decides(self, merges: bool) -> None:
-        answers = [self._channels(fold) for fold in range(2)]
-        part = _judged(answers, (), self.FEMUR, deviation=True, merges=merges)
+        logits = [self._channels(fold) for fold in range(2)]
+        part = decide(logits, (), self.FEMUR, deviation=True, merges=merges)
         of_folds = np.array([1 / (1 + np.exp([0.2, -2, 4, 0.5])), 1 / (1 + np.exp([-0.25, -1, -0.5, -0.4]))])
         assert part.of_folds[0].ravel().tolist() == [False, True, False, False]
         assert part.of_folds[1].ravel().tolist() == [True, True, True, True]
         # 0.450 and 0.562; 0.88 and 0.73; 0.02 and 0.62; 0.38 and 0.60.
-        assert part.together.ravel().tolist() == [True, True, False, False]
+        assert part.mask.ravel().tolist() == [True, True, False, False]
         # In the first voxel the background has the largest mean softmax of all four channels.
-        softmax = torch.stack([torch.softmax(each, 0) for each in answers]).mean(0)
+        softmax = torch.stack([torch.softmax(each, 0) for each in logits]).mean(0)
         assert softmax[:, 0, 0, 0].argmax() == 0
-        assert part.together.ravel().tolist() == (of_folds.mean(0) > 0.5).tolist()
+        assert part.mask.ravel().tolist() == (of_folds.mean(0) > 0.5).tolist()
         assert part.deviation is not None
         assert part.deviation.ravel() == pytest.approx(of_folds.std(0), abs=1e-6)
 
     def test_ties_are_nnunets(self) -> None:
         tie = torch.tensor([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1)
         for femur, merges, is_femur in (((1,), False, True), ((1,), True, False), ((2,), False, False)):
-            part = _judged([tie], (), femur, deviation=False, merges=merges)
+            part = decide([tie], (), femur, deviation=False, merges=merges)
             assert part.of_folds[0].item() == is_femur, (femur, merges)
 
 
@@ -118,7 +118,7 @@ class TestEquality:
     def test_of_a_study_with_nnfemur_predict(self, on_its_grid: Path, ct: Path, tmp_path: Path) -> None:
         """The study's own job, run as it types it."""
         from nnunet_femur.cli import app
-        from nnunet_femur.study.checks import read_study
+        from nnunet_femur.study.study_file import read_study
         from nnunet_femur.study.jobs import jobs_of
 
         file = tmp_path / "study.yaml"

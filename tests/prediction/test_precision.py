@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
+from nnunet_femur.networks.precision import precision_of
 from nnunet_femur.prediction import Options, predict, predictor
 from nnunet_femur.prediction.models import find_model
 
@@ -25,7 +26,7 @@ def test_differs_little_and_only_where_the_processor_has_it(
 ) -> None:
     loaded = predictor.load_predictor(find_model(ensemble), device=torch.device("cpu"), mirror=False)
     data = torch.nn.functional.avg_pool3d(torch.randn(1, 1, *loaded.configuration_manager.patch_size), 5, 1, 2)[0] * 5
-    monkeypatch.setattr(predictor, "calculates_in_bfloat16", lambda: has)
+    monkeypatch.setattr("nnunet_femur.networks.precision.calculates_in_bfloat16", lambda: has)
     single, half = (predictor.logits_of_folds(loaded, data, half=each) for each in (False, True))
     # Folds further apart than this precision: none of them answers with another one's weights.
     assert min(_distance(single[a], single[b]) for a, b in ((0, 1), (0, 2), (1, 2))) > 0.2
@@ -61,7 +62,7 @@ def _as_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_autocast_of_nnunet_is_switched_off(ensemble: Path, monkeypatch: pytest.MonkeyPatch, *, half: bool) -> None:
     loaded = predictor.load_predictor(find_model(ensemble, folds=["0"]), device=torch.device("cpu"))
     _as_on_cuda(monkeypatch)
-    monkeypatch.setattr(predictor, "calculates_in_bfloat16", lambda: False)
+    monkeypatch.setattr("nnunet_femur.networks.precision.calculates_in_bfloat16", lambda: False)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     kinds, allowed = _watched(loaded.network)
     predictor.logits_of_folds(loaded, torch.randn(1, *loaded.configuration_manager.patch_size), half=half)
@@ -76,11 +77,12 @@ def test_networks_of_slices_follow(monkeypatch: pytest.MonkeyPatch, *, half: boo
     """Also where the processor has bfloat16, which they take by themselves under nnU-Net's own commands."""
     from types import SimpleNamespace
 
+    from nnunet_femur.networks.precision import bfloat16_context
     from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-    from nnunet_femur.prediction.nnunet_predictor import bfloat16_context, calculating
+    from nnunet_femur.prediction.predictor import calculating
 
     network = ThreePlaneNetwork(torch.nn.Conv2d(1, 2, 3, padding=1), stride=1, in_bfloat16=True).eval()
-    monkeypatch.setattr(predictor, "calculates_in_bfloat16", lambda: has)
+    monkeypatch.setattr("nnunet_femur.networks.precision.calculates_in_bfloat16", lambda: has)
     stub = SimpleNamespace(network=network, device=torch.device("cpu"), half=None)
     kinds, _ = _watched(network)
     with torch.inference_mode(), calculating(stub, half=half), bfloat16_context(stub.device, half=half):
@@ -104,14 +106,14 @@ def test_networks_of_slices_follow(monkeypatch: pytest.MonkeyPatch, *, half: boo
 def test_the_name_of_the_precision(
     monkeypatch: pytest.MonkeyPatch, *, device: str, half: bool, has: bool, precision: str
 ) -> None:
-    monkeypatch.setattr(predictor, "calculates_in_bfloat16", lambda: has)
-    assert predictor.precision_of(torch.device(device), half=half) == precision
+    monkeypatch.setattr("nnunet_femur.networks.precision.calculates_in_bfloat16", lambda: has)
+    assert precision_of(torch.device(device), half=half) == precision
 
 
 def test_the_precision_is_recorded_with_every_case(
     ensemble: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "calculates_in_bfloat16", lambda: True)
+    monkeypatch.setattr("nnunet_femur.networks.precision.calculates_in_bfloat16", lambda: True)
     model = ensemble / "fold_0"
     first, second = (tmp_path / name for name in ("first_0000.nrrd", "second_0000.nrrd"))
     for path in (first, second):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
-from nnunet_femur.prediction import Options, batch, predict
+from nnunet_femur.prediction import Options, Segmenter, batch, predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +65,9 @@ def test_what_convert_refuses_is_refused_and_the_others_go_on(doubtful, model, t
     assert [name for name, row in rows.items() if row["error"]] == [
         *("a_raw", "b_raw_padded", "c_one_slice", "d_slab", "e_one_row")
     ]
-    for name in ("a_raw", "b_raw_padded"):
-        assert "--any-values" in rows[name]["error"]
+    codes = {case["case"]: case["code"] for case in json.loads((out / "predictions.json").read_text())["cases"]}
+    assert codes["a_raw"] == codes["b_raw_padded"] == "image-positive"
+    assert codes["c_one_slice"] == codes["d_slab"] == codes["e_one_row"] == "too-thin"
     assert "-200 to 800" in rows["f_window"]["warnings"]
     assert "window" not in rows["g_good"]["warnings"]
     assert {path.stem for path in out.glob("*.nrrd")} == {"f_window", "g_good"}
@@ -74,7 +76,7 @@ def test_what_convert_refuses_is_refused_and_the_others_go_on(doubtful, model, t
     assert result.exit_code == 1
     rows = _rows(out)
     assert [name for name, row in rows.items() if row["error"]] == ["c_one_slice", "d_slab", "e_one_row"]
-    assert "raw values" in rows["a_raw"]["warnings"]
+    assert rows["a_raw"]["warnings"]
     assert json.loads((out / "predictions.json").read_text())["options"]["any_values"] is True
 
 
@@ -82,14 +84,14 @@ def test_what_convert_refuses_is_refused_and_the_others_go_on(doubtful, model, t
     "error", [ZeroDivisionError("by zero"), ValueError("odd"), IndexError(), RuntimeError("torch")]
 )
 def test_no_exception_ends_a_batch(error, doubtful, model, tmp_path, monkeypatch):
-    segment = batch.segment
+    segment = Segmenter.segment
 
-    def fails(source, *arguments, **options):
+    def fails(self, source, **options):
         if source.case == "f_window":
             raise error
-        return segment(source, *arguments, **options)
+        return segment(self, source, **options)
 
-    monkeypatch.setattr(batch, "segment", fails)
+    monkeypatch.setattr(Segmenter, "segment", fails)
     options, out = Options(mirror=False), tmp_path / "out"
     inputs = [doubtful["f_window"], doubtful["g_good"]]
     outcome = predict(inputs, model, out, options=options, device="cpu")
@@ -106,15 +108,20 @@ def test_a_ct_thinner_than_a_voxel_of_the_model_is_refused(make_model, ct, tmp_p
     thin = _write(ct, tmp_path / "thin.nrrd", lambda hu: hu[10:22], 1.0)
     coarse = make_model(spacing=[40.0, 6.0, 6.0])
     (result,) = predict([thin], coarse, tmp_path / "out", options=Options(mirror=False), device="cpu").results
-    assert "less than a voxel of the model (40 mm)" in result.error
+    assert result.code == "too-thin"
+    assert "40 mm" in result.error
 
 
 def test_records_of_older_versions_hold(model, ct, tmp_path):
-    """They know no option `any_values`."""
+    """They have no option `any_values`, and neither precision nor code of a case."""
     options, out = Options(mirror=False), tmp_path / "out"
     predict([ct], model, out, options=options, device="cpu")
     record = json.loads((out / "predictions.json").read_text())
     del record["options"]["any_values"]
+    (case,) = record["cases"]
+    content = json.dumps([record["model"]["sha256"], record["options"]])
+    assert case["settings"] == hashlib.sha256(content.encode()).hexdigest()
+    del case["code"], case["precision"]
     (out / "predictions.json").write_text(json.dumps(record))
     assert predict([ct], model, out, options=options, device="cpu").skipped == (ct.name.removesuffix("_0000.nrrd"),)
     assert options.deciding() == record["options"]

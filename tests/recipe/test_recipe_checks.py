@@ -1,4 +1,4 @@
-"""Problems of a whole recipe, all at once, each with its key."""
+"""All problems of a recipe are found together, each with its key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nnunet_femur.recipe.recipe_checks import FAMILIES, TRAINERS, problems_of, requirements
+from nnunet_femur.recipe.recipe_checks import FAMILIES, problems_of, requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,15 +82,8 @@ def test_trainers_of_users_may_have_more(tmp_path: Path, monkeypatch: pytest.Mon
     assert _keys({"MyTrainer": {"sharpness": 1, "epochs": "3"}}) == ["MyTrainer.epochs"]
 
 
-def test_every_hyper_parameter_can_be_described() -> None:
+def test_every_hyperparameter_can_be_described() -> None:
     for recipe in FAMILIES.values():
         for name, schema in recipe.model_json_schema()["properties"].items():
             assert requirements(schema), name
             assert schema["description"].endswith("."), name
-
-
-@pytest.mark.integration
-def test_the_table_of_trainers_is_theirs() -> None:
-    from nnunet_femur import trainers
-
-    assert {name: getattr(trainers, name).recipe_class for name in trainers.__all__} == TRAINERS

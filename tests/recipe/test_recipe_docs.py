@@ -36,7 +36,7 @@ def _default(recipe: type[Recipe], name: str) -> str:
 
 
 def _table(recipes: dict[str, type[Recipe]], names: Sequence[str]) -> str:
-    rows = [["hyper-parameter", *recipes, "values", "meaning"], ["---"] * (len(recipes) + 3)]
+    rows = [["hyperparameter", *recipes, "values", "meaning"], ["---"] * (len(recipes) + 3)]
     for name in names:
         schema = next(each.model_json_schema()["properties"][name] for each in recipes.values() if _has(each, name))
         values = " or ".join(requirements(schema)).replace("null", "`null`")

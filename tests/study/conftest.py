@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from nnunet_femur.study.checks import read_study
 from nnunet_femur.study.jobs import Job
+from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
 
 CONTENT: dict[str, Any] = {
     "folder": "work",

@@ -1,4 +1,4 @@
-"""Estimates: of the right order, and by the study's own figures where it has run."""
+"""Estimates of time and disk space, replaced by measurements of jobs that have run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestTraining:
 def test_size_is_that_of_the_dataset(write: Callable[..., Path]) -> None:
     study = read_study(write())
     assert size_of(study) == Size(7, 1, 96 * 64 * 64), "of phantoms to be made"
-    assert size_of(read_study(write(dataset={"id": 1}))) == STUDY_SIZE, "of a dataset that nobody has seen"
+    assert size_of(read_study(write(dataset={"id": 1}))) == STUDY_SIZE, "of a dataset that does not exist yet"
     study.raw.mkdir(parents=True)
     (study.raw / "cases.csv").write_text("case,set,size\nA,train,10 20 30\nB,test,10 20 50\n")
     assert size_of(study) == Size(1, 1, 8000)
@@ -66,7 +66,7 @@ def test_disk_is_mostly_preprocessed_data(write: Callable[..., Path]) -> None:
 
 
 class TestForecast:
-    def test_says_what_would_run_and_runs_nothing(
+    def test_prints_the_jobs_that_would_run_and_runs_none(
         self, write: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("COLUMNS", "200")
@@ -77,7 +77,7 @@ class TestForecast:
         assert "two CPU cores" in out
         assert not (study.folder / "drop").exists()
 
-    def test_takes_times_from_jobs_that_have_run(
+    def test_uses_times_of_jobs_that_have_run(
         self, write: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("COLUMNS", "200")

@@ -1,4 +1,4 @@
-"""`nnfemur demo`: the preset of a study, made and run."""
+"""`nnfemur demo`: a preset of a study, written and run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.errors import InputError
-from nnunet_femur.study import Study, preset_text
+from nnunet_femur.study import Study, StudyResult, preset_text, read_study
 from nnunet_femur.study import demo_study as demo
 from nnunet_femur.study.demo_study import DemoSize, run_demo
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[Study]:
     """The studies that were run; running them for real is what tests/study does."""
     studies: list[Study] = []
-    monkeypatch.setattr(demo, "run_study", lambda study: studies.append(study) or study.results / "report.html")
-    monkeypatch.setattr(demo, "print_scores", lambda study: None)
+
+    def run(file: Path, **_: object) -> StudyResult:
+        studies.append(read_study(file))
+        return StudyResult(studies[-1].results / "report.html")
+
+    monkeypatch.setattr(demo, "run_study", run)
     return studies
 
 
 def test_is_the_preset(tmp_path: Path, ran: list[Study]) -> None:
     folder = tmp_path / "new" / "demo"
-    report = run_demo(folder)
+    report = run_demo(folder).report
     assert (folder / "study.yaml").read_text() == preset_text("demo")
     assert ran[0].folder == folder
     assert ran[0].phantoms == 12
@@ -41,11 +45,11 @@ def test_of_another_size(tmp_path: Path, ran: list[Study]) -> None:
     assert (plans["preset"], plans["epochs"], plans["iterations"]) == ("small", 1, 2)
 
 
-def test_goes_on_with_what_it_was_told(tmp_path: Path, ran: list[Study]) -> None:
+def test_continues_with_the_size_of_the_first_run(tmp_path: Path, ran: list[Study]) -> None:
     size = DemoSize(cases=7)
     run_demo(tmp_path, size=size)
     run_demo(tmp_path, size=size)
     run_demo(tmp_path)
     assert [study.phantoms for study in ran] == [7, 7, 7]
-    with pytest.raises(InputError, match="another size"):
+    with refused("exists", "study.yaml"):
         run_demo(tmp_path, size=DemoSize(cases=8))

@@ -1,4 +1,4 @@
-"""What Snakemake finds due: everything once, then only what changed and what follows from it."""
+"""Jobs that are due: all at first, then those of changed settings and those that follow."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.errors import SetupError
-from nnunet_femur.study.checks import read_study
-from nnunet_femur.study.engine import Engine
+from nnunet_femur.study.engine import Engine, Event, Events, engine_of
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
-from nnunet_femur.study.run import Machine, engine_of
+from nnunet_femur.study.study_file import read_study
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
 
 UNET, SCRATCH = (
     f"{trainer}__nnUNetPlans__3d_fullres" for trainer in ("FemurUnetResNet34Trainer", "FemurScratchTrainer")
@@ -27,11 +26,11 @@ UNET, SCRATCH = (
 
 
 def _due(study: Study) -> list[str]:
-    return Engine(study, "cpu", 0, 2, 1).due(jobs_of(study).values())
+    return list(Engine(study, "cpu", 0, 2, 1).due(jobs_of(study).values()))
 
 
 def _finish(study: Study) -> None:
-    """Pretend that all jobs have run, one after the other."""
+    """Write the records of a study whose jobs have run one after the other."""
     records = Records(study.records)
     for age, job in enumerate(reversed(jobs_of(study).values())):
         job.made.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +40,7 @@ def _finish(study: Study) -> None:
 
 
 class TestDue:
-    def test_everything_at_first_and_then_nothing(self, study: Study) -> None:
+    def test_all_jobs_at_first_and_then_none(self, study: Study) -> None:
         names = list(jobs_of(study))
         due = _due(study)
         assert sorted(due) == sorted(names)
@@ -71,19 +70,78 @@ class TestDue:
 
 class TestMachine:
     def test_two_cores(self, study: Study) -> None:
-        engine = engine_of(study, Machine(cores=2))
+        engine = engine_of(study, cores=2)
         assert (engine.device, engine.cores, engine.threads) == ("cpu", 2, 2)
 
     def test_no_more_threads_than_cores(self, write: Callable[..., Path]) -> None:
         study = read_study(write(device="cpu", threads=9))
-        assert engine_of(study, Machine(cores=3)).threads == 3
+        assert engine_of(study, cores=3).threads == 3
 
     def test_a_cluster_with_a_gpu_uses_it(self, write: Callable[..., Path]) -> None:
         study = read_study(write(cluster={"gpu-partition": "gpu"}))
-        engine = engine_of(study, Machine(profile="slurm"))
+        engine = engine_of(study, profile="slurm")
         assert (engine.device, engine.gpus) == ("cuda", 0), "the cluster deals them out"
-        assert engine_of(read_study(write(cluster={})), Machine(profile="slurm")).device == "cpu"
+        assert engine_of(read_study(write(cluster={})), profile="slurm").device == "cpu"
 
-    def test_a_profile_that_is_none(self, study: Study) -> None:
-        with pytest.raises(SetupError, match="no profile nowhere: give slurm, or a folder"):
+    def test_an_unknown_profile(self, study: Study) -> None:
+        with refused("not-found", "nowhere", "slurm"):
             Engine(study, "cpu", 0, 2, 1, "nowhere").due([])
+
+
+class TestEvents:
+    def test_are_read_while_they_are_written(self, study: Study, tmp_path: Path) -> None:
+        jobs, file = jobs_of(study), tmp_path / "events.jsonl"
+        events = Events(file, jobs.values())
+        assert events.new() == [], "Snakemake has not started yet"
+        rule = jobs["plan-nnUNetPlans"].rule
+        file.write_text(
+            f'{{"event": "started", "rule": "{rule}", "reason": "Missing output files"}}\n'
+            '{"event": "started", "rule": "all", "reason": ""}\n'
+            f'{{"event": "finished", "ru'
+        )
+        assert events.new() == [Event("started", "plan-nnUNetPlans", "Missing output files")]
+        assert events.new() == []
+        with file.open("a") as more:
+            more.write(f'le": "{rule}"}}\n{{"event": "failed", "rule": "{rule}", "message": "killed"}}\n')
+        assert events.new() == [Event("finished", "plan-nnUNetPlans"), Event("failed", "plan-nnUNetPlans", "killed")]
+
+
+class TestRun:
+    """Snakemake for real, with jobs that fail or end at once."""
+
+    @pytest.fixture
+    def scripts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A folder of commands that replace those of this environment in the processes of jobs."""
+        folder = tmp_path / "scripts"
+        folder.mkdir()
+        code = (
+            "import sysconfig\n_get = sysconfig.get_path\n"
+            f"sysconfig.get_path = lambda name, *a: {str(folder)!r} if name == 'scripts' else _get(name, *a)\n"
+        )
+        (folder / "sitecustomize.py").write_text(code)
+        monkeypatch.setenv("PYTHONPATH", str(folder))
+        return folder
+
+    def test_reports_the_jobs_that_end_and_fail(self, study: Study, scripts: Path) -> None:
+        command = scripts / "nnfemur"
+        command.write_text('#!/bin/sh\n[ "$1" = phantoms ] || { echo "error: no cases" >&2; exit 3; }\nmkdir -p "$2"\n')
+        command.chmod(0o755)
+        jobs, records = jobs_of(study), Records(study.records)
+        with Engine(study, "cpu", 0, 2, 1).started(jobs.values(), os.environ) as process:
+            output = "".join(process.stdout or ())
+        assert process.returncode == 1, output
+        found = Events(records.events, jobs.values()).new()
+        assert [(event.kind, event.job) for event in found] == [
+            ("started", "phantoms"),
+            ("finished", "phantoms"),
+            ("started", "convert"),
+            ("failed", "convert"),
+        ]
+        assert records.status(jobs["convert"]).reason == "error: no cases"
+        assert records.status(jobs["phantoms"]).state == "done"
+
+    def test_a_study_that_snakemake_cannot_plan(self, study: Study) -> None:
+        engine = Engine(study, "cpu", 0, 2, 1)
+        study.file.write_text("dataset: {}\n")
+        with refused("job-failed", study.file):
+            engine.due(jobs_of(study).values())

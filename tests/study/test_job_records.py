@@ -1,7 +1,8 @@
-"""The records of jobs, and what they say is due."""
+"""Records of jobs, and the jobs whose results are outdated by them."""
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -18,26 +19,38 @@ def _status(job: Job) -> Status:
     return Status("running", job.command, job.settings, "log", "here", started=time.time() - 5)
 
 
-class TestRecords:
-    def test_a_status_reads_as_it_was_written(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
+class TestStatus:
+    def test_reads_as_it_was_written(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
         records, job = Records(tmp_path), python_job("pass")
         assert records.status(job) is None
-        status = _status(job).after("done", news="Epoch 3", peak_memory_mib=7)
+        status = _status(job).running("Epoch 3").ended(reason=None, peak_memory_mib=7)
         records.write_status(job, status)
         assert records.status(job) == status
-        assert 5 <= status.seconds < 30
+        assert (status.state, status.news, status.reason) == ("done", "Epoch 3", "")
+        assert status.seconds >= 5
 
-    def test_done_and_unchanged_is_not_due(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
+    def test_of_an_earlier_version_has_no_reason(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
         records, job = Records(tmp_path), python_job("pass")
-        assert records.due([job]) == {}, "never done: the engine sees that itself"
+        records.write_status(job, _status(job).ended(reason="x", peak_memory_mib=7))
+        file = tmp_path / "jobs" / "train-x.json"
+        content = json.loads(file.read_text())
+        del content["reason"]
+        file.write_text(json.dumps(content))
+        assert records.status(job).reason == ""
+
+
+class TestOutdated:
+    def test_done_and_unchanged(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
+        records, job = Records(tmp_path), python_job("pass")
+        assert records.outdated([job]) == {}, "a job that was never done has no result"
         records.write_done(job, _status(job))
         job.made.touch()
-        assert records.due([job]) == {}
+        assert records.outdated([job]) == {}
 
-    def test_a_result_that_is_gone_is_due(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
+    def test_a_missing_result(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
         records, job = Records(tmp_path), python_job("pass")
         records.write_done(job, _status(job))
-        assert records.due([job]) == {"train-x": "made is gone"}
+        assert list(records.outdated([job])) == ["train-x"]
 
     def test_other_settings_are_named(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
         records = Records(tmp_path)
@@ -45,4 +58,4 @@ class TestRecords:
         records.write_done(old, _status(old))
         old.made.touch()
         new = python_job("pass", settings={"recipe": {"epochs": 4, "seed": 1}, "folds": [1]})
-        assert records.due([new]) == {"train-x": "recipe.epochs was 3, is 4"}
+        assert records.outdated([new]) == {"train-x": "recipe.epochs was 3, is 4"}

@@ -1,4 +1,4 @@
-"""The jobs of a study: commands as typed, what waits for what, what makes them due again."""
+"""The jobs of a study: commands as typed, their order, and the settings that make them due again."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.study.checks import read_study
 from nnunet_femur.study.jobs import Job, environment_of, jobs_of
+from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
 
-    from nnunet_femur.study.config import Study
+    from nnunet_femur.study.study_file import Study
 
 
 def _typed(job: Job, folder: Path) -> str:
-    """The command as a user would type it, in the study's folder."""
+    """Return the command as a user would type it, in the study's folder."""
     return " ".join([Path(job.command[0]).name, *job.command[1:]]).replace(f"{folder}{os.sep}", "")
 
 
 class TestCommands:
-    def test_of_the_whole_way(self, study: Study) -> None:
+    def test_of_all_stages(self, study: Study) -> None:
         jobs = jobs_of(study)
         typed = {name: _typed(job, study.folder) for name, job in jobs.items()}
         unet = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
@@ -82,7 +82,7 @@ class TestCommands:
 
 
 class TestOrder:
-    def test_every_job_stands_behind_those_it_waits_for(self, write: Callable[..., Path]) -> None:
+    def test_every_job_is_after_those_it_waits_for(self, write: Callable[..., Path]) -> None:
         plans = {"nnUNetPlans": {}, "TotalSegmentatorPlans": {"from": "totalsegmentator"}}
         fine = {"trainer": "FemurFinetuneTrainer", "plans": "TotalSegmentatorPlans"}
         study = read_study(write(plans=plans, methods=["FemurScratchTrainer", fine], baseline=["1.5mm"]))
@@ -92,14 +92,14 @@ class TestOrder:
             seen.add(name)
         assert jobs_of(study)["plan-TotalSegmentatorPlans"].once == ("plan-nnUNetPlans",), "never at the same time"
 
-    def test_a_dataset_that_is_there_is_not_converted(self, write: Callable[..., Path]) -> None:
+    def test_an_existing_dataset_is_not_converted(self, write: Callable[..., Path]) -> None:
         jobs = jobs_of(read_study(write(dataset={"id": 1})))
         assert "convert" not in jobs
         assert jobs["plan-nnUNetPlans"].once == ()
 
 
 class TestSettings:
-    """What a change of the file makes due again, and what it does not."""
+    """Settings that a change of the file changes, and those that it does not."""
 
     def _changed(self, write: Callable[..., Path], before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         old, new = (jobs_of(read_study(write(**changes))) for changes in (before, after))
@@ -116,7 +116,7 @@ class TestSettings:
             "plan-nnUNetPlans", "train-FemurUnetResNet34Trainer", "train-FemurScratchTrainer"
         }  # fmt: skip
 
-    def test_numbers_of_processes_concern_nobody(self, write: Callable[..., Path]) -> None:
+    def test_numbers_of_processes_change_no_settings(self, write: Callable[..., Path]) -> None:
         after = {"plans": {"nnUNetPlans": {"preset": "small", "jobs": 7}}, "threads": 3, "cluster": {"jobs": 2}}
         assert self._changed(write, {}, after) == set()
 

@@ -1,4 +1,4 @@
-"""Studies to begin with: each can run as it is written."""
+"""Presets: each can run as it is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.errors import InputError
 from nnunet_femur.study import PRESETS, read_study, write_preset
 from nnunet_femur.study.jobs import jobs_of
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,13 @@ PAPER = {
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_is_a_study(tmp_path: Path, name: str) -> None:
-    drop = tmp_path / "a: drop"
-    drop.mkdir()
+    source = tmp_path / "a: source"
+    source.mkdir()
     file = tmp_path / f"{name}.yaml"
-    write_preset(file, name, source=None if name == "demo" else drop)
+    write_preset(file, name, source=None if name == "demo" else source)
     study = read_study(file)
     assert jobs_of(study)
-    assert study.source == (None if name == "demo" else drop)
+    assert study.source == (None if name == "demo" else source)
 
 
 def test_paper_has_its_fourteen_methods(tmp_path: Path) -> None:
@@ -42,10 +42,10 @@ def test_paper_has_its_fourteen_methods(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("mine")
-    with pytest.raises(InputError, match="is there already"):
+    with refused("exists", "x.yaml"):
         write_preset(tmp_path / "x.yaml", "paper")
-    with pytest.raises(InputError, match="no preset 'papers'"):
+    with refused("invalid-option", "papers", "paper"):
         write_preset(tmp_path / "y.yaml", "papers")
-    with pytest.raises(InputError, match="takes no source"):
+    with refused("invalid-option", "demo"):
         write_preset(tmp_path / "y.yaml", "demo", source=tmp_path)
     assert not (tmp_path / "y.yaml").exists()

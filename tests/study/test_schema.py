@@ -1,17 +1,21 @@
-"""The schema of a study's file takes its recipes from the trainers' models."""
+"""The JSON schema of a study's file is that of the models."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from nnunet_femur.study.schema import read_schema, recipe_definitions
+from nnunet_femur.study.schema import FILE, json_schema, problems_of_form, schema_text
 
 
-def test_the_file_has_the_recipes_of_the_models() -> None:
-    in_file = {name: each for name, each in read_schema()["$defs"].items() if name.startswith("recipe_")}
-    assert in_file == recipe_definitions(), "run: python -m nnunet_femur.study.schema"
+def test_the_file_is_exported_from_the_models() -> None:
+    assert FILE.read_text(encoding="utf-8") == schema_text(), "run: python -m nnunet_femur.study.schema"
+
+
+def test_is_a_schema() -> None:
+    Draft202012Validator.check_schema(json_schema())
 
 
 @pytest.mark.parametrize(
@@ -24,9 +28,37 @@ def test_the_file_has_the_recipes_of_the_models() -> None:
     ],
     ids=str,
 )
-def test_editors_get_the_types(recipe: dict[str, Any], *, valid: bool) -> None:
-    from jsonschema import Draft202012Validator
-
+def test_editors_get_the_types_of_recipes(recipe: dict[str, Any], *, valid: bool) -> None:
     plans = {"nnUNetPlans": {"recipe": recipe}}
-    validator = Draft202012Validator(read_schema())
-    assert validator.is_valid({"dataset": {"phantoms": 8}, "methods": [], "plans": plans}) == valid
+    assert Draft202012Validator(json_schema()).is_valid({**MINIMAL, "plans": plans}) == valid
+
+
+MINIMAL: dict[str, Any] = {"dataset": {"phantoms": 8}, "methods": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "valid"),
+    [
+        ({}, True),
+        ({"methods": ["A", {"trainer": "B", "folds": [0, 5], "recipe": {"epochs": 1}}]}, True),
+        ({"cluster": {"account": 12, "gpu-partition": "g", "resources": {"train": {"mem_mb": 1}}}}, True),
+        ({"plans": {"A-1": {"from": "totalsegmentator", "fast": True}}, "environment": {"A": 1, "B": "x"}}, True),
+        ({"dataset": {"convert": {"labels": "1,2", "min-volume-ml": 5, "segment": ["femur"]}}}, True),
+        ({"methods": [{"plans": "A"}]}, False),
+        ({"methods": [{"trainer": "A", "recipe": {"epochs": "x"}}]}, None),
+        ({"folds": [0, 0]}, False),
+        ({"folds": []}, False),
+        ({"baseline": ["1.5mm", "1.5mm"]}, False),
+        ({"plans": {"a_b": {}}}, False),
+        ({"environment": {"A": True}}, False),
+        ({"dataset": {"id": 0}}, False),
+        ({"device": "gpu"}, False),
+        ({"x": 1}, False),
+    ],
+    ids=str,
+)
+def test_editors_and_the_command_agree(changes: dict[str, Any], *, valid: bool | None) -> None:
+    """None: a recipe, which the command checks later."""
+    content = {**MINIMAL, **changes}
+    assert Draft202012Validator(json_schema()).is_valid(content) is bool(valid)
+    assert (problems_of_form(content) == []) is (valid is not False)

@@ -1,4 +1,4 @@
-"""What SLURM is told and asked, with scripts in the place of its commands; the real one is in tests/slurm."""
+"""SLURM's part in a study, with scripts that replace its commands; tests/slurm has a real one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.study import read_study
 from nnunet_femur.study.jobs import environment_of, resources_of
-from nnunet_femur.study.slurm import Waiting, cancel, engine_options, name_of, reasons, refuse_beside, take_over
+from nnunet_femur.study.slurm import Waiting, cancel, engine_options, meaning, name_of, refuse_beside, take_over
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all of PATH; a script in it appends its arguments to `calls`."""
+    """The only folder of PATH; a script in it appends its arguments to `calls`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -51,7 +51,7 @@ def test_without_accounting_the_queue_is_asked(commands: Path, status: int | Non
     assert options[options.index("--slurm-jobname-prefix") + 1] == name_of(commands)
 
 
-def test_waiting_jobs_are_cancelled_and_running_ones_told(commands: Path, tmp_path: Path) -> None:
+def test_waiting_jobs_are_cancelled_and_running_ones_returned(commands: Path, tmp_path: Path) -> None:
     name = name_of(tmp_path)
     rows = (
         f"11|RUNNING|{name}_1b-2c|None|rule_train_A__plans__3d_fullres_fold_0",
@@ -82,11 +82,11 @@ def test_a_study_does_not_run_beside_its_own_jobs(commands: Path, tmp_path: Path
     write_command(commands, "squeue", status=1)
     refuse_beside(tmp_path)  # its commands only
     write_command(commands, "squeue", f"1|RUNNING|other|None|x\n2|RUNNING|{name_of(tmp_path)}_a|None|rule_plan\n")
-    with pytest.raises(SetupError, match=r"scancel 2$"):
+    with refused("locked", "scancel 2"):
         refuse_beside(tmp_path)
 
 
-def test_why_jobs_wait_is_told_in_slurms_words(commands: Path, tmp_path: Path) -> None:
+def test_reasons_why_jobs_wait(commands: Path, tmp_path: Path) -> None:
     assert Waiting(tmp_path).look() == ""  # SLURM is away for a moment
     name = name_of(tmp_path)
     rows = [
@@ -107,51 +107,48 @@ def test_an_empty_queue_is_left_alone(commands: Path, tmp_path: Path) -> None:
 
 
 def test_slurm_that_is_absent_or_silent(commands: Path, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="login node"):
+    with refused("not-installed", "squeue"):
         take_over(tmp_path)
     write_command(commands, "squeue", status=1)
-    with pytest.raises(FemurError, match="does not answer"):
+    with refused("setup", "SLURM"):
         take_over(tmp_path)
 
 
-def test_slurms_reasons_are_read_from_what_the_engine_printed(tmp_path: Path) -> None:
-    log = tmp_path / "engine.log"
-    assert reasons(log) == {}
-    log.write_text(_PRINTED)
-    assert reasons(log) == {
-        "train_A_fold_0": "the time was over: raise cluster.resources.train.minutes in the study's file",
-        "plan_nnUNetPlans": "the memory was not enough: raise cluster.resources.plan.mem_mb in the study's file",
-        "compare": (
-            "SLURM refused it: Memory specification can not be satisfied "
-            "Batch job submission failed: Requested node configuration is not available"
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        (
+            "SLURM-job '14' failed, SLURM status is: 'TIMEOUT'. Detailed failure reason unavailable (status command "
+            "is not 'sacct').For further error details see the cluster/cloud log and the log files of the rule(s).",
+            "cluster.resources.train.minutes",
         ),
-    }
+        ("SLURM-job '15' failed, SLURM status is: 'OUT_OF_MEMORY'. Reason: Unknown.", "cluster.resources.train.mem_mb"),
+        ("SLURM-job '15' failed, SLURM status is: 'CANCELLED'.", "SLURM"),
+        ("SLURM-job '15' failed, SLURM status is: 'NODE_FAIL'.", "node"),
+        (
+            "SLURM sbatch failed. The error message was 'sbatch: error: Memory specification can not be satisfied\n"
+            "sbatch: error: Batch job submission failed: Requested node configuration is not available'.\n"
+            "    sbatch call:\n        sbatch --parsable --job-name nnfemur_885265e8",
+            "Memory specification can not be satisfied "
+            "Batch job submission failed: Requested node configuration is not available",
+        ),
+        (
+            "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: x'.",
+            "invalid partition specified: x",
+        ),
+    ],
+)
+def test_reasons_why_slurm_refused_or_ended_a_job(message: str, named: str) -> None:
+    """As Snakemake's plugin 2.8 for SLURM writes them."""
+    assert named in meaning(message, "train")
 
 
-# As Snakemake 9.27 and its plugin 2.8 print it.
-_PRINTED = """\
-[Sun Nov 22 20:36:00 2026]
-Error in rule train_A_fold_0:
-    message: SLURM-job '14' failed, SLURM status is: 'TIMEOUT'. Detailed failure reason unavailable (status command is \
-not 'sacct').For further error details see the cluster/cloud log and the log files of the involved rule(s).
-    jobid: 3
-    output: done/train-A-fold_0.json
-[Sun Nov 22 20:36:25 2026]
-Error in rule convert:
-    message: SLURM-job '13' failed, SLURM status is: 'FAILED'. Reason: Unknown.
-    jobid: 2
-Error in rule plan_nnUNetPlans:
-    message: SLURM-job '15' failed, SLURM status is: 'OUT_OF_MEMORY'. Reason: Unknown.
-    jobid: 4
-Error in rule compare:
-    message: SLURM sbatch failed. The error message was 'sbatch: error: Memory specification can not be satisfied
-sbatch: error: Batch job submission failed: Requested node configuration is not available'.
-    sbatch call:
-        sbatch --parsable --job-name nnfemur_885265e8
-"""
+@pytest.mark.parametrize("message", ["", "SLURM-job '13' failed, SLURM status is: 'FAILED'. Reason: Unknown."])
+def test_jobs_that_failed_by_themselves_have_no_reason_of_slurm(message: str) -> None:
+    assert meaning(message, "train") == ""
 
 
-def test_a_job_asks_for_what_the_study_says(tmp_path: Path) -> None:
+def test_a_job_requests_the_resources_of_the_study(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(
         "dataset: {phantoms: 6}\nmethods: [FemurScratchTrainer]\n"
         "cluster: {account: 123, partition: cpu, gpu-partition: gpu, gres: 'gpu:a100:1', qos: long, extra: --nice=5,\n"

@@ -1,4 +1,4 @@
-"""`nnfemur study` for real: killed at several points and resumed, it ends where an undisturbed one ends."""
+"""`nnfemur study` for real: killed at several points and continued, it has the scores of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from nnunet_femur.records import read_json
+from nnunet_femur.study import run_study
 from tests.killing import kill_once
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class TestFinished:
         assert {path: path.stat().st_mtime_ns for path in before} == before
 
     def test_a_failing_method_leaves_the_others_alone(self, undisturbed: Path) -> None:
-        """Its plans are not those that it needs; the method that is done stays done, and the reason is given."""
+        """Its plans are not those that it needs; the other method stays done, and the reason is given."""
         other = undisturbed / "other.yaml"
         both = "[FemurUnetMobileNetV3Trainer, FemurFinetuneTrainer]"
         other.write_text(STUDY.replace("[FemurUnetMobileNetV3Trainer]", both))
@@ -84,12 +85,23 @@ class TestFinished:
             capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "300"},
         )  # fmt: skip
         assert ended.returncode == 1
-        assert "these plans are not TotalSegmentator's" in ended.stderr
+        failed = [line.split(":")[0].strip() for line in ended.stderr.splitlines() if line.startswith("  ")]
+        assert [name.partition("__")[0] for name in failed if "-" in name or name == "compare"] == [
+            "train-FemurFinetuneTrainer",
+            "predict-FemurFinetuneTrainer",
+            "compare",
+        ]
         assert "waits for train-FemurFinetuneTrainer" in ended.stderr
-        assert "3 of 8 jobs are not done" in ended.stderr
         assert "Traceback" not in ended.stderr
         status = read_json(undisturbed / "work" / "study" / "jobs" / f"{TRAINED}.json")
         assert status["state"] == "done"
+
+
+class TestPython:
+    def test_a_finished_study_has_a_result(self, undisturbed: Path) -> None:
+        result = run_study(undisturbed / "study.yaml")
+        assert (result.done, result.failed, result.up_to_date) == ((), (), 6)
+        assert set(result.scores["method"]) == {"FemurUnetMobileNetV3Trainer__nnUNetPlans__3d_fullres"}
 
 
 def test_killed_and_resumed_equals_undisturbed(undisturbed: Path, tmp_path: Path) -> None:

@@ -1,56 +1,27 @@
-"""The trainers inside nnU-Net, on a tiny planned dataset."""
+"""Trainers inside nnU-Net, on a tiny planned dataset: recipe, folds, steps and checkpoints."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from nnunet_femur.errors import InputError
-
-if TYPE_CHECKING:
-    from nnunet_femur.training.base import FemurTrainer
+from tests.refusing import refused
+from tests.training.making import make_trainer
 
 pytestmark = pytest.mark.integration
 
-DATASET = "Dataset001_Femur"
 TRAINERS = ("FemurUnetResNet34Trainer", "FemurScratchTrainer")
 
 
-def _trainer(
-    name: str, configuration: str = "3d_fullres", *, fold: Any = 0, recipe: dict | None = None
-) -> FemurTrainer:
-    """A trainer as nnUNetv2_train makes it, by nnU-Net's own look-up."""
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-
-    preprocessed = Path(_environment("nnUNet_preprocessed")) / DATASET
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    plans["configurations"][configuration]["femur_recipe"][name] = recipe or {}
-    description = json.loads((preprocessed / "dataset.json").read_text())
-    return recursive_find_trainer_class_by_name(name)(plans, configuration, fold, description, torch.device("cpu"))
-
-
-def _environment(name: str) -> str:
-    import os
-
-    return os.environ[name]
-
-
 @pytest.mark.usefixtures("nnunet")
-class TestEveryTrainer:
-    @pytest.mark.parametrize("name", TRAINERS)
-    def test_nnunet_finds_an_importable_class(self, name: str) -> None:
-        trainer = _trainer(name)
-        assert type(trainer).__module__.startswith("nnunet_femur.trainers."), "only such a class can be pickled"
-
+class TestRecipeAndFolds:
     @pytest.mark.parametrize("name", TRAINERS)
     def test_the_recipe_of_the_plans_is_obeyed(self, name: str) -> None:
-        trainer = _trainer(name, recipe={"epochs": 4, "learning_rate": 0.5, "optimizer": "AdamW"})
+        trainer = make_trainer(name, epochs=4, learning_rate=0.5, optimizer="AdamW")
         trainer.initialize()
         assert trainer.num_epochs == 4
         assert isinstance(trainer.optimizer, torch.optim.AdamW)
@@ -59,54 +30,37 @@ class TestEveryTrainer:
 
     @pytest.mark.parametrize("name", TRAINERS)
     def test_a_wrong_recipe_is_refused_with_the_name_of_the_plans(self, name: str) -> None:
-        with pytest.raises(InputError, match=r"^nnUNetPlans\.json.*epoch: .*'epochs'"):
-            _trainer(name, recipe={"epoch": 4})
+        with refused("invalid-recipe", "nnUNetPlans.json", "epoch"):
+            make_trainer(name, epoch=4)
 
     @pytest.mark.parametrize("name", TRAINERS)
     def test_a_fold_that_is_not_there_is_refused(self, name: str) -> None:
-        trainer = _trainer(name, fold=6)
+        trainer = make_trainer(name, fold=6)
         trainer.initialize()
-        with pytest.raises(InputError, match="there is no fold 6"):
+        with refused("invalid-folds", "6"):
             trainer.do_split()
 
     @pytest.mark.parametrize("name", TRAINERS)
     def test_the_split_is_that_of_the_dataset(self, name: str) -> None:
-        trainer = _trainer(name, fold=5)
+        trainer = make_trainer(name, fold=5)
         trainer.initialize()
         written = json.loads((Path(trainer.preprocessed_dataset_folder_base) / "splits_final.json").read_text())[5]
         assert trainer.do_split() == (written["train"], written["val"])
 
     @pytest.mark.parametrize(("name", "configuration"), [*((t, "3d_fullres") for t in TRAINERS), (TRAINERS[0], "2d")])
     def test_a_step_lowers_the_loss_of_its_batch(self, name: str, configuration: str) -> None:
-        trainer = _trainer(name, configuration)
+        trainer = make_trainer(name, configuration)
         trainer.on_train_start()
         batch = next(trainer.dataloader_train)
         losses = [float(trainer.train_step(batch)["loss"]) for _ in range(8)]
         assert losses[-1] < losses[0]
         assert np.isfinite(losses).all()
 
-    @pytest.mark.parametrize("name", TRAINERS)
-    def test_a_checkpoint_brings_back_the_state(self, name: str, tmp_path: Path) -> None:
-        trainer = _trainer(name)
-        trainer.on_train_start()
-        trainer.train_step(next(trainer.dataloader_train))
-        trainer.current_epoch = 1
-        trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
-        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pth"], "nothing half written is left"
-        other = _trainer(name)
-        other.load_checkpoint(str(tmp_path / "checkpoint.pth"))
-        assert other.current_epoch == 2
-        assert other.resumed
-        for key, value in trainer.network.state_dict().items():
-            assert torch.equal(other.network.state_dict()[key], value), key
-        moments = [state.optimizer.state_dict()["state"][0]["exp_avg"] for state in (trainer, other)]
-        assert torch.equal(*moments)
-
 
 @pytest.mark.usefixtures("nnunet")
 class TestSliceTrainer:
     def test_batches_hold_slices_of_the_recipe(self) -> None:
-        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"slice_size": [32, 64], "batch_size": 6})
+        trainer = make_trainer("FemurUnetResNet34Trainer", slice_size=[32, 64], batch_size=6)
         trainer.on_train_start()
         batch = next(trainer.dataloader_train)
         assert batch["data"].shape == (6, 1, 32, 64)
@@ -114,14 +68,16 @@ class TestSliceTrainer:
         assert set(np.unique(batch["target"])) <= {0, 1}
 
     def test_every_slice_shows_femur_when_asked(self) -> None:
-        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"foreground_fraction": 1.0, "batch_size": 32})
+        trainer = make_trainer("FemurUnetResNet34Trainer", foreground_fraction=1.0, batch_size=32)
         trainer.on_train_start()
         assert (next(trainer.dataloader_train)["target"].sum((1, 2, 3)) > 0).all()
 
     def test_an_epoch_of_the_study_is_one_pass(self) -> None:
-        trainer = _trainer(
+        trainer = make_trainer(
             "FemurUnetResNet34Trainer",
-            recipe={"iterations_per_epoch": None, "batch_size": 4, "foreground_fraction": 1.0},
+            iterations_per_epoch=None,
+            batch_size=4,
+            foreground_fraction=1.0,
         )
         trainer.on_train_start()
         slices = 0
@@ -131,7 +87,7 @@ class TestSliceTrainer:
         assert trainer.num_iterations_per_epoch == -(-slices // 4)
 
     def test_augmentation_is_nnunets(self) -> None:
-        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"augment": True, "mirror": True})
+        trainer = make_trainer("FemurUnetResNet34Trainer", augment=True, mirror=True)
         trainer.on_train_start()
         assert next(trainer.dataloader_train)["data"].shape[2:] == (64, 64)
         assert trainer.inference_allowed_mirroring_axes == (0, 1, 2)
@@ -146,17 +102,17 @@ class TestSliceTrainer:
         assert plane_axes(SliceRecipe().planes, Transposed()) == (1, 0, 2)
         assert plane_axes(("sagittal",), Transposed()) == (2,)
 
-    def test_pretrained_weights_are_asked_for_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_pretrained_weights_are_loaded_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         asked = []
         monkeypatch.setattr(
             "nnunet_femur.training.slices.slice_trainer.load_encoder_weights",
             lambda *args, **kwargs: asked.append(args[1:]),
         )
-        trainer = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
+        trainer = make_trainer("FemurUnetResNet34Trainer", encoder_weights="imagenet")
         trainer.on_train_start()
         assert asked == [("ResNet34", "imagenet")]
         trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
-        resumed = _trainer("FemurUnetResNet34Trainer", recipe={"encoder_weights": "imagenet"})
+        resumed = make_trainer("FemurUnetResNet34Trainer", encoder_weights="imagenet")
         resumed.load_checkpoint(str(tmp_path / "checkpoint.pth"))
         resumed.on_train_start()
         assert len(asked) == 1

@@ -1,4 +1,4 @@
-"""Fine-tuning through a dummy: where it starts, what it refuses, and that killing it changes nothing."""
+"""Fine-tuning of dummy weights: start, refusals, and equal results after an interruption."""
 
 from __future__ import annotations
 
@@ -16,29 +16,23 @@ import torch
 
 from nnunet_femur.consistency import FINGERPRINT_FILE, FINGERPRINT_KEY
 from nnunet_femur.dataset.environment import variables
-from nnunet_femur.errors import SetupError
 from tests.conftest import ONE_MACHINE
 from tests.killing import kill_once
+from tests.refusing import refused
+from tests.training.making import TRANSFERRED as DATASET
+from tests.training.making import make_trainer
 
 if TYPE_CHECKING:
     from nnunet_femur.training.finetune.finetune_trainer import FinetuneTrainer
 
 pytestmark = pytest.mark.integration
 
-DATASET = "Dataset002_Femur"
 OURS, PAPERS = "FemurFinetuneTrainer", "FemurFinetunePaperTrainer"
 PREPROCESSED = Path("nnUNet_preprocessed") / DATASET
 
 
-def _trainer(base: Path, name: str = OURS, *, plans_name: str = "nnUNetPlans", **recipe: Any) -> FinetuneTrainer:
-    """A trainer as nnUNetv2_train makes it, by nnU-Net's own look-up."""
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-
-    plans = json.loads((base / PREPROCESSED / f"{plans_name}.json").read_text())
-    plans["continue_training"] = False
-    plans["configurations"]["3d_fullres"].setdefault("femur_recipe", {})[name] = recipe
-    description = json.loads((base / PREPROCESSED / "dataset.json").read_text())
-    return recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
+def _trainer(name: str = OURS, *, plans_name: str = "nnUNetPlans", **recipe: Any) -> FinetuneTrainer:
+    return make_trainer(name, dataset=DATASET, plans_name=plans_name, **recipe)
 
 
 def _source_weights(dummy_model: Path) -> dict[str, torch.Tensor]:
@@ -70,7 +64,7 @@ class TestStepZero:
                 "TOTALSEG_WEIGHTS_PATH": str(dummy_model),
             }.items():
                 patch.setenv(name, value)
-            trainer = _trainer(transferred)
+            trainer = _trainer()
             trainer.on_train_start()
             trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
         return Path(trainer.output_folder_base)
@@ -81,14 +75,14 @@ class TestStepZero:
 
     @pytest.fixture(scope="class")
     def unions(self, dummy_model: Path, images: list[Path]) -> list[np.ndarray]:
-        """What the source itself says: left or right, through overlapping windows, on the CTs' own grids."""
+        """The source's own predictions, left or right, through overlapping windows, on the CTs' own grids."""
         from nnunet_femur.weights import open_model
         from nnunet_femur.weights.models import femur_entry
 
         source = open_model(dummy_model, femur_entry())
         found = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
         assert len(found) == 8
-        assert min(union.sum() for union in found) > 500, "a source that sees nothing would prove nothing"
+        assert min(union.sum() for union in found) > 500, "a source without predictions would prove nothing"
         return found
 
     def test_nnunetv2_predict_says_what_the_source_says(
@@ -143,7 +137,7 @@ class TestStepZero:
             assert np.mean(ours != union) < 1e-4, image.name
 
     def test_the_papers_keeps_all_but_the_last_layer(self, transfer: Path, dummy_model: Path) -> None:
-        trainer = _trainer(transfer, PAPERS)
+        trainer = _trainer(PAPERS)
         trainer.on_train_start()
         weights = trainer.bare_network.state_dict()
         source = _source_weights(dummy_model)
@@ -155,7 +149,7 @@ class TestStepZero:
 
 class TestTraining:
     def test_only_the_heads_move_while_they_warm_up(self, transfer: Path) -> None:
-        trainer = _trainer(transfer, warmup_epochs=1, ramp_iterations=0)
+        trainer = _trainer(warmup_epochs=1, ramp_iterations=0)
         trainer.on_train_start()
         before = {name: tensor.clone() for name, tensor in trainer.bare_network.named_parameters()}
 
@@ -173,7 +167,7 @@ class TestTraining:
 
     def test_the_average_is_what_is_saved(self, transfer: Path, tmp_path: Path) -> None:
         """Decay 0.5 from the source's weights: half of the way after one step, three quarters of two after two."""
-        trainer = _trainer(transfer, warmup_epochs=0, ramp_iterations=0, average_decay=0.5)
+        trainer = _trainer(warmup_epochs=0, ramp_iterations=0, average_decay=0.5)
         trainer.on_train_start()
         name = "encoder.stages.0.0.convs.0.conv.weight"
         raw = [trainer.bare_network.state_dict()[name].clone()]
@@ -188,7 +182,7 @@ class TestTraining:
         assert torch.equal(saved["femur_raw_weights"][name], raw[2])
 
     def test_mirrored_are_left_and_right_only(self, transfer: Path) -> None:
-        trainer = _trainer(transfer, mirror=True)
+        trainer = _trainer(mirror=True)
         *_, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         assert mirror_axes == (2,), "arrays are z, y, x"
         assert trainer.inference_allowed_mirroring_axes is None
@@ -197,7 +191,7 @@ class TestTraining:
         from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
         for name in (OURS, PAPERS):
-            trainer = _trainer(transfer, name, augment=True, elastic_fraction=0.3)
+            trainer = _trainer(name, augment=True, elastic_fraction=0.3)
             trainer.on_train_start()
             transforms = trainer.dataloader_train.data_loader.transforms.transforms
             spatial = next(found for found in transforms if isinstance(found, SpatialTransform))
@@ -206,12 +200,12 @@ class TestTraining:
 
 
 class TestRefusals:
-    """Each before anything is trained, in one message that names the command that mends it."""
+    """Refusals before anything is trained, with the command that solves the problem."""
 
     def test_without_weights(self, transfer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
-        with pytest.raises(SetupError, match="nnfemur weights download"):
-            _trainer(transfer).on_train_start()
+        with refused("no-weights", "nnfemur weights download"):
+            _trainer().on_train_start()
 
     @pytest.mark.parametrize("name", [OURS, PAPERS])
     def test_plans_of_the_dataset_itself(self, nnunet: Path, name: str) -> None:
@@ -219,7 +213,7 @@ class TestRefusals:
 
         folder = nnunet / "nnUNet_preprocessed" / "Dataset001_Femur"
         plans, description = (json.loads((folder / f).read_text()) for f in ("nnUNetPlans.json", "dataset.json"))
-        with pytest.raises(SetupError, match=r"these plans are not TotalSegmentator's.*--from totalsegmentator"):
+        with refused("no-plans", "--from totalsegmentator"):
             recursive_find_trainer_class_by_name(name)(plans, "3d_fullres", 0, description, torch.device("cpu"))
 
     def test_other_weights_than_those_of_the_plans(
@@ -231,8 +225,8 @@ class TestRefusals:
         checkpoint = torch.load(file, weights_only=False)
         checkpoint["network_weights"]["decoder.seg_layers.0.bias"] += 1
         torch.save(checkpoint, file)
-        with pytest.raises(SetupError, match="other weights than those that the plans were made for"):
-            _trainer(transfer).on_train_start()
+        with refused("inconsistent", file.name):
+            _trainer().on_train_start()
 
     def test_the_studys_mistake(self, transfer: Path) -> None:
         """Data of the dataset's own plans, their folder renamed to what the source's plans expect."""
@@ -246,17 +240,16 @@ class TestRefusals:
             if not sealed:
                 (base / "Renamed_3d_fullres" / FINGERPRINT_FILE).unlink()
             for name in (OURS, PAPERS):
-                trainer = _trainer(transfer, name, plans_name="Renamed")
-                with pytest.raises(SetupError) as ended:
+                trainer = _trainer(name, plans_name="Renamed")
+                with refused("inconsistent", "nnfemur plan -d 2 --from totalsegmentator") as ended:
                     trainer.on_train_start()
-                assert "nnfemur plan -d 2 --from totalsegmentator" in str(ended.value)
                 assert ("  spacing_mm  " in str(ended.value)) == sealed
-        trainer = _trainer(transfer, "FemurScratchTrainer", plans_name="Renamed")
-        with pytest.raises(SetupError, match=FINGERPRINT_FILE):
+        trainer = _trainer("FemurScratchTrainer", plans_name="Renamed")
+        with refused("inconsistent", FINGERPRINT_FILE):
             trainer.on_train_start()
 
     def test_prediction_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
-        trainer = _trainer(transfer)
+        trainer = _trainer()
         trainer.on_train_start()
         model = tmp_path / "model"
         (model / "fold_0").mkdir(parents=True)
@@ -269,20 +262,20 @@ class TestRefusals:
         configuration = plans["configurations"]["3d_fullres"]
         configuration["spacing"] = [9.0, 8.0, 8.0]
         (model / "plans.json").write_text(json.dumps(plans))
-        with pytest.raises(SetupError, match=r"plans\.json: these plans were changed"):
+        with refused("inconsistent", "plans.json"):
             _predict(model, image)
         configuration[FINGERPRINT_KEY]["spacing_mm"] = [9.0, 8.0, 8.0]
         (model / "plans.json").write_text(json.dumps(plans))
-        with pytest.raises(SetupError, match="checkpoint: these weights were trained under other plans"):
+        with refused("inconsistent", "checkpoint"):
             _predict(model, image)
 
     def test_resuming_under_other_plans(self, transfer: Path, tmp_path: Path) -> None:
-        trainer = _trainer(transfer, "FemurScratchTrainer")
+        trainer = _trainer("FemurScratchTrainer")
         trainer.on_train_start()
         trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
-        other = _trainer(transfer, "FemurScratchTrainer")
+        other = _trainer("FemurScratchTrainer")
         other.plans_manager.plans["foreground_intensity_properties_per_channel"]["0"]["mean"] += 1
-        with pytest.raises(SetupError, match="intensities of channel 0: mean"):
+        with refused("inconsistent", "intensities of channel 0: mean"):
             other.load_checkpoint(str(tmp_path / "checkpoint.pth"))
 
 
@@ -292,7 +285,7 @@ def test_a_source_with_a_residual_encoder(
     """nnU-Net's ResEnc network in the source's place, from plans to a step: its stem is transferred and trained."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
-    from nnunet_femur.planning import plan_dataset
+    from nnunet_femur.planning import plan
 
     weights = tmp_path / "weights"
     shutil.copytree(dummy_model, weights)
@@ -337,8 +330,8 @@ def test_a_source_with_a_residual_encoder(
     torch.save({**checkpoint, "network_weights": source}, model / "fold_0" / "checkpoint_final.pth")
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(weights))
 
-    plan_dataset(2, source="totalsegmentator", preset="small", plans_name="ResEncPlans", jobs=1)
-    trainer = _trainer(transfer, plans_name="ResEncPlans", layer_decay=0.5, warmup_epochs=0, ramp_iterations=0)
+    plan(2, source="totalsegmentator", preset="small", plans_name="ResEncPlans", jobs=1)
+    trainer = _trainer(plans_name="ResEncPlans", layer_decay=0.5, warmup_epochs=0, ramp_iterations=0)
     trainer.on_train_start()
     stem = "encoder.stem.convs.0.conv.weight"
     assert torch.equal(trainer.bare_network.state_dict()[stem], source[stem])

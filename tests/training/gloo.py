@@ -1,4 +1,4 @@
-"""Trains in several processes on the CPU, as nnU-Net does on several GPUs; a program of its own for the tests.
+"""Program for tests: trains in several processes on the CPU, as nnU-Net does on several GPUs.
 
 Usage: ``python -m tests.training.gloo FOLDER``. nnU-Net is imported once, then processes are forked. Each scenario is
 run by three processes together and by one alone, and both leave what they did in ``FOLDER/SCENARIO_RANKS_RANK.pt``.
@@ -7,12 +7,10 @@ run by three processes together and by one alone, and both leave what they did i
 from __future__ import annotations
 
 import datetime
-import json
 import multiprocessing
 import os
 import sys
 import traceback
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +20,8 @@ from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nnunet_femur.trainers import FemurFinetuneTrainer, FemurUnetMobileNetV3Trainer
-from nnunet_femur.trainers.volumes import FemurScratchTrainer
+from nnunet_femur.trainers import FemurFinetuneTrainer, FemurScratchTrainer, FemurUnetMobileNetV3Trainer
+from tests.training.making import PHANTOMS, TRANSFERRED, Threads, make_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,15 +87,15 @@ class Volumes(_Processor, FemurScratchTrainer):
 SHORT = {"epochs": 3, "optimizer": "SGD", "learning_rate": 1e-4, "seed": 3}
 SLICE = {**SHORT, "epochs": 2, "batch_size": 16, "slice_size": [32, 32]}
 SCENARIOS: dict[str, tuple[type, str, dict[str, Any]]] = {
-    "pass": (Slices, "Dataset001_Femur", {**SLICE, "iterations_per_epoch": None, "planes": ["axial"], "augment": True}),
+    "pass": (Slices, PHANTOMS, {**SLICE, "iterations_per_epoch": None, "planes": ["axial"], "augment": True}),
     "mixed": (
         Slices,
-        "Dataset001_Femur",
+        PHANTOMS,
         {**SLICE, "iterations_per_epoch": 3, "foreground_fraction": 0.5, "loss": "cross_entropy", "keep": "last"},
     ),
     "finetune": (
         Finetune,
-        "Dataset002_Femur",
+        TRANSFERRED,
         {
             **SHORT,
             "iterations_per_epoch": 2,
@@ -107,7 +105,7 @@ SCENARIOS: dict[str, tuple[type, str, dict[str, Any]]] = {
             "loss": "cross_entropy",
         },
     ),
-    "volumes": (Volumes, "Dataset001_Femur", {"epochs": 1, "iterations_per_epoch": 2, "seed": 3, "augment": False}),
+    "volumes": (Volumes, PHANTOMS, {"epochs": 1, "iterations_per_epoch": 2, "seed": 3, "augment": False}),
 }
 
 
@@ -128,7 +126,7 @@ def _start(folder: Path, rank: int, ranks: int) -> multiprocessing.process.BaseP
 
 def _work(folder: Path, rank: int, ranks: int) -> None:
     torch.set_num_threads(1)
-    _threads_for_pools()
+    multiprocessing.get_context = lambda *_: Threads
     if ranks > 1:
         distributed.init_process_group(
             "gloo",
@@ -146,30 +144,14 @@ def _work(folder: Path, rank: int, ranks: int) -> None:
             torch.save(_run(name), folder / f"{name}_{ranks}_{rank}.pt")
     except BaseException:  # noqa: BLE001 - the process ends with it
         traceback.print_exc()
-        # The others would wait until their time is over.
+        # The other processes would wait until their time limit.
         os._exit(1)
     os._exit(0)
 
 
-def _threads_for_pools() -> None:
-    """Let nnU-Net write files in threads, where each process of its own would import it anew."""
-
-    class Threads:
-        Pool = ThreadPool
-
-    multiprocessing.get_context = lambda *_: Threads
-
-
 def _run(name: str) -> dict[str, Any]:
     trainer_class, dataset, recipe = SCENARIOS[name]
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / dataset
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    configuration = plans["configurations"]["3d_fullres"]
-    configuration["batch_size"] = BATCH
-    configuration["femur_recipe"] = {**configuration["femur_recipe"], trainer_class.__name__: recipe}
-    description = json.loads((preprocessed / "dataset.json").read_text())
-    trainer: FemurTrainer = trainer_class(plans, "3d_fullres", 0, description, torch.device("cpu"))
+    trainer: FemurTrainer = make_trainer(trainer_class, dataset=dataset, batch_size_of_plans=BATCH, **recipe)
     trainer.run_training()
     first_batch = None
     if name == "volumes":

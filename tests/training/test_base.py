@@ -1,21 +1,19 @@
-"""Weights from elsewhere, the record of a training, its precision and its mirrors, through nnU-Net's own code."""
+"""Pretrained weights, the record of a training, precision, mirroring and refusals, through nnU-Net's own code."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import sys
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from nnunet_femur import trainers
-from nnunet_femur.errors import InputError
 from nnunet_femur.networks.precision import is_held_to_float32
+from tests.refusing import refused
+from tests.training.making import PHANTOMS, TRANSFERRED, Threads, make_trainer
 
 if TYPE_CHECKING:
     from nnunet_femur.training.base import FemurTrainer
@@ -23,18 +21,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 SCRATCH, SLICES, FINETUNE = "FemurScratchTrainer", "FemurUnetMobileNetV3Trainer", "FemurFinetuneTrainer"
-DATASETS = {SCRATCH: "Dataset001_Femur", SLICES: "Dataset001_Femur", FINETUNE: "Dataset002_Femur"}
+FINETUNE_PAPER = "FemurFinetunePaperTrainer"
 SHORT = {"epochs": 1, "iterations_per_epoch": 1, "validation_iterations": 1}
 SLICE = {"batch_size": 3, "slice_size": [32, 32]}
 
 
 @pytest.fixture(autouse=True)
 def results(transfer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Results of this test alone; nnU-Net writes files in threads instead of processes that import it anew."""
-
-    class Threads:
-        Pool = ThreadPool
-
+    """A results folder for each test, and threads instead of processes."""
     assert transfer.is_dir()
     monkeypatch.setattr(multiprocessing, "get_context", lambda *_: Threads)
     monkeypatch.setenv("nnUNet_results", str(tmp_path / "results"))
@@ -42,15 +36,9 @@ def results(transfer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def _made(name: str, configuration: str = "3d_fullres", *, description: dict | None = None, **recipe: Any) -> Any:
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / DATASETS.get(name, "Dataset001_Femur")
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    small = SLICE if name not in (SCRATCH, FINETUNE, "FemurFinetunePaperTrainer") else {}
-    plans["configurations"][configuration]["femur_recipe"][name] = {**SHORT, **small, **recipe}
-    written = json.loads((preprocessed / "dataset.json").read_text())
-    made = getattr(trainers, name)(plans, configuration, 0, written | (description or {}), torch.device("cpu"))
-    made.logger.plot_progress_png = lambda *_: None
-    return made
+    small = {} if name in (SCRATCH, FINETUNE, FINETUNE_PAPER) else SLICE
+    dataset = TRANSFERRED if name in (FINETUNE, FINETUNE_PAPER) else PHANTOMS
+    return make_trainer(name, configuration, dataset=dataset, description=description, **{**SHORT, **small, **recipe})
 
 
 def _trained(name: str, **recipe: Any) -> FemurTrainer:
@@ -71,11 +59,11 @@ def _checkpoint(trainer: FemurTrainer) -> Path:
 
 
 class TestPretrainedWeights:
-    """As nnUNetv2_train passes them on."""
+    """Weights of ``-pretrained_weights``, passed on as in nnUNetv2_train."""
 
     @pytest.mark.parametrize("name", [SCRATCH, SLICES])
     def test_a_training_starts_from_them(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Not from those of ImageNet, which the recipe names and which are not even looked for."""
+        """It does not load, or search for, those of ImageNet in the recipe."""
         earlier = _trained(name)
         weights = _checkpoint(earlier).rename(tmp_path / "weights.pth")
         names_of_imagenet = {"encoder_weights": "imagenet"} if name == SLICES else {}
@@ -101,20 +89,19 @@ class TestPretrainedWeights:
         _made(SLICES, encoder_weights="imagenet").on_train_start()
         assert loaded == ["imagenet"]
 
-    @pytest.mark.parametrize("name", [FINETUNE, "FemurFinetunePaperTrainer"])
+    @pytest.mark.parametrize("name", [FINETUNE, FINETUNE_PAPER])
     def test_fine_tuning_has_its_own(
         self, name: str, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Refused as the command begins; also where a program loads them."""
-        DATASETS.setdefault(name, DATASETS[FINETUNE])
+        """The option is refused at the start of the command; loaded weights are refused at the start of training."""
         weights = _checkpoint(_trained(name)).rename(tmp_path / "weights.pth")
         other = _made(name)
         _load(other, weights)
-        with pytest.raises(InputError, match="-pretrained_weights: "):
+        with refused("invalid-option", "-pretrained_weights"):
             other.on_train_start()
         monkeypatch.setattr(sys, "argv", ["nnUNetv2_train", "2", "3d_fullres", "0", "-pretrained_weights", "w.pth"])
         monkeypatch.setenv("nnUNet_results", str(tmp_path / "none"))
-        with pytest.raises(InputError, match="-pretrained_weights: "):
+        with refused("invalid-option", "-pretrained_weights"):
             _made(name)
         assert not (tmp_path / "none").exists()
 
@@ -143,7 +130,7 @@ class TestRecord:
         maybe_load_checkpoint(ended, continue_training=True, validation_only=False)
         ended.run_training()
         assert record.read_bytes() == before
-        # As versions before this one left a training that was stopped during its validation.
+        # Earlier versions left no record of a training that was stopped during its validation.
         record.unlink()
         again.perform_actual_validation()
         assert json.loads(record.read_bytes())["epochs_done"] == 1
@@ -153,7 +140,7 @@ class TestPrecision:
     @pytest.mark.parametrize("name", [SCRATCH, SLICES, FINETUNE])
     @pytest.mark.parametrize("half", [True, False])
     def test_half_is_false(self, name: str, half: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Under autocast as nnU-Net has it on CUDA, here by its place-holder for other devices."""
+        """Under autocast, as in nnU-Net on CUDA; here by its placeholder for other devices."""
         for module in ("training.nnUNetTrainer.nnUNetTrainer", "inference.predict_from_raw_data"):
             monkeypatch.setattr(f"nnunetv2.{module}.dummy_context", lambda: torch.autocast("cpu", dtype=torch.bfloat16))
         monkeypatch.setattr("nnunet_femur.networks.three_planes.calculates_in_bfloat16", lambda: True)
@@ -197,7 +184,7 @@ class TestPrecision:
 
 
 class TestMirrors:
-    """At prediction only along axes that training mirrors."""
+    """Prediction mirrors only along axes that training mirrors."""
 
     @pytest.mark.parametrize(
         ("name", "configuration", "recipe", "expected"),
@@ -230,46 +217,66 @@ class TestMirrors:
 
 
 class TestRefusals:
-    """Before nnU-Net makes a folder for the results."""
+    """Refusals before nnU-Net creates a folder for the results."""
 
     @pytest.mark.parametrize(
-        ("name", "description", "recipe", "message"),
+        ("name", "description", "recipe", "code", "named"),
         [
-            (SLICES, {"labels": {"background": 0, "bone": [1, 2], "femur": 2}}, {}, "has regions"),
-            (SLICES, {"labels": {"background": 0, "femur": 1, "ignore": 2}}, {}, "has an ignore label"),
-            (SCRATCH, {"labels": {"background": 0, "bone": [1, 2], "femur": 2}}, {"loss": "cross_entropy"}, "regions"),
-            (FINETUNE, {"labels": {"background": 0, "femur": 1, "hip": 2}}, {}, "keeps TotalSegmentator's heads"),
-            ("FemurHeadUnetMobileNetV3Trainer", {}, {"foreground_fraction": 0}, "foreground_fraction is 0"),
-            (SLICES, {}, {"foreground_fraction": 0, "iterations_per_epoch": None}, "foreground_fraction is 0"),
-            (SLICES, {}, {"planes": ["axial", "axial"]}, "each plane must be named once"),
+            (SLICES, {"labels": {"background": 0, "bone": [1, 2], "femur": 2}}, {}, "unsupported", "regions"),
+            (SLICES, {"labels": {"background": 0, "femur": 1, "ignore": 2}}, {}, "unsupported", "ignore"),
+            (
+                SCRATCH,
+                {"labels": {"background": 0, "bone": [1, 2], "femur": 2}},
+                {"loss": "cross_entropy"},
+                "unsupported",
+                "regions",
+            ),
+            (FINETUNE, {"labels": {"background": 0, "femur": 1, "hip": 2}}, {}, "unsupported", FINETUNE_PAPER),
+            (
+                "FemurHeadUnetMobileNetV3Trainer",
+                {},
+                {"foreground_fraction": 0},
+                "invalid-recipe",
+                "foreground_fraction",
+            ),
+            (
+                SLICES,
+                {},
+                {"foreground_fraction": 0, "iterations_per_epoch": None},
+                "invalid-recipe",
+                "foreground_fraction",
+            ),
+            (SLICES, {}, {"planes": ["axial", "axial"]}, "invalid-recipe", "planes"),
         ],
     )
-    def test_data_and_recipe(self, name: str, description: dict, recipe: dict, message: str, results: Path) -> None:
+    def test_data_and_recipe(
+        self, name: str, description: dict, recipe: dict, code: str, named: str, results: Path
+    ) -> None:
         if any(isinstance(value, list) for value in description.get("labels", {}).values()):
             description = {**description, "regions_class_order": [1, 2]}
-        with pytest.raises(InputError, match=message):
+        with refused(code, named):
             _made(name, description=description, **recipe)
         assert not results.exists()
 
     def test_a_batch_of_one_slice(self) -> None:
-        """Its deepest features are one value for a channel, which cannot be normalised."""
-        with pytest.raises(InputError, match="batch_size"):
+        """Its deepest features are one value for each channel, which batch normalisation cannot normalise."""
+        with refused("invalid-recipe", "batch_size"):
             _made(SLICES, batch_size=1).on_train_start()
         _made(SLICES, batch_size=1, slice_size=[64, 64]).on_train_start()
-        with pytest.raises(InputError, match="batch_size"):
+        with refused("invalid-recipe", "batch_size"):
             _made("FemurUnetDeepLabV3Trainer", batch_size=1, slice_size=[64, 64]).on_train_start()
 
     def test_more_gpus_than_patches_in_a_batch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = _made(SCRATCH)
         monkeypatch.setattr(type(trainer), "ranks", 5)
-        with pytest.raises(InputError, match="5 GPUs"):
+        with refused("invalid-option", "5 GPUs"):
             trainer.initialize()
 
     def test_no_femur_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = _made(SLICES)
         trainer.initialize()
-        monkeypatch.setattr("nnunet_femur.training.slices.slice_trainer._masks", lambda _: iter(()))
-        with pytest.raises(InputError, match="no femur"):
+        monkeypatch.setattr("nnunet_femur.training.slices.slice_data_trainer._masks", lambda _: iter(()))
+        with refused("invalid-recipe", PHANTOMS):
             trainer.on_train_start()
 
     def test_an_ignore_label_is_ignored_by_cross_entropy(self) -> None:

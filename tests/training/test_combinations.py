@@ -1,10 +1,8 @@
-"""Every combination that a recipe accepts trains: each value of each hyper-parameter with each of every other."""
+"""All combinations that a recipe accepts can be trained: each pair of values of two hyper-parameters."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_femur.errors import InputError
+from tests.refusing import refused
+from tests.training.making import PHANTOMS, TRANSFERRED, find_trainer, make_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +66,7 @@ SLICE = COMMON | {
 
 
 def _covering(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Combinations that hold every pair of values of any two factors, found greedily."""
+    """Return combinations that contain every pair of values of any two factors, found greedily."""
     rng = np.random.default_rng(0)
     names = list(factors)
     wanted = {
@@ -79,7 +78,7 @@ def _covering(factors: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     while wanted:
         candidates = []
         for _ in range(40):
-            # Of many rows that begin with a missing pair, the one with the most missing pairs.
+            # Of many rows that contain a missing pair, choose the one with the most missing pairs.
             first = sorted(wanted)[rng.integers(len(wanted))]
             row = {name: int(rng.integers(len(factors[name]))) for name in names} | dict(first)
             candidates.append((sum(pair in wanted for pair in _pairs(row, names)), row))
@@ -107,7 +106,7 @@ def test_the_combinations_hold_every_pair() -> None:
 
 
 def test_every_hyper_parameter_is_varied() -> None:
-    """But for numbers and names that change how long, how fast and from where a training goes on."""
+    """Except numbers and names that change the length, speed and start of a training."""
     from nnunet_femur.recipe.hyperparameters import FinetuneRecipe, Recipe, SliceRecipe
 
     plain = {"epochs", "learning_rate", "checkpoint_every", "validation_iterations", "iterations_per_epoch"}
@@ -117,11 +116,9 @@ def test_every_hyper_parameter_is_varied() -> None:
 
 
 def _trained(row: Mapping[str, Any], dataset: str, results: Path, patch: pytest.MonkeyPatch) -> FemurTrainer:
-    """A trainer after two epochs of nnU-Net's own loop."""
-    import nnunet_femur.trainers as ours
-
+    """Return a trainer after two epochs of nnU-Net's own loop."""
     name, *without = str(row["trainer"]).split(" ", maxsplit=1)
-    trainer_class = getattr(ours, name)
+    trainer_class = find_trainer(name)
     if without:
         trainer_class = type(name, (trainer_class,), {"deep_supervision": False, "__init__": trainer_class.__init__})
     recipe = {key: value for key, value in row.items() if key not in ("trainer", "configuration")}
@@ -130,18 +127,11 @@ def _trained(row: Mapping[str, Any], dataset: str, results: Path, patch: pytest.
         recipe["plane_weights"] = [1.0, 0.0, 3.0][: len(recipe["planes"])]
     if "slice_size" in recipe:
         recipe["batch_size"] = 64 if recipe["iterations_per_epoch"] is None else 3
-    configuration = row["configuration"]
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / dataset
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    plans["configurations"][configuration]["femur_recipe"][name] = recipe
-    description = json.loads((preprocessed / "dataset.json").read_text())
     patch.setenv("nnUNet_results", str(results))
-    trainer: FemurTrainer = trainer_class(plans, configuration, 0, description, torch.device("cpu"))
-    trainer.logger.plot_progress_png = lambda *_: None
+    trainer: FemurTrainer = make_trainer(trainer_class, row["configuration"], dataset=dataset, **recipe)
     trainer.initialize()
     training, validation = trainer.do_split()
-    # A pass over the slices of one case is a pass.
+    # One case makes the pass short.
     patch.setattr(trainer, "do_split", lambda: (training[:1], validation[:1]))
     trainer.run_training()
     return trainer
@@ -159,23 +149,23 @@ def _check(trainer: FemurTrainer) -> None:
 @pytest.mark.usefixtures("nnunet")
 @pytest.mark.parametrize("row", _covering(VOLUME), ids=_label)
 def test_volumes(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(_trained(row, "Dataset001_Femur", tmp_path, monkeypatch))
+    _check(_trained(row, PHANTOMS, tmp_path, monkeypatch))
 
 
 @pytest.mark.usefixtures("transfer")
 @pytest.mark.parametrize("row", _covering(FINETUNE), ids=_label)
 def test_finetuning(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(_trained(row, "Dataset002_Femur", tmp_path, monkeypatch))
+    _check(_trained(row, TRANSFERRED, tmp_path, monkeypatch))
 
 
 @pytest.mark.usefixtures("nnunet")
 @pytest.mark.parametrize("row", _covering(SLICE), ids=_label)
 def test_slices(row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trained, or refused before anything is made."""
+    """Trained, or refused before a folder is created."""
     without_femur = row["foreground_fraction"] == 0
     if without_femur and (row["iterations_per_epoch"] is None or "Head" in row["trainer"]):
-        with pytest.raises(InputError, match="foreground_fraction is 0"):
-            _trained(row, "Dataset001_Femur", tmp_path, monkeypatch)
+        with refused("invalid-recipe", "foreground_fraction"):
+            _trained(row, PHANTOMS, tmp_path, monkeypatch)
         assert not list(tmp_path.iterdir())
         return
-    _check(_trained(row, "Dataset001_Femur", tmp_path, monkeypatch))
+    _check(_trained(row, PHANTOMS, tmp_path, monkeypatch))

@@ -1,8 +1,7 @@
-"""The network of the lowest training loss is kept, through kills and resumptions, in nnU-Net's own training loop."""
+"""The network of the lowest training loss is kept, also after interruptions, in nnU-Net's own training loop."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ import pytest
 import torch
 
 from tests.killing import kill_once
+from tests.training.making import PHANTOMS as DATASET
+from tests.training.making import make_trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-DATASET = "Dataset001_Femur"
-
 
 class _KilledError(Exception):
     pass
@@ -32,7 +31,7 @@ class _KilledError(Exception):
 
 @pytest.fixture
 def results(nnunet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Results of this test alone."""
+    """A results folder for each test."""
     assert nnunet.is_dir()
     monkeypatch.setenv("nnUNet_results", str(tmp_path))
     return tmp_path
@@ -41,7 +40,7 @@ def results(nnunet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def _trainer(
     losses: Sequence[float], *, kill_in: int | None = None, kill_before_latest: int | None = None, **recipe: Any
 ) -> SliceTrainer:
-    """A trainer whose epochs have these losses, and whose network carries the number of its epoch.
+    """Return a trainer whose epochs have these losses, and whose first parameter is the number of the epoch.
 
     Args:
         losses: Loss of each epoch.
@@ -49,7 +48,7 @@ def _trainer(
         kill_before_latest: The epoch that is killed after its network was kept and before nnU-Net's checkpoint.
         recipe: Changes of the recipe.
     """
-    from nnunet_femur.trainers.slices import FemurUnetMobileNetV3Trainer
+    from nnunet_femur.trainers import FemurUnetMobileNetV3Trainer
 
     class Told(FemurUnetMobileNetV3Trainer):
         def train_step(self, batch: dict) -> dict:
@@ -71,19 +70,13 @@ def _trainer(
             kwargs["also_print_to_console"] = False
             super().print_to_log_file(*args, **kwargs)
 
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / DATASET
-    plans = json.loads((preprocessed / "nnUNetPlans.json").read_text())
-    plans["continue_training"] = False
-    plans["configurations"]["3d_fullres"]["femur_recipe"]["slice"] |= {"epochs": len(losses), "batch_size": 2, **recipe}
-    description = json.loads((preprocessed / "dataset.json").read_text())
-    return Told(plans, "3d_fullres", 0, description, torch.device("cpu"))
+    return make_trainer(Told, **{"epochs": len(losses), "batch_size": 2, **recipe})
 
 
 def _run(trainer: SliceTrainer, *, resume: bool = False) -> None:
-    """As nnUNetv2_train does, with ``--c`` or without."""
+    """Train as nnUNetv2_train does, with ``--c`` or without."""
     from nnunetv2.run.run_training import maybe_load_checkpoint
 
-    trainer.logger.plot_progress_png = lambda *_: None
     maybe_load_checkpoint(trainer, continue_training=resume, validation_only=False)
     trainer.run_training()
 
@@ -93,7 +86,7 @@ def _epoch_of(weights: dict[str, torch.Tensor]) -> float:
 
 
 def _final(trainer: SliceTrainer) -> dict:
-    """What nnUNetv2_predict loads by default."""
+    """Return the checkpoint that nnUNetv2_predict loads by default."""
     checkpoint = torch.load(Path(trainer.output_folder) / "checkpoint_final.pth", weights_only=False)
     assert _epoch_of(checkpoint["network_weights"]) == _epoch_of(trainer.network.state_dict()), (
         "the final validation uses the trainer's network, nnUNetv2_predict the file"
@@ -169,14 +162,14 @@ class TestLowestLoss:
 
 
 RISING = """
-from nnunet_femur.trainers.slices import FemurUnetMobileNetV3Trainer as Trained
+from nnunet_femur.trainers import FemurUnetMobileNetV3Trainer as Trained
 
 
 class FemurRisingLossTrainer(Trained):
     def train_step(self, batch):
         return {"loss": super().train_step(batch)["loss"] + (10, 0, 20)[self.current_epoch]}
 """
-"""A trainer that learns as ever; only the loss that it tells is the lowest in its second epoch."""
+"""Trainer that reports a loss whose minimum is in its second epoch."""
 
 
 def test_a_killed_command_keeps_what_an_undisturbed_one_keeps(
@@ -203,7 +196,7 @@ def test_a_killed_command_keeps_what_an_undisturbed_one_keeps(
     subprocess.run(command, env=environments[0], check=True, capture_output=True)
     ends = [torch.load(fold / "checkpoint_final.pth", weights_only=False) for fold in (undisturbed, killed)]
     for fold, end in zip((undisturbed, killed), ends, strict=True):
-        assert "Kept: the network of epoch 1" in _log(fold)
+        assert "network of epoch 1" in _log(fold)
         assert end["current_epoch"] == 3, "the training has ended"
         steps = {float(state["step"]) for state in end["optimizer_state"]["state"].values()}
         assert steps == {2 * 2.0}, "the optimizer is that of two epochs of two steps, not of three"
@@ -212,5 +205,5 @@ def test_a_killed_command_keeps_what_an_undisturbed_one_keeps(
 
 
 def _log(fold: Path) -> str:
-    """What nnU-Net has logged of a training so far."""
+    """Return the log of a training so far."""
     return "".join(path.read_text(encoding="utf-8") for path in sorted(fold.glob("training_log*.txt")))

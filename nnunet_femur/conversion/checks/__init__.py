@@ -1,1 +1,1 @@
-"""Checks of cases before they are converted: headers, masks, and exams that occur twice."""
+"""Checks of cases before they are converted: headers, masks, and duplicate exams."""

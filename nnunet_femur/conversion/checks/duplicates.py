@@ -1,8 +1,7 @@
-"""Find cases that have one exam: the same files, or the same voxels under other names, formats and ids.
+"""Find cases with the same exam: equal files, or equal voxels under other names, formats and ids.
 
-Two cases of one exam must not be on both sides of the split, so their patients become one. If their masks differ, each
-mask calls background what the other calls femur, as with a left and a right mask of one CT in two rows. That is an
-error.
+Cases of one exam must not be in different sets, so they get the same patient. Different masks of one exam are an error,
+because the femur of one mask is background in the other, as for a left and a right mask of one CT in two rows.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.conversion.splits import SplitError
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.geometry import oriented
 from nnunet_femur.imaging.sources import digest, parts, read_source
@@ -27,24 +26,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nnunet_femur.conversion.case_record import CaseRecord
     from nnunet_femur.conversion.cases import Case
-    from nnunet_femur.conversion.record import CaseRecord
 
 _SAMPLES, _SAMPLE_BYTES = 8, 4096
-"""Number and size of the parts of a file that are compared before it is read as a whole."""
+"""Number and size (bytes) of the samples of a file that are compared before whole files are read."""
 
 _COMPARED = 1 << 20
-"""About how many voxels of a volume are compared; no two exams agree in so many."""
+"""Approximate number of voxels of a volume that are compared; two exams never agree in so many."""
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Cases of a source, and what their exams have in common.
+    """Cases of a source, and those among them with the same exam.
 
     Attributes:
-        cases: The cases in their order; cases of one exam have one patient.
-        warnings: The exams that several cases have, with equal masks.
-        errors: By case, that another case has the same CT with another mask.
+        cases: The cases in their order; cases of one exam have the same patient.
+        warnings: A warning for each exam that several cases have, with equal masks.
+        errors: By case, the error that another case has the same CT with another mask.
     """
 
     cases: tuple[Case, ...]
@@ -53,10 +52,10 @@ class Duplicates:
 
 
 def fingerprint(voxels_zyx: NDArray) -> str:
-    """Return a digest of a volume in the dataset's form, of which every n-th row is enough if it is large.
+    """Return a digest of a volume in the form of the dataset; of a large volume, every n-th row is sampled.
 
     Args:
-        voxels_zyx: The voxels as written, so that formats, axes and padding of the source do not matter.
+        voxels_zyx: The voxels as written, independent of format, axes and padding of the source.
     """
     step = max(1, voxels_zyx.size // _COMPARED)
     rows = voxels_zyx[:, ::step] if voxels_zyx.shape[1] >= 8 * step else voxels_zyx[::step]
@@ -69,7 +68,7 @@ def same_files(root: Path, cases: Sequence[Case]) -> Duplicates:
     """Compare the files of cases, without reading voxels; only files of one size are read.
 
     Args:
-        root: The folder that files are relative to.
+        root: The folder that the files are relative to.
         cases: The cases.
     """
     images = _contents(root, {case.id: (case.image,) for case in cases})
@@ -83,7 +82,7 @@ def same_voxels(cases: Sequence[Case], records: Iterable[CaseRecord]) -> Duplica
 
     Args:
         cases: The cases.
-        records: Their records; those of older versions cannot be compared.
+        records: Their records; records of older versions cannot be compared.
     """
     known = [record for record in records if record.contents]
     images = {record.case: record.contents["image"] for record in known}
@@ -93,22 +92,22 @@ def same_voxels(cases: Sequence[Case], records: Iterable[CaseRecord]) -> Duplica
 
 @contextmanager
 def naming_copies(findings: Iterable[Finding]) -> Iterator[None]:
-    """Add to an error about too few patients which exams were counted once.
+    """Add the duplicate exams, which count once, to an error about too few patients.
 
     Raises:
-        InputError: What the context raises, with the copies of exams in further lines.
+        InputError: The error of the block, with a line for each duplicate exam.
     """
     try:
         yield
-    except InputError as error:
+    except SplitError as error:
         copies = [str(found) for found in findings if found.code == "same-exam"]
         if not copies:
             raise
-        raise InputError("\n".join([str(error), *copies])) from error
+        raise SplitError(error.problem, "\n".join([error.remedy, *copies]), code=error.code) from error
 
 
 def _contents(root: Path, files: Mapping[str, Sequence[Path]]) -> dict[str, Hashable]:
-    """Return a key for the content of each case's files; only files that are equal in size and samples are read."""
+    """Return a key for the content of the files of each case; only files of equal size and samples are read."""
     paths = {case: [root / file for file in named] for case, named in files.items()}
     keys: dict[str, tuple[Hashable, ...]] = dict.fromkeys(paths, ())
     for look in (_bytes, _samples, _digest):
@@ -119,7 +118,7 @@ def _contents(root: Path, files: Mapping[str, Sequence[Path]]) -> dict[str, Hash
 
 
 def _mask_content(root: Path, files: Sequence[Path]) -> Hashable | None:
-    """Return a key for the masks of a case by their voxels, which are read here; None where that has to wait."""
+    """Read the masks of a case and return a key for their voxels; None if they cannot be compared yet."""
     import SimpleITK as sitk
 
     found = set()
@@ -129,7 +128,7 @@ def _mask_content(root: Path, files: Sequence[Path]) -> Hashable | None:
             return None
         voxels = sitk.GetArrayFromImage(oriented(source[1]))
         segments = source[0].segments
-        # How a plain mask is stored, and which number the femur has in it, does not matter.
+        # Data type and label of a plain mask do not matter.
         found.add((fingerprint(voxels if segments else (voxels != 0).astype(np.uint8)), segments))
     return frozenset(found)
 
@@ -142,7 +141,7 @@ def _bytes(path: Path) -> Hashable:
 
 
 def _samples(path: Path) -> Hashable:
-    """Return a few bytes of a volume's first file, by which uncompressed volumes of one size are told apart."""
+    """Return samples of the first file of a volume, which distinguish uncompressed volumes of equal size."""
     try:
         file = parts(path)[0]
         size = file.stat().st_size
@@ -165,7 +164,7 @@ def _digest(path: Path) -> str:
 
 
 def _groups(keys: Mapping[str, Hashable]) -> list[list[str]]:
-    """Return the cases that have a key in common, where there are several."""
+    """Return the groups of several cases with the same key."""
     by_key: dict[Hashable, list[str]] = defaultdict(list)
     for case, key in keys.items():
         by_key[key].append(case)
@@ -185,12 +184,12 @@ def _together(
         if len(keys) > 1 and None not in keys:
             for case in group:
                 rest = ", ".join(other for other in group if other != case)
-                problem = f"is the CT of {case} and of {rest}, whose masks differ."
+                problem = f"is the CT of {case} and of {rest}, but their masks differ."
                 errors[case] = (finding("ct-twice", by_id[case].image, problem),)
             continue
         names = ", ".join(other.id for other in others)
         same_patient = all(other.patient == first.patient for other in others)
-        done = "" if same_patient else "; their patients count as one"
+        done = "" if same_patient else "; they were assigned to one patient"
         warnings.append(finding("same-exam", first.image, f"is the same exam as {names}{done}."))
         kept = _root(patient_of, first.patient)
         for other in others:

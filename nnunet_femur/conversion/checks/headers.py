@@ -1,4 +1,4 @@
-"""Check what the headers of a case tell, before any voxel is read or anything is written."""
+"""Check the headers of a case, before any voxel is read or written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.geometry import AxisOrder
 from nnunet_femur.imaging.grids import Placement, Relation, settled
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.reading import SourceHeader
 
 IMAGE_HEADER_CHECKS = Checks()
-"""Checks of a CT's header."""
+"""Checks of the header of a CT."""
 
 _ROUNDING_VOXELS = 1e-6
-"""Displacements below this come from arithmetic or a header's digits and are not reported."""
+"""Displacements below this are rounding errors of arithmetic or of the digits of a header, and are not reported."""
 
 
-def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) -> list[Finding]:
-    """Return what is wrong with the headers of a case, and what will be done about differences of their grids.
+def check_headers(root: Path, case: Case, options: ConversionOptions | None = None) -> list[Finding]:
+    """Return findings about the headers of a case, and about the treatment of different grids of CT and mask.
 
     Args:
         root: The folder that the case's files are relative to.
         case: The case.
-        options: What the user says about the files.
+        options: Options about the files.
     """
-    options = options or IntakeOptions()
+    options = options or ConversionOptions()
     image = read_source_header(root, case.image)
     read = {file: read_source_header(root, file, mask=True) for file in case.masks}
     masks = {file: mask for file, mask in read.items() if not isinstance(mask, Finding)}
@@ -58,15 +58,15 @@ def check_headers(root: Path, case: Case, options: IntakeOptions | None = None) 
 
 
 def settled_headers(image: SourceHeader, masks: Sequence[SourceHeader]) -> tuple[Geometry, tuple[Geometry, ...]]:
-    """Return the geometries of a CT and its masks, after one has settled what another's header leaves open."""
+    """Return the geometries of a CT and its masks; each resolves what the header of another leaves ambiguous."""
     return settled((image.geometry, *image.alternatives), [(mask.geometry, *mask.alternatives) for mask in masks])
 
 
 def _header_findings(file: Path, header: SourceHeader, geometry: Geometry) -> list[Finding]:
-    """Return the findings of reading a header, after the grids have settled what it leaves open."""
+    """Return the findings about a header, after the other grids have resolved an ambiguous orientation."""
     if geometry == header.geometry:
         return list(header.findings)
-    problem = "does not define its orientation; it was taken as the one in which mask and CT agree voxel for voxel."
+    problem = "does not define its orientation; the one in which mask and CT agree voxel for voxel was assumed."
     known = [found for found in header.findings if found.code not in ("orientation-unknown", "space-unnamed")]
     return [*known, finding("grid-settled", file, problem)]
 
@@ -92,46 +92,46 @@ def _direction(image: SourceHeader) -> str | None:
         words.append(f"oblique by {tilt:.1f} degrees")
     if not words:
         return None
-    return f"has axes that are {' and '.join(words)} against the patient's; written in RAS order, the way back is kept."
+    return f"has axes that are {' and '.join(words)}; it was written in RAS order, and its geometry is recorded."
 
 
 def _patient_axes(geometry: Geometry) -> Geometry:
-    """The same volume along the patient's own axes (LPS), for what it says about axes."""
+    """Return the same volume along the axes of the patient (LPS)."""
     return replace(geometry, direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 
 
 @IMAGE_HEADER_CHECKS.register("image-rescaled")
 def _rescaled(image: SourceHeader) -> str | None:
-    return "has a slope or an intercept in its header; it was applied to the values." if image.rescaled else None
+    return "has a slope or an intercept in its header, which was applied to the values." if image.rescaled else None
 
 
 def _check_grids(
-    image_file: Path, file: Path, image: Geometry, mask: Geometry, options: IntakeOptions
+    image_file: Path, file: Path, image: Geometry, mask: Geometry, options: ConversionOptions
 ) -> list[Finding]:
-    """Return how a mask gets onto its CT's grid, or why it cannot."""
+    """Return findings about the placement of a mask on the grid of its CT."""
     way = Placement.of(mask, image, trust=options.trust)
     differences = "; ".join(way.turned.differences(image))
     if way.relation is Relation.DOUBTFUL:
         problem = f"has as many voxels as its CT, but another grid ({differences})."
         return [finding("mask-geometry", file, problem)]
     if way.relation is Relation.APART:
-        problem = f"is nowhere on {image_file.as_posix()}: {differences}."
+        problem = f"does not overlap {image_file.as_posix()}: {differences}."
         return [finding("grids-apart", file, problem)]
     findings = []
     if way.trusted:
-        done = "laid on its CT voxel by voxel" if way.relation is Relation.SAME else "placed by its header"
+        done = "placed on its CT voxel by voxel" if way.relation is Relation.SAME else "placed by its header"
         problem = f"has as many voxels as its CT, but another grid; it was {done} (--trust {options.trust})."
         findings.append(finding("mask-trusted", file, problem))
     if not way.order.changes_nothing:
-        problem = "is stored along other axes than its CT, at the same place in space; it was turned."
+        problem = "is stored along other axes than its CT, at the same position; its axes were reordered."
         findings.append(finding("mask-reordered", file, problem))
     if way.relation is Relation.SHIFTED:
-        problem = f"covers another box of its CT's grid ({differences}); it was placed there voxel by voxel."
+        problem = f"covers another box of the grid of its CT ({differences}); it was placed there voxel by voxel."
         findings.append(finding("mask-cropped", file, problem))
     elif way.relation is Relation.OTHER:
-        problem = f"is on another grid than its CT ({differences}); nearest neighbour took it onto the CT's."
+        problem = f"has another grid than its CT ({differences}); it was resampled by nearest neighbour."
         findings.append(finding("mask-resampled", file, problem))
     elif not way.trusted and (apart := image.displacement_voxels(way.turned)) > _ROUNDING_VOXELS:
-        problem = f"is {apart:.2g} voxels off its CT's grid, a rounding error, and was put onto it."
+        problem = f"is {apart:.2g} voxels off the grid of its CT, a rounding error; it was moved onto the grid."
         findings.append(finding("grid-snapped", file, problem))
     return findings

@@ -1,4 +1,4 @@
-"""Check the femur of a mask: its labels, its shape, and what of the CT it covers."""
+"""Check the femur of a mask: size, shape, position, and the values of the CT that it covers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, faces_of
 from nnunet_femur.kinds import Checks
 
 if TYPE_CHECKING:
@@ -19,38 +20,43 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.padding import Padding
 
 MASK_CHECKS = Checks()
-"""Checks of a femur on its CT's grid."""
+"""Checks of a femur on the grid of its CT."""
 
 TINY_ML = 10.0
-"""A mask below this is no useful part of a femur: a femoral head alone has 30 ml and more."""
+"""Masks below this volume are too small for a part of a femur: a femoral head alone has 30 ml or more."""
 
 LARGEST_ML = 1000.0
-"""Whole femurs of adults have 340 to 760 ml."""
+"""Masks above this volume are too large: whole femurs of adults have 340 to 760 ml."""
 
 LENGTHS_MM = (30.0, 600.0)
-"""Least and largest length of a part of a femur; the longest whole ones are a little above 500 mm."""
+"""Smallest and largest length of a femur or a part of one; the longest whole femurs are a little above 500 mm."""
 
 BONE_HU = 100
+"""Voxels above this count as bone."""
+
 _LEAST_BONE = 0.1
-"""Part of a femur's voxels that are above BONE_HU at least; it is a third and more even where bones are thin."""
+"""Smallest part of the voxels of a femur above BONE_HU; even thin bones have a third or more."""
 
 BODY_HU = -300
-"""The body is above this; air is below."""
+"""Voxels above this belong to the body; air is below."""
 
 _MIRRORED, _MIRRORED_CHANCE = 1.3, 20
-"""A mask in its place covers 1.6 times as much bone as any mirror image of it."""
+"""Least ratio of bone in a mirrored mask to bone in the mask itself, and least evidence against chance.
+
+A mask in its correct position covers 1.6 times as much bone as any mirror image of it.
+"""
 
 _TRIED = 400_000
-"""Voxels of a femur's box that are enough to try its mirror images."""
+"""Number of voxels of the femur's box that are sufficient to compare mirror images."""
 
 _BOTH_LEGS_MM = 280.0
 _ASIDE_MM = 50.0
-"""A body of this width or more in the CT shows both legs, and a femur is this far or more from its middle."""
+"""A body of this width or more shows both legs, and a femur is this far or more from its middle."""
 
 _OUTSIDE = 0.01
 _IN_PADDING = 0.001
 _POINTS = 50_000
-"""Voxels that are enough to measure a length."""
+"""Number of voxels that are sufficient to measure a length."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +64,26 @@ class MaskFacts:
     """A femur on its CT.
 
     Attributes:
-        femur: Its voxels and their place.
-        hu_zyx: The CT in the femur's box, in HU, padding still in it.
-        image: The CT's geometry.
-        padding: The CT's padding in that box.
-        side: The side that the case has by its id or table: "left", "right", "both" or "unknown".
-        body: The body in the CT; None where the side does not matter.
-        whole_zyx: The whole CT, to try the mask in other places of it; None leaves that out.
+        femur: Voxels of the femur and their position.
+        hu_zyx: The CT in the box of the femur, in HU, including padding.
+        image: Geometry of the CT.
+        padding: Padding of the CT in that box.
+        side: Side of the case by its id or table: "left", "right", "both" or "unknown".
+        body: The body in the CT; None if the side is not checked.
+        whole_zyx: The whole CT, to compare mirrored positions of the mask; None to skip this check.
     """
 
     femur: Femur
     hu_zyx: NDArray[np.int16]
     image: Geometry
     padding: Padding
-    side: str = "unknown"
+    side: str = UNKNOWN
     body: Body | None = None
     whole_zyx: NDArray[np.int16] | None = None
 
     @cached_property
     def values(self) -> NDArray[np.int16]:
-        """The CT's values in the femur."""
+        """Values of the CT in the femur."""
         return self.hu_zyx[self.femur.voxels_zyx]
 
     @property
@@ -87,7 +93,7 @@ class MaskFacts:
 
     @cached_property
     def length_mm(self) -> float:
-        """Extent along the axis of its largest extent in millimetres, to a few voxels."""
+        """Length along the principal axis of the femur in millimetres, with an error of a few voxels."""
         step = max(1, round((len(self.values) / _POINTS) ** (1 / 3)))
         index_zyx = np.argwhere(self.femur.voxels_zyx[::step, ::step, ::step]) * step
         if len(index_zyx) < 2:
@@ -100,10 +106,10 @@ class MaskFacts:
 
     @cached_property
     def pieces(self) -> list[int]:
-        """Voxels of each connected piece (also over corners), the largest first."""
+        """Number of voxels of each connected component (26 neighbours), the largest first."""
         import scipy.ndimage
 
-        # Pieces that touch with their faces are found in half the time, and usually there is one.
+        # Labelling with 6 neighbours takes half the time, and usually finds a single component.
         labels, count = scipy.ndimage.label(self.femur.voxels_zyx)
         if count <= 1:
             return [len(self.values)] * count
@@ -115,14 +121,14 @@ class MaskFacts:
 def _empty(mask: MaskFacts) -> str | None:
     if mask.femur.voxels_zyx.size or mask.femur.outside:
         return None
-    return "is empty: no voxel is femur, so the CT would count as one without a femur."
+    return "is empty: no voxel is femur."
 
 
 @MASK_CHECKS.register("mask-outside")
 def _outside(mask: MaskFacts) -> str | None:
     if mask.femur.outside <= _OUTSIDE:
         return None
-    return f"has {mask.femur.outside:.0%} of its femur beyond the end of its CT."
+    return f"has {mask.femur.outside:.0%} of its femur outside its CT."
 
 
 @MASK_CHECKS.register("mask-border")
@@ -132,17 +138,10 @@ def _border(mask: MaskFacts) -> str | None:
         if here.start == here.stop:
             return None
         if here.start == 0:
-            sides.append(_side(mask.image, axis, -1))
+            sides.append(faces_of(mask.image, axis)[0])
         if here.stop == mask.image.size_xyz[axis]:
-            sides.append(_side(mask.image, axis, 1))
-    return f"reaches the border of its CT ({', '.join(sides)}); the femur may be cut there." if sides else None
-
-
-def _side(image: Geometry, axis: int, sign: int) -> str:
-    """What the patient calls the side of a volume where an axis begins (-1) or ends (1)."""
-    column = np.reshape(image.direction, (3, 3))[:, axis] * sign
-    nearest = int(np.argmax(np.abs(column)))
-    return (("right", "left"), ("anterior", "posterior"), ("inferior", "superior"))[nearest][int(column[nearest] > 0)]
+            sides.append(faces_of(mask.image, axis)[1])
+    return f"touches the border of its CT ({', '.join(sides)}); the femur may be cut there." if sides else None
 
 
 @MASK_CHECKS.register("mask-padding")
@@ -160,7 +159,7 @@ def _off_bone(mask: MaskFacts) -> str | None:
     bone = int(np.count_nonzero(mask.values > BONE_HU)) / len(mask.values)
     if bone >= _LEAST_BONE:
         return None
-    return f"covers bone in {bone:.0%} of its voxels only (above {BONE_HU} HU)."
+    return f"covers bone in only {bone:.0%} of its voxels (above {BONE_HU} HU)."
 
 
 @MASK_CHECKS.register("mask-mirrored")
@@ -181,38 +180,34 @@ def _mirrored(mask: MaskFacts) -> str | None:
             here = bone
         elif bone > best:
             best, best_axes = bone, axes
-    # The second condition leaves out what chance does in a few voxels.
+    # The second condition excludes chance differences in a few voxels.
     if best < _MIRRORED * here + 0.1 or (best - here) ** 2 * count < _MIRRORED_CHANCE:
         return None
-    ways = " and ".join(_way(mask.image, 2 - axis) for axis in best_axes)
-    return f"covers bone in {here:.0%} of its voxels, and in {best:.0%} if {ways} of it were exchanged."
-
-
-def _way(image: Geometry, axis: int) -> str:
-    return " with ".join(_side(image, axis, sign) for sign in (-1, 1))
+    exchanged = ", ".join(" and ".join(faces_of(mask.image, 2 - axis)) for axis in best_axes)
+    return f"covers bone in {here:.0%} of its voxels, but in {best:.0%} with {exchanged} exchanged."
 
 
 @MASK_CHECKS.register("mask-side")
 def _on_side(mask: MaskFacts) -> str | None:
-    if mask.body is None or mask.side not in ("left", "right") or mask.body.width_mm < _BOTH_LEGS_MM:
+    if mask.body is None or mask.side not in (LEFT, RIGHT) or mask.body.width_mm < _BOTH_LEGS_MM:
         return None
     if not len(mask.values):
         return None
     index_xyz = [(here.start + here.stop - 1) / 2 for here in mask.femur.slices[::-1]]
     to_left_mm = _along_left_mm(mask.image, np.array([index_xyz]))[0] - mask.body.middle_mm
-    found = "left" if to_left_mm > 0 else "right"
+    found = LEFT if to_left_mm > 0 else RIGHT
     if found == mask.side or abs(to_left_mm) < _ASIDE_MM:
         return None
-    return f"is {abs(to_left_mm):.0f} mm to the {found} of the middle of the body, but is called {mask.side}."
+    return f"is {abs(to_left_mm):.0f} mm to the {found} of the middle of the body, but the case is {mask.side}."
 
 
 @dataclass(frozen=True)
 class Body:
-    """Extent of the body in a CT, from the patient's right to the left.
+    """Extent of the body in a CT, from the right to the left of the patient.
 
     Attributes:
-        middle_mm: Its middle, in LPS millimetres.
-        width_mm: Its width, without the outermost hundredth at both sides.
+        middle_mm: Middle of the body, in LPS millimetres.
+        width_mm: Width of the body, without the outermost 1 % at both sides.
     """
 
     middle_mm: float
@@ -220,11 +215,11 @@ class Body:
 
     @classmethod
     def of(cls, hu_zyx: NDArray[np.int16], image: Geometry) -> Body:
-        """Measure the body in a CT, in a part of its voxels.
+        """Measure the body in a sample of the voxels of a CT.
 
         Args:
-            hu_zyx: The CT.
-            image: Its geometry.
+            hu_zyx: The CT, in HU.
+            image: Geometry of the CT.
         """
         step = max(1, round((hu_zyx.size / _POINTS) ** (1 / 3)))
         index_zyx = np.argwhere(hu_zyx[::step, ::step, ::step] > BODY_HU) * step
@@ -236,7 +231,7 @@ class Body:
 
 
 def _along_left_mm(image: Geometry, index_xyz: NDArray) -> NDArray[np.float64]:
-    """Return how far points are to the patient's left, in LPS millimetres."""
+    """Return the x coordinate of points in LPS millimetres, which increases to the left of the patient."""
     row = np.reshape(image.direction, (3, 3))[0] * image.spacing_mm_xyz
     left_mm: NDArray[np.float64] = index_xyz @ row + image.origin_mm_xyz[0]
     return left_mm
@@ -247,7 +242,7 @@ def _components(mask: MaskFacts) -> str | None:
     if len(mask.pieces) < 2:
         return None
     rest_ml = sum(mask.pieces[1:]) * mask.image.voxel_volume_ml
-    return f"is in {len(mask.pieces)} pieces; all but the largest have {rest_ml:.2f} of {mask.volume_ml:.1f} ml."
+    return f"has {len(mask.pieces)} pieces; all except the largest have {rest_ml:.2f} of {mask.volume_ml:.1f} ml."
 
 
 @MASK_CHECKS.register("mask-tiny")

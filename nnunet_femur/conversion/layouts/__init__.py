@@ -1,6 +1,7 @@
-"""How the files of a source may lie, one module per layout, and which of them a source has.
+"""Layouts of a source folder, one module each.
 
-A further layout is a module with a function that gives :class:`Found`, a line in `find_cases` and one in `_recognised`.
+To add a layout, write a module that defines a :class:`~nnunet_femur.conversion.layouts.layout.Layout`, and add it to
+:data:`LAYOUTS`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.cases import Found
-from nnunet_femur.conversion.layouts.pairs import find_pairs, subfolder
-from nnunet_femur.conversion.layouts.table import find_rows, is_table
-from nnunet_femur.conversion.layouts.totalsegmentator import IMAGE_NAME, find_subjects, subjects
+from nnunet_femur.conversion.layouts import pairs, table, totalsegmentator
 from nnunet_femur.errors import InputError
 from nnunet_femur.kinds import finding
 from nnunet_femur.progress import SILENT, Progress
@@ -19,71 +17,55 @@ from nnunet_femur.progress import SILENT, Progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_femur.conversion.options import IntakeOptions
+    from nnunet_femur.conversion.cases import Found
+    from nnunet_femur.conversion.layouts.layout import Layout
+    from nnunet_femur.conversion.options import ConversionOptions
 
-__all__ = ["Found", "find_cases"]
+__all__ = ["AUTO", "LAYOUTS", "find_cases"]
+
+LAYOUTS: dict[str, Layout] = {each.name: each for each in (pairs.LAYOUT, totalsegmentator.LAYOUT, table.LAYOUT)}
+"""Layouts by name. To detect the layout of a source, they are tried in this order."""
+
+AUTO = "auto"
+"""Name of the choice to detect the layout."""
 
 
-def find_cases(source: Path, options: IntakeOptions, *, progress: Progress = SILENT) -> Found:
-    """The cases of a source, by the layout of the options or the one that the source shows.
+def find_cases(source: Path, options: ConversionOptions, *, progress: Progress = SILENT) -> Found:
+    """Return the cases of a source, in the layout of the options or the one that is detected.
 
     Args:
         source: A folder, or a table of files (layout "csv").
-        options: How the files are found.
-        progress: Receives the progress where masks must be read to choose.
+        options: Options about the files.
+        progress: Receives the progress of layouts that read masks to find the cases.
 
     Returns:
-        The cases and what was found; where the layout was to be found out, a note says which it is and why.
+        The cases and findings. If the layout was detected, a note gives the layout and the reason.
 
     Raises:
-        InputError: The source is missing, has none of the layouts, or holds nothing.
+        InputError: The layout is unknown, or the source does not exist, does not fit the layout or contains no cases.
     """
+    if options.layout not in (AUTO, *LAYOUTS):
+        msg = f"layout must be one of {', '.join((AUTO, *LAYOUTS))}, got {options.layout!r}."
+        raise InputError(msg, code="invalid-option")
     if not source.exists():
-        msg = f"{source}: there is no such folder or table. Give the folder that holds {options.images_folder}."
-        raise InputError(msg)
-    layout, reason = (options.layout, "") if options.layout != "auto" else _recognised(source, options)
-    if layout != "csv" and not source.is_dir():
-        msg = f"{source}: is no folder, as the layout {layout} needs it. Give the folder, or --layout csv."
-        raise InputError(msg)
-    if layout == "csv":
-        found = find_rows(_table(source))
-    elif layout == "totalsegmentator":
-        found = find_subjects(source, options, progress)
-    else:
-        found = find_pairs(source, options)
+        msg = f"{source}: not found. Give the folder that contains {options.images_folder}, or a table of cases."
+        raise InputError(msg, code="not-found")
+    layout, reason = (LAYOUTS[options.layout], "") if options.layout != AUTO else _detected(source, options)
+    if not (source.is_dir() or layout.reads_files):
+        msg = f"{source}: the layout {layout.name} needs a folder, got a file. Give the folder, or --layout csv."
+        raise InputError(msg, code="invalid-option")
+    found = layout.find(source, options, progress)
     if not reason:
         return found
-    note = finding("layout", ".", f"was read in the layout {layout}, since {reason}.")
+    note = finding("layout", ".", f"was read in the layout {layout.name}, because {reason}.")
     return replace(found, findings=(note, *found.findings))
 
 
-def _recognised(source: Path, options: IntakeOptions) -> tuple[str, str]:
-    """The layout that a source shows, and by what."""
-    if source.is_file():
-        return "csv", "the source is a file"
-    names = (options.images_folder, options.masks_folder)
-    if all(subfolder(source, name) for name in names):
-        return "pairs", f"it holds the folders {names[0]} and {names[1]}"
-    found = subjects(source)
-    if found:
-        return "totalsegmentator", f"{len(found)} folder(s) in it, {found[0].name} for one, hold {IMAGE_NAME}"
-    tables = _tables(source)
-    if tables:
-        return "csv", f"it holds the table {tables[0].name}"
-    # What is missing is said best by the layout that most sources are meant to have.
-    return "pairs", f"no folder in it holds {IMAGE_NAME}, and there is no table of cases"
-
-
-def _tables(source: Path) -> list[Path]:
-    return [path for path in sorted(source.iterdir()) if is_table(path)]
-
-
-def _table(source: Path) -> Path:
-    if source.is_file():
-        return source
-    tables = _tables(source)
-    if len(tables) != 1:
-        names = ", ".join(path.name for path in tables) or "none"
-        msg = f"{source}: holds {len(tables)} tables of cases ({names}). Give the one that is meant."
-        raise InputError(msg)
-    return tables[0]
+def _detected(source: Path, options: ConversionOptions) -> tuple[Layout, str]:
+    """Return the layout of a source, and the reason."""
+    for layout in LAYOUTS.values():
+        reason = layout.recognise(source, options)
+        if reason is not None:
+            return layout, reason
+    # Most sources are meant to have this layout, so its error message is the most helpful one.
+    return pairs.LAYOUT, "it has none of the other layouts"

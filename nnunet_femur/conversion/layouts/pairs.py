@@ -1,4 +1,4 @@
-"""The layout "pairs": a folder of CTs and a folder of masks, paired by the id at the start of their names."""
+"""Layout "pairs": a folder of CTs and a folder of masks, paired by the id at the start of their names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.cases import SIDES, Case, Found, named, stem
+from nnunet_femur.conversion.cases import Case, Found, named, stem
+from nnunet_femur.conversion.layouts.layout import Layout
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file
 from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, volume_ending
+from nnunet_femur.imaging.sides import BOTH, SIDES, side_called
 from nnunet_femur.imaging.sources import parts
 from nnunet_femur.kinds import finding
 
@@ -20,29 +22,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from nnunet_femur.conversion.options import IntakeOptions
+    from nnunet_femur.conversion.options import ConversionOptions
+    from nnunet_femur.progress import Progress
 
 
 _NAMED = 6
-"""Files of one id that a message names."""
+"""Largest number of files of one id that a message names."""
 
 
 def subfolder(source: Path, name: str) -> Path | None:
-    """The folder of that name in a source, upper and lower case counting as equal unless both are there."""
+    """Return the folder with a name in a source; upper and lower case are equal unless both folders exist."""
     found = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and folder.name.lower() == name.lower()]
     exact = source / name
     return exact if exact in found else found[0] if len(found) == 1 else None
 
 
-def find_pairs(source: Path, options: IntakeOptions) -> Found:
+def find_pairs(source: Path, options: ConversionOptions) -> Found:
     """Pair the images of a folder with their masks.
 
     Args:
-        source: The folder that holds the two folders.
+        source: The folder that contains the two folders.
         options: The names of the two folders and the pattern of an id.
 
     Returns:
-        The pairs, ordered by id, and what was found; a file that has no partner is an error among the findings.
+        The pairs, ordered by id, and the findings; a file without a partner is an error among them.
 
     Raises:
         InputError: A folder is missing or empty.
@@ -51,12 +54,12 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
     for name in (options.images_folder, options.masks_folder):
         folder = subfolder(source, name)
         if folder is None:
-            there = ", ".join(each.name for each in sorted(source.iterdir()) if each.is_dir()) or "no folder at all"
+            there = ", ".join(each.name for each in sorted(source.iterdir()) if each.is_dir()) or "no folders"
             msg = (
-                f"{source}: has no folder {name}, only {there}. CTs belong in {options.images_folder}, masks in "
-                f"{options.masks_folder}; other names are said with --images-folder and --masks-folder."
+                f"{source}: folder {name} not found, got {there}. Put the CTs into {options.images_folder} and the "
+                f"masks into {options.masks_folder}, or give other names with --images-folder and --masks-folder."
             )
-            raise InputError(msg)
+            raise InputError(msg, code="not-found")
         folders.append(folder)
     pattern = re.compile(options.id_pattern, re.IGNORECASE)
     images, image_findings, other_images = _by_id(source, folders[0], pattern)
@@ -65,15 +68,15 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
     if not images and not masks and not any(found.severity is Severity.ERROR for found in findings):
         names = f"{options.images_folder} and {options.masks_folder}"
         msg = (
-            f"{source}: no volume in {names}. Put the CTs and their masks there ({', '.join(VOLUME_ENDINGS)}, or a "
-            "folder of DICOM slices each)."
+            f"{source}: no volumes found in {names}. Put the CTs and their masks there ({', '.join(VOLUME_ENDINGS)}, "
+            "or a folder of DICOM slices each)."
         )
-        raise InputError(msg)
+        raise InputError(msg, code="no-cases")
     findings += [
         finding(
             "unpaired-image",
             images[case].file,
-            f"has no mask: no volume in {folders[1].name} begins with {case}{_but(other_masks.get(case))}.",
+            f"has no mask: no volume in {folders[1].name} starts with {case}{_but(other_masks.get(case))}.",
         )
         for case in sorted(images.keys() - masks.keys())
     ]
@@ -81,11 +84,11 @@ def find_pairs(source: Path, options: IntakeOptions) -> Found:
         finding(
             "unpaired-mask",
             masks[case].file,
-            f"has no image: no volume in {folders[0].name} begins with {case}{_but(other_images.get(case))}.",
+            f"has no CT: no volume in {folders[0].name} starts with {case}{_but(other_images.get(case))}.",
         )
         for case in sorted(masks.keys() - images.keys())
     ]
-    # Which of two files of one id is meant is unknown, so neither makes a case.
+    # It is unknown which of two files with one id is meant, so neither becomes a case.
     unclear = {found.file for found in findings if found.code == "duplicate-id"}
     cases = tuple(
         Case(case, images[case].patient, images[case].side, images[case].file, (masks[case].file,))
@@ -112,7 +115,7 @@ class _Named:
 
 
 def _but(other: Path | None) -> str:
-    return f", only {other.name}, which has no ending of a volume ({', '.join(VOLUME_ENDINGS)})" if other else ""
+    return f", except {other.name}, which does not end in {', '.join(VOLUME_ENDINGS)}" if other else ""
 
 
 def _other(path: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
@@ -123,9 +126,9 @@ def _other(path: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
 def _by_id(
     source: Path, folder: Path, pattern: re.Pattern[str]
 ) -> tuple[dict[str, _Named], list[Finding], dict[str, Path]]:
-    """The volumes of a folder by their ids, what was found, and other files by their ids.
+    """Return the volumes of a folder by id, the findings, and other files by id.
 
-    Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are skipped.
+    Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are ignored.
     """
     others: dict[str, Path] = {}
     findings: list[Finding] = []
@@ -138,7 +141,7 @@ def _by_id(
         is_slices, is_folder = is_dicom_file(path), path.is_dir() and holds_dicom(path)
         if volume_ending(path) is None and not is_slices and not is_folder:
             if path not in belonging:
-                findings.append(finding("stray-file", file, "is no volume and was left out."))
+                findings.append(finding("stray-file", file, "is not a volume and was left out."))
                 others |= _other(path, pattern)
             continue
         if is_folder:
@@ -152,24 +155,24 @@ def _by_id(
             if is_slices:
                 loose.append(file)
                 continue
-            problem = f"does not begin with an id ({pattern.pattern}, as in L442_CT.nrrd)."
+            problem = f"does not start with an id ({pattern.pattern}, as in L442_CT.nrrd)."
             findings.append(finding("no-id", file, problem))
             continue
         case, changed = named(match.group(), file)
         findings += changed
         groups = match.groupdict()
         patient = (groups.get("patient") or case).upper()
-        side = SIDES.get((groups.get("side") or "").lower(), "unknown")
+        side = side_called(groups.get("side") or "")
         by_id[case].append(_Named(file, patient.lstrip("0") or "0", side, match.group()))
     if loose:
-        problem = f"and {len(loose) - 1} further DICOM file(s) of {folder.name} do not begin with an id."
-        remedy = "Put the slices of each CT into a folder that is named by its id."
+        problem = f"and {len(loose) - 1} more DICOM file(s) of {folder.name} do not start with an id."
+        remedy = "Put the slices of each CT into a folder named after its id."
         findings.append(finding("no-id", loose[0], problem, remedy))
     for case, files in by_id.items():
         if len(files) > 1:
             names = ", ".join(other.file.name for other in files[1:_NAMED])
             names += f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-            findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, and so has {names}."))
+            findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, as {names}."))
     return {case: files[0] for case, files in by_id.items()}, findings, others
 
 
@@ -181,26 +184,26 @@ _TIMES = {"pre": "before", "preop": "before", "before": "before", "baseline": "b
     "after": "after",
     "followup": "after",
 }
-"""Words for the time of an exam, and what they mean."""
+"""Words for the time of an exam, and their meaning."""
 
-_SIDES = {word: side for word, side in SIDES.items() if word not in ("b", "both")}
+_SIDES = {word: side for word, side in SIDES.items() if side != BOTH}
 
 _NOT_AN_EXAM = re.compile(r"0000|v\d+|rev\d+|\d+(mm|hu|bit)|\d+x\d+(x\d+)?")
-"""Numbers of channels, versions, spacings and sizes, which may differ between a CT and its mask."""
+"""Channels, versions, spacings and sizes, which may differ between a CT and its mask."""
 
 _PART = re.compile(r"[^0-9a-z]+")
 
 
 def differing_exams(images: Mapping[str, Path], masks: Mapping[str, Path], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the cases whose CT and mask are of different exams by their names, each with what differs.
+    """Return the cases whose CT and mask belong to different exams according to their names, with the difference.
 
-    Dates and numbers are compared, and words for the side and the time of an exam. What all CTs have in common, or all
-    masks, tells nothing about an exam.
+    Dates and numbers are compared, and words for the side and the time of an exam. Parts that all CTs or all masks have
+    in common are ignored.
 
     Args:
         images: The CT of each case.
         masks: The mask of each case.
-        ids: The part of both names, by case, that is the id as written.
+        ids: The id of each case as written in the name of its CT.
     """
     of_images = _without_common({case: _tokens(file, ids[case]) for case, file in images.items()})
     of_masks = _without_common({case: _tokens(file, ids[case]) for case, file in masks.items()})
@@ -213,7 +216,7 @@ def differing_exams(images: Mapping[str, Path], masks: Mapping[str, Path], ids: 
 
 
 def _tokens(file: Path, id_text: str) -> set[str]:
-    """Return what a name tells about the exam: numbers without leading zeros, sides and times."""
+    """Return the parts of a name that identify an exam: numbers without leading zeros, sides and times."""
     name = stem(file).lower()
     rest = name[len(id_text) :] if name.startswith(id_text.lower()) else name
     tokens = set()
@@ -233,3 +236,18 @@ def _without_common(tokens: dict[str, set[str]]) -> dict[str, set[str]]:
         return tokens
     common = set.intersection(*tokens.values())
     return {case: of_case - common for case, of_case in tokens.items()}
+
+
+def _find(source: Path, options: ConversionOptions, _progress: Progress) -> Found:
+    return find_pairs(source, options)
+
+
+def _recognise(source: Path, options: ConversionOptions) -> str | None:
+    names = (options.images_folder, options.masks_folder)
+    if source.is_dir() and all(subfolder(source, name) for name in names):
+        return f"the folder contains {names[0]} and {names[1]}"
+    return None
+
+
+LAYOUT = Layout("pairs", _find, _recognise)
+"""A folder of CTs and a folder of masks."""

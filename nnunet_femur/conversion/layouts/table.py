@@ -1,37 +1,38 @@
-"""The layout "csv": a table with a row per case and the columns image, mask, patient, side and set.
+"""Layout "csv": a table with a row per case and the columns image, mask, id, patient, side and set.
 
-Paths are relative to the table. Several masks of a case are separated by ``|``. A column ``id`` names the cases;
-without it a case is called as its image. All columns but image and mask may be missing or empty.
+Paths are relative to the table. Several masks of a case are separated by ``|``. Without a column ``id``, a case is
+named after its image. Only the columns image and mask are required; cells of the other columns may be empty.
 """
 
 from __future__ import annotations
 
-import csv
 import os
-import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.cases import SETS, SIDES, Case, Found, named, stem
+from nnunet_femur.conversion.cases import SETS, Case, Found, named, set_called, stem
+from nnunet_femur.conversion.csv_tables import read_table
+from nnunet_femur.conversion.layouts.layout import Layout
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.sides import UNKNOWN, side_called
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
+    from nnunet_femur.conversion.options import ConversionOptions
     from nnunet_femur.findings import Finding
+    from nnunet_femur.progress import Progress
 
 
 NEEDED = ("image", "mask")
-"""Columns that a table must have; names are read in lower case."""
-
-_SETS = {name: name for name in SETS} | {"val": "validation"}
+"""Required columns, in lower case."""
 
 _GENERIC = {"ct", "image", "img", "volume"}
-"""Names of images that tell nothing: such a case is called as its folder."""
+"""Names of images that do not identify a case; such a case is named after its folder."""
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a table with the columns of a list of cases."""
+    """Return True if a file is a table with the required columns."""
     if path.suffix.lower() != ".csv" or path.name.startswith(".") or not path.is_file():
         return False
     try:
@@ -42,22 +43,22 @@ def is_table(path: Path) -> bool:
 
 
 def find_rows(table: Path) -> Found:
-    """The cases of a table; a row that cannot be used is an error among the findings.
+    """Return the cases of a table; a row that cannot be used is an error among the findings.
 
     Args:
         table: The table, separated by commas, semicolons or tabs.
 
     Raises:
-        InputError: The table cannot be read, lacks a column, or has no rows.
+        InputError: The table cannot be read, a required column is missing, or there are no rows.
     """
     columns, rows = _read(table)
     lacking = [name for name in NEEDED if name not in columns]
     if lacking:
-        msg = f"{table}: has no column {' and no column '.join(lacking)}. Write image and mask into its first line."
-        raise InputError(msg)
+        msg = f"{table}: the first line must name the columns image and mask, got no {' and no '.join(lacking)}."
+        raise InputError(msg, code="invalid-file")
     if not rows:
-        msg = f"{table}: has no rows. Write one per case."
-        raise InputError(msg)
+        msg = f"{table}: has no rows. Write one row per case."
+        raise InputError(msg, code="no-cases")
     cases: dict[str, Case] = {}
     line_of: dict[str, int] = {}
     findings: list[Finding] = []
@@ -68,7 +69,7 @@ def find_rows(table: Path) -> Found:
         if result is None:
             continue
         if result.id in cases:
-            problem = f"row {line} has the id {result.id}, and so has row {line_of[result.id]}."
+            problem = f"rows {line_of[result.id]} and {line} have the same id {result.id}."
             findings.append(finding("duplicate-id", table.name, problem))
             unclear.add(result.id)
             continue
@@ -88,28 +89,28 @@ def _case(table: Path, line: int, row: dict[str, str]) -> tuple[Case | None, lis
     image, *masks = (_relative(table, cell.strip()) for cell in (row.get("image", ""), *row.get("mask", "").split("|")))
     for what, file in (("image", image), *(("mask", mask) for mask in masks)):
         if file is None:
-            problems.append(f"row {line} names no {what}.")
+            problems.append(f"row {line} has no {what}.")
         elif found_below(table.parent, file) is None:
             problems.append(f"row {line} names the {what} {file.as_posix()}, which does not exist.")
-    side = SIDES.get(row.get("side", "").lower(), "unknown")
-    if row.get("side") and side == "unknown" and row["side"].lower() != "unknown":
-        problems.append(f"row {line} has a side other than left, right or both.")
-    set_name = _SETS.get(row.get("set", "").lower(), "")
+    side = side_called(row.get("side", ""))
+    if row.get("side") and side == UNKNOWN and row["side"].lower() != UNKNOWN:
+        problems.append(f"side of row {line} must be left, right or both, got {row['side']}.")
+    set_name = set_called(row.get("set", ""))
     if row.get("set") and not set_name:
-        problems.append(f"row {line} has a set other than {', '.join(SETS)}.")
+        problems.append(f"set of row {line} must be {', '.join(SETS[:-1])} or {SETS[-1]}, got {row['set']}.")
     found = [finding("table-row", table.name, problem) for problem in problems]
     if found or image is None:
         return None, found
     called = row.get("id") or (image.parent.name if stem(image).lower() in _GENERIC else stem(image))
     case, changed = named(called, image)
     patient = row.get("patient", "").upper()
-    # Patients are compared as they are in ids: 042 and 42 are one.
+    # Leading zeros are ignored as in ids: 042 and 42 are the same patient.
     patient = (patient.lstrip("0") or "0") if patient else case
     return Case(case, patient, side, image, tuple(mask for mask in masks if mask is not None), set_name), changed
 
 
 def _relative(table: Path, cell: str) -> Path | None:
-    """A file of a row relative to the table's folder, so that no path of the machine reaches the record."""
+    """Return a file of a row relative to the folder of the table, so that the record contains no absolute paths."""
     if not cell or "\0" in cell:
         return None
     path = Path(cell.replace("\\", "/"))
@@ -117,47 +118,10 @@ def _relative(table: Path, cell: str) -> Path | None:
     return found_below(table.parent, relative) or relative
 
 
-_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
-
-
-def read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not empty, each with its line number; cells are stripped and in Unicode's form NFC.
-
-    The separator is that of a first line ``sep=;``, which Excel writes, or else the most frequent of comma, semicolon
-    and tab in the first line.
-
-    Raises:
-        InputError: The file cannot be read, or is not a table in UTF-8.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        msg = f"{path}: is not UTF-8 text. Save it as CSV in UTF-8."
-        raise InputError(msg) from error
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}). Check the path."
-        raise InputError(msg) from error
-    if "\0" in text:
-        msg = f"{path}: is not text. Save it as CSV in UTF-8."
-        raise InputError(msg)
-    lines = unicodedata.normalize("NFC", text).splitlines()
-    stated = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
-    skipped = 1 if stated else 0
-    first = next((line for line in lines[skipped:] if line.strip()), "")
-    separator = stated[1] if stated else max(",;\t", key=first.count)
-    reader = csv.reader(lines[skipped:], delimiter=separator)
-    try:
-        rows = [(skipped + reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        msg = f"{path}: is not a table ({error}). Save it as CSV in UTF-8."
-        raise InputError(msg) from error
-    return [(number, row) for number, row in rows if any(row)]
-
-
 def found_below(folder: Path, relative: Path) -> Path | None:
     """Return `relative` as the disk spells it, or None where there is no such file or folder.
 
-    A table and a disk may write one name in two of Unicode's forms: macOS stores an umlaut as two characters.
+    The table and the disk may use different Unicode forms of a name: macOS stores an umlaut as two characters.
     """
     try:
         if (folder / relative).exists():
@@ -171,6 +135,32 @@ def found_below(folder: Path, relative: Path) -> Path | None:
             names = [path.name for path in (folder / found).iterdir()]
             found /= next(name for name in names if unicodedata.normalize("NFC", name) == plain)
     except (OSError, StopIteration):
-        # Not a folder, not allowed, or a name longer than the disk takes.
+        # Not a folder, not permitted, or a name that is too long for the disk.
         return None
     return found
+
+
+def _find(source: Path, _options: ConversionOptions, _progress: Progress) -> Found:
+    if source.is_file():
+        return find_rows(source)
+    tables = _tables(source)
+    if len(tables) != 1:
+        names = ", ".join(path.name for path in tables) or "none"
+        msg = f"{source}: must contain one table of cases, got {len(tables)} ({names}). Give the path of the table."
+        raise InputError(msg, code="no-cases" if not tables else "duplicate-case")
+    return find_rows(tables[0])
+
+
+def _recognise(source: Path, _options: ConversionOptions) -> str | None:
+    if source.is_file():
+        return "the source is a file"
+    tables = _tables(source)
+    return f"the folder contains the table {tables[0].name}" if tables else None
+
+
+def _tables(source: Path) -> list[Path]:
+    return [path for path in sorted(source.iterdir()) if is_table(path)]
+
+
+LAYOUT = Layout("csv", _find, _recognise, reads_files=True)
+"""A table of cases."""

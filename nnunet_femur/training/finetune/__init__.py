@@ -1,1 +1,1 @@
-"""Training that starts from TotalSegmentator's weights."""
+"""Fine-tuning of TotalSegmentator's network."""

@@ -1,4 +1,4 @@
-"""Parameters of one of nnU-Net's U-Nets in groups, from the heads backwards, and learning rates for each."""
+"""Parameter groups of nnU-Net's U-Nets, from the segmentation heads backwards, and their learning rates."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ HEAD = "head"
 
 
 def group_of(name: str) -> str:
-    """The group of a parameter: "head", "decoder K" (0 is the coarsest stage) or "encoder K" (0 is the finest).
+    """Return the group of a parameter: "head", "decoder K" (0 is the coarsest stage) or "encoder K" (0 is the finest).
 
     The stem of nnU-Net's residual encoders works at the finest resolution and belongs to "encoder 0".
 
     Args:
-        name: As ``named_parameters()`` gives it, with one name for a shared module.
+        name: Name of the parameter, as ``named_parameters()`` gives it.
 
     Raises:
-        InputError: The name is not one of nnU-Net's U-Nets.
+        InputError: The name does not occur in nnU-Net's U-Nets (code "unsupported").
+
+    Example:
+        >>> group_of("encoder.stages.4.0.convs.1.norm.bias")
+        'encoder 4'
     """
     parts = name.split(".")
     if "seg_layers" in parts:
@@ -36,20 +40,28 @@ def group_of(name: str) -> str:
         return "encoder 0"
     if len(after) > 1 and after[0] in ("stages", "transpconvs") and after[1].isdigit():
         return f"{side} {after[1]}"
-    msg = f"{name}: this parameter is in no encoder, decoder or head of nnU-Net's U-Nets. Plan with one of those."
-    raise InputError(msg)
+    msg = f"{name}: this parameter does not occur in nnU-Net's U-Nets. Plan with one of those networks."
+    raise InputError(msg, code="unsupported")
 
 
 def parameter_groups(network: nn.Module, recipe: FinetuneRecipe) -> list[dict[str, Any]]:
-    """Groups for an optimizer, the heads first, each with its "name" and the "factor" of its learning rate.
+    """Return groups for an optimizer, from the segmentation heads backwards.
 
-    The further a group is from the heads, the smaller its factor: body_factor x layer_decay^distance.
+    The factor of the learning rate falls with the distance from the heads: body_factor x layer_decay^distance.
+
+    Args:
+        network: One of nnU-Net's U-Nets.
+        recipe: The recipe.
+
+    Returns:
+        Groups with the keys "name", "params" and "factor".
     """
     members: dict[str, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         members.setdefault(group_of(name), []).append(parameter)
 
     def distance(group: str) -> int:
+        """Return the number of groups between a group and the heads."""
         side, number = group.split()
         decoders = sum(name.startswith("decoder") for name in members)
         encoders = sum(name.startswith("encoder") for name in members)
@@ -65,15 +77,15 @@ def parameter_groups(network: nn.Module, recipe: FinetuneRecipe) -> list[dict[st
 
 
 class GroupSchedule:
-    """Learning rates as a function of epoch and iteration alone, so a resumed training has those of an undisturbed one.
+    """Learning rates as a function of epoch and iteration, so that a resumed training equals an uninterrupted one.
 
-    They rise over `ramp_iterations` from the training's first iteration on, and again from the one in which the body
-    joins; a ramp that is longer than an epoch goes on in the next.
+    They rise over `ramp_iterations` from the first iteration of the training, and again from the iteration in which the
+    body joins the heads. A ramp that is longer than an epoch continues in the next.
 
     Args:
-        optimizer: With groups as :func:`parameter_groups` gives them.
+        optimizer: An optimizer with the groups of :func:`parameter_groups`.
         recipe: The recipe.
-        iterations_per_epoch: Iterations in an epoch.
+        iterations_per_epoch: Number of iterations in an epoch.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, recipe: FinetuneRecipe, *, iterations_per_epoch: int) -> None:
@@ -82,7 +94,12 @@ class GroupSchedule:
         self.iterations_per_epoch = iterations_per_epoch
 
     def step(self, epoch: int, iteration: int | None = None) -> None:
-        """Set the learning rates of an iteration; nnU-Net calls this at the beginning of an epoch without one."""
+        """Set the learning rates of an iteration.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            iteration: Number of the iteration in the epoch, from 0. nnU-Net passes None at the start of an epoch.
+        """
         recipe = self.recipe
         now = recipe.learning_rate * (1 - epoch / recipe.epochs) ** recipe.decay_exponent
         ramp = 1.0

@@ -1,4 +1,4 @@
-"""Weights of TotalSegmentator's network, checked in words and loaded."""
+"""Check and load the weights of TotalSegmentator's network."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ if TYPE_CHECKING:
 
 
 def misfits(weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor]) -> list[str]:
-    """What of a checkpoint does not fit a network, one sentence a tensor.
+    """Return the tensors of a checkpoint and a network that do not match, one line each.
 
     Args:
         weights: The checkpoint's tensors by name.
         network: The network's tensors by name.
+
+    Returns:
+        Lines that start with the tensor's place in the network, as in "encoder, stage 1, convolution 2, weight".
     """
     problems = []
     for name, tensor in network.items():
         if not _named_once(name):
             continue
         if name not in weights:
-            problems.append(f"{in_words(name)}: the network has it, the weights do not ({name})")
+            problems.append(f"{describe_tensor(name)}: missing in the weights ({name})")
         elif weights[name].shape != tensor.shape:
             problems.append(
-                f"{in_words(name)}: the network expects {_shape(tensor)}, "
+                f"{describe_tensor(name)}: the network expects {_shape(tensor)}, "
                 f"the weights have {_shape(weights[name])} ({name})"
             )
     problems += [
-        f"{in_words(name)}: the weights have it, the network does not ({name})"
+        f"{describe_tensor(name)}: missing in the network ({name})"
         for name in weights
         if name not in network and _named_once(name)
     ]
@@ -47,16 +50,22 @@ def require_fit(
 ) -> None:
     """Refuse a checkpoint that does not fit a network.
 
+    Args:
+        weights: The checkpoint's tensors by name.
+        network: The network's tensors by name.
+        problem: First line of the message.
+        remedy: Last line of the message.
+
     Raises:
-        SetupError: The problem, a line for each tensor that does not fit, and the remedy.
+        SetupError: Tensors do not match; the message has a line for each (code "invalid-weights").
     """
     lines = [f"  {misfit}" for misfit in misfits(weights, network)]
     if lines:
-        raise SetupError("\n".join([problem, *lines, remedy]))
+        raise SetupError("\n".join([problem, *lines, remedy]), code="invalid-weights")
 
 
 def _named_once(name: str) -> bool:
-    """Whether this is the first name of a tensor: nnU-Net's modules register most of theirs two to four times."""
+    """Return True for the first name of a tensor; nnU-Net's modules register most tensors two to four times."""
     return ".all_modules." not in name and not name.startswith("decoder.encoder.")
 
 
@@ -76,8 +85,13 @@ _PLAIN = {
 }
 
 
-def in_words(name: str) -> str:
-    """Place of a tensor in nnU-Net's U-Nets, as in "encoder, stage 2, convolution 1, weight"."""
+def describe_tensor(name: str) -> str:
+    """Return the place of a tensor in nnU-Net's U-Nets, counted from 1.
+
+    Example:
+        >>> describe_tensor("encoder.stages.1.0.convs.0.conv.weight")
+        'encoder, stage 2, convolution 1, weight'
+    """
     words: list[str] = []
     parts = name.split(".")
     for part, following in zip(parts, [*parts[1:], ""], strict=True):
@@ -87,7 +101,7 @@ def in_words(name: str) -> str:
         elif part in _PLAIN:
             words.append(_PLAIN[part])
         elif part.startswith("conv") and part[4:].isdigit():
-            # Blocks of residual encoders number theirs in the name.
+            # Blocks of residual encoders number their convolutions in the name.
             words.append(f"convolution {part[4:]}")
     words.append(parts[-1])
     return ", ".join(words)
@@ -98,20 +112,20 @@ def check_source(source: SourceModel, expected: Mapping[str, Any], *, plan: str)
 
     Args:
         source: The model that was found.
-        expected: What the plans say about it.
+        expected: The entry of the plans about their model.
         plan: The command that makes plans for the model that was found.
 
     Raises:
-        SetupError: It is another model, or other weights of it.
+        SetupError: It is another model, or has other weights (code "inconsistent").
     """
     if source.folder.name != expected["model"] or source.dataset != expected["dataset"]:
         problem = f"is {source.dataset}, but the plans were made for {expected['dataset']}"
     elif sha256(source.checkpoint) != expected["checkpoint_sha256"]:
-        problem = "holds other weights than those that the plans were made for"
+        problem = "differs from the weights that the plans were made for"
     else:
         return
-    msg = f"{source.checkpoint}: {problem}. Bring those weights back, or run: {plan}"
-    raise SetupError(msg)
+    msg = f"{source.checkpoint}: {problem}. Restore those weights, or run: {plan}"
+    raise SetupError(msg, code="inconsistent")
 
 
 def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, heads: bool) -> None:
@@ -120,10 +134,10 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
     Args:
         network: The network, its heads merged (see :mod:`nnunet_femur.networks.merged_heads`) or new.
         weights: The source's tensors by name.
-        heads: Whether the segmentation heads are copied too.
+        heads: True to copy the segmentation heads too.
 
     Raises:
-        SetupError: A tensor does not fit, with one line for each.
+        SetupError: Tensors do not match; the message has a line for each (code "invalid-weights").
     """
     from nnunet_femur.consistency import FINGERPRINT_KEY
     from nnunet_femur.networks.merged_heads import source_key

@@ -1,4 +1,4 @@
-"""Planes and millimetres of the preprocessed arrays."""
+"""Planes, sizes and scales of slices in nnU-Net's preprocessed arrays."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def plane_axes(planes: tuple[Plane, ...], plans_manager: PlansManager) -> tuple[int, ...]:
-    """The axes of the preprocessed arrays across which these planes lie.
+    """Return the axes of the preprocessed arrays that slices of these planes are across.
 
-    Data are read in RAS order, where axial, coronal and sagittal slices lie across z, y and x; nnU-Net may then put
-    another axis first.
+    Data are read in RAS order, where axial, coronal and sagittal slices are across z, y and x. nnU-Net may then
+    transpose the axes.
     """
     return tuple(plans_manager.transpose_forward.index(PLANES.index(plane)) for plane in planes)
 
 
 def check_axis_order(folder: Path, plans_manager: PlansManager) -> None:
-    """Refuse preprocessed cases in which a plane is not where :func:`plane_axes` expects it.
+    """Refuse preprocessed cases whose axes are not in the order that :func:`plane_axes` expects.
 
-    nnU-Net's readers "WithReorient" bring every CT to RAS order. Its other readers keep the order of the file, in which
+    nnU-Net's readers "WithReorient" reorient every CT to RAS. Its other readers keep the order of the file, in which
     the first axis of a sagittal series is not z.
 
     Args:
@@ -38,29 +38,29 @@ def check_axis_order(folder: Path, plans_manager: PlansManager) -> None:
         plans_manager: The plans, with the name of the reader.
 
     Raises:
-        InputError: Names the first case whose axes are in another order, or are not recorded.
+        InputError: The axes of a case are in another order, or are not recorded (code "invalid-dataset").
     """
     reader = str(plans_manager.plans["image_reader_writer"])
     if reader.endswith("WithReorient"):
         return
     remedy = (
-        "Slices of named planes cannot be cut. Convert the data with nnfemur convert, or set "
+        "Convert the data with nnfemur convert, or set "
         '"overwrite_image_reader_writer" to "SimpleITKIOWithReorient" in dataset.json and plan again.'
     )
     for record in sorted(folder.glob("*.pkl")):
         with record.open("rb") as file:
             order = _physical_axes(pickle.load(file))  # noqa: S301 - nnU-Net's own, as it reads them itself
         if order is None:
-            msg = f"{record}: the reader {reader} records no orientation. {remedy}"
-            raise InputError(msg)
+            msg = f"{record}: the reader {reader} records no orientation, so axial slices are unknown. {remedy}"
+            raise InputError(msg, code="invalid-dataset")
         if order != (2, 1, 0):
             named = ", ".join("xyz"[axis] for axis in order)
-            msg = f"{record}: the axes of this case are {named} instead of z, y, x. {remedy}"
-            raise InputError(msg)
+            msg = f"{record}: the axes of this case must be z, y, x, got {named}. {remedy}"
+            raise InputError(msg, code="invalid-dataset")
 
 
 def _physical_axes(properties: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Physical axis (0 is x) that each array axis follows most, from what nnU-Net's readers record; None if unknown."""
+    """Return the nearest physical axis (0 is x) of each array axis, as nnU-Net recorded it; None if unknown."""
     import numpy as np
 
     if "nibabel_stuff" in properties:
@@ -75,11 +75,14 @@ def _physical_axes(properties: Mapping[str, Any]) -> tuple[int, ...] | None:
 
 
 def largest_size(plans: Mapping[str, Any], spacing_mm: Sequence[float]) -> list[int] | None:
-    """Voxels along each axis of the preprocessed arrays that hold any case of the dataset; None if it is not here.
+    """Return the size in voxels, along each axis of the preprocessed arrays, that contains every case of a dataset.
 
     Args:
-        plans: nnU-Net's plans, which name the dataset and the order of axes.
-        spacing_mm: Edges of a voxel along the arrays' axes.
+        plans: nnU-Net's plans, with the name of the dataset and the order of axes.
+        spacing_mm: Spacing along the arrays' axes in mm.
+
+    Returns:
+        The size, or None if the dataset is not in nnUNet_preprocessed.
     """
     dataset = Path(os.environ.get("nnUNet_preprocessed", ""), plans["dataset_name"])
     path = dataset / "dataset_fingerprint.json"
@@ -97,12 +100,15 @@ def largest_size(plans: Mapping[str, Any], spacing_mm: Sequence[float]) -> list[
 
 
 def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[float, float, float]:
-    """How many pixels of a slice make up a voxel's edge along each axis of the preprocessed arrays.
+    """Return the number of slice pixels per voxel along each axis of the preprocessed arrays.
 
     Args:
         recipe: The recipe, whose pixels are squares of `slice_spacing_mm`.
-        spacing_mm: Edges of a voxel along the arrays' axes; two of them for configuration ``2d``, whose pixels are
-            nnU-Net's.
+        spacing_mm: Spacing along the arrays' axes in mm. With two axes, as for configuration ``2d``, pixels are voxels.
+
+    Example:
+        >>> pixels_per_voxel(SliceRecipe(slice_spacing_mm="finest"), (2.0, 0.8, 0.8))
+        (2.5, 1.0, 1.0)
     """
     edge_mm = recipe.slice_spacing_mm
     if edge_mm == "voxels" or len(spacing_mm) == 2:
@@ -113,5 +119,5 @@ def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[
 
 
 def _one_if_near(scale: float) -> float:
-    """Spare the resizing where voxels and pixels differ by less than a pixel in a thousand."""
+    """Avoid resampling where voxels and pixels differ by less than 0.1 %."""
     return 1.0 if abs(scale - 1) < 1e-3 else scale

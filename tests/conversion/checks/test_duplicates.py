@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.conversion import convert
+from nnunet_femur.conversion.case_record import CaseRecord
 from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.duplicates import fingerprint, same_files, same_voxels
-from nnunet_femur.conversion.conversion import Conversion
-from nnunet_femur.conversion.options import IntakeOptions
-from nnunet_femur.conversion.record import CaseRecord
-from nnunet_femur.errors import InputError
+from tests.refusing import refused
 
 IMAGE, MASK = "Images/{}_CT.nrrd", "GoldStandard/{}_GS.nrrd"
 
@@ -117,34 +116,34 @@ class TestConversion:
         sitk.WriteImage(other, str(drop.folder / "Images/L107_CT.nii.gz"))
         return drop
 
-    def _conversion(self, source, raw) -> Conversion:
-        return Conversion(source=source.folder, dataset_id=1, raw_folder=raw, intake=IntakeOptions(layout="pairs"))
+    def _convert(self, source, raw, **options):
+        return convert(source.folder, dataset_id=1, raw=raw, layout="pairs", **options)
 
     def test_equal_masks_stay_together(self, source, raw):
-        for outcome in (self._conversion(source, raw).preview(), self._conversion(source, raw).run()):
+        for outcome in (self._convert(source, raw, dry_run=True), self._convert(source, raw)):
             assert outcome.usable
-            codes = [finding.code for finding in (outcome.findings or outcome.dataset.findings)]
+            codes = [finding.code for finding in outcome.findings]
             assert codes.count("same-exam") == 1
         record = json.loads((outcome.folder / "conversion.json").read_text())
         of_case = {case["case"]: case for case in record["cases"]}
         assert of_case["L101"]["patient"] == of_case["L107"]["patient"]
         assert (of_case["L101"]["set"], of_case["L101"]["fold"]) == (of_case["L107"]["set"], of_case["L107"]["fold"])
         assert len({case["patient"] for case in record["cases"]}) == 6
-        again = self._conversion(source, raw).run()
-        assert len(again.unchanged) == 7
+        again = self._convert(source, raw)
+        assert len(again.reused) == 7
 
     def test_other_masks_stop_the_conversion(self, source, raw):
         source.write(MASK.format("L107"), source.mask()[:, :, ::-1])
-        assert not self._conversion(source, raw).preview().usable
-        with pytest.raises(InputError, match="whose masks differ"):
-            self._conversion(source, raw).run()
+        assert not self._convert(source, raw, dry_run=True).usable
+        with refused("bad-cases", "L101", "L107"):
+            self._convert(source, raw)
         assert not list(raw.glob("Dataset*"))
 
     def test_too_few_patients_are_left(self, source, raw):
         (source.folder / IMAGE.format("R102")).unlink()
         (source.folder / MASK.format("R102")).unlink()
-        outcome = self._conversion(source, raw).preview()
+        outcome = self._convert(source, raw, dry_run=True)
         assert not outcome.usable
         assert "split" in [finding.code for finding in outcome.findings]
-        with pytest.raises(InputError, match=r"here are 5[\s\S]*L101_CT.nrrd: is the same exam as L107"):
-            self._conversion(source, raw).run()
+        with refused("too-few-patients", 5, "L101_CT.nrrd: ", "L107"):
+            self._convert(source, raw)

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.headers import check_headers
-from nnunet_femur.conversion.options import IntakeOptions
+from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Severity
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442_GS.nrrd"),))
@@ -57,7 +57,7 @@ class TestGrids:
     )
     def test_another_grid_is_named(self, pair, changes, code):
         _rewrite_mask(pair, **changes)
-        findings = check_headers(pair.folder, CASE, IntakeOptions(trust="headers"))
+        findings = check_headers(pair.folder, CASE, ConversionOptions(trust="headers"))
         assert (findings[-1].code, findings[-1].file) == (code, "GoldStandard/L442_GS.nrrd")
 
     @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ class TestGrids:
     def test_as_many_voxels_on_another_grid_are_for_the_user_to_settle(self, pair, changes):
         _rewrite_mask(pair, **changes)
         assert _findings(pair) == [("mask-geometry", "error")]
-        trusted = check_headers(pair.folder, CASE, IntakeOptions(trust="voxels"))
+        trusted = check_headers(pair.folder, CASE, ConversionOptions(trust="voxels"))
         assert [finding.code for finding in trusted] == ["mask-trusted"]
 
     def test_a_spacing_whose_error_adds_up_is_not_snapped(self, pair):
@@ -127,7 +127,7 @@ class TestDirection:
         findings = check_headers(pair.folder, CASE)
         assert [finding.code for finding in findings] == ([] if words is None else ["image-direction"])
         if words is not None:
-            assert f"axes that are {words} against" in findings[0].problem
+            assert f"axes that are {words};" in findings[0].problem
 
     def test_oblique_says_how_much(self, pair):
         c, s = np.cos(np.radians(12)), np.sin(np.radians(12))

@@ -1,4 +1,4 @@
-"""The pre-flight check of weights: what does not fit is said in words."""
+"""Weights that do not match a network are refused, with a line for each tensor."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nnunet_femur.errors import SetupError
-from nnunet_femur.training.finetune.weight_transfer import in_words, load_source, misfits
+from nnunet_femur.training.finetune.weight_transfer import describe_tensor, load_source, misfits
+from tests.refusing import refused
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ from nnunet_femur.training.finetune.weight_transfer import in_words, load_source
         ("encoder.stages.1.blocks.0.skip.1.conv.weight", "encoder, stage 2, block 1, skip connection, weight"),
     ],
 )
-def test_in_words(name: str, words: str) -> None:
-    assert in_words(name) == words
+def test_describe_tensor(name: str, words: str) -> None:
+    assert describe_tensor(name) == words
 
 
 def test_misfits_are_told_once_each() -> None:
@@ -42,8 +42,8 @@ def test_misfits_are_told_once_each() -> None:
     assert misfits(weights, network) == [
         "encoder, stage 1, convolution 1, weight: the network expects 8 x 1 x 3 x 3 x 3, the weights have "
         "8 x 2 x 3 x 3 x 3 (encoder.stages.0.0.convs.0.conv.weight)",
-        "decoder, upsampling 1, weight: the network has it, the weights do not (decoder.transpconvs.0.weight)",
-        "decoder, segmentation head 1, bias: the weights have it, the network does not (decoder.seg_layers.0.bias)",
+        "decoder, upsampling 1, weight: missing in the weights (decoder.transpconvs.0.weight)",
+        "decoder, segmentation head 1, bias: missing in the network (decoder.seg_layers.0.bias)",
     ]
 
 
@@ -70,6 +70,6 @@ class TestLoadSource:
         source["body.weight"] = torch.zeros(5, 2)
         network = self._network()
         before = network.body.bias.clone()
-        with pytest.raises(SetupError, match=r"do not fit.*\n.*expects 2 x 2, the weights have 5 x 2"):
+        with refused("invalid-weights", "2 x 2", "5 x 2"):
             load_source(network, source, heads=True)
         assert torch.equal(network.body.bias, before)

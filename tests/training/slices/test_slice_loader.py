@@ -1,4 +1,4 @@
-"""The loader of slices: exact passes with any number of workers, and what a slice covers."""
+"""The loader of slices: exact passes with any number of workers, and the window of a slice."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAu
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.training.slices.slice_loader import SliceLoader, SliceWindow, open_case_limit, place_window
+from nnunet_femur.training.slices.slice_loader import SliceLoader, open_case_limit
 from nnunet_femur.training.slices.slice_order import SliceOrder, find_slices
+from nnunet_femur.training.slices.slice_window import SliceWindow, place_window
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_femur.training.slices.slice_order import SliceTable, ends_only, find_slices
+from nnunet_femur.training.slices.slice_order import SliceTable, find_slices, slices_of_ends
 
 
 def _rows(table: SliceTable) -> list[tuple[int, ...]]:
@@ -58,20 +58,20 @@ class TestFindSlices:
         assert len(find_slices([np.zeros((3, 3, 3), dtype=bool)], (0, 1, 2))) == 0
 
 
-class TestEndsOnly:
+class TestSlicesOfEnds:
     def test_first_and_last_of_each_case(self) -> None:
         masks = [np.zeros((12, 2, 2), dtype=bool) for _ in range(2)]
         masks[0][1:11] = True
         masks[1][5:9] = True
-        table = ends_only(find_slices(masks, (0,)), [3, 1])
+        table = slices_of_ends(find_slices(masks, (0,)), [3, 1])
         assert table.index[table.case == 0].tolist() == [1, 2, 3, 8, 9, 10]
         assert table.index[table.case == 1].tolist() == [5, 8]
 
     def test_slices_without_femur_between_do_not_count(self) -> None:
         mask = np.zeros((10, 2, 2), dtype=bool)
         mask[[0, 4, 9]] = True
-        assert ends_only(find_slices([mask], (0,)), [2]).index.tolist() == [0, 4, 9]
+        assert slices_of_ends(find_slices([mask], (0,)), [2]).index.tolist() == [0, 4, 9]
 
     def test_a_short_bone_is_taken_once(self) -> None:
         mask = np.ones((5, 2, 2), dtype=bool)
-        assert ends_only(find_slices([mask], (0,)), [20]).index.tolist() == [0, 1, 2, 3, 4]
+        assert slices_of_ends(find_slices([mask], (0,)), [20]).index.tolist() == [0, 1, 2, 3, 4]

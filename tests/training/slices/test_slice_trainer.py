@@ -1,4 +1,4 @@
-"""Slices in millimetres and the schedule, in trainers that nnU-Net runs."""
+"""Slice geometry, batches and schedule of slice trainers, inside nnU-Net."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_femur.errors import InputError
 from nnunet_femur.recipe.hyperparameters import SliceRecipe
+from nnunet_femur.training.slices.slice_data_trainer import slices_with_femur
 from nnunet_femur.training.slices.slice_geometry import largest_size, pixels_per_voxel
-from nnunet_femur.training.slices.slice_trainer import SliceTrainer, slices_with_femur
-from tests.training.made import made
+from nnunet_femur.training.slices.slice_trainer import SliceTrainer
+from tests.refusing import refused
+from tests.training.making import make_trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,9 @@ class _Slices(SliceTrainer):
 
 
 def _trainer(configuration: str = "3d_fullres", **recipe: Any) -> _Slices:
-    return made(_Slices, configuration, **recipe)
+    trainer = make_trainer(_Slices, configuration, **recipe)
+    trainer.initialize()
+    return trainer
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ class TestAxisOrder:
         check("SimpleITKIOWithReorient", {"sitk_stuff": {"direction": SAGITTAL}})
 
     def test_a_sagittal_series(self, check: Any) -> None:
-        with pytest.raises(InputError, match=r"case1\.pkl: the axes of this case are x, z, y instead"):
+        with refused("invalid-dataset", "case1.pkl", "x, z, y"):
             check("SimpleITKIO", *({"sitk_stuff": {"direction": each}} for each in (IDENTITY, SAGITTAL)))
 
     def test_nibabel(self, check: Any) -> None:
@@ -98,28 +101,28 @@ class TestAxisOrder:
         check("NibabelIO", {"nibabel_stuff": {"original_affine": np.diag([-0.7, 0.7, 5.0, 1.0])}})
         affine = np.eye(4)
         affine[:3, :3] = np.array(SAGITTAL).reshape(3, 3) * [0.7, 0.7, 5.0]
-        with pytest.raises(InputError, match="are x, z, y instead"):
+        with refused("invalid-dataset", "x, z, y"):
             check("NibabelIO", {"nibabel_stuff": {"original_affine": affine}})
 
     @pytest.mark.parametrize("properties", [{}, {"sitk_stuff": {"direction": (1.0, 0.0, 0.0, 1.0)}}])
     def test_no_orientation_at_all(self, check: Any, properties: dict[str, Any]) -> None:
-        with pytest.raises(InputError, match="records no orientation"):
+        with refused("invalid-dataset", "Tiff3DIO"):
             check("Tiff3DIO", properties)
 
     @pytest.mark.usefixtures("nnunet")
-    @pytest.mark.parametrize(("configuration", "refused"), [("3d_fullres", True), ("2d", False)])
+    @pytest.mark.parametrize(("configuration", "is_refused"), [("3d_fullres", True), ("2d", False)])
     def test_trainers_look_before_they_cut(
-        self, configuration: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+        self, configuration: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """nnU-Net's own slices of configuration 2d belong to no named plane."""
         monkeypatch.setattr("nnunet_femur.training.slices.slice_geometry._physical_axes", lambda _: (0, 2, 1))
-        monkeypatch.setattr("nnunet_femur.training.base.check_data", lambda *_: None)
+        monkeypatch.setattr("nnunet_femur.training.checked_trainer.check_data", lambda *_: None)
         trainer = _trainer(configuration)
         trainer.plans_manager.plans["image_reader_writer"] = "SimpleITKIO"
         del trainer.configuration_manager.configuration["femur_guard"]
-        if refused:
+        if is_refused:
             monkeypatch.setattr(trainer, "get_dataloaders", lambda: pytest.fail("slices were cut"))
-            with pytest.raises(InputError, match="instead of z, y, x"):
+            with refused("invalid-dataset", "x, z, y"):
                 trainer.on_train_start()
         else:
             trainer.on_train_start()

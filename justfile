@@ -1,0 +1,31 @@
+# Short commands for developers; each line also works when it is typed. List them: just
+
+[private]
+default:
+    @just --list
+
+# Lint, format and types
+check:
+    uv run ruff check --fix .
+    uv run ruff format .
+    uv run mypy
+
+# Tests without nnU-Net's commands: two minutes
+fast *ARGS:
+    uv run pytest -m "not integration" {{ARGS}}
+
+# Tests of one room, such as: just room conversion
+room NAME *ARGS:
+    uv run pytest -n 0 tests/{{NAME}} {{ARGS}}
+
+# All tests, as CI runs them: ten minutes
+test:
+    uv run pytest
+
+# The main job on phantoms: five minutes
+demo:
+    uv run nnfemur demo
+
+# A benchmark against its named peer, such as: just bench scoring
+bench NAME *ARGS:
+    uv run --group benchmark benchmarks/{{NAME}}.py {{ARGS}}

@@ -1,0 +1,56 @@
+"""Sides of the body: the words for them in names and tables, and the side at each face of a volume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from nnunet_femur.imaging.geometry import Geometry
+
+LEFT, RIGHT, BOTH, UNKNOWN = "left", "right", "both", "unknown"
+"""Sides of a case: one femur, both femurs of a patient, or not stated."""
+
+SIDES = {
+    **dict.fromkeys(("l", LEFT), LEFT),
+    **dict.fromkeys(("r", RIGHT), RIGHT),
+    **dict.fromkeys(("b", BOTH), BOTH),
+}
+"""Side that a file name or a table means by a word in lower case."""
+
+SIDE_WORDS = frozenset(
+    {"l", "r", LEFT, RIGHT, "lt", "rt", "sin", "sinister", "dex", "dexter", BOTH, "bilateral"},
+)
+"""Words for a side, in lower case, that the name of a segment may contain."""
+
+_FACES = ((RIGHT, LEFT), ("anterior", "posterior"), ("inferior", "superior"))
+"""Directions of the patient in which x, y and z (LPS) decrease and increase."""
+
+
+def side_called(word: str) -> str:
+    """Return the side that a word of a file name or table means, or :data:`UNKNOWN`.
+
+    Example:
+        >>> side_called("L"), side_called("Right"), side_called("up")
+        ('left', 'right', 'unknown')
+    """
+    return SIDES.get(word.strip().lower(), UNKNOWN)
+
+
+def faces_of(geometry: Geometry, axis_xyz: int) -> tuple[str, str]:
+    """Return the sides of the patient at the first and at the last voxel of an axis.
+
+    Args:
+        geometry: The volume.
+        axis_xyz: Index of the axis in the order x, y, z. An oblique axis counts as the nearest axis of the patient.
+
+    Example:
+        >>> from nnunet_femur.imaging.geometry import Geometry
+        >>> faces_of(Geometry((4, 4, 4), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, -1)), 2)
+        ('superior', 'inferior')
+    """
+    column = np.reshape(geometry.direction, (3, 3))[:, axis_xyz]
+    nearest = int(np.argmax(np.abs(column)))
+    first, last = _FACES[nearest]
+    return (first, last) if column[nearest] > 0 else (last, first)

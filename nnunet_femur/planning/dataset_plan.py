@@ -1,0 +1,321 @@
+"""Plan a raw dataset: fingerprint, plans, folds, recipe, preprocessing and the resampling ceiling."""
+
+from __future__ import annotations
+
+import os
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from nnunet_femur.atomic_files import write_json, written_beside
+from nnunet_femur.dataset.environment import require
+from nnunet_femur.dataset.folds import SPLITS_FILE
+from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, FULLRES, PLANS_NAME, SLICES_2D
+from nnunet_femur.dataset.raw import DATASET_JSON, RawDataset
+from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
+from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
+from nnunet_femur.planning.plans import Spacing, own_plans, transferred_plans
+from nnunet_femur.planning.training_presets import PRESETS, recipe_of
+from nnunet_femur.records import Provenance, read_json, read_mapping, tree_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nnunet_femur.weights import SourceModel
+
+SOURCES = ("dataset", "totalsegmentator")
+"""Sources of plans: nnU-Net's planner with the dataset's fingerprint, or TotalSegmentator's model."""
+
+RECORD = "femur_plan.json"
+"""File in the preprocessed dataset with the settings and inputs of its plans, by name of the plans.
+
+It is written last: plans that are not in it are not finished."""
+
+LOG = "femur_plan.log"
+"""File in the preprocessed dataset with nnU-Net's output during planning."""
+
+
+@dataclass(frozen=True)
+class PlannedDataset(os.PathLike[str]):
+    """A planned and preprocessed dataset; usable as the path of its folder.
+
+    Attributes:
+        folder: The folder in ``nnUNet_preprocessed``.
+        plans_name: Name of the plans.
+        configurations: The preprocessed configurations.
+        ceiling: The resampling ceiling; None for plans without a 3D configuration, and if no examined mask contains
+            femur.
+    """
+
+    folder: Path
+    plans_name: str
+    configurations: tuple[str, ...]
+    ceiling: Ceiling | None
+
+    @property
+    def plans_file(self) -> Path:
+        """The file with the plans."""
+        return self.folder / f"{self.plans_name}.json"
+
+    def __fspath__(self) -> str:
+        """Return the folder."""
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        """Return dataset, plans, configurations and ceiling in one line."""
+        ceiling = "" if self.ceiling is None else f", resampling ceiling {self.ceiling.mean:.4f}"
+        names = ", ".join(self.configurations)
+        return f"{type(self).__name__}({self.folder.name}: {self.plans_name} with {names}{ceiling})"
+
+
+def plan(
+    dataset_id: int,
+    *,
+    source: str = "dataset",
+    spacing: str = "source",
+    fast: bool = False,
+    preset: str = "default",
+    configurations: Sequence[str] | None = None,
+    plans_name: str = PLANS_NAME,
+    epochs: int | None = None,
+    iterations: int | None = None,
+    pretrained: bool = True,
+    recipe: Mapping[str, Any] | str | Path | None = None,
+    jobs: int = 2,
+) -> PlannedDataset:
+    """Fingerprint, plan and preprocess a raw dataset, so that ``nnUNetv2_train`` can train on it.
+
+    A second call with the same input and options finds the work done and returns at once. With another recipe it only
+    writes that into the plans. nnU-Net's folders are those of the environment variables ``nnUNet_raw``,
+    ``nnUNet_preprocessed`` and ``nnUNet_results``. nnU-Net's output goes to :data:`LOG`, its progress bars to standard
+    error.
+
+    Args:
+        dataset_id: nnU-Net's dataset number.
+        source: "dataset" for plans of nnU-Net's own planner, "totalsegmentator" for those of TotalSegmentator's model.
+        spacing: With TotalSegmentator's plans, "source" (the spacing of its model) or "native" (the dataset's).
+        fast: With TotalSegmentator's plans, those of its 3 mm model instead of the 1.5 mm model.
+        preset: Size of network and training, one of :data:`~nnunet_femur.planning.training_presets.PRESETS`.
+        configurations: The configurations to preprocess. Default: "2d" and "3d_fullres", and "3d_fullres" with
+            TotalSegmentator's plans, which have no other.
+        plans_name: Name of the plans. With another name than nnU-Net's default, a dataset can have several plans.
+        epochs: Epochs of every trainer; None for the preset's.
+        iterations: Iterations per epoch of every trainer; None for the preset's.
+        pretrained: Start the encoders of two-dimensional networks from pretrained weights, unless the preset starts
+            them from random weights.
+        recipe: Further hyperparameters, as in the plans: for every trainer, or by family or trainer; or a YAML or JSON
+            file with them.
+        jobs: Number of processes that preprocess, from 1.
+
+    Returns:
+        The preprocessed dataset.
+
+    Raises:
+        SetupError: nnU-Net's folders are not set (code "environment"), TotalSegmentator's weights are missing or do not
+            fit ("no-weights", "invalid-weights"), or networks were trained on other folds of this dataset
+            ("folds-changed").
+        InputError: The dataset does not exist or is damaged ("no-dataset", "invalid-dataset"), its folds are
+            ("invalid-folds"), cases cannot be used ("bad-cases"), an option is unknown ("invalid-option"), or the
+            recipe has an invalid value ("invalid-recipe").
+
+    Example:
+        >>> import nnunet_femur as nf
+        >>> planned = nf.plan(7, preset="small", configurations=["3d_fullres"], jobs=1)
+        >>> planned
+        PlannedDataset(Dataset007_Example: nnUNetPlans with 3d_fullres, resampling ceiling 1.0000)
+        >>> planned.plans_file.name
+        'nnUNetPlans.json'
+    """
+    _require_choice("preset", preset, tuple(PRESETS))
+    _require_choice("source", source, SOURCES)
+    _require_choice("spacing", spacing, get_args(Spacing))
+    checked = _checked_recipe(preset, epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe)
+    model = _source_model(fast=fast) if source == "totalsegmentator" else None
+    wanted = _configurations(configurations, model)
+    raw = RawDataset.find(dataset_id)
+    folder = require("nnUNet_preprocessed") / raw.name
+    raw.folds()
+    refuse_cases(raw, incomplete_cases(raw))
+    settings = {
+        "source": None if model is None else [str(model.checkpoint), model.checkpoint.stat().st_mtime_ns, spacing],
+        "preset": preset,
+        "configurations": list(wanted),
+    }
+    inputs = tree_fingerprint(raw.folder)
+    records = read_json(folder / RECORD) or {}
+    record = records.get(plans_name)
+    planned = _planned(folder, plans_name, wanted, record)
+    if record and _is_current(planned, record, settings=settings, inputs=inputs):
+        if record.get("recipe") != checked:
+            _write_recipe(planned.plans_file, checked)
+            write_json(folder / RECORD, {**records, plans_name: {**record, "recipe": checked}})
+        return planned
+    folder.mkdir(exist_ok=True)
+    others = {name: other for name, other in records.items() if name != plans_name}
+    write_json(folder / RECORD, others)
+    _replace_folds(raw, folder)
+    log_file = folder / LOG
+    with log_file.open("w", encoding="utf-8") as log, redirect_stdout(log), naming_bad_cases(raw, log_file):
+        _extract_fingerprint(dataset_id, jobs=jobs)
+        if model is None:
+            plans = own_plans(dataset_id, PRESETS[preset], plans_file=planned.plans_file, configurations=wanted)
+        else:
+            target: Spacing = "native" if spacing == "native" else "source"
+            plans = transferred_plans(dataset_id, model, plans_name=plans_name, spacing=target, fast=fast)
+        refuse_cases(raw, too_thin(raw, plans, wanted, read_json(folder / DATASET_FINGERPRINT)))
+        outputs = _preprocess(dataset_id, plans, planned, recipe=checked, raw=raw, jobs=jobs)
+        ceiling = _ceiling(plans, planned, raw)
+    record = {
+        "raw": inputs,
+        **settings,
+        "recipe": checked,
+        "outputs": outputs,
+        **({} if ceiling is None else {"ceiling": ceiling.as_json()}),
+    }
+    write_json(folder / RECORD, {**others, plans_name: record})
+    return _planned(folder, plans_name, wanted, record)
+
+
+def ceiling_of(folder: str | os.PathLike[str], plans_name: str = PLANS_NAME) -> Ceiling | None:
+    """Return the resampling ceiling of a planned dataset; None for plans without a 3D configuration.
+
+    Args:
+        folder: The folder in ``nnUNet_preprocessed``.
+        plans_name: Name of the plans.
+    """
+    record = (read_json(Path(folder) / RECORD) or {}).get(plans_name) or {}
+    return Ceiling.from_json(record["ceiling"]) if "ceiling" in record else None
+
+
+def _planned(
+    folder: Path, plans_name: str, configurations: tuple[str, ...], record: Mapping[str, Any] | None
+) -> PlannedDataset:
+    ceiling = (record or {}).get("ceiling")
+    return PlannedDataset(folder, plans_name, configurations, None if ceiling is None else Ceiling.from_json(ceiling))
+
+
+def _is_current(
+    planned: PlannedDataset, record: Mapping[str, Any], *, settings: Mapping[str, Any], inputs: str
+) -> bool:
+    """Return True if the plans and the preprocessed data are those that planning would make now, but for the recipe."""
+    # Records of older versions contain no outputs.
+    made = Provenance({key: record.get(key) for key in settings}, record.get("raw"), record.get("outputs", {}))
+    return planned.plans_file.is_file() and made.is_current(settings=settings, inputs=inputs, folder=planned.folder)
+
+
+def _checked_recipe(
+    preset: str,
+    *,
+    epochs: int | None,
+    iterations: int | None,
+    pretrained: bool,
+    changes: Mapping[str, Any] | str | Path | None,
+) -> dict[str, dict[str, Any]]:
+    from nnunet_femur.recipe.recipe_checks import problems_of, raise_if_any
+
+    file = Path(changes) if isinstance(changes, str | Path) else None
+    given: Any = read_mapping(file) if file is not None else changes or {}
+    raise_if_any(problems_of(given), where=str(file or "recipe"))
+    recipe = recipe_of(PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=given)
+    raise_if_any(problems_of(recipe), where="recipe of these plans")
+    return recipe
+
+
+def _require_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        msg = f"{option} must be one of {', '.join(choices)}, got {value!r}."
+        raise InputError(msg, code="invalid-option")
+
+
+def _configurations(wanted: Sequence[str] | None, model: SourceModel | None) -> tuple[str, ...]:
+    if model is None:
+        return tuple(wanted or (SLICES_2D, FULLRES))
+    if wanted and tuple(wanted) != (FULLRES,):
+        msg = f"TotalSegmentator's plans have the configuration {FULLRES} only, got {', '.join(wanted)}."
+        raise InputError(msg, code="invalid-option")
+    return (FULLRES,)
+
+
+def _source_model(*, fast: bool) -> SourceModel:
+    from nnunet_femur.weights import find_model
+
+    return find_model(fast=fast)
+
+
+def _replace_folds(raw: RawDataset, folder: Path) -> None:
+    """Copy the dataset's folds to the preprocessed dataset, from which the trainers read them.
+
+    Raises:
+        SetupError: Networks were trained on other folds, so their validation cases may be training cases now.
+    """
+    current, new = read_json(folder / SPLITS_FILE), read_json(raw.folder / SPLITS_FILE)
+    if current is not None and current != new:
+        results = require("nnUNet_results") / raw.name
+        if any(results.glob("*/fold_*/checkpoint_*.pth")):
+            msg = (
+                f"{results}: contains networks that were trained on other folds than those in "
+                f"{raw.folder / SPLITS_FILE}. Move that folder away, or convert with the seed of the earlier folds."
+            )
+            raise SetupError(msg, code="folds-changed")
+    write_json(folder / SPLITS_FILE, new)
+
+
+def _extract_fingerprint(dataset_id: int, *, jobs: int) -> None:
+    # Planning sets this number of threads and cannot take the 0 that is right for training on a CPU.
+    if os.environ.get("nnUNet_n_proc_DA") == "0":
+        os.environ["nnUNet_n_proc_DA"] = "1"
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
+
+    nnunet.extract_fingerprint_dataset(dataset_id, num_processes=jobs, verbose=False)
+
+
+def _write_recipe(plans_file: Path, recipe: dict[str, dict[str, Any]]) -> None:
+    plans = read_json(plans_file)
+    _set_recipe(plans, recipe)
+    write_json(plans_file, plans)
+
+
+def _set_recipe(plans: dict[str, Any], recipe: dict[str, dict[str, Any]]) -> None:
+    from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
+
+    for configuration in plans["configurations"].values():
+        configuration[RECIPE_KEY] = recipe
+
+
+def _preprocess(
+    dataset_id: int,
+    plans: dict[str, Any],
+    planned: PlannedDataset,
+    *,
+    recipe: dict[str, dict[str, Any]],
+    raw: RawDataset,
+    jobs: int,
+) -> dict[str, int]:
+    """Write the plans and preprocess; return the files with the data's fingerprints, and their sizes in bytes."""
+    import shutil
+
+    from nnunetv2.experiment_planning import plan_and_preprocess_api as nnunet
+
+    from nnunet_femur.consistency import add_fingerprints, resolve, write_data_fingerprint
+
+    _set_recipe(plans, recipe)
+    add_fingerprints(plans)
+    write_json(planned.plans_file, plans)
+    with written_beside(planned.folder / DATASET_JSON) as partial:
+        shutil.copyfile(raw.folder / DATASET_JSON, partial)
+    nnunet.preprocess_dataset(dataset_id, planned.plans_name, planned.configurations, num_processes=(jobs,))
+    outputs = {}
+    for name in planned.configurations:
+        configuration = resolve(plans, name)
+        file = write_data_fingerprint(planned.folder / configuration["data_identifier"], plans, configuration)
+        outputs[file.relative_to(planned.folder).as_posix()] = file.stat().st_size
+    return outputs
+
+
+def _ceiling(plans: dict[str, Any], planned: PlannedDataset, raw: RawDataset) -> Ceiling | None:
+    if FULLRES not in planned.configurations:
+        return None
+    folder = planned.folder / plans["configurations"][FULLRES]["data_identifier"]
+    return resampling_ceiling(plans, FULLRES, folder=folder, raw=raw)

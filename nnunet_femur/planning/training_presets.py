@@ -1,0 +1,97 @@
+"""Presets: sizes of network and training by name, and the recipe that planning writes into the plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A size of network and training.
+
+    Attributes:
+        base_features: Features of the first stage of nnU-Net's network.
+        largest_patch: Largest edge of a patch in voxels, by number of dimensions (3 or 2); None: nnU-Net chooses patch
+            and batch.
+        recipe: Hyperparameters that differ from the defaults, by family of trainers.
+    """
+
+    base_features: int = 32
+    largest_patch: dict[int, int] | None = None
+    recipe: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+_SMALL_TRAINING = {
+    "epochs": 8,
+    "iterations_per_epoch": 20,
+    "validation_iterations": 2,
+    "optimizer": "Adam",
+    "schedule": "poly",
+    "loss": "dice_cross_entropy",
+    "augment": False,
+    "mirror": False,
+    "checkpoint_every": 1,
+    "seed": 0,
+}
+
+PRESETS = {
+    "default": Preset(),
+    "small": Preset(
+        base_features=8,
+        largest_patch={3: 48, 2: 128},
+        recipe={
+            "volume": {**_SMALL_TRAINING, "learning_rate": 5e-3},
+            "finetune": {**_SMALL_TRAINING, "warmup_epochs": 1},
+            "slice": {
+                **_SMALL_TRAINING,
+                "learning_rate": 1e-3,
+                "batch_size": 8,
+                "slice_size": [64, 64],
+                "foreground_fraction": 0.7,
+                "encoder_weights": None,
+            },
+        },
+    ),
+}
+"""Presets by name: "default" is the size of nnU-Net and of the study, "small" is for CPUs and demos."""
+
+
+def recipe_of(
+    preset: Preset,
+    *,
+    epochs: int | None,
+    iterations: int | None,
+    pretrained: bool,
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the recipe that goes into the plans: the preset's with the changes that a user asks for.
+
+    Args:
+        preset: The size of the training.
+        epochs: Epochs of every trainer; None for the preset's.
+        iterations: Iterations in an epoch of every trainer; None for the preset's.
+        pretrained: Start the encoders of two-dimensional networks from pretrained weights.
+        changes: Further hyperparameters: for every trainer that has them, or in a mapping by the name of a family or of
+            a trainer.
+    """
+    from nnunet_femur.recipe.recipe_checks import FAMILIES
+
+    changes = changes or {}
+    asked = {"epochs": epochs, "iterations_per_epoch": iterations}
+    shared = {key: value for key, value in asked.items() if value is not None}
+    shared |= {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
+    recipe = {
+        family: {
+            **preset.recipe.get(family, {}),
+            **{key: value for key, value in shared.items() if key in model.model_fields},
+        }
+        for family, model in FAMILIES.items()
+    }
+    if not pretrained:
+        recipe["slice"]["encoder_weights"] = None
+    for section, values in changes.items():
+        if isinstance(values, Mapping):
+            recipe[section] = {**recipe.get(section, {}), **values}
+    return recipe

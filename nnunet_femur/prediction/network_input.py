@@ -1,0 +1,154 @@
+"""A CT as the network sees it: in its orientation, cropped and preprocessed, with the way back to the CT's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry, VolumeError, oriented
+from nnunet_femur.imaging.reading import SourceHeader, Volume
+from nnunet_femur.imaging.usability import require_usable
+from nnunet_femur.kinds import KINDS
+from nnunet_femur.prediction.preprocessing import Preprocessed, bone_box, network_spacing_mm, preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import SimpleITK as sitk
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from numpy.typing import NDArray
+
+CANONICAL = "RAS"
+"""Orientation that nnU-Net's readers with "WithReorient" in their name bring a volume to."""
+
+
+class Readable(Protocol):
+    """A CT that can be read: a :class:`~nnunet_femur.imaging.sources.Source`, or an image in memory."""
+
+    @property
+    def case(self) -> str:
+        """Name of the CT."""
+
+    @property
+    def path(self) -> Path:
+        """Path of the CT, for messages."""
+
+    def read(self, *, any_values: bool = False) -> Volume:
+        """Return the CT in HU."""
+
+
+@dataclass(frozen=True)
+class ImageInMemory:
+    """A CT that is in memory already.
+
+    Attributes:
+        image: The CT in HU.
+        case: Name of the CT.
+        path: Stands for its path in messages.
+    """
+
+    image: sitk.Image
+    case: str = "image"
+    path: Path = Path("SimpleITK.Image")
+
+    def read(self, *, any_values: bool = False) -> Volume:  # noqa: ARG002 - an image does not name its modality
+        """Return the image.
+
+        Args:
+            any_values: Has no effect.
+
+        Raises:
+            VolumeError: The image is not a volume of grey values (code "not-3d" or "colour").
+        """
+        if self.image.GetDimension() != 3:
+            problem = f"has {self.image.GetDimension()} dimensions."
+            raise VolumeError(self.path, problem, KINDS["not-3d"].remedy, code="not-3d")
+        if self.image.GetNumberOfComponentsPerPixel() != 1:
+            problem = f"has {self.image.GetNumberOfComponentsPerPixel()} values per voxel."
+            raise VolumeError(self.path, problem, KINDS["colour"].remedy, code="colour")
+        return Volume(SourceHeader(Geometry.of(self.image), 1, rescaled=False), self.image)
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """A CT as the network sees it.
+
+    Attributes:
+        preprocessed: The part of the CT that is predicted, on the network's grid.
+        box: That part (z, y, x) of the CT in the network's orientation.
+        oriented: Geometry of the whole CT in the network's orientation.
+        geometry: The CT's own geometry.
+        warnings: Short texts about what is doubtful about the CT.
+    """
+
+    preprocessed: Preprocessed
+    box: tuple[slice, ...]
+    oriented: Geometry
+    geometry: Geometry
+    warnings: tuple[str, ...]
+
+    def on_own_grid(self, part_zyx: NDArray) -> NDArray:
+        """Return the predicted part on the CT's own grid, 0 elsewhere.
+
+        Args:
+            part_zyx: Values of the part (z, y, x) in the network's orientation.
+        """
+        whole = part_zyx
+        if part_zyx.shape != self.oriented.shape_zyx:
+            whole = np.zeros(self.oriented.shape_zyx, part_zyx.dtype)
+            whole[self.box] = part_zyx
+        return np.ascontiguousarray(AxisOrder.between(self.oriented, self.geometry).of_array(whole))
+
+
+def read_input(
+    source: Readable, predictor: nnUNetPredictor, *, crop_to_bone: bool = False, any_values: bool = False
+) -> NetworkInput:
+    """Read and preprocess a CT for a network.
+
+    Args:
+        source: The CT. It is not kept: its memory is free when this function returns.
+        predictor: nnU-Net's predictor with plans and network.
+        crop_to_bone: Take only the box around everything as dense as bone.
+        any_values: Values that are not HU are a warning instead of an error.
+
+    Raises:
+        VolumeError: The CT cannot be read, is too thin, or its values are not HU.
+    """
+    import SimpleITK as sitk
+
+    volume = source.read(any_values=any_values)
+    image = volume.image
+    geometry = Geometry.of(image)
+    warnings = _warnings(source, volume, any_values=any_values)
+    if predictor.plans_manager.plans.get("image_reader_writer", "").endswith("WithReorient"):
+        image = oriented(image, CANONICAL)
+    seen = Geometry.of(image)
+    voxels = sitk.GetArrayViewFromImage(image)
+    box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
+    _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
+    return NetworkInput(preprocess(voxels[box], seen.spacing_mm_zyx, predictor), box, seen, geometry, warnings)
+
+
+def _warnings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[str, ...]:
+    """Return what is doubtful about a CT, as short texts; refuse one that `nnfemur convert` would refuse."""
+    import SimpleITK as sitk
+
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    of_values = require_usable(voxels, volume.header.geometry, source.path, any_values=any_values)
+    # Whatever reading left out or corrected is reported too, also where it is only a note in `convert`.
+    return tuple(found.problem.rstrip(".") for found in (*volume.header.findings, *of_values))
+
+
+def _require_thickness(
+    source: Readable, shape_zyx: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
+) -> None:
+    """Refuse a CT that covers less than a voxel of the network's grid."""
+    own_mm, wanted_mm = network_spacing_mm(predictor, spacing_mm_zyx)
+    counts = [shape_zyx[axis] for axis in predictor.plans_manager.transpose_forward]
+    for count, own, wanted in zip(counts, own_mm, wanted_mm, strict=True):
+        if round(count * own / wanted) < 1:
+            problem = f"covers {count * own:.3g} mm along one axis, less than a voxel of the model ({wanted:.3g} mm)."
+            raise VolumeError(source.path, problem, KINDS["too-thin"].remedy, code="too-thin")

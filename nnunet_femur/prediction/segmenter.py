@@ -1,0 +1,205 @@
+"""A trained model that stays loaded and segments one CT after another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
+from nnunet_femur.errors import SetupError
+from nnunet_femur.imaging.geometry import image_of
+from nnunet_femur.imaging.sources import Source, case_name
+from nnunet_femur.prediction.export import export
+from nnunet_femur.prediction.femur import Femur
+from nnunet_femur.prediction.models import Model, femur_labels, opened_model
+from nnunet_femur.prediction.network_input import ImageInMemory, Readable, read_input
+from nnunet_femur.prediction.options import Options
+from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
+from nnunet_femur.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+
+    import SimpleITK as sitk
+
+    from nnunet_femur.prediction.predictor import PrecisePredictor
+
+
+class Segmenter:
+    """Segments the femur in CTs with a trained model.
+
+    The model is loaded once, when the segmenter is made, and stays loaded between calls. Several folds are an ensemble:
+    a voxel is femur where the mean of their probabilities is above one half. An exported zip file is unpacked to a
+    temporary folder, which is removed as soon as the model is loaded. ``close`` frees the memory of the networks; a
+    ``with`` statement closes by itself.
+
+    Args:
+        model: A folder ``TRAINER__PLANS__CONFIGURATION``, one of its ``fold_K``, a folder above with a single model, or
+            a zip file of ``nnUNetv2_export_model_to_zip``.
+        folds: The folds to use, such as ``(0, 1)``. Default: all that are trained.
+        checkpoint: Name of the checkpoint in each fold.
+        device: "auto" (CUDA, then Apple's MPS, then the processor), "cpu", "cuda" or "mps".
+        labels: Names of the model's labels that are femur. Default: those that contain the word femur.
+        step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
+        mirror: Average over mirrored CTs too, where the model's trainer allows it.
+        crop_to_bone: Predict only the box around everything as dense as bone: faster; voxels at the edge can differ.
+        half: Compute in half precision where the device has it: faster; voxels at the edge can differ.
+        largest_component: Keep only the largest piece.
+        fill_holes: Fill cavities.
+        uncertainty: Compute the standard deviation over the folds, see :attr:`Femur.uncertainty`.
+        any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
+
+    Attributes:
+        model: The model: its folder, folds, plans and labels.
+        options: The options above.
+        device: Name of the device that the networks run on.
+        precision: Precision that they compute in: "float32", "float16" or "bfloat16".
+
+    Raises:
+        InputError: The model, a fold, a label or an option is invalid, or a checkpoint contains code.
+        SetupError: The device does not exist, or the model's trainer is not installed.
+
+    Example:
+        >>> segmenter = Segmenter("model", device="cpu", mirror=False)
+        >>> femur = segmenter("ct.nrrd")
+        >>> femur.case, femur.mask.GetSize()
+        ('ct', (32, 32, 48))
+        >>> import SimpleITK as sitk
+        >>> image = sitk.ReadImage("ct.nrrd")
+        >>> segmenter(image).volume_ml == femur.volume_ml
+        True
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        *,
+        folds: str | int | Iterable[str | int] = (),
+        checkpoint: str = CHECKPOINT_FINAL,
+        device: str = "auto",
+        labels: Sequence[str] = (),
+        step_size: float = 0.5,
+        mirror: bool = True,
+        crop_to_bone: bool = False,
+        half: bool = False,
+        largest_component: bool = False,
+        fill_holes: bool = False,
+        uncertainty: bool = False,
+        any_values: bool = False,
+    ) -> None:
+        self.options = Options(
+            labels=tuple(labels),
+            step_size=step_size,
+            mirror=mirror,
+            crop_to_bone=crop_to_bone,
+            half=half,
+            largest_component=largest_component,
+            fill_holes=fill_holes,
+            uncertainty=uncertainty,
+            any_values=any_values,
+        )
+        if isinstance(model, Model):
+            self._load(model, device)
+        else:
+            with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
+                self._load(found, device)
+
+    def _load(self, model: Model, device: str) -> None:
+        self.model = model
+        self._femur = femur_labels(model.dataset["labels"], self.options.labels)
+        from nnunet_femur.networks.precision import precision_of
+        from nnunet_femur.prediction.predictor import choose_device, load_predictor
+
+        target = choose_device(device)
+        self.device = target.type
+        self.precision: str = precision_of(target, half=self.options.half)
+        self._predictor: PrecisePredictor | None = load_predictor(
+            model, device=target, step_size=self.options.step_size, mirror=self.options.mirror
+        )
+
+    def __call__(self, ct: str | Path | sitk.Image, *, progress: Progress = SILENT) -> Femur:
+        """Segment the femur in one CT.
+
+        Args:
+            ct: A file, a folder with the slices of one DICOM series, or an image in HU.
+            progress: Receives the progress of the passes through the network, as a task named after the CT.
+
+        Returns:
+            The femur, on the CT's own grid.
+
+        Raises:
+            VolumeError: The CT cannot be read, is too thin, or its values are not HU; its code is that of the finding.
+            SetupError: The network does not fit into memory.
+        """
+        in_file = isinstance(ct, str | Path)
+        source: Readable = Source(case_name(Path(ct)), Path(ct)) if in_file else ImageInMemory(ct)
+        task = f"  {source.case}"
+        progress.begin(task)
+        try:
+            return self.segment(source, on_window=lambda done, total: progress.advance(task, done, total=total))
+        finally:
+            progress.end(task)
+
+    def segment(self, source: Readable, *, on_window: Callable[[int, int], None] | None = None) -> Femur:
+        """Segment one of the CTs that :func:`~nnunet_femur.imaging.sources.find_sources` returns.
+
+        Args:
+            source: The CT.
+            on_window: Called after each pass through the network with the number of passes done and their total.
+
+        Returns:
+            The femur, as :meth:`__call__` does, which also lists the errors.
+        """
+        from nnunet_femur.prediction.predictor import logits_of_folds
+
+        predictor, options = self._require_open(), self.options
+        seen = read_input(source, predictor, crop_to_bone=options.crop_to_bone, any_values=options.any_values)
+        logits = logits_of_folds(predictor, seen.preprocessed.data, half=options.half, on_window=on_window)
+        wants_map = options.uncertainty and len(logits) > 1
+        exported = export(logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map)
+        mask = seen.on_own_grid(exported.mask_zyx)
+        if options.largest_component:
+            mask = keep_largest(mask)
+        if options.fill_holes:
+            mask = fill_holes(mask)
+        deviation = exported.deviation_zyx
+        return Femur.from_mask(
+            image_of(mask, seen.geometry),
+            case=source.case,
+            warnings=seen.warnings,
+            disagreement=exported.disagreement,
+            uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
+            precision=self.precision,
+        )
+
+    def _require_open(self) -> PrecisePredictor:
+        if self._predictor is None:
+            msg = f"{self.model.name}: this segmenter is closed. Make a new one."
+            raise SetupError(msg)
+        return self._predictor
+
+    def close(self) -> None:
+        """Free the memory of the networks; the segmenter cannot be called any more."""
+        self._predictor = None
+
+    def __enter__(self) -> Self:
+        """Return the segmenter, which closes when the block ends."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the segmenter."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return model, device and precision."""
+        state = "closed" if self._predictor is None else f"{self.device}, {self.precision}"
+        return f"{type(self).__name__}({self.model.name!r}, {state})"
+
+
+def fold_names(folds: str | int | Iterable[str | int]) -> tuple[str, ...]:
+    """Return folds as nnU-Net names their folders: "0", "1", ..., "all"."""
+    given = (folds,) if isinstance(folds, str | int) else folds
+    return tuple(str(fold) for fold in given)
