@@ -61,6 +61,7 @@ def _options(
 
 _FIRST, _STAGES, _WHOLE = "First steps", "From files to a report", "A whole study"
 
+verb: Callable[..., None]
 for verb in (demo, doctor, env, phantoms):
     app.command(rich_help_panel=_FIRST)(verb)
 app.add_typer(weights, name="weights", rich_help_panel=_FIRST)

@@ -135,7 +135,7 @@ def _read_femur(
     return onto_image(way.order.of_array(femur_zyx), start, way, image), findings
 
 
-def _start(order: AxisOrder, box: tuple[slice, slice, slice], mask: Geometry) -> tuple[int, int, int]:
+def _start(order: AxisOrder, box: tuple[slice, ...], mask: Geometry) -> tuple[int, int, int]:
     """Return the index (z, y, x) of the first voxel of a box after the axes of the mask are reordered."""
     box_xyz = box[::-1]
     x, y, z = (
