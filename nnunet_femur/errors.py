@@ -116,6 +116,7 @@ def _shorten_uncaught() -> None:
     others = sys.excepthook
 
     def print_message(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+        """Print a FemurError as one message, other exceptions as before."""
         if isinstance(error, FemurError):
             sys.stderr.write(f"error: {error}\n")
         else:

@@ -155,7 +155,7 @@ def locked(path: Path, *, busy: str, shared: bool = False) -> Iterator[None]:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; None if it is missing or cannot be read."""
+    """Return the content of a JSON file; None if it is missing or cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -163,10 +163,11 @@ def read_json(path: Path) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The content of a YAML file, or of a JSON file, which is YAML too.
+    """Return the content of a YAML file with keys and values; a JSON file is YAML, too.
 
     Raises:
-        InputError: The file cannot be read, is no YAML, or holds no names with values.
+        InputError: The file cannot be read (code "unreadable"), is not valid YAML, or does not contain keys with values
+            (code "invalid-file").
     """
     import yaml
 
@@ -186,11 +187,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 @cache
 def _loader() -> Any:
-    """PyYAML's safe loader, which also reads 3e-4 as a number, as YAML 1.2 and JSON do."""
+    """Return PyYAML's safe loader, which also reads 3e-4 as a number, as YAML 1.2 and JSON do."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        """PyYAML's safe loader with numbers as in YAML 1.2."""
 
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
@@ -199,7 +200,11 @@ def _loader() -> Any:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of the content of a file, in hexadecimal.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -47,7 +47,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
-    convert(folder / "drop", dataset_id=7, name="Example", raw_folder=folder / "nnUNet_raw")
+    convert(folder / "drop", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))

@@ -395,23 +395,23 @@ class TestUnscored:
 
     @pytest.mark.parametrize("error", [ZeroDivisionError("Rossi^Mario"), MemoryError(), OSError(5, "Input error")])
     def test_whatever_is_raised(self, tree, both, error, monkeypatch):
-        from nnunet_femur.evaluation import masks
+        from nnunet_femur.evaluation import mask_input
 
-        real = masks.read_femur
+        real = mask_input.read_femur
 
         def read_femur(path, **options):
             if path == both:
                 raise error
             return real(path, **options)
 
-        monkeypatch.setattr(masks, "read_femur", read_femur)
+        monkeypatch.setattr(mask_input, "read_femur", read_femur)
         assert "Rossi" not in self._named(tree, both)
 
     def test_an_interrupt_ends_it(self, tree, both, monkeypatch):
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("nnunet_femur.evaluation.masks.read_femur", interrupted)
+        monkeypatch.setattr("nnunet_femur.evaluation.mask_input.read_femur", interrupted)
         with pytest.raises(KeyboardInterrupt):
             compare(tree.results)
 
