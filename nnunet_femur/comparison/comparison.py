@@ -192,7 +192,9 @@ def compare(
         msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
         raise InputError(msg, code="unscorable")
     statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
-    report = build_report(scored, found, statistics=statistics, published=published, policy=scoring.policy, kept=folder)
+    report = build_report(
+        scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder
+    )
     path = write_all(folder, report, scored.scores)
     if scored.cache:
         try:
