@@ -59,8 +59,10 @@ def test_a_closed_port_is_named() -> None:
 
 def test_silence_is_a_problem() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        problem = problem_reaching(f"http://127.0.0.1:{silent.getsockname()[1]}", within_s=0.3)
-    assert "0.3 seconds" in problem
+        server = f"127.0.0.1:{silent.getsockname()[1]}"
+        problem = problem_reaching(f"http://{server}", within_s=0.3)
+    # The time limit of the connection or of the thread, whichever ends first.
+    assert problem.startswith(f"{server} cannot be reached: ")
 
 
 def test_a_proxy_that_refuses_is_named(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
