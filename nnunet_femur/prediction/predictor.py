@@ -136,7 +136,7 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: not loaded; it is damaged, or contains more than a network's weights and could run code. "
             "Copy it again, or use a checkpoint that nnU-Net has written."
         )
-        code = "invalid-model" if error.code == "invalid-weights" else "unsafe-checkpoint"
+        code = error.code if error.code == "unsafe-checkpoint" else "invalid-model"
         raise InputError(msg, code=code) from error
 
 

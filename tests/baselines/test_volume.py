@@ -17,7 +17,6 @@ from nnunet_femur.baselines import worker_process as process
 from nnunet_femur.baselines.baseline_record import recorded_warnings
 from nnunet_femur.baselines.oriented_ct import OrientedCt
 from nnunet_femur.baselines.settings import Job, Outcome
-from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.testing import phantom_cases, write_dummy_weights
 from nnunet_femur.weights import femur_entry
@@ -280,7 +279,7 @@ class TestBadInput:
     def test_no_weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "none"))
         (tmp_path / "ct.nrrd").touch()
-        with pytest.raises(SetupError):
+        with refused("no-weights"):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
 
     def test_weights_that_would_run_something(
@@ -297,7 +296,7 @@ class TestBadInput:
         checkpoint = tmp_path / "weights" / femur_entry().folder / "fold_0" / "checkpoint_final.pth"
         torch.save({"network_weights": {}, "extra": Malicious()}, checkpoint)
         (tmp_path / "ct.nrrd").touch()
-        with pytest.raises(SetupError):
+        with refused("unsafe-checkpoint"):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
         assert not (tmp_path / "made").exists()
 

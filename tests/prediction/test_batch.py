@@ -210,6 +210,14 @@ class TestProblems:
             predict([ct], copy, tmp_path / "out", device="cpu")
         assert not (tmp_path / "harm").exists()
 
+    def test_a_damaged_checkpoint_is_refused(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        copy = tmp_path / "model"
+        shutil.copytree(model, copy)
+        path = copy / "fold_0" / "checkpoint_final.pth"
+        path.write_bytes(path.read_bytes()[:1000])
+        with refused("invalid-model", path):
+            predict([ct], copy, tmp_path / "out", device="cpu")
+
     def test_a_trainer_that_is_not_installed_is_named(self, model: Path, ct: Path, tmp_path: Path) -> None:
         copy = tmp_path / "model"
         shutil.copytree(model, copy)
