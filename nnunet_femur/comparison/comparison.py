@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.comparison.equal_cases import leave_out_unscored, require_equal_cases
+from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
-from nnunet_femur.comparison.report.output import write_all
+from nnunet_femur.comparison.report.output import print_tables, write_all
 from nnunet_femur.comparison.report.report import build_report
-from nnunet_femur.comparison.report.terminal_tables import print_tables
 from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups

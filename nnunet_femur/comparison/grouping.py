@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.comparison.predictions import folds_text
-from nnunet_femur.comparison.traits import method_names
+from nnunet_femur.comparison.predictions import folds_text, method_names
 from nnunet_femur.evaluation import Measure
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.predictions import RECORDS, Predictions, folds_text, read_record
-from nnunet_femur.comparison.traits import Traits, read_traits
+from nnunet_femur.comparison.predictions import RECORDS, Predictions, Traits, folds_text, read_record, read_traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sources import find_masks
 

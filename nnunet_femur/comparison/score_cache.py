@@ -13,7 +13,7 @@ import numpy as np
 from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.evaluation import AxisProfile, Overlap, SliceScores
 from nnunet_femur.imaging.geometry import volume_ending
-from nnunet_femur.imaging.header_text import is_detached
+from nnunet_femur.imaging.headers import is_detached
 from nnunet_femur.records import code_fingerprint, fingerprint, sha256
 
 if TYPE_CHECKING:

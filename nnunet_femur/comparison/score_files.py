@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import write_text
 from nnunet_femur.comparison.grouping import values_by_measure
-from nnunet_femur.comparison.predictions import Predictions, Unscored
+from nnunet_femur.comparison.predictions import Predictions, Traits, Unscored
 from nnunet_femur.comparison.reference_masks import ReferenceMasks
 from nnunet_femur.comparison.scoring import score_predictions
-from nnunet_femur.comparison.traits import Traits
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES, REGIONS, REGIONS_TEXT, Measure, Scoring, find_policy
 from nnunet_femur.imaging.dicom import is_dicom_folder

@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
-from nnunet_femur.imaging.dicom_content import Content, look_into
+from nnunet_femur.imaging.dicom_content import Content, look_into, number, quiet_pydicom, text
 from nnunet_femur.imaging.dicom_files import dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
 from nnunet_femur.imaging.dicom_segmentation import find_segmentation
 from nnunet_femur.imaging.dicom_series import find_series, left_out

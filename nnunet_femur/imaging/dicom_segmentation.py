@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.dicom_attributes import items, number, refuse_attribute, text
+from nnunet_femur.imaging.dicom_content import items, number, refuse_attribute, text
 from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import axes_of, same_plane
 from nnunet_femur.imaging.dicom_voxels import decoded

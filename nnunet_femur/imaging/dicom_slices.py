@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.imaging.dicom_attributes import items, number, numbers, refuse_attribute, text, value
+from nnunet_femur.imaging.dicom_content import items, number, numbers, refuse_attribute, text, value
 from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.headers import MOST_PACKED, truncated
 from nnunet_femur.kinds import KINDS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.imaging.dicom_attributes import number, quiet_pydicom, text
+from nnunet_femur.imaging.dicom_content import number, quiet_pydicom, text
 from nnunet_femur.imaging.geometry import VolumeError, image_of
 from nnunet_femur.kinds import KINDS
 

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.geometry import Geometry, VolumeError, volume_ending
-from nnunet_femur.imaging.header_text import FIRST_BYTES, data_file, header_text, is_true, numbers
 from nnunet_femur.imaging.headers import (
+    FIRST_BYTES,
     Header,
     checked_geometry,
+    data_file,
+    header_text,
+    is_true,
+    numbers,
     refuse,
     refuse_dimensions,
     refuse_spacing,
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.imaging.header_text import HeaderText
+    from nnunet_femur.imaging.headers import HeaderText
 
 _SAVE = "Save it with gzip or raw encoding."
 

@@ -21,7 +21,7 @@ from nnunet_femur.findings import about
 from nnunet_femur.imaging.dicom import enhanced_files
 from nnunet_femur.imaging.dicom_files import dicom_files, files_below, holds_dicom, is_dicom_file, is_dicom_folder
 from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, VolumeError, is_segmentation_name, stem, volume_ending
-from nnunet_femur.imaging.header_text import data_files
+from nnunet_femur.imaging.headers import data_files
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask, read_mask_header
 from nnunet_femur.kinds import finding
 from nnunet_femur.records import file_state, sha256

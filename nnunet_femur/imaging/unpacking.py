@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.geometry import Geometry, image_of
-from nnunet_femur.imaging.header_text import is_true, numbers
+from nnunet_femur.imaging.headers import is_true, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import SimpleITK as sitk
 
-    from nnunet_femur.imaging.header_text import HeaderText
+    from nnunet_femur.imaging.headers import HeaderText
 
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -15,7 +15,7 @@ import torch
 from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.networks.precision import bfloat16_context, calculating_in, precision_of
-from nnunet_femur.weights.checkpoint import load_checkpoint
+from nnunet_femur.weights.verification import load_checkpoint
 
 with redirect_stdout(io.StringIO()):
     # nnU-Net prints which of its folders are not set when it is imported; prediction needs none of them.

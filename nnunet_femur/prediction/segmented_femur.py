@@ -15,7 +15,7 @@ from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, segment_fields, write_volume
-from nnunet_femur.prediction.plausibility import Plausibility, check_plausibility
+from nnunet_femur.prediction.postprocessing import Plausibility, check_plausibility
 from nnunet_femur.prediction.prediction_options import require_formats
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
 """Weights that trainings start from: TotalSegmentator's models and pretrained encoders."""
 
-from nnunet_femur.weights.checkpoint import load_checkpoint
-from nnunet_femur.weights.download import download
-from nnunet_femur.weights.install import install_folder, install_zip
+from nnunet_femur.weights.install import download, install_folder, install_zip
 from nnunet_femur.weights.models import (
     FEMURS,
     ModelEntry,
@@ -14,7 +12,7 @@ from nnunet_femur.weights.models import (
     open_model,
     weights_folder,
 )
-from nnunet_femur.weights.verification import ModelProblem, verify
+from nnunet_femur.weights.verification import ModelProblem, load_checkpoint, verify
 
 __all__ = [
     "FEMURS",

@@ -16,7 +16,7 @@ from nnunet_femur.atomic_files import write_text, written_beside
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import sha256
-from nnunet_femur.weights.download import problem_reaching
+from nnunet_femur.weights.install import problem_reaching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

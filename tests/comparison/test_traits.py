@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nnunet_femur.comparison.traits import Traits, read_traits
+from nnunet_femur.comparison.predictions import Traits, read_traits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from nnunet_femur.imaging.dicom_attributes import quiet_pydicom
+from nnunet_femur.imaging.dicom_content import quiet_pydicom
 
 
 def _warn() -> None:

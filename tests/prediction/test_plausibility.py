@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_femur.imaging.geometry import Geometry
-from nnunet_femur.prediction.plausibility import check_plausibility
+from nnunet_femur.prediction.postprocessing import check_plausibility
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 RAI = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nnunet_femur.weights.download import problem_reaching
+from nnunet_femur.weights.install import problem_reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.comparison.predictions import RECORDS, read_record
-from nnunet_femur.comparison.traits import method_names
+from nnunet_femur.comparison.predictions import RECORDS, method_names, read_record
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:

@@ -24,13 +24,11 @@ from nnunet_femur.comparison.report.figure_cache import (
 )
 from nnunet_femur.comparison.report.figures import FIGURES, draw_all
 from nnunet_femur.comparison.report.figures.box_plots import draw_boxes
-from nnunet_femur.comparison.report.figures.example_case import choose_example
 from nnunet_femur.comparison.report.figures.extreme_slices import draw_extreme_slices
-from nnunet_femur.comparison.report.figures.gallery import draw_gallery
+from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
 from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
-from nnunet_femur.comparison.report.figures.planes import draw_planes
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader, SliceView
-from nnunet_femur.comparison.report.figures.slice_panels import draw_slice, frame_mm
+from nnunet_femur.comparison.report.figures.slice_panels import choose_example, draw_slice, frame_mm
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups

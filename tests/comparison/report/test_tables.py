@@ -6,12 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from nnunet_femur.comparison.grouping import group_scores
-from nnunet_femur.comparison.predictions import folds_text
+from nnunet_femur.comparison.predictions import folds_text, method_names
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.tables import tabulate
 from nnunet_femur.comparison.report.tables.summary import summaries
 from nnunet_femur.comparison.scoring import Scored
-from nnunet_femur.comparison.traits import method_names
 from tests.comparison.made import data_of, scores_of
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from nnunet_femur.comparison.report.output import print_tables
 from nnunet_femur.comparison.report.tables import tabulate
-from nnunet_femur.comparison.report.terminal_tables import print_tables
 from tests.comparison.made import data_of
 
 CASES = [(f"{m}__P__c", "test", "0", case, value) for m in ("A", "B[x]") for case, value in (("a", 0.8), ("b", 0.9))]

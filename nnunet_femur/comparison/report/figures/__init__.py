@@ -17,9 +17,8 @@ from nnunet_femur.comparison.report.figure_cache import read_figures
 from nnunet_femur.comparison.report.figures.agreement_plots import draw_agreement
 from nnunet_femur.comparison.report.figures.box_plots import draw_boxes
 from nnunet_femur.comparison.report.figures.extreme_slices import draw_extreme_slices
-from nnunet_femur.comparison.report.figures.gallery import draw_gallery
+from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
 from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
-from nnunet_femur.comparison.report.figures.planes import draw_planes
 from nnunet_femur.comparison.report.figures.profiles import draw_profiles
 from nnunet_femur.comparison.report.figures.ranks import draw_ranks
 from nnunet_femur.comparison.report.figures.significance import draw_significance

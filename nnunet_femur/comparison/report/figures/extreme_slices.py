@@ -9,9 +9,8 @@ import numpy as np
 
 from nnunet_femur.comparison.report import sections
 from nnunet_femur.comparison.report.drawing import WIDTH, Sketch
-from nnunet_femur.comparison.report.figures.example_case import predictions_of
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader, SliceView
-from nnunet_femur.comparison.report.figures.slice_panels import contour_legend, draw_slice
+from nnunet_femur.comparison.report.figures.slice_panels import contour_legend, draw_slice, predictions_of
 from nnunet_femur.comparison.report.report_data import file_name
 from nnunet_femur.evaluation.regions import END_SLICES, end_slices
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from nnunet_femur.comparison.report import sections
 from nnunet_femur.comparison.report.drawing import WIDTH, Sketch, rows_and_columns
-from nnunet_femur.comparison.report.figures.example_case import choose_example
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader, SliceView
-from nnunet_femur.comparison.report.figures.slice_panels import contour_legend, draw_slice, frame_mm
+from nnunet_femur.comparison.report.figures.slice_panels import choose_example, contour_legend, draw_slice, frame_mm
 from nnunet_femur.comparison.report.report_data import file_name
 from nnunet_femur.evaluation.regions import END_SLICES
 
