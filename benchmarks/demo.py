@@ -1,6 +1,7 @@
-"""Wall time, processor time and memory of the whole demo, and the Dice that it reaches.
+"""Wall time, processor time, memory and Dice of the whole demo.
 
-Run: uv run python benchmarks/demo.py [FOLDER]. An empty folder measures the first run, a finished one the second.
+Run: uv run python benchmarks/demo.py [FOLDER]. An empty folder measures a first run, that of a finished demo a second
+one.
 Bounds on two cores: 6 minutes, 6 GB, Dice of 0.85 for both methods on the test phantoms.
 """
 
@@ -20,7 +21,7 @@ INTERVAL_S = 0.5
 
 
 def main() -> None:
-    """Run the demo, watch it and its processes, and print what it took."""
+    """Run the demo, measure it and its processes, and print the results."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="nnfemur-demo-"))
     start = time.monotonic()
     demo = psutil.Popen([sys.executable, "-m", "nnunet_femur", "demo", str(folder)])
@@ -39,10 +40,10 @@ def main() -> None:
 
 
 def _memory_of(process: psutil.Process) -> int:
-    """Memory of a process and all below it in bytes, shared pages counted once (PSS)."""
+    """Return the memory of a process and its children in bytes, shared pages counted once (PSS)."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
-        with suppress(psutil.Error):  # It may have ended meanwhile.
+        with suppress(psutil.Error):  # The process may have ended.
             total += one.memory_full_info().pss
     return total
 

@@ -1,12 +1,12 @@
-"""What `nnfemur study` itself costs, and whether a study that is killed again and again ends like an undisturbed one.
+"""Costs of `nnfemur study` itself, and the scores of a study that is killed again and again.
 
 Run: uv run python benchmarks/study.py --part planning overhead kills [--folder FOLDER] [--kills 5] [--seed 0]
 
-planning: the time in which a study of fourteen methods and six folds is planned (`--dry-run`). Bound: 20 s.
-overhead: the same study where every command only makes an empty result, so that what remains is the engine: seconds a
-    job beyond its command, one job at a time. Bound: 2 s.
-kills: a small study on phantoms (for real: a 2D and a 3D method), once undisturbed, and once killed (-9) at random
-    moments; scores are compared, and nothing that had been done may have been done again.
+planning: time of `--dry-run` for a study of thirteen methods and six folds. Bound: 20 s.
+overhead: the same study with commands that only make empty results: seconds of the engine for each job, one job at a
+    time. Bound: 2 s.
+kills: a small study on phantoms with a real 2D and 3D method, once undisturbed, and once killed (-9) at random moments.
+    The scores are compared, and no finished job may have run again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ threads: 1
 """
 
 TRIVIAL = """#!/bin/sh
-# Makes what the command of this name would leave behind, empty.
+# Makes an empty result of the command of this name.
 set -e
 make() { mkdir -p "$(dirname "$1")" && : > "$1"; }
 case "$(basename "$0") $1" in
@@ -75,10 +75,10 @@ sysconfig.get_path = lambda name, *a, **k: {folder!r} if name == "scripts" else 
 
 
 def main() -> None:
-    """Run the parts that are asked for and print what they found."""
+    """Run the selected parts and print their results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=tuple(PARTS), default=list(PARTS))
-    parser.add_argument("--folder", type=Path, help="of everything that is written; default: a temporary one")
+    parser.add_argument("--folder", type=Path, help="folder of everything that is written; default: a temporary one")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -108,7 +108,7 @@ def _overhead(folder: Path, _: argparse.Namespace) -> None:
         (scripts / name).write_text(TRIVIAL)
         (scripts / name).chmod(0o755)
     (folder / "sitecustomize.py").write_text(REDIRECT.format(folder=str(scripts)))
-    # The weights of the baseline are looked for before anything runs; here nothing would use them.
+    # A baseline needs weights, which are checked before anything runs.
     file.write_text(file.read_text().replace("baseline: [1.5mm]\n", ""))
     start = time.perf_counter()
     ended = subprocess.run(
@@ -133,7 +133,7 @@ def _kills(folder: Path, arguments: argparse.Namespace) -> None:
     subprocess.run([*STUDY, str(folder / "undisturbed" / "study.yaml")], check=True, capture_output=True)
     seconds = time.perf_counter() - start
     draw = random.Random(arguments.seed)  # noqa: S311 - moments, not secrets
-    # Of what an undisturbed study takes; each start goes on where the last was killed, so all moments add up.
+    # Parts of the time of an undisturbed study; each start continues the last one, so that the moments add up.
     moments = [draw.uniform(0.05, 0.3) * seconds for _ in range(arguments.kills)]
     done: dict[Path, int] = {}
     for moment in moments:
@@ -155,7 +155,7 @@ def _kills(folder: Path, arguments: argparse.Namespace) -> None:
     apart = (both["value"] - both["value_killed"]).abs().max()
     print(
         f"kills: {len(moments)} kills of a study of {seconds:.0f} s; {len(both)} scores, of which "
-        f"{(both['_merge'] != 'both').sum()} stand on one side only; largest difference {apart:.2g}; "
+        f"{(both['_merge'] != 'both').sum()} are on one side only; largest difference {apart:.2g}; "
         f"done twice: {', '.join(again) or 'nothing'}"
     )
 

@@ -65,8 +65,8 @@ verb: Callable[..., None]
 for verb in (demo, doctor, env, phantoms):
     app.command(rich_help_panel=_FIRST)(verb)
 app.add_typer(weights, name="weights", rich_help_panel=_FIRST)
-for verb in (convert, plan, baseline, predict, score, compare):
-    app.command(rich_help_panel=_STAGES)(verb)
+for stage in (convert, plan, baseline, predict, score, compare):
+    app.command(rich_help_panel=_STAGES)(stage)
 app.add_typer(study, name="study", rich_help_panel=_WHOLE)
 
 _compare = typer.Typer(**_SETTINGS)

@@ -1,8 +1,8 @@
-"""One job of a study, as the engine starts it on this machine or on a node of a cluster.
+"""One job of a study, started by Snakemake on this machine or on a node of a cluster.
 
     python -m nnunet_femur.cli.study_job STUDY.yaml NAME [--device cpu] [--gpus 0] [--threads 1]
 
-The output of the job's command goes to the job's log, its progress to the job's status.
+The output of the job's command is written to the job's log, its progress to the job's status.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one job of a study; the process's status is that of its command."""
+    """Run one job of a study, and end with the exit status of its command."""
     from nnunet_femur.errors import ending_without_traceback
     from nnunet_femur.processes import die_with_parent
     from nnunet_femur.study.job import run_named
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
     die_with_parent()
-    # The signal that ends a job on a cluster; as an exception, so that the command is ended too.
+    # Clusters end jobs by this signal. As an exception, it ends the command too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with ending_without_traceback():
         status = run_named(given.study, given.name, device=given.device, gpus=given.gpus, threads=given.threads)

@@ -29,10 +29,12 @@ def print_plan(study: Study, *, cores: int | None = None, profile: str | None = 
     Example:
         >>> from nnunet_femur.study import read_study, write_preset
         >>> write_preset("demo.yaml", "demo")
-        >>> print_plan(read_study("demo.yaml"))  # doctest: +ELLIPSIS
-        job ... reason ... time
-        phantoms ... not done yet ...
-        8 of 8 jobs. ...
+        >>> print_plan(read_study("demo.yaml"))
+        job                             reason        time
+        phantoms                        not done yet  1 s
+        convert                         not done yet  3 s
+        ...
+        8 of 8 jobs. One after the other they take about ...
     """
     from rich.console import Console
     from rich.table import Table

@@ -19,8 +19,9 @@ from nnunet_femur.atomic_files import rename_flushed, write_json
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.processes import peak_memory_mib, running
 from nnunet_femur.records import locked
+from nnunet_femur.study.job_environment import environment_of
 from nnunet_femur.study.job_records import Records, Status
-from nnunet_femur.study.jobs import environment_of, jobs_of
+from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:

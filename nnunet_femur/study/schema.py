@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -246,9 +247,12 @@ def problems_of_form(content: Mapping[str, Any]) -> list[str]:
     try:
         StudyFile.model_validate(content)
     except ValidationError as error:
-        schema = json_schema()
+        schema = _schema_of_messages()
         return [_described(each, schema) for each in error.errors()]
     return []
+
+
+_schema_of_messages = cache(json_schema)
 
 
 def _described(error: Any, schema: Mapping[str, Any]) -> str:

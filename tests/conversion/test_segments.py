@@ -12,7 +12,7 @@ from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.headers import check_headers
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
-from nnunet_femur.imaging.labels import Segment, choose_segments, femur_segments, join_segments, parse_segments
+from nnunet_femur.imaging.segments import Segment, choose_segments, femur_segments, join_segments, parse_segments
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442.seg.nrrd"),))
 

@@ -1,10 +1,10 @@
-"""A SLURM of one node on this machine's loopback, for as long as a command or a test takes.
+"""A SLURM of one node on this machine's loopback, for the duration of a command or a test.
 
     sudo python tests/slurm/one_node.py [--install] nnfemur study demo.yaml --profile slurm
 
-Real munged, slurmctld and slurmd of Debian's packages slurm-wlm and munge (``--install`` fetches them), as root, with
-neither systemd nor cgroups nor a database of accounting: what runs in a plain container. A configuration that stands in
-/etc/slurm is put back at the end.
+The real munged, slurmctld and slurmd of Debian's packages slurm-wlm and munge (``--install`` fetches them) run as root.
+They need neither systemd nor cgroups nor a database of accounting, so a plain container is enough. An existing
+configuration in /etc/slurm is restored at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
-"""Snakemake's plugin drops the variables SLURM_*, SLURM_CONF among them, so no other place will do."""
+"""SLURM's default place: Snakemake's plugin removes the variables SLURM_*, also SLURM_CONF."""
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 _OURS = "# Written by tests/slurm/one_node.py\n"
@@ -49,7 +49,7 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-# Ended jobs can be looked up for as long as the tests take.
+# Ended jobs stay in the list for the duration of the tests.
 MinJobAge=86400
 KillWait=5
 ReturnToService=2
@@ -60,7 +60,7 @@ PartitionName=short Nodes=ALL Default=YES MaxTime=60 State=UP
 
 
 def missing() -> str:
-    """What keeps a SLURM from being set up here; empty if nothing does."""
+    """Return the reason why a SLURM cannot be set up here; empty if it can."""
     absent = [name for name in (*DAEMONS, "sbatch") if _path(name) is None]
     if sys.platform != "linux" or os.geteuid() != 0:
         return "a SLURM of one node needs root on Linux"
@@ -72,7 +72,7 @@ def missing() -> str:
 
 
 def install() -> None:
-    """Fetch SLURM's packages by Debian's apt-get."""
+    """Install SLURM's packages by Debian's apt-get."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], check=True)
     packages = ["install", "-y", "-qq", "--no-install-recommends", "slurm-wlm", "munge"]
@@ -81,15 +81,15 @@ def install() -> None:
 
 @contextmanager
 def one_node(*, cpus: int = 2, memory_mb: int = 8_000, gpus: int = 1) -> Iterator[None]:
-    """Run a SLURM on this machine; its jobs are cancelled and its daemons ended on the way out, also after a failure.
+    """Run a SLURM on this machine; at the end, also after a failure, its jobs are cancelled and its daemons stopped.
 
     Args:
-        cpus: CPUs that the node deals out.
-        memory_mb: Memory that the node deals out.
-        gpus: GPUs that SLURM believes in, at most two; nothing computes on them.
+        cpus: CPUs of the node.
+        memory_mb: Memory of the node in MB.
+        gpus: Placeholders for GPUs, at most two; nothing computes on them.
 
     Raises:
-        RuntimeError: Something is missing, or the node does not come up.
+        RuntimeError: A daemon is missing, or the node does not start.
     """
     if reason := missing():
         raise RuntimeError(reason)
@@ -118,7 +118,7 @@ def one_node(*, cpus: int = 2, memory_mb: int = 8_000, gpus: int = 1) -> Iterato
 
 @contextmanager
 def _configured(file: Path, text: str) -> Iterator[None]:
-    """Put a configuration in its place, and afterwards back what stood there."""
+    """Write a configuration, and restore the existing one afterwards."""
     before = file.with_name(f"{file.name}.before-test")
     killed = file.exists() and file.read_text(encoding="utf-8").startswith(_OURS)
     if file.exists() and not killed:
@@ -159,7 +159,7 @@ def _until(ready: Callable[[], bool], folder: Path) -> None:
     while not ready():
         if time.monotonic() > end:
             logs = "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-2000:]}" for log in folder.glob("*.log"))
-            msg = f"SLURM does not come up.\n{logs}"
+            msg = f"SLURM does not start.\n{logs}"
             raise RuntimeError(msg)
         time.sleep(0.2)
 
@@ -180,7 +180,7 @@ def _name_of(process: Path) -> str:
 
 
 def _path(name: str) -> str | None:
-    """A daemon's path; they lie where only root's PATH leads."""
+    """Return the path of a daemon, also in the folders of root's PATH."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -191,9 +191,9 @@ def _free_port() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command while there is a SLURM, and return the status that it ended with."""
+    """Run a command while a SLURM runs, and return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--install", action="store_true", help="first fetch Debian's packages by apt-get")
+    parser.add_argument("--install", action="store_true", help="first install Debian's packages by apt-get")
     parser.add_argument("--cpus", type=int, default=os.cpu_count())
     parser.add_argument("--memory-mb", type=int, default=8_000)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         install()
     if reason := missing():
         parser.error(reason)
-    # By an exception, so that everything is taken down.
+    # As an exception, so that everything is stopped.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with one_node(cpus=given.cpus, memory_mb=given.memory_mb):
         return subprocess.run(given.command or ["sinfo"], check=False).returncode

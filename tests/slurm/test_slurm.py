@@ -1,4 +1,4 @@
-"""The demo's study through a real SLURM of one node: all of it, again, killed and gone on, and refused.
+"""The demo's study through a real SLURM of one node: complete, repeated, killed and continued, interrupted, refused.
 
 Takes about twelve minutes on one core. As root on Debian: ``apt-get install slurm-wlm munge``, then
 ``uv run --extra slurm pytest -n 0 tests/slurm``.
@@ -39,7 +39,7 @@ CANCELLED = "train-FemurScratchTrainer__nnUNetPlans__3d_fullres-fold_0"
 
 
 class InSlurm(NamedTuple):
-    """A job as SLURM remembers it."""
+    """A job in SLURM's list."""
 
     number: str
     state: str
@@ -57,7 +57,7 @@ def node() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def study(node: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the demo's study, small, that has run to its end."""
+    """A folder with a small study of the demo that is finished."""
     content = yaml.safe_load(preset_text("demo").replace("phantoms: 12", "phantoms: 6"))
     content["plans"]["nnUNetPlans"] |= {"epochs": 2, "iterations": 2}
     each = {"mem_mb": 3_000, "minutes": 20, "cpus": 1}
@@ -96,7 +96,7 @@ def test_a_study_killed_in_training_ends_with_the_same_scores(study: Path, tmp_p
     assert sorted(left) == sorted(
         jobs_of(read_study(folder / "study.yaml"))[name].rule for name in (TRAINED, CANCELLED)
     )
-    # One goes on alone and ends; the other is lost with its node, so to say.
+    # One continues without the engine and ends; the other is cancelled, as if its node had failed.
     subprocess.run(["scancel", left[CANCELLED.replace("-", "_")].number], check=True)
 
     ended = run(folder)
@@ -125,15 +125,15 @@ def test_jobs_that_train_get_the_gpu_one_after_the_other(study: Path, tmp_path: 
     content = yaml.safe_load((folder / "study.yaml").read_text())
     content["cluster"]["gres"] = "gpu:1"
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
-    run(folder)  # SLURM believes in the GPU; the trainings fail if there is none
+    run(folder)  # SLURM assigns a placeholder for a GPU; without a real one, the trainings fail
     first, second = (job for job in in_slurm(folder) if job.rule.startswith("train"))
     assert {job.gpus for job in (first, second)} == {"gres:gpu:1"}
     assert first.end <= second.start
-    told = json.loads((folder / "study" / "jobs" / f"{TRAINED}.json").read_text())
-    assert told["command"][-2:] == ["-device", "cuda"]
+    status = json.loads((folder / "study" / "jobs" / f"{TRAINED}.json").read_text())
+    assert status["command"][-2:] == ["-device", "cuda"]
 
 
-def test_what_slurm_refuses_is_told(study: Path, tmp_path: Path) -> None:
+def test_a_refusal_of_slurm_is_reported(study: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(study, tmp_path / "refused")
     (folder / "study" / "done" / "compare.json").unlink()
     content = yaml.safe_load((folder / "study.yaml").read_text())
@@ -154,7 +154,7 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def in_slurm(folder: Path) -> list[InSlurm]:
-    """All jobs that SLURM ever had of a study, by their start."""
+    """Return all jobs that SLURM ever had of a study, by their number."""
     asked = ["squeue", "--noheader", "--states=all", "--format", "%A|%T|%k|%S|%e|%b|%j"]
     rows = [line.split("|") for line in subprocess.check_output(asked, text=True).splitlines()]
     jobs = (
@@ -164,7 +164,7 @@ def in_slurm(folder: Path) -> list[InSlurm]:
 
 
 def without_trainings(folder: Path) -> None:
-    """Put a study back to where its data are prepared."""
+    """Reset a study to its state before the first training."""
     shutil.rmtree(folder / "nnUNet_results")
     for stage in ("train", "predict", "compare"):
         for file in folder.glob(f"study/*/{stage}*"):
@@ -172,17 +172,18 @@ def without_trainings(folder: Path) -> None:
 
 
 def epochs(folder: Path, name: str) -> list[str]:
-    """Epochs that a training has begun, in the order of its log."""
+    """Return the epochs that a training has started, in the order of its log."""
     log = folder / "study" / "logs" / f"{name}.log"
     lines = log.read_text().splitlines() if log.exists() else []
     return [line.split(": ")[-1].strip() for line in lines if line.rstrip().rpartition(" ")[0].endswith("Epoch")]
 
 
 def until(ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + 300
-    while not ready():
-        assert time.monotonic() < end
+    for _ in range(1_500):
+        if ready():
+            return
         time.sleep(0.2)
+    pytest.fail("still not ready")
 
 
 def scores(folder: Path) -> pd.DataFrame:

@@ -1,14 +1,16 @@
-"""Studies in files, and jobs that are nothing but a line of Python."""
+"""Studies in files, jobs of a line of Python, and records of jobs."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
 
-from nnunet_femur.study.jobs import Job
+from nnunet_femur.study.job_records import Records, Status
+from nnunet_femur.study.jobs import Job, jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
@@ -42,6 +44,31 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def study(write: Callable[..., Path]) -> Study:
     return read_study(write())
+
+
+@pytest.fixture
+def record(study: Study) -> Callable[..., None]:
+    """Write the status of a job of the study, and its result if it is done."""
+
+    def write(
+        name: str,
+        state: Literal["running", "done", "failed"],
+        *,
+        reason: str = "",
+        ago_s: float = 0,
+        news: str = "",
+    ) -> None:
+        job, records = jobs_of(study)[name], Records(study.records)
+        log = str(records.log(job))
+        at = time.time() - ago_s
+        status = Status(state, job.command, job.settings, log, "here", at, reason=reason, news=news, seconds=62.0)
+        records.write_status(job, status)
+        if state == "done":
+            job.made.parent.mkdir(parents=True, exist_ok=True)
+            job.made.touch()
+            records.write_done(job, status)
+
+    return write
 
 
 @pytest.fixture

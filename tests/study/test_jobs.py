@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.study.jobs import Job, environment_of, jobs_of
+from nnunet_femur.study.job_environment import environment_of
+from nnunet_femur.study.jobs import Job, jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from nnunet_femur.study.schema import FILE, json_schema, problems_of_form, schema_text
+from nnunet_femur.study.jobs import STAGES
+from nnunet_femur.study.schema import FILE, Stage, json_schema, problems_of_form, schema_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_the_file_is_exported_from_the_models() -> None:
     assert FILE.read_text(encoding="utf-8") == schema_text(), "run: python -m nnunet_femur.study.schema"
+
+
+def test_stages_are_those_of_jobs() -> None:
+    assert get_args(Stage) == STAGES
 
 
 def test_is_a_schema() -> None:
@@ -62,3 +70,43 @@ def test_editors_and_the_command_agree(changes: dict[str, Any], *, valid: bool |
     content = {**MINIMAL, **changes}
     assert Draft202012Validator(json_schema()).is_valid(content) is bool(valid)
     assert (problems_of_form(content) == []) is (valid is not False)
+
+
+FULL: dict[str, Any] = {
+    "folder": "work",
+    "dataset": {"id": 1, "name": "A", "source": "s", "convert": {"seed": 1, "segment": ["a"], "labels": 1}},
+    "plans": {"nnUNetPlans": {"from": "dataset", "configuration": ["2d"], "epochs": 1, "recipe": {"epochs": 1}}},
+    "folds": [0],
+    "test": "fold",
+    "methods": ["A", {"trainer": "B", "folds": [1], "recipe": {"epochs": 1}}],
+    "baseline": ["3mm"],
+    "compare": {"in-slices": ["a"], "intersect": True},
+    "environment": {"A": "b"},
+    "cluster": {"account": 1, "jobs": 2, "resources": {"train": {"mem_mb": 1}}},
+}
+ODD = [None, 5, 1.5, "x", True, [], [None], [[1]], {}, {"x": 1}, {5: 1}, float("nan")]
+
+
+def _places(content: Any, place: tuple = ()) -> Iterator[tuple]:
+    yield place
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield from _places(value, (*place, key))
+
+
+def _with(content: Any, place: tuple, value: Any) -> Any:
+    if not place:
+        return value
+    copy = content.copy()
+    copy[place[0]] = _with(content[place[0]], place[1:], value)
+    return copy
+
+
+@pytest.mark.parametrize("place", [place for place in _places(FULL) if place], ids=str)
+def test_every_odd_value_has_a_problem_in_words(place: tuple) -> None:
+    assert problems_of_form(FULL) == []
+    for value in ODD:
+        for problem in problems_of_form(_with(FULL, place, value)):
+            where, _, text = problem.partition(": ")
+            assert where.startswith(".".join(map(str, place)))
+            assert text

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
 
 import pytest
 
 from nnunet_femur.study import read_study
-from nnunet_femur.study.jobs import environment_of, resources_of
+from nnunet_femur.study.job_environment import DEFAULTS, environment_of, resources_of
+from nnunet_femur.study.jobs import ON_GPU
 from nnunet_femur.study.slurm import Waiting, cancel, engine_options, meaning, name_of, refuse_beside, take_over
 from tests.refusing import refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -169,3 +168,15 @@ def test_beside_a_gpu_nnunet_starts_no_more_processes_than_the_job_has_cpus(tmp_
     few, many = (environment_of(study, "cuda", threads) for threads in (4, 64))
     assert (few["nnUNet_n_proc_DA"], few["nnUNet_def_n_proc"]) == ("4", "4")
     assert (many["nnUNet_n_proc_DA"], many["nnUNet_def_n_proc"]) == ("12", "8")
+
+
+def test_the_documentation_has_the_default_resources() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (CPU|GPU) \| ([\d ]+) \| ([\d ]+) \| (\d+) \|$", text, re.MULTILINE)
+    documented = {
+        stage: (device == "GPU", *(int(number.replace(" ", "")) for number in numbers))
+        for stage, device, *numbers in rows
+    }
+    assert documented == {
+        stage: (stage in ON_GPU, each["mem_mb"], each["minutes"], each["cpus"]) for stage, each in DEFAULTS.items()
+    }
