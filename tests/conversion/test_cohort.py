@@ -1,4 +1,4 @@
-"""Real input: the shared cohort of synthetic CTs, whose truth and defects are known."""
+"""Real input: the shared cohort of synthetic CTs, with known reference masks and defects."""
 
 from __future__ import annotations
 
