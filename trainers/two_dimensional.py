@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from nnunet_femur.recipe.hyperparameters import ThreePlaneRecipe
-from nnunet_femur.training.slices.femur_ends_trainer import FemurEndsTrainer
-from nnunet_femur.training.slices.slice_trainer import SliceTrainer
+from nnunet_femur.training.slices.slice_trainer import FemurEndsTrainer, SliceTrainer
 
 
 class FemurThreePlaneTrainer(SliceTrainer):

@@ -1,4 +1,4 @@
-"""Cases of a source folder: ids, files and patients."""
+"""Cases of a source folder: ids, files and patients; and the interface of the layouts that find them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from nnunet_femur.conversion.options import ConversionOptions
     from nnunet_femur.findings import Finding
+    from nnunet_femur.progress import Progress
 
 
 TRAIN, VALIDATION, TEST = SETS = ("train", "validation", "test")
@@ -110,3 +113,20 @@ def named(text: str, file: Path | str) -> tuple[str, list[Finding]]:
     if case == text.strip().upper():
         return case, []
     return case, [finding("id-changed", file, f"has an id that is not a safe file name; it was changed to {case}.")]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An arrangement of the files of a source.
+
+    Attributes:
+        name: Name of the layout, as in ``--layout NAME``.
+        find: Returns the cases of a source, given the source, the options and the progress.
+        recognise: Returns the reason why a source has this layout, or None if it has another one.
+        reads_files: The source may be a file instead of a folder.
+    """
+
+    name: str
+    find: Callable[[Path, ConversionOptions, Progress], Found]
+    recognise: Callable[[Path, ConversionOptions], str | None]
+    reads_files: bool = False

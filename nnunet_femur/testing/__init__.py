@@ -5,7 +5,7 @@ With them, every command runs offline through the real code of TotalSegmentator 
 TotalSegmentator's weights and were not trained on patients. Their folder, plans and ``dataset.json`` state this.
 """
 
-from nnunet_femur.testing.dummy_cases import Case, phantom_cases
+from nnunet_femur.testing.dummy_plans import Case, phantom_cases
 from nnunet_femur.testing.dummy_weights import MODELS, write_dummy_weights
 from nnunet_femur.testing.phantoms import PADDINGS_HU, Phantom, make_phantom, write_phantoms
 

@@ -50,7 +50,7 @@ def preprocess(
     """Resample and normalise cases with nnU-Net's preprocessor.
 
     Args:
-        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.testing.dummy_cases.read_case`.
+        cases: HU, labels and spacing of each, see :func:`~nnunet_femur.testing.dummy_plans.read_case`.
         plans: The plans.
         dataset_json: Content of ``dataset.json``.
     """

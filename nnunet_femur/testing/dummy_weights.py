@@ -13,13 +13,16 @@ from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, FULLRES, PLAN
 from nnunet_femur.errors import InputError
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import read_json
-from nnunet_femur.testing.dummy_cases import OTHER_BONE, Case, phantom_cases, read_case
 from nnunet_femur.testing.dummy_plans import (
     NOTE,
+    OTHER_BONE,
+    Case,
     intensity_statistics,
     make_dataset_json,
     make_fingerprint,
     make_plans,
+    phantom_cases,
+    read_case,
 )
 from nnunet_femur.testing.dummy_training import preprocess, train
 from nnunet_femur.weights.models import CHECKPOINT, DUMMY_NOTE, crop_entry, femur_entry, open_model, other_parts

@@ -12,7 +12,7 @@ import torch
 
 from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.testing import Case, make_phantom, phantom_cases, write_dummy_weights
-from nnunet_femur.testing.dummy_cases import read_case
+from nnunet_femur.testing.dummy_plans import read_case
 from nnunet_femur.weights import crop_entry, femur_entry, find_model, load_checkpoint, verify
 from tests.refusing import refused
 

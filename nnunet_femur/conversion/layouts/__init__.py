@@ -1,6 +1,6 @@
 """Layouts of a source folder, one module each.
 
-To add a layout, write a module that defines a :class:`~nnunet_femur.conversion.layouts.layout.Layout`, and add it to
+To add a layout, write a module that defines a :class:`~nnunet_femur.conversion.cases.Layout`, and add it to
 :data:`LAYOUTS`.
 """
 
@@ -17,8 +17,7 @@ from nnunet_femur.progress import SILENT, Progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_femur.conversion.cases import Found
-    from nnunet_femur.conversion.layouts.layout import Layout
+    from nnunet_femur.conversion.cases import Found, Layout
     from nnunet_femur.conversion.options import ConversionOptions
 
 __all__ = ["AUTO", "LAYOUTS", "find_cases"]

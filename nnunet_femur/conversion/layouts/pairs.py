@@ -8,8 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.cases import Case, Found, named
-from nnunet_femur.conversion.layouts.layout import Layout
+from nnunet_femur.conversion.cases import Case, Found, Layout, named
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file

@@ -16,10 +16,9 @@ from nnunet_femur.errors import InputError, ending_without_traceback
 from nnunet_femur.recipe.hyperparameters import Plane, SliceRecipe
 from nnunet_femur.recipe.recipe_rules import problem_of_passes
 from nnunet_femur.training.lowest_loss import LowestLossTrainer
-from nnunet_femur.training.slices.slice_geometry import pixels_per_voxel, plane_axes
+from nnunet_femur.training.slices.slice_geometry import SliceWindow, pixels_per_voxel, plane_axes
 from nnunet_femur.training.slices.slice_loader import SliceLoader
 from nnunet_femur.training.slices.slice_order import SliceOrder, SliceTable, find_slices
-from nnunet_femur.training.slices.slice_window import SliceWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from numpy.typing import NDArray
 
+    from nnunet_femur.training.slices.slice_geometry import SliceWindow
     from nnunet_femur.training.slices.slice_order import SliceOrder, SliceTable
-    from nnunet_femur.training.slices.slice_window import SliceWindow
 
 
 class SliceLoader(SlimDataLoaderBase):

@@ -9,9 +9,9 @@ import torch
 from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 
+from nnunet_femur.training.slices.slice_geometry import SliceWindow
 from nnunet_femur.training.slices.slice_loader import SliceLoader
 from nnunet_femur.training.slices.slice_order import SliceOrder, find_slices
-from nnunet_femur.training.slices.slice_window import SliceWindow
 
 SHAPE = (7, 9, 6)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_femur.training.slices.femur_ends_trainer import FemurEndsTrainer, slices_at_each_end
+from nnunet_femur.training.slices.slice_trainer import FemurEndsTrainer, slices_at_each_end
 from tests.refusing import refused
 from tests.training.making import make_trainer
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_femur.training.slices.slice_geometry import SliceWindow
 from nnunet_femur.training.slices.slice_loader import SliceLoader, open_case_limit
 from nnunet_femur.training.slices.slice_order import SliceOrder, find_slices
-from nnunet_femur.training.slices.slice_window import SliceWindow
 from tests.training.slices.loading import SHAPE, make_cases, make_loader, noisy, place_of, take, unchanged
 
 if TYPE_CHECKING:

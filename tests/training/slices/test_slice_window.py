@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.training.slices.slice_window import SliceWindow, place_window
+from nnunet_femur.training.slices.slice_geometry import SliceWindow, place_window
 from tests.training.slices.loading import NumberedCases, make_cases, make_loader, place_of, take
 
 
