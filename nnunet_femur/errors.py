@@ -88,13 +88,29 @@ def _restored(kind: type[FemurError], message: str, code: str) -> FemurError:
 
 
 class InputError(FemurError):
-    """A file or folder given to the package cannot be used."""
+    """A file, folder or argument given to the package cannot be used.
+
+    Example:
+        >>> import nnunet_femur as nf
+        >>> try:
+        ...     nf.score("nowhere.nrrd", "reference.nrrd")
+        ... except nf.InputError as error:
+        ...     error.code
+        'not-found'
+    """
 
     code = "input"
 
 
 class SetupError(FemurError):
-    """An environment variable, folder or installed tool that a command needs is missing or wrong."""
+    """An environment variable, folder or installed tool that a command needs is missing or wrong.
+
+    Example:
+        >>> raise SetupError("nnUNet_raw is not set. Run: nnfemur env", code="environment")
+        Traceback (most recent call last):
+            ...
+        nnunet_femur.errors.SetupError: nnUNet_raw is not set. Run: nnfemur env
+    """
 
 
 @contextmanager

@@ -268,6 +268,7 @@ class Checks(dict[str, "Callable[..., str | None]"]):
         """
 
         def add(check: Callable[..., str | None]) -> Callable[..., str | None]:
+            """Register a check and return it unchanged."""
             if code not in KINDS or code in self:
                 msg = f"{code}: must be a code of the table of kinds that has no check yet."
                 raise ValueError(msg)

@@ -85,6 +85,12 @@ class TerminalProgress:
     """A bar for each task on standard error, so that standard output stays clean for results.
 
     In a log file, which has no bars, the name of each task is written in a line when it begins.
+
+    Example:
+        >>> for case in track(["L001", "L002"], "Converting", progress=TerminalProgress()):
+        ...     print(case)
+        L001
+        L002
     """
 
     def __init__(self) -> None:

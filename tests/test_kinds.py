@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_femur.conversion.checks.headers import IMAGE_HEADER_CHECKS
-from nnunet_femur.conversion.checks.masks import MASK_CHECKS
+from nnunet_femur.conversion.checks.header_checks import IMAGE_HEADER_CHECKS
+from nnunet_femur.conversion.checks.mask_checks import MASK_CHECKS
 from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
 from nnunet_femur.kinds import KINDS, Checks, finding

@@ -66,6 +66,7 @@ def apportion(
     """
 
     def rank(patient: Patient) -> bytes:
+        """Return the place of a patient in the order of the seed."""
         return hashlib.sha256(f"{salt}:{patient.name}".encode()).digest()
 
     strata_of = _strata(patients)
@@ -123,6 +124,7 @@ def _numbers(
     numbers = {strata: [0] * len(quotas) for strata in groups}
 
     def order(strata: tuple[str, ...]) -> tuple[int, int, tuple[str, ...]]:
+        """Return the place of a group of patients: many cases first, then rare strata."""
         # Patients with several cases go first; single cases fill the remaining places.
         return -len(strata), min(counts[stratum] for stratum in strata), strata
 

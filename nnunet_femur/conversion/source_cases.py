@@ -11,7 +11,7 @@ from nnunet_femur.conversion.case_record import LeftOut, made_with
 from nnunet_femur.conversion.cases import safe_id
 from nnunet_femur.conversion.casework import Task, sources_of
 from nnunet_femur.conversion.checks.duplicates import same_files
-from nnunet_femur.conversion.checks.headers import check_headers
+from nnunet_femur.conversion.checks.header_checks import check_headers
 from nnunet_femur.conversion.layouts import find_cases
 from nnunet_femur.conversion.splits import Member
 from nnunet_femur.errors import InputError

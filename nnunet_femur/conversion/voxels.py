@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.conversion.checks.headers import settled_headers
-from nnunet_femur.conversion.checks.masks import MASK_CHECKS, Body, MaskFacts
+from nnunet_femur.conversion.checks.header_checks import settled_headers
+from nnunet_femur.conversion.checks.mask_checks import MASK_CHECKS, Body, MaskFacts
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Finding, Severity, errors_of
 from nnunet_femur.imaging.femur_mask import femur_box

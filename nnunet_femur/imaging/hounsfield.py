@@ -131,6 +131,7 @@ def _scale_check(code: str) -> Callable[[Callable[[ImageFacts], str]], Callable[
     """Return a decorator that registers the text of a problem, for CTs in which it is the first one of the scale."""
 
     def add(describe: Callable[[ImageFacts], str]) -> Callable[[ImageFacts], str]:
+        """Register a text and return it unchanged."""
         IMAGE_CHECKS.register(code)(lambda image: describe(image) if _scale(image) == code else None)
         return describe
 

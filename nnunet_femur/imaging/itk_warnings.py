@@ -95,18 +95,23 @@ def _logger() -> Any:
                 getattr(_installed["before"], display)(text)
 
         def DisplayText(self, text: str) -> None:  # noqa: N802  # ITK's names
+            """Take a text without a level."""
             self._take(text, "DisplayText")
 
         def DisplayErrorText(self, text: str) -> None:  # noqa: N802
+            """Take an error."""
             self._take(text, "DisplayErrorText")
 
         def DisplayWarningText(self, text: str) -> None:  # noqa: N802
+            """Take a warning."""
             self._take(text, "DisplayWarningText")
 
         def DisplayGenericOutputText(self, text: str) -> None:  # noqa: N802
+            """Take a message."""
             self._take(text, "DisplayGenericOutputText")
 
         def DisplayDebugText(self, text: str) -> None:  # noqa: N802
+            """Take a debugging message."""
             self._take(text, "DisplayDebugText")
 
     return _installed.setdefault("logger", ThreadLogger())

@@ -68,6 +68,7 @@ def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path | str) -> str:
     digest = hashlib.sha256()
 
     def blocks() -> Iterator[bytes]:
+        """Yield the bytes of the file: the header, then the packed voxels."""
         yield _header(array_zyx.dtype.name, geometry).encode("ascii")
         for start in range(0, len(voxels), _BLOCK_BYTES):
             yield packer.compress(voxels[start : start + _BLOCK_BYTES])

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from nnunet_femur.conversion.checks.duplicates import same_files
-from nnunet_femur.conversion.checks.headers import check_headers
+from nnunet_femur.conversion.checks.header_checks import check_headers
 from nnunet_femur.conversion.layouts import find_cases
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from nnunet_femur.conversion import ConversionOptions
 from nnunet_femur.conversion.cases import Case
-from nnunet_femur.conversion.checks.headers import check_headers
+from nnunet_femur.conversion.checks.header_checks import check_headers
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import read_mask

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.conversion.cases import Case
-from nnunet_femur.conversion.checks.headers import check_headers
+from nnunet_femur.conversion.checks.header_checks import check_headers
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.imaging.segments import Segment, choose_segments, femur_segments, join_segments, parse_segments

@@ -68,6 +68,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
     """Yield the facts of a method that its records contain."""
 
     def listed(key: str) -> list[tuple[str, Any]]:
+        """Return the value of each record that has one, with the fold of the record."""
         return [(_fold(record), record[key]) for record in records if record.get(key) not in (None, "", [], {})]
 
     facts = {
