@@ -118,8 +118,8 @@ class TestEquality:
     def test_of_a_study_with_nnfemur_predict(self, on_its_grid: Path, ct: Path, tmp_path: Path) -> None:
         """The study's own job, run as it types it."""
         from nnunet_femur.cli import app
-        from nnunet_femur.study.study_file import read_study
         from nnunet_femur.study.jobs import jobs_of
+        from nnunet_femur.study.study_file import read_study
 
         file = tmp_path / "study.yaml"
         content = {"folder": "work", "dataset": {"phantoms": 6}, "plans": {"nnUNetPlans": {"preset": "small"}}}
