@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_femur.baselines.worker_process import rooms
-from nnunet_femur.prediction.options import QUICK
+from nnunet_femur.baselines.worker_process import isolated
 from nnunet_femur.prediction.postprocessing import keep_largest
+from nnunet_femur.prediction.prediction_options import QUICK
 from nnunet_femur.testing import make_phantom, write_dummy_weights
 from nnunet_femur.weights.models import crop_entry, femur_entry, open_model
 
@@ -65,29 +65,32 @@ def end():
 """
 
 _OURS = f"""{_MEASURE}
-from nnunet_femur.prediction import Options, batch, predict
-class Watch(batch.Silent):
-    def case(self, name):
-        begin()
-    def end(self, result, *, skipped):
-        end()
-done = predict([Path(ct)], Path(model), Path(output).parent, options=Options(**options), device=device, watch=Watch())
+from nnunet_femur.prediction import Options, predict
+from nnunet_femur.progress import Silent
+class Watch(Silent):
+    def begin(self, task, total=None):
+        if task != "Predict":
+            begin()
+    def advance(self, task, done, *, total=None, note=""):
+        if task == "Predict":
+            end()
+done = predict(ct, model, Path(output).parent, options=Options(**options), device=device, progress=Watch())
 assert done.complete, done.results
 """
 
 _BARE = f"""{_MEASURE}
 import torch, SimpleITK as sitk
 from nnunet_femur.prediction.preprocessing import bone_box
-from nnunet_femur.prediction.models import find_model
+from nnunet_femur.prediction.trained_model import find_model
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.preprocessing import prepare
+from nnunet_femur.prediction.preprocessing import preprocess
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.imaging.geometry import Geometry, oriented
 step_size = options.get("step_size", 0.5)
 predictor = load_predictor(find_model(Path(model)), device=choose_device(device), step_size=step_size)
 image = oriented(read_volume(Path(ct)))
 voxels, spacing = sitk.GetArrayViewFromImage(image), Geometry.of(image).spacing_mm_zyx
-data = prepare(voxels[bone_box(voxels, spacing)] if "crop_to_bone" in options else voxels, spacing, predictor).data
+data = preprocess(voxels[bone_box(voxels, spacing)] if "crop_to_bone" in options else voxels, spacing, predictor).data
 short = [max(0, patch - size) for patch, size in zip(predictor.configuration_manager.patch_size, data.shape[1:])]
 data = torch.nn.functional.pad(data, [n for each in short[::-1] for n in (each // 2, each - each // 2)])
 network = predictor.network.to(predictor.device).eval()
@@ -212,7 +215,7 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"CT of {' x '.join(map(str, options.size))} voxels of {SPACING_MM_ZYX} mm, {options.device}")
     models = [open_model(folder / "weights", entry) for entry in (femur_entry(), crop_entry())]
-    with rooms(models) as (_, environment):
+    with isolated(models) as (_, environment):
         rounds = [_one_round(folder, ct, source.folder, options.device, environment) for _ in range(options.rounds)]
     keys = (*TIMES, "windows", "gib", "gib_before")
     print(f"windows of {options.patch} voxels, {options.features} features, medians of {options.rounds} rounds")

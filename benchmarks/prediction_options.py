@@ -1,4 +1,4 @@
-"""What the options of nnfemur predict that change its masks do to them, and to its time.
+"""Effect of the options of nnfemur predict on masks and time.
 
 Run: uv run python benchmarks/prediction_options.py
 
@@ -18,11 +18,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.sources import find_sources
-from nnunet_femur.prediction import QUICK, Options
-from nnunet_femur.prediction.models import femur_labels, find_model
+from nnunet_femur.prediction import QUICK, Options, Segmenter
 from nnunet_femur.prediction.postprocessing import keep_largest
-from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.segmentation import segment
 from nnunet_femur.testing import make_phantom, write_dummy_weights
 
 SIZE_ZYX, SPACING_MM_ZYX = (150, 336, 256), (2.0, 0.74, 0.74)
@@ -48,31 +45,21 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=1000, help="steps of the dummy's training")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the phantoms")
     options = parser.parse_args()
-    model = find_model(
-        write_dummy_weights(
-            options.folder / "weights-3mm", spacing_mm=3.0, patch=32, iterations=options.iterations, tasks=("femur",)
-        ).folder
-    )
-    femur = femur_labels(model.dataset["labels"])
-    steps = {way.step_size for way in WAYS.values()}
-    predictors = {step: load_predictor(model, device=choose_device("cpu"), step_size=step) for step in steps}
+    model = write_dummy_weights(
+        options.folder / "weights-3mm", spacing_mm=3.0, patch=32, iterations=options.iterations, tasks=("femur",)
+    ).folder
+    segmenters = {name: Segmenter(model, device="cpu", **way.of_mask()) for name, way in WAYS.items()}
     rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in WAYS}
     for seed in options.seeds:
         phantom = make_phantom(seed, size_zyx=SIZE_ZYX, spacing_mm_zyx=SPACING_MM_ZYX)
         sitk.WriteImage(phantom.image, str(options.folder / f"phantom{seed}.nrrd"))
         (source,) = find_sources([options.folder / f"phantom{seed}.nrrd"])
         reference, first = sitk.GetArrayFromImage(phantom.mask), None
-        for name, way in WAYS.items():
+        for name, segmenter in segmenters.items():
             windows: list[int] = []
             start = time.process_time()
-            found = segment(
-                source,
-                predictors[way.step_size],
-                femur=femur,
-                options=way,
-                on_window=lambda _, total, windows=windows: windows.append(total),
-            )
-            mask = found.mask_zyx
+            femur = segmenter.segment(source, on_window=lambda _, total, windows=windows: windows.append(total))
+            mask = sitk.GetArrayFromImage(femur.mask)
             seconds, largest = time.process_time() - start, keep_largest(mask)
             first = largest if first is None else first
             dices = _dice(mask, reference), _dice(largest, reference), _dice(largest, first)

@@ -1,9 +1,9 @@
-"""Seconds of what surrounds the network in nnfemur predict, against nnU-Net's own functions, and whether they agree.
+"""Time of preprocessing and export in nnfemur predict against nnU-Net's own functions, and their differences.
 
 Run: uv run python benchmarks/prediction_stages.py
 
-A network of TotalSegmentator's 24 classes at 1.5 mm is built but never called: the answers that are brought back to the
-CT's grid are made from the phantom's mask.
+A network of TotalSegmentator's 24 classes at 1.5 mm is built but never called: the logits that are exported to the CT's
+grid are made from the phantom's mask.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import torch
-from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as export
+from nnunetv2.inference import export_prediction
 
 from nnunet_femur.imaging.geometry import Geometry, oriented
-from nnunet_femur.prediction.export import restore
-from nnunet_femur.prediction.models import find_model
+from nnunet_femur.prediction.export import export
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
-from nnunet_femur.prediction.preprocessing import prepare
+from nnunet_femur.prediction.preprocessing import preprocess
+from nnunet_femur.prediction.trained_model import find_model
 from nnunet_femur.testing import make_phantom, write_dummy_weights
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def main() -> None:
     plans, configuration, labels = predictor.plans_manager, predictor.configuration_manager, predictor.label_manager
     threads = torch.get_num_threads()
 
-    ours_s, ours = _timed(lambda: prepare(voxels, spacing, predictor))
+    ours_s, ours = _timed(lambda: preprocess(voxels, spacing, predictor))
     preprocessor = configuration.preprocessor_class(verbose=False)
     ct = voxels[None].astype(np.float32)
     theirs_s, (theirs, *_) = _timed(
@@ -68,19 +68,21 @@ def main() -> None:
     )
     print(f"largest difference of the normalized CT {np.abs(theirs - ours.data.numpy()).max():.1e}")
 
-    # Logits of two of the classes that say what is bone; of the others that they are not meant.
+    # Logits of two classes describe the bone; those of the others are low everywhere.
     bone = torch.from_numpy(sitk.GetArrayFromImage(oriented(phantom.mask)).astype(np.float32))[None, None]
     bone = torch.nn.functional.interpolate(bone, size=ours.data.shape[1:], mode="trilinear")[0, 0] - 0.5
     logits = torch.full((labels.num_segmentation_heads, *bone.shape), -9.0, dtype=torch.half)
     logits[0], logits[FEMUR] = (0.1 * torch.rand(bone.shape) - 8 * bone).half(), (8 * bone).half()
-    ours_s, restored = _timed(lambda: restore([logits], ours, predictor, femur=(FEMUR,)))
+    ours_s, exported = _timed(lambda: export([logits], ours, predictor, femur=(FEMUR,)))
     theirs_s, expected = _timed(
-        lambda: export(logits, plans, configuration, labels, ours.properties, num_threads_torch=threads)
+        lambda: export_prediction.convert_predicted_logits_to_segmentation_with_correct_shape(
+            logits, plans, configuration, labels, ours.properties, num_threads_torch=threads
+        )
     )
     print(
         f"back to the CT's grid  {ours_s:6.2f} s, nnU-Net's own {theirs_s:6.2f} s, {theirs_s / ours_s:.1f} times ours"
     )
-    differ = np.count_nonzero((expected == FEMUR) != restored.mask_zyx)
+    differ = np.count_nonzero((expected == FEMUR) != exported.mask_zyx)
     print(f"{differ} of {np.count_nonzero(expected)} voxels of femur differ")
 
 

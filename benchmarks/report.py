@@ -1,9 +1,9 @@
-"""Seconds and memory for a report on synthetic scores.
+"""Time and memory of a report on synthetic scores.
 
     uv run benchmarks/report.py [CASES] [METHODS]
 
-Scores alone, as from a large cohort whose masks lie elsewhere: every row that `nnfemur-compare` writes for a case, with
-values at random around a mean per method. Statistics, tables, figures and files are timed.
+The scores have every row that `nnfemur compare` writes for a case, with random values around a mean for each method.
+There are no masks, so figures of slices are not drawn. Statistics, tables, figures and files are timed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nnunet_femur.evaluation import EMPTY_KINDS, Bone, score_case
 
 
 def _keys() -> pd.DataFrame:
-    """Protocol, plane, region, metric and unit of all that is scored of a case."""
+    """Return protocol, plane, region, metric and unit of all scores of a case."""
     box = np.zeros((60, 12, 12), bool)
     box[5:55, 3:9, 3:9] = True
     spacing = (5.0, 1.0, 1.0)
@@ -36,7 +36,7 @@ def _keys() -> pd.DataFrame:
 
 
 def synthetic(cases: int, methods: int) -> pd.DataFrame:
-    """A score table of so many cases of so many methods."""
+    """Return a table of scores of a number of cases and methods."""
     rng = np.random.default_rng(0)
     keys = _keys()
     names = pd.DataFrame({"case": [f"case{n:04d}" for n in range(cases)]})
@@ -57,7 +57,7 @@ def synthetic(cases: int, methods: int) -> pd.DataFrame:
 
 
 def main(cases: int = 2000, methods: int = 10) -> None:
-    """Time every step."""
+    """Time every step of a report, and print the times."""
     scores = synthetic(cases, methods)
     print(f"{cases} cases x {methods} methods, {len(scores)} scores")
     start = last = time.perf_counter()

@@ -188,7 +188,7 @@ compare_main()
 
 
 def main() -> None:
-    """Print every figure of issue 6 that this part of the package promises."""
+    """Print all figures of scoring."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds of the single case")
     parser.add_argument("--skip-compare", action="store_true", help="only the single case")

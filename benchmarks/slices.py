@@ -42,8 +42,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_femur.networks.registry import ARCHITECTURES, ENCODERS, build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.testing import make_phantom
-from nnunet_femur.training.slices.slice_loader import SliceLoader, SliceWindow
+from nnunet_femur.training.slices.slice_loader import SliceLoader
 from nnunet_femur.training.slices.slice_order import SliceOrder, find_slices
+from nnunet_femur.training.slices.slice_window import SliceWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -209,7 +209,7 @@ def main() -> None:
 
     source = find_model()
     score = Scorer(raw)
-    own = score(source.folder, "0", femur=source.femur_rows)
+    own = score(source.folder, "0", femur=source.femur_channels)
     lines = [
         "| method | 3D Dice | lowest | HD95 (mm) | training (s) |",
         "|---|---:|---:|---:|---:|",

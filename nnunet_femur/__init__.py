@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nnunet_femur.errors import FemurError, InputError, SetupError
     from nnunet_femur.evaluation import CaseScores, score
     from nnunet_femur.findings import Finding
-    from nnunet_femur.planning import plan
+    from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
     from nnunet_femur.study import run_study
@@ -41,6 +41,7 @@ __all__ = [
     "FemurError",
     "Finding",
     "InputError",
+    "PlannedDataset",
     "PredictionResult",
     "Progress",
     "Segmenter",
@@ -68,6 +69,7 @@ _HOMES = {
     "CaseScores": "evaluation",
     "score": "evaluation",
     "Finding": "findings",
+    "PlannedDataset": "planning",
     "plan": "planning",
     "Femur": "prediction",
     "PredictionResult": "prediction",

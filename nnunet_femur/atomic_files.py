@@ -1,4 +1,4 @@
-"""Write files and folders that are complete, or not there."""
+"""Write files and folders atomically: after any failure they are complete, or absent."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def rename_flushed(folder: Path, target: Path) -> None:
-    """Rename a finished folder after all of it is on the disk, so that an incomplete folder never has the new name.
+    """Rename a finished folder after all of it is on the disk, so the new name never refers to an incomplete folder.
 
     Args:
         folder: The folder.
@@ -202,7 +202,7 @@ def rename_flushed(folder: Path, target: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write UTF-8 text to a file that is complete or absent, with the same line ends on every platform.
+    """Write UTF-8 text to a file atomically, with the same line ends on every platform.
 
     Args:
         path: The file; its folder must exist.
@@ -214,7 +214,7 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
-    """Write `content` as indented JSON, as :func:`write_text` writes text."""
+    """Write `content` to a file atomically, as indented JSON; `durable` as for :func:`written_beside`."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     if not is_utf8(text):
         # The name of a file may not be UTF-8. Escaped, it can be written and read back.

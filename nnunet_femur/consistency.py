@@ -323,6 +323,7 @@ def add_network_fingerprint(network: nn.Module, plans: Mapping[str, Any], config
     network.register_buffer(FINGERPRINT_KEY, torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
 
     def compare(_module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+        """Compare the fingerprint of weights before they are loaded."""
         stored = state.get(prefix + FINGERPRINT_KEY)
         if stored is not None:
             trained_with = json.loads(bytes(stored.cpu().numpy()).decode())

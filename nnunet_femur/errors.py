@@ -45,6 +45,8 @@ CODES = {
     "no-device": "The device does not exist on this machine.",
     "not-installed": "A program or package is missing.",
     "environment": "An environment variable is missing, or names a folder that cannot be used.",
+    "no-femur": "No femur was found in a CT.",
+    "program-failed": "A program that was started, such as TotalSegmentator, failed or ended unexpectedly.",
     "no-reference": "No reference masks were found.",
     "no-predictions": "No predictions were found, or some are missing.",
     "grid-differs": "Two masks differ in shape, spacing or position.",

@@ -42,7 +42,7 @@ def dataset(sop_class: str = CT, **attributes: Any) -> Dataset:
 
 
 def add_pixels(made: Dataset, stored: np.ndarray, bits: int = 16) -> Dataset:
-    """Give a file its pixels, one frame or several."""
+    """Add pixels to a file, one frame or several."""
     made.Rows, made.Columns = stored.shape[-2:]
     made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
     made.BitsAllocated = stored.dtype.itemsize * 8
@@ -125,7 +125,7 @@ def enhanced_ct(
 
 
 def change(path: Path, **attributes: Any) -> None:
-    """Change attributes of a file; None takes one out."""
+    """Change attributes of a file; None removes one."""
     made = pydicom.dcmread(path)
     for name, value in attributes.items():
         if value is None:

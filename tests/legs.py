@@ -1,4 +1,4 @@
-"""A leg drawn by hand, large enough that the scale of its values can be judged."""
+"""A synthetic leg that is large enough for the checks of its values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AIR, FAT, MUSCLE, MARROW, BONE = -1000, -100, 55, -40, 1100
 
 
 def leg(*, seed: int = 0, noise_hu: float = 12.0) -> np.ndarray:
-    """A leg in air: fat around muscle around a bone that contains marrow, along z; HU."""
+    """Return a leg in air in HU: fat around muscle around a bone that contains marrow, along z."""
     z, y, x = np.indices(SHAPE)
     radius = np.hypot(y - 23.5 + np.sin(z), x - 23.5 + np.cos(z))
     hu = np.select([radius < 3, radius < 5.5, radius < 14, radius < 19], [MARROW, BONE, MUSCLE, FAT], AIR).astype(float)
@@ -21,7 +21,7 @@ def leg(*, seed: int = 0, noise_hu: float = 12.0) -> np.ndarray:
 
 
 def padded_with(values: np.ndarray, value: int) -> np.ndarray:
-    """Padding outside the scanner's round field of view: everything beyond the circle that touches the sides."""
+    """Return a CT with padding outside the scanner's round field of view, a circle that touches the sides."""
     padded = values.copy()
     _, y, x = np.indices(SHAPE)
     padded[np.hypot(y - 23.5, x - 23.5) > 24] = value
@@ -29,6 +29,6 @@ def padded_with(values: np.ndarray, value: int) -> np.ndarray:
 
 
 def spin_echo(hu: np.ndarray) -> np.ndarray:
-    """Fat bright, muscle grey, bone and air dark, with the noise of a magnitude image."""
+    """Return an MR image: fat bright, muscle grey, bone and air dark, with the noise of a magnitude image."""
     signal = np.select([hu < -500, hu < -10, hu < 500], [0, 900, 300], 40)
     return np.abs(signal + np.random.default_rng(1).normal(0, 12, hu.shape))

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Written files are complete, or not there."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class TestWrittenBeside:
 
 
 class TestLeftovers:
-    """Each test looks into a folder of its own, since a process looks into a folder once."""
+    """Each test uses a separate folder, because a process searches each folder once."""
 
     @pytest.fixture
     def ended(self) -> int:
-        """The number of a process that has ended."""
+        """Return the id of a process that has ended."""
         with subprocess.Popen([sys.executable, "-c", ""]) as process:
             process.wait()
         return process.pid
@@ -163,7 +163,7 @@ def test_json_is_readable(tmp_path):
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "b": [\n    "±",\n    1\n  ]\n}\n'
 
 
-def test_what_is_no_json_reads_as_nothing(tmp_path):
+def test_invalid_json_is_read_as_none(tmp_path):
     (tmp_path / "a.json").write_text('{"half": ')
     assert read_json(tmp_path / "a.json") is None
     assert read_json(tmp_path / "missing.json") is None

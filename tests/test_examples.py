@@ -6,9 +6,14 @@ import doctest
 import importlib
 import os
 import re
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = ("nnunet_femur", "trainers", "dataset_conversion")
@@ -32,9 +37,10 @@ def _with_examples() -> list[str]:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples name.
 
-    ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and ``prediction.nrrd``: a
-    phantom, its mask, and the mask without its uppermost slices. ``nnUNet_raw/Dataset007_Example``: the phantoms
-    converted.
+    ``source``, also called ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and
+    ``prediction.nrrd``: a phantom, its mask, and the mask without its uppermost slices.
+    ``nnUNet_raw/Dataset007_Example``: the phantoms converted. ``results``: predictions of two methods for its test
+    cases.
     """
     import SimpleITK as sitk
 
@@ -43,22 +49,42 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
-    convert(folder / "drop", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
+    shutil.copytree(folder / "drop", folder / "source")
+    convert(folder / "source", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
     sitk.WriteImage(phantom.image, str(folder / "ct.nrrd"))
     sitk.WriteImage(mask, str(folder / "reference.nrrd"))
+    sitk.WriteImage(_shortened(mask), str(folder / "prediction.nrrd"))
+    methods = folder / "results" / "Dataset007_Example"
+    for reference in (folder / "nnUNet_raw" / "Dataset007_Example" / "labelsTs").iterdir():
+        mask = sitk.ReadImage(str(reference))
+        for method, predicted in (
+            ("FemurScratchTrainer__nnUNetPlans__3d_fullres", _shortened(mask)),
+            ("TotalSegmentator__total__1.5mm", mask),
+        ):
+            (methods / method / "test").mkdir(parents=True, exist_ok=True)
+            sitk.WriteImage(predicted, str(methods / method / "test" / reference.name))
+    return folder
+
+
+def _shortened(mask: sitk.Image) -> sitk.Image:
+    """The mask without its two uppermost slices."""
+    import SimpleITK as sitk
+
     array = sitk.GetArrayFromImage(mask)
     held = array.any(axis=(1, 2)).nonzero()[0]
     array[held[-2] :] = 0
     shorter = sitk.GetImageFromArray(array)
     shorter.CopyInformation(mask)
-    sitk.WriteImage(shorter, str(folder / "prediction.nrrd"))
-    return folder
+    return shorter
 
 
 WITH_MODEL = ("nnunet_femur.prediction.batch", "nnunet_femur.prediction.segmenter")
 """Modules whose examples need a trained model."""
+
+WITH_WEIGHTS = tuple(f"nnunet_femur.weights.{name}" for name in ("download", "install", "models", "verification"))
+"""Modules whose examples need weights in TotalSegmentator's weights folder; dummy weights serve."""
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +110,8 @@ def model(examples: Path) -> Path:
 WITH_STUDY = ("nnunet_femur.study.run",)
 """Modules whose examples need a finished study."""
 
+SLOW = {*IN_SECONDS, *WITH_MODEL, *WITH_WEIGHTS, *WITH_STUDY}
+
 
 @pytest.fixture(scope="session")
 def finished_study(examples: Path) -> Path:
@@ -102,15 +130,14 @@ def finished_study(examples: Path) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.integration] * (name in {*IN_SECONDS, *WITH_MODEL, *WITH_STUDY}))
-        for name in _with_examples()
-    ],
+    [pytest.param(name, marks=[pytest.mark.integration] * (name in SLOW)) for name in _with_examples()],
 )
 def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
     if name in WITH_MODEL:
         request.getfixturevalue("model")
+    if name in WITH_WEIGHTS:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(request.getfixturevalue("dummy_weights")))
     if name in WITH_STUDY:
         request.getfixturevalue("finished_study")
     monkeypatch.chdir(examples)

@@ -6,17 +6,15 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity, as_left_out, stop_at_errors, write_findings
+from tests.refusing import refused
 
 ERROR = Finding("unreadable", Severity.ERROR, "Images/L1.nrrd", "cannot be read.", "Export it again.")
 NOTE = Finding("padding", Severity.NOTE, "Images/L2.nrrd", "is padded.")
 
 
 def test_errors_are_listed_and_notes_are_not():
-    with pytest.raises(InputError) as caught:
+    with refused("bad-cases") as caught:
         stop_at_errors([NOTE, ERROR, ERROR], Path("drop"), outcome="nothing was written:")
     assert str(caught.value).splitlines() == [
         "drop: 2 problems; nothing was written:",
@@ -28,11 +26,11 @@ def test_errors_are_listed_and_notes_are_not():
 
 def test_many_errors_of_one_kind_are_counted_and_all_of_them_are_in_the_report(tmp_path):
     errors = [replace(ERROR, file=f"Images/L{number}.nrrd") for number in range(20)]
-    with pytest.raises(InputError) as caught:
+    with refused("bad-cases") as caught:
         stop_at_errors([*errors, NOTE, NOTE], Path("drop"), outcome="nothing was written:", more="See report.csv.")
     lines = str(caught.value).splitlines()
     assert len(lines) == 1 + 8 + 1 + 2
-    assert lines[9:] == ["  12 more of the kind unreadable.", "Also found: padding, 2 files.", "See report.csv."]
+    assert lines[9:] == ["  12 more with the code unreadable.", "Also found: padding, 2 files.", "See report.csv."]
     write_findings([NOTE, *errors], tmp_path / "report.csv")
     with (tmp_path / "report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -49,7 +47,7 @@ def test_errors_of_a_case_that_is_left_out_are_warnings_that_name_it():
     assert "L1" in left_out[0].problem
 
 
-def test_notes_stop_nothing():
+def test_notes_are_not_errors():
     stop_at_errors([NOTE], Path("drop"), outcome="")
 
 

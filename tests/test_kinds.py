@@ -1,6 +1,9 @@
-"""The table of findings."""
+"""The table of kinds of findings."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from nnunet_femur.kinds import KINDS, Checks, finding
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_what_is_doubtful_has_a_remedy(kind):
+def test_errors_and_warnings_have_a_remedy(kind):
     assert kind.meaning
     if kind.severity is not Severity.NOTE:
         assert kind.remedy.endswith(".")
@@ -32,9 +35,19 @@ def test_checks_give_findings_where_they_have_a_problem():
 
 
 @pytest.mark.parametrize("code", ["metal", "no-such-code"])
-def test_a_code_is_registered_once_and_known(code):
+def test_a_code_must_be_known_and_can_be_registered_once(code):
     checks = Checks()
     if code in KINDS:
         checks.register(code)(lambda facts: None)
     with pytest.raises(ValueError, match=code):
         checks.register(code)(lambda facts: None)
+
+
+def test_the_documentation_has_the_same_table():
+    page = (Path(__file__).parents[1] / "docs" / "conversion.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    shown = {code: (severity, meaning, remedy) for code, severity, meaning, remedy in rows}
+    assert shown == {
+        kind.code: (kind.severity.value, kind.meaning, (kind.remedy or "-").replace("|", r"\|"))
+        for kind in KINDS.values()
+    }

@@ -1,7 +1,15 @@
-"""TotalSegmentator on any readable volume: the method that all others are compared with."""
+"""TotalSegmentator on any readable CT: the method that all others are compared with."""
 
 from nnunet_femur.baselines.baseline_record import recorded_warnings
-from nnunet_femur.baselines.running import METHOD_FOLDERS, run_on_dataset, run_on_volume
-from nnunet_femur.baselines.settings import Settings
+from nnunet_femur.baselines.running import METHOD_FOLDERS, baseline, run_on_dataset, run_on_volume
+from nnunet_femur.baselines.settings import Settings, device_name
 
-__all__ = ["METHOD_FOLDERS", "Settings", "recorded_warnings", "run_on_dataset", "run_on_volume"]
+__all__ = [
+    "METHOD_FOLDERS",
+    "Settings",
+    "baseline",
+    "device_name",
+    "recorded_warnings",
+    "run_on_dataset",
+    "run_on_volume",
+]

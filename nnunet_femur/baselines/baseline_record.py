@@ -1,4 +1,4 @@
-"""``run.json`` of the baseline: what was run on which case, so that a rerun does only what is missing."""
+"""``run.json``, the record of the baseline: settings and outcome of each case, so that a rerun does only the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import write_json
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.records import read_json, sha256
+from nnunet_femur.records import Provenance, read_json, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from nnunet_femur.baselines.settings import Job, Outcome
 
 METHOD = "TotalSegmentator"
+"""Name of the method in the record."""
 
 
 class RunRecord:
-    """The record of the masks in a folder, written anew after every case.
+    """The record of the masks in a folder, written again after every case.
 
     Args:
         path: The file.
-        settings: What decides over the masks, see :meth:`Settings.record`.
-        device: Where they are computed.
+        settings: Settings that decide about the masks, see :meth:`Settings.record`.
+        device: The device that computes them.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, device: str) -> None:
         self.path = path
         before = read_json(path)
-        same = isinstance(before, dict) and before.get("settings") == settings
+        same = isinstance(before, dict) and _renamed(before.get("settings")) == settings
         cases = before.get("cases") if same and isinstance(before, dict) else None
         self.content: dict[str, Any] = {
             "method": METHOD,
@@ -46,44 +47,48 @@ class RunRecord:
 
     @property
     def log(self) -> Path:
-        """File beside the record that gets everything that TotalSegmentator prints."""
+        """File beside the record with everything that TotalSegmentator prints."""
         return self.path.with_name(self.path.name.removesuffix("run.json") + "totalsegmentator.log")
 
-    def has(self, job: Job) -> bool:
-        """Return True if the mask of a case is there unchanged, made under the same settings from the same CT."""
+    def is_current(self, job: Job) -> bool:
+        """Return True if the mask of a case exists unchanged, made with the same settings from the same CT."""
         known = self.content["cases"].get(job.case)
         if not isinstance(known, dict) or known.get("problem", "") is not None:
             return False
         identity = self._identity(job)
-        return identity is not None and known.get("ct") == identity and _is_mask_of(known, job.output)
+        return identity is not None and _is_mask_of(known, job.output, inputs=identity)
 
     def start(self, jobs: Sequence[Job]) -> list[Job]:
-        """Drop the cases that are to be done, so that the record never names a mask that is not there.
+        """Remove the cases that are to be done, so that the record never lists a mask that does not exist.
 
         Args:
             jobs: All cases.
 
         Returns:
-            The cases whose masks are not there yet.
+            The cases without a current mask.
 
         Raises:
-            SetupError: The record cannot be written.
+            SetupError: The record cannot be written (code "cannot-write").
         """
-        left = [job for job in jobs if not self.has(job)]
-        # A CT that is changed while it is segmented is to be segmented again.
+        left = [job for job in jobs if not self.is_current(job)]
+        # A CT that is changed while it is segmented must be segmented again, so its state is that of now.
         self._started = {job.case: self._identity(job) for job in left}
         done = {job.case for job in jobs} - {job.case for job in left}
-        dropped = self.content["cases"].keys() - done
+        removed = self.content["cases"].keys() - done
         self.content["cases"] = {case: known for case, known in self.content["cases"].items() if case in done}
-        if left or dropped:
+        if left or removed:
             self._write()
         return left
 
     def add(self, job: Job, outcome: Outcome) -> None:
-        """Note what became of a case after :meth:`start`.
+        """Record the outcome of a case after :meth:`start`.
+
+        Args:
+            job: The case.
+            outcome: Its outcome.
 
         Raises:
-            SetupError: The record cannot be written.
+            SetupError: The record cannot be written (code "cannot-write").
         """
         self.content["cases"][job.case] = {
             "ct": self._started.get(job.case),
@@ -91,13 +96,13 @@ class RunRecord:
             "volume_ml": round(outcome.volume_ml, 2),
             "problem": outcome.problem,
             "warnings": list(outcome.warnings),
-        } | ({} if outcome.problem else {"mask_sha256": sha256(job.output)})
+        } | ({"code": outcome.code} if outcome.problem else {"mask_sha256": sha256(job.output)})
         self._write()
 
     def _identity(self, job: Job) -> list[Any] | None:
-        """Return a CT's place, size and time of change, a folder's by its files; None if it cannot be looked at.
+        """Return path, bytes and latest change of a CT, of a folder those of its files; None if it cannot be read.
 
-        The mask and what is written beside it may be in the folder.
+        The mask and the files beside it may be in the folder; they do not count.
         """
         written = {job.output, self.path, self.log}
         try:
@@ -119,42 +124,59 @@ class RunRecord:
             write_json(self.path, self.content)
         except OSError as error:
             msg = f"{self.path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
-            raise SetupError(msg) from error
+            raise SetupError(msg, code="cannot-write") from error
+
+
+def _renamed(settings: Any) -> Any:
+    """Return settings with the names of now; older versions called dummy weights ``stand_in``."""
+    if not isinstance(settings, dict) or not isinstance(settings.get("weights"), list):
+        return settings
+    names = {"stand_in": "dummy"}
+    weights = [
+        {names.get(name, name): value for name, value in each.items()} if isinstance(each, dict) else each
+        for each in settings["weights"]
+    ]
+    return {**settings, "weights": weights}
 
 
 def recorded_warnings(record: Path) -> tuple[str, ...]:
-    """Return the warnings about the CTs of a record; none for a record of an older version."""
+    """Return the warnings about the CTs of a record; empty for a record of an older version."""
     content = read_json(record)
     cases = content.get("cases", {}) if isinstance(content, dict) else {}
     return tuple(warning for case in cases.values() for warning in case.get("warnings", ()))
 
 
 def require_ours(mask: Path, record: Path) -> None:
-    """Refuse to write over a mask or record that the baseline has not written, or that was changed since.
+    """Refuse to overwrite a mask or record that the baseline has not written, or that was changed since.
 
     Args:
         mask: The mask to be written.
         record: Its record.
 
     Raises:
-        InputError: One of them exists and is not the baseline's.
+        InputError: One of them exists and is not the baseline's (code "exists").
     """
     content = read_json(record)
     ours = isinstance(content, dict) and content.get("method") == METHOD and isinstance(content.get("cases"), dict)
     known = content["cases"].get(mask.name) if ours else None
-    if mask.exists() and not (isinstance(known, dict) and "mask_sha256" in known and _is_mask_of(known, mask)):
-        foreign, problem = mask, "exists, and is not a mask that was written here and left unchanged."
+    if mask.exists() and not (
+        isinstance(known, dict) and "mask_sha256" in known and _is_mask_of(known, mask, inputs=known.get("ct"))
+    ):
+        foreign, problem = mask, "exists, and nnfemur did not write it, or it was changed since."
     elif record.exists() and not ours:
-        foreign, problem = record, "exists, and is not the record of a mask that was written here."
+        foreign, problem = record, "exists, and is not a record that nnfemur wrote."
     else:
         return
     msg = f"{foreign}: {problem} Move it away, or choose another name: nnfemur baseline -i CT -o MASK"
-    raise InputError(msg)
+    raise InputError(msg, code="exists")
 
 
-def _is_mask_of(known: dict[str, Any], mask: Path) -> bool:
-    """Return True if a file is the mask of a case's entry; entries of older versions hold no checksum."""
-    try:
-        return mask.is_file() and known.get("mask_sha256") in (None, sha256(mask))
-    except OSError:
-        return False
+def _is_mask_of(known: dict[str, Any], mask: Path, *, inputs: Any) -> bool:
+    """Return True if a file is the unchanged mask of a case's entry, made from this CT.
+
+    Records of other settings are discarded when they are read, so settings need no comparison here. Entries of older
+    versions contain no checksum of the mask.
+    """
+    outputs = {mask.name: known["mask_sha256"]} if known.get("mask_sha256") else {}
+    made = Provenance(settings=None, inputs=known.get("ct"), outputs=outputs)
+    return mask.is_file() and made.is_current(settings=None, inputs=inputs, folder=mask.parent)

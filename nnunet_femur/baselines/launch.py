@@ -1,8 +1,8 @@
-"""``TotalSegmentator`` as the user types it, on any volume that is read here.
+"""The command ``TotalSegmentator`` on any volume that this package reads.
 
-The stock program gets the very same arguments where it can do the job itself. It gets a NIfTI copy of the CT where it
-cannot read the CT or write the output. Without an output, which it refuses, it is
-:func:`~nnunet_femur.baselines.running.run_on_volume`.
+The stock program gets the same arguments where it can do the job itself, and a NIfTI copy of the CT where it cannot
+read the CT or write the output. Without an output, which the stock program refuses,
+:func:`~nnunet_femur.baselines.running.run_on_volume` runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.atomic_files import require_utf8_name, write_json
 from nnunet_femur.baselines.baseline_record import require_ours
 from nnunet_femur.baselines.running import record_of, run_on_volume
-from nnunet_femur.baselines.settings import Settings, default_device
+from nnunet_femur.baselines.settings import Settings, device_name
 from nnunet_femur.baselines.stock_program import StockArguments, become_stock, ending_in_order, run_stock, spelling
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
@@ -34,18 +34,18 @@ _BASELINE_OPTIONS = {"i", "fast", "robust_crop", "device", "quiet"}
 
 
 def launch(given: Sequence[str]) -> int:
-    """Do what ``TotalSegmentator`` with these arguments asks for.
+    """Run ``TotalSegmentator`` with these arguments.
 
     Args:
         given: The arguments as typed, without the program's name.
 
     Returns:
-        The exit status; the function does not return where the stock program replaces this process.
+        The exit status. The function does not return where the stock program replaces this process.
 
     Raises:
         InputError: The CT cannot be read, or the output cannot be written as its name asks.
-        SetupError: Without an output: TotalSegmentator's weights are missing or wrong.
-        Stopped: The process was told to end.
+        SetupError: Without an output: TotalSegmentator's weights are missing or invalid.
+        Stopped: The process received a signal to end.
     """
     arguments = StockArguments.parse(given)
     if arguments is None or arguments.prints_only or arguments.input is None:
@@ -70,18 +70,18 @@ def _needs_conversion(output: Path, arguments: StockArguments) -> bool:
     """Return True if the name of the output asks for a kind of volume that the stock program does not write.
 
     Raises:
-        InputError: The name asks for one file and the options for a folder, or the other way round.
+        InputError: The name asks for one file and the options for a folder, or vice versa.
     """
     ending = volume_ending(output)
     if ending is None or ending in _NIFTI or arguments.output_types != ("nifti",) or output.is_dir():
         return False
     if ending not in WRITTEN_ENDINGS:
         msg = f"{output}: volumes are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-name")
     if not arguments.multilabel:
         problem = "names one file, but without --ml TotalSegmentator writes a folder with one file per class."
         msg = f"{output}: {problem} Add --ml, or name a folder."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-option")
     return True
 
 
@@ -91,30 +91,30 @@ def _run_on_nifti(arguments: StockArguments, ct: Path, output: Path, *, convert_
     other = [kind for kind in arguments.output_types if kind != "nifti"]
     if other:
         msg = f"{ct}: TotalSegmentator writes {', '.join(other)} only for DICOM. Give the folder of DICOM slices."
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-option")
     for path in (ct, output):
         require_utf8_name(path)
     if output.exists() and ct.exists() and output.samefile(ct):
         msg = f"{output}: is the CT itself. Give another name for the output."
-        raise InputError(msg)
+        raise InputError(msg, code="exists")
     written = _partial(output) if convert_output else output
     with tempfile.TemporaryDirectory(prefix="nnfemur_totalsegmentator_") as folder:
         nifti = Path(folder) / "ct.nii"
         if "quiet" not in arguments.values:
-            sys.stderr.write(f"{ct}: goes to TotalSegmentator as NIfTI on the same grid.\n")
+            sys.stderr.write(f"{ct}: passed to TotalSegmentator as a NIfTI copy on the same grid.\n")
         image = OrientedCt.read(ct)
         try:
             stored = write_stored(image, nifti)
         except OSError as error:
-            msg = f"{nifti}: cannot be written ({error.strerror}). Free space there, or name another folder in TMPDIR."
-            raise SetupError(msg) from error
-        del image  # TotalSegmentator needs the memory
+            msg = f"{nifti}: cannot be written ({error.strerror}). Free space there, or set TMPDIR to another folder."
+            raise SetupError(msg, code="cannot-write") from error
+        del image  # frees memory for TotalSegmentator
         try:
             status = run_stock(arguments.with_paths(nifti, written))
             if status == 0 and convert_output and "skip_saving" not in arguments.values:
                 if not written.is_file():
-                    msg = f"{output}: TotalSegmentator ended without error and wrote no masks. See its output above."
-                    raise SetupError(msg)
+                    msg = f"{output}: TotalSegmentator ended without error but wrote no masks. See its output above."
+                    raise SetupError(msg, code="program-failed")
                 write_back(written, stored, output)
         finally:
             if convert_output:
@@ -133,7 +133,7 @@ def _partial(output: Path) -> Path:
 
 
 def _name_the_users_files(report: Path, names: dict[Path, Path]) -> None:
-    """Replace temporary paths in TotalSegmentator's run report by what the user has typed."""
+    """Replace temporary paths in TotalSegmentator's run report by those that the user has typed."""
     content = read_json(report)
     if not isinstance(content, dict):
         return
@@ -152,17 +152,17 @@ def _segment_femur(arguments: StockArguments, ct: Path) -> int:
     if unknown:
         options = ", ".join(sorted(spelling(name) for name in unknown))
         msg = (
-            f"{options}: needs an output. Give it with -o. Without -o, the femur's mask is written beside the CT, and "
-            "the options are --fast, --robust_crop, --device and --quiet."
+            f"{options}: needs an output; give it with -o. Without -o, the femur's mask is written beside the CT, and "
+            "the only options are --fast, --robust_crop, --device and --quiet."
         )
-        raise InputError(msg)
+        raise InputError(msg, code="invalid-option")
     output = mask_beside(ct)
     require_utf8_name(output)
     require_ours(output, record_of(output))
     settings = Settings(
         fast="fast" in arguments.values,
         robust_crop="robust_crop" in arguments.values,
-        device=arguments.values.get("device") or default_device(),
+        device=device_name(arguments.values.get("device") or "auto"),
     )
     run_on_volume(ct, output, settings, progress=SILENT if "quiet" in arguments.values else TerminalProgress())
     sys.stdout.write(f"{output}\n")
@@ -170,12 +170,12 @@ def _segment_femur(arguments: StockArguments, ct: Path) -> int:
 
 
 def mask_beside(ct: Path) -> Path:
-    """Return the femur's mask beside a CT: ``ct_femur.nrrd`` for ``ct.nrrd``, ``dicom_femur.nrrd`` for ``dicom/``.
+    """Return the path of the mask beside a CT: ``ct_femur.nrrd`` for ``ct.nrrd``, ``dicom_femur.nrrd`` for ``dicom/``.
 
     Args:
         ct: A volume, or a folder of DICOM slices.
     """
-    path = Path(os.path.abspath(ct))  # noqa: PTH100  # "." and ".." have no name of their own
+    path = Path(os.path.abspath(ct))  # noqa: PTH100  # "." and ".." have no name
     ending = None if path.is_dir() else volume_ending(path)
     name = path.name[: -len(ending)] if ending else path.name
     return path.with_name(f"{name}_femur{ending if ending in WRITTEN_ENDINGS else '.nrrd'}")

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OrientedCt:
-    """A CT whose voxels are stored from left to right, from back to front and from foot to head.
+    """A CT whose axes lead to the right, to anterior and to superior (RAS).
 
     Attributes:
         hu: HU (z, y, x).
         stored: Geometry of the file.
         geometry: Geometry of `hu`.
-        findings: What was assumed or left out when it was read.
+        findings: Assumptions and omissions of the reader.
     """
 
     hu: NDArray
@@ -43,10 +43,10 @@ class OrientedCt:
 
         Args:
             path: The file or folder.
-            any_values: Another modality than CT is read, too.
+            any_values: Read other modalities than CT, too.
 
         Raises:
-            InputError: It cannot be read or is no CT volume.
+            VolumeError: The volume cannot be read or is not a CT.
         """
         import SimpleITK as sitk
 
@@ -57,10 +57,9 @@ class OrientedCt:
         return cls(voxels, stored, order.of_geometry(stored), volume.header.findings)
 
     def as_nifti(self) -> nibabel.Nifti1Image:
-        """The same voxels as TotalSegmentator takes them.
+        """Return the voxels as TotalSegmentator needs them.
 
-        Only their size and order matter to it, so the affine is a plain one: no rounding of an oblique one, and no
-        place of the patient, gets in between.
+        It uses only their spacing and order, so the affine is diagonal: an oblique one would be rounded.
         """
         import nibabel
 
@@ -77,7 +76,7 @@ class OrientedCt:
             path: The file.
 
         Raises:
-            InputError: The ending of `path` is none that is written.
+            InputError: Files with the ending of `path` are not written.
             SetupError: The file cannot be written.
         """
         require_utf8_name(path)
@@ -102,7 +101,7 @@ def affine_of(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def geometry_of(affine: NDArray, size_xyz: tuple[int, ...]) -> Geometry:
-    """Return the grid of a NIfTI affine (RAS mm).
+    """Return the grid of a NIfTI affine (RAS mm); the inverse of :func:`affine_of`.
 
     Args:
         affine: The affine (4, 4).
@@ -147,8 +146,8 @@ def write_stored(ct: OrientedCt, path: Path) -> Geometry:
 def write_back(nifti: Path, stored: Geometry, path: Path) -> None:
     """Write the labels of a NIfTI file as another kind of volume.
 
-    The grid is the CT's own, without the rounding of NIfTI's affine. Labels on another grid, as those of
-    ``--save_lowres``, keep theirs.
+    The grid is the CT's own, without the rounding of NIfTI's affine. Labels on another grid, such as those of
+    ``--save_lowres``, keep it.
 
     Args:
         nifti: Labels made from a CT that :func:`write_stored` has written.

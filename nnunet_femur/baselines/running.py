@@ -1,130 +1,156 @@
-"""TotalSegmentator on one volume, or on the validation and test cases of a dataset; a rerun does what is missing."""
+"""TotalSegmentator on one CT, or on the validation and test cases of a dataset; a rerun does only what is missing."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.baselines.baseline_record import RunRecord
-from nnunet_femur.baselines.settings import Job, Outcome
+from nnunet_femur.baselines.baseline_record import RunRecord, recorded_warnings
+from nnunet_femur.baselines.settings import Job, Outcome, Settings, device_name
 from nnunet_femur.baselines.worker_process import run_jobs
 from nnunet_femur.dataset.environment import require
-from nnunet_femur.dataset.raw import RawDataset
+from nnunet_femur.dataset.raw import IMAGES, RawDataset
 from nnunet_femur.errors import FemurError, InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
-from nnunet_femur.imaging.writing import WRITTEN_ENDINGS
+from nnunet_femur.imaging.sources import case_name
+from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
+from nnunet_femur.prediction import Femur
 from nnunet_femur.progress import SILENT, Progress, track
-from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
-    from nnunet_femur.baselines.settings import Settings
+    import SimpleITK as sitk
+
+    from nnunet_femur.dataset.raw import Part
     from nnunet_femur.weights.models import SourceModel
 
 
-def run_recorded(
-    jobs: Sequence[Job],
-    settings: Settings,
-    models: Sequence[SourceModel],
-    record: RunRecord,
+def baseline(
+    ct: str | Path | sitk.Image,
+    output: str | Path | None = None,
     *,
-    progress: Progress,
-) -> None:
-    """Run the cases whose masks are not there yet.
+    fast: bool = False,
+    sides: bool = False,
+    robust_crop: bool = False,
+    device: str = "auto",
+    any_values: bool = False,
+    progress: Progress = SILENT,
+) -> Femur:
+    """Segment the femur in one CT by TotalSegmentator.
 
-    A case that fails is recorded with its problem, and the others go on.
-
-    Args:
-        jobs: All cases.
-        settings: How TotalSegmentator is run.
-        models: The models that it may use.
-        record: Where it is noted. The log beside it stays only if a case failed.
-        progress: Receives the progress.
-
-    Raises:
-        InputError: A case has no mask in the end; the others have theirs.
-        SetupError: The record or the log cannot be written.
-    """
-    left = record.start(jobs)
-    if not left:
-        return
-    by_case = {job.case: job for job in left}
-    problems = []
-    for outcome in track(
-        _outcomes(left, settings, models, record.log), "TotalSegmentator", len(left), progress=progress
-    ):
-        try:
-            record.add(by_case[outcome.case], outcome)
-        except (FemurError, OSError) as error:
-            problems.append(str(error))
-        if outcome.problem:
-            problems.append(outcome.problem)
-    if problems:
-        failed = sum(not record.has(job) for job in jobs)
-        several = failed and len(jobs) > 1
-        count = f"{failed} of {len(jobs)} cases have no mask; the others are done.\n" if several else ""
-        raise InputError(count + "\n".join(dict.fromkeys(problems)))
-    record.log.unlink(missing_ok=True)
-
-
-def _outcomes(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], log: Path) -> Iterator[Outcome]:
-    """Yield what became of each case; a mask is there exactly where an outcome has no problem."""
-    free = []
-    for job in jobs:
-        try:
-            # A mask of other settings must not pass for one of these if this run is interrupted.
-            job.output.unlink(missing_ok=True)
-            free.append(job)
-        except OSError as error:
-            problem = f"{job.output}: cannot be replaced ({error.strerror}). Check what it is, and its permissions."
-            yield Outcome(job.case, problem=problem)
-    if not free:
-        return
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.touch()
-    except OSError as error:
-        msg = f"{log}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
-        raise SetupError(msg) from error
-    outputs = {job.case: job.output for job in free}
-    for outcome in run_jobs(free, settings, models, log=log):
-        if outcome.problem is None and not outputs[outcome.case].is_file():
-            problem = f"{outputs[outcome.case]}: is missing after TotalSegmentator reported it as written. Run again."
-            yield replace(outcome, problem=problem, volume_ml=0.0)
-        else:
-            yield outcome
-
-
-def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progress = SILENT) -> Path:
-    """Segment the femur in one CT, on its own grid and in its own order.
-
-    A second call with the same CT, settings and weights finds the mask done. What was run is noted beside the mask,
-    in ``NAME.run.json``.
+    TotalSegmentator runs in a separate process, which takes some seconds to start. Its weights must be installed
+    (``nnfemur weights download``).
 
     Args:
-        ct: A volume, or a folder of DICOM slices.
-        output: The mask to write: 1 where a femur is, or 1 left and 2 right with ``settings.sides``.
-        settings: How TotalSegmentator is run.
+        ct: A volume of any kind that is read here, a folder with the slices of one DICOM series, or an image in HU.
+        output: The mask to write, beside which ``NAME.run.json`` records the run; a second call with the same CT,
+            settings and weights finds it done. Default: no file is written.
+        fast: Use the 3 mm model instead of the 1.5 mm model.
+        sides: Write the left femur as 1 and the right one as 2, instead of 1 for either.
+        robust_crop: Locate the femur with the 3 mm model instead of the 6 mm model; slower.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps", or TotalSegmentator's "gpu", "gpu:1".
+        any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
         progress: Receives the progress.
 
     Returns:
-        The record's path.
+        The femur, on the CT's own grid. Its ``mask`` contains both femurs if the CT shows both; ``left`` and ``right``
+        contain one each. They are None if an `output` was written without `sides`, since its mask does not
+        distinguish them.
 
     Raises:
-        InputError: The CT cannot be read, the mask's name has no ending that is written, or no femur was found.
-        SetupError: TotalSegmentator's weights are not there or not right.
+        InputError: The CT cannot be read or used (the code is that of the finding), the name of the output is invalid,
+            or no femur was found (code "no-femur").
+        SetupError: TotalSegmentator's weights are missing or invalid.
+
+    Example:
+        TotalSegmentator's weights are needed, so this example is not run by the tests:
+
+        >>> femur = baseline("ct.nrrd")  # doctest: +SKIP
+        >>> femur.left.GetSize()  # doctest: +SKIP
+        (512, 512, 300)
+        >>> baseline("ct.nrrd", "femur.nrrd", sides=True).volume_ml  # doctest: +SKIP
+        412.3
+    """
+    sides = sides or output is None
+    settings = Settings(
+        fast=fast, sides=sides, robust_crop=robust_crop, device=device_name(device), any_values=any_values
+    )
+    with _as_file(ct) as file, _folder_kept_for_its_log() as scratch:
+        mask = scratch / "femur.nrrd" if output is None else Path(output)
+        record = run_on_volume(file, mask, settings, progress=progress)
+        case = case_name(Path(ct)) if isinstance(ct, str | Path) else "image"
+        return _femur(mask, case, sides=sides, warnings=recorded_warnings(record))
+
+
+@contextmanager
+def _as_file(ct: str | Path | sitk.Image) -> Iterator[Path]:
+    """Yield the path of a CT; an image is written to a file, which is removed afterwards."""
+    if isinstance(ct, str | Path):
+        yield Path(ct)
+        return
+    with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as folder:
+        path = Path(folder) / "image.nrrd"
+        write_volume(ct, path, compress=False)
+        yield path
+
+
+@contextmanager
+def _folder_kept_for_its_log() -> Iterator[Path]:
+    """Yield a temporary folder, which is removed unless an error refers to the log in it."""
+    folder = Path(tempfile.mkdtemp(prefix="nnfemur_baseline_"))
+    keep = False
+    try:
+        yield folder
+    except FemurError as error:
+        keep = ".log" in str(error) and str(folder) in str(error)
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _femur(path: Path, case: str, *, sides: bool, warnings: Sequence[str]) -> Femur:
+    import SimpleITK as sitk
+
+    labels = sitk.ReadImage(str(path), sitk.sitkUInt8)
+    left, right = (labels == 1, labels == 2) if sides else (None, None)
+    return Femur.from_mask(labels > 0, case=case, left=left, right=right, warnings=warnings)
+
+
+def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progress = SILENT) -> Path:
+    """Segment the femur in one CT, on its own grid and in its own order of axes.
+
+    A second call with the same CT, settings and weights finds the mask done. The run is recorded beside the mask, in
+    ``NAME.run.json``.
+
+    Args:
+        ct: A volume, or a folder of DICOM slices.
+        output: The mask to write: 1 in a femur, or 1 in the left and 2 in the right one with ``settings.sides``.
+        settings: Settings of TotalSegmentator.
+        progress: Receives the progress.
+
+    Returns:
+        The path of the record.
+
+    Raises:
+        InputError: The CT cannot be read or used, the name of the mask has no ending that is written, or no femur was
+            found.
+        SetupError: TotalSegmentator's weights are missing or invalid.
     """
     if not ct.exists():
-        msg = f"{ct}: there is no such file or folder. Check the path."
-        raise InputError(msg)
+        msg = f"{ct}: not found. Check the path."
+        raise InputError(msg, code="not-found")
     if volume_ending(output) not in WRITTEN_ENDINGS:
         msg = f"{output}: masks are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
-        raise InputError(msg)
-    if output.exists() and ct.exists() and output.resolve() == ct.resolve():
+        raise InputError(msg, code="invalid-name")
+    if output.exists() and output.resolve() == ct.resolve():
         msg = f"{output}: is the CT itself. Give another name for the mask."
-        raise InputError(msg)
+        raise InputError(msg, code="exists")
     models = settings.models()
     path = record_of(output)
     record = RunRecord(path, settings.record(models), device=settings.device)
@@ -133,7 +159,7 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progr
 
 
 def record_of(mask: Path) -> Path:
-    """Return the record beside a mask: ``NAME.run.json``.
+    """Return the path of the record beside a mask: ``NAME.run.json``.
 
     Args:
         mask: The mask, with an ending of a volume.
@@ -144,52 +170,124 @@ def record_of(mask: Path) -> Path:
 METHOD_FOLDERS = {False: "TotalSegmentator__total__1.5mm", True: "TotalSegmentator__total__3mm"}
 """Folder of the method below the dataset's results, by whether the 3 mm model is used."""
 
-_PARTS = (("imagesTr", "validation"), ("imagesTs", "test"))
-"""Folders of CTs, and those of their masks: TotalSegmentator was trained on none of these cases."""
+_RESULTS: dict[Part, str] = {"training": "validation", "test": "test"}
+"""Folder of the masks of each part of a dataset. TotalSegmentator was not trained on any of its cases."""
 
 
 def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = SILENT) -> Path:
-    """Segment all cases of a raw dataset: those that are trained and validated on, and those for testing.
+    """Segment all cases of a raw dataset: those for training and validation, and those for testing.
 
-    A second call does what is missing. What was run is noted in ``run.json`` of the returned folder.
+    A second call does only what is missing. The run is recorded in ``run.json`` of the returned folder.
 
     Args:
         dataset_id: nnU-Net's dataset number.
-        settings: How TotalSegmentator is run.
+        settings: Settings of TotalSegmentator.
         progress: Receives the progress.
 
     Returns:
         The method's folder in ``nnUNet_results``, with ``validation`` and ``test``.
 
     Raises:
-        InputError: There is no such dataset, it has no CT, or cases are left without a mask.
-        SetupError: nnU-Net's folders are not set, or TotalSegmentator's weights are not there or not right.
+        InputError: The dataset does not exist or contains no CT, or cases are left without a mask; the others have
+            theirs.
+        SetupError: nnU-Net's folders are not set, or TotalSegmentator's weights are missing or invalid.
     """
     if settings.sides:
-        msg = "A dataset's masks are femur or not, so that they can be compared: --sides goes with one volume (-i)."
-        raise InputError(msg)
-    raw = RawDataset.find(dataset_id).folder
-    folder = require("nnUNet_results") / raw.name / METHOD_FOLDERS[settings.fast]
-    jobs = list(_jobs(raw, folder))
+        msg = "--sides: only for one volume (-i). Masks of a dataset are compared, so either femur is 1 in them."
+        raise InputError(msg, code="invalid-option")
+    dataset = RawDataset.find(dataset_id)
+    folder = require("nnUNet_results") / dataset.name / METHOD_FOLDERS[settings.fast]
+    jobs = list(_jobs(dataset, folder))
     if not jobs:
-        msg = f"{raw}: holds no CT in {' or '.join(part for part, _ in _PARTS)}. Run nnfemur convert again."
-        raise InputError(msg)
+        msg = f"{dataset.folder}: contains no CT in {' or '.join(IMAGES.values())}. Run nnfemur convert again."
+        raise InputError(msg, code="no-cases")
     models = settings.models()
     record = RunRecord(folder / "run.json", settings.record(models), device=settings.device)
     run_recorded(jobs, settings, models, record, progress=progress)
     return folder
 
 
-def _jobs(raw: Path, folder: Path) -> Iterator[Job]:
-    description = read_json(raw / "dataset.json")
-    if not isinstance(description, dict) or "file_ending" not in description:
-        msg = f"{raw / 'dataset.json'}: missing or unreadable. Run nnfemur convert again."
-        raise InputError(msg)
-    ending = description["file_ending"]
+def _jobs(dataset: RawDataset, folder: Path) -> Iterator[Job]:
     seen = set()
-    for images, part in _PARTS:
-        for ct in sorted((raw / images).glob(f"[!.]*_0000{ending}")):
-            case = ct.name.removesuffix(f"_0000{ending}")
+    for part, results in _RESULTS.items():
+        for case, ct in dataset.images(part).items():
             # A record has one entry for each name.
-            yield Job(f"{part}/{case}" if case in seen else case, ct, folder / part / f"{case}{ending}")
+            name = f"{results}/{case}" if case in seen else case
+            yield Job(name, ct, folder / results / f"{case}{dataset.file_ending}")
             seen.add(case)
+
+
+def run_recorded(
+    jobs: Sequence[Job],
+    settings: Settings,
+    models: Sequence[SourceModel],
+    record: RunRecord,
+    *,
+    progress: Progress = SILENT,
+) -> None:
+    """Run the cases that have no current mask.
+
+    A case that fails is recorded with its problem, and the others go on.
+
+    Args:
+        jobs: All cases.
+        settings: Settings of TotalSegmentator.
+        models: The models that it may use.
+        record: The record. The log beside it stays only if a case failed.
+        progress: Receives the progress: a task "TotalSegmentator", and one for the case that is being segmented.
+
+    Raises:
+        InputError: A case has no mask in the end; the others have theirs. The code is that of the problem, or
+            "bad-cases" if the problems differ.
+        SetupError: The record or the log cannot be written (code "cannot-write").
+    """
+    left = record.start(jobs)
+    if not left:
+        return
+    by_case = {job.case: job for job in left}
+    problems: dict[str, str] = {}
+    outcomes = _outcomes(left, settings, models, record.log, progress)
+    for outcome in track(outcomes, "TotalSegmentator", len(left), progress=progress):
+        try:
+            record.add(by_case[outcome.case], outcome)
+        except (FemurError, OSError) as error:
+            problems[str(error)] = getattr(error, "code", "cannot-write")
+        if outcome.problem:
+            problems[outcome.problem] = outcome.code
+    if problems:
+        failed = sum(not record.is_current(job) for job in jobs)
+        several = failed and len(jobs) > 1
+        count = f"{failed} of {len(jobs)} cases have no mask; the others are done.\n" if several else ""
+        codes = set(problems.values())
+        raise InputError(count + "\n".join(problems), code=codes.pop() if len(codes) == 1 else "bad-cases")
+    record.log.unlink(missing_ok=True)
+
+
+def _outcomes(
+    jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], log: Path, progress: Progress
+) -> Iterator[Outcome]:
+    """Yield the outcome of each case; a mask exists exactly where an outcome has no problem."""
+    free = []
+    for job in jobs:
+        try:
+            # A mask of other settings must not pass for one of these if this run is interrupted.
+            job.output.unlink(missing_ok=True)
+            free.append(job)
+        except OSError as error:
+            problem = f"{job.output}: cannot be replaced ({error.strerror}). Check what it is, and its permissions."
+            yield Outcome(job.case, problem=problem, code="cannot-write")
+    if not free:
+        return
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        msg = f"{log}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
+        raise SetupError(msg, code="cannot-write") from error
+    outputs = {job.case: job.output for job in free}
+    for outcome in run_jobs(free, settings, models, log=log, progress=progress):
+        if outcome.problem is None and not outputs[outcome.case].is_file():
+            problem = f"{outputs[outcome.case]}: is missing after TotalSegmentator reported it as written. Run again."
+            yield replace(outcome, problem=problem, code="program-failed", volume_ml=0.0)
+        else:
+            yield outcome

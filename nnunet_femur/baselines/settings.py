@@ -17,7 +17,7 @@ class Job:
     """One CT to segment.
 
     Attributes:
-        case: Its name.
+        case: Name of the case.
         ct: A volume, or a folder of DICOM slices.
         output: The mask to write.
     """
@@ -27,25 +27,26 @@ class Job:
     output: Path
 
     def as_dict(self) -> dict[str, str]:
-        """For JSON."""
+        """Return the job as JSON content."""
         return {"case": self.case, "ct": str(self.ct), "output": str(self.output)}
 
     @classmethod
     def from_dict(cls, content: dict[str, str]) -> Job:
-        """From JSON."""
+        """Return the job of JSON content."""
         return cls(content["case"], Path(content["ct"]), Path(content["output"]))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case.
+    """Outcome of a case.
 
     Attributes:
-        case: Its name.
-        seconds: How long it took; 0 for a case that ended its process.
-        problem: Why there is no mask, and what to do; None if there is one.
-        volume_ml: Volume of the mask in millilitres.
-        warnings: What is doubtful about the CT, as short texts.
+        case: Name of the case.
+        seconds: Time that it took, in s; 0 for a case that ended its process.
+        problem: Reason why there is no mask, and the fix; None if there is a mask.
+        volume_ml: Volume of the mask in ml.
+        warnings: Short texts about what is doubtful about the CT.
+        code: Code of the problem, of :data:`nnunet_femur.errors.CODES` or of a finding; empty if there is a mask.
     """
 
     case: str
@@ -53,22 +54,23 @@ class Outcome:
     problem: str | None = None
     volume_ml: float = 0.0
     warnings: tuple[str, ...] = ()
+    code: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the outcome as JSON content."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides over the masks, and where they are computed.
+    """Settings that decide about the masks, and the device.
 
     Attributes:
-        fast: The 3 mm model instead of the 1.5 mm model.
-        sides: Keep the left femur as 1 and the right one as 2, instead of 1 for either.
-        robust_crop: Look for the femur with the 3 mm model instead of the 6 mm model, before segmenting there.
-        device: TotalSegmentator's name of the device: "cpu", "gpu", "gpu:1", "mps".
-        any_values: Segment volumes whose values are not HU, with a warning; they are refused otherwise.
+        fast: Use the 3 mm model instead of the 1.5 mm model.
+        sides: Write the left femur as 1 and the right one as 2, instead of 1 for either.
+        robust_crop: Locate the femur with the 3 mm model instead of the 6 mm model, before it is segmented.
+        device: TotalSegmentator's name of the device: "cpu", "gpu", "gpu:1", "mps"; see :func:`device_name`.
+        any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
     """
 
     fast: bool = False
@@ -78,13 +80,12 @@ class Settings:
     any_values: bool = False
 
     def models(self) -> tuple[SourceModel, ...]:
-        """The models that are run, found where TotalSegmentator keeps them and seen to hold nothing that runs.
+        """Return the models that are run, from TotalSegmentator's folder, after checking that they contain no code.
 
-        TotalSegmentator loads its checkpoints in a way that runs whatever code is in them, so they are read safely
-        first.
+        TotalSegmentator loads its checkpoints in a way that runs any code in them, so they are read safely first.
 
         Raises:
-            SetupError: A model is not there, not whole, or its checkpoint asks for code to be run.
+            SetupError: A model is missing or damaged, or its checkpoint contains code.
         """
         crop = femur_entry(fast=True) if self.robust_crop else crop_entry()
         entries = {entry.task_id: entry for entry in (femur_entry(fast=self.fast), crop)}
@@ -94,7 +95,7 @@ class Settings:
         return models
 
     def record(self, models: tuple[SourceModel, ...]) -> dict[str, Any]:
-        """Everything that decides over the masks: a mask made under the same record is not made again.
+        """Return everything that decides about the masks, as JSON content.
 
         Args:
             models: The models that are run.
@@ -118,8 +119,19 @@ class Settings:
         }
 
 
-def default_device() -> str:
-    """TotalSegmentator's name of this machine's best device; asks torch, which takes seconds to load."""
+def device_name(device: str = "auto") -> str:
+    """Return TotalSegmentator's name of a device.
+
+    Args:
+        device: "auto" for a GPU if there is one (this imports torch, which takes seconds), PyTorch's "cuda" or
+            "cuda:1", or a name of TotalSegmentator: "cpu", "gpu", "gpu:1", "mps".
+
+    Example:
+        >>> device_name("cuda:1")
+        'gpu:1'
+    """
+    if device != "auto":
+        return device.replace("cuda", "gpu", 1)
     import torch
 
     if torch.cuda.is_available():

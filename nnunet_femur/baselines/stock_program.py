@@ -1,4 +1,4 @@
-"""The user's own TotalSegmentator: its command line, and the program on PATH behind our launcher."""
+"""The user's own TotalSegmentator: its command line, and the program on PATH after our launcher."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # Options of TotalSegmentator 2.18 by the number of values they take, each with all its spellings. A test compares them
-# with the installed TotalSegmentator; options of a later version pass through unread.
+# with the installed TotalSegmentator; options of a later version are passed on unread.
 _FLAGS = (
     *("-h --help", "--version", "-lt --list-tasks"),
     *("-ml --ml", "-f --fast", "-ff --fastest", "-sl --save_lowres", "-p --preview", "-rc --robust_crop"),
@@ -46,7 +46,7 @@ _PRINTS_ONLY = {"help", "version", "list_tasks", "list_classes"}
 
 @dataclass(frozen=True)
 class StockArguments:
-    """Arguments of the stock TotalSegmentator, as typed and as understood.
+    """Arguments of the stock TotalSegmentator, as typed and as parsed.
 
     Attributes:
         given: The arguments as typed.
@@ -59,7 +59,7 @@ class StockArguments:
 
     @classmethod
     def parse(cls, given: Sequence[str]) -> StockArguments | None:
-        """Understand arguments as the stock program does.
+        """Parse arguments as the stock program does.
 
         Args:
             given: The arguments as typed, without the program's name.
@@ -68,7 +68,7 @@ class StockArguments:
             The arguments; None if the stock program would refuse them.
         """
         if "--" in given:
-            return None  # it has no arguments but options
+            return None  # it has only options
         try:
             values, _ = _parser().parse_known_args(given)
         except (_UsageError, argparse.ArgumentError):
@@ -107,9 +107,9 @@ class StockArguments:
         return tuple(kind for text in given for kind in text.split(","))
 
     def with_paths(self, ct: Path, output: Path) -> list[str]:
-        """Return the arguments as typed, with another CT and another output behind them.
+        """Return the arguments as typed, followed by another CT and another output.
 
-        The stock program takes the last value of an option.
+        The stock program uses the last value of an option.
 
         Args:
             ct: The CT.
@@ -119,11 +119,12 @@ class StockArguments:
 
 
 class _UsageError(Exception):
-    """Arguments that the stock program refuses too."""
+    """Error about arguments that the stock program refuses too."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Raise an error instead of ending the process."""
         raise _UsageError(message)
 
 
@@ -156,16 +157,16 @@ PROGRAM = "TotalSegmentator"
 """Name of the stock program, and of our launcher."""
 
 LAUNCHER_MARK = b"nnunet_femur launcher"
-"""A text near the beginning of every launcher of ours, by which one of another installation is known too."""
+"""Text near the start of every launcher of this package, which identifies those of other installations too."""
 
 _PATIENCE_S = 5
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was told to end.
+    """A signal to end the process was received.
 
     Attributes:
-        status: Exit status that a shell expects of it.
+        status: Exit status that a shell expects after the signal.
     """
 
     def __init__(self, number: int = signal.SIGINT) -> None:
@@ -174,10 +175,10 @@ class Stopped(KeyboardInterrupt):
 
 
 def find_stock() -> list[str]:
-    """Return the beginning of a command that starts the stock TotalSegmentator.
+    """Return the command that starts the stock TotalSegmentator, without its arguments.
 
-    The first program of its name on PATH that is not a launcher of ours, so that it is the one that the user would
-    start without us. Where PATH has none, as after ``uv run nnfemur env``, the one of this Python.
+    It is the first program of its name on PATH that is not a launcher of this package: the one that the user would
+    start without this package. If PATH has none, as after ``uv run nnfemur env``, it is the one of this Python.
     """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     for folder in [*folders, sysconfig.get_path("scripts")]:
@@ -214,7 +215,7 @@ def run_stock(arguments: Sequence[str]) -> int:
         arguments: Its arguments.
 
     Raises:
-        Stopped: This process was told to end; the stock program has ended by then.
+        Stopped: This process received a signal to end; the stock program has ended by then.
     """
     with subprocess.Popen(
         [*find_stock(), *arguments],
@@ -229,13 +230,13 @@ def run_stock(arguments: Sequence[str]) -> int:
 
 
 def _end(process: subprocess.Popen[bytes], *, told: bool) -> None:
-    """Let a process clean up and end; end it if it does not.
+    """Let a process clean up and end; kill it if it does not.
 
     Args:
         process: The process.
-        told: The terminal has told it to end, as it tells all programs in it at Ctrl-C.
+        told: The terminal has already interrupted it, as it interrupts all its programs at Ctrl-C.
     """
-    # An interrupt comes first, since at SIGTERM Python programs leave their temporary files behind.
+    # The interrupt is first, since Python programs leave their temporary files behind at SIGTERM.
     signals = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
     for step, number in enumerate(signals):
         if step or not told:
@@ -249,16 +250,17 @@ def _end(process: subprocess.Popen[bytes], *, told: bool) -> None:
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Let the signals that end a process raise :class:`Stopped`, so that temporary files are removed."""
+    """Let signals that end a process raise :class:`Stopped` in this block, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        """Raise the signal as an exception."""
         raise Stopped(number)
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # What is ignored stays so, as SIGHUP under nohup.
+    # Signals that are ignored stay ignored, as SIGHUP under nohup.
     before = {
         number: handler for number in numbers if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
     }

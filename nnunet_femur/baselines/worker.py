@@ -1,7 +1,7 @@
-"""The process in which TotalSegmentator runs: it changes nnU-Net and its environment, so it is kept apart.
+"""The process in which TotalSegmentator runs, separate because TotalSegmentator changes nnU-Net and the environment.
 
-Called as ``python -m nnunet_femur.baselines.worker JOBS.json``. It reports on standard output what became of each case,
-one JSON object a line behind :data:`MARK`, among whatever TotalSegmentator and nnU-Net print.
+It is called as ``python -m nnunet_femur.baselines.worker JOBS.json``. It reports the outcome of each case on standard
+output, one JSON object per line after :data:`MARK`, among whatever TotalSegmentator and nnU-Net print.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARK = "nnunet_femur.baselines: "
-"""Begins a line that is meant for the calling process."""
+"""Start of a line that is meant for the calling process."""
 
 
 def segment(ct: OrientedCt, *, fast: bool, robust_crop: bool, device: str) -> NDArray[np.uint8]:
-    """TotalSegmentator's femurs: 1 left, 2 right, 0 elsewhere (z, y, x), in the order of the CT.
+    """Return TotalSegmentator's femurs: 1 left, 2 right, 0 elsewhere (z, y, x), in the order of the CT.
 
     Args:
         ct: The CT.
-        fast: The 3 mm model instead of the 1.5 mm model.
-        robust_crop: Look for the femur at 3 mm instead of 6 mm.
+        fast: Use the 3 mm model instead of the 1.5 mm model.
+        robust_crop: Locate the femur at 3 mm instead of 6 mm.
         device: TotalSegmentator's name of the device.
     """
     from totalsegmentator.map_to_binary import class_map
@@ -61,37 +61,38 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
         options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
         mask = segment(ct, **options)
         if not mask.any():
-            return Outcome(job.case, time.perf_counter() - start, _found_nothing(job, settings))
+            return Outcome(job.case, time.perf_counter() - start, _found_nothing(job, settings), code="no-femur")
         ct.write_mask(mask if settings["sides"] else (mask > 0).astype(np.uint8), job.output)
         volume_ml = float(np.count_nonzero(mask) * ct.geometry.voxel_volume_ml)
         warnings = tuple(found.problem.rstrip(".") for found in doubts)
         return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml, warnings=warnings)
     except FemurError as error:
-        return Outcome(job.case, time.perf_counter() - start, str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever stops one case must not stop the others
+        return Outcome(job.case, time.perf_counter() - start, str(error), code=error.code)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # an error of one case must not stop the others
         traceback.print_exc()
         problem = f"{job.ct}: TotalSegmentator stopped with {type(error).__name__}: {error}."
-        return Outcome(job.case, time.perf_counter() - start, problem)
+        return Outcome(job.case, time.perf_counter() - start, problem, code="program-failed")
 
 
 def _found_nothing(job: Job, settings: dict[str, Any]) -> str:
-    remedy = "" if settings["robust_crop"] else " Try --robust-crop, which looks for it at 3 mm instead of 6 mm."
+    remedy = "" if settings["robust_crop"] else " Try --robust-crop, which locates it at 3 mm instead of 6 mm."
     return (
-        f"{job.ct}: TotalSegmentator found no femur, so no mask is written. Check that the CT is in HU, that its "
-        f"header is right about which way is up, and that a femur is in it.{remedy}"
+        f"{job.ct}: TotalSegmentator found no femur, so no mask is written. Check that the CT is in HU, that the "
+        f"orientation in its header is correct, and that it contains a femur.{remedy}"
     )
 
 
 def without_processes() -> None:
     """Let nnU-Net read, predict and write one after another instead of in three processes.
 
-    TotalSegmentator gives it one image at a time, and each process imports nnU-Net anew.
+    TotalSegmentator predicts one image at a time, and each further process would import nnU-Net again.
     """
-    # It puts a method of its own here when it is imported.
+    # Importing it replaces the same method, so it must be imported before.
     import totalsegmentator.nnunet  # noqa: F401
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     def predict(self: Any, inputs: Any, outputs: Any, save_probabilities: bool = False, *_: Any, **__: Any) -> Any:  # noqa: FBT001, FBT002
+        """Predict in this process."""
         return self.predict_from_files_sequential(inputs, outputs, save_probabilities)
 
     nnUNetPredictor.predict_from_files = predict

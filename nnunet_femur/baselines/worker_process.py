@@ -1,4 +1,4 @@
-"""Run TotalSegmentator in a process of its own, away from the user's home and nnU-Net folders."""
+"""Run TotalSegmentator in a separate process, without access to the user's home and nnU-Net folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import site
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -18,6 +18,7 @@ from nnunet_femur.baselines.settings import Outcome
 from nnunet_femur.baselines.worker import MARK
 from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, sleeping_threads
 from nnunet_femur.processes import running
+from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.weights.models import entries, other_parts
 
 if TYPE_CHECKING:
@@ -32,38 +33,68 @@ NO_STATISTICS = {
     "prediction_counter": 0,
     "statistics_disclaimer_shown": True,
 }
-"""TotalSegmentator's settings, which it would ask its home folder for: nothing is sent to anybody."""
+"""TotalSegmentator's configuration, which it would read from its home folder: it sends no usage statistics."""
 
 
-def run_jobs(jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], *, log: Path) -> Iterator[Outcome]:
-    """Segment cases one after another in one process, and yield what became of each as soon as it is known.
+def run_jobs(
+    jobs: Sequence[Job],
+    settings: Settings,
+    models: Sequence[SourceModel],
+    *,
+    log: Path,
+    progress: Progress = SILENT,
+) -> Iterator[Outcome]:
+    """Segment cases one after another in one process, and yield the outcome of each as soon as it is known.
 
     A case that ends the process is reported as failed, and the others go on in a new one.
 
     Args:
         jobs: The cases.
-        settings: How TotalSegmentator is run.
+        settings: Settings of TotalSegmentator.
         models: The models that it may use.
         log: File that gets everything that TotalSegmentator prints.
+        progress: Receives the case that is being segmented, as a task of its name.
     """
     left = list(jobs)
-    with rooms(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
+    with isolated(models) as (folder, environment), log.open("w", encoding="utf-8") as printed:
         while left:
-            started, finished = None, 0
-            for news in _worker(left, settings, folder, environment, printed):
-                if "begins" in news:
-                    started = news["begins"]
-                elif any(job.case == news["case"] for job in left):
-                    left = [job for job in left if job.case != news["case"]]
-                    started, finished = None, finished + 1
-                    yield Outcome(**news)
-            lost = [job for job in left if job.case == started]
+            current, finished = _Current(progress), 0
+            with closing(current):
+                for news in _worker(left, settings, folder, environment, printed):
+                    if "begins" in news:
+                        current.start(news["begins"])
+                    elif any(job.case == news["case"] for job in left):
+                        left = [job for job in left if job.case != news["case"]]
+                        current.close()
+                        finished += 1
+                        yield Outcome(**news)
+                lost = [job for job in left if job.case == current.case]
             # A process that ended between two cases has shown that it can start.
             for job in lost or ([] if finished else list(left)):
                 left.remove(job)
                 cause = "as when memory runs out" if lost else "before its first case"
                 problem = f"{job.ct}: TotalSegmentator's process ended unexpectedly, {cause}. Its output is in {log}."
-                yield Outcome(job.case, problem=problem)
+                yield Outcome(job.case, problem=problem, code="program-failed")
+
+
+class _Current:
+    """The case that is being segmented, shown as a task."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.case: str | None = None
+        self._progress = progress
+
+    def start(self, case: str) -> None:
+        """Begin the task of a case."""
+        self.close()
+        self.case = case
+        self._progress.begin(f"  {case}")
+
+    def close(self) -> None:
+        """End the task."""
+        if self.case is not None:
+            self._progress.end(f"  {self.case}")
+        self.case = None
 
 
 def _worker(
@@ -71,7 +102,7 @@ def _worker(
 ) -> Iterator[dict]:
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)}, durable=False)
-    # -P: a module in the current folder must not be taken for one that is imported.
+    # -P: modules in the current folder are not imported.
     command = [sys.executable, "-P", "-m", "nnunet_femur.baselines.worker", str(request)]
     with running(command, environment) as process:
         for line in process.stdout or ():
@@ -79,14 +110,14 @@ def _worker(
             if news:
                 yield news
                 continue
-            # A full disk must not end the batch for the sake of the log.
+            # A full disk that cannot take the log must not end the batch.
             with suppress(OSError):
                 log.write(line)
                 log.flush()
 
 
 def _news(line: str) -> dict | None:
-    """Return a worker's message; None for any other line, and for one that other output has broken into."""
+    """Return a worker's message; None for any other line, and for a message that other output has interrupted."""
     if not line.startswith(MARK):
         return None
     try:
@@ -97,12 +128,12 @@ def _news(line: str) -> dict | None:
 
 
 @contextmanager
-def rooms(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder with a home and a weights folder for TotalSegmentator, and the environment that leads there.
+def isolated(models: Sequence[SourceModel]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Yield a temporary folder with a home and a weights folder for TotalSegmentator, and the environment to use them.
 
-    TotalSegmentator downloads models that it does not find and removes old ones that it does, writes into the home
-    folder, and sets nnU-Net's folders anew. So it gets a home of its own, links to the models that are needed and
-    empty folders in place of the others.
+    TotalSegmentator downloads models that it does not find and removes outdated ones, writes into the home folder, and
+    sets nnU-Net's folders. So it gets a separate home, links to the models that are needed, and empty folders in place
+    of the others.
 
     Args:
         models: The models that are needed.
@@ -140,5 +171,5 @@ def _link(source: Path, target: Path) -> None:
     try:
         target.symlink_to(source, target_is_directory=True)
     except OSError:
-        # Windows lets only some users make links.
+        # Windows lets only some users create links.
         shutil.copytree(source, target)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.options import AnyValues, Device  # noqa: TC001 - typer reads the annotations
+
 
 def baseline(
     ct: Annotated[
@@ -17,40 +19,37 @@ def baseline(
     ] = None,
     dataset_id: Annotated[
         int | None,
-        typer.Option(
-            "--dataset-id", "-d", min=1, max=999, help="Instead: all cases of this dataset, for nnfemur compare."
-        ),
+        typer.Option("--dataset-id", "-d", min=1, max=999, help="Segment all cases of this dataset instead."),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="The 3 mm model instead of the 1.5 mm model.")] = False,  # noqa: FBT002
-    sides: Annotated[bool, typer.Option("--sides", help="Keep the sides: 1 is left, 2 is right.")] = False,  # noqa: FBT002
+    fast: Annotated[bool, typer.Option("--fast", help="Use the 3 mm model instead of the 1.5 mm model.")] = False,  # noqa: FBT002
+    sides: Annotated[bool, typer.Option("--sides", help="Write the left femur as 1 and the right one as 2.")] = False,  # noqa: FBT002
     robust_crop: Annotated[  # noqa: FBT002
-        bool, typer.Option("--robust-crop", help="Look for the femur at 3 mm instead of 6 mm; slower.")
+        bool, typer.Option("--robust-crop", help="Locate the femur at 3 mm instead of 6 mm; slower.")
     ] = False,
-    any_values: Annotated[  # noqa: FBT002
-        bool, typer.Option("--any-values", help="Segment volumes whose values are not HU too; the record notes it.")
-    ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, gpu, gpu:1, mps. [a GPU if there is one]")] = None,
+    any_values: AnyValues = False,  # noqa: FBT002
+    device: Device = "auto",
 ) -> None:
-    """Segment the femur by TotalSegmentator: femur_left or femur_right, on the CT's own grid.
+    """Segment the femur by TotalSegmentator (femur_left and femur_right), on the CT's own grid.
 
     Example: nnfemur baseline -i ct.nrrd -o femur.nrrd
 
     A whole dataset: nnfemur baseline -d 1
+
+    --device also accepts TotalSegmentator's names: gpu, gpu:1.
     """
-    from nnunet_femur import baselines as runs
-    from nnunet_femur.baselines.settings import default_device
+    from nnunet_femur import baselines
     from nnunet_femur.progress import TerminalProgress
 
     if (dataset_id is None) == (ct is None) or (ct is None) != (output is None):
         msg = "Give a CT and its mask (-i CT -o MASK), or a dataset (-d N)."
         raise typer.BadParameter(msg)
-    settings = runs.Settings(
-        fast=fast, sides=sides, robust_crop=robust_crop, device=device or default_device(), any_values=any_values
+    settings = baselines.Settings(
+        fast=fast, sides=sides, robust_crop=robust_crop, device=baselines.device_name(device), any_values=any_values
     )
     if dataset_id is not None:
-        typer.echo(runs.run_on_dataset(dataset_id, settings, progress=TerminalProgress()))
+        typer.echo(baselines.run_on_dataset(dataset_id, settings, progress=TerminalProgress()))
     elif ct is not None and output is not None:
-        record = runs.run_on_volume(ct, output, settings, progress=TerminalProgress())
-        for warning in runs.recorded_warnings(record):
+        record = baselines.run_on_volume(ct, output, settings, progress=TerminalProgress())
+        for warning in baselines.recorded_warnings(record):
             typer.echo(f"warning: {ct}: {warning}", err=True)
         typer.echo(output)

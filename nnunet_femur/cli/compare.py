@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nnunet_femur.cli.score_options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
+from nnunet_femur.cli.options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
 
 
 def _named_folder(text: str) -> tuple[str, Path]:
@@ -20,29 +20,31 @@ def _named_folder(text: str) -> tuple[str, Path]:
 
 def compare(
     results: Annotated[Path | None, typer.Argument(help="nnU-Net's results folder, or a part of it.")] = None,
-    raw: Annotated[Path | None, typer.Option(help="nnU-Net's raw folder with the reference. [$nnUNet_raw]")] = None,
+    raw: Annotated[
+        Path | None, typer.Option(help="nnU-Net's raw folder with the reference masks. [$nnUNet_raw]")
+    ] = None,
     reference_masks: Annotated[
         Path | None,
         typer.Option(
-            "--reference-masks", "--truth", help="A folder of reference masks, in place of the raw dataset's."
+            "--reference-masks", "--truth", help="Folder of reference masks that replace those of the raw dataset."
         ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FOLDER", help="A folder of further predictions and its name; may be repeated."),
+        typer.Option(metavar="NAME=FOLDER", help="Further predictions: name and folder; may be repeated."),
     ] = None,
     in_slices: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A method that works in slices; may be repeated. [as its run.json records]"),
+        typer.Option(metavar="NAME", help="Method that predicts slice by slice; may be repeated. [from its run.json]"),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")] = None,
     intersect: Annotated[  # noqa: FBT002
-        bool, typer.Option("--intersect", help="Go on with the cases that all methods have.")
+        bool, typer.Option("--intersect", help="Compare on the cases that all methods have.")
     ] = False,
     published: Annotated[
         str | None,
         typer.Option(
-            "--published", "--reference", help="Published figures to print beside ours: 'paper' for those of the study."
+            "--published", "--reference", help="Published figures to print beside ours: 'paper' for the study's."
         ),
     ] = None,
     empty_masks: EmptyMasks = "strict",
@@ -51,7 +53,7 @@ def compare(
     labels: Labels = None,
     slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
 ) -> None:
-    """Score every method's predictions against the reference and write scores.csv, tables and a report.
+    """Score the predictions of all methods, and write scores.csv, tables, figures and a report.
 
     Example: nnfemur-compare results/
     """

@@ -1,4 +1,4 @@
-"""``nnfemur env``: where nnU-Net works, our trainers for it to find, and TotalSegmentator on any volume."""
+"""``nnfemur env``: nnU-Net's folders, this package's trainers, and TotalSegmentator on any volume."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import typer
 
 
 def env(
-    folder: Annotated[Path, typer.Argument(help="The folder that holds, or will hold, nnU-Net's three.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="The folder for nnU-Net's three folders; it need not exist.")] = Path(),
     stock: Annotated[  # noqa: FBT002
-        bool, typer.Option("--stock", help="Leave the command TotalSegmentator to the stock program.")
+        bool, typer.Option("--stock", help="Keep the stock program as the command TotalSegmentator.")
     ] = False,
 ) -> None:
-    """Print the shell lines that point nnU-Net at FOLDER and at this package's trainers.
+    """Print shell lines that point nnU-Net to FOLDER and to this package's trainers.
 
-    They also let the command TotalSegmentator take any volume that is read here, as `TotalSegmentator -i ct.nrrd`.
+    With them, the command TotalSegmentator also accepts every volume that this package reads, as in
+    `TotalSegmentator -i ct.nrrd`.
 
     Example: eval "$(nnfemur env ~/femur)"
     """

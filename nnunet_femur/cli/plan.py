@@ -29,7 +29,9 @@ def plan(
     ] = "default",
     configuration: Annotated[
         list[str] | None,
-        typer.Option("--configuration", "-c", help="Configuration to preprocess; repeatable. [2d and 3d_fullres]"),
+        typer.Option(
+            "--configuration", "-c", help="Configuration to preprocess; repeatable. [default: 2d, 3d_fullres]"
+        ),
     ] = None,
     plans_name: Annotated[
         str, typer.Option(help="Name of the plans (nnUNetv2_train -p); a dataset can have several.")

@@ -1,4 +1,4 @@
-"""``nnfemur score``: every score of one case or a folder."""
+"""``nnfemur score``: all scores of one mask, or of a folder of masks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from nnunet_femur.cli.score_options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
+from nnunet_femur.cli.options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
 
 
 def score(
     prediction: Annotated[Path, typer.Argument(metavar="PRED", help="A predicted mask, or a folder of them.")],
     reference: Annotated[
-        Path, typer.Argument(help="The reference mask, or a folder with one of the same name for each.")
+        Path,
+        typer.Argument(
+            metavar="REFERENCE",
+            help="The reference mask, or a folder with a mask of the same name for each prediction.",
+        ),
     ],
     form: Annotated[
-        str, typer.Option("--format", "-f", help="'table' of the main scores, or all of them as 'csv' or 'json'.")
+        str, typer.Option("--format", "-f", help="'table' of the main scores, or all scores as 'csv' or 'json'.")
     ] = "table",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
@@ -26,10 +30,10 @@ def score(
     segment: Segments = None,
     labels: Labels = None,
     in_slices: Annotated[  # noqa: FBT002
-        bool, typer.Option("--in-slices", help="The method works in slices, which the study's protocol treats apart.")
+        bool, typer.Option("--in-slices", help="The method predicts slice by slice; affects the study's protocol only.")
     ] = False,
 ) -> None:
-    """Print every score of a predicted mask, or of a folder of them, against the reference.
+    """Score a predicted mask, or a folder of predicted masks, against the reference.
 
     Example: nnfemur score prediction.nrrd reference.nrrd
     """

@@ -54,14 +54,14 @@ class Comparison:
 
     Example:
         >>> from nnunet_femur import compare
-        >>> comparison = compare("results", raw="raw", output="report")
+        >>> comparison = compare("results", output="report")
         >>> comparison
         Comparison(2 methods, 2 cases, complete: report/report.html)
-        >>> comparison.summary()[["n", "Dice"]].round(3)    # doctest: +NORMALIZE_WHITESPACE
-                                                     n   Dice
-        set      method
-        Test set FemurScratch · 3d_fullres           2  0.974
-                 TotalSegmentator · total · 1.5mm    2  1.000
+        >>> comparison.summary().loc["Test set", ["n", "Dice"]].round(2)
+                                          n  Dice
+        method
+        FemurScratch · 3d_fullres         2  0.98
+        TotalSegmentator · total · 1.5mm  2  1.00
     """
 
     scores: pd.DataFrame
@@ -97,9 +97,10 @@ class Comparison:
 
     def __repr__(self) -> str:
         """Return the numbers of methods and cases, and the report."""
-        methods, cases = self.scores["method"].nunique(), self.scores["case"].nunique()
-        state = "complete" if self.complete else f"incomplete, {len(self.warnings)} warnings"
-        return f"{type(self).__name__}({methods} methods, {cases} cases, {state}: {self.report})"
+        numbers = ((self.scores["method"].nunique(), "method"), (self.scores["case"].nunique(), "case"))
+        counted = ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in numbers)
+        state = "complete" if self.complete else "incomplete"
+        return f"{type(self).__name__}({counted}, {state}: {self.report})"
 
     def _repr_html_(self) -> str:
         """Return the summary as a table for a notebook, with warnings and the path of the report."""
@@ -161,12 +162,12 @@ def compare(
         SetupError: The reference masks are not found (code "no-reference").
 
     Example:
-        >>> comparison = compare("results", raw="raw", output="report")
+        >>> comparison = compare("results", output="report")
         >>> comparison.report.name, comparison.complete
         ('report.html', True)
         >>> rows = comparison.scores.query("protocol == 'volume' and region == 'whole' and metric == 'dice'")
         >>> rows.groupby("method")["value"].mean().round(3).to_dict()
-        {'FemurScratchTrainer__nnUNetPlans__3d_fullres': 0.974, 'TotalSegmentator__total__1.5mm': 1.0}
+        {'FemurScratchTrainer__nnUNetPlans__3d_fullres': 0.98, 'TotalSegmentator__total__1.5mm': 1.0}
     """
     if results is None and not methods:
         msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
@@ -191,7 +192,9 @@ def compare(
         msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
         raise InputError(msg, code="unscorable")
     statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
-    report = build_report(scored, found, statistics=statistics, published=published, policy=scoring.policy, kept=folder)
+    report = build_report(
+        scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder
+    )
     path = write_all(folder, report, scored.scores)
     if scored.cache:
         try:

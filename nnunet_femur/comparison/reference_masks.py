@@ -58,7 +58,7 @@ def open_references(
     """Find the reference masks for results.
 
     Args:
-        name: Name of the dataset, ``DatasetNNN_NAME``; None if there is none.
+        name: Name of the dataset, ``DatasetNNN_NAME``; None without one.
         results: nnU-Net's results folder.
         raw: nnU-Net's raw folder. Default: ``$nnUNet_raw``, then ``nnUNet_raw`` beside `results`.
         reference: Folder of masks named by case, which replace those of the raw dataset. Without a raw dataset they are

@@ -46,6 +46,12 @@ class FileScores:
         policy: Scores of empty masks.
         unscored: Cases that could not be scored, ordered by case.
         warnings: Assumptions about masks, a sentence each.
+
+    Example:
+        >>> outcome = score_files("prediction.nrrd", "reference.nrrd")
+        >>> outcome.write("csv", Path("one_case.csv"))
+        >>> len(outcome.scores), outcome.unscored
+        (289, ())
     """
 
     scores: pd.DataFrame
@@ -141,7 +147,7 @@ def score_files(
         >>> scores = score_files("prediction.nrrd", "reference.nrrd").scores
         >>> scores.query("protocol == 'volume' and region == 'whole' and metric == 'dice'")
                 case protocol plane region metric     value unit
-        0  prediction   volume   all  whole   dice  0.974522    1
+        0  prediction   volume   all  whole   dice  0.972161    1
     """
     scoring = Scoring(find_policy(policy), slice_surfaces, tuple(segments), tuple(labels))
     prediction, reference = Path(prediction), Path(reference)
@@ -230,7 +236,8 @@ def _grid(title: str) -> Table:
 
 
 def _substituted(values: Mapping[Measure, float]) -> str:
-    def counted(protocol: str, planes: tuple[str, ...]) -> int:
-        return round(sum(values[Measure(protocol, plane, "whole", kind)] for plane in planes for kind in EMPTY_KINDS))
-
-    return f"{counted('volume', ('all',))} in 3D, {counted('slices', PLANES)} in slices of three planes"
+    in_volume, in_slices = (
+        round(sum(values[Measure(protocol, plane, "whole", kind)] for plane in planes for kind in EMPTY_KINDS))
+        for protocol, planes in (("volume", ("all",)), ("slices", PLANES))
+    )
+    return f"{in_volume} in 3D, {in_slices} in slices of three planes"

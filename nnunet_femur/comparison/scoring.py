@@ -85,14 +85,17 @@ class _Job(NamedTuple):
 
     @property
     def reference(self) -> Path:
+        """File of the reference mask."""
         return self.predictions.dataset.reference(self.case)
 
     @property
     def prediction(self) -> Path:
+        """File of the predicted mask."""
         return self.predictions.files[self.case]
 
     @property
     def key(self) -> CaseKey:
+        """Method, set, fold and case."""
         return CaseKey(self.predictions.method, self.predictions.set, self.predictions.fold, self.case)
 
 

@@ -1,4 +1,4 @@
-"""Methods of a comparison: their short names and their traits (slices or volumes, whole bones or ends)."""
+"""Methods of a comparison: their short names and traits (slices or volumes, whole bones or ends)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 _STOCK_IN_VOLUMES = frozenset({"nnUNetTrainer", "TotalSegmentator"})
-"""Methods of others that work in volumes, unless their configuration is one of slices."""
+"""Methods of other packages that predict volumes, unless their configuration has 2D patches."""
 
 _OWN_CONFIGURATIONS = {"2d": True, "3d_fullres": False, "3d_lowres": False, "3d_cascade_fullres": False}
-"""nnU-Net's own configurations, and whether their patches are slices: read where plans.json is missing."""
+"""nnU-Net's configurations, with True for 2D patches; used if plans.json is missing."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Traits:
     """Traits of a method.
 
     Attributes:
-        in_slices: Whether it predicts slice by slice, which the study's protocol scores differently.
-        ends_only: Whether it was trained on the ends of the femur alone, so that it predicts no whole femurs.
-        known: Whether its results record `in_slices`; if not, the method is treated as one in volumes.
+        in_slices: True if it predicts slice by slice; the study's protocol scores such methods differently.
+        ends_only: True if it was trained on the ends of the femur only, so it does not predict whole femurs.
+        known: True if its results record `in_slices`; other methods are assumed to predict volumes.
     """
 
     in_slices: bool = False
@@ -37,7 +37,7 @@ class Traits:
 
 
 def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
-    """Return the traits of a method from its records or, for older versions, from its trainer and its plans.
+    """Return the traits of a method from its records or, for records of older versions, from its trainer and plans.
 
     Args:
         folder: The method's folder; nnU-Net names it ``TRAINER__PLANS__CONFIGURATION``.
@@ -56,7 +56,7 @@ def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
 
 
 def _trained_by(folder: Path, records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Trainer and configuration as recorded, or as nnU-Net has named the folder; empty where they are not known."""
+    """Return trainer and configuration from the records, or from nnU-Net's name of the folder; empty if unknown."""
     for record in records:
         trainer = record.get("trainer") or record.get("method")
         if isinstance(trainer, str):
@@ -81,14 +81,17 @@ def _patches_are_slices(folder: Path, configuration: str) -> bool:
 
 
 def method_names(methods: Iterable[str]) -> dict[str, str]:
-    """Names for tables and figures, by method.
+    """Return short names for tables and figures, by method.
 
-    ``FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres`` becomes ``FemurUnetResNet34 · 3d_fullres``. Plans are
-    named if they are not nnU-Net's default, and methods that would share a name keep their own, as do those that a
-    user has named.
+    Plans are left out if they are nnU-Net's default. Methods that would share a short name keep their own name, and so
+    do methods that a user named.
 
     Args:
         methods: ``TRAINER__PLANS__CONFIGURATION``, with or without ``DatasetNNN_NAME/`` before it.
+
+    Example:
+        >>> method_names(["FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres", "mine"])
+        {'FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres': 'FemurUnetResNet34 · 3d_fullres', 'mine': 'mine'}
     """
     short = {method: _short(method) for method in dict.fromkeys(methods)}
     counts = Counter((method.rpartition("/")[0], name) for method, name in short.items())

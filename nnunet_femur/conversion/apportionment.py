@@ -1,8 +1,8 @@
-"""Deal patients to sets of given sizes, every set with its share of sides and of small, middle and large femurs.
+"""Assign patients to sets of given sizes, every set with its share of sides and of small, middle and large femurs.
 
-Patients are dealt one by one, as in just-in-time apportionment: a patient goes to the set that is furthest behind its
-share of the cases dealt so far, summed over the strata of the patient. Patients with several cases, and those of rare
-strata, are dealt first. All arithmetic is on integers, so that the result is the same on every machine.
+Patients are assigned one by one, as in just-in-time apportionment: a patient goes to the set that is furthest behind
+its share of the cases assigned so far, summed over the strata of the patient. Patients with several cases, and those of
+rare strata, are assigned first. All arithmetic is on integers, so that the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FEWEST_IN_A_THIRD = 5
 
 @dataclass(frozen=True)
 class Patient:
-    """A patient to be dealt to a set, with all cases.
+    """A patient to be assigned to a set, with all cases.
 
     Attributes:
         name: Identifies the patient; its hash decides about the set.
@@ -44,7 +44,7 @@ class Patient:
         return len(self.cases)
 
 
-def deal(
+def apportion(
     patients: Sequence[Patient],
     quotas: Sequence[int],
     *,
@@ -52,7 +52,7 @@ def deal(
     most_patients: Sequence[int] | None = None,
     may_be_empty: bool = False,
 ) -> list[list[Patient]]:
-    """Deal patients to sets.
+    """Assign patients to sets.
 
     Args:
         patients: The patients, in any order.
@@ -78,12 +78,12 @@ def deal(
         most_patients or [len(patients)] * len(quotas),
         fewest=0 if may_be_empty else 1,
     )
-    dealt: list[list[Patient]] = [[] for _ in quotas]
+    sets: list[list[Patient]] = [[] for _ in quotas]
     for strata, group in alike.items():
         following = iter(group)
-        for chosen, number in zip(dealt, numbers[strata], strict=True):
+        for chosen, number in zip(sets, numbers[strata], strict=True):
             chosen.extend(islice(following, number))
-    return dealt
+    return sets
 
 
 def _strata(patients: Iterable[Patient]) -> dict[Patient, tuple[str, ...]]:
@@ -117,7 +117,7 @@ def _numbers(
     for strata, number in groups.items():
         counts.update(strata * number)
     total = sum(quotas)
-    dealt: Counter[str] = Counter()
+    assigned: Counter[str] = Counter()
     held: list[Counter[str]] = [Counter() for _ in quotas]
     room, taken = list(quotas), [0] * len(quotas)
     numbers = {strata: [0] * len(quotas) for strata in groups}
@@ -129,10 +129,10 @@ def _numbers(
     waiting = [strata for strata in sorted(groups, key=order) for _ in range(groups[strata])]
     for left, strata in zip(range(len(waiting), 0, -1), waiting, strict=True):
         brought, cases = Counter(strata), len(strata) // 2
-        dealt.update(brought)
-        # Distance of a set to its share of the cases dealt so far, in units of 1/total of a case: integers.
+        assigned.update(brought)
+        # Distance of a set to its share of the cases assigned so far, in units of 1/total of a case: integers.
         behind = [
-            sum(dealt[stratum] * quota - total * has[stratum] for stratum in brought)
+            sum(assigned[stratum] * quota - total * has[stratum] for stratum in brought)
             for quota, has in zip(quotas, held, strict=True)
         ]
         open_sets = [i for i in range(len(quotas)) if taken[i] < most_patients[i]]

@@ -8,7 +8,6 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -111,10 +110,3 @@ def named(text: str, file: Path | str) -> tuple[str, list[Finding]]:
     if case == text.strip().upper():
         return case, []
     return case, [finding("id-changed", file, f"has an id that is not a safe file name; it was changed to {case}.")]
-
-
-def stem(file: Path) -> str:
-    """Return the name of a volume without its ending, and without ``.seg``."""
-    ending = volume_ending(file) or next((each for each in (".dcm", ".dicom") if file.name.lower().endswith(each)), "")
-    name = file.name[: len(file.name) - len(ending)]
-    return name[:-4] if name.lower().endswith(".seg") else name

@@ -12,7 +12,7 @@ from nnunet_femur.conversion.casework import convert_case, crashed, sources_of
 from nnunet_femur.conversion.checks.duplicates import naming_copies, same_voxels
 from nnunet_femur.conversion.dataset_record import DatasetDescription, DatasetRecord, place
 from nnunet_femur.conversion.options import ConversionOptions
-from nnunet_femur.conversion.result import ConversionResult
+from nnunet_femur.conversion.result import ConversionResult, result_of
 from nnunet_femur.conversion.source_cases import SourceCases
 from nnunet_femur.conversion.splits import STUDY_PARTS, SplitError, parse_parts, require_enough, split_cases
 from nnunet_femur.conversion.staging import (
@@ -92,12 +92,12 @@ def convert(
 
     Example:
         >>> import nnunet_femur as nf
-        >>> nf.convert("drop", dataset_id=1, raw="nnUNet_raw", dry_run=True).usable
+        >>> nf.convert("source", dataset_id=1, raw="nnUNet_raw", dry_run=True).usable
         True
-        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw", layout="pairs")
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw", layout="pairs")
         >>> result.folder.name, len(result.cases)
         ('Dataset001_Femur', 8)
-        >>> nf.convert("drop", dataset_id=1, raw="nnUNet_raw", layout="pairs").written
+        >>> nf.convert("source", dataset_id=1, raw="nnUNet_raw", layout="pairs").written
         ()
     """
     conversion = _Conversion(
@@ -185,7 +185,7 @@ class _Conversion:
             self._failure_report.unlink(missing_ok=True)
             reused = [record.case for record in current.records]
             left_out = [*found.left_out, *(one.case for one in current.left_out)]
-            return ConversionResult.of(self.target, current, reused=reused, left_out=left_out)
+            return result_of(self.target, current, reused=reused, left_out=left_out)
         require_untouched(self.target)
 
         staging = Staging(self.target)
@@ -210,7 +210,7 @@ class _Conversion:
         staging.publish(records, dataset.records, dataset.texts())
         self._failure_report.unlink(missing_ok=True)
         usable = [one for one in done if one.record is not None]
-        return ConversionResult.of(
+        return result_of(
             self.target,
             dataset,
             written=[one.case for one in usable if not one.reused],
@@ -242,7 +242,7 @@ class _Conversion:
                 findings += [one for one in dataset.findings if one not in findings]
             except SplitError as error:
                 findings.append(finding("split", self.source.name, error.problem, error.remedy.partition("\n")[0]))
-        return ConversionResult.of(self.target, dataset, findings=findings, left_out=found.left_out, dry_run=True)
+        return result_of(self.target, dataset, findings=findings, left_out=found.left_out, dry_run=True)
 
     def _found(self) -> SourceCases:
         return SourceCases.find(

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.conversion.case_record import PACKAGE, CaseRecord, LeftOut, settings_of, versions
+from nnunet_femur.conversion.cases import TEST
+from nnunet_femur.dataset.folds import SPLITS_FILE
+from nnunet_femur.dataset.nnunet_names import READER_WITH_REORIENT
+from nnunet_femur.dataset.raw import CASES_CSV, DATASET_JSON, FILE_ENDING, image_file, mask_file
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.geometry import GRID_TOLERANCE_VOXELS
 from nnunet_femur.records import Provenance, read_json
@@ -23,9 +27,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.conversion.cases import Case
     from nnunet_femur.conversion.splits import Split
-
-FILE_ENDING = ".nrrd"
-"""Ending of every volume of the dataset."""
+    from nnunet_femur.dataset.raw import Part
 
 COLUMNS = (
     *("case", "patient", "side", "source_image", "source_mask", "set", "fold"),
@@ -174,12 +176,12 @@ class DatasetDescription:
             "numTraining": len(self.split.fold_of),
             "file_ending": FILE_ENDING,
             # Reorients a CT of any orientation to RAS for the network, and the prediction back.
-            "overwrite_image_reader_writer": "SimpleITKIOWithReorient",
+            "overwrite_image_reader_writer": READER_WITH_REORIENT,
         }
         return {
-            "dataset.json": _json_text(dataset),
-            "splits_final.json": _json_text(self.split.as_nnunet()),
-            "cases.csv": self._table(),
+            DATASET_JSON: _json_text(dataset),
+            SPLITS_FILE: _json_text(self.split.as_nnunet()),
+            CASES_CSV: self._table(),
         }
 
     def _table(self) -> str:
@@ -232,8 +234,8 @@ class DatasetDescription:
 
 def place(case: str, set_name: str) -> dict[str, str]:
     """Return the places that nnU-Net expects for the image and the mask of a case, relative to the dataset."""
-    suffix = "Ts" if set_name == "test" else "Tr"
-    return {"image": f"images{suffix}/{case}_0000{FILE_ENDING}", "mask": f"labels{suffix}/{case}{FILE_ENDING}"}
+    part: Part = "test" if set_name == TEST else "training"
+    return {"image": image_file(case, part), "mask": mask_file(case, part)}
 
 
 def _notes(findings: Iterable[Finding]) -> str:

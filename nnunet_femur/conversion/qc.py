@@ -16,6 +16,7 @@ from nnunet_femur.atomic_files import write_text, written_beside
 from nnunet_femur.conversion.dataset_record import RECORD_FILE, DatasetRecord
 from nnunet_femur.conversion.qc_drawing import BONE_WINDOW_HU, draw_case, planes, tiled
 from nnunet_femur.conversion.staging import QC_FOLDER
+from nnunet_femur.dataset.raw import RawDataset
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.files import read_volume
@@ -64,7 +65,7 @@ def draw_dataset(folder: str | os.PathLike[str], *, jobs: int = 1, progress: Pro
 
     Example:
         >>> import nnunet_femur as nf
-        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw")
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw")
         >>> draw_dataset(result.folder).name
         'index.html'
     """
@@ -134,10 +135,7 @@ def _sheet_names(cases: int) -> list[str]:
 
 
 def _rows(folder: Path) -> dict[str, dict[str, str]]:
-    import csv
-
-    with (folder / "cases.csv").open(encoding="utf-8", newline="") as file:
-        return {row["case"]: row for row in csv.DictReader(file)}
+    return {row["case"]: row for row in RawDataset.open(folder).case_rows()}
 
 
 def _heading(record: CaseRecord, row: dict[str, str]) -> str:

@@ -144,9 +144,9 @@ def _caption(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     ordered = sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
     for finding in ordered:
-        said = f"{finding.severity.value} {finding.code}: {finding.problem}"
+        text = f"{finding.severity.value} {finding.code}: {finding.problem}"
         colour = _SEVERITY_COLOURS[finding.severity]
-        lines += [(line, colour) for line in textwrap.wrap(said, _CAPTION_LETTERS)]
+        lines += [(line, colour) for line in textwrap.wrap(text, _CAPTION_LETTERS)]
     if not lines:
         return [("no findings", "#666666")]
     if len(lines) > _CAPTION_LINES:

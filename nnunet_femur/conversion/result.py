@@ -30,6 +30,16 @@ class CaseVolumes(NamedTuple):
     Attributes:
         image: The CT, int16 HU.
         mask: The femur mask, uint8, 1 for femur.
+
+    Example:
+        >>> import nnunet_femur as nf
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw")
+        >>> volumes = result.volumes[result.split.test[0]]
+        >>> volumes.mask.parent.name
+        'labelsTs'
+        >>> image, mask = volumes.read()
+        >>> mask.GetPixelIDTypeAsString()
+        '8-bit unsigned integer'
     """
 
     image: Path
@@ -56,6 +66,12 @@ class ConvertedCase:
         size_xyz: Number of voxels along x, y, z.
         spacing_mm_xyz: Spacing along x, y, z in mm.
         findings: Findings about the files of the case.
+
+    Example:
+        >>> import nnunet_femur as nf
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw")
+        >>> [case.id for case in result.cases if case.set == "test"] == list(result.split.test)
+        True
     """
 
     id: str
@@ -86,7 +102,7 @@ class ConversionResult:
 
     Example:
         >>> import nnunet_femur as nf
-        >>> result = nf.convert("drop", dataset_id=1, raw="nnUNet_raw")
+        >>> result = nf.convert("source", dataset_id=1, raw="nnUNet_raw")
         >>> case = result.cases[0]
         >>> image, mask = result.volumes[case.id].read()
         >>> image.GetSize() == case.size_xyz
@@ -167,43 +183,42 @@ class ConversionResult:
             console.print("No findings.")
         console.print(self.summary(), markup=False)
 
-    @classmethod
-    def of(
-        cls,
-        folder: Path,
-        dataset: DatasetDescription | None,
-        *,
-        findings: Sequence[Finding] | None = None,
-        written: Sequence[str] = (),
-        reused: Sequence[str] = (),
-        left_out: Sequence[str] = (),
-        dry_run: bool = False,
-    ) -> ConversionResult:
-        """Return the result for a described dataset.
 
-        Args:
-            folder: Folder of the dataset.
-            dataset: The dataset; None if errors prevent the conversion.
-            findings: All findings; None for those of the dataset's record.
-            written: Ids of the cases that this run has converted.
-            reused: Ids of the cases that an earlier run had converted.
-            left_out: Ids of the cases that were left out.
-            dry_run: True if nothing was to be written.
-        """
-        if dataset is None:
-            return cls(folder, findings=tuple(findings or ()), left_out=tuple(left_out), dry_run=dry_run)
-        record = dataset.record()
-        return cls(
-            folder,
-            cases=tuple(_converted(one, record.assigned[one.case]) for one in record.cases),
-            findings=tuple(record.all_findings() if findings is None else findings),
-            split=dataset.split,
-            volumes={one.case: CaseVolumes(folder / one.image, folder / one.mask) for one in record.cases},
-            written=tuple(written),
-            reused=tuple(reused),
-            left_out=tuple(left_out),
-            dry_run=dry_run,
-        )
+def result_of(
+    folder: Path,
+    dataset: DatasetDescription | None,
+    *,
+    findings: Sequence[Finding] | None = None,
+    written: Sequence[str] = (),
+    reused: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+    dry_run: bool = False,
+) -> ConversionResult:
+    """Return the result for a described dataset.
+
+    Args:
+        folder: Folder of the dataset.
+        dataset: The dataset; None if errors prevent the conversion.
+        findings: All findings; None for those of the dataset's record.
+        written: Ids of the cases that this run has converted.
+        reused: Ids of the cases that an earlier run had converted.
+        left_out: Ids of the cases that were left out.
+        dry_run: True if nothing was to be written.
+    """
+    if dataset is None:
+        return ConversionResult(folder, findings=tuple(findings or ()), left_out=tuple(left_out), dry_run=dry_run)
+    record = dataset.record()
+    return ConversionResult(
+        folder,
+        cases=tuple(_converted(one, record.assigned[one.case]) for one in record.cases),
+        findings=tuple(record.all_findings() if findings is None else findings),
+        split=dataset.split,
+        volumes={one.case: CaseVolumes(folder / one.image, folder / one.mask) for one in record.cases},
+        written=tuple(written),
+        reused=tuple(reused),
+        left_out=tuple(left_out),
+        dry_run=dry_run,
+    )
 
 
 def _converted(record: CaseRecord, assigned: Sequence[Any]) -> ConvertedCase:

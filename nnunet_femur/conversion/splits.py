@@ -1,6 +1,6 @@
 """Split patients into training, validation and test set, and the first two into five folds.
 
-All cases of a patient go to one set. Sets that the source itself gives are kept. The other patients are dealt by
+All cases of a patient go to one set. Sets that the source itself gives are kept. The other patients are assigned by
 :mod:`~nnunet_femur.conversion.apportionment`: every set and fold gets its share of left and right femurs, and of small,
 middle and large femurs, which are thirds by volume among patients with the same sides.
 
@@ -19,7 +19,7 @@ from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.apportionment import Patient, deal
+from nnunet_femur.conversion.apportionment import Patient, apportion
 from nnunet_femur.conversion.cases import TEST, TRAIN, VALIDATION, set_called
 from nnunet_femur.errors import InputError
 
@@ -161,8 +161,8 @@ def split_cases(members: Iterable[Member], *, seed: int = 0, parts: Sequence[int
     The sizes of validation and test set are rounded, and the training set takes the rest: by default 40 cases give 24,
     8 and 8. The sizes are exact if every patient has one case, and as near as whole patients allow otherwise.
 
-    A test or validation set of which the source names at least one case is complete; the other cases are dealt to the
-    other sets. If the source names no validation case, the validation set is dealt from the cases outside the test set.
+    A test or validation set of which the source names at least one case is complete; the other cases are assigned
+    to the other sets. If the source names no validation case, the validation set is chosen outside the test set.
 
     Args:
         members: The cases, in any order.
@@ -177,7 +177,7 @@ def split_cases(members: Iterable[Member], *, seed: int = 0, parts: Sequence[int
     test, validation, train = _sets(patients, parts, salt=f"{seed}:sets")
     developing = train + validation
     fold_quotas = [len(range(fold, _cases(developing), FOLDS)) for fold in range(FOLDS)]
-    folds = deal(developing, fold_quotas, salt=f"{seed}:folds")
+    folds = apportion(developing, fold_quotas, salt=f"{seed}:folds")
     return Split(_ids(train), _ids(validation), _ids(test), tuple(_ids(fold) for fold in folds))
 
 
@@ -249,18 +249,18 @@ def _sets(patients: Sequence[Patient], parts: Sequence[int], *, salt: str) -> li
     if not any(given[name] for name in (TEST, VALIDATION, TRAIN)):
         quotas = [_rounded(total, part, whole) for part in (parts[2], parts[1])]
         most = (len(patients) - FOLDS, len(patients), len(patients))
-        return deal(patients, (*quotas, total - sum(quotas)), most_patients=most, salt=salt)
+        return apportion(patients, (*quotas, total - sum(quotas)), most_patients=most, salt=salt)
     test, free = given[TEST], given[None]
     if not test and free:
-        # The source names no test case: the test set is dealt from patients without a given set.
+        # The source names no test case: the test set is chosen from patients without a given set.
         quota = max(1, min(_rounded(total, parts[2], whole), _cases(free)))
         at_most = (max(1, min(len(free), len(patients) - FOLDS)), len(free))
-        test, free = deal(free, (quota, _cases(free) - quota), most_patients=at_most, salt=salt, may_be_empty=True)
+        test, free = apportion(free, (quota, _cases(free) - quota), most_patients=at_most, salt=salt, may_be_empty=True)
     if given[VALIDATION]:
         return [test, given[VALIDATION], given[TRAIN] + free]
     developing = given[TRAIN] + free
     quota = max(1, _rounded(_cases(developing), parts[1], parts[0] + parts[1]))
-    return [test, *deal(developing, (quota, _cases(developing) - quota), salt=salt)]
+    return [test, *apportion(developing, (quota, _cases(developing) - quota), salt=salt)]
 
 
 def _cases(patients: Iterable[Patient]) -> int:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from nnunet_femur import records
 from nnunet_femur.atomic_files import rename_flushed, write_json, write_text, written_beside
 from nnunet_femur.conversion.case_record import CaseRecord
-from nnunet_femur.conversion.dataset_record import FILE_ENDING, RECORD_FILE, DatasetRecord
+from nnunet_femur.conversion.dataset_record import RECORD_FILE, DatasetRecord
+from nnunet_femur.dataset.raw import FILE_ENDING, IMAGES_TR, IMAGES_TS, LABELS_TR, LABELS_TS
 from nnunet_femur.errors import InputError
 from nnunet_femur.records import sha256
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CASES, _FINISHED = "cases", "finished"
-_PLACES = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
+_PLACES = (IMAGES_TR, LABELS_TR, IMAGES_TS, LABELS_TS)
 
 QC_FOLDER = "qc"
 """Folder of a dataset with its pictures, which can be drawn again at any time and are not part of the record."""

@@ -97,7 +97,10 @@ def read_case(root: Path, case: Case, options: ConversionOptions | None = None) 
         # Tissue elsewhere has the same value, so this padding is replaced by its position instead of its value.
         hu_zyx = np.where(padding.region_zyx, np.int16(options.padding_hu), hu_zyx)
     values = () if options.padding_hu is None else padding.everywhere
-    written = _in_written_order(hu_zyx, order, geometry, values, options)
+    turned_zyx = _in_written_order(hu_zyx, order, values, options)
+    # Frees the source, which is as large as the written image, before another copy is made.
+    del source, image, hu_zyx
+    written = image_of(turned_zyx, order.of_geometry(geometry))
     return CaseVoxels(
         written,
         _mask(femur, order, geometry, written),
@@ -176,20 +179,11 @@ def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image)
 
 
 def _in_written_order(
-    hu_zyx: NDArray[np.int16],
-    order: AxisOrder,
-    geometry: Geometry,
-    padding: tuple[int, ...],
-    options: ConversionOptions,
-) -> sitk.Image:
-    """Return the CT in the written order of axes, with padding replaced and without the header of its source."""
+    hu_zyx: NDArray[np.int16], order: AxisOrder, padding: tuple[int, ...], options: ConversionOptions
+) -> NDArray[np.int16]:
+    """Return a copy of the CT in the written order of axes, with padding replaced."""
     turned = np.array(order.of_array(hu_zyx), np.int16, order="C")
     for plane in turned if padding else ():
-        _replace(plane, padding, options.padding_hu or 0)
-    return image_of(turned, order.of_geometry(geometry))
-
-
-def _replace(plane: NDArray[np.int16], padding: tuple[int, ...], padding_hu: int) -> NDArray[np.int16]:
-    for value in padding:
-        plane[plane == value] = padding_hu
-    return plane
+        for value in padding:
+            plane[plane == value] = options.padding_hu
+    return turned

@@ -1,4 +1,4 @@
-"""nnU-Net's folders and trainer path: read, check and print; our launcher of TotalSegmentator on PATH."""
+"""Environment of nnU-Net: its folders and trainers, and this package's launcher of TotalSegmentator on PATH."""
 
 from __future__ import annotations
 
@@ -10,32 +10,40 @@ from pathlib import Path
 from nnunet_femur.errors import SetupError
 
 NNUNET_FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
-"""The environment variables, and below one folder also the names, of nnU-Net's three folders."""
+"""Environment variables with nnU-Net's three folders; also the names of these folders inside one folder."""
 
 EXT_TRAINER = "nnUNet_extTrainer"
-"""The environment variable in which nnU-Net looks for folders with trainers of others."""
+"""Environment variable with the folders in which nnU-Net looks for further trainers."""
 
 COLUMNS = "NNFEMUR_COLUMNS"
-"""The variable by which a study tells its jobs how wide the terminal is that their tables will be shown in."""
+"""Environment variable with the width of the terminal in characters, which a study sets for the tables of its jobs."""
 
 _OF_IDLE_THREADS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-"""Variables by which a user chooses what OpenMP's threads do while they wait for each other."""
+"""Environment variables that control OpenMP's threads while they wait for each other."""
 
 TRAINER_FOLDER = Path(__file__).parents[1] / "ext_trainers"
-"""The folder in which nnU-Net finds this package's trainers."""
+"""Folder in which nnU-Net finds this package's trainers."""
 
 LAUNCHER_FOLDER = Path(__file__).parents[1] / "launchers"
-"""The folder with our ``TotalSegmentator``, which gives the stock one volumes that it does not read itself."""
+"""Folder with this package's ``TotalSegmentator``, which passes volumes to the stock program that it cannot read."""
 
 PYTHON = "NNFEMUR_PYTHON"
-"""The variable that tells our launcher which Python this package is installed in."""
+"""Environment variable with the Python in which this package is installed, for the launcher."""
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """The environment under which nnU-Net works below `folder` and finds this package's trainers.
+    """Return the environment variables for nnU-Net's folders inside a folder and for this package's trainers.
 
-    Trainer folders that stand in the current environment are kept, behind ours: nnU-Net stops its search at
-    the first folder that cannot be imported.
+    Folders with trainers in the current environment are kept behind this package's, since nnU-Net's search ends at the
+    first folder that cannot be imported.
+
+    Args:
+        folder: The folder that contains, or will contain, nnU-Net's three folders.
+
+    Example:
+        >>> from pathlib import Path
+        >>> variables(Path("/data"))["nnUNet_raw"]
+        '/data/nnUNet_raw'
     """
     base = folder.expanduser().resolve()
     others = [path for path in os.environ.get(EXT_TRAINER, "").split(os.pathsep) if path]
@@ -44,20 +52,20 @@ def variables(folder: Path) -> dict[str, str]:
 
 
 def sleeping_threads() -> dict[str, str]:
-    """Return the variable that lets waiting OpenMP threads sleep; empty if the user has chosen something else.
+    """Return the environment variable that lets waiting OpenMP threads sleep; empty if the user has set another choice.
 
-    By default they spin, which takes the processors from everything else on a shared machine, and from themselves: on
-    two cores beside another training, a training step took 12.6 s instead of 2.1 s. Set it before PyTorch is imported.
+    By default waiting threads use the processors, which slows down other work on a shared machine and their own: with
+    two trainings on two cores, a training step took 12.6 s instead of 2.1 s. Set it before PyTorch is imported.
     """
     return {} if any(name in os.environ for name in _OF_IDLE_THREADS) else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def export_lines(folder: Path, *, launcher: bool = True) -> list[str]:
-    """The same as lines for a POSIX shell: ``eval "$(nnfemur env DIR)"``.
+    """Return lines for a POSIX shell that set the environment: ``eval "$(nnfemur env DIR)"``.
 
     Args:
-        folder: The folder that holds, or will hold, nnU-Net's three.
-        launcher: Put our launcher of TotalSegmentator in front of PATH; False takes it off PATH.
+        folder: The folder that contains, or will contain, nnU-Net's three folders.
+        launcher: Put the launcher of TotalSegmentator first on PATH; False removes it from PATH.
     """
     return [*(_export(name, value) for name, value in variables(folder).items()), *_path_lines(launcher=launcher)]
 
@@ -67,10 +75,10 @@ def _export(name: str, value: str) -> str:
 
 
 def _path_lines(*, launcher: bool) -> list[str]:
-    """Lines that move the launcher's folder to the front of PATH, or take it off.
+    """Return lines that move the launcher's folder to the front of PATH, or remove it.
 
-    The shell does it, since only the shell knows its PATH: under ``uv run`` ours has a folder more. What is there is
-    taken off first, so that PATH does not grow when the lines are evaluated again.
+    The shell changes its own PATH, since that of this process may differ: ``uv run`` adds a folder. The launcher's
+    folder is removed first, so that PATH does not grow when the lines are evaluated again.
     """
     if sys.platform == "win32":
         return []  # the launcher is a shell script
@@ -88,18 +96,18 @@ def _path_lines(*, launcher: bool) -> list[str]:
 
 
 def require(name: str, *, create: bool = True) -> Path:
-    """The folder that nnU-Net's variable `name` points to.
+    """Return the folder in one of nnU-Net's environment variables.
 
     Args:
-        name: The variable.
-        create: Whether the folder is made if it is missing.
+        name: The variable, one of :data:`NNUNET_FOLDERS`.
+        create: Make the folder if it is missing.
 
     Raises:
-        SetupError: The variable is not set, or the folder cannot be made.
+        SetupError: The variable is not set, or the folder cannot be made (code "environment").
     """
     value = os.environ.get(name)
     if not value:
-        msg = f'{name} is not set, so nnU-Net has no place for it. Run: eval "$(nnfemur env DIR)"'
+        msg = f'{name} is not set, so nnU-Net\'s folder is unknown. Run: eval "$(nnfemur env DIR)"'
         raise SetupError(msg, code="environment")
     folder = Path(value)
     if not create:
@@ -107,6 +115,6 @@ def require(name: str, *, create: bool = True) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{folder}: {name} points here, but it cannot be made ({error.strerror}). Choose another DIR."
+        msg = f"{folder}: the folder of {name} cannot be made ({error.strerror}). Choose another DIR."
         raise SetupError(msg, code="environment") from error
     return folder

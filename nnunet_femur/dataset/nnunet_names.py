@@ -20,9 +20,6 @@ DATASET_FINGERPRINT = "dataset_fingerprint.json"
 CHECKPOINT_FINAL = "checkpoint_final.pth"
 """File with the network at the end of a training, in the folder of a fold."""
 
-CHECKPOINT_BEST = "checkpoint_best.pth"
-"""File with the network of the best pseudo Dice so far, in the folder of a fold."""
-
 READER_WITH_REORIENT = "SimpleITKIOWithReorient"
 """nnU-Net's reader that turns any file to RAS, the order in which TotalSegmentator gives CTs to its network."""
 

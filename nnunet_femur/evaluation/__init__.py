@@ -1,10 +1,10 @@
 """Scores of one case: overlap, volume and surface metrics of the bone, its regions and its slices."""
 
-from nnunet_femur.evaluation.bone import Bone, BoneAxis
+from nnunet_femur.evaluation.bone import Bone
 from nnunet_femur.evaluation.case import Scorer, Scoring, score, score_case
 from nnunet_femur.evaluation.case_scores import CaseScores, Measure, Score, SliceScores
 from nnunet_femur.evaluation.counts import PLANES, PROFILE_BINS, AxisProfile, Overlap
-from nnunet_femur.evaluation.masks import Mask, on_one_grid, read_mask, require_same_grid
+from nnunet_femur.evaluation.mask_input import Mask, read_mask
 from nnunet_femur.evaluation.metrics import METRICS, OVERLAP_METRICS, SURFACE_METRICS, Metric
 from nnunet_femur.evaluation.policies import EMPTY_KINDS, POLICIES, STRICT, EmptyPolicy, find_policy
 from nnunet_femur.evaluation.regions import REGIONS, REGIONS_TEXT
@@ -22,7 +22,6 @@ __all__ = [
     "SURFACE_METRICS",
     "AxisProfile",
     "Bone",
-    "BoneAxis",
     "CaseScores",
     "EmptyPolicy",
     "Mask",
@@ -34,9 +33,7 @@ __all__ = [
     "Scoring",
     "SliceScores",
     "find_policy",
-    "on_one_grid",
     "read_mask",
-    "require_same_grid",
     "score",
     "score_case",
 ]

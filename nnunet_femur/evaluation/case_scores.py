@@ -31,6 +31,12 @@ class Measure(NamedTuple):
         region: One of :data:`~nnunet_femur.evaluation.REGIONS`.
         metric: One of :data:`~nnunet_femur.evaluation.METRICS`, a volume such as ``truth_volume``, or a count such as
             ``slices``.
+
+    Example:
+        >>> from nnunet_femur import score
+        >>> scores = score("prediction.nrrd", "reference.nrrd")
+        >>> scores[Measure("paper", "pooled", "whole", "slices")]
+        67.0
     """
 
     protocol: str
@@ -49,6 +55,10 @@ class Score(NamedTuple):
         metric: As in :class:`Measure`.
         value: The score.
         unit: Its unit; "1" for a number without unit.
+
+    Example:
+        >>> Score("volume", "all", "whole", "hd95", 1.5, "mm").measure
+        Measure(protocol='volume', plane='all', region='whole', metric='hd95')
     """
 
     protocol: str
@@ -76,6 +86,12 @@ class SliceScores:
         index: Index of each slice along its axis, from inferior, posterior or left; shape (n,).
         overlap: Voxels in reference, prediction and both, shape (n,) each.
         values: Scores by name of the metric, shape (n,) each.
+
+    Example:
+        >>> from nnunet_femur import score
+        >>> axial = score("prediction.nrrd", "reference.nrrd").slices["axial"]
+        >>> axial.index[-3:].tolist(), axial.values["dice"][-3:].tolist()    # the two uppermost slices were missed
+        ([41, 42, 43], [1.0, 0.0, 0.0])
     """
 
     index: NDArray[np.int64]
@@ -130,14 +146,14 @@ class CaseScores:
         >>> from nnunet_femur import score
         >>> scores = score("prediction.nrrd", "reference.nrrd")
         >>> scores
-        CaseScores(dice 0.97, iou 0.95, hd95 12.00 mm, assd 0.45 mm, nsd2 0.96)
+        CaseScores(dice 0.97, iou 0.95, hd95 0.00 mm, assd 0.42 mm, nsd2 0.97)
         >>> round(scores["dice"], 4)
-        0.9745
+        0.9722
         >>> round(scores["slices", "axial", "whole", "dice"], 4)
-        0.9535
+        0.95
         >>> scores.to_frame().head(1)
           protocol plane region metric     value unit
-        0   volume   all  whole   dice  0.974522    1
+        0   volume   all  whole   dice  0.972161    1
     """
 
     scores: tuple[Score, ...]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nnunet_femur.evaluation.bone import Bone
 
 PLANES = ("axial", "coronal", "sagittal")
-"""Anatomical planes, in the order of the axes of a :class:`~nnunet_femur.evaluation.masks.Mask`."""
+"""Anatomical planes, in the order of the axes of a :class:`~nnunet_femur.evaluation.mask_input.Mask`."""
 
 PROFILE_BINS = 50
 """Number of equal parts of the bone's length in an :class:`AxisProfile`."""
@@ -32,6 +32,13 @@ class Overlap:
         shared: Voxels in reference and prediction (TP), shape (n,).
         reference: Voxels in the reference (TP + FN), shape (n,).
         prediction: Voxels in the prediction (TP + FP), shape (n,).
+
+    Example:
+        >>> overlap = Overlap(shared=np.array([3, 0]), reference=np.array([4, 0]), prediction=np.array([6, 5]))
+        >>> overlap.union.tolist()
+        [7, 5]
+        >>> overlap.empty["truth_empty"].tolist()
+        [False, True]
     """
 
     shared: NDArray[np.int64]
@@ -84,6 +91,14 @@ class AxisProfile:
             distal to its proximal end. Voxels beyond an end count in the part at that end.
         reference: Voxels in the reference.
         prediction: Voxels in the prediction.
+
+    Example:
+        >>> from nnunet_femur import score
+        >>> profile = score("prediction.nrrd", "reference.nrrd").profile
+        >>> profile.dice.shape
+        (50,)
+        >>> profile.dice[[25, -1]].tolist()    # agreement in the shaft, none at the proximal end
+        [1.0, 0.0]
     """
 
     shared: NDArray[np.int64]

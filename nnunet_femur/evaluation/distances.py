@@ -108,10 +108,9 @@ def distances_mm(surface: Surface, other: Surface) -> NDArray[np.float64]:
     """Return the distance of each surfel of `surface` from the nearest surfel of `other` in mm, shape (n,).
 
     A k-d tree finds the nearest surfel. Most surfels have a neighbour within a few voxels, which a look at the nearest
-    places of the grid finds faster. All scores of a volume of 300 x 336 x 256 voxels with a surface error of 2 mm take
-    0.18 s of CPU with the tree alone, 0.11 s with the look nearby, and 0.54 s with a distance transform. The transform
-    is faster only for surfaces that are tens of voxels apart everywhere: 1.1 s instead of 3.4 s for a femur that is
-    shifted by 185 mm.
+    places of the grid finds faster. In ``benchmarks/scoring.py`` all scores of a case take 0.18 s of CPU with the tree
+    alone, 0.11 s with the look nearby, and 0.54 s with a distance transform. The transform is faster only for masks
+    that are tens of voxels apart everywhere, 1.0 s instead of 1.4 s there.
 
     Distances are computed from indices, so they are exact multiples of the spacing: a surface that is one voxel of 2 mm
     away is within 2 mm.

@@ -1,9 +1,9 @@
-"""Surfaces of masks as surfels: the small pieces that marching cubes puts at the corners where voxels meet.
+"""Surfaces of masks as surfels: the small pieces that marching cubes makes at the corners where voxels meet.
 
-A surfel sits where eight voxels (four pixels in a slice) meet that are not all alike. Which of them belong to the
-mask is its neighbour code, and the code and the spacing give its area (its length in a slice). This is the surface of
-google-deepmind/surface-distance (Nikolov et al. 2018, Apache-2.0), table and order of additions included, so that
-scores agree to the last digits.
+A surfel is made where eight voxels (in a slice four pixels) meet that are not all in the mask or all outside. Its
+neighbour code encodes which of them are in the mask; code and spacing determine its area (in a slice its length). The
+table of areas and the order of additions are those of google-deepmind/surface-distance (Nikolov et al. 2018,
+Apache-2.0), so scores agree to the last digits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ Indices = tuple["NDArray", "NDArray", "NDArray"]
 
 
 def unravelled(places: NDArray[np.int64], shape: tuple[int, ...]) -> Indices:
-    """Like numpy.unravel_index for three dimensions, but in 32 bits where they do, which takes a tenth of its time.
+    """Return the indices of places in a flattened 3D array.
+
+    The result is that of numpy.unravel_index. It is computed in 32 bits where they suffice, in a tenth of the time.
 
     Args:
         places: Places in the flattened array, shape (n,).
@@ -49,7 +51,7 @@ _NORMALS = {
     "h": (0, 4, 0),
     "i": (0, 0, 4),
 }
-"""Triangles of marching cubes by their normal, without its sign, in eighths of a voxel's face."""
+"""Normals of the triangles of marching cubes, without sign, in eighths of a voxel's face."""
 
 _TRIANGLES = (
     "- a a dd a ee aa gba a aa ee gba dd gba gba gg a ff aa hba aa iba aaa abba aa ffa eea acfe add cfad gaba gab "
@@ -58,12 +60,12 @@ _TRIANGLES = (
     "eea ibaa eeee aee ecda iba aee ee aa aaa aff haba ffa ibaa ffff ffa aaa aaaa ibaa aaa hbaa aaa ffa aa gba baba "
     "cfae hba cdfa abi aff ff gbaa aaa eea aa dda aa aa a"
 )
-"""The triangles of the neighbour codes 0 to 127; code 255 - n has those of code n."""
+"""Triangles of the neighbour codes 0 to 127; code 255 - n has those of code n."""
 
 
 @lru_cache(maxsize=32)
 def surfel_areas_mm2(spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Area in mm² of the surfel of each of the 256 neighbour codes, for voxels of this spacing along z, y, x."""
+    """Return the area in mm² of the surfel of each of the 256 neighbour codes, for a spacing along z, y, x in mm."""
     z, y, x = spacing_mm
     areas = {
         letter: float(np.linalg.norm(np.array([n[0] / 8 * y * x, n[1] / 8 * z * x, n[2] / 8 * z * y])))
@@ -75,7 +77,7 @@ def surfel_areas_mm2(spacing_mm: tuple[float, float, float]) -> NDArray[np.float
 
 @lru_cache(maxsize=32)
 def surfel_lengths_mm(spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
-    """Length in mm of the contour piece of each of the 16 neighbour codes of a slice, for pixels of this spacing."""
+    """Return the length in mm of the contour piece of each of the 16 neighbour codes of a slice, by pixel spacing."""
     down, across = spacing_mm
     slanted = 0.5 * float(np.hypot(down, across))
     half = [0.0, slanted, slanted, across, slanted, down, 2 * slanted, slanted]
@@ -89,13 +91,13 @@ def _frozen(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Surface:
-    """The surfels of one mask of two or three dimensions.
+    """Surfels of one mask of two or three dimensions.
 
     Attributes:
-        corners: Where each surfel sits, shape (n, dimensions): index i lies between the voxels i - 1 and i. In
-            ascending order of the first index, then the second and so on.
+        corners: Position of each surfel, shape (n, dimensions): index i is between the voxels i - 1 and i. In ascending
+            order of the first index, then of the second, and so on.
         areas_mm2: Area of each surfel in mm² (in a slice its length in mm), shape (n,).
-        spacing_mm: Voxel spacing along each dimension.
+        spacing_mm: Voxel spacing along each dimension in mm.
     """
 
     corners: NDArray[np.int64]
@@ -119,24 +121,24 @@ class Surface:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """A tree for the search of nearest surfels."""
+        """Tree for the search of nearest surfels."""
         from scipy.spatial import cKDTree
 
-        # Splitting at the middle is faster to build than at the median, and as fast to search.
+        # A tree split at the middle is built faster than one split at the median, and searched as fast.
         return cKDTree(self.points_mm, balanced_tree=False)
 
 
 def extract_surface(mask: NDArray[np.bool_], box: Sequence[slice], spacing_mm: tuple[float, ...]) -> Surface:
-    """The surfels of a mask.
+    """Return the surfels of a mask.
 
     Args:
         mask: Mask of two or three dimensions.
-        box: A part of it that holds every voxel of the mask.
-        spacing_mm: Voxel spacing along each dimension.
+        box: A box of it that contains every voxel of the mask.
+        spacing_mm: Voxel spacing along each dimension in mm.
     """
     codes = _neighbour_codes(mask[tuple(box)])
     full = codes.dtype.type(2 ** (2**mask.ndim) - 1)
-    # Codes 0 and `full` are no surface: one more makes them 1 and (in eight bits) 0.
+    # Corners with the codes 0 and `full` are not on the surface; adding 1 makes these codes 1 and (in eight bits) 0.
     if mask.ndim == 3:
         places = np.flatnonzero((codes + np.uint8(1)).ravel() > 1)
         areas = surfel_areas_mm2(spacing_mm)
@@ -150,10 +152,10 @@ def extract_surface(mask: NDArray[np.bool_], box: Sequence[slice], spacing_mm: t
 
 
 def _neighbour_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The neighbour code of every corner of a mask, shape one larger than the mask in each dimension."""
+    """Return the neighbour code of every corner of a mask; the shape exceeds the mask's by one in each dimension."""
     codes = np.zeros([size + 2 for size in mask.shape], dtype=np.uint8)
     codes[tuple(slice(1, -1) for _ in mask.shape)] = mask
-    # Along the last axis two bits are joined, then two pairs, then two fours.
+    # Two bits are joined along the last axis, then two pairs, then two fours.
     for step, axis in enumerate(reversed(range(mask.ndim))):
         before, after = (_shifted(codes.ndim, axis, part) for part in (slice(None, -1), slice(1, None)))
         joined = codes[before] * np.uint8(2 ** (2**step))

@@ -10,7 +10,7 @@
 
 The modules, in the order in which data passes through them:
 
-- `geometry`, `boxes`: grids, orders of axes, and bounding boxes.
+- `geometry`, `boxes`, `sides`: grids, orders of axes, bounding boxes, and sides of the body.
 - `sources`: CTs and masks as users name them; their files and checksums.
 - `reading`: the reader of all commands. It uses
 
@@ -20,7 +20,7 @@ The modules, in the order in which data passes through them:
 
 - `hounsfield`, `image_facts`, `padding`: checks of the values of a CT. `usability` refuses a CT that cannot be
   segmented.
-- `femur`, `labels`: the femur among the labels of a mask or the segments of a segmentation.
+- `femur`: the femur among the `labels` of a mask or the `segments` of a segmentation.
 - `grids`: the transfer of a mask onto the grid of its CT.
 - `writing`, `surface_mesh`: volumes, segmentations of 3D Slicer, and STL.
 

@@ -17,7 +17,7 @@ from nnunet_femur.imaging.dicom_slices import slices_of
 from nnunet_femur.imaging.dicom_stack import axes_of, same_plane
 from nnunet_femur.imaging.dicom_voxels import decoded
 from nnunet_femur.imaging.geometry import Geometry, VolumeError, image_of
-from nnunet_femur.imaging.labels import Segment
+from nnunet_femur.imaging.segments import Segment
 from nnunet_femur.kinds import KINDS, finding
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import numpy as np
 from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.boxes import box_of, box_within, is_empty
 from nnunet_femur.imaging.geometry import VolumeError
-from nnunet_femur.imaging.labels import femur_of, femur_segments, join_segments, label_counts
+from nnunet_femur.imaging.labels import femur_of, label_counts
 from nnunet_femur.imaging.reading import read_mask
+from nnunet_femur.imaging.segments import femur_segments, join_segments
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.boxes import Box
-    from nnunet_femur.imaging.labels import Segment
     from nnunet_femur.imaging.reading import SourceHeader
+    from nnunet_femur.imaging.segments import Segment
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class FemurMask:
         header: The header of the file.
         voxels_zyx: True in the femur, shape (z, y, x).
         findings: Assumptions, corrections and omissions; their file is the path as given.
+
+    Example:
+        >>> femur = read_femur("reference.nrrd")
+        >>> volume_ml = float(femur.voxels_zyx.sum()) * femur.header.geometry.voxel_volume_ml
+        >>> 100 < volume_ml < 2000
+        True
     """
 
     header: SourceHeader

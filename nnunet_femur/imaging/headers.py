@@ -36,8 +36,8 @@ class Header:
         components: Values per voxel: 1, or more for the layers of a segmentation or for colours.
         rescaled: True if a slope or an intercept is applied when the voxels are read.
         fields: Fields of the file's own header by name. They may contain a patient's name, so no message quotes them.
-        findings: What was assumed or corrected; their file is the path as given.
-        alternatives: Other geometries that the header allows, where it does not define the orientation.
+        findings: Assumptions and corrections; their file is the path as given.
+        alternatives: Other geometries that the header allows, if it does not define the orientation.
     """
 
     geometry: Geometry

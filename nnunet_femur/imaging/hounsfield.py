@@ -15,6 +15,7 @@ from nnunet_femur.imaging.padding import is_cut
 from nnunet_femur.kinds import Checks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -126,29 +127,33 @@ def _range(image: ImageFacts) -> str:
     return f"{image.minimum:.6g} to {image.maximum:.6g}"
 
 
-@IMAGE_CHECKS.register("image-constant")
-def _constant(image: ImageFacts) -> str | None:
-    return f"has the value {image.maximum:.6g} everywhere." if _scale(image) == "image-constant" else None
+def _scale_check(code: str) -> Callable[[Callable[[ImageFacts], str]], Callable[[ImageFacts], str]]:
+    """Return a decorator that registers the text of a problem, for CTs in which it is the first one of the scale."""
+
+    def add(describe: Callable[[ImageFacts], str]) -> Callable[[ImageFacts], str]:
+        IMAGE_CHECKS.register(code)(lambda image: describe(image) if _scale(image) == code else None)
+        return describe
+
+    return add
 
 
-@IMAGE_CHECKS.register("image-normalised")
-def _normalised(image: ImageFacts) -> str | None:
-    if _scale(image) != "image-normalised":
-        return None
+@_scale_check("image-constant")
+def _constant(image: ImageFacts) -> str:
+    return f"has the value {image.maximum:.6g} everywhere."
+
+
+@_scale_check("image-normalised")
+def _normalised(image: ImageFacts) -> str:
     return f"contains values of {_range(image)}, so it was normalised; expected HU."
 
 
-@IMAGE_CHECKS.register("image-8bit")
-def _eight_bits(image: ImageFacts) -> str | None:
-    if _scale(image) != "image-8bit":
-        return None
+@_scale_check("image-8bit")
+def _eight_bits(image: ImageFacts) -> str:
     return f"contains 8-bit values of {_range(image)}, so it is a picture of a CT; expected HU."
 
 
-@IMAGE_CHECKS.register("image-positive")
-def _positive(image: ImageFacts) -> str | None:
-    if _scale(image) != "image-positive":
-        return None
+@_scale_check("image-positive")
+def _positive(image: ImageFacts) -> str:
     if _is_raw(image.measured):
         tissue = _mode(image.measured, 700, 1300)
         return (
@@ -161,10 +166,8 @@ def _positive(image: ImageFacts) -> str | None:
     )
 
 
-@IMAGE_CHECKS.register("image-below-air")
-def _below_air(image: ImageFacts) -> str | None:
-    if _scale(image) != "image-below-air":
-        return None
+@_scale_check("image-below-air")
+def _below_air(image: ImageFacts) -> str:
     part = image.measured.part(-(1 << 15), -1150)
     return (
         f"has {part:.0%} of its values far below air (-1000 HU) and few values of fat or muscle, so an offset of -1000 "
@@ -172,10 +175,8 @@ def _below_air(image: ImageFacts) -> str | None:
     )
 
 
-@IMAGE_CHECKS.register("image-range")
-def _low(image: ImageFacts) -> str | None:
-    if _scale(image) != "image-range":
-        return None
+@_scale_check("image-range")
+def _low(image: ImageFacts) -> str:
     return f"contains values of {_range(image)}, none as high as bone."
 
 

@@ -17,7 +17,7 @@ from nnunet_femur.imaging.dicom_series import Series
 from nnunet_femur.imaging.dicom_voxels import read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.geometry import VolumeError
-from nnunet_femur.imaging.labels import parse_segments
+from nnunet_femur.imaging.segments import parse_segments
 from nnunet_femur.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_segmentation import Segmentation
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.headers import Header
-    from nnunet_femur.imaging.labels import Segment
+    from nnunet_femur.imaging.segments import Segment
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,12 @@ class SourceHeader:
             slices are evenly spaced.
         segments: Segments of a segmentation (3D Slicer or DICOM SEG).
         findings: Assumptions, corrections and omissions; their file is the path as given.
-        alternatives: Other geometries that the header allows, where it does not define the orientation.
+        alternatives: Other geometries that the header allows, if it does not define the orientation.
+
+    Example:
+        >>> header = read_ct_header("ct.nrrd")
+        >>> header.components, header.rescaled, header.findings
+        (1, False, ())
     """
 
     geometry: Geometry
@@ -61,6 +66,11 @@ class Volume:
     Attributes:
         header: The header.
         image: The voxels; a segmentation may have several components, one for each layer.
+
+    Example:
+        >>> volume = read_ct("ct.nrrd")
+        >>> volume.image.GetSize() == volume.header.geometry.size_xyz
+        True
     """
 
     header: SourceHeader

@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class Source:
             raise VolumeError(self.path, "contains NaN or infinite values.", "Export it again.")
         return volume
 
-    def state(self) -> dict[str, int]:
+    def state(self) -> dict[str, Any]:
         """Return number, bytes and latest change of the files of the CT, which show whether it has changed.
 
         Raises:
@@ -187,8 +187,8 @@ def find_masks(folder: Path) -> MaskFiles:
         InputError: The folder cannot be read.
 
     Example:
-        >>> sorted(find_masks(Path(".")).files)
-        ['ct', 'prediction', 'reference']
+        >>> find_masks(Path(".")).files["reference"].name
+        'reference.nrrd'
     """
     found: dict[str, list[Path]] = defaultdict(list)
     try:

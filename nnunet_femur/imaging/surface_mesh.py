@@ -35,6 +35,11 @@ class Surface:
     Attributes:
         points_mm: Corners in mm, shape (n, 3): left, posterior, superior (LPS), as in DICOM and SimpleITK.
         triangles: Indices of the three corners of each triangle, shape (m, 3).
+
+    Example:
+        >>> corners_mm = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
+        >>> Surface(corners_mm, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])).volume_ml
+        1.0
     """
 
     points_mm: NDArray[np.float64]
@@ -119,7 +124,7 @@ def _triangulated(
 
 
 def write_stl(surface: Surface, path: Path | str) -> None:
-    """Write a binary STL file in LPS millimetres, which is complete, or is not written.
+    """Write a surface to a binary STL file in LPS millimetres, atomically.
 
     Its header contains ``SPACE=LPS``, from which 3D Slicer knows the patient's axes. STL has no field for them.
 

@@ -39,7 +39,7 @@ _TYPES = {"int16": "short", "uint8": "unsigned char"}
 
 
 def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path | str) -> str:
-    """Write voxels and their geometry, without other metadata. The file is complete, or it is not written.
+    """Write voxels and their geometry to an NRRD file, atomically and without other metadata.
 
     Args:
         array_zyx: The voxels, z, y, x; int16 or uint8.
@@ -148,7 +148,7 @@ def segment_fields(mask_zyx: NDArray, *, name: str = "femur") -> dict[str, str]:
 
 
 def write_volume(image: sitk.Image, path: Path | str, *, compress: bool = True) -> None:
-    """Write a volume to a file, which is complete, or is not written.
+    """Write a volume to a file atomically.
 
     Args:
         image: The volume.

@@ -44,7 +44,7 @@ def naming_bad_cases(raw: RawDataset, log: Path) -> Iterator[None]:
             f"{raw.folder}: nnU-Net's planning failed with {type(error).__name__}: {first} Its output is in {log}. If "
             "one of its processes has ended, the memory may be exhausted: use --jobs 1."
         )
-        raise SetupError(msg) from error
+        raise SetupError(msg, code="setup") from error
 
 
 def refuse_cases(raw: RawDataset, problems: Sequence[str]) -> None:

@@ -17,8 +17,8 @@ from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
 from nnunet_femur.planning.plans import Spacing, own_plans, transferred_plans
-from nnunet_femur.planning.training_presets import PRESETS, recipe_of
-from nnunet_femur.records import Provenance, read_json, read_mapping, tree_fingerprint
+from nnunet_femur.planning.training_presets import PRESETS, checked_recipe
+from nnunet_femur.records import Provenance, read_json, tree_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +47,13 @@ class PlannedDataset(os.PathLike[str]):
         configurations: The preprocessed configurations.
         ceiling: The resampling ceiling; None for plans without a 3D configuration, and if no examined mask contains
             femur.
+
+    Example:
+        >>> planned = PlannedDataset(Path("nnUNet_preprocessed/Dataset001_Femur"), "nnUNetPlans", ("2d",), None)
+        >>> planned
+        PlannedDataset(Dataset001_Femur: nnUNetPlans with 2d)
+        >>> Path(planned).name
+        'Dataset001_Femur'
     """
 
     folder: Path
@@ -131,7 +138,9 @@ def plan(
     _require_choice("preset", preset, tuple(PRESETS))
     _require_choice("source", source, SOURCES)
     _require_choice("spacing", spacing, get_args(Spacing))
-    checked = _checked_recipe(preset, epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe)
+    checked = checked_recipe(
+        PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe
+    )
     model = _source_model(fast=fast) if source == "totalsegmentator" else None
     wanted = _configurations(configurations, model)
     raw = RawDataset.find(dataset_id)
@@ -184,6 +193,11 @@ def ceiling_of(folder: str | os.PathLike[str], plans_name: str = PLANS_NAME) -> 
     Args:
         folder: The folder in ``nnUNet_preprocessed``.
         plans_name: Name of the plans.
+
+    Example:
+        >>> planned = plan(7, preset="small", configurations=["3d_fullres"], jobs=1)
+        >>> print(ceiling_of(planned))
+        Resampling ceiling: reference masks that are resampled to 10 x 6 x 6 mm and back score Dice 1.0000 ...
     """
     record = (read_json(Path(folder) / RECORD) or {}).get(plans_name) or {}
     return Ceiling.from_json(record["ceiling"]) if "ceiling" in record else None
@@ -203,24 +217,6 @@ def _is_current(
     # Records of older versions contain no outputs.
     made = Provenance({key: record.get(key) for key in settings}, record.get("raw"), record.get("outputs", {}))
     return planned.plans_file.is_file() and made.is_current(settings=settings, inputs=inputs, folder=planned.folder)
-
-
-def _checked_recipe(
-    preset: str,
-    *,
-    epochs: int | None,
-    iterations: int | None,
-    pretrained: bool,
-    changes: Mapping[str, Any] | str | Path | None,
-) -> dict[str, dict[str, Any]]:
-    from nnunet_femur.recipe.recipe_checks import problems_of, raise_if_any
-
-    file = Path(changes) if isinstance(changes, str | Path) else None
-    given: Any = read_mapping(file) if file is not None else changes or {}
-    raise_if_any(problems_of(given), where=str(file or "recipe"))
-    recipe = recipe_of(PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=given)
-    raise_if_any(problems_of(recipe), where="recipe of these plans")
-    return recipe
 
 
 def _require_choice(option: str, value: str, choices: Sequence[str]) -> None:

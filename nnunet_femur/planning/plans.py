@@ -57,6 +57,8 @@ def _planner(preset: Preset) -> type:
     largest_patch, base_features = preset.largest_patch, preset.base_features
 
     class SmallPlanner(ExperimentPlanner):
+        """nnU-Net's planner with few features and a small patch."""
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.UNet_base_num_features = base_features
@@ -64,6 +66,7 @@ def _planner(preset: Preset) -> type:
             self.lowres_creation_threshold = 0
 
         def get_plans_for_configuration(self, spacing: Any, median_shape: Any, *args: Any) -> dict:
+            """Plan a configuration with a bounded patch and the smallest batch."""
             # nnU-Net plans no patch larger than the median image, so a smaller median bounds the patch.
             bounded = np.minimum(median_shape, largest_patch[len(spacing)])
             plan = super().get_plans_for_configuration(spacing, bounded, *args)
@@ -117,7 +120,7 @@ def transferred_plans(
     resampled = [
         compute_new_shape(shape, mm, configuration["spacing"]) for shape, mm in zip(shapes, spacings, strict=True)
     ]
-    left, right = source.femur_rows
+    left, right = source.femur_channels
     configuration |= {
         "data_identifier": f"{plans_name}_{FULLRES}",
         "median_image_size_in_voxels": [float(n) for n in np.median(resampled, 0)],

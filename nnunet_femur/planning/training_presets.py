@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from nnunet_femur.records import read_mapping
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,10 @@ class Preset:
         largest_patch: Largest edge of a patch in voxels, by number of dimensions (3 or 2); None: nnU-Net chooses patch
             and batch.
         recipe: Hyperparameters that differ from the defaults, by family of trainers.
+
+    Example:
+        >>> PRESETS["small"].base_features, PRESETS["small"].recipe["volume"]["epochs"]
+        (8, 8)
     """
 
     base_features: int = 32
@@ -94,4 +101,35 @@ def recipe_of(
     for section, values in changes.items():
         if isinstance(values, Mapping):
             recipe[section] = {**recipe.get(section, {}), **values}
+    return recipe
+
+
+def checked_recipe(
+    preset: Preset,
+    *,
+    epochs: int | None,
+    iterations: int | None,
+    pretrained: bool,
+    changes: Mapping[str, Any] | str | Path | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return the recipe that goes into the plans, after a check of its names, types and ranges.
+
+    Args:
+        preset: The size of the training.
+        epochs: As for :func:`recipe_of`.
+        iterations: As for :func:`recipe_of`.
+        pretrained: As for :func:`recipe_of`.
+        changes: As for :func:`recipe_of`, or a YAML or JSON file with them.
+
+    Raises:
+        InputError: The file cannot be read, or a hyperparameter is unknown or has an invalid value (code
+            "invalid-recipe").
+    """
+    from nnunet_femur.recipe.recipe_checks import problems_of, raise_if_any
+
+    file = Path(changes) if isinstance(changes, str | Path) else None
+    given: Any = changes or {} if file is None else read_mapping(file)
+    raise_if_any(problems_of(given), where=str(file or "recipe"))
+    recipe = recipe_of(preset, epochs=epochs, iterations=iterations, pretrained=pretrained, changes=given)
+    raise_if_any(problems_of(recipe), where="recipe of these plans")
     return recipe

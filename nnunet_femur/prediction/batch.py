@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import FemurError, SetupError
 from nnunet_femur.imaging.sources import Source, find_sources
-from nnunet_femur.prediction.models import Model, femur_labels, opened_model
-from nnunet_femur.prediction.options import Options
+from nnunet_femur.prediction.prediction_options import Options
 from nnunet_femur.prediction.results import CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
+from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from nnunet_femur.prediction.femur import Femur
+    from nnunet_femur.prediction.segmented_femur import Femur
 
 FAILURE_LOG = "failures.log"
 """File in the output folder with the tracebacks of cases that failed for an unexpected reason."""

@@ -24,7 +24,7 @@ with redirect_stdout(io.StringIO()):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nnunet_femur.prediction.models import Model
+    from nnunet_femur.prediction.trained_model import Model
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """Names of devices that :func:`choose_device` accepts."""
@@ -136,7 +136,8 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: not loaded; it is damaged, or contains more than a network's weights and could run code. "
             "Copy it again, or use a checkpoint that nnU-Net has written."
         )
-        raise InputError(msg, code="unsafe-checkpoint") from error
+        code = "invalid-model" if error.code == "invalid-weights" else "unsafe-checkpoint"
+        raise InputError(msg, code=code) from error
 
 
 def _build_network(trainer: str, plans: Any, configuration: Any, dataset: dict[str, Any]) -> torch.nn.Module:
@@ -200,6 +201,7 @@ def logits_of_folds(
     done = 0
 
     def count(*passed: Any) -> torch.Tensor:
+        """Count a pass of the network."""
         nonlocal done
         done += 1
         if on_window is not None:

@@ -41,7 +41,7 @@ class CaseResult:
 
     case: str
     source: str
-    state: dict[str, float] = field(default_factory=dict)
+    state: dict[str, int] = field(default_factory=dict)
     settings: str = ""
     files: dict[str, int] = field(default_factory=dict)
     volume_ml: float | None = None
@@ -53,7 +53,7 @@ class CaseResult:
     error: str = ""
     code: str = ""
 
-    def is_current(self, folder: Path, *, settings: str, state: Mapping[str, float]) -> bool:
+    def is_current(self, folder: Path, *, settings: str, state: Mapping[str, int]) -> bool:
         """Return True if a run with these settings and this CT would give this result, and its files are unchanged.
 
         Args:

@@ -10,11 +10,11 @@ from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.export import export
-from nnunet_femur.prediction.femur import Femur
-from nnunet_femur.prediction.models import Model, femur_labels, opened_model
 from nnunet_femur.prediction.network_input import ImageInMemory, Readable, read_input
-from nnunet_femur.prediction.options import Options
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
+from nnunet_femur.prediction.prediction_options import Options
+from nnunet_femur.prediction.segmented_femur import Femur
+from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Segmenter:
     def _require_open(self) -> PrecisePredictor:
         if self._predictor is None:
             msg = f"{self.model.name}: this segmenter is closed. Make a new one."
-            raise SetupError(msg)
+            raise SetupError(msg, code="no-model")
         return self._predictor
 
     def close(self) -> None:

@@ -111,7 +111,7 @@ class Recipe(BaseModel):
     ] = True
     checkpoint_every: CheckpointEvery = 50
     seed: Annotated[
-        # The largest that numpy takes is 2^32 - 1, and epochs are added.
+        # numpy's largest seed is 2^32 - 1, and the number of the epoch is added.
         Annotated[int, Field(ge=0, lt=2**31)] | None,
         Field(
             description="Seed of all random numbers. A killed and resumed run then equals an undisturbed one (volumes: "

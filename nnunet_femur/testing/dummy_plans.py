@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nnunet_femur.dataset.nnunet_names import FULLRES, PLANS_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,6 @@ NOTE = (
     "TotalSegmentator's and were not trained on patients. Never use them on a patient's CT."
 )
 
-CONFIGURATION = "3d_fullres"
 _SMALLEST_FEATURE_MAP = 4
 
 
@@ -61,7 +62,7 @@ def make_plans(
             "force_separate_z": None,
         }
     configuration = {
-        "data_identifier": f"nnUNetPlans_{CONFIGURATION}",
+        "data_identifier": f"{PLANS_NAME}_{FULLRES}",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": 2,
         "patch_size": [patch] * 3,
@@ -82,20 +83,20 @@ def make_plans(
     }
     plans = {
         "dataset_name": entry.dataset,
-        "plans_name": "nnUNetPlans",
+        "plans_name": PLANS_NAME,
         "original_median_spacing_after_transp": [spacing_mm] * 3,
         "original_median_shape_after_transp": [int(n) for n in median_shape_zyx],
         "image_reader_writer": "NibabelIOWithReorient",
         "transpose_forward": [0, 1, 2],
         "transpose_backward": [0, 1, 2],
-        "configurations": {CONFIGURATION: configuration},
+        "configurations": {FULLRES: configuration},
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {"0": intensities},
         "note": NOTE,
     }
     if plans_format == "new":
-        plans["configurations"] = {CONFIGURATION: _described_anew(plans)}
+        plans["configurations"] = {FULLRES: _described_anew(plans)}
     return plans
 
 
@@ -162,4 +163,4 @@ def _described_anew(plans: dict[str, Any]) -> dict[str, Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return copy.deepcopy(PlansManager(plans).get_configuration(CONFIGURATION).configuration)
+        return copy.deepcopy(PlansManager(plans).get_configuration(FULLRES).configuration)

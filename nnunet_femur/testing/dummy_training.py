@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.dataset.nnunet_names import FULLRES
 from nnunet_femur.progress import SILENT, Progress, track
-from nnunet_femur.testing.dummy_plans import CONFIGURATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +134,7 @@ def _managers(plans: dict[str, Any]) -> tuple[Any, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         manager = PlansManager(copy.deepcopy(plans))
-        return manager, manager.get_configuration(CONFIGURATION)
+        return manager, manager.get_configuration(FULLRES)
 
 
 def _network(configuration: Any, channels: int) -> torch.nn.Module:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.atomic_files import write_json, write_text, written_beside
+from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, FULLRES, PLANS_JSON
 from nnunet_femur.errors import InputError
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import read_json
 from nnunet_femur.testing.dummy_cases import OTHER_BONE, Case, phantom_cases, read_case
 from nnunet_femur.testing.dummy_plans import (
-    CONFIGURATION,
     NOTE,
     intensity_statistics,
     make_dataset_json,
@@ -92,7 +92,7 @@ def write_dummy_weights(
     Example:
         >>> cases = phantom_cases(1, spacing_mm=12.0)
         >>> model = write_dummy_weights(
-        ...     "weights", spacing_mm=12.0, features=2, patch=16, iterations=0, training=cases, tasks=["femur"]
+        ...     "dummy-weights", spacing_mm=12.0, features=2, patch=16, iterations=0, training=cases, tasks=["femur"]
         ... )
         >>> model.is_dummy
         True
@@ -191,7 +191,7 @@ def _write_model(
     trained = train(
         volumes,
         plans,
-        channels=entry.rows,
+        channels=entry.channels,
         iterations=record["iterations"],
         seed=record["seed"],
         device=device,
@@ -200,7 +200,7 @@ def _write_model(
     checkpoint = trained | {
         "init_args": {
             "plans": plans,
-            "configuration": CONFIGURATION,
+            "configuration": FULLRES,
             "fold": 0,
             "dataset_json": dataset_json,
             "device": torch.device("cpu"),
@@ -212,12 +212,12 @@ def _write_model(
     folder = weights / entry.folder
     (folder / CHECKPOINT).parent.mkdir(parents=True)
     write_text(weights / entry.dataset / DUMMY_NOTE, NOTE + "\n")
-    write_json(folder / "plans.json", plans)
+    write_json(folder / PLANS_JSON, plans)
     write_json(folder / "dataset.json", dataset_json)
     fingerprint = make_fingerprint(
         shapes_zyx=[shape.tolist() for shape in shapes], spacing_mm=record["spacing_mm"], intensities=intensities
     )
-    write_json(folder / "dataset_fingerprint.json", fingerprint)
+    write_json(folder / DATASET_FINGERPRINT, fingerprint)
     with written_beside(folder / CHECKPOINT) as partial:
         torch.save(checkpoint, partial)
     # Written last: a folder without it is unfinished.

@@ -15,6 +15,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_femur.consistency import check_plans, resolve
+from nnunet_femur.dataset.nnunet_names import PLANS_JSON
 from nnunet_femur.errors import InputError, ending_without_traceback
 from nnunet_femur.networks.precision import forbid_tensor_float, hold_to_float32
 from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, Recipe, refuse
@@ -50,7 +51,7 @@ class NetworkRequest:
 
 
 class FemurTrainer(CheckedTrainer):
-    """Trainer whose hyper-parameters come from a recipe in the plans.
+    """Trainer whose hyperparameters come from a recipe in the plans.
 
     Subclasses set the class of their recipe, and may override :meth:`build_network`, :meth:`check_recipe` and
     :meth:`adapt_configuration`. The arguments of ``__init__`` are nnU-Net's and must be exactly these.
@@ -100,7 +101,7 @@ class FemurTrainer(CheckedTrainer):
         """Return this trainer's recipe under a configuration of the plans.
 
         Raises:
-            InputError: The recipe has an unknown hyper-parameter or an invalid value (code "invalid-recipe").
+            InputError: The recipe has an unknown hyperparameter or an invalid value (code "invalid-recipe").
         """
         where = f"{plans.get('plans_name', 'plans')}.json, {RECIPE_KEY}"
         return recipe_of_configuration(cls.recipe_class, resolve(plans, configuration), cls.__name__, where=where)
@@ -187,7 +188,7 @@ class FemurTrainer(CheckedTrainer):
         )
         configuration = configuration_manager.configuration
         with ending_without_traceback():
-            check_plans(plans_manager.plans, configuration, where="plans.json")
+            check_plans(plans_manager.plans, configuration, where=PLANS_JSON)
             recipe = recipe_of_configuration(cls.recipe_class, configuration, cls.__name__)
             network = cls.build_network(request, recipe)
         return network if recipe.half else hold_to_float32(network)

@@ -1,4 +1,4 @@
-"""TotalSegmentator's weights: find, download, install, verify and safely load them."""
+"""Weights that trainings start from: TotalSegmentator's models and pretrained encoders."""
 
 from nnunet_femur.weights.checkpoint import load_checkpoint
 from nnunet_femur.weights.download import download
@@ -14,12 +14,12 @@ from nnunet_femur.weights.models import (
     open_model,
     weights_folder,
 )
-from nnunet_femur.weights.verification import Finding, verify
+from nnunet_femur.weights.verification import ModelProblem, verify
 
 __all__ = [
     "FEMURS",
-    "Finding",
     "ModelEntry",
+    "ModelProblem",
     "SourceModel",
     "crop_entry",
     "download",

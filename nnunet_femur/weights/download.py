@@ -1,4 +1,4 @@
-"""Download models by TotalSegmentator's own downloader, once its server is known to be in reach."""
+"""Download models with TotalSegmentator's own downloader, after a check that its server can be reached."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _SERVER = "https://github.com"
-"""Where TotalSegmentator's releases lie."""
+"""Server of TotalSegmentator's releases."""
 
 _SECONDS_TO_CONNECT = 4.0
 
@@ -31,10 +31,11 @@ _DOWNLOADER = "import sys, totalsegmentator.libs as libs; libs.download_pretrain
 
 
 def download(*, fast: bool = False) -> list[Path]:
-    """Download the model that segments the femur and the one that crops to it, unless they are there.
+    """Download the model that segments the femur and the model for the crop, unless they are installed.
 
-    TotalSegmentator's downloader runs in a process of its own and draws its progress bar. It works in a folder beside
-    the models, so that an interrupted download leaves nothing that looks like a model, nor does it tidy up there.
+    TotalSegmentator's downloader runs in a separate process, draws its progress bar on standard error, and works in a
+    folder beside the models. An interrupted download leaves nothing that looks like a model, and the downloader cannot
+    delete other models.
 
     Args:
         fast: The 3 mm model instead of the 1.5 mm model.
@@ -43,7 +44,12 @@ def download(*, fast: bool = False) -> list[Path]:
         The dataset folders in the weights folder.
 
     Raises:
-        SetupError: There is no internet here, the download failed, or the weights folder cannot be written.
+        SetupError: The server cannot be reached or the download failed (code "offline"), or the weights folder cannot
+            be written ("cannot-write").
+
+    Example:
+        >>> [folder.name[:10] for folder in download()]
+        ['Dataset294', 'Dataset298']
     """
     wanted = (femur_entry(fast=fast), crop_entry())
     missing = [entry for entry in wanted if not is_installed(entry)]
@@ -56,48 +62,48 @@ def download(*, fast: bool = False) -> list[Path]:
             ended = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
             if ended.returncode != 0:
                 msg = (
-                    f"{entry.dataset}: the download failed, as said above. Run the same command again, or bring the "
-                    f"archive here by hand: nnfemur weights download --from-zip {entry.dataset}.zip"
+                    f"{entry.dataset}: the download failed; the reason is above. Run the same command again, or copy "
+                    f"the archive to this machine and run: nnfemur weights download --from-zip {entry.dataset}.zip"
                 )
-                raise SetupError(msg)
+                raise SetupError(msg, code="offline")
             put_in_place(staged, entry)
     return [weights_folder() / entry.dataset for entry in wanted]
 
 
 def _require_internet() -> None:
-    """See within seconds whether the download can begin: neither it nor a look-up of a name has a time limit.
+    """Check within seconds that the server can be reached; the downloader and look-ups of names have no time limit.
 
     Raises:
-        SetupError: It cannot.
+        SetupError: The server cannot be reached.
     """
     problem = problem_reaching(_SERVER, within_s=_SECONDS_TO_CONNECT)
     if problem:
         names = " and ".join(f"{entry.dataset}.zip" for entry in (femur_entry(), crop_entry()))
         msg = (
-            f"{problem[0].upper()}{problem[1:]}. Download {names} from TotalSegmentator's releases on another machine, "
-            "then run: nnfemur weights download --from-zip FILE.zip"
+            f"{problem}. Download {names} from TotalSegmentator's releases on another machine, then run: nnfemur "
+            "weights download --from-zip FILE.zip"
         )
-        raise SetupError(msg)
+        raise SetupError(msg, code="offline")
 
 
 def problem_reaching(address: str, *, within_s: float = 3.0) -> str:
-    """Why nothing answers at an address, directly or through the proxy that is set; empty if anything does.
+    """Return the reason why a server cannot be reached, directly or through the proxy that is set; empty if it can.
 
-    An error that the server sends is an answer, and so is a certificate that Python does not know: what asks next may
-    know better.
+    Any answer counts: an error that the server sends, and a certificate that Python does not trust, since the client
+    that downloads may trust it.
 
     Args:
-        address: Of a server, with http or https.
-        within_s: Seconds after which there is no answer.
+        address: Address of the server, with http or https.
+        within_s: Time limit of the answer, in seconds.
     """
     outcome: SimpleQueue[str] = SimpleQueue()
-    # In a thread of its own: looking up a name has no time limit.
+    # In a thread, since the look-up of a name has no time limit.
     threading.Thread(target=lambda: outcome.put(_problem(address, within_s)), daemon=True).start()
     try:
         problem = outcome.get(timeout=within_s)
     except Empty:
         problem = f"no answer within {within_s:g} seconds"
-    return f"there is no way to {_way(address)} from here: {problem}" if problem else ""
+    return f"{_way(address)} cannot be reached: {problem}" if problem else ""
 
 
 def _problem(address: str, within_s: float) -> str:
@@ -119,7 +125,7 @@ def _text(error: BaseException | str) -> str:
 
 
 def _way(address: str) -> str:
-    """The server's name, with that of the proxy before it."""
+    """Return the name of a server, and of the proxy if one is set."""
     server = urlsplit(address)
     proxy = None if urllib.request.proxy_bypass(server.netloc) else urllib.request.getproxies().get(server.scheme)
     return f"{server.netloc} through the proxy {urlsplit(proxy).netloc or proxy}" if proxy else server.netloc

@@ -1,4 +1,4 @@
-"""Puts pretrained weights into the encoder of a network, and checks files of weights."""
+"""Load pretrained weights into the encoder of a network, and check files of weights."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ _COLOURS = 3
 
 
 def load_encoder_weights(network: nn.Module, encoder: str, weights: str, *, in_channels: int) -> None:
-    """Give the encoder of a network pretrained weights, from this machine's folder, the hub's cache or the hub.
+    """Load pretrained weights into the encoder of a network, from this machine's folder, the hub's cache or the hub.
 
-    A grey image has one channel where the weights expect three; the first layer's filters are summed over red, green
-    and blue, which is what a grey image stored in colour would meet.
+    The weights expect three channels, but a grey image has one. The filters of the first layer are summed over red,
+    green and blue, so that its output equals that for a grey image stored in colour.
 
     Args:
         network: A network of :func:`~nnunet_femur.networks.registry.build_slice_network`.
-        encoder: The name that it was built with.
+        encoder: The name of the encoder that it was built with.
         weights: Name of the weights, such as "imagenet".
         in_channels: Channels of a slice.
 
     Raises:
-        SetupError: There is no such file of weights here and no way to the hub.
-        InputError: There are no weights of that name, or the file does not fit the encoder.
+        SetupError: The file of weights is not on this machine, and the hub cannot be reached (code "no-weights").
+        InputError: The encoder has no such weights (code "invalid-option"), or the file does not fit it
+            ("invalid-weights").
     """
     path = find_weights_file(encoder, weights)
     check_weights_file(path, encoder)
@@ -50,51 +51,56 @@ def load_encoder_weights(network: nn.Module, encoder: str, weights: str, *, in_c
 
 
 def check_weights_file(path: Path, encoder: str) -> None:
-    """Check a file of weights against its noted checksum and against what the encoder needs of it.
+    """Check a file of weights against its recorded checksum and against the tensors of an encoder.
+
+    Args:
+        path: The file.
+        encoder: A name in :data:`~nnunet_femur.networks.registry.ENCODERS`.
 
     Raises:
-        InputError: The file is missing, damaged, altered or of another network.
+        InputError: The file is missing (code "no-weights"), or damaged, changed or of another network
+            ("invalid-weights").
     """
-    mend = "Remove it and run: nnfemur weights encoders --download (or --from-folder FOLDER)"
+    remedy = "Remove it and run: nnfemur weights encoders --download (or --from-folder FOLDER)"
     if not path.is_file():
-        msg = f"{path}: missing. Run: nnfemur weights encoders --download (or --from-folder FOLDER)"
-        raise InputError(msg)
-    noted = read_checksums(path.parent).get(path.name)
-    if noted is not None and noted != sha256(path):
-        msg = f"{path}: its checksum is not the one that was noted when it was downloaded. {mend}"
-        raise InputError(msg)
+        msg = f"{path}: not found. Run: nnfemur weights encoders --download (or --from-folder FOLDER)"
+        raise InputError(msg, code="no-weights")
+    recorded = read_checksums(path.parent).get(path.name)
+    if recorded is not None and recorded != sha256(path):
+        msg = f"{path}: its checksum differs from the one that was recorded at the download. {remedy}"
+        raise InputError(msg, code="invalid-weights")
     try:
         with safe_open(path, framework="pt") as file:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
-        msg = f"{path}: is no file of weights ({error}). {mend}"
-        raise InputError(msg) from error
+        msg = f"{path}: damaged, or not a file of weights ({error}). {remedy}"
+        raise InputError(msg, code="invalid-weights") from error
     wrong = [key for key, shape in _needed(encoder).items() if found.get(key) != shape]
     if wrong:
-        msg = f"{path}: does not fit the encoder {encoder}: {len(wrong)} tensors differ, {wrong[0]} first. {mend}"
-        raise InputError(msg)
+        msg = f"{path}: does not fit the encoder {encoder}: {len(wrong)} tensors differ, {wrong[0]} first. {remedy}"
+        raise InputError(msg, code="invalid-weights")
 
 
 def adopt_folder(source: Path, target: Path) -> list[Path]:
-    """Check the files of weights in a folder, such as a copy of another machine's, and copy them to this machine's.
+    """Check the files of weights in a folder, such as a copy from another machine, and copy them to this machine's.
 
     Args:
-        source: The folder; it need not hold the files of all encoders.
-        target: The folder of this machine, made if missing.
+        source: The folder; it need not contain the files of all encoders.
+        target: The folder of this machine; made if missing.
 
     Returns:
-        The files, in their new place.
+        The copied files.
 
     Raises:
-        InputError: There is no file of weights in the folder, or one is damaged.
-        SetupError: The target cannot be written.
+        InputError: The folder contains no file of weights (code "no-weights"), or a damaged one ("invalid-weights").
+        SetupError: The target cannot be written (code "cannot-write").
     """
     files = [(source / file.name, used_by[0]) for file, used_by in all_weights_files().items()]
     here = [(path, encoder) for path, encoder in files if path.is_file()]
     if not here:
         names = ", ".join(path.name for path, _ in files)
-        msg = f"{source}: holds none of {names}. Fill it where there is internet: nnfemur weights encoders --download"
-        raise InputError(msg)
+        msg = f"{source}: contains none of {names}. Run on a machine with internet: nnfemur weights encoders --download"
+        raise InputError(msg, code="no-weights")
     for path, encoder in here:
         check_weights_file(path, encoder)
     for path, _ in here:
@@ -103,7 +109,7 @@ def adopt_folder(source: Path, target: Path) -> list[Path]:
 
 
 def _needed(encoder: str) -> dict[str, tuple[int, ...]]:
-    """The tensors that a file of weights must hold, and their shapes."""
+    """Return the shapes of the tensors that a file of weights must contain, by name."""
     name = find_encoder(encoder).name
     with torch.device("meta"):
         if name.startswith(TIMM_PREFIX):
@@ -116,10 +122,10 @@ def _needed(encoder: str) -> dict[str, tuple[int, ...]]:
 
 
 def _with_weights(encoder: str, path: Path) -> nn.Module:
-    """The encoder for coloured images, with the weights of a file."""
+    """Return the encoder for images with three channels, with the weights of a file."""
     settings = find_encoder(encoder)
     if settings.name.startswith(TIMM_PREFIX):
-        # timm knows how to bring the weights of a classifier into an encoder, given the file.
+        # timm loads the weights of a classifier into an encoder itself, given the file.
         return smp.encoders.get_encoder(
             settings.name, depth=settings.depth, weights=True, pretrained_cfg_overlay={"file": str(path)}
         )

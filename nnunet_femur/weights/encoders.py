@@ -1,4 +1,7 @@
-"""Files of pretrained encoder weights: where they are, and how to bring them to a machine without internet."""
+"""Files of pretrained encoder weights: their places, and ways to bring them to a machine without internet.
+
+Only functions import PyTorch, so that the checks of a machine can look for files without it.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +12,61 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import timm
-from segmentation_models_pytorch.encoders import encoders as smp_encoders
-
 from nnunet_femur.atomic_files import write_text, written_beside
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.registry import ENCODERS, find_encoder
+from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import sha256
 from nnunet_femur.weights.download import problem_reaching
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 VARIABLE = "NNFEMUR_ENCODERS"
-"""The environment variable that names another folder for the files."""
+"""Environment variable that names another folder for the files."""
 
 HUB_PATTERN = "models--smp-hub--*/snapshots/*/*.safetensors"
-"""Files of segmentation-models-pytorch in the model hub's cache."""
+"""Files of segmentation-models-pytorch in the cache of the model hub."""
+
+CHECKSUMS = "SHA256SUMS"
+"""File with the checksums of the others, in the format of the program ``sha256sum``."""
+
+TIMM_PREFIX = "tu-"
+"""Prefix that segmentation-models-pytorch puts before timm's names of encoders."""
+
+_ONLINE_WITHIN_S = 3.0
+_HUB_FILE = "model.safetensors"
 
 
 def encoders_folder(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Path:
-    """The folder of this machine for files of encoder weights; it need not exist.
+    """Return the folder of this machine for files of encoder weights; it need not exist.
 
     Args:
         environ: The environment variables.
-        home: The user's folder; None for the one of whoever runs this.
+        home: The user's folder. Default: that of the user of this process.
+
+    Example:
+        >>> encoders_folder({"NNFEMUR_ENCODERS": "/data/encoders"})
+        PosixPath('/data/encoders')
     """
     named = environ.get(VARIABLE)
     return Path(named).expanduser() if named else (home or Path.home()) / ".nnfemur" / "encoders"
 
 
 def encoder_places(environ: Mapping[str, str], home: Path) -> list[tuple[Path, str]]:
-    """Folders that may hold encoder weights, with the pattern of the files in them: ours, and the model hub's cache.
+    """Return folders that may contain encoder weights, each with the pattern of the files in it.
 
     Args:
         environ: The environment variables.
         home: The user's folder.
+
+    Returns:
+        This package's folder, and the cache of the model hub.
     """
     own = encoders_folder(environ, home)
     hub_home = Path(environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface")
     hub = Path(environ.get("HF_HUB_CACHE") or hub_home / "hub")
     return [(own, "*.safetensors"), (own, "*.pth"), (hub, HUB_PATTERN)]
-
-
-CHECKSUMS = "SHA256SUMS"
-"""Checksums of the files, as the tool ``sha256sum`` writes and checks them."""
-
-TIMM_PREFIX = "tu-"
-
-_ONLINE_WITHIN_S = 3.0
-_HUB_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,10 @@ class WeightsFile:
     Attributes:
         repository: Owner and name on the hub.
         revision: The commit; None for the newest.
+
+    Example:
+        >>> WeightsFile("smp-hub/resnet34.imagenet").name
+        'resnet34.imagenet.safetensors'
     """
 
     repository: str
@@ -76,12 +87,12 @@ class WeightsFile:
 
     @property
     def name(self) -> str:
-        """The file's name in the folder of this machine."""
+        """Name of the file in the folder of this machine."""
         return f"{self.repository.rpartition('/')[2]}.safetensors"
 
 
 def weights_file(encoder: str, weights: str = "imagenet") -> WeightsFile:
-    """Which file holds these weights of an encoder.
+    """Return the file with the weights of an encoder.
 
     Args:
         encoder: A name in :data:`~nnunet_femur.networks.registry.ENCODERS`.
@@ -89,8 +100,13 @@ def weights_file(encoder: str, weights: str = "imagenet") -> WeightsFile:
             timm's default.
 
     Raises:
-        InputError: There is no such encoder, or it has no such weights.
+        InputError: The encoder does not exist, or has no such weights (code "invalid-option").
     """
+    import timm
+    from segmentation_models_pytorch.encoders import encoders as smp_encoders
+
+    from nnunet_femur.networks.registry import find_encoder
+
     name = find_encoder(encoder).name
     if name.startswith(TIMM_PREFIX):
         model = name.removeprefix(TIMM_PREFIX)
@@ -106,12 +122,14 @@ def weights_file(encoder: str, weights: str = "imagenet") -> WeightsFile:
         if weights in settings:
             return WeightsFile(settings[weights]["repo_id"], settings[weights]["revision"])
         available = sorted(settings)
-    msg = f"The encoder {encoder} ({name}) has no weights {weights!r}; it has {', '.join(available) or 'none'}."
-    raise InputError(msg)
+    msg = f"Weights of the encoder {encoder} ({name}) must be one of {', '.join(available) or 'none'}, got {weights!r}."
+    raise InputError(msg, code="invalid-option")
 
 
 def all_weights_files() -> dict[WeightsFile, list[str]]:
-    """The ImageNet files of all encoders, each with the encoders that use it."""
+    """Return the ImageNet files of all encoders, each with the encoders that use it."""
+    from nnunet_femur.networks.registry import ENCODERS
+
     files: dict[WeightsFile, list[str]] = {}
     for encoder in ENCODERS:
         files.setdefault(weights_file(encoder), []).append(encoder)
@@ -119,10 +137,15 @@ def all_weights_files() -> dict[WeightsFile, list[str]]:
 
 
 def find_weights_file(encoder: str, weights: str) -> Path:
-    """The file of these weights: in the folder, else in the hub's cache, else downloaded into that.
+    """Return the file with the weights of an encoder, from the folder, from the hub's cache, or downloaded to that.
+
+    Args:
+        encoder: A name in :data:`~nnunet_femur.networks.registry.ENCODERS`.
+        weights: As for :func:`weights_file`.
 
     Raises:
-        SetupError: It is not on this machine and there is no way to the hub; said within seconds.
+        SetupError: The file is not on this machine, and the hub cannot be reached; raised within seconds (code
+            "no-weights").
         InputError: As :func:`weights_file`.
     """
     file = weights_file(encoder, weights)
@@ -133,19 +156,23 @@ def find_weights_file(encoder: str, weights: str) -> Path:
         return from_hub(file)
     except OSError as error:
         msg = (
-            f"The {weights} weights of {encoder} ({file.name}) are neither in {own.parent} nor in the model hub's "
-            "cache, and the hub cannot be reached. Where there is internet run nnfemur weights encoders --download and "
-            "copy the folder that it prints; here run: nnfemur weights encoders --from-folder FOLDER. Or train from "
-            'random weights: nnfemur plan -d N --no-pretrained ("encoder_weights": null in the plans\' femur_recipe).'
+            f"The {weights} weights of {encoder} ({file.name}) are neither in {own.parent} nor in the cache of the "
+            "model hub, and the hub cannot be reached. On a machine with internet, run nnfemur weights encoders "
+            "--download and copy the folder that it prints; then run here: nnfemur weights encoders --from-folder "
+            "FOLDER. Or train from random weights: nnfemur plan -d N --no-pretrained "
+            '("encoder_weights": null in the femur_recipe of the plans).'
         )
-        raise SetupError(msg) from error
+        raise SetupError(msg, code="no-weights") from error
 
 
 def from_hub(file: WeightsFile) -> Path:
-    """The file in the hub's cache, downloaded if it is not there yet.
+    """Return a file in the hub's cache, after a download if it is not there.
+
+    Args:
+        file: The file on the hub.
 
     Raises:
-        OSError: It is not in the cache, and the hub cannot be reached or does not give it.
+        OSError: The file is not in the cache, and the hub cannot be reached or refuses it.
     """
     from huggingface_hub import constants, hf_hub_download
 
@@ -161,36 +188,47 @@ def from_hub(file: WeightsFile) -> Path:
     return Path(fetch(etag_timeout=_ONLINE_WITHIN_S))
 
 
-def download(folder: Path, *, on_file: Callable[[str], None] = lambda _: None) -> list[Path]:
-    """Bring the ImageNet weights of all encoders from the hub into a folder; files that are there stay.
+def download(folder: Path, *, progress: Progress = SILENT) -> list[Path]:
+    """Download the ImageNet weights of all encoders to a folder; existing files stay.
 
     Args:
-        folder: The folder, made if missing.
-        on_file: Told the name of each file before it is fetched.
+        folder: The folder; made if missing.
+        progress: Receives the progress.
 
     Raises:
-        SetupError: The hub cannot be reached, or the folder cannot be written.
+        SetupError: The hub cannot be reached (code "offline"), or the folder cannot be written ("cannot-write").
     """
-    written = []
-    for file in all_weights_files():
-        target = folder / file.name
-        if not target.is_file():
-            on_file(file.name)
-            try:
-                source = from_hub(file)
-            except OSError as error:
-                msg = f"{file.repository}: the model hub does not give it ({error}). Run this where there is internet."
-                raise SetupError(msg) from error
-            adopt(source, target)
-        written.append(target)
-    return written
+    files = list(all_weights_files())
+    task = "Encoder weights"
+    progress.begin(task, len(files))
+    try:
+        for done, file in enumerate(files):
+            progress.advance(task, done, note=file.name)
+            if not (folder / file.name).is_file():
+                adopt(_fetched(file), folder / file.name)
+        progress.advance(task, len(files))
+    finally:
+        progress.end(task)
+    return [folder / file.name for file in files]
+
+
+def _fetched(file: WeightsFile) -> Path:
+    try:
+        return from_hub(file)
+    except OSError as error:
+        msg = f"{file.repository}: cannot be downloaded from the model hub ({error}). Use a machine with internet."
+        raise SetupError(msg, code="offline") from error
 
 
 def adopt(source: Path, target: Path) -> None:
-    """Copy a file of weights to its place, whole or not at all, and note its checksum.
+    """Copy a file of weights to its place, completely or not at all, and record its checksum.
+
+    Args:
+        source: The file.
+        target: The new file; its folder is made if missing.
 
     Raises:
-        SetupError: The folder cannot be written.
+        SetupError: The folder cannot be written (code "cannot-write").
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -199,12 +237,16 @@ def adopt(source: Path, target: Path) -> None:
         sums = {**read_checksums(target.parent), target.name: sha256(target)}
         write_text(target.parent / CHECKSUMS, "".join(f"{value}  {name}\n" for name, value in sorted(sums.items())))
     except OSError as error:
-        msg = f"{target}: cannot be written ({error.strerror}). Name another folder: export {VARIABLE}=FOLDER"
-        raise SetupError(msg) from error
+        msg = f"{target}: cannot be written ({error.strerror}). Choose another folder: export {VARIABLE}=FOLDER"
+        raise SetupError(msg, code="cannot-write") from error
 
 
 def read_checksums(folder: Path) -> dict[str, str]:
-    """The checksums that a folder notes, by the name of the file; empty if it notes none."""
+    """Return the recorded checksums of a folder by name of the file; empty if there are none.
+
+    Args:
+        folder: The folder with the files of weights.
+    """
     path = folder / CHECKSUMS
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     pairs = (line.split(maxsplit=1) for line in lines if line.strip())

@@ -1,4 +1,4 @@
-"""Bring model folders into TotalSegmentator's weights folder, each whole or not at all."""
+"""Install TotalSegmentator's models in its weights folder from archives and folders, completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,24 +20,33 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.models import ModelEntry
 
 _STAGING = ".nnfemur.partial"
-"""Where models are gathered: below the weights folder, so that a rename can put them in place."""
+"""Folder for incomplete models, inside the weights folder, so that a rename moves them to their place."""
 
 
 def install_zip(path: Path, *, progress: Progress = SILENT) -> list[Path]:
-    """Unpack the models of the femur in an archive, as TotalSegmentator's release offers them.
+    """Unpack the femur's models from an archive, such as those of TotalSegmentator's releases.
 
-    Models that are there already stay as they are.
+    Installed models are not replaced.
 
     Args:
-        path: A ``.zip`` with one or more ``DatasetNNN_...`` folders, in whatever folder.
+        path: A ``.zip`` with one or more folders ``DatasetNNN_...``, at any depth.
         progress: Receives the progress.
 
     Returns:
         The dataset folders in the weights folder.
 
     Raises:
-        InputError: The file is missing or no archive, holds none of the models, or names files outside of it.
-        SetupError: The weights folder cannot be written, or what was unpacked is no whole model.
+        InputError: The archive contains none of the models (code "no-weights"), or as
+            :func:`~nnunet_femur.archives.unpack`.
+        SetupError: The weights folder cannot be written (code "cannot-write"), or the unpacked model is incomplete
+            ("invalid-weights").
+
+    Example:
+        >>> import shutil
+        >>> model = "Dataset298_TotalSegmentator_total_6mm_1559subj"
+        >>> archive = shutil.make_archive("models", "zip", weights_folder(), model)
+        >>> install_zip(Path(archive)) == [weights_folder() / model]
+        True
     """
     files = archive_files(path)
     found = [entry for entry in entries() if any(entry.dataset in file.parts for file in files)]
@@ -51,19 +60,24 @@ def install_zip(path: Path, *, progress: Progress = SILENT) -> list[Path]:
 
 
 def install_folder(path: Path) -> list[Path]:
-    """Copy the models of the femur from a folder, as from another machine's weights folder.
+    """Copy the femur's models from a folder, such as the weights folder of another machine.
 
-    Models that are there already stay as they are.
+    Installed models are not replaced.
 
     Args:
-        path: A folder that holds ``DatasetNNN_...`` folders, or one such folder.
+        path: A folder that contains folders ``DatasetNNN_...``, or one such folder.
 
     Returns:
         The dataset folders in the weights folder.
 
     Raises:
-        InputError: The folder is missing or holds none of the models.
-        SetupError: The weights folder cannot be written, or what was copied is no whole model.
+        InputError: The folder does not exist or contains none of the models (code "no-weights").
+        SetupError: The weights folder cannot be written (code "cannot-write"), or the copied model is incomplete
+            ("invalid-weights").
+
+    Example:
+        >>> [folder.name[:10] for folder in install_folder(weights_folder())]
+        ['Dataset294', 'Dataset297', 'Dataset298']
     """
     by_dataset = {entry.dataset: path if path.name == entry.dataset else path / entry.dataset for entry in entries()}
     found = [entry for entry in entries() if (by_dataset[entry.dataset] / Path(entry.folder).name).is_dir()]
@@ -76,12 +90,21 @@ def install_folder(path: Path) -> list[Path]:
     return [weights_folder() / entry.dataset for entry in found]
 
 
+def is_installed(entry: ModelEntry) -> bool:
+    """Return True if the checkpoint of a model is in the weights folder.
+
+    Args:
+        entry: The model.
+    """
+    return (weights_folder() / entry.folder / CHECKPOINT).is_file()
+
+
 @contextmanager
 def staging() -> Iterator[Path]:
-    """An empty folder beside the models, removed afterwards.
+    """Yield an empty folder inside the weights folder, which is removed afterwards.
 
     Raises:
-        SetupError: The weights folder cannot be written, or its disk is full.
+        SetupError: The weights folder cannot be written, or its disk is full (code "cannot-write").
     """
     folder = weights_folder() / _STAGING
     try:
@@ -90,40 +113,35 @@ def staging() -> Iterator[Path]:
         yield folder
     except OSError as error:
         msg = (
-            f"{weights_folder()}: TotalSegmentator's weights belong here, but it cannot be written "
-            f"({error.strerror or error}). Mend that, or set TOTALSEG_WEIGHTS_PATH to another folder."
+            f"{weights_folder()}: TotalSegmentator's weights folder cannot be written ({error.strerror or error}). "
+            "Change that, or set TOTALSEG_WEIGHTS_PATH to another folder."
         )
-        raise SetupError(msg) from error
+        raise SetupError(msg, code="cannot-write") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_installed(entry: ModelEntry) -> bool:
-    """Whether a model's checkpoint is in the weights folder."""
-    return (weights_folder() / entry.folder / CHECKPOINT).is_file()
-
-
 def put_in_place(staged: Path, entry: ModelEntry) -> None:
-    """Move a gathered dataset folder to its place, once it is seen to be a whole model.
+    """Move a dataset folder from the staging folder to the weights folder, after a check that it is complete.
 
     Args:
-        staged: The weights folder in which it was gathered.
-        entry: Which model.
+        staged: The staging folder that contains the dataset folder.
+        entry: The model.
 
     Raises:
-        SetupError: It is not whole.
+        SetupError: The model is incomplete (code "invalid-weights").
     """
     open_model(staged, entry)
     target = weights_folder() / entry.dataset
     if target.exists():
-        # What is left of an interrupted download, or an empty folder that keeps TotalSegmentator from one.
+        # The remains of an interrupted download, or an empty folder that prevents TotalSegmentator from downloading.
         shutil.rmtree(target)
     rename_flushed(staged / entry.dataset, target)
 
 
 @contextmanager
 def _placed(entry: ModelEntry) -> Iterator[Path | None]:
-    """Give a folder to gather a dataset in and put it in place afterwards; None if the model is there already."""
+    """Yield a folder to fill with a dataset, and put it in place afterwards; yield None if the model is installed."""
     if is_installed(entry):
         yield None
         return

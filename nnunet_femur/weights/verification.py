@@ -1,10 +1,11 @@
-"""See whether models of TotalSegmentator are whole and are what their names say."""
+"""Verify that TotalSegmentator's models are complete and are the models that their names claim."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.nnunet_names import PLANS_JSON
 from nnunet_femur.errors import SetupError
 from nnunet_femur.weights.checkpoint import load_checkpoint
 from nnunet_femur.weights.models import crop_entry, femur_entry, open_model, weights_folder
@@ -24,49 +25,57 @@ OLD_ARCHITECTURE = (
     "conv_kernel_sizes",
     "unet_max_num_features",
 )
-"""What describes the network in plans of nnU-Net before 2.4; newer ones have ``architecture`` instead."""
+"""Keys that describe the network in plans of nnU-Net before 2.4; newer plans have ``architecture`` instead."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something that is wrong with a model.
+class ModelProblem:
+    """A problem of one of TotalSegmentator's models.
 
     Attributes:
-        dataset: Name of its dataset.
-        problem: What is wrong, with the file and what to do.
+        dataset: Name of the model's dataset.
+        problem: The file, the problem and the fix.
+
+    Example:
+        >>> [problem.dataset for problem in verify()]
+        []
     """
 
     dataset: str
     problem: str
 
 
-def verify(*, fast: bool = False) -> list[Finding]:
-    """Check the models that segment the femur and that crop to it: files, plans, classes and checkpoint.
+def verify(*, fast: bool = False) -> list[ModelProblem]:
+    """Check the femur's model and the model for the crop: files, plans, classes and checkpoint.
 
     Args:
-        fast: The 3 mm model instead of the 1.5 mm model.
+        fast: Check the 3 mm model instead of the 1.5 mm model.
 
     Returns:
-        What is wrong; empty if nothing is.
+        The problems; empty if the models are complete.
+
+    Example:
+        >>> verify(fast=True)
+        []
     """
-    return [finding for entry in (femur_entry(fast=fast), crop_entry()) for finding in _findings(entry)]
+    return [problem for entry in (femur_entry(fast=fast), crop_entry()) for problem in _problems(entry)]
 
 
-def _findings(entry: ModelEntry) -> Iterator[Finding]:
+def _problems(entry: ModelEntry) -> Iterator[ModelProblem]:
     try:
         model = open_model(weights_folder(), entry)
     except SetupError as error:
-        yield Finding(entry.dataset, str(error))
+        yield ModelProblem(entry.dataset, str(error))
         return
     for problem in _plan_problems(model):
-        yield Finding(entry.dataset, f"{model.folder / 'plans.json'}: {problem}")
+        yield ModelProblem(entry.dataset, f"{model.folder / PLANS_JSON}: {problem}")
     try:
         checkpoint = load_checkpoint(model.checkpoint)
     except SetupError as error:
-        yield Finding(entry.dataset, str(error))
+        yield ModelProblem(entry.dataset, str(error))
         return
     for problem in _checkpoint_problems(checkpoint, model, entry):
-        yield Finding(entry.dataset, f"{model.checkpoint}: {problem}")
+        yield ModelProblem(entry.dataset, f"{model.checkpoint}: {problem}")
 
 
 def _plan_problems(model: SourceModel) -> Iterator[str]:
@@ -77,7 +86,7 @@ def _plan_problems(model: SourceModel) -> Iterator[str]:
         return
     lacking = [key for key in OLD_ARCHITECTURE if key not in configuration]
     if "architecture" not in configuration and lacking:
-        yield f"does not describe the network; of the old format it lacks {', '.join(lacking)}."
+        yield f"does not describe the network: neither architecture nor the old keys {', '.join(lacking)}."
     spacing_mm = configuration.get("spacing", [])
     if not model.is_dummy and any(abs(edge - model.spacing_mm) > 1e-3 for edge in spacing_mm):
         yield f"is for voxels of {spacing_mm} mm, but TotalSegmentator resamples to {model.spacing_mm:g} mm for it."
@@ -89,7 +98,7 @@ def _checkpoint_problems(checkpoint: dict[str, Any], model: SourceModel, entry: 
         ("configuration", checkpoint.get("init_args", {}).get("configuration"), model.configuration),
     ):
         if value != expected:
-            yield f"says {key} {value!r}, but its folder says {expected!r}."
+            yield f"{key} must be that of its folder, {expected!r}, got {value!r}."
     heads = {
         key: tensor.shape[0]
         for key, tensor in checkpoint["network_weights"].items()
@@ -97,6 +106,6 @@ def _checkpoint_problems(checkpoint: dict[str, Any], model: SourceModel, entry: 
     }
     if not heads:
         yield "has no segmentation layer (decoder.seg_layers)."
-    for key, rows in heads.items():
-        if rows != entry.rows:
-            yield f"{key} has {rows} rows, but the model has {entry.rows} classes, background included."
+    for key, channels in heads.items():
+        if channels != entry.channels:
+            yield f"{key} has {channels} output channels, but the model has {entry.channels} classes with background."

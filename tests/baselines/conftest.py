@@ -1,17 +1,25 @@
-"""A process that may not talk to anybody, and a home folder to keep watch on."""
+"""A process without network, a home folder to check, and a replacement of TotalSegmentator in this process."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from nnunet_femur.baselines import worker
+from nnunet_femur.baselines import worker_process as process
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from nnunet_femur.baselines import Settings
+    from nnunet_femur.baselines.settings import Job
 
 _BLOCK = """
 import pathlib, socket
@@ -88,3 +96,20 @@ class Cell:
 @pytest.fixture(scope="module")
 def cell(dummy_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Cell:
     return Cell(tmp_path_factory.mktemp("cell"), dummy_weights)
+
+
+@pytest.fixture
+def base(dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """nnU-Net's folders, and a replacement of TotalSegmentator that calls everything dense the left femur."""
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_weights))
+    for name in ("nnUNet_raw", "nnUNet_results"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setattr(worker, "segment", lambda ct, **_: (ct.hu > 500).astype(np.uint8))
+
+    def in_this_process(jobs: list[Job], settings: Settings, *_: object) -> Iterator[dict[str, Any]]:
+        for job in jobs:
+            yield {"begins": job.case}
+            yield worker._run(job, asdict(settings)).as_dict()
+
+    monkeypatch.setattr(process, "_worker", in_this_process)
+    return tmp_path

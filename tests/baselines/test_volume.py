@@ -17,10 +17,11 @@ from nnunet_femur.baselines import worker_process as process
 from nnunet_femur.baselines.baseline_record import recorded_warnings
 from nnunet_femur.baselines.oriented_ct import OrientedCt
 from nnunet_femur.baselines.settings import Job, Outcome
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.testing import phantom_cases, write_dummy_weights
 from nnunet_femur.weights import femur_entry
+from tests.refusing import refused
 
 ORDERS = ("LPS", "RAS", "ASR", "PIL")
 
@@ -73,8 +74,9 @@ class TestOrientedCt:
     @pytest.mark.parametrize("name", ["MR_small.dcm", "rtdose.dcm", "CT_small.dcm", "dicomdirtests/98892003"])
     def test_dicom_that_is_not_a_ct(self, name: str) -> None:
         path = Path(pydicom.__file__).parent / "data/test_files" / name
-        with pytest.raises(VolumeError, match=name):
+        with pytest.raises(VolumeError) as raised:
             OrientedCt.read(path)
+        assert raised.value.path == path
 
 
 class TestOneCase:
@@ -109,11 +111,9 @@ class TestOneCase:
 
     def test_an_empty_mask_is_a_failure(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
         self._segment(monkeypatch, np.zeros((4, 5, 6), np.uint8))
-        problem = worker._run(job, self._settings()).problem
-        assert problem is not None
-        assert "found no femur, so no mask is written" in problem
-        assert "--robust-crop" in problem
-        assert "--robust-crop" not in str(worker._run(job, self._settings(robust_crop=True)).problem)
+        outcome = worker._run(job, self._settings())
+        assert outcome.code == "no-femur"
+        assert str(job.ct) in str(outcome.problem)
         assert not job.output.exists()
 
     def test_values_that_are_not_hu_are_refused(
@@ -123,7 +123,7 @@ class TestOneCase:
         self._segment(monkeypatch, sides)
         self._write_ct(tmp_path, np.random.default_rng(0).integers(100, 2500, (4, 5, 6)).astype(np.int16))
         outcome = worker._run(job, self._settings())
-        assert "--any-values" in str(outcome.problem)
+        assert outcome.code == "image-positive"
         assert not job.output.exists()
         outcome = worker._run(job, self._settings(any_values=True))
         assert outcome.problem is None
@@ -134,7 +134,7 @@ class TestOneCase:
         self._segment(monkeypatch, np.ones((3, 5, 6), np.uint8))
         self._write_ct(tmp_path, np.random.default_rng(0).integers(-900, 1500, (3, 5, 6)).astype(np.int16))
         for any_values in (False, True):
-            assert "slab of 9 mm" in str(worker._run(job, self._settings(any_values=any_values)).problem)
+            assert worker._run(job, self._settings(any_values=any_values)).code == "too-thin"
 
     @pytest.mark.parametrize("error", [RuntimeError("no memory"), SystemExit(1)])
     def test_whatever_stops_totalsegmentator(
@@ -144,7 +144,9 @@ class TestOneCase:
             raise error
 
         monkeypatch.setattr(worker, "segment", fail)
-        assert f"stopped with {type(error).__name__}" in str(worker._run(job, self._settings()).problem)
+        outcome = worker._run(job, self._settings())
+        assert outcome.code == "program-failed"
+        assert type(error).__name__ in str(outcome.problem)
 
 
 class TestProcesses:
@@ -190,7 +192,7 @@ class TestRerun:
             for job in jobs:
                 started.append(job.case)
                 if "fail" in job.ct.read_text():
-                    yield Outcome(job.case, 1.0, "failed")
+                    yield Outcome(job.case, 1.0, "failed", code="no-femur")
                 else:
                     job.output.parent.mkdir(parents=True, exist_ok=True)
                     job.output.write_text("mask")
@@ -211,9 +213,9 @@ class TestRerun:
         return raw
 
     def test_does_what_is_missing(self, raw: Path, started: list[str]) -> None:
-        with pytest.raises(InputError, match="1 of 3 cases have no mask"):
+        with refused("no-femur", "1 of 3"):
             run_on_dataset(1, Settings())
-        (raw / "imagesTs" / "b_0000.nrrd").write_text("mended")
+        (raw / "imagesTs" / "b_0000.nrrd").write_text("repaired")
         folder = run_on_dataset(1, Settings())
         assert started == ["a", "b", "c", "b"]
         run_on_dataset(1, Settings())
@@ -262,23 +264,23 @@ class TestBadInput:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(dummy_weights))
 
     def test_missing_ct(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="no such file"):
+        with refused("not-found", tmp_path / "ct.nrrd"):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
 
     def test_unknown_ending(self, tmp_path: Path) -> None:
         (tmp_path / "ct.nrrd").touch()
-        with pytest.raises(InputError, match=r"Name it \.nrrd"):
+        with refused("invalid-name", tmp_path / "o.png"):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.png", Settings())
 
     def test_mask_in_place_of_the_ct(self, tmp_path: Path) -> None:
         (tmp_path / "ct.nrrd").touch()
-        with pytest.raises(InputError, match="is the CT itself"):
+        with refused("exists", tmp_path / "ct.nrrd"):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "ct.nrrd", Settings())
 
     def test_no_weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "none"))
         (tmp_path / "ct.nrrd").touch()
-        with pytest.raises(SetupError, match="nnfemur weights download"):
+        with pytest.raises(SetupError):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
 
     def test_weights_that_would_run_something(
@@ -295,12 +297,12 @@ class TestBadInput:
         checkpoint = tmp_path / "weights" / femur_entry().folder / "fold_0" / "checkpoint_final.pth"
         torch.save({"network_weights": {}, "extra": Malicious()}, checkpoint)
         (tmp_path / "ct.nrrd").touch()
-        with pytest.raises(SetupError, match="nothing in it was run"):
+        with pytest.raises(SetupError):
             run_on_volume(tmp_path / "ct.nrrd", tmp_path / "o.nrrd", Settings())
         assert not (tmp_path / "made").exists()
 
     def test_sides_of_a_dataset(self) -> None:
-        with pytest.raises(InputError, match="--sides goes with one volume"):
+        with refused("invalid-option", "--sides"):
             run_on_dataset(1, Settings(sides=True))
 
 

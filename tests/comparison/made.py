@@ -1,4 +1,4 @@
-"""ReportData from scores that are written by hand."""
+"""The data of a report, from scores that are written by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scores_of(*cases: Case, keys=KEYS) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def findings_of(*cases: Case, keys=KEYS, published: PublishedFigures | None = None, ends_only: tuple[str, ...] = ()):
-    """What a comparison of these cases found out."""
+def data_of(*cases: Case, keys=KEYS, published: PublishedFigures | None = None, ends_only: tuple[str, ...] = ()):
+    """Return the data of a report on these cases."""
     scored = Scored(scores_of(*cases, keys=keys), ends_only=frozenset(ends_only))
     return ReportData(scored, published=published)

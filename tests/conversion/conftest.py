@@ -1,4 +1,4 @@
-"""A hospital folder of tiny volumes."""
+"""Source folder of tiny volumes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Drop:
-    """A folder of pairs to be converted: 5 x 6 x 7 voxels (z, y, x), nothing symmetric about them.
+class Hospital:
+    """Source folder with pairs of 5 x 6 x 7 voxels (z, y, x), without any symmetry.
 
-    Voxels are so large that the mask has the volume and length of a femur, and no check finds anything.
+    The voxels are so large that the mask has volume and length of a femur, and no check finds anything.
     """
 
     shape_zyx = (5, 6, 7)
@@ -48,20 +48,20 @@ class Drop:
         sitk.WriteImage(image, str(path), True)
         return path
 
-    def add(self, *cases: str) -> Drop:
+    def add(self, *cases: str) -> Hospital:
         for case in cases:
             self.write(f"Images/{case}_CT.nrrd", self.image(case))
             self.write(f"GoldStandard/{case}_GS.nrrd", self.mask())
         return self
 
-    def add_patients(self, count: int = 6) -> Drop:
+    def add_patients(self, count: int = 6) -> Hospital:
         """Add cases L101, R102, L103, ...: the fewest that can be split, unless another number is given."""
         return self.add(*(f"{'RL'[number % 2]}{100 + number}" for number in range(1, count + 1)))
 
 
 @pytest.fixture
-def drop(tmp_path: Path) -> Drop:
-    return Drop(tmp_path / "drop")
+def hospital(tmp_path: Path) -> Hospital:
+    return Hospital(tmp_path / "hospital")
 
 
 @pytest.fixture

@@ -91,10 +91,10 @@ class TestTestIds:
 
 
 class TestShown:
-    def test_what_the_id_tells_anyway_is_kept(self):
+    def test_a_name_that_is_part_of_the_ids_is_kept(self):
         assert shown_patients(CASES) == {"1": "1", "2": "2", "3": "3"}
 
-    def test_what_only_a_table_tells_is_not(self, file):
+    def test_a_name_that_only_a_table_contains_is_not_kept(self, file):
         cases, _ = with_patients(CASES, file("case,patient\nL1,Jane Doe\nR1,Jane Doe\nL2,00123\n"))
         shown = shown_patients(cases)
         assert {case.id: shown[case.patient] for case in cases} == {"L1": "P-L1", "R1": "P-L1", "L2": "P-L2", "R3": "3"}

@@ -37,22 +37,22 @@ TABLE = "cases.csv"
 class Source:
     """A source that can be broken: one good pair at first, without any finding in the layout "pairs"."""
 
-    drop: Any
+    hospital: Any
     write_slices: Callable
     options: dict[str, Any] = field(default_factory=lambda: {"layout": "pairs"})
 
     @property
     def folder(self) -> Path:
-        return self.drop.folder
+        return self.hospital.folder
 
     def image(self, change=None, **geometry) -> None:
-        self._write(IMAGE, self.drop.image(), change, geometry)
+        self._write(IMAGE, self.hospital.image(), change, geometry)
 
     def mask(self, change=None, **geometry) -> None:
-        self._write(MASK, self.drop.mask(), change, geometry)
+        self._write(MASK, self.hospital.mask(), change, geometry)
 
     def _write(self, name, array, change, geometry):
-        self.drop.write(name, array if change is None else change(array), **geometry)
+        self.hospital.write(name, array if change is None else change(array), **geometry)
 
     def rename(self, name: str, to: str) -> None:
         sitk.WriteImage(sitk.ReadImage(str(self.folder / name)), str(self.folder / to))
@@ -61,18 +61,18 @@ class Source:
     def slices(self, **options) -> None:
         """The CT as a folder of DICOM slices."""
         (self.folder / IMAGE).unlink(missing_ok=True)
-        z_mm = [self.drop.origin_mm_xyz[2] + z for z in options.pop("z_mm", range(0, 300, 60))]
-        self.write_slices(self.folder / "Images/L442", self.drop.image(), z_mm=z_mm, **options)
+        z_mm = [self.hospital.origin_mm_xyz[2] + z for z in options.pop("z_mm", range(0, 300, 60))]
+        self.write_slices(self.folder / "Images/L442", self.hospital.image(), z_mm=z_mm, **options)
 
     def subject(self, left_voxels: int = 8, right_voxels: int = 8, split: str | None = "train") -> None:
         """A subject of TotalSegmentator's dataset instead; a voxel has 25.2 ml."""
         self.options["layout"] = "totalsegmentator"
         (self.folder / "s1/segmentations").mkdir(parents=True)
-        self.drop.write("s1/ct.nii.gz", self.drop.image())
+        self.hospital.write("s1/ct.nii.gz", self.hospital.image())
         for side, x, voxels in (("left", 1, left_voxels), ("right", 4, right_voxels)):
-            mask = np.zeros(self.drop.shape_zyx, np.uint8)
+            mask = np.zeros(self.hospital.shape_zyx, np.uint8)
             mask[1:4, 1:5, x].flat[:voxels] = 1
-            self.drop.write(f"s1/segmentations/femur_{side}.nii.gz", mask)
+            self.hospital.write(f"s1/segmentations/femur_{side}.nii.gz", mask)
         if split is not None:
             (self.folder / "meta.csv").write_text(f"image_id;age;split\ns1;;{split}\n")
 
@@ -82,14 +82,14 @@ class Source:
 
     def segmentation(self, names: dict[str, tuple[int, int]], layers: int = 1) -> None:
         """The mask as 3D Slicer writes it; `names` has value and layer of each segment."""
-        planes = [self.drop.mask() if layer == 0 else self.drop.mask()[:, ::-1] for layer in range(layers)]
+        planes = [self.hospital.mask() if layer == 0 else self.hospital.mask()[:, ::-1] for layer in range(layers)]
         image = (
             sitk.GetImageFromArray(np.stack(planes, -1), isVector=True)
             if layers > 1
             else (sitk.GetImageFromArray(planes[0]))
         )
-        image.SetSpacing(self.drop.spacing_mm_xyz)
-        image.SetOrigin(self.drop.origin_mm_xyz)
+        image.SetSpacing(self.hospital.spacing_mm_xyz)
+        image.SetOrigin(self.hospital.origin_mm_xyz)
         for number, (name, (value, layer)) in enumerate(names.items()):
             for key, entry in (("Name", name), ("LabelValue", value), ("Layer", layer)):
                 image.SetMetaData(f"Segment{number}_{key}", str(entry))
@@ -111,7 +111,7 @@ class Source:
             f"space directions: (20,0,0) ({by},21,0) (0,0,60)\nspace origin: (-10,20.5,-300.25)\n"
             "kinds: domain domain domain\nendian: little\nencoding: raw\n\n"
         )
-        (self.folder / IMAGE).write_bytes(header.encode() + self.drop.image().tobytes())
+        (self.folder / IMAGE).write_bytes(header.encode() + self.hospital.image().tobytes())
 
     def findings(self) -> list[Finding]:
         options = ConversionOptions(**self.options)
@@ -209,21 +209,21 @@ def _four_dimensions(source: Source, times: int) -> None:
     (source.folder / IMAGE).unlink()
     import nibabel
 
-    stack = np.stack([source.drop.image().transpose()] * times, -1)
+    stack = np.stack([source.hospital.image().transpose()] * times, -1)
     affine = np.diag([-20.0, -21.0, 60.0, 1.0])
     affine[:3, 3] = (10, -20.5, -300.25)
     nibabel.save(nibabel.Nifti1Image(stack, affine), source.folder / "Images/L442.nii.gz")
 
 
 def _vector(source: Source, name: str, components: int) -> None:
-    array = np.stack([source.drop.mask()] * components, -1)
+    array = np.stack([source.hospital.mask()] * components, -1)
     image = (
         sitk.GetImageFromArray(array, isVector=components > 1)
         if components > 1
-        else (sitk.GetImageFromArray(source.drop.image()))
+        else (sitk.GetImageFromArray(source.hospital.image()))
     )
-    image.SetSpacing(source.drop.spacing_mm_xyz)
-    image.SetOrigin(source.drop.origin_mm_xyz)
+    image.SetSpacing(source.hospital.spacing_mm_xyz)
+    image.SetOrigin(source.hospital.origin_mm_xyz)
     sitk.WriteImage(image, str(source.folder / name))
 
 
@@ -252,8 +252,8 @@ def _long(length: int):
         mask = np.zeros(shape, np.uint8)
         mask[1 : 1 + length, 2:4, 2] = 1
         image = np.random.default_rng(0).integers(-900, 1500, shape).astype(np.int16)
-        source.drop.write(IMAGE, image)
-        source.drop.write(MASK, mask)
+        source.hospital.write(IMAGE, image)
+        source.hospital.write(MASK, mask)
 
     return change
 
@@ -265,8 +265,8 @@ def _small(voxels: int):
         mask = np.zeros((14, 14, 14), np.uint8)
         mask[1 : 1 + voxels, 1 : 1 + voxels, 1 : 1 + voxels] = 1
         image = np.random.default_rng(0).integers(-900, 1500, mask.shape).astype(np.int16)
-        source.drop.write(IMAGE, image, spacing=(4, 4, 4))
-        source.drop.write(MASK, mask, spacing=(4, 4, 4))
+        source.hospital.write(IMAGE, image, spacing=(4, 4, 4))
+        source.hospital.write(MASK, mask, spacing=(4, 4, 4))
 
     return change
 
@@ -278,8 +278,8 @@ def _large(planes: int):
         mask = np.zeros((10, 6, 7), np.uint8)
         mask[1 : 1 + planes, 1:4, 1:4] = 1
         image = np.random.default_rng(0).integers(-900, 1500, mask.shape).astype(np.int16)
-        source.drop.write(IMAGE, image)
-        source.drop.write(MASK, mask)
+        source.hospital.write(IMAGE, image)
+        source.hospital.write(MASK, mask)
 
     return change
 
@@ -291,8 +291,8 @@ def _leg(change=lambda hu: hu):
         hu = leg()
         mask = np.zeros(hu.shape, np.uint8)
         mask[2:-2, 20:28, 20:28] = 1
-        source.drop.write(IMAGE, np.ascontiguousarray(change(hu)), spacing=(4, 4, 15))
-        source.drop.write(MASK, mask, spacing=(4, 4, 15))
+        source.hospital.write(IMAGE, np.ascontiguousarray(change(hu)), spacing=(4, 4, 15))
+        source.hospital.write(MASK, mask, spacing=(4, 4, 15))
 
     return make
 
@@ -313,8 +313,8 @@ def _two_legs(side: str):
         mask = np.zeros(hu.shape, np.uint8)
         x = 20 if side == "right" else 68
         mask[2:-2, 20:28, x : x + 8] = 1
-        source.drop.write(IMAGE, hu, spacing=(4, 4, 15))
-        source.drop.write(MASK, mask, spacing=(4, 4, 15))
+        source.hospital.write(IMAGE, hu, spacing=(4, 4, 15))
+        source.hospital.write(MASK, mask, spacing=(4, 4, 15))
 
     return make
 
@@ -331,7 +331,7 @@ def _copied(*names: str):
     """The same CT, or the same mask, as another case."""
 
     def change(source: Source) -> None:
-        source.drop.add("L443")
+        source.hospital.add("L443")
         for name in names:
             shutil.copy(source.folder / name, source.folder / name.replace("L442", "L443"))
 
@@ -342,7 +342,7 @@ def _two_rows(*masks: str):
     """One CT, once for each of the masks."""
 
     def change(source: Source) -> None:
-        source.drop.write("other.nrrd", source.drop.mask()[:, ::-1])
+        source.hospital.write("other.nrrd", source.hospital.mask()[:, ::-1])
         source.table(*(f"{IMAGE},{mask},1,," for mask in masks))
         text = (source.folder / TABLE).read_text().splitlines()
         rows = [f"{row},L{number}" for number, row in enumerate(text[1:])]
@@ -373,8 +373,8 @@ def _thigh(*, mirrored: bool):
         bone = np.zeros(ct.shape, bool)
         bone[2:14, 5:12, 4:11] = True
         ct[bone] += 1000
-        source.drop.write(IMAGE, ct, spacing=(5, 5, 20))
-        source.drop.write(MASK, (bone[:, :, ::-1] if mirrored else bone).astype(np.uint8), spacing=(5, 5, 20))
+        source.hospital.write(IMAGE, ct, spacing=(5, 5, 20))
+        source.hospital.write(MASK, (bone[:, :, ::-1] if mirrored else bone).astype(np.uint8), spacing=(5, 5, 20))
 
     return change
 
@@ -397,8 +397,8 @@ def _dicom_seg(kind: str) -> Callable[[Source], None]:
 
     def write(source: Source) -> None:
         (source.folder / MASK).unlink()
-        x_mm, y_mm, z_mm = source.drop.origin_mm_xyz
-        made = enhanced_ct(source.drop.mask(), range(5))
+        x_mm, y_mm, z_mm = source.hospital.origin_mm_xyz
+        made = enhanced_ct(source.hospital.mask(), range(5))
         made.SOPClassUID, made.Modality = "1.2.840.10008.5.1.4.1.1.66.4", "SEG"
         made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
         made.SegmentationType, made.MaximumFractionalValue = kind, 1
@@ -442,7 +442,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         "duplicate-id",
         IMAGE,
         lambda s: shutil.copy(s.folder / IMAGE, s.folder / "Images/L442_b.nrrd"),
-        lambda s: s.drop.add("L443"),
+        lambda s: s.hospital.add("L443"),
     ),
     (
         "other-exam",
@@ -689,14 +689,14 @@ def _second(source: Source) -> None:
     """Another subject with whole femurs: a dataset without any is refused outright."""
     shutil.copytree(source.folder / "s1", source.folder / "s2")
     for side in ("left", "right"):
-        mask = np.zeros(source.drop.shape_zyx, np.uint8)
+        mask = np.zeros(source.hospital.shape_zyx, np.uint8)
         mask[1:4, 1:5, 1 if side == "left" else 4] = 1
-        source.drop.write(f"s2/segmentations/femur_{side}.nii.gz", mask)
+        source.hospital.write(f"s2/segmentations/femur_{side}.nii.gz", mask)
 
 
 @pytest.fixture
-def source(drop, write_slices) -> Source:
-    return Source(drop.add("L442"), write_slices)
+def source(hospital, write_slices) -> Source:
+    return Source(hospital.add("L442"), write_slices)
 
 
 def test_a_good_pair_has_no_finding(source):
@@ -715,7 +715,7 @@ def test_every_kind_is_tried():
 @pytest.mark.parametrize(
     ("code", "file", "breaks"), [row[:3] for row in KINDS_AND_SOURCES], ids=[row[0] for row in KINDS_AND_SOURCES]
 )
-def test_it_is_found_and_said(source, code, file, breaks):
+def test_it_is_found_and_reported(source, code, file, breaks):
     breaks(source)
     findings = [finding for finding in source.findings() if finding.code == code]
     assert findings, f"only {[str(finding) for finding in source.findings()]}"
@@ -733,7 +733,7 @@ def test_it_is_found_and_said(source, code, file, breaks):
 @pytest.mark.parametrize(
     ("code", "near"), [(row[0], row[3]) for row in KINDS_AND_SOURCES], ids=[row[0] for row in KINDS_AND_SOURCES]
 )
-def test_what_is_close_to_it_is_not(source, code, near):
+def test_a_similar_source_has_no_such_finding(source, code, near):
     near(source)
     findings = source.findings()
     assert code not in [finding.code for finding in findings]

@@ -114,7 +114,7 @@ SAID = {
 
 
 def _answer(folder: Path, case: Case) -> tuple[list[Finding], tuple[str, object]]:
-    """Findings of a case at intake, and the result of reading its CT at predict."""
+    """Findings of a case in a conversion, and the result of reading its CT for a prediction."""
     return found_at_intake(folder, case), _predicted(folder / case.image)
 
 

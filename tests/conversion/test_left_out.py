@@ -1,4 +1,4 @@
-"""One bad case never blocks the others: left out where the user or the layout says so, and named."""
+"""Cases with errors that are left out, by option or by layout."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def _images(dataset):
 
 
 @pytest.fixture
-def spoilt(drop):
+def spoilt(hospital):
     """Ten cases: one with a damaged CT, one without a spacing, one with an empty mask, one without a mask."""
-    drop.add_patients(10)
-    path = drop.folder / "Images/L101_CT.nrrd"
+    hospital.add_patients(10)
+    path = hospital.folder / "Images/L101_CT.nrrd"
     path.write_bytes(path.read_bytes()[:-30])
-    path = drop.folder / "Images/R102_CT.nrrd"
+    path = hospital.folder / "Images/R102_CT.nrrd"
     head, _, rest = path.read_bytes().partition(b"space directions")
     path.write_bytes(head + rest.partition(b"\n")[2])
-    drop.write("GoldStandard/L103_GS.nrrd", drop.mask() * 0)
-    (drop.folder / "GoldStandard/R104_GS.nrrd").unlink()
-    return drop
+    hospital.write("GoldStandard/L103_GS.nrrd", hospital.mask() * 0)
+    (hospital.folder / "GoldStandard/R104_GS.nrrd").unlink()
+    return hospital
 
 
 BAD = {"L101": "unreadable", "R102": "no-spacing", "L103": "empty-mask", "R104": "unpaired-image"}
@@ -55,7 +55,7 @@ class TestSkipBad:
         assert second.findings == first.findings
         assert tree(raw) == before
 
-    def test_a_case_that_was_mended_is_converted(self, spoilt, raw):
+    def test_a_case_that_was_fixed_is_converted(self, spoilt, raw):
         _convert(spoilt.folder, raw, skip_bad=True)
         spoilt.add("L101")
         outcome = _convert(spoilt.folder, raw, skip_bad=True)
@@ -87,8 +87,8 @@ class TestSkipBad:
         _convert(spoilt.folder, raw, skip_bad=True)
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
 
-    def test_a_file_that_may_not_be_read(self, drop, raw, monkeypatch):
-        drop.add_patients(7)
+    def test_a_file_that_may_not_be_read(self, hospital, raw, monkeypatch):
+        hospital.add_patients(7)
         real = casework.sources_of
 
         def deny(root, case):
@@ -98,47 +98,47 @@ class TestSkipBad:
 
         monkeypatch.setattr(casework, "sources_of", deny)
         monkeypatch.setattr(source_cases, "sources_of", deny)
-        outcome = _convert(drop.folder, raw, skip_bad=True)
+        outcome = _convert(hospital.folder, raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
         assert [found.file for found in outcome.findings if found.code == "unreadable"] == ["Images/L103_CT.nrrd"]
 
-    def test_too_few_left_is_an_error(self, drop, raw):
-        drop.add_patients(6)
-        drop.write("GoldStandard/L103_GS.nrrd", drop.mask() * 0)
+    def test_too_few_left_is_an_error(self, hospital, raw):
+        hospital.add_patients(6)
+        hospital.write("GoldStandard/L103_GS.nrrd", hospital.mask() * 0)
         with refused("too-few-patients", 6, 5):
-            _convert(drop.folder, raw, skip_bad=True)
+            _convert(hospital.folder, raw, skip_bad=True)
 
-    def test_of_two_files_of_one_id_neither_is_taken(self, drop, raw):
-        drop.add_patients(7)
-        drop.write("Images/L101_b.nrrd", drop.image())
-        outcome = _convert(drop.folder, raw, skip_bad=True)
+    def test_of_two_files_of_one_id_neither_is_taken(self, hospital, raw):
+        hospital.add_patients(7)
+        hospital.write("Images/L101_b.nrrd", hospital.image())
+        outcome = _convert(hospital.folder, raw, skip_bad=True)
         assert "L101" not in _images(outcome.folder)
         assert [found.code for found in outcome.findings if found.severity is Severity.WARNING] == ["duplicate-id"]
 
-    def test_rows_of_a_table(self, drop, raw):
-        drop.add_patients(7)
+    def test_rows_of_a_table(self, hospital, raw):
+        hospital.add_patients(7)
         rows = [f"Images/{case}_CT.nrrd,GoldStandard/{case}_GS.nrrd" for case in ("L101", "R102", "L103", "R104")]
         rows += ["Images/L105_CT.nrrd,gone.nrrd"]
         rows += [f"Images/{case}_CT.nrrd,GoldStandard/{case}_GS.nrrd" for case in ("R106", "L107")]
-        (drop.folder / "cases.csv").write_text("image,mask\n" + "\n".join(rows) + "\n")
-        outcome = _convert(drop.folder / "cases.csv", raw, skip_bad=True)
+        (hospital.folder / "cases.csv").write_text("image,mask\n" + "\n".join(rows) + "\n")
+        outcome = _convert(hospital.folder / "cases.csv", raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
         assert "table-row" in {found.code for found in outcome.findings}
 
 
 class TestTotalSegmentator:
     @pytest.fixture
-    def subjects(self, drop):
+    def subjects(self, hospital):
         for number in range(8):
             for name, array in (
-                ("ct", drop.image(str(number))),
-                ("segmentations/femur_left", drop.mask()),
-                ("segmentations/femur_right", drop.mask()[:, :, ::-1].copy()),
+                ("ct", hospital.image(str(number))),
+                ("segmentations/femur_left", hospital.mask()),
+                ("segmentations/femur_right", hospital.mask()[:, :, ::-1].copy()),
             ):
-                path = drop.folder / f"s{number:04d}/{name}.nii.gz"
+                path = hospital.folder / f"s{number:04d}/{name}.nii.gz"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                drop.write(path.relative_to(drop.folder).as_posix(), array)
-        return drop.folder
+                hospital.write(path.relative_to(hospital.folder).as_posix(), array)
+        return hospital.folder
 
     @pytest.mark.parametrize("file", ["ct.nii.gz", "segmentations/femur_left.nii.gz"])
     def test_one_bad_subject_does_not_block_the_dataset(self, subjects, raw, file):
@@ -155,8 +155,8 @@ class TestUnexpected:
     """An exception that no check expects is a finding about its case."""
 
     @pytest.mark.parametrize("name", ["read_case", "check_headers"])
-    def test_it_ends_neither_the_batch_nor_the_program(self, drop, raw, monkeypatch, name):
-        drop.add_patients(7)
+    def test_it_ends_neither_the_batch_nor_the_program(self, hospital, raw, monkeypatch, name):
+        hospital.add_patients(7)
         module = {
             "read_case": "nnunet_femur.conversion.casework",
             "check_headers": "nnunet_femur.conversion.source_cases",
@@ -169,7 +169,7 @@ class TestUnexpected:
             return real(root, case, *rest)
 
         monkeypatch.setattr(f"{module}.{name}", fail)
-        outcome = _convert(drop.folder, raw, skip_bad=True)
+        outcome = _convert(hospital.folder, raw, skip_bad=True)
         assert len(_images(outcome.folder)) == 6
         (found,) = (found for found in outcome.findings if found.code == "crash")
         assert "ZeroDivisionError" in found.problem

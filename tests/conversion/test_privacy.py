@@ -19,29 +19,31 @@ SECRETS = (b"Rossi", b"Mario", b"PID12345", b"1.2.3")
 
 
 @pytest.fixture
-def named_drop(drop, write_slices):
+def named_source(hospital, write_slices):
     """Six patients; DICOM, NRRD and NIfTI files all carry a patient's name."""
-    drop.add_patients(6)
+    hospital.add_patients(6)
     for number in (101, 103):
-        (drop.folder / f"Images/L{number}_CT.nrrd").unlink()
+        (hospital.folder / f"Images/L{number}_CT.nrrd").unlink()
         write_slices(
-            drop.folder / f"Images/L{number}", drop.image(f"L{number}"), z_mm=[-300.25 + 60 * i for i in range(5)]
+            hospital.folder / f"Images/L{number}",
+            hospital.image(f"L{number}"),
+            z_mm=[-300.25 + 60 * i for i in range(5)],
         )
-    for path in (drop.folder / "Images/R102_CT.nrrd", drop.folder / "GoldStandard/R102_GS.nrrd"):
+    for path in (hospital.folder / "Images/R102_CT.nrrd", hospital.folder / "GoldStandard/R102_GS.nrrd"):
         image = sitk.ReadImage(str(path))
         for key in ("PatientName", "0010|0010", "Segmentation_SourceName"):
             image.SetMetaData(key, "Rossi^Mario")
         sitk.WriteImage(image, str(path), True)
-    path = drop.folder / "Images/R104_CT.nrrd"
+    path = hospital.folder / "Images/R104_CT.nrrd"
     sitk.WriteImage(sitk.ReadImage(str(path)), str(path.with_suffix(".nii")))
     nifti = nibabel.load(path.with_suffix(".nii"))
     nifti.header["descrip"] = b"Rossi^Mario PID12345"
     nibabel.save(nifti, path.with_suffix(".nii.gz"))
     for left_over in (path, path.with_suffix(".nii")):
         left_over.unlink()
-    stored = [file.read_bytes() for file in drop.folder.rglob("*") if file.is_file()]
+    stored = [file.read_bytes() for file in hospital.folder.rglob("*") if file.is_file()]
     assert sum(b"Rossi" in (gzip.decompress(file) if file[:2] == b"\x1f\x8b" else file) for file in stored) == 13
-    return drop
+    return hospital
 
 
 def _convert(folder: Path, raw: Path) -> subprocess.CompletedProcess:
@@ -64,8 +66,8 @@ def _contents(folder: Path):
                 yield path.name, header + gzip.decompress(voxels)
 
 
-def test_a_dataset_names_nobody(named_drop, raw):
-    done = _convert(named_drop.folder, raw)
+def test_a_dataset_contains_no_names_of_persons(named_source, raw):
+    done = _convert(named_source.folder, raw)
     assert done.returncode == 0, done.stderr
     assert len(list(raw.rglob("*_0000.nrrd"))) == 6
     for name, content in [*_contents(raw), ("printed", done.stdout + done.stderr)]:
@@ -73,10 +75,10 @@ def test_a_dataset_names_nobody(named_drop, raw):
 
 
 @pytest.mark.parametrize("kept", [200, 700, -30])
-def test_errors_name_nobody(named_drop, raw, kept):
-    for path in (named_drop.folder / "Images/L101/slice002.dcm", named_drop.folder / "Images/R102_CT.nrrd"):
+def test_errors_contain_no_names_of_persons(named_source, raw, kept):
+    for path in (named_source.folder / "Images/L101/slice002.dcm", named_source.folder / "Images/R102_CT.nrrd"):
         path.write_bytes(path.read_bytes()[:kept])
-    done = _convert(named_drop.folder, raw)
+    done = _convert(named_source.folder, raw)
     assert done.returncode == 1
     assert b"Images/L101: " in done.stderr
     for name, content in [*_contents(raw), ("printed", done.stdout + done.stderr)]:

@@ -85,7 +85,7 @@ class TestDrawing:
         other = draw_case(planes(image, mask, (9.0, 1.0, 1.0)), "L2", [])
         assert one.shape == other.shape
 
-    def test_findings_stand_beneath(self):
+    def test_findings_are_below_the_planes(self):
         image, mask = _volume()
         of_case = planes(image, mask, (5.0, 5.0, 5.0))
         note = Finding("padding", Severity.NOTE, "x.nrrd", "was padded.")
@@ -97,10 +97,10 @@ class TestDrawing:
 
 class TestDataset:
     @pytest.fixture
-    def dataset(self, drop, raw):
-        drop.add_patients(6)
-        drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 2)
-        return convert(drop.folder, dataset_id=1, raw=raw).folder
+    def dataset(self, hospital, raw):
+        hospital.add_patients(6)
+        hospital.write("GoldStandard/L101_GS.nrrd", hospital.mask() * 2)
+        return convert(hospital.folder, dataset_id=1, raw=raw).folder
 
     def test_a_sheet_a_page_and_a_picture_per_case(self, dataset):
         page = draw_dataset(dataset)
@@ -114,20 +114,20 @@ class TestDataset:
         assert "mask-label-2" in text
         assert set(re.findall(r'src="([^"]+)"', text)) == {f"cases/{name}" for name in cases}
 
-    def test_it_does_not_disturb_the_next_conversion(self, dataset, drop, raw):
+    def test_pictures_do_not_affect_the_next_conversion(self, dataset, hospital, raw):
         draw_dataset(dataset)
-        assert convert(drop.folder, dataset_id=1, raw=raw).written == ()
+        assert convert(hospital.folder, dataset_id=1, raw=raw).written == ()
         assert (dataset / "qc" / "index.html").is_file()
-        drop.write("Images/L103_CT.nrrd", drop.image("L103") + 1)
-        assert convert(drop.folder, dataset_id=1, raw=raw).written == ("L103",)
+        hospital.write("Images/L103_CT.nrrd", hospital.image("L103") + 1)
+        assert convert(hospital.folder, dataset_id=1, raw=raw).written == ("L103",)
 
-    def test_a_file_that_is_no_picture_is_not_lost(self, dataset, drop, raw):
+    def test_a_file_that_is_no_picture_is_not_lost(self, dataset, hospital, raw):
         draw_dataset(dataset)
         (dataset / "qc" / "remarks.txt").write_text("mine")
         with refused("edited-by-hand", "qc/remarks.txt"):
-            convert(drop.folder, dataset_id=1, raw=raw, seed=1)
+            convert(hospital.folder, dataset_id=1, raw=raw, seed=1)
 
-    def test_drawn_again_only_if_something_changed(self, dataset, drop, raw):
+    def test_drawn_again_only_if_something_changed(self, dataset, hospital, raw):
         page = draw_dataset(dataset)
         before = {path: path.stat().st_mtime_ns for path in (dataset / "qc").rglob("*")}
         draw_dataset(dataset)
@@ -135,10 +135,10 @@ class TestDataset:
         (dataset / "qc" / "cases" / "L101.png").unlink()
         draw_dataset(dataset)
         assert (dataset / "qc" / "cases" / "L101.png").is_file()
-        drop.add("L107")
-        for path in drop.folder.glob("*/R106*"):
+        hospital.add("L107")
+        for path in hospital.folder.glob("*/R106*"):
             path.unlink()
-        convert(drop.folder, dataset_id=1, raw=raw)
+        convert(hospital.folder, dataset_id=1, raw=raw)
         assert "R106" not in draw_dataset(dataset).read_text()
         assert page.is_file()
 
@@ -150,10 +150,10 @@ class TestDataset:
         draw_dataset(dataset, jobs=2)
         assert tree(dataset / "qc") == one
 
-    def test_names_of_files_are_no_markup(self, drop, raw):
-        drop.add_patients()
-        (drop.folder / "Images/L101_CT.nrrd").rename(drop.folder / "Images/L101_<script>alert(1)<b>.nrrd")
-        text = draw_dataset(convert(drop.folder, dataset_id=1, raw=raw).folder).read_text()
+    def test_names_of_files_are_escaped(self, hospital, raw):
+        hospital.add_patients()
+        (hospital.folder / "Images/L101_CT.nrrd").rename(hospital.folder / "Images/L101_<script>alert(1)<b>.nrrd")
+        text = draw_dataset(convert(hospital.folder, dataset_id=1, raw=raw).folder).read_text()
         assert "<script>" not in text
         assert "L101_&lt;script&gt;" in text
 
@@ -165,23 +165,23 @@ class TestDataset:
             "contact_sheet_2.png",
         ]
 
-    def test_what_is_no_dataset(self, tmp_path):
+    def test_a_folder_that_is_not_a_dataset(self, tmp_path):
         with refused("no-dataset", tmp_path):
             draw_dataset(tmp_path)
 
 
-def test_a_left_femur_is_drawn_with_its_head_on_the_left(drop, raw):
+def test_a_left_femur_is_drawn_with_its_head_on_the_left(hospital, raw):
     """The whole way: LPS source, RAS dataset, coronal picture seen from the front."""
-    drop.add_patients()
-    bright = np.full(drop.shape_zyx, -1000, np.int16)
+    hospital.add_patients()
+    bright = np.full(hospital.shape_zyx, -1000, np.int16)
     bright[2, 3, 1] = 1200  # in LPS a small x is the patient's right
-    drop.write("Images/L101_CT.nrrd", bright)
-    dataset = convert(drop.folder, dataset_id=1, raw=raw).folder
+    hospital.write("Images/L101_CT.nrrd", bright)
+    dataset = convert(hospital.folder, dataset_id=1, raw=raw).folder
     image, mask = (
         sitk.GetArrayFromImage(sitk.ReadImage(str(next(dataset.glob(name)))))
         for name in ("images*/L101_0000.nrrd", "labels*/L101.nrrd")
     )
     mask[:] = 0
     mask[2, 3 if image[2, 3].max() == 1200 else 2, :] = 1
-    coronal = planes(image, mask, drop.spacing_mm_xyz)[1]
+    coronal = planes(image, mask, hospital.spacing_mm_xyz)[1]
     assert np.nonzero(coronal.image == 1200)[1][0] < coronal.image.shape[1] / 2

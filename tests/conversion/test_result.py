@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def result(drop, raw) -> ConversionResult:
-    drop.add_patients()
-    drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 2)
-    return convert(drop.folder, dataset_id=1, raw=raw)
+def result(hospital, raw) -> ConversionResult:
+    hospital.add_patients()
+    hospital.write("GoldStandard/L101_GS.nrrd", hospital.mask() * 2)
+    return convert(hospital.folder, dataset_id=1, raw=raw)
 
 
 def _rows(folder: Path) -> dict[str, dict[str, str]]:
@@ -53,52 +53,52 @@ class TestAttributes:
         assert (result.dataset, result.usable, result.dry_run, result.left_out) == ("Dataset001_Femur", True, False, ())
         assert (len(result.written), result.reused) == (6, ())
 
-    def test_a_dry_run_has_the_same_cases(self, drop, result):
+    def test_a_dry_run_has_the_same_cases(self, hospital, result):
         other = result.folder.parents[1] / "other"
-        preview = convert(drop.folder, dataset_id=1, raw=other, dry_run=True)
+        preview = convert(hospital.folder, dataset_id=1, raw=other, dry_run=True)
         assert (preview.cases, preview.split) == (result.cases, result.split)
         assert preview.dry_run
         assert not other.exists()
 
-    def test_an_unchanged_dataset_has_the_same_cases(self, drop, raw, result):
-        again = convert(drop.folder, dataset_id=1, raw=raw)
+    def test_an_unchanged_dataset_has_the_same_cases(self, hospital, raw, result):
+        again = convert(hospital.folder, dataset_id=1, raw=raw)
         assert (again.cases, again.split, again.findings) == (result.cases, result.split, result.findings)
         assert (again.written, len(again.reused)) == ((), 6)
 
 
 class TestArguments:
-    def test_paths_are_text_too(self, drop, raw):
-        drop.add_patients()
-        assert convert(str(drop.folder), dataset_id=1, raw=str(raw)).folder == raw / "Dataset001_Femur"
+    def test_paths_are_text_too(self, hospital, raw):
+        hospital.add_patients()
+        assert convert(str(hospital.folder), dataset_id=1, raw=str(raw)).folder == raw / "Dataset001_Femur"
 
-    def test_raw_is_nnunets_folder_by_default(self, drop, raw, monkeypatch):
-        drop.add_patients()
+    def test_raw_is_nnunets_folder_by_default(self, hospital, raw, monkeypatch):
+        hospital.add_patients()
         monkeypatch.setenv("nnUNet_raw", str(raw))
-        assert convert(drop.folder, dataset_id=1, dry_run=True).folder == raw / "Dataset001_Femur"
+        assert convert(hospital.folder, dataset_id=1, dry_run=True).folder == raw / "Dataset001_Femur"
         assert not raw.exists()
-        assert convert(drop.folder, dataset_id=1).folder.is_dir()
+        assert convert(hospital.folder, dataset_id=1).folder.is_dir()
 
     @pytest.mark.parametrize("split", ["4/1/1", (4, 1, 1)])
-    def test_split_as_text_or_numbers(self, drop, raw, split):
-        drop.add_patients()
-        assert len(convert(drop.folder, dataset_id=1, raw=raw, split=split, dry_run=True).split.train) == 4
+    def test_split_as_text_or_numbers(self, hospital, raw, split):
+        hospital.add_patients()
+        assert len(convert(hospital.folder, dataset_id=1, raw=raw, split=split, dry_run=True).split.train) == 4
 
     @pytest.mark.parametrize("split", [(4, 1), (4, 1, 0), (4, 1, 1.5)])
-    def test_a_split_that_is_not_three_numbers(self, drop, raw, split):
+    def test_a_split_that_is_not_three_numbers(self, hospital, raw, split):
         with refused("invalid-option"):
-            convert(drop.folder, dataset_id=1, raw=raw, split=split)
+            convert(hospital.folder, dataset_id=1, raw=raw, split=split)
 
-    def test_options_by_name_replace_those_of_an_object(self, drop, raw):
-        drop.add_patients(7)
-        drop.write("GoldStandard/L101_GS.nrrd", drop.mask() * 0)
+    def test_options_by_name_replace_those_of_an_object(self, hospital, raw):
+        hospital.add_patients(7)
+        hospital.write("GoldStandard/L101_GS.nrrd", hospital.mask() * 0)
         options = ConversionOptions(layout="pairs")
-        result = convert(drop.folder, dataset_id=1, raw=raw, options=options, skip_bad=True)
+        result = convert(hospital.folder, dataset_id=1, raw=raw, options=options, skip_bad=True)
         assert result.left_out == ("L101",)
         assert "layout" not in {found.code for found in result.findings}
 
-    def test_an_unknown_option(self, drop, raw):
+    def test_an_unknown_option(self, hospital, raw):
         with pytest.raises(TypeError):
-            convert(drop.folder, dataset_id=1, raw=raw, colour="red")
+            convert(hospital.folder, dataset_id=1, raw=raw, colour="red")
 
 
 class TestShown:
@@ -108,17 +108,17 @@ class TestShown:
         assert "4 train" in shown
         assert "2 notes" in shown
 
-    def test_html_is_escaped(self, drop, raw):
-        drop.add_patients()
-        (drop.folder / "Images/<b>.txt").write_text("x")
-        shown = convert(drop.folder, dataset_id=1, raw=raw)._repr_html_()
+    def test_html_is_escaped(self, hospital, raw):
+        hospital.add_patients()
+        (hospital.folder / "Images/<b>.txt").write_text("x")
+        shown = convert(hospital.folder, dataset_id=1, raw=raw)._repr_html_()
         assert "<b>.txt" not in shown
         assert "&lt;b&gt;.txt" in shown
         assert "<td>train</td><td>4</td>" in shown
 
-    def test_errors_of_a_dry_run(self, drop, raw):
-        (drop.add_patients().folder / "Images/L101_CT.nrrd").unlink()
-        preview = convert(drop.folder, dataset_id=1, raw=raw, dry_run=True)
+    def test_errors_of_a_dry_run(self, hospital, raw):
+        (hospital.add_patients().folder / "Images/L101_CT.nrrd").unlink()
+        preview = convert(hospital.folder, dataset_id=1, raw=raw, dry_run=True)
         assert [found.file for found in preview.findings if found.severity is Severity.ERROR] == [
             "GoldStandard/L101_GS.nrrd"
         ]

@@ -12,7 +12,7 @@ from nnunet_femur.conversion.cases import Case
 from nnunet_femur.conversion.checks.headers import check_headers
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
-from nnunet_femur.imaging.labels import Segment, choose_segments, femur_segments, join_segments, parse_segments
+from nnunet_femur.imaging.segments import Segment, choose_segments, femur_segments, join_segments, parse_segments
 
 CASE = Case("L442", "442", "left", Path("Images/L442_CT.nrrd"), (Path("GoldStandard/L442.seg.nrrd"),))
 
@@ -92,7 +92,7 @@ class TestFindings:
             (tuple(f"part {n}" for n in range(10)), "segment-missing", ("part 7 and 2 more",)),
         ],
     )
-    def test_names_of_what_is_taken_and_left_out(self, names, code, told):
+    def test_used_and_ignored_segments_are_reported(self, names, code, told):
         _, findings = femur_segments(_named(*names), (), Path("a.seg.nrrd"))
         assert [found.code for found in findings] == ([code] if code else [])
         for part in told:
@@ -112,9 +112,9 @@ class TestJoin:
 class TestFile:
     """As 3D Slicer writes it: cropped, in layers, with a list as first axis."""
 
-    def _write(self, drop, planes: np.ndarray, offset_xyz, segments: dict[str, tuple[int, int]]) -> None:
+    def _write(self, hospital, planes: np.ndarray, offset_xyz, segments: dict[str, tuple[int, int]]) -> None:
         count, z, y, x = planes.shape
-        origin = np.array(drop.origin_mm_xyz) + np.array(offset_xyz) * drop.spacing_mm_xyz
+        origin = np.array(hospital.origin_mm_xyz) + np.array(offset_xyz) * hospital.spacing_mm_xyz
         fields = "".join(
             f"Segment{number}_ID:=S{number}\nSegment{number}_Name:={name}\nSegment{number}_LabelValue:={value}\n"
             f"Segment{number}_Layer:={layer}\nSegment{number}_Extent:=0 {x - 1} 0 {y - 1} 0 {z - 1}\n"
@@ -127,19 +127,19 @@ class TestFile:
             f"Segmentation_ReferenceImageExtentOffset:={' '.join(map(str, offset_xyz))}\n\n"
         )
         content = header.encode() + np.ascontiguousarray(planes.transpose(1, 2, 3, 0)).tobytes()
-        (drop.folder / CASE.mask).write_bytes(content)
+        (hospital.folder / CASE.mask).write_bytes(content)
 
     @pytest.fixture
-    def slicer(self, drop):
+    def slicer(self, hospital):
         """Femur and its head in one layer, a screw that overlaps both in another; cropped by one voxel on each side."""
-        drop.add("L442")
-        bone = drop.mask()
+        hospital.add("L442")
+        bone = hospital.mask()
         bone[3, 4, 3] = 2
         screw = np.zeros_like(bone)
         screw[2:4, 3, 2] = 1
         planes = np.stack([bone, screw])[:, 1:-1, 1:-1, 1:-1]
-        self._write(drop, planes, (1, 1, 1), {"Femur": (1, 0), "Femur head": (2, 0), "Screw": (1, 1)})
-        return drop, bone, screw
+        self._write(hospital, planes, (1, 1, 1), {"Femur": (1, 0), "Femur head": (2, 0), "Screw": (1, 1)})
+        return hospital, bone, screw
 
     @pytest.mark.parametrize(
         ("wanted", "expected"),
@@ -150,10 +150,10 @@ class TestFile:
         ],
     )
     def test_segments_are_joined_on_the_cts_grid(self, slicer, wanted, expected):
-        drop, bone, screw = slicer
+        hospital, bone, screw = slicer
         options = ConversionOptions(segments=wanted)
-        assert [f.code for f in check_headers(drop.folder, CASE, options)] == ["segments-chosen", "mask-cropped"]
-        voxels = read_case(drop.folder, CASE, options)
+        assert [f.code for f in check_headers(hospital.folder, CASE, options)] == ["segments-chosen", "mask-cropped"]
+        voxels = read_case(hospital.folder, CASE, options)
         written = sitk.GetArrayFromImage(sitk.DICOMOrient(voxels.mask, "LPS"))
         np.testing.assert_array_equal(written > 0, expected(bone, screw))
 
@@ -161,15 +161,15 @@ class TestFile:
         ("segments", "code"), [({"Femur": (7, 0)}, "mask-labels"), ({"Femur": (1, 0)}, "labels-left-out")]
     )
     def test_values_that_belong_to_no_segment(self, slicer, segments, code):
-        drop, bone, screw = slicer
-        self._write(drop, np.stack([bone, screw * 0]), (0, 0, 0), segments)
-        found = read_case(drop.folder, CASE)
+        hospital, bone, screw = slicer
+        self._write(hospital, np.stack([bone, screw * 0]), (0, 0, 0), segments)
+        found = read_case(hospital.folder, CASE)
         assert code in [each.code for each in (found if isinstance(found, list) else found.findings)]
         assert isinstance(found, list) == (code == "mask-labels")
 
     def test_an_empty_segment_is_an_empty_mask(self, slicer):
-        drop, bone, screw = slicer
+        hospital, bone, screw = slicer
         planes = np.stack([bone, screw * 0])
-        self._write(drop, planes, (0, 0, 0), {"Femur": (1, 0), "Screw": (1, 1)})
-        (finding,) = read_case(drop.folder, CASE, ConversionOptions(segments=("screw",)))
+        self._write(hospital, planes, (0, 0, 0), {"Femur": (1, 0), "Screw": (1, 1)})
+        (finding,) = read_case(hospital.folder, CASE, ConversionOptions(segments=("screw",)))
         assert finding.code == "empty-mask"

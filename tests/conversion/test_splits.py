@@ -1,4 +1,4 @@
-"""Splits: sizes, strata, whole patients, and the same split for the same patients."""
+"""Splits: sizes, strata, whole patients, and reproducibility."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TestVolumes:
             assert all(_sides(part)[side[0].upper()] == len(part) / 2 for part in parts.sets.values())
 
     def test_a_test_set_by_chance_alone_would_be_further_off(self):
-        """What the strata are for: the test set's mean volume is near the cohort's."""
+        """Purpose of the strata: the mean volume of the test set is near that of the cohort."""
 
         def off(members, parts):
             volume = {member.case: member.volume_ml for member in members}
@@ -139,14 +139,14 @@ class TestParts:
     @pytest.mark.parametrize(
         "text", ["", "24", "24/8", "24/8/8/8", "a/b/c", "24/8/0", "-1/1/1", "1.5/1/1", "٣/1/1", "1/" * 3]
     )
-    def test_what_is_no_split(self, text):
+    def test_text_that_is_not_a_split(self, text):
         with refused("invalid-option", repr(text)):
             parse_parts(text)
 
     @pytest.mark.parametrize(
         ("parts", "smallest"), [((24, 8, 8), 6), ((90, 5, 5), 10), ((1, 1, 8), 23), ((98, 1, 1), 50)]
     )
-    def test_the_smallest_number_that_works_is_said_and_works(self, parts, smallest):
+    def test_the_smallest_number_of_patients_is_reported_and_sufficient(self, parts, smallest):
         with refused("too-few-patients", smallest, smallest - 1):
             require_enough(_singles(smallest - 1, 0), parts=parts)
         require_enough(_singles(smallest, 0), parts=parts)
@@ -167,12 +167,12 @@ class TestGiven:
         assert parts.test == ("L0",)
         assert [len(parts.validation), len(parts.train)] == [5, 15]
 
-    def test_validation_comes_out_of_training_where_nobody_names_it(self):
+    def test_validation_is_taken_from_training_if_no_case_is_named(self):
         parts = split_cases(_given("test", "test", *["train"] * 8))
         assert parts.test == ("L0", "L1")
         assert [len(parts.validation), len(parts.train)] == [2, 6]
 
-    def test_an_open_test_set_comes_from_those_that_nobody_named(self):
+    def test_an_open_test_set_consists_of_cases_without_a_set(self):
         parts = split_cases(_given(*["train"] * 6, *[None] * 4))
         assert len(parts.test) == 2
         assert set(parts.test) <= {"L6", "L7", "L8", "L9"}
@@ -200,11 +200,11 @@ class TestGiven:
         with refused("too-few-patients", 5, 4):
             require_enough(_given(*["train"] * 4))
 
-    def test_nobody_left_to_train_on(self):
+    def test_no_case_is_left_for_training(self):
         with refused("too-few-patients"):
             require_enough(_given("test", *["val"] * 6))
 
-    def test_a_set_that_is_none(self):
+    def test_an_unknown_set(self):
         with refused("invalid-file", "maybe"):
             set_name("maybe")
 

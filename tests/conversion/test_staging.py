@@ -1,4 +1,4 @@
-"""What earlier, cut-off runs have left beside a dataset."""
+"""Files that interrupted runs have left beside a dataset."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.refusing import refused
 
 
 class TestRecover:
-    def test_killed_between_the_two_renames_the_old_dataset_comes_back(self, drop, raw, tree):
-        dataset = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
+    def test_killed_between_the_two_renames_the_old_dataset_comes_back(self, hospital, raw, tree):
+        dataset = convert(hospital.add_patients().folder, dataset_id=1, raw=raw).folder
         before = tree(dataset)
         dataset.rename(raw / ".Dataset001_Femur.previous")
-        (drop.folder / "Images/L101_CT.nrrd").unlink()
+        (hospital.folder / "Images/L101_CT.nrrd").unlink()
         with refused("bad-cases", "GoldStandard/L101_GS.nrrd"):
-            convert(drop.folder, dataset_id=1, raw=raw)
+            convert(hospital.folder, dataset_id=1, raw=raw)
         assert tree(raw).keys() - before.keys() - {f"Dataset001_Femur/{name}" for name in before} == {
             "findings_Dataset001_Femur.csv"
         }
@@ -69,66 +69,66 @@ class TestLocked:
 
 class TestLeftovers:
     @pytest.fixture
-    def begun(self, drop, raw):
+    def begun(self, hospital, raw):
         """A staging folder with five finished cases; the sixth was unusable and has been mended since."""
-        drop.add_patients()
-        drop.write("GoldStandard/R106_GS.nrrd", drop.mask() * 0)
+        hospital.add_patients()
+        hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask() * 0)
         with pytest.raises(InputError):
-            convert(drop.folder, dataset_id=1, raw=raw)
-        drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
+            convert(hospital.folder, dataset_id=1, raw=raw)
+        hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask())
         return raw / ".Dataset001_Femur.partial"
 
-    def test_of_another_seed_and_of_killed_writers(self, drop, raw, begun, tree, tmp_path):
+    def test_of_another_seed_and_of_killed_writers(self, hospital, raw, begun, tree, tmp_path):
         (begun / "cases" / ".L999_0000.partial.nrrd").write_text("half")
         for seed in (1, 2):
-            expected = tree(convert(drop.folder, dataset_id=1, raw=tmp_path / str(seed), seed=seed).folder)
-            outcome = convert(drop.folder, dataset_id=1, raw=raw, seed=seed)
+            expected = tree(convert(hospital.folder, dataset_id=1, raw=tmp_path / str(seed), seed=seed).folder)
+            outcome = convert(hospital.folder, dataset_id=1, raw=raw, seed=seed)
             assert outcome.written == (("R106",) if seed == 1 else ())
             assert tree(outcome.folder) == expected
 
-    def test_damaged_since(self, drop, raw, begun, tree, tmp_path):
+    def test_damaged_since(self, hospital, raw, begun, tree, tmp_path):
         path = begun / "cases" / "L101_0000.nrrd"
         path.write_bytes(path.read_bytes()[:-1])
         (begun / "finished" / "R102.json").write_text('{"case": "R102"}')
-        outcome = convert(drop.folder, dataset_id=1, raw=raw)
+        outcome = convert(hospital.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("L101", "R102", "R106")
-        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
+        assert tree(outcome.folder) == tree(convert(hospital.folder, dataset_id=1, raw=tmp_path / "other").folder)
 
-    def test_not_needed_any_more(self, drop, raw):
-        convert(drop.add_patients().folder, dataset_id=1, raw=raw)
-        drop.write("GoldStandard/R106_GS.nrrd", drop.mask() * 0)
+    def test_not_needed_any_more(self, hospital, raw):
+        convert(hospital.add_patients().folder, dataset_id=1, raw=raw)
+        hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask() * 0)
         with pytest.raises(InputError):
-            convert(drop.folder, dataset_id=1, raw=raw)
-        drop.write("GoldStandard/R106_GS.nrrd", drop.mask())
-        assert convert(drop.folder, dataset_id=1, raw=raw).written == ()
+            convert(hospital.folder, dataset_id=1, raw=raw)
+        hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask())
+        assert convert(hospital.folder, dataset_id=1, raw=raw).written == ()
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
 
-    def test_killed_while_files_were_put_in_their_places(self, drop, raw, begun, tree, tmp_path):
+    def test_killed_while_files_were_put_in_their_places(self, hospital, raw, begun, tree, tmp_path):
         (begun / "imagesTr").mkdir()
         (begun / "cases" / "L101_0000.nrrd").rename(begun / "imagesTr" / "L101_0000.nrrd")
-        outcome = convert(drop.folder, dataset_id=1, raw=raw)
+        outcome = convert(hospital.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("R106",)
-        assert tree(outcome.folder) == tree(convert(drop.folder, dataset_id=1, raw=tmp_path / "other").folder)
+        assert tree(outcome.folder) == tree(convert(hospital.folder, dataset_id=1, raw=tmp_path / "other").folder)
 
 
 class TestLinks:
     """Nothing is written or removed where a link leads."""
 
     @pytest.mark.parametrize("link", [".partial", ".discarded", ".lock", ".partial/cases", ".partial/imagesTr"])
-    def test_beside_the_dataset(self, drop, raw, tmp_path, link):
+    def test_beside_the_dataset(self, hospital, raw, tmp_path, link):
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         (elsewhere / "precious").write_text("mine")
         path = raw / f".Dataset001_Femur{link}"
         path.parent.mkdir(parents=True)
         path.symlink_to(elsewhere / "precious" if link == ".lock" else elsewhere)
-        dataset = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
+        dataset = convert(hospital.add_patients().folder, dataset_id=1, raw=raw).folder
         assert [(path.name, path.read_text()) for path in elsewhere.iterdir()] == [("precious", "mine")]
         assert list(raw.iterdir()) == [dataset]
         assert not any(path.is_symlink() for path in dataset.rglob("*"))
 
-    def test_reused_files_do_not_hang_together_with_a_dataset_that_is_copied(self, drop, raw, tmp_path):
+    def test_reused_files_do_not_hang_together_with_a_dataset_that_is_copied(self, hospital, raw, tmp_path):
         """Cases are linked from the dataset that is replaced, which is gone afterwards."""
-        dataset = convert(drop.add_patients().folder, dataset_id=1, raw=raw).folder
-        convert(drop.folder, dataset_id=1, raw=raw, seed=1)
+        dataset = convert(hospital.add_patients().folder, dataset_id=1, raw=raw).folder
+        convert(hospital.folder, dataset_id=1, raw=raw, seed=1)
         assert {path.stat().st_nlink for path in dataset.rglob("*.nrrd")} == {1}

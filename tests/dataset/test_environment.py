@@ -21,7 +21,7 @@ from nnunet_femur.dataset.environment import (
     sleeping_threads,
     variables,
 )
-from nnunet_femur.errors import SetupError
+from tests.refusing import refused
 
 
 class TestVariables:
@@ -138,13 +138,13 @@ class TestRequire:
         assert require("nnUNet_raw") == tmp_path / "a" / "b"
         assert (tmp_path / "a" / "b").is_dir()
 
-    def test_says_what_to_do_without_the_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_the_variable_names_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("nnUNet_raw", raising=False)
-        with pytest.raises(SetupError, match=r"nnUNet_raw is not set.*nnfemur env"):
+        with refused("environment", "nnUNet_raw", "nnfemur env"):
             require("nnUNet_raw")
 
     def test_names_a_folder_that_cannot_be_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "file").touch()
         monkeypatch.setenv("nnUNet_raw", str(tmp_path / "file" / "raw"))
-        with pytest.raises(SetupError, match="nnUNet_raw points here"):
+        with refused("environment", "nnUNet_raw", tmp_path / "file" / "raw"):
             require("nnUNet_raw")

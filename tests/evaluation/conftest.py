@@ -17,7 +17,7 @@ def _blobs(seed: int, shape: tuple[int, ...], share: float = 0.5, smooth: float 
 def _scored(reference: np.ndarray, prediction: np.ndarray, spacing_mm=(1.0, 1.0, 1.0), **options):
     case = score_case(Bone(reference, spacing_mm), Bone(prediction, spacing_mm), **options)
     found = {(score.protocol, score.plane, score.region, score.metric): score.value for score in case.scores}
-    assert len(found) == len(case.scores), "a score stands there twice"
+    assert len(found) == len(case.scores), "duplicate score"
     return found
 
 

@@ -9,8 +9,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.dicom import find_dicom, is_dicom_folder, read_series
+from nnunet_femur.imaging.dicom import find_dicom, is_dicom_folder
+from nnunet_femur.imaging.dicom_voxels import read_series
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
+from tests.refusing import refused
 
 ARRAY_ZYX = np.random.default_rng(0).integers(-900, 1500, (5, 6, 7)).astype(np.int16)
 
@@ -28,14 +30,14 @@ def _read(path):
 
 
 class TestRead:
-    def test_slices_become_a_volume_in_its_place(self, folder):
+    def test_slices_become_a_volume_at_its_position(self, folder):
         image = _read(folder())
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX)
         assert Geometry.of(image) == Geometry(
             (7, 6, 5), (20.0, 21.0, 60.0), (-10.0, 20.5, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
         )
 
-    def test_order_is_that_of_positions_not_of_names(self, folder):
+    def test_slices_are_sorted_by_position_and_not_by_name(self, folder):
         image = _read(folder(z_mm=(240, 180, 120, 60, 0)))
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX[::-1])
         assert image.GetOrigin() == (-10.0, 20.5, 0.0)
@@ -71,57 +73,54 @@ class TestRead:
         assert series.geometry.spacing_mm_xyz[2] == 60
         assert series.distances_mm == (60, 63, 57, 60)
 
-    def test_files_that_are_no_slices_do_not_matter(self, folder):
+    def test_files_that_are_not_slices_are_ignored(self, folder):
         path = folder()
         (path / "README.txt").write_text("x")
         (path / ".DS_Store").write_bytes(b"\0")
         assert is_dicom_folder(path)
         assert len(find_dicom(path).files) == 5
 
-    def test_nothing_of_the_header_stays(self, folder):
+    def test_nothing_of_the_header_is_kept(self, folder):
         assert _read(folder()).GetMetaDataKeys() == ()
 
 
 class TestRefused:
     @pytest.mark.parametrize(
-        ("options", "code", "words"),
+        ("options", "code", "named"),
         [
             (
                 {"z_mm": (0, 60, 180, 240, 300)},
                 "slice-gap",
-                "between slice001.dcm and slice002.dcm are 120 mm instead of 60",
+                ("slice001.dcm", "slice002.dcm", "120 mm"),
             ),
             (
                 {"z_mm": (0, 60, 60, 120, 180)},
                 "slices-uneven",
-                "two slices at one place (slice001.dcm and slice002.dcm)",
+                ("slice001.dcm", "slice002.dcm"),
             ),
-            ({"z_mm": (0, 60, 135, 180, 240)}, "slices-uneven", "at 45 to 75 mm"),
-            ({"t0020_0032": "-10\\{z}\\{z}"}, "slices-uneven", "tilted gantry"),
+            ({"z_mm": (0, 60, 135, 180, 240)}, "slices-uneven", ("45 to 75 mm",)),
+            ({"t0020_0032": "-10\\{z}\\{z}"}, "slices-uneven", ("mm",)),
         ],
     )
-    def test_no_box_of_slices(self, folder, options, code, words):
-        with pytest.raises(VolumeError) as caught:
+    def test_slices_that_are_not_an_even_grid(self, folder, options, code, named):
+        with refused(code, *named) as caught:
             find_dicom(folder(**options))
-        assert caught.value.code == code
-        assert words in str(caught.value)
         assert "Rossi" not in str(caught.value)
 
     @pytest.mark.parametrize("field", ["ImagePositionPatient", "ImageOrientationPatient"])
-    def test_slices_without_a_place(self, folder, field):
+    def test_slices_without_a_position(self, folder, field):
         path = folder()
         slice_ = pydicom.dcmread(path / "slice003.dcm")
         del slice_[field]
         slice_.save_as(path / "slice003.dcm")
-        with pytest.raises(VolumeError, match=r"slice003\.dcm, which does not contain Image"):
+        with refused("dicom-attribute", "slice003.dcm", field):
             find_dicom(path)
 
     def test_two_series(self, folder, tmp_path, write_slices):
         path = folder()
         write_slices(path, ARRAY_ZYX[:2], series="1.2.9", first=100)
-        with pytest.raises(VolumeError, match=r"2 DICOM series: 5 slices .*\(slice\d+.dcm") as caught:
+        with refused("several-series", "2 DICOM series", "5 slices", "slice000.dcm") as caught:
             find_dicom(path)
-        assert caught.value.code == "several-series"
         assert "1.2.9" not in str(caught.value)
 
     def test_sizes_that_differ(self, folder, write_slices):
@@ -133,11 +132,11 @@ class TestRefused:
 
     @pytest.mark.parametrize("kept", [200, 600])
     def test_a_slice_that_is_cut_off(self, folder, kept):
-        """At the end of a series, a slice that is left out is not missed."""
+        """Nothing else would show that the last slice of a series is lost."""
         path = folder()
         last = path / "slice004.dcm"
         last.write_bytes(last.read_bytes()[:kept])
-        with pytest.raises(VolumeError, match=r"slice004\.dcm"):
+        with refused("unreadable", "slice004.dcm"):
             _read(path)
 
     def test_pixels_that_are_cut_off(self, folder):
@@ -148,16 +147,15 @@ class TestRefused:
             _read(path)
 
     def test_one_slice(self, tmp_path, write_slices):
-        with pytest.raises(VolumeError, match="a single slice") as caught:
+        with refused("not-3d", tmp_path / "one"):
             find_dicom(write_slices(tmp_path / "one", ARRAY_ZYX[:1]))
-        assert caught.value.code == "not-3d"
 
     def test_no_slices(self, tmp_path):
         assert not is_dicom_folder(tmp_path)
-        with pytest.raises(VolumeError, match="holds no DICOM series"):
+        with refused("unreadable", tmp_path):
             find_dicom(tmp_path)
 
-    def test_the_error_comes_back_from_a_worker(self, tmp_path):
+    def test_the_error_can_be_pickled(self, tmp_path):
         with pytest.raises(VolumeError) as caught:
             find_dicom(tmp_path)
         copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301

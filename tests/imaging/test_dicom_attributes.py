@@ -38,7 +38,7 @@ def test_it_is_quiet_within_and_warns_again_afterwards():
         assert caught
 
 
-def test_warnings_of_others_are_heard():
+def test_warnings_of_other_modules_are_not_suppressed():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with quiet_pydicom():
@@ -47,7 +47,7 @@ def test_warnings_of_others_are_heard():
 
 
 @pytest.mark.parametrize("rounds", [20])
-def test_threads_that_enter_and_leave_at_will_leave_no_filter_behind(rounds):
+def test_threads_leave_no_filter_behind(rounds):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         before = list(warnings.filters)

@@ -153,7 +153,7 @@ class TestBinary:
         np.testing.assert_array_equal(_on_the_ct(volume, _of(volume, "Femur")), mask > 0)
 
     @pytest.mark.parametrize("stated_mm", [None, 1.0, 40.0])
-    def test_positions_win_over_a_distance_that_does_not_fit(self, series, tmp_path, stated_mm):
+    def test_positions_take_precedence_over_a_distance_that_does_not_fit(self, series, tmp_path, stated_mm):
         mask = _two()
         made = _segmentation(series, mask, ["Femur", "Pelvis"])
         measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
@@ -209,7 +209,7 @@ class TestOtherKinds:
             np.testing.assert_array_equal(_on_the_ct(volume, _of(volume, name)), mask == value)
 
     def test_incomplete_by_the_standard(self, series, tmp_path):
-        """Many programs leave out what highdicom insists on."""
+        """Many programs leave out attributes that highdicom requires."""
         path = save(_segmentation(series, _two(), ["Femur", "Pelvis"]), tmp_path / "mask.dcm")
         made = pydicom.dcmread(path)
         for item in made.SegmentSequence:
@@ -238,7 +238,7 @@ class TestFolders:
         assert volume.header.findings == ()
         assert _of(volume, "Femur").sum() == _two()[..., 0].sum()
 
-    def test_two_of_them(self, series, tmp_path):
+    def test_two_segmentations_in_one_folder(self, series, tmp_path):
         for name in ("a", "b"):
             save(_segmentation(series, _two(), ["Femur", "Pelvis"]), tmp_path / "mask" / name)
         assert _refused(tmp_path / "mask").code == "several-series"
@@ -279,7 +279,7 @@ class TestRefused:
         made.save_as(path)
         assert _refused(path).code in ("slices-uneven", "dicom-attribute")
 
-    def test_two_frames_of_a_segment_at_one_place(self, path):
+    def test_two_frames_of_a_segment_at_the_same_position(self, path):
         made = pydicom.dcmread(path)
         groups = made.PerFrameFunctionalGroupsSequence
         groups[0].PlanePositionSequence = groups[1].PlanePositionSequence

@@ -63,7 +63,7 @@ class TestFolders:
             (tmp_path / "ct" / "1" / name).rename(tmp_path / "ct" / "2" / name)
         _assert_whole(read_ct(tmp_path / "ct"))
 
-    def test_what_is_not_part_of_the_ct_is_left_out(self, tmp_path):
+    def test_files_that_are_not_part_of_the_ct_are_left_out(self, tmp_path):
         folder = write_ct(tmp_path / "ct", STORED_ZYX)
         save(dataset(RT_STRUCTURE_SET, Modality="RTSTRUCT"), folder / "RS1")
         save(dataset(BASIC_TEXT_SR, Modality="SR"), folder / "SR1")
@@ -99,34 +99,34 @@ class TestFolders:
         _assert_whole(volume)
         assert _codes(volume) == ["dicom-left-out"]
 
-    def test_two_slices_at_one_place_are_not_copies(self, tmp_path):
+    def test_two_slices_at_the_same_position_are_not_copies(self, tmp_path):
         folder = write_ct(tmp_path / "ct", STORED_ZYX)
         shutil.copy(folder / "IM0002", folder / "other")
         change(folder / "other", RescaleIntercept=-1000)
         assert _refused(folder).code == "slices-uneven"
 
     @pytest.mark.parametrize("content", [b"", bytes(3000)])
-    def test_a_last_slice_without_content_is_missed(self, tmp_path, content):
+    def test_an_empty_last_slice_is_an_error(self, tmp_path, content):
         folder = write_ct(tmp_path / "ct", STORED_ZYX)
         (folder / "IM0004").write_bytes(content)
         error = _refused(folder)
         assert error.code == "unreadable"
         assert "IM0004" in error.problem
 
-    def test_other_files_without_content_are_not(self, tmp_path):
+    def test_other_empty_files_are_ignored(self, tmp_path):
         folder = write_ct(tmp_path / "ct", STORED_ZYX)
         for name in ("VERSION", "readme.txt", "LOCKFILE"):
             (folder / name).write_bytes(b"")
         _assert_whole(read_ct(folder))
 
     @pytest.mark.parametrize(("step_mm", "codes"), [(0.1, []), (3.0, ["slice-distance"])])
-    def test_slices_that_are_shifted_by_a_part_of_a_voxel_are_told(self, tmp_path, step_mm, codes):
+    def test_slices_that_are_shifted_by_a_part_of_a_voxel_are_reported(self, tmp_path, step_mm, codes):
         folder = write_ct(
             tmp_path / "ct", STORED_ZYX, ImagePositionPatient=lambda n: [-10.0 + n * step_mm, 20.5, 5.0 + 60 * n]
         )
         assert [found.code for found in read_ct_header(folder).findings] == codes
 
-    def test_slices_at_uneven_distances_are_told_to_every_reader(self, tmp_path):
+    def test_slices_at_uneven_distances_are_reported_by_every_reader(self, tmp_path):
         z_mm = (5.0, 65.0, 128.0, 185.0, 245.0)
         folder = write_ct(tmp_path / "ct", STORED_ZYX, ImagePositionPatient=lambda n: [-10.0, 20.5, z_mm[n]])
         volume = read_ct(folder)
@@ -189,7 +189,7 @@ class TestAttributes:
         assert "IM0003" in error.problem
         assert name in error.problem
 
-    def test_spacing_at_the_detector_is_no_substitute(self, tmp_path):
+    def test_the_spacing_at_the_detector_is_not_used(self, tmp_path):
         folder = write_ct(
             tmp_path / "ct", STORED_ZYX, PixelSpacing=None, ImagerPixelSpacing=[1, 1], NominalScannedPixelSpacing=[1, 1]
         )
@@ -213,7 +213,7 @@ class TestAttributes:
         assert error.code == "dicom-attribute"
         assert name in error.problem
 
-    def test_positions_win_over_the_spacing_between_slices(self, tmp_path):
+    def test_positions_take_precedence_over_the_spacing_between_slices(self, tmp_path):
         folder = write_ct(tmp_path / "ct", STORED_ZYX, SpacingBetweenSlices=3, SliceThickness=1)
         _assert_whole(read_ct(folder))
 
@@ -229,7 +229,7 @@ class TestAttributes:
             ({"SOPClassUID": SECONDARY_CAPTURE}, ["modality"]),
         ],
     )
-    def test_what_is_assumed_about_values(self, tmp_path, attributes, codes):
+    def test_assumptions_about_values(self, tmp_path, attributes, codes):
         assert _codes(read_ct(write_ct(tmp_path / "ct", STORED_ZYX, **attributes))) == codes
 
     def test_a_mask_is_not_in_hu(self, tmp_path):
@@ -259,7 +259,7 @@ class TestOtherModalities:
         assert error.code == "not-ct"
         assert "5 x MR Image" in error.problem
 
-    def test_taken_where_asked_for(self, mr):
+    def test_accepted_with_any_values(self, mr):
         volume = read_ct(mr, any_values=True)
         _assert_whole(volume)
         assert _codes(volume) == ["modality"]

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from nnunet_femur.imaging.files import read_geometry, read_header, read_volume
 from nnunet_femur.imaging.geometry import Geometry, VolumeError, image_of
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
+from tests.refusing import refused
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (10.0, -20.0, 30.0), LPS)
@@ -66,17 +67,17 @@ class TestRead:
         path.write_bytes(gzip.compress(content[:370], mtime=0) + gzip.compress(content[370:], mtime=0))
         assert Geometry.of(read_volume(path)).differences(GRID) == []
         path.write_bytes(gzip.compress(content[:370], mtime=0) + gzip.compress(content[370:-3], mtime=0))
-        with pytest.raises(VolumeError, match="ends before"):
+        with refused("unreadable", path):
             read_volume(path)
 
     @pytest.mark.parametrize("read", [read_volume, read_geometry])
     def test_four_dimensions_or_colours(self, tmp_path, read):
         path = tmp_path / "a.nrrd"
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4, 5), np.uint8), isVector=False), str(path))
-        with pytest.raises(VolumeError, match=r"has 4 dimensions and 1 component\(s\)"):
+        with refused("not-3d", path, 4):
             read(path)
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 3), np.uint8), isVector=True), str(path))
-        with pytest.raises(VolumeError, match=r"has 3 dimensions and 3 component\(s\)"):
+        with refused("colour", path, 3):
             read(path)
 
     @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ class TestRead:
             ("data file: Rossi.raw", "Rossi"),
         ],
     )
-    def test_messages_quote_nothing_of_a_header(self, tmp_path, capfd, line, secret):
+    def test_messages_do_not_quote_headers(self, tmp_path, capfd, line, secret):
         fields = {
             "type": "short",
             "dimension": "3",
@@ -137,17 +138,16 @@ class TestRead:
         assert caught.value.code == code
 
     @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x\nFailed to allocate memory for image.")])
-    def test_what_does_not_fit_into_memory(self, tmp_path, monkeypatch, error):
+    def test_a_volume_that_does_not_fit_into_memory(self, tmp_path, monkeypatch, error):
         def fail(name: str) -> None:
             raise error
 
         write_volume(_image(), tmp_path / "a.nrrd")
         monkeypatch.setattr(sitk, "ReadImage", fail)
-        with pytest.raises(VolumeError, match=r"does not fit into memory\. Use fewer --jobs") as caught:
+        with refused("too-large", tmp_path / "a.nrrd", "--jobs"):
             read_volume(tmp_path / "a.nrrd")
-        assert caught.value.code == "too-large"
 
-    def test_an_empty_volume_that_is_packed_well_is_read(self, tmp_path):
+    def test_a_highly_compressed_empty_volume_is_read(self, tmp_path):
         path = tmp_path / "a.nrrd"
         write_volume(sitk.Image(200, 200, 200, sitk.sitkUInt8), path)
         assert path.stat().st_size < 10_000
@@ -224,16 +224,15 @@ class TestMetaImage:
             path = _meta(tmp_path / "a.mhd", b"", data_file="a.raw")
         else:
             path = _meta(tmp_path / "a.mha", self.RAW[:-2])
-        with pytest.raises(VolumeError, match="truncated") as caught:
+        with refused("unreadable", path, len(self.RAW)):
             read_geometry(path)
-        assert caught.value.code == "unreadable"
 
     def test_a_size_of_the_voxels_in_place_of_their_spacing(self, tmp_path):
         path = _meta(tmp_path / "a.mha", self.RAW, ElementSpacing=None, ElementSize="0.5 1 2")
         assert read_geometry(path).differences(GRID) == []
         assert read_header(path).findings == ()
 
-    def test_a_size_that_contradicts_the_spacing_is_told(self, tmp_path):
+    def test_a_size_that_contradicts_the_spacing_is_reported(self, tmp_path):
         header = read_header(_meta(tmp_path / "a.mha", self.RAW, ElementSize="3 3 6"))
         assert header.geometry.differences(GRID) == []
         assert [found.code for found in header.findings] == ["transforms-differ"]
@@ -281,11 +280,10 @@ class TestNrrd:
         np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(path)), np.tile(ARRAY_ZYX, 2000))
 
     @pytest.mark.parametrize("name", ["bzip2", "bz2"])
-    def test_what_is_packed_by_bzip2_is_refused_by_its_header(self, tmp_path, name):
+    def test_bzip2_is_refused(self, tmp_path, name):
         path = _nrrd(tmp_path / "a.nrrd", bz2.compress(ARRAY_ZYX.tobytes()), encoding=name)
-        with pytest.raises(VolumeError, match="bzip2") as caught:
+        with refused("unreadable", "bzip2"):
             read_geometry(path)
-        assert caught.value.code == "unreadable"
 
     @pytest.mark.parametrize(("unit", "code"), [('"mm"', None), ('"cm"', "no-spacing"), ('"m"', "no-spacing")])
     def test_units_of_spacings(self, tmp_path, unit, code):
@@ -314,7 +312,7 @@ class TestOtherContents:
     @pytest.mark.parametrize(
         ("content", "named"),
         [
-            (b"", "is empty"),
+            (b"", "empty"),
             (bytes(1000), "zeros"),
             (b"PK\x03\x04" + b"x" * 50, "ZIP"),
             (b"\x89PNG\r\n\x1a\n" + b"x" * 50, "PNG"),
@@ -332,9 +330,8 @@ class TestOtherContents:
     def test_are_named(self, tmp_path, content, named, ending):
         path = tmp_path / f"a{ending}"
         path.write_bytes(content)
-        with pytest.raises(VolumeError, match=named) as caught:
+        with refused("unreadable", path, named):
             read_geometry(path)
-        assert caught.value.code == "unreadable"
 
 
 class TestListsOfDataFiles:

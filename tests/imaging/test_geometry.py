@@ -1,17 +1,22 @@
-"""Volumes: geometry, reading, orientation, writing."""
+"""Geometry of volumes, orders of axes, and names of files."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.imaging.geometry import AxisOrder, Geometry, image_of, oriented, volume_ending, writable_array
-from nnunet_femur.imaging.writing import write_volume
+from nnunet_femur.imaging.geometry import (
+    AxisOrder,
+    Geometry,
+    image_of,
+    is_segmentation_name,
+    oriented,
+    stem,
+    volume_ending,
+)
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (10.0, -20.0, 30.0), LPS)
@@ -29,7 +34,7 @@ class TestGeometry:
         assert GRID.shape_zyx == ARRAY_ZYX.shape
         assert GRID.voxel_volume_ml == pytest.approx(0.001)
 
-    def test_differences_are_told_in_words(self):
+    def test_differences_as_text(self):
         other = Geometry((4, 3, 5), (0.5, 1.0, 2.5), (10.0, -20.0, 30.0), LPS)
         assert GRID.differences(other) == [
             "size (4, 3, 2) against (4, 3, 5) voxels (x, y, z)",
@@ -76,47 +81,27 @@ class TestOriented:
         assert ras.GetOrigin() == (10.0 + 3 * 0.5, -20.0 + 2 * 1.0, 30.0)
 
 
-class TestWritableArray:
-    def test_it_writes_into_the_image_and_no_other(self):
-        image = _image()
-        copy = sitk.Image(image)
-        writable_array(image)[1, 2, 3] = -7
-        assert image[3, 2, 1] == -7
-        assert copy[3, 2, 1] == 23
-        writable_array(image)[:] = ARRAY_ZYX
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ARRAY_ZYX)
-
-
-class TestWrite:
-    def test_the_same_bytes_each_time(self, tmp_path):
-        for name in ("a.nrrd", "b.nrrd"):
-            write_volume(_image(), tmp_path / name)
-        assert (tmp_path / "a.nrrd").read_bytes() == (tmp_path / "b.nrrd").read_bytes()
-
-    @pytest.mark.parametrize("name", ["a.mhd", "a.nhdr", "a.txt", "a"])
-    def test_formats_of_two_files_are_refused(self, tmp_path, name):
-        with pytest.raises(InputError, match=r"written as one file\. Name it \.nrrd"):
-            write_volume(_image(), tmp_path / name)
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to play a full disk")
-    def test_a_full_disk_leaves_nothing(self, tmp_path):
-        import resource
-
-        noise = sitk.GetImageFromArray(np.random.default_rng(0).integers(-1000, 1000, (20, 20, 20)).astype(np.int16))
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
-        try:
-            with pytest.raises(SetupError, match=r"a\.nrrd: cannot be written .* space on the disk"):
-                write_volume(noise, tmp_path / "a.nrrd")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("name", "ending"),
     [("a.NRRD", ".nrrd"), ("a.seg.nrrd", ".nrrd"), ("a.nii.gz", ".nii.gz"), ("a.gz", None), ("nrrd", None)],
 )
 def test_volume_ending(name, ending):
     assert volume_ending(Path(name)) == ending
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *[("L1.nii.gz", "L1"), ("L1.SEG.NRRD", "L1"), ("L1.seg.nii", "L1"), ("L1.v2.nrrd", "L1.v2")],
+        *[("L104_CT.dcm", "L104_CT"), ("x.IMA", "x"), ("1.2.840.113", "1.2.840.113"), ("IM1", "IM1")],
+    ],
+)
+def test_stem(name: str, expected: str) -> None:
+    assert stem(Path(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("L1.seg.nrrd", True), ("L1.Seg.NRRD", True), ("L1.nrrd", False), ("seg.nrrd", False)]
+)
+def test_names_of_segmentations(name: str, expected: bool) -> None:
+    assert is_segmentation_name(Path(name)) is expected

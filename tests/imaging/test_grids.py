@@ -1,4 +1,4 @@
-"""The way of a mask onto its CT's grid."""
+"""Transfer of a mask onto its CT's grid."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.boxes import box_of, start_of
 from nnunet_femur.imaging.geometry import Geometry, image_of
-from nnunet_femur.imaging.grids import Placement, Relation, bounding_box, onto_image
+from nnunet_femur.imaging.grids import Placement, Relation, onto_image
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 CT = Geometry((30, 24, 20), (1.0, 1.5, 2.0), (10.0, -20.0, 30.0), LPS)
@@ -25,8 +26,8 @@ def _ball(geometry: Geometry, radius_mm: float = 10.0) -> np.ndarray:
 def _transferred(mask: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, float, Relation]:
     way = Placement.of(geometry, CT, trust="headers")
     turned = way.order.of_array(mask)
-    box = bounding_box(turned)
-    femur = onto_image(turned[box], tuple(extent.start for extent in box), way, CT)
+    box = box_of(turned)
+    femur = onto_image(turned[box], start_of(box), way, CT)
     full = np.zeros(CT.shape_zyx, bool)
     full[femur.slices] = femur.voxels_zyx
     return full, femur.outside, way.relation
@@ -85,7 +86,7 @@ class TestOntoImage:
         assert full.sum() == pytest.approx(_ball(CT).sum(), rel=0.03)
 
     @pytest.mark.parametrize("spacing", [(1.0, 1.5, 2.0), (1.1, 1.5, 2.0)], ids=["shifted", "other"])
-    def test_what_lies_outside_is_told(self, spacing):
+    def test_the_part_outside_the_ct(self, spacing):
         mask = Geometry((6, 4, 4), spacing, (37.0, -10.0, 40.0), LPS)
         full, outside, _ = _transferred(np.ones(mask.shape_zyx, bool), mask)
         assert outside == pytest.approx(0.5, abs=0.01)
@@ -97,13 +98,3 @@ class TestOntoImage:
     def test_apart(self, x_mm, apart):
         mask = Geometry((1, 24, 20), CT.spacing_mm_xyz, (x_mm, -20.0, 30.0), LPS)
         assert (Placement.of(mask, CT).relation is Relation.APART) is apart
-
-
-class TestBoundingBox:
-    def test_it_touches_on_all_sides(self):
-        values = np.zeros((5, 6, 7), np.int16)
-        values[1, 2, 3] = values[3, 4, 3] = -1
-        assert bounding_box(values) == (slice(1, 4), slice(2, 5), slice(3, 4))
-
-    def test_nothing(self):
-        assert bounding_box(np.zeros((2, 3, 4))) is None

@@ -42,7 +42,7 @@ class TestPlausible:
             lambda hu: hu.astype(np.float32) + 0.25,
         ],
     )
-    def test_a_leg_in_other_circumstances_is_believed(self, change):
+    def test_unusual_valid_cts_of_a_leg_have_no_error(self, change):
         assert _doubts(change(leg())) <= {"metal"}
 
     def test_a_few_voxels_are_not_judged(self):
@@ -93,7 +93,7 @@ class TestScale:
             ("not-finite", lambda hu: np.where(hu > 900, np.nan, hu)),
         ],
     )
-    def test_what_is_not_in_hu_is_refused(self, code, export):
+    def test_values_that_are_not_hu_are_refused(self, code, export):
         assert _codes(export(leg()), severity=Severity.ERROR) == {code}
 
     @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ class TestMetal:
         return ((np.maximum(np.rint(hu), -1024).astype(int) + 1024) % 4096 - 1024).astype(np.int16)
 
     def test_solid_metal_that_is_dark_inside(self):
-        """3600 HU start again at -496, so that no value of the nail is bright, and its rim is the bone."""
+        """3600 HU wrap around to -496, so no value of the nail is bright, and its rim is the bone."""
         hu = leg().repeat(2, axis=1).repeat(2, axis=2).astype(float)
         y, x = np.indices(hu.shape[1:]) - 47.5
         hu[:, np.hypot(y, x) < 8] = 3600

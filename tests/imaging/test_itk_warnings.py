@@ -1,4 +1,4 @@
-"""ITK's warnings, heard by the thread that reads and by no other."""
+"""ITK's warnings are collected in the thread that reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnunet_femur.imaging.itk_warnings import collected_warnings, warning_findin
 
 @pytest.fixture
 def doubtful(tmp_path):
-    """A NIfTI file that ITK reads with a warning, and whose path holds a name."""
+    """A NIfTI file that ITK reads with a warning, and whose path contains a name."""
     path = tmp_path / "Rossi^Mario.nii"
     sitk.WriteImage(sitk.Image(4, 4, 4, sitk.sitkInt16), str(path))
     content = bytearray(path.read_bytes())
@@ -28,14 +28,14 @@ def _read(path):
     sitk.ReadImage(str(path))
 
 
-def test_they_are_collected_and_not_printed(doubtful, capfd):
+def test_warnings_are_collected_and_not_printed(doubtful, capfd):
     with collected_warnings() as texts:
         _read(doubtful)
     assert any("sform" in text for text in texts)
     assert "".join(capfd.readouterr()) == ""
 
 
-def test_a_finding_names_the_place_and_quotes_nothing(doubtful):
+def test_a_finding_names_the_place_and_does_not_quote(doubtful):
     with collected_warnings() as texts:
         _read(doubtful)
     (found,) = warning_findings(texts, doubtful)
@@ -52,7 +52,7 @@ def test_without_warnings_there_is_no_finding(tmp_path):
     assert warning_findings(texts, path) == ()
 
 
-def test_threads_do_not_hear_each_other(doubtful, tmp_path):
+def test_threads_collect_only_their_own_warnings(doubtful, tmp_path):
     good = tmp_path / "good.nrrd"
     sitk.WriteImage(sitk.Image(4, 4, 4, sitk.sitkInt16), str(good))
     inside, found = threading.Barrier(2), {}
@@ -84,7 +84,7 @@ def test_afterwards_itk_warns_as_before(doubtful, capfd):
     assert "sform" in capfd.readouterr().err
 
 
-def test_what_is_switched_off_stays_switched_off(doubtful, capfd):
+def test_warnings_that_were_switched_off_stay_off(doubtful, capfd):
     sitk.ProcessObject.GlobalWarningDisplayOff()
     try:
         with collected_warnings() as texts:

@@ -64,13 +64,13 @@ class TestVoxels:
         np.testing.assert_allclose(sitk.GetArrayFromImage(read), ARRAY_XYZ.transpose() * slope + intercept, rtol=1e-6)
 
     @pytest.mark.parametrize(("slope", "intercept"), [(0.0, 5.0), (float("nan"), float("nan")), (1.0, 0.0)])
-    def test_a_slope_that_means_none(self, tmp_path, slope, intercept):
+    def test_invalid_slopes_are_ignored(self, tmp_path, slope, intercept):
         header, read = read_with_header(_save(tmp_path / "a.nii", scl_slope=slope, scl_inter=intercept))
         assert not header.rescaled
         np.testing.assert_array_equal(sitk.GetArrayFromImage(read), ARRAY_XYZ.transpose())
 
     @pytest.mark.parametrize("packed", [True, False])
-    def test_the_content_counts_and_not_the_ending(self, tmp_path, packed):
+    def test_the_format_is_decided_by_content_and_not_by_ending(self, tmp_path, packed):
         right = _save(tmp_path / ("right.nii.gz" if packed else "right.nii"))
         path = right.rename(tmp_path / ("wrong.nii" if packed else "wrong.nii.gz"))
         header, read = read_with_header(path)
@@ -119,12 +119,12 @@ class TestGeometry:
             header = read_header(tmp_path / "a.nii")
             np.testing.assert_allclose(header.geometry.spacing_mm_xyz, (0.8, 1, 2), rtol=1e-6)
 
-    def test_the_sform_counts_where_pixdim_differs(self, tmp_path):
+    def test_the_sform_takes_precedence_over_pixdim(self, tmp_path):
         header = read_header(_save(tmp_path / "a.nii", qform=0, pixdim=[1, 0.8, 1, 1.5, 1, 1, 1, 1]))
         assert _codes(header) == ["transforms-differ"]
         np.testing.assert_allclose(header.geometry.spacing_mm_xyz, (0.8, 1, 2), rtol=1e-6)
 
-    def test_the_sform_counts_where_the_qform_differs(self, tmp_path):
+    def test_the_sform_takes_precedence_over_the_qform(self, tmp_path):
         image = nibabel.Nifti1Image(ARRAY_XYZ, AFFINE)
         other = AFFINE.copy()
         other[0, 3] += 5
@@ -183,7 +183,7 @@ class TestGeometry:
         assert _lps(nibabel.load(path).affine, [4, 5, 6]) == pytest.approx(header.geometry.corners_mm[-1], abs=1e-4)
 
     @pytest.mark.parametrize("sform", [0, 1])
-    def test_negative_spacings_are_positive_and_told(self, tmp_path, sform):
+    def test_negative_spacings_are_made_positive_and_reported(self, tmp_path, sform):
         path = _save(tmp_path / "a.nii", sform=sform, pixdim=[-1, -0.8, 1, -2, 1, 1, 1, 1])
         header = read_header(path)
         assert _codes(header) == ["transforms-differ"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import SimpleITK as sitk
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl
 from nnunet_femur.testing import make_phantom
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +49,7 @@ def _require_closed(surface: Surface) -> None:
 
 
 def _positions(surface: Surface, geometry: Geometry) -> np.ndarray:
-    """The corners in voxels, by SimpleITK's own way from points to indices."""
+    """Return the corners in voxels, as SimpleITK transforms points to indices."""
     image = sitk.Image(geometry.size_xyz, sitk.sitkUInt8)
     image.SetSpacing(geometry.spacing_mm_xyz)
     image.SetOrigin(geometry.origin_mm_xyz)
@@ -65,7 +67,7 @@ def test_is_closed_and_faces_outwards(geometry: Geometry, cut: bool) -> None:
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut by the field of view"])
-def test_lies_within_one_voxel_of_the_masks_surface(geometry: Geometry, cut: bool) -> None:
+def test_is_within_one_voxel_of_the_masks_surface(geometry: Geometry, cut: bool) -> None:
     mask = np.pad(_ball(cut=cut), 2)
     positions = _positions(bone_surface(_ball(cut=cut), geometry), geometry) + 2
     for x, y, z in positions:
@@ -79,7 +81,7 @@ def test_lies_within_one_voxel_of_the_masks_surface(geometry: Geometry, cut: boo
 
 
 def test_is_smooth(geometry: Geometry) -> None:
-    """The corners of a ball of voxels lie up to a voxel off its surface; after smoothing less than a millimetre."""
+    """The corners of a ball of voxels are up to a voxel off its surface; after smoothing, less than a millimetre."""
     image_to_mm = np.reshape(geometry.direction, (3, 3)) * SPACING
     centre = image_to_mm @ (20, 19, 9) + geometry.origin_mm_xyz
     distances = np.linalg.norm(bone_surface(_ball(), geometry).points_mm - centre, axis=1)
@@ -93,7 +95,7 @@ def test_any_mask_gives_a_closed_surface(share: float) -> None:
     _require_closed(bone_surface(mask, Geometry((12, 12, 12), (1, 1, 1), (0, 0, 0), TURNED)))
 
 
-def test_an_empty_mask_has_none() -> None:
+def test_an_empty_mask_has_an_empty_surface() -> None:
     surface = bone_surface(np.zeros((3, 3, 3), np.uint8), Geometry((3, 3, 3), (1, 1, 1), (0, 0, 0), TURNED))
     assert len(surface.points_mm) == len(surface.triangles) == 0
 
@@ -132,3 +134,35 @@ def test_the_file_reads_back_in_vtk(tmp_path: Path) -> None:
     assert np.abs(high - corners.max(0)).max() <= spacing.max()
     normals = np.frombuffer(content[84:], dtype=[("n", "<f4", 3), ("c", "<f4", (3, 3)), ("u", "<u2")])
     assert np.allclose(np.linalg.norm(normals["n"], axis=1), 1, atol=1e-5)
+
+
+def test_files_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    geometry = Geometry((20, 20, 20), (1, 1, 1), (0, 0, 0), TURNED)
+    ball = np.zeros((20, 20, 20), bool)
+    ball[5:15, 5:15, 5:15] = True
+    surface = bone_surface(ball, geometry)
+    with refused("cannot-write", tmp_path / "nowhere" / "bone.stl"):
+        write_stl(surface, tmp_path / "nowhere" / "bone.stl")
+    with refused("input", tmp_path / "bone.stl"):
+        write_stl(bone_surface(np.zeros_like(ball), geometry), tmp_path / "bone.stl")
+    assert list(tmp_path.iterdir()) == []
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == "", "VTK prints nothing"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to simulate a full disk")
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    import resource
+
+    ball = np.zeros((40, 40, 40), bool)
+    ball[5:35, 5:35, 5:35] = True
+    surface = bone_surface(ball, Geometry((40, 40, 40), (1, 1, 1), (0, 0, 0), TURNED))
+    (tmp_path / "bone.stl").write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        with refused("cannot-write", tmp_path / "bone.stl"):
+            write_stl(surface, tmp_path / "bone.stl")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"bone.stl": b"old"}

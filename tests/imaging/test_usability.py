@@ -1,4 +1,4 @@
-"""CTs that no network can use."""
+"""CTs that cannot be segmented are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_thin(size_xyz, spacing_mm_xyz, thin):
         require_usable(values, geometry, CT)
 
 
-def test_other_values_go_on_with_a_warning_if_asked_for():
+def test_other_values_are_accepted_with_any_values():
     values = spin_echo(leg()).astype(np.int16)
     geometry = _geometry(values.shape[::-1])
     with pytest.raises(VolumeError) as caught:
@@ -52,7 +52,7 @@ def test_other_values_go_on_with_a_warning_if_asked_for():
     assert [found.code for found in require_usable(values, geometry, CT, any_values=True)] == ["image-positive"]
 
 
-def test_values_that_are_not_numbers_never_go_on():
+def test_nan_is_always_refused():
     values = leg().astype(np.float32)
     values[3, 3, 3] = np.nan
     with pytest.raises(VolumeError) as caught:

@@ -51,8 +51,8 @@ class TestVolumes:
         expected = torch.cat([volume, -volume], dim=1).softmax(1)
         assert torch.allclose(wrapper(volume).exp(), expected, atol=1e-6)
 
-    def test_filling_is_not_looked_at(self) -> None:
-        """What nnU-Net fills up changes nothing inside, costs no slice, and says nothing."""
+    def test_padding_is_skipped(self) -> None:
+        """Padding by nnU-Net changes no probability of the volume, is not predicted, and has equal probabilities."""
         volume = _volume()
         filled = torch.nn.functional.pad(volume, (2, 1, 0, 3, 4, 0))
         seen: list[tuple[int, ...]] = []
@@ -112,7 +112,7 @@ class TestVolumes:
         found = ThreePlaneNetwork(network, stride=8, in_bfloat16=False)(volume).exp()
         assert torch.allclose(found, expected, atol=1e-6)
 
-    def test_bfloat16_says_nearly_the_same(self) -> None:
+    def test_bfloat16_gives_nearly_the_same(self) -> None:
         torch.manual_seed(0)
         network = nn.Conv2d(1, 2, 3, padding=1).eval()
         volume = _volume()

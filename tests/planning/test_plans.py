@@ -53,7 +53,7 @@ class TestPlans:
 
         source = _plans(transfer)["configurations"]["3d_fullres"]["femur_source"]
         assert source["dataset"] == "Dataset294_TotalSegmentator_part4_muscles_1559subj"
-        assert tuple(source["femur_rows"]) == find_model().femur_rows
+        assert tuple(source["femur_rows"]) == find_model().femur_channels
         assert source["outputs"] == 24
 
     def test_a_second_call_does_nothing(self, transfer: Path) -> None:

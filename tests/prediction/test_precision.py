@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nnunet_femur.cli import app
 from nnunet_femur.networks.precision import precision_of
 from nnunet_femur.prediction import Options, predict, predictor
-from nnunet_femur.prediction.models import find_model
+from nnunet_femur.prediction.trained_model import find_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -152,7 +152,7 @@ class TestLife:
         with Segmenter(ensemble_on_grid, folds=0, device="cpu") as segmenter:
             assert "cpu, float32" in repr(segmenter)
         assert "closed" in repr(segmenter)
-        with refused("setup", ensemble_on_grid.name):
+        with refused("no-model", ensemble_on_grid.name):
             segmenter(ct)
 
     def test_changes_no_environment_variable(self, ensemble_on_grid: Path) -> None:

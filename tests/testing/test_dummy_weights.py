@@ -121,7 +121,7 @@ class TestTraining:
         predictor.initialize_from_trained_model_folder(str(model.folder), (0,), "checkpoint_final.pth")
         hu, labels, spacing_mm = read_case(_cases()[0], CLASSES)
         found = predictor.predict_single_npy_array(hu[None], {"spacing": list(spacing_mm)}, None, None, False)
-        predicted, reference = (np.isin(mask, model.femur_rows) for mask in (found, labels))
+        predicted, reference = (np.isin(mask, model.femur_channels) for mask in (found, labels))
         assert 2 * (predicted & reference).sum() / (predicted.sum() + reference.sum()) > 0.6
         # Classes without a training case are never predicted.
         assert set(np.unique(found)) <= {0, 7, 8, 9, 10}

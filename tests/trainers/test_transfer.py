@@ -80,12 +80,12 @@ class TestStepZero:
         from nnunet_femur.weights.models import femur_entry
 
         source = open_model(dummy_model, femur_entry())
-        found = [np.isin(mask, source.femur_rows) for mask in _predict(source.folder, images)]
+        found = [np.isin(mask, source.femur_channels) for mask in _predict(source.folder, images)]
         assert len(found) == 8
         assert min(union.sum() for union in found) > 500, "a source without predictions would prove nothing"
         return found
 
-    def test_nnunetv2_predict_says_what_the_source_says(
+    def test_nnunetv2_predict_equals_the_source(
         self, transfer: Path, started: Path, images: list[Path], unions: list[np.ndarray], tmp_path: Path
     ) -> None:
         """Voxel for voxel, with probabilities, through the command."""
@@ -114,7 +114,7 @@ class TestStepZero:
             assert np.array_equal(ours == 1, union), image.name
 
     @pytest.mark.parametrize("in_slabs", [True, False])
-    def test_so_says_nnfemur_predict(
+    def test_nnfemur_predict_equals_the_source(
         self,
         transfer: Path,
         started: Path,
@@ -124,7 +124,7 @@ class TestStepZero:
         monkeypatch: pytest.MonkeyPatch,
         in_slabs: bool,
     ) -> None:
-        """By its own restoring and, where plans have another way of resampling, by nnU-Net's."""
+        """By its own export and, for plans with another resampling, by nnU-Net's."""
         from nnunet_femur.prediction import predict
 
         if not in_slabs:

@@ -1,4 +1,4 @@
-"""All combinations that a recipe accepts can be trained: each pair of values of two hyper-parameters."""
+"""All combinations that a recipe accepts can be trained: each pair of values of two hyperparameters."""
 
 from __future__ import annotations
 

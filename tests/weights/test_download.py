@@ -1,4 +1,4 @@
-"""TotalSegmentator's downloader in a process of its own, with and without internet."""
+"""TotalSegmentator's downloader in a separate process, with and without internet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +34,12 @@ class Reply:
 
 requests.get = lambda url, stream: contextlib.nullcontext(Reply(url))
 """
-"""Put in place of the internet, into the process of the downloader."""
+"""Replaces the internet in the process of the downloader."""
 
 
 @pytest.fixture
 def proxy() -> Iterator[str]:
-    """A proxy that connects and hangs up, so that the internet seems to be there."""
+    """A proxy that accepts connections and closes them, so that the server seems to be reachable."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
@@ -61,11 +60,9 @@ def _download(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-def test_offline_ends_within_five_seconds_with_one_message(no_weights: Path) -> None:
+def test_offline_ends_with_one_message_before_the_downloader_starts(no_weights: Path) -> None:
     # Nothing answers at this address, which is reserved for documentation.
-    start = time.monotonic()
     ended = _download({"https_proxy": "http://192.0.2.1:3128", "no_proxy": "", "NO_PROXY": ""})
-    assert time.monotonic() - start < 5 + 1.5, "beside starting Python on a busy machine"
     assert ended.returncode == 1
     assert "--from-zip" in ended.stderr
     assert "192.0.2.1" in ended.stderr
@@ -102,5 +99,6 @@ class TestOnline:
         path.write_bytes(path.read_bytes()[:5000])
         ended = _download(environment)
         assert ended.returncode == 1
-        assert "the download failed" in ended.stderr
+        assert "error: " in ended.stderr.splitlines()[-1]
+        assert femur_entry().dataset in ended.stderr.splitlines()[-1]
         assert list(no_weights.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Where encoder weights may lie."""
+"""Folders that may contain encoder weights."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_encoders_are_looked_for_where_the_hub_keeps_them(environ: dict[str, str
 def test_the_hub_itself_keeps_them_there(changed: dict[str, str]) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))} | changed
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
-    said = subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True)
-    assert Path(said.stdout.strip()) in [place for place, _ in encoder_places(environ, Path.home())]
+    printed = subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True)
+    assert Path(printed.stdout.strip()) in [place for place, _ in encoder_places(environ, Path.home())]
 
 
 def test_a_tilde_is_the_home() -> None:

@@ -1,11 +1,10 @@
-"""Whether a server answers, said within seconds."""
+"""Servers that can and cannot be reached."""
 
 from __future__ import annotations
 
 import http.server
 import socket
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Refusing(http.server.BaseHTTPRequestHandler):
-    """Has nothing for anybody."""
+    """Refuses all requests."""
 
     def do_HEAD(self) -> None:
         self.send_error(404)
@@ -48,24 +47,23 @@ def test_an_error_is_an_answer(server: str) -> None:
     assert problem_reaching(f"http://{server}") == ""
 
 
-def test_what_speaks_no_tls_is_there_all_the_same(server: str) -> None:
+def test_a_server_without_tls_can_be_reached(server: str) -> None:
     assert problem_reaching(f"https://{server}") == ""
 
 
-def test_a_closed_door_is_named() -> None:
+def test_a_closed_port_is_named() -> None:
     problem = problem_reaching("http://127.0.0.1:9")
-    assert problem == "there is no way to 127.0.0.1:9 from here: Connection refused"
+    assert problem.startswith("127.0.0.1:9 ")
+    assert "Connection refused" in problem
 
 
-def test_silence_is_no_answer() -> None:
+def test_silence_is_a_problem() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.monotonic()
         problem = problem_reaching(f"http://127.0.0.1:{silent.getsockname()[1]}", within_s=0.3)
-    assert problem
-    assert time.monotonic() - start < 1
+    assert "0.3 seconds" in problem
 
 
-def test_a_proxy_that_lets_nobody_through_is_named(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_refuses_is_named(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", f"http://{server}")
     problem = problem_reaching("https://example.org")
     assert "example.org through the proxy" in problem
@@ -73,5 +71,5 @@ def test_a_proxy_that_lets_nobody_through_is_named(server: str, monkeypatch: pyt
     assert "403" in problem
 
 
-def test_no_address_at_all() -> None:
+def test_an_invalid_address() -> None:
     assert "unknown url type" in problem_reaching("example.org")

@@ -1,4 +1,4 @@
-"""Which model holds the femur, and where it is."""
+"""TotalSegmentator's tables, and the models in its weights folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.errors import SetupError
 from nnunet_femur.weights import crop_entry, femur_entry, find_crop_model, find_model, weights_folder
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ class TestTables:
         assert entry.folder == (
             "Dataset294_TotalSegmentator_part4_muscles_1559subj/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres"
         )
-        assert (entry.classes["femur_left"], entry.classes["femur_right"], entry.rows) == (7, 8, 24)
+        assert (entry.classes["femur_left"], entry.classes["femur_right"], entry.channels) == (7, 8, 24)
         assert entry.spacing_mm == 1.5
 
     def test_the_fast_model_has_all_classes(self) -> None:
@@ -30,7 +30,7 @@ class TestTables:
         assert entry.folder == (
             "Dataset297_TotalSegmentator_total_3mm_1559subj/nnUNetTrainer_4000epochs_NoMirroring__nnUNetPlans__3d_fullres"
         )
-        assert (entry.classes["femur_left"], entry.classes["femur_right"], entry.rows) == (75, 76, 118)
+        assert (entry.classes["femur_left"], entry.classes["femur_right"], entry.channels) == (75, 76, 118)
 
     def test_the_crop_is_at_6_mm(self) -> None:
         assert (crop_entry().task_id, crop_entry().spacing_mm) == (298, 6.0)
@@ -67,27 +67,26 @@ class TestFindModel:
     def test_reads_what_is_there(self, weights: Path) -> None:
         model = find_model()
         assert model.folder == weights / femur_entry().folder
-        assert model.femur_rows == (7, 8)
+        assert model.femur_channels == (7, 8)
         assert model.checkpoint.is_file()
         assert model.plans["dataset_name"] == model.dataset
         assert (model.trainer, model.configuration) == ("nnUNetTrainerNoMirroring", "3d_fullres")
         assert model.is_dummy
 
     def test_fast_and_crop(self, weights: Path) -> None:
-        assert find_model(fast=True).femur_rows == (75, 76)
+        assert find_model(fast=True).femur_channels == (75, 76)
         assert find_crop_model().task == 298
 
     def test_missing_names_the_folder_and_the_command(self, no_weights: Path) -> None:
-        with pytest.raises(SetupError, match=r"Dataset294.*nnfemur weights download \(") as error:
+        with refused("no-weights", no_weights, "Dataset294", "nnfemur weights download ("):
             find_model()
-        assert str(no_weights) in str(error.value)
-        with pytest.raises(SetupError, match=r"Dataset297.*nnfemur weights download --fast"):
+        with refused("no-weights", "Dataset297", "nnfemur weights download --fast"):
             find_model(fast=True)
 
     @pytest.mark.parametrize("name", ["plans.json", "dataset.json", "fold_0/checkpoint_final.pth"])
     def test_each_missing_file_is_named(self, name: str, weights: Path) -> None:
         (weights / femur_entry().folder / name).unlink()
-        with pytest.raises(SetupError, match=name):
+        with refused("invalid-weights", name):
             find_model()
 
     def test_swapped_classes_are_refused(self, weights: Path) -> None:
@@ -96,7 +95,7 @@ class TestFindModel:
         labels = content["labels"]
         labels["femur_left"], labels["femur_right"] = labels["femur_right"], labels["femur_left"]
         path.write_text(json.dumps(content))
-        with pytest.raises(SetupError, match="femur_left is 8, but 7"):
+        with refused("invalid-weights", path, "femur_left", "7", "8"):
             find_model()
 
     def test_other_number_of_classes_is_refused(self, weights: Path) -> None:
@@ -104,5 +103,5 @@ class TestFindModel:
         content = json.loads(path.read_text())
         content["labels"]["patella"] = 24
         path.write_text(json.dumps(content))
-        with pytest.raises(SetupError, match="has 25 labels"):
+        with refused("invalid-weights", path, "24", "25"):
             find_model()

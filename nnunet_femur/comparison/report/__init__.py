@@ -1,1 +1,1 @@
-"""The report of a comparison: tables, figures, and one page that needs no other file."""
+"""The report of a comparison: tables, figures, and one HTML file that contains both."""

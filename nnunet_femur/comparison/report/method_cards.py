@@ -1,4 +1,4 @@
-"""Method cards: what was trained how, for how long, on what, from the records beside the models."""
+"""Method cards: recipe, training time, hardware and software of each method, from the records beside its models."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Predictions
 
 _FOLD_WORD = 3
+"""Position of the fold in the command ``nnUNetv2_train DATASET CONFIGURATION FOLD``."""
 
 
 @dataclass(frozen=True)
-class Card:
-    """What is known of a method.
+class MethodCard:
+    """The records of a method.
 
     Attributes:
         name: Short name of the method.
-        folder: Its folder, ``TRAINER__PLANS__CONFIGURATION``, or wherever its predictions lie.
-        facts: Pairs of a heading and what is recorded, the same in all folds or listed by fold.
-        runs: Number of records that were found.
+        folder: Name of its folder, ``TRAINER__PLANS__CONFIGURATION``, or the name that the user gave.
+        facts: Pairs of a heading and its value; values that differ between folds are listed by fold.
+        runs: Number of records found.
     """
 
     name: str
@@ -35,30 +36,29 @@ class Card:
     runs: int
 
 
-def method_cards(predictions: Sequence[Predictions]) -> list[Card]:
-    """Return a card for every method, in the order of the predictions; without records it holds the folder alone."""
+def method_cards(predictions: Sequence[Predictions]) -> list[MethodCard]:
+    """Return a card for every method, in the order of the predictions. A method without records has no facts."""
     names = method_names(one.method for one in predictions)
     cards = []
     for method, name in names.items():
-        mine = [one for one in predictions if one.method == method]
-        folders = list(dict.fromkeys(_home(one.folder, method) for one in mine))
-        records = [record for path in _records(folders) if (record := _read(path))]
-        cards.append(Card(name, method, tuple(_facts(records)), len(records)))
+        folders = dict.fromkeys(_method_folder(one.folder, method) for one in predictions if one.method == method)
+        records = [record for path in _record_files(folders) if (record := _read(path))]
+        cards.append(MethodCard(name, method, tuple(_facts(records)), len(records)))
     return cards
 
 
-def _home(folder: Path, method: str) -> Path:
-    """The method's own folder: predictions lie one or two levels below it, or in it."""
+def _method_folder(folder: Path, method: str) -> Path:
+    """Return the folder of a method: the folder of its predictions, or one or two levels above it."""
     own = method.rpartition("/")[2]
     return next((path for path in (folder, *folder.parents[:2]) if path.name == own), folder)
 
 
-def _records(folders: Iterable[Path]) -> list[Path]:
-    return [path for folder in folders for place in RECORDS for path in sorted(folder.glob(place))]
+def _record_files(folders: Iterable[Path]) -> list[Path]:
+    return [path for folder in folders for pattern in RECORDS for path in sorted(folder.glob(pattern))]
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the content of a record; nothing of a broken one, which the search for predictions has named."""
+    """Return the content of a record; an empty one if it is damaged, which the search for predictions reports."""
     try:
         return read_record(path)
     except InputError:
@@ -66,31 +66,33 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
+    """Yield the facts of a method that its records contain."""
+
     def listed(key: str) -> list[tuple[str, Any]]:
         return [(_fold(record), record[key]) for record in records if record.get(key) not in (None, "", [], {})]
 
-    made = {
+    facts = {
         "Recipe": [(fold, _pairs(recipe)) for fold, recipe in listed("recipe")],
         "Epochs": [
-            (fold, f"{done}{_times(record)}")
+            (fold, f"{done}{_iterations(record)}")
             for record in records
             for fold, done in [(_fold(record), record.get("epochs_done"))]
             if done is not None
         ],
-        "Works in slices": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
+        "Slice by slice": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
         "Parameters": [(fold, f"{value / 1e6:.1f} million") for fold, value in _numbers(listed("parameters"))],
         "Time": [(fold, _duration(value)) for fold, value in _numbers(listed("seconds"))],
-        "Memory": [(fold, f"{value / 1024:.1f} GiB") for fold, value in _numbers(listed("peak_memory_mib"))],
-        "Memory of the device": [
+        "Peak memory": [(fold, f"{value / 1024:.1f} GiB") for fold, value in _numbers(listed("peak_memory_mib"))],
+        "Peak GPU memory": [
             (fold, f"{value / 1024:.1f} GiB") for fold, value in _numbers(listed("peak_device_memory_mib"))
         ],
         "Device": [(fold, str(value)) for fold, value in listed("device")],
         "Platform": [(fold, str(value)) for fold, value in listed("platform")],
         "Python": [(fold, str(value)) for fold, value in listed("python")],
-        "Versions": [(fold, _pairs(value)) for fold, value in listed("versions")],
-        "Command": [(fold, _words(value, fold.removeprefix("fold "))) for fold, value in listed("command")],
+        "Versions": [(fold, _versions(value)) for fold, value in listed("versions")],
+        "Command": [(fold, _command(value, fold.removeprefix("fold "))) for fold, value in listed("command")],
     }
-    for heading, values in made.items():
+    for heading, values in facts.items():
         if values:
             yield heading, _merged(values)
 
@@ -104,13 +106,13 @@ def _fold(record: dict[str, Any]) -> str:
     return f"fold {fold}" if fold is not None else ""
 
 
-def _times(record: dict[str, Any]) -> str:
+def _iterations(record: dict[str, Any]) -> str:
     iterations = record.get("iterations_per_epoch")
-    return f" of {iterations} iterations" if iterations else ""
+    return f" with {iterations} iterations each" if iterations else ""
 
 
 def _merged(values: Sequence[tuple[str, str]]) -> str:
-    """One text where all folds agree, else each fold's."""
+    """Return the common text of all folds, or the texts by fold."""
     if len({text for _, text in values}) == 1:
         return values[0][1]
     return "; ".join(f"{fold}: {text}" if fold else text for fold, text in values)
@@ -122,18 +124,27 @@ def _pairs(content: Any) -> str:
     return ", ".join(f"{str(key).replace('_', ' ')} {_plain(value)}" for key, value in content.items())
 
 
+def _versions(content: Any) -> str:
+    """Return the versions of packages by their names, which keep their underscores."""
+    if not isinstance(content, dict):
+        return str(content)
+    return ", ".join(f"{package} {number}" for package, number in content.items())
+
+
 def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ("/" if any(isinstance(each, str) for each in value) else " × ").join(map(_plain, value))
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _words(command: Any, fold: str) -> str:
-    """A command, with FOLD for its number, since those of all folds are the same otherwise."""
+def _command(command: Any, fold: str) -> str:
+    """Return a command with FOLD in place of the number of the fold, so that the commands of all folds are equal."""
     if not isinstance(command, list):
         return str(command)
     words = [str(word) for word in command]
-    # nnUNetv2_train DATASET CONFIGURATION FOLD: a dataset may have the same number.
+    # Only at its position: a dataset may have the same number.
     if len(words) > _FOLD_WORD and words[_FOLD_WORD] == fold:
         words[_FOLD_WORD] = "FOLD"
     return " ".join(words)

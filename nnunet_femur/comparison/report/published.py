@@ -1,4 +1,7 @@
-"""Published figures to print beside ours: data in ``reference_NAME.json`` beside this module."""
+"""Published figures to print beside the scores of a comparison.
+
+To add a publication, add a file ``published_NAME.json`` beside this module, with the keys of :class:`PublishedFigures`.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,14 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """Figures of one publication.
+    """Scores and training times of one publication.
 
     Attributes:
-        name: What ``--reference`` calls it.
-        source: Where the figures stand.
-        methods: The publication's name of a method, by our trainer or by ``TRAINER__PLANS__CONFIGURATION``.
-        tables: The figures by table, method and score: [mean, standard deviation], or the minutes of the training.
+        name: Name for the option ``--published``.
+        source: Citation of the publication and its tables.
+        methods: The publication's name of each method, by trainer of this package or by
+            ``TRAINER__PLANS__CONFIGURATION``.
+        tables: The numbers by table, method and score: [mean, standard deviation], or training time in minutes.
     """
 
     name: str
@@ -32,12 +36,16 @@ class PublishedFigures:
     tables: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     def figure(self, table: str, method: str, score: str) -> str:
-        """The published figure as printed, or nothing where none was published.
+        """Return a published number as printed; an empty text if it was not published.
 
         Args:
             table: One of :attr:`tables`.
-            method: Our method as in scores.csv, with or without ``DatasetNNN_NAME/`` before it.
-            score: A metric's name, or "minutes".
+            method: The method as in scores.csv, with or without ``DatasetNNN_NAME/`` before it.
+            score: Name of a metric, or "minutes".
+
+        Example:
+            >>> read_published("paper").figure("3d_whole", "FemurUnetResNet34Trainer__nnUNetPlans__2d", "dice")
+            '0.957 ± 0.020'
         """
         row = self._row(method)
         found = self.tables.get(table, {}).get(row, {}).get(score) if row else None
@@ -51,17 +59,25 @@ class PublishedFigures:
 
 
 def published_names() -> list[str]:
-    """The names of what can be printed beside our figures."""
-    return sorted(path.stem.removeprefix("reference_") for path in _FOLDER.glob("reference_*.json"))
+    """Return the names of all publications.
+
+    Example:
+        >>> published_names()
+        ['paper']
+    """
+    return sorted(path.stem.removeprefix("published_") for path in _FOLDER.glob("published_*.json"))
 
 
 def read_published(name: str) -> PublishedFigures:
-    """The figures of a publication.
+    """Return the figures of a publication.
+
+    Args:
+        name: One of :func:`published_names`.
 
     Raises:
-        InputError: There are none of this name.
+        InputError: The name is unknown (code "invalid-option").
     """
     if name not in published_names():
-        msg = f"{name}: no published figures of this name. There are: {', '.join(published_names())}."
-        raise InputError(msg)
-    return PublishedFigures(**json.loads((_FOLDER / f"reference_{name}.json").read_text(encoding="utf-8")))
+        msg = f"published must be one of {', '.join(published_names())}, got {name}."
+        raise InputError(msg, code="invalid-option")
+    return PublishedFigures(**json.loads((_FOLDER / f"published_{name}.json").read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The report: Markdown, and one HTML file that needs nothing beside it."""
+"""The report of a comparison, as Markdown and as one HTML file that contains its figures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.comparison.report.figure_cache import key_of
-from nnunet_femur.comparison.report.method_cards import Card, method_cards
+from nnunet_femur.comparison.report.figure_cache import figure_provenance
+from nnunet_femur.comparison.report.method_cards import MethodCard, method_cards
 from nnunet_femur.comparison.report.published import PublishedFigures, read_published
 from nnunet_femur.comparison.report.report_data import ReportData
-from nnunet_femur.comparison.report.sections import ORDER, STUDY
+from nnunet_femur.comparison.report.sections import ORDER, STUDY, UNSCORED
 from nnunet_femur.comparison.report.tables import tabulate
 from nnunet_femur.comparison.report.tables.formats import markdown
 from nnunet_femur.evaluation import METRICS, STRICT, EmptyPolicy
@@ -26,32 +26,34 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
+    from nnunet_femur.records import Provenance
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the report says.
+    """The content of a report.
 
     Attributes:
         datasets: Names of the datasets.
-        tables: The tables of every group.
+        tables: The tables.
         drawings: The figures.
-        cards: What is known of every method.
-        complete: Whether every expected prediction was there and could be scored.
-        warnings: What is missing, wrong or left out.
-        notes: What has not been run yet.
-        cautions: What the numbers cannot carry.
-        policy: What empty masks scored.
-        published: The published figures beside ours, if any.
+        cards: How each method was trained.
+        complete: True if every expected prediction was found and scored.
+        warnings: Missing, wrong and omitted predictions, a sentence each.
+        notes: Folds that have not been trained yet, a sentence each.
+        cautions: What the statistics cannot show, a sentence each.
+        policy: The policy for empty masks.
+        published: Published figures beside the scores; None for none.
         unscored: Predictions that could not be scored.
+        provenance: The state of everything that the figures were drawn from; None if some could not be drawn.
     """
 
     datasets: Sequence[str]
     tables: Sequence[Table]
     drawings: Sequence[Drawing]
-    cards: Sequence[Card]
+    cards: Sequence[MethodCard]
     complete: bool
     warnings: Sequence[str]
     notes: Sequence[str]
@@ -59,6 +61,7 @@ class Report:
     policy: EmptyPolicy = STRICT
     published: PublishedFigures | None = None
     unscored: Sequence[Unscored] = ()
+    provenance: Provenance | None = None
 
 
 def build_report(
@@ -68,32 +71,34 @@ def build_report(
     statistics: Sequence[GroupStatistics] = (),
     published: str | None = None,
     policy: EmptyPolicy = STRICT,
-    kept: Path | None = None,
+    earlier: Path | None = None,
 ) -> Report:
-    """Tabulate and draw what was scored; nothing is written.
+    """Make the tables and figures of a report, without writing files.
 
     Args:
         scored: The scores.
-        found: What was scored, and what is missing.
-        statistics: Tests, ranks and agreement of each group of entries.
-        published: Name of the published figures to print beside ours.
-        policy: What empty masks scored.
-        kept: The folder of an earlier report, whose figures are taken over if they show the same.
+        found: The predictions that were scored, and those that are missing.
+        statistics: Tests, ranks and agreement of each group of methods.
+        published: Name of published figures to print beside the scores, see
+            :func:`~nnunet_femur.comparison.report.published.published_names`.
+        policy: The policy for empty masks that the scores follow.
+        earlier: Folder of an earlier report. Its figures are used if they show the same.
 
     Raises:
-        InputError: There are no such published figures.
+        InputError: `published` is unknown (code "invalid-option").
     """
     from nnunet_femur.comparison.report.figures import draw_all
 
-    findings = ReportData(
+    data = ReportData(
         scored,
         found.predictions,
         statistics,
         published=read_published(published) if published else None,
         unscored=found.unscored,
     )
-    tables = tabulate(findings)
-    drawings, problems = draw_all(findings, key=key_of(findings, tables), kept=kept)
+    tables = tabulate(data)
+    provenance = figure_provenance(data, tables)
+    drawings, problems = draw_all(data, provenance=provenance, earlier=earlier)
     return Report(
         datasets=sorted({one.dataset.folder.name for one in found.predictions}),
         tables=tables,
@@ -105,12 +110,19 @@ def build_report(
         notes=found.notes,
         cautions=_cautions(statistics),
         policy=policy,
-        published=findings.published,
+        published=data.published,
+        # Without a provenance the next report draws the figures again, and reports the problems again.
+        provenance=None if problems else provenance,
     )
 
 
 def render(report: Report, ending: str) -> str:
-    """The report as text: ``html``, with the figures inside, or ``md``, which looks for them in ``figures/``."""
+    """Return the report as text.
+
+    Args:
+        report: The report.
+        ending: ``html`` for a file that contains the figures, or ``md`` for a file that links to ``figures/``.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -125,18 +137,19 @@ def render(report: Report, ending: str) -> str:
     environment.filters |= {"data_uri": _data_uri, "markdown": markdown}
     return environment.get_template(f"report.{ending}.j2").render(
         report=report,
-        parts=_parts(report),
+        parts=_sections(report),
         metrics=list(METRICS.values()),
         policy=_policy(report.policy),
-        published_in=STUDY,
+        study_section=STUDY,
+        unscored_section=UNSCORED,
         version=__version__,
-        # Ours, and without any "</", so that it may stand in HTML as it is.
+        # A file of this package without "</", which needs no escaping in HTML.
         script=Markup((_TEMPLATES / "sort.js").read_text(encoding="utf-8")),  # noqa: S704
     )
 
 
-def _parts(report: Report) -> list[dict[str, Any]]:
-    """The report's sections in their order, those that nobody put in order at the end."""
+def _sections(report: Report) -> list[dict[str, Any]]:
+    """Return the sections with their tables and figures, in their order; sections that are not in it come last."""
     tables, drawings = (
         {title: [one for one in found if one.section == title] for title in dict.fromkeys(one.section for one in found)}
         for found in (report.tables, report.drawings)
@@ -146,11 +159,11 @@ def _parts(report: Report) -> list[dict[str, Any]]:
 
 
 def _cautions(statistics: Sequence[GroupStatistics]) -> list[str]:
-    """What the first measure of each group cannot carry; that of the others stands below their tables."""
+    """Return the cautions of the first measure of each group; those of other measures are below their tables."""
     found = []
     for one in statistics:
         first = next(iter(one.measures.values()), None)
-        found += [f"{one.group.title}: {caution}" for caution in (first.cautions if first else ())]
+        found += [f"{one.group.title}. {caution}" for caution in (first.cautions if first else ())]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Everything that tables, figures and the report show, in one object."""
+"""The data that tables, figures and the report show, and the names that they share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.grouping import group_scores
+from nnunet_femur.comparison.grouping import Measure, group_scores
+from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
 
-DICE = ("volume", "all", "whole", "dice")
-"""Columns of :attr:`~nnunet_femur.comparison.grouping.Entry.defined` are named like this."""
+DICE = Measure("volume", "all", "whole", "dice")
+"""3D Dice of the whole bone, the main score."""
+
+_PROTOCOLS = {"volume": "3D", "slices": "slices", "paper": "the study’s protocol"}
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a comparison found out.
+    """The data of a comparison, as every table and every figure receives it.
 
     Attributes:
-        scored: The scores, and the slices behind them.
-        predictions: What was scored; empty if only scores are at hand, and then no mask is drawn.
-        statistics: Tests, ranks and agreement of every group in the order of the report; or none.
-        published: Published figures to print beside ours, or None.
+        scored: The scores, and the scores of single slices that they are computed from.
+        predictions: The predictions that were scored. Empty if only scores are available; then no mask is drawn.
+        statistics: Tests, ranks and agreement of every group, in the order of the report; may be empty.
+        published: Published figures to print beside these scores; None for none.
         unscored: Predictions that could not be scored.
     """
 
@@ -41,23 +44,45 @@ class ReportData:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """The sets of cases on which entries are compared, in the order of the report."""
+        """The sets of cases on which methods are compared, in the order of the report."""
         return [one.group for one in self.statistics] or group_scores(
             self.scored.scores, ends_only=self.scored.ends_only
         )
 
     @cached_property
     def seconds(self) -> Mapping[tuple[str, str], float]:
-        """Duration of the training in seconds by method and fold, where it is known."""
+        """Training times in seconds by method and fold, where they are known."""
         return {(one.method, one.fold): one.seconds for one in self.predictions if one.seconds is not None}
 
     def minutes(self, entry: Entry) -> float | None:
-        """Training of one model of an entry in minutes (of several the mean), if known."""
+        """Return the training time of one model in minutes, or the mean over the models of an entry, if known."""
         known = [self.seconds[entry.method, fold] for fold in entry.folds if (entry.method, fold) in self.seconds]
         return sum(known) / len(known) / 60 if known else None
 
 
-def whole(group: Group) -> list[Entry]:
-    """The entries of a group that predict whole femurs; if none does, all of them."""
-    kept = [entry for entry in group.entries if not entry.ends_only]
-    return kept or list(group.entries)
+def measure_title(measure: Measure) -> str:
+    """Return the name of a measure for titles.
+
+    Example:
+        >>> measure_title(DICE)
+        '3D Dice'
+        >>> measure_title(Measure("slices", "axial", "ends", "dice"))
+        'axial slices Dice, ends'
+    """
+    label = METRICS[measure.metric].label
+    protocol = _PROTOCOLS.get(measure.protocol, measure.protocol)
+    plane = "" if measure.plane == "all" else f"{measure.plane} "
+    region = "" if measure.region == "whole" else f", {measure.region}"
+    return f"{plane}{protocol} {label}{region}"
+
+
+def file_name(*parts: str) -> str:
+    """Return a file name made of words: lower case, with underscores between them, without an ending.
+
+    Example:
+        >>> file_name("boxes", "", "Test set")
+        'boxes_test_set'
+    """
+    words = "_".join(filter(None, parts)).lower()
+    kept = "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in words)
+    return "_".join(filter(None, kept.split("_")))

@@ -1,22 +1,22 @@
-"""The parts of the report, by the names that tables and figures give."""
+"""Sections of the report, by the names that tables and figures give, in the order of the report."""
 
 SCORES = "Scores"
-STATISTICS = "How certain the differences are"
-STUDY = "The study’s tables"
-SURFACES = "Surfaces and parts of the bone"
-VOLUMES = "Volumes"
-ALONG = "Along the bone"
-EXTREMES = "Best, median and worst slice"
-GRID = "One slice by every method"
-GALLERY = "A femur’s slices"
-PLANES = "Three planes of a case"
-BY_PLANE = "Slices by plane"
-UNSCORED = "Not scored"
-FOLDS = "Every fold"
-CASES = "Every case"
+UNSCORED = "Predictions that could not be scored"
+STATISTICS = "Statistical comparison"
+STUDY = "Tables of the study"
+SURFACES = "Surface distances and regions"
+VOLUMES = "Agreement of volumes"
+ALONG = "Dice along the bone"
+EXTREMES = "Best, median and worst slices"
+GRID = "One slice, all methods"
+GALLERY = "Slices of both femur ends"
+PLANES = "Three planes of one case"
+BY_PLANE = "Slice scores by plane"
+FOLDS = "Scores by fold"
+CASES = "Scores by case"
 
 ORDER = (
     SCORES, UNSCORED, STATISTICS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES, BY_PLANE, FOLDS,
     CASES,
 )  # fmt: skip
-"""From what is read first to what is looked up."""
+"""The sections in the order of the report, overviews before details."""

@@ -1,1 +1,1 @@
-"""Statistics of a comparison: summaries, paired tests, ranks, agreement, and cautions."""
+"""Statistics of a comparison: summaries, paired tests, ranks, volume agreement, and cautions."""

@@ -1,16 +1,16 @@
-"""What the scores of a group can carry: summaries, paired tests, ranks, and what cannot be concluded."""
+"""All statistics of a group of methods: summaries, paired tests, ranks, agreement, and cautions for the reader."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.statistics.agreement import BlandAltman, bland_altman
-from nnunet_femur.comparison.statistics.paired_tests import PairTest, TestName, compare_pairs, smallest_p
-from nnunet_femur.comparison.statistics.ranking import Interval, Rank, Ranking, mean_interval, rank_lines
+from nnunet_femur.comparison.statistics.cautions import Caution, cautions_of
+from nnunet_femur.comparison.statistics.descriptive import Summary, summarise
+from nnunet_femur.comparison.statistics.paired_tests import PairTest, TestName, compare_pairs
+from nnunet_femur.comparison.statistics.ranking import Ranking, rank_methods
 from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
@@ -18,68 +18,12 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.grouping import Entry, Group
 
-__all__ = [
-    "MEASURES",
-    "BlandAltman",
-    "GroupStatistics",
-    "Interval",
-    "Measure",
-    "PairTest",
-    "Rank",
-    "Ranking",
-    "Statistics",
-    "Summary",
-    "analyse",
-    "analyse_groups",
-]
-
-SIGNIFICANT = 0.05
-"""Level that a p-value is held against."""
-
-FEW_PATIENTS = 6
-"""With fewer patients no exact paired test can reach :data:`SIGNIFICANT`: 2 / 2^5 is 0.0625."""
-
 MEASURES = (
     *(Measure("volume", "all", "whole", metric) for metric in ("dice", "iou", "vs", "hd95", "assd", "nsd2")),
     Measure("slices", "axial", "whole", "dice"),
     Measure("volume", "all", "ends", "dice"),
 )
-"""What is tested unless a caller says otherwise; a measure that was not scored is left out."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One measure of one entry, over its cases.
-
-    Attributes:
-        entry: Label of the entry.
-        n: Cases with a score.
-        patients: Patients that they belong to.
-        undefined: Cases left out, since the policy for empty masks gives them no score.
-        mean: Mean over cases; NaN without a case.
-        sd: Sample standard deviation over cases; None with fewer than two.
-        median: Median over cases; NaN without a case.
-        q1: First quartile over cases.
-        q3: Third quartile over cases.
-        interval: 95 % bootstrap interval of the mean, clustered by patient; None with fewer than two patients.
-        folds: Number of folds whose predictions were scored.
-        fold_mean: Mean over folds of the means of their cases; None with fewer than two folds.
-        fold_sd: Sample standard deviation over folds of those means. It is no measure of spread between patients.
-    """
-
-    entry: str
-    n: int
-    patients: int
-    undefined: int
-    mean: float
-    sd: float | None
-    median: float
-    q1: float
-    q3: float
-    interval: Interval | None
-    folds: int
-    fold_mean: float | None
-    fold_sd: float | None
+"""Measures that are analysed by default. A measure without any score is left out."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +31,18 @@ class Statistics:
     """All statistics of one measure in one group.
 
     Attributes:
-        measure: What was measured.
-        summaries: One per entry, in the order of the group.
-        pairs: Every pair of entries, tested; empty with a single entry.
-        ranking: Ranks of the entries; None with a single entry or no patient in common.
-        cautions: What cannot be concluded, and what a reader must know, a sentence each.
+        measure: The measure.
+        summaries: One per method, in the order of the group.
+        pairs: The paired tests of all pairs of methods; empty with a single method.
+        ranking: Ranks of the methods; None with a single method or no patient in common.
+        cautions: Limits of the conclusions, such as too few patients.
     """
 
     measure: Measure
     summaries: tuple[Summary, ...]
     pairs: tuple[PairTest, ...]
     ranking: Ranking | None
-    cautions: tuple[str, ...]
+    cautions: tuple[Caution, ...]
 
 
 @dataclass(frozen=True)
@@ -106,9 +50,9 @@ class GroupStatistics:
     """The statistics of one group.
 
     Attributes:
-        group: The group.
+        group: The methods compared, and the cases that they are compared on.
         measures: Statistics by measure.
-        agreement: Bland-Altman agreement of the whole bone's volume, one per entry that has any.
+        agreement: Bland-Altman agreement of the whole bone's volume, one per method with volumes.
     """
 
     group: Group
@@ -119,9 +63,14 @@ class GroupStatistics:
 def analyse_groups(
     groups: Sequence[Group], *, measures: Sequence[Measure] = MEASURES, test: TestName = "wilcoxon"
 ) -> list[GroupStatistics]:
-    """The statistics of every group, in their order.
+    """Return the statistics of every group, in their order.
 
-    Methods that predict the ends of the bone alone take part in no measure of more of it.
+    Methods that predict the femur ends alone are compared on the region "ends" only.
+
+    Args:
+        groups: The groups, as :func:`~nnunet_femur.comparison.grouping.group_scores` returns them.
+        measures: The measures to analyse.
+        test: The paired test, see :func:`~nnunet_femur.comparison.statistics.paired_tests.compare_pairs`.
     """
     return [
         GroupStatistics(
@@ -137,22 +86,35 @@ def analyse_groups(
     ]
 
 
-def _of_whole_bones(group: Group) -> Group:
-    """The group without the entries of methods that predict the ends alone, unless there are no others."""
-    entries = tuple(entry for entry in group.entries if not entry.ends_only)
-    return replace(group, entries=entries or group.entries)
-
-
 def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> Statistics:
-    """Summaries, tests and ranks of one measure in one group.
+    """Return summaries, tests and ranks of one measure in one group.
 
-    Methods are compared: folds are no further methods, and of several folds that predict a case their mean counts.
-    Tests and ranks take a patient for the unit: of a patient with several cases their mean.
+    The methods are compared, not their folds: where several folds predict a case, their mean score counts. Tests and
+    ranks treat the patient as the unit: several cases of a patient count once, by their mean score.
 
     Args:
-        group: The entries to compare.
-        measure: What to compare; its metric must be registered, since nearer to the metric's ideal is better.
-        test: The paired test.
+        group: The methods to compare.
+        measure: The measure to compare. The nearer a score is to the metric's ideal, the better.
+        test: The paired test, see :func:`~nnunet_femur.comparison.statistics.paired_tests.compare_pairs`.
+
+    Example:
+        >>> import pandas as pd
+        >>> from nnunet_femur.comparison.grouping import Measure, group_scores
+        >>> dice = Measure("volume", "all", "whole", "dice")
+        >>> scores = pd.DataFrame(
+        ...     [
+        ...         (method, "test", "0", case, case, *dice, value, "1")
+        ...         for method, values in (("A", [0.95, 0.94, 0.93]), ("B", [0.91, 0.95, 0.90]))
+        ...         for case, value in zip("xyz", values)
+        ...     ],
+        ...     columns=["method", "set", "fold", "case", "patient", *dice._fields, "value", "unit"],
+        ... )
+        >>> (group,) = group_scores(scores)
+        >>> found = analyse(group, dice)
+        >>> [(one.entry, round(one.mean, 2), one.n) for one in found.summaries]
+        [('A', 0.94, 3), ('B', 0.92, 3)]
+        >>> [(pair.wins, pair.losses) for pair in found.pairs]
+        [(2, 1)]
     """
     import pandas as pd
 
@@ -162,40 +124,23 @@ def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> S
         for entry in group.entries
     }
     pairs = compare_pairs(by_patient, ideal=ideal, test=test)
-    summaries = tuple(_summary(entry, measure) for entry in group.entries)
+    summaries = tuple(summarise(entry, measure) for entry in group.entries)
     return Statistics(
         measure=measure,
         summaries=summaries,
         pairs=pairs,
-        ranking=rank_lines(pd.DataFrame(by_patient), ideal=ideal),
-        cautions=tuple(_cautions(group, summaries, pairs)),
+        ranking=rank_methods(pd.DataFrame(by_patient), ideal=ideal),
+        cautions=tuple(cautions_of(group, summaries, pairs)),
     )
 
 
-def _summary(entry: Entry, measure: Measure) -> Summary:
-    import pandas as pd
+def whole_femur_entries(group: Group) -> tuple[Entry, ...]:
+    """Return the methods of a group that predict whole femurs; all methods if none of them does."""
+    return tuple(entry for entry in group.entries if not entry.ends_only) or group.entries
 
-    scores = entry.column(measure)
-    known = scores.dropna()
-    values = known.to_numpy(float)
-    patients, names = pd.factorize(entry.patients.loc[known.index], sort=True)
-    folds = entry.fold_means(measure)
-    q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75]) if values.size else [float("nan")] * 3
-    return Summary(
-        entry=entry.label,
-        n=values.size,
-        patients=len(names),
-        undefined=len(scores) - values.size,
-        mean=float(values.mean()) if values.size else float("nan"),
-        sd=float(values.std(ddof=1)) if values.size > 1 else None,
-        median=float(median),
-        q1=float(q1),
-        q3=float(q3),
-        interval=mean_interval(values, patients),
-        folds=len(folds),
-        fold_mean=float(folds.mean()) if len(folds) > 1 else None,
-        fold_sd=float(folds.std(ddof=1)) if len(folds) > 1 else None,
-    )
+
+def _of_whole_bones(group: Group) -> Group:
+    return replace(group, entries=whole_femur_entries(group))
 
 
 def _agreements(group: Group) -> Iterator[BlandAltman]:
@@ -213,37 +158,3 @@ def _agreements(group: Group) -> Iterator[BlandAltman]:
                 prediction[known].to_numpy(float),
                 patients=entry.patients[known].to_numpy(),
             )
-
-
-def _cautions(group: Group, summaries: Sequence[Summary], pairs: Sequence[PairTest]) -> Iterator[str]:
-    patients = min(summary.patients for summary in summaries)
-    if patients < FEW_PATIENTS:
-        yield (
-            f"With {patients} patient{'' if patients == 1 else 's'} no exact paired test can give a p below "
-            f"{smallest_p(patients):.3g}, so no difference between methods can be shown at the 5 % level, and "
-            f"intervals and ranks only describe these cases. At least {FEW_PATIENTS} patients are needed."
-        )
-    elif pairs and smallest_p(patients) * len(pairs) > SIGNIFICANT:
-        yield (
-            f"With {patients} patients and {len(pairs)} pairs no pair can reach the 5 % level after Holm's correction: "
-            f"the smallest p that is possible is {min(1.0, smallest_p(patients) * len(pairs)):.2g}. "
-            "Compare fewer methods, or on more patients."
-        )
-    if any(summary.n > summary.patients for summary in summaries):
-        yield (
-            "Some patients have several cases: intervals draw them together, tests and ranks take their mean, and "
-            "mean, deviation and quartiles count every case."
-        )
-    if not group.same_cases:
-        yield "The methods rest on different cases: means are not comparable; tests and ranks use those in common."
-    if len({entry.folds for entry in group.entries if entry.folds != ("none",)}) > 1:
-        yield (
-            "The methods were predicted by different folds: an ensemble usually scores higher than its folds, and more "
-            "folds give a steadier mean than few."
-        )
-    if not all(entry.even for entry in group.entries):
-        yield "Some cases have scores of fewer folds than others; their mean is over the folds that they have."
-    if undefined := sum(summary.undefined for summary in summaries):
-        yield f"{undefined} scores are undefined under the policy for empty masks and were left out."
-    if any("normal approximation" in pair.how for pair in pairs):
-        yield "Some p-values are normal approximations, since there are many patients or equal differences."

@@ -11,7 +11,7 @@ from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.findings import Finding
 from nnunet_femur.imaging.geometry import AxisOrder
 from nnunet_femur.imaging.grids import Placement, Relation, settled
-from nnunet_femur.imaging.labels import femur_segments
+from nnunet_femur.imaging.segments import femur_segments
 from nnunet_femur.imaging.sources import read_source_header
 from nnunet_femur.imaging.usability import thin_problem
 from nnunet_femur.kinds import Checks, finding

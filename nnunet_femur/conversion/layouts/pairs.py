@@ -8,12 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.cases import Case, Found, named, stem
+from nnunet_femur.conversion.cases import Case, Found, named
 from nnunet_femur.conversion.layouts.layout import Layout
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.dicom import holds_dicom, is_dicom_file
-from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, volume_ending
+from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, stem, volume_ending
 from nnunet_femur.imaging.sides import BOTH, SIDES, side_called
 from nnunet_femur.imaging.sources import parts
 from nnunet_femur.kinds import finding

@@ -11,10 +11,11 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.cases import SETS, Case, Found, named, set_called, stem
+from nnunet_femur.conversion.cases import SETS, Case, Found, named, set_called
 from nnunet_femur.conversion.csv_tables import read_table
 from nnunet_femur.conversion.layouts.layout import Layout
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.geometry import stem
 from nnunet_femur.imaging.sides import UNKNOWN, side_called
 from nnunet_femur.kinds import finding
 

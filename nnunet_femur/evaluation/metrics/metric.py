@@ -28,6 +28,13 @@ class Metric:
         source: Publication or software that defines it.
         ideal: Score of a perfect prediction; of two scores the one nearer to it is better.
         unit: Unit of the score; "1" for a number without unit.
+
+    Example:
+        >>> from nnunet_femur.evaluation import METRICS
+        >>> METRICS["dice"].formula
+        '2 TP / (2 TP + FP + FN)'
+        >>> METRICS["hd95"].unit, METRICS["hd95"].ideal
+        ('mm', 0.0)
     """
 
     name: str

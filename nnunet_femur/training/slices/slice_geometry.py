@@ -9,6 +9,7 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, READER_WITH_REORIENT
 from nnunet_femur.errors import InputError
 from nnunet_femur.recipe.hyperparameters import PLANES, Plane, SliceRecipe
 
@@ -45,7 +46,7 @@ def check_axis_order(folder: Path, plans_manager: PlansManager) -> None:
         return
     remedy = (
         "Convert the data with nnfemur convert, or set "
-        '"overwrite_image_reader_writer" to "SimpleITKIOWithReorient" in dataset.json and plan again.'
+        f'"overwrite_image_reader_writer" to "{READER_WITH_REORIENT}" in dataset.json and plan again.'
     )
     for record in sorted(folder.glob("*.pkl")):
         with record.open("rb") as file:
@@ -85,7 +86,7 @@ def largest_size(plans: Mapping[str, Any], spacing_mm: Sequence[float]) -> list[
         The size, or None if the dataset is not in nnUNet_preprocessed.
     """
     dataset = Path(os.environ.get("nnUNet_preprocessed", ""), plans["dataset_name"])
-    path = dataset / "dataset_fingerprint.json"
+    path = dataset / DATASET_FINGERPRINT
     if not path.is_file():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,9 @@
-"""What figures show: which way up, which slices, which case; and when they are drawn anew."""
+"""Figures: orientation of slices, choice of slices and cases, and reuse of the figures of an earlier report."""
 
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -13,32 +14,40 @@ from matplotlib.figure import Figure
 from nnunet_femur.comparison.discovery import discover
 from nnunet_femur.comparison.grouping import group_scores
 from nnunet_femur.comparison.report import figures
-from nnunet_femur.comparison.report.drawing import PREDICTION, TRUTH, style
-from nnunet_femur.comparison.report.figure_cache import INDEX, index_of, kept_drawings, key_of
+from nnunet_femur.comparison.report.drawing import PREDICTION, REFERENCE, style
+from nnunet_femur.comparison.report.figure_cache import (
+    INDEX,
+    figure_files,
+    figure_provenance,
+    index_of,
+    read_figures,
+)
 from nnunet_femur.comparison.report.figures import FIGURES, draw_all
-from nnunet_femur.comparison.report.figures.album import Album, View
-from nnunet_femur.comparison.report.figures.boxes import draw_boxes
-from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
-from nnunet_femur.comparison.report.figures.grid import draw_grid
-from nnunet_femur.comparison.report.figures.panels import ends_only, example, frame_mm, show
-from nnunet_femur.comparison.report.figures.slices import draw_slices
+from nnunet_femur.comparison.report.figures.box_plots import draw_boxes
+from nnunet_femur.comparison.report.figures.example_case import choose_example
+from nnunet_femur.comparison.report.figures.extreme_slices import draw_extreme_slices
+from nnunet_femur.comparison.report.figures.gallery import draw_gallery
+from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
+from nnunet_femur.comparison.report.figures.planes import draw_planes
+from nnunet_femur.comparison.report.figures.slice_images import SliceReader, SliceView
+from nnunet_femur.comparison.report.figures.slice_panels import draw_slice, frame_mm
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
-from tests.comparison.made import findings_of
+from tests.comparison.made import data_of
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 
 
-def _findings(tree) -> ReportData:
+def _data(tree) -> ReportData:
     found = discover(tree.results)
     scored = score_predictions(found.predictions)
     return ReportData(scored, found.predictions, analyse_groups(group_scores(scored.scores)))
 
 
-class TestPictures:
-    """A block at one corner of the patient must stand in the right corner of every picture."""
+class TestSliceImages:
+    """A block at one corner of the patient is in the right corner of every image."""
 
     @pytest.fixture(params=["LPS", "RAS", "SAR", "PIL"])
     def predictions(self, tree, request):
@@ -66,20 +75,20 @@ class TestPictures:
         ],
     )
     def test_right_and_anterior_are_on_the_left(self, predictions, plane, index, rows, columns, step, sides):
-        view = View(predictions, "L6", index, plane)
-        picture = Album().cut([view])[view.key]
-        expected = np.zeros_like(picture.reference)
+        view = SliceView(predictions, "L6", index, plane)
+        image = SliceReader().read([view])[view.key]
+        expected = np.zeros_like(image.reference)
         expected[rows, columns] = True  # Rows run from the bottom to the top.
-        np.testing.assert_array_equal(picture.reference, expected)
-        np.testing.assert_array_equal(picture.prediction, expected)
-        np.testing.assert_array_equal(picture.grey, expected * 900)
-        assert (picture.step_mm, picture.sides) == (step, sides)
+        np.testing.assert_array_equal(image.reference, expected)
+        np.testing.assert_array_equal(image.prediction, expected)
+        np.testing.assert_array_equal(image.ct, expected * 900)
+        assert (image.spacing_mm, image.edge_letters) == (step, sides)
 
     def test_a_panel_shows_the_bone_in_its_middle_and_the_letters_around(self, predictions):
-        view = View(predictions, "L6", 7)
-        picture = Album().cut([view])[view.key]
+        view = SliceView(predictions, "L6", 7)
+        image = SliceReader().read([view])[view.key]
         axes = Figure().subplots()
-        show(axes, picture)
+        draw_slice(axes, image)
         left, right = axes.get_xlim()
         bottom, top = axes.get_ylim()
         assert (right - left, top - bottom) == (70, 70)
@@ -91,28 +100,28 @@ class TestPictures:
         colours = {tuple(np.round(c.get_edgecolor()[0], 3)) for c in axes.collections}
         from matplotlib.colors import to_rgba
 
-        assert colours == {tuple(np.round(to_rgba(colour), 3)) for colour in (TRUTH, PREDICTION)}
-        assert frame_mm(picture, square=False)[1] == (left, right)
+        assert colours == {tuple(np.round(to_rgba(colour), 3)) for colour in (REFERENCE, PREDICTION)}
+        assert frame_mm([image], square=False)[1] == (left, right)
 
 
 class TestChoice:
     @pytest.fixture
-    def findings(self, tree):
+    def data(self, tree):
         path = tree.test(SCRATCH) / "L6.nrrd"
         voxels = np.zeros((10, 11, 12), np.uint8)
         voxels[2, 3:7, 4:8] = 1  # Right.
         voxels[3, 3:7, 4:6] = 1  # Half of it.
-        voxels[8, 0:8, 0:8] = 1  # A false find larger than the two missed slices 4 and 5.
+        voxels[8, 0:8, 0:8] = 1  # A false positive, larger than the two false negative slices 4 and 5.
         image = sitk.GetImageFromArray(voxels)
         image.CopyInformation(sitk.ReadImage(str(path)))
         sitk.WriteImage(image, str(path))
         (path.parent / "R7.nrrd").unlink()
         (tree.raw / "labelsTs" / "R7.nrrd").unlink()
-        return _findings(tree)
+        return _data(tree)
 
-    def test_best_median_and_worst_slice(self, findings):
+    def test_best_median_and_worst_slice(self, data):
         with style():
-            (sketch,) = draw_slices(findings, Album())
+            (sketch,) = draw_extreme_slices(data, SliceReader())
         titles = [axes.get_title(loc="left") for axes in sketch.figure.axes]
         # Dice of slices 2, 3, 4, 5 and 8: 1, 0.667, 0, 0, 0.
         assert titles == [
@@ -123,42 +132,41 @@ class TestChoice:
 
     def test_the_grid_shows_the_slice_on_which_methods_differ_most(self, tree):
         tree.test(SCRATCH)
-        tree.test(UNET, shift=1)  # Of the true slices 2-5 it misses 2 alone.
+        tree.test(UNET, shift=1)  # Of the reference slices 2-5 it misses slice 2 only.
         with style():
-            (sketch,) = draw_grid(_findings(tree), Album())
-        assert "axial slice 2:" in sketch.caption
+            (sketch,) = draw_method_grid(_data(tree), SliceReader())
+        assert "slice 2:" in sketch.caption
         titles = [axes.get_title(loc="left") for axes in sketch.figure.axes]
         assert [title.rpartition("\n")[2] for title in titles] == ["Dice 1.000", "Dice 0.000"]
+        assert len({axes.get_xlim() + axes.get_ylim() for axes in sketch.figure.axes}) == 1
 
     def test_the_example_is_the_median_case_of_the_best_method(self, tree):
         tree.predict(SCRATCH, "test", ("L6",))
         tree.predict(SCRATCH, "test", ("R7",), shift=1)
         tree.test(UNET, shift=2)
-        shown = example(_findings(tree))
+        shown = choose_example(_data(tree))
         assert (shown.case, shown.best.method) == ("R7", SCRATCH)  # Of two cases the lower one.
         assert list(shown.predictions) == ["FemurScratch · 3d_fullres", "FemurUnetResNet34 · 3d_fullres"]
 
     def test_without_masks_there_is_no_example(self):
-        assert example(findings_of((UNET, "test", "0", "a", 0.8))) is None
+        assert choose_example(data_of((UNET, "test", "0", "a", 0.8))) is None
 
     def test_the_gallery_shows_both_ends(self, tree):
         tree.test(SCRATCH)
         with style():
-            (sketch,) = draw_gallery(_findings(tree), Album())
+            (sketch,) = draw_gallery(_data(tree), SliceReader())
         assert [text.get_text() for text in sketch.figure.axes[0].texts] == ["5", "4", "3", "2"]
-        assert ends_only(np.arange(100), 20) == [*range(99, 79, -1), *range(19, -1, -1)]
-        assert ends_only(np.arange(30), 20) == list(range(29, -1, -1))
 
 
 class TestFiles:
     @pytest.fixture
-    def findings(self, tree):
+    def data(self, tree):
         tree.test(UNET, shift=1)
         tree.test(SCRATCH)
-        return _findings(tree)
+        return _data(tree)
 
-    def test_every_registered_figure_is_drawn_as_png_and_svg(self, findings):
-        drawings, problems = draw_all(findings)
+    def test_every_registered_figure_is_drawn_as_png_and_svg(self, data):
+        drawings, problems = draw_all(data)
         assert problems == []
         assert (
             len({drawing.name for drawing in drawings}) == len(drawings) == len(FIGURES) + 1
@@ -170,56 +178,72 @@ class TestFiles:
             assert drawing.caption.endswith(".")
 
     def test_without_masks_the_scores_are_drawn(self):
-        drawings, _ = draw_all(findings_of((UNET, "test", "0", "a", 0.8), (SCRATCH, "test", "0", "a", 0.9)))
+        drawings, _ = draw_all(data_of((UNET, "test", "0", "a", 0.8), (SCRATCH, "test", "0", "a", 0.9)))
         assert [drawing.name for drawing in drawings] == ["boxes_test"]
 
-    def test_figures_are_kept_while_nothing_changes(self, findings, tmp_path, monkeypatch):
+    def test_figures_are_reused_while_nothing_changes(self, data, tmp_path, monkeypatch):
         monkeypatch.setattr(figures, "FIGURES", (draw_boxes,))
-        key = key_of(findings, [])
-        drawings, _ = draw_all(findings, key=key)
-        folder = tmp_path / "figures"
-        folder.mkdir()
-        (folder / INDEX).write_text(index_of(drawings))
-        for drawing in drawings:
-            (folder / f"{drawing.name}.png").write_bytes(drawing.png)
-            (folder / f"{drawing.name}.svg").write_bytes(drawing.svg)
-        assert kept_drawings(tmp_path, key) == drawings
-        assert kept_drawings(tmp_path, "another") is None
-        (folder / "boxes_test.png").write_bytes(drawings[0].png[:-1])
-        assert kept_drawings(tmp_path, key) is None
-        assert draw_all(findings, key=key, kept=tmp_path) == (drawings, [])
+        provenance = figure_provenance(data, [])
+        drawings, _ = draw_all(data)
+        (tmp_path / "figures").mkdir()
+        (tmp_path / INDEX).write_text(index_of(drawings, provenance))
+        for name, content in figure_files(drawings).items():
+            (tmp_path / name).write_bytes(content)
+        assert read_figures(tmp_path, provenance) == drawings
+        assert read_figures(tmp_path, replace(provenance, inputs="another")) is None
+        assert read_figures(tmp_path, replace(provenance, settings="another")) is None
+        (tmp_path / "figures" / "boxes_test.png").write_bytes(drawings[0].png[:-1])
+        assert read_figures(tmp_path, provenance) is None
+        assert draw_all(data, provenance=provenance, earlier=tmp_path) == (drawings, [])
 
-    def test_a_ct_that_cannot_be_read_costs_its_grey_values_alone(self, findings, tree, monkeypatch):
-        monkeypatch.setattr(figures, "FIGURES", (draw_slices, draw_planes))
+    @pytest.mark.parametrize(
+        "index",
+        [
+            "",
+            "{",
+            "[]",
+            '{"provenance": null, "figures": []}',
+            # As version 0.1 wrote it.
+            '[{"key": "k", "name": "boxes", "section": "Scores", "caption": "", "wide": true, "png": "", "svg": ""}]',
+        ],
+    )
+    def test_figures_with_another_index_are_drawn_again(self, data, tmp_path, index):
+        (tmp_path / "figures").mkdir()
+        (tmp_path / INDEX).write_text(index)
+        assert read_figures(tmp_path, figure_provenance(data, [])) is None
+
+    def test_a_ct_that_cannot_be_read_costs_its_grey_values_alone(self, data, tree, monkeypatch):
+        monkeypatch.setattr(figures, "FIGURES", (draw_extreme_slices, draw_planes))
         for path in (tree.raw / "imagesTs").iterdir():
             path.write_text("no volume")
-        drawings, problems = draw_all(findings, key="k")
+        drawings, problems = draw_all(data)
         assert len(drawings) == 3
         assert {problem.partition(":")[0] for problem in problems} <= {
             str(path) for path in (tree.raw / "imagesTs").iterdir()
         }
         assert problems
-        assert {drawing.key for drawing in drawings} == {""}, "drawn and named again by the next run"
 
-    def test_a_figure_that_fails_does_not_cost_the_others(self, findings, monkeypatch):
+    def test_a_figure_that_fails_does_not_cost_the_others(self, data, monkeypatch):
         def draw_wrong(*_):
             raise ZeroDivisionError
 
         monkeypatch.setattr(figures, "FIGURES", (draw_wrong, draw_boxes))
-        drawings, problems = draw_all(findings)
+        drawings, problems = draw_all(data)
         assert [drawing.name for drawing in drawings] == ["boxes_test"]
-        assert problems == ["wrong: this figure could not be drawn (ZeroDivisionError)."]
+        (problem,) = problems
+        assert "wrong" in problem
+        assert "ZeroDivisionError" in problem
 
-    def test_the_key_changes_with_a_mask_and_with_a_score(self, findings):
-        before = key_of(findings, [])
-        assert key_of(findings, []) == before
-        one = findings.predictions[0]
+    def test_the_provenance_changes_with_a_mask_and_with_a_score(self, data):
+        before = figure_provenance(data, [])
+        assert figure_provenance(data, []) == before
+        one = data.predictions[0]
         path = next(iter(one.files.values()))
         path.write_bytes(path.read_bytes() + b" ")
-        after = key_of(findings, [])
+        after = figure_provenance(data, [])
         assert after != before
-        findings.scored.scores.loc[0, "value"] += 0.5
-        assert key_of(findings, []) != after
+        data.scored.scores.loc[0, "value"] += 0.5
+        assert figure_provenance(data, []) != after
 
 
 def test_pyplot_is_not_imported():

@@ -15,7 +15,13 @@ def _record(fold: int, **more) -> str:
         "trainer": "FemurUnetResNet34Trainer",
         "fold": fold,
         "command": ["nnUNetv2_train", "1", "3d_fullres", str(fold)],
-        "recipe": {"learning_rate": 3e-4, "encoder_weights": None, "deep_supervision": False},
+        "recipe": {
+            "learning_rate": 3e-4,
+            "encoder_weights": None,
+            "deep_supervision": False,
+            "slice_size": [64, 64],
+            "planes": ["axial", "coronal"],
+        },
         "epochs_done": 5,
         "iterations_per_epoch": 250,
         "parameters": 24_400_000,
@@ -23,7 +29,7 @@ def _record(fold: int, **more) -> str:
         "peak_memory_mib": 2048,
         "peak_device_memory_mib": None,
         "device": "cpu",
-        "versions": {"torch": "2.9.1"},
+        "versions": {"torch": "2.9.1", "segmentation_models_pytorch": "0.5"},
     }
     return json.dumps(content | more)
 
@@ -40,15 +46,18 @@ def test_folds_that_agree_are_one_fact(tree):
     card, facts = _card(tree)
     assert (card.name, card.folder, card.runs) == ("FemurUnetResNet34 · 3d_fullres", UNET, 2)
     assert facts["Command"] == "nnUNetv2_train 1 3d_fullres FOLD"
-    assert facts["Recipe"] == "learning rate 0.0003, encoder weights none, deep supervision no"
-    assert facts["Epochs"] == "5 of 250 iterations"
+    assert facts["Recipe"] == (
+        "learning rate 0.0003, encoder weights none, deep supervision no, slice size 64 × 64, planes axial/coronal"
+    )
+    assert facts["Versions"] == "torch 2.9.1, segmentation_models_pytorch 0.5"
+    assert facts["Epochs"] == "5 with 250 iterations each"
     assert facts["Parameters"] == "24.4 million"
-    assert facts["Memory"] == "2.0 GiB"
-    assert "Memory of the device" not in facts
+    assert facts["Peak memory"] == "2.0 GiB"
+    assert "Peak GPU memory" not in facts
     assert facts["Time"] == "10.0 min"
 
 
-def test_folds_that_differ_are_told_apart(tree):
+def test_folds_that_differ_are_listed_by_fold(tree):
     for fold, device in ((0, "cpu"), (1, "H100")):
         tree.validate(UNET, fold)
         (tree.method(UNET) / f"fold_{fold}" / "run.json").write_text(_record(fold, device=device, seconds=9000))
@@ -70,4 +79,4 @@ def test_a_broken_record_is_named_and_left_out(tree, content):
     (tree.method("TotalSegmentator__total__1.5mm") / "run.json").write_text(content)
     assert _card(tree)[0].runs == 0
     (warning,) = discover(tree.results).warnings
-    assert "run.json" in warning
+    assert "run.json: " in warning

@@ -1,6 +1,7 @@
-"""The report: what it says, and what a browser makes of it."""
+"""The report: its content, its files, and its behaviour in a browser."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -14,8 +15,13 @@ import SimpleITK as sitk
 
 from nnunet_femur.comparison import compare
 from nnunet_femur.comparison.report import figures
-from nnunet_femur.comparison.report.figures.boxes import draw_boxes
+from nnunet_femur.comparison.report.figures.box_plots import draw_boxes
 from nnunet_femur.comparison.report.figures.significance import draw_significance
+from nnunet_femur.comparison.report.output import write_all
+from nnunet_femur.comparison.report.report import Report
+from nnunet_femur.comparison.report.report_data import DICE
+from nnunet_femur.evaluation import METRICS, STRICT
+from tests.refusing import refused
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
@@ -46,26 +52,30 @@ def few_figures(monkeypatch):
 
 class TestText:
     def test_html_needs_nothing_beside_it(self, outcome):
-        html = outcome.report.read_text()
-        references = re.findall(r'(?:src|href|data)="([^"]*)"', html) + re.findall(r"url\(([^)]*)\)", html)
+        text = outcome.report.read_text()
+        references = re.findall(r'(?:src|href|data)="([^"]*)"', text) + re.findall(r"url\(([^)]*)\)", text)
         assert references
         assert all(reference.startswith(("data:", "#")) for reference in references)
-        assert "://" not in html
-        assert "<script src" not in html
+        assert "://" not in text
+        assert "<script src" not in text
 
-    def test_what_the_reader_is_told(self, outcome):
+    def test_scores_policy_study_and_cautions_are_in_both_formats(self, outcome):
         for text in (outcome.report.read_text(), outcome.report.with_suffix(".md").read_text()):
-            assert "1 − (Vgt − Vpred) / (Vgt + Vpred)" in text
-            assert "standard deviation over the n cases" in text
-            assert "Only the prediction empty (a false negative): Dice" in text
-            assert "Scores set by the policy for empty masks: 0 of 4 volumes, 12 of 54 slices" in text
+            for metric in METRICS.values():
+                assert html.escape(metric.formula, quote=False) in text or metric.formula in text
+            assert STRICT.meaning in text
+            assert "0 of 4 volumes, 12 of 54 slices" in text
             assert "Dataset001_Femur" in text
             assert "Pivi & Fusconi" in text.replace("&amp;", "&")
-            assert "At least 6 patients are needed" in text
+            for found in outcome.statistics:
+                for caution in found.measures[DICE].cautions:
+                    assert caution.text in text
 
-    def test_warnings_stand_before_everything(self, outcome):
+    def test_cautions_and_warnings_come_before_all_scores(self, outcome):
         first = outcome.report.read_text().partition("<h2")[0]
-        assert "At least 6 patients are needed" in first
+        (found,) = outcome.statistics
+        assert {caution.code for caution in found.measures[DICE].cautions} >= {"few-patients"}
+        assert found.measures[DICE].cautions[0].text in first
 
     def test_markdown(self, outcome):
         markdown = outcome.report.with_suffix(".md").read_text()
@@ -78,10 +88,10 @@ class TestText:
         assert outcome.report.read_text().count('<i class="published">0.957 ± 0.020</i>') == 1
 
     def test_method_cards(self, outcome):
-        html = outcome.report.read_text()
-        assert "<dt>Time</dt><dd>1.5 min</dd>" in html
-        assert "H&lt;100&gt;" in html
-        assert "No run.json beside it" in html
+        text = outcome.report.read_text()
+        assert "<dt>Time</dt><dd>1.5 min</dd>" in text
+        assert "H&lt;100&gt;" in text
+        assert "no run.json found" in text
 
     def test_every_table_is_written_in_every_format(self, outcome):
         folder = outcome.report.parent / "tables"
@@ -108,7 +118,7 @@ class TestText:
         tree.test("A<b>__nnUNetPlans__2d")
         assert "A<b>" not in compare(tree.results).report.read_text()
 
-    def test_tables_and_figures_of_the_last_report_are_taken_away_but_nothing_else(self, tree, few_figures):
+    def test_tables_and_figures_of_the_last_report_are_deleted_but_nothing_else(self, tree, few_figures):
         tree.test(UNET, shift=2)
         tree.test(SCRATCH)
         folder = compare(tree.results).report.parent
@@ -157,8 +167,8 @@ LAST = """<script>addEventListener("load", () => {
 @pytest.mark.parametrize("width", [1280, 400])
 def test_in_a_browser(chromium, outcome, tmp_path, width):
     page = tmp_path / "report.html"
-    html = outcome.report.read_text().replace("<head>", f"<head>{FIRST}").replace("</body>", f"{LAST}</body>")
-    page.write_text(html)
+    content = outcome.report.read_text().replace("<head>", f"<head>{FIRST}").replace("</body>", f"{LAST}</body>")
+    page.write_text(content)
     options = (
         "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --enable-logging=stderr "
         f"--virtual-time-budget=10000 --dump-dom --window-size={width},900"
@@ -176,6 +186,25 @@ def test_in_a_browser(chromium, outcome, tmp_path, width):
     assert found["names"] == sorted(found["names"])
     assert found["chosen"] == found["rising"]
     assert found["wide"] <= 0  # Nothing makes the page itself scroll sideways.
+
+
+def test_a_figure_that_failed_is_drawn_again_by_the_next_report(tree, monkeypatch):
+    def draw_wrong(*_):
+        raise ZeroDivisionError
+
+    tree.test(UNET)
+    monkeypatch.setattr(figures, "FIGURES", (draw_boxes, draw_wrong))
+    outcome = compare(tree.results)
+    assert any("ZeroDivisionError" in warning for warning in outcome.warnings)
+    assert json.loads((outcome.report.parent / "figures" / "index.json").read_text())["provenance"] is None
+    assert any("ZeroDivisionError" in warning for warning in compare(tree.results).warnings)
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "tables").write_text("a file")
+    report = Report([], [], [], [], complete=True, warnings=[], notes=[])
+    with refused("cannot-write", tmp_path):
+        write_all(tmp_path, report, None)
 
 
 def test_without_ct_and_without_any_slice(tree):

@@ -1,33 +1,26 @@
-"""Lines, means, deviations, marks and published figures, on scores written by hand."""
+"""The summary: rows, means, deviations and marks, on scores written by hand."""
 
 import math
 from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from nnunet_femur.comparison.grouping import group_scores
 from nnunet_femur.comparison.predictions import folds_text
-from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.tables import tabulate
-from nnunet_femur.comparison.report.tables.model import GAP, p_value
-from nnunet_femur.comparison.report.tables.study_tables import over_slices, study_tables
 from nnunet_femur.comparison.report.tables.summary import summaries
-from nnunet_femur.comparison.scoring import COLUMNS, Scored
-from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from nnunet_femur.comparison.scoring import Scored
 from nnunet_femur.comparison.traits import method_names
-from nnunet_femur.errors import InputError
-from tests.comparison.made import KEYS, PLANES, findings_of, scores_of
+from tests.comparison.made import data_of, scores_of
 
 
 def _summary(*cases, seconds=None, ends_only=()):
-    findings = findings_of(*cases, ends_only=ends_only)
+    data = data_of(*cases, ends_only=ends_only)
     if seconds:
         predictions = [SimpleNamespace(method=m, fold=f, seconds=s) for (m, f), s in seconds.items()]
-        findings = ReportData(findings.scored, predictions)
-    (table,) = summaries(findings)
+        data = ReportData(data.scored, predictions)
+    (table,) = summaries(data)
     return table
 
 
@@ -81,15 +74,15 @@ class TestSummary:
         (table,) = summaries(ReportData(Scored(scores)))
         assert "3D: IoU" not in [column.title for column in table.columns]
 
-    def test_methods_for_heads_are_left_out_and_said_to_be(self):
+    def test_methods_for_heads_are_left_out_and_counted(self):
         cases = (("A__P__c", "test", "0", "a", 0.4), ("B__P__c", "test", "0", "a", 0.9))
         table = _summary(*cases, ends_only=("A__P__c",))
         assert [row.label for row in table.rows] == ["B · P · c"]
-        assert "1 method is trained on the ends" in table.note
+        assert "1 method was trained on the femur ends" in table.note
 
 
-class TestLines:
-    def test_folds_of_cross_validation_are_one_line(self):
+class TestRows:
+    def test_folds_of_cross_validation_are_one_row(self):
         (row,) = _summary(*(("A__P__c", "cv", str(fold), f"case{fold}", 0.8) for fold in range(5))).rows
         assert (row.cells[0].text, row.detail) == ("5", "folds 0–4")
 
@@ -98,7 +91,7 @@ class TestLines:
         assert row.cells[0].text == "1"
         assert row.cells[1].mean == pytest.approx(0.7)
 
-    def test_of_a_test_set_the_ensemble_is_the_methods_line(self):
+    def test_of_a_test_set_the_ensemble_is_the_row_of_the_method(self):
         table = _summary(*(("A__P__c", "test", fold, "a", 0.8) for fold in ("0", "1", "ensemble")))
         assert [row.label for row in table.rows] == ["A · P · c, ensemble"]
 
@@ -113,14 +106,14 @@ class TestLines:
 
     def test_folds_are_in_the_tables_of_details(self):
         cases = [("A__P__c", "test", fold, "a", value) for fold, value in (("0", 0.6), ("1", 0.8), ("ensemble", 0.9))]
-        tables = {table.name: table for table in tabulate(findings_of(*cases, ("B__P__c", "test", "0", "a", 0.5)))}
+        tables = {table.name: table for table in tabulate(data_of(*cases, ("B__P__c", "test", "0", "a", 0.5)))}
         labels = ["A · P · c, fold 0", "A · P · c, fold 1", "A · P · c, ensemble", "B · P · c"]
         assert [row.label for row in tables["folds_test"].rows] == labels
         assert [row.cells[1].mean for row in tables["folds_test"].rows] == [0.6, 0.8, 0.9, 0.5]
         assert tables["folds_test"].place == "folded"
         assert sorted(row.label for row in tables["cases_test"].rows) == sorted(labels)
         assert all(len(table.rows) == 2 for name, table in tables.items() if name not in {"folds_test", "cases_test"})
-        alone = tabulate(findings_of(("B__P__c", "test", "0", "a", 0.5)))
+        alone = tabulate(data_of(("B__P__c", "test", "0", "a", 0.5)))
         assert not any(table.name.startswith("folds") for table in alone)
 
     def test_fixed_splits_share_cases_so_each_is_a_set_of_its_own(self):
@@ -145,142 +138,6 @@ class TestLines:
         assert [group.entries[0].label for group in groups] == ["A · P · c"] * 2
         names = [table.name for table in tabulate(ReportData(Scored(scores)))]
         assert len(set(names)) == len(names)
-
-
-class TestStudy:
-    """The study's means and deviations over slices, from what is known of each case."""
-
-    @pytest.fixture
-    def sliced(self):
-        """Dice of every slice of three cases in three planes, and the table that is made of them."""
-        rng = np.random.default_rng(3)
-        slices = {(case, plane): rng.uniform(0, 1, rng.integers(1, 9)) for case in "abc" for plane in PLANES}
-        rows = []
-        for (case, plane), dice in slices.items():
-            for metric, value in (("dice", dice.mean()), ("dice_sd", dice.std()), ("slices", dice.size)):
-                rows += [
-                    ("T__P__c", "test", "0", case, case, protocol, plane, "whole", metric, value, "1")
-                    for protocol in ("slices", "paper")
-                ]
-        return slices, ReportData(Scored(pd.DataFrame(rows, columns=list(COLUMNS))))
-
-    def test_three_planes_in_one_pot(self, sliced):
-        slices, findings = sliced
-        (group,) = findings.groups
-        everything = np.concatenate(list(slices.values()))
-        mean, deviation = over_slices(group.entries[0].of_predictions, ("slices", "pooled", "whole", "dice"))
-        assert mean == pytest.approx(everything.mean(), abs=1e-12)
-        assert deviation == pytest.approx(everything.std(), abs=1e-12)
-
-    def test_one_plane(self, sliced):
-        slices, findings = sliced
-        (group,) = findings.groups
-        axial = np.concatenate([dice for (_, plane), dice in slices.items() if plane == "axial"])
-        mean, deviation = over_slices(group.entries[0].of_predictions, ("paper", "axial", "whole", "dice"))
-        assert (mean, deviation) == pytest.approx((axial.mean(), axial.std()), abs=1e-12)
-
-    def test_a_case_without_slices_adds_nothing(self, sliced):
-        _, findings = sliced
-        scores = findings.scored.scores
-        first = scores["case"] == "a"
-        emptied = scores.copy()
-        emptied.loc[first, "value"] = np.where(emptied.loc[first, "metric"] == "slices", 0, np.nan)
-        for frame in (emptied, scores[~first]):
-            again = ReportData(Scored(frame))
-            (group,) = again.groups
-            result = over_slices(group.entries[0].of_predictions, ("slices", "pooled", "whole", "dice"))
-            assert result == pytest.approx(
-                over_slices(
-                    findings.groups[0].entries[0].of_predictions.drop("a"), ("slices", "pooled", "whole", "dice")
-                )
-            )
-
-    def test_published_figures_stand_beside_the_study_s_protocol_alone(self):
-        keys = [(protocol, "all", "whole", "dice") for protocol in ("paper", "volume")]
-        case = ("FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres", "test", "0", "a", 0.9)
-        (table,) = study_tables(findings_of(case, keys=keys, published=read_published("paper")))
-        assert table.title == "Table 2: 3D scores, whole femur · Test set"
-        assert [cell.published for cell in table.rows[0].cells] == ["", "0.957 ± 0.020", ""]
-        (plain,) = study_tables(findings_of(case, keys=keys))
-        assert not plain.published
-
-    @pytest.mark.parametrize(("trainer", "published"), [("FemurHeadUnetResNet34", "0.961 ± 0.012"), ("FemurUnetX", "")])
-    def test_figures_of_heads_stand_beside_methods_for_heads(self, trainer, published):
-        case = (f"{trainer}Trainer__nnUNetPlans__2d", "test", "0", "a", 0.9)
-        keys = [("paper", "all", "ends", "dice"), *KEYS]
-        ends = (case[0],) if trainer.startswith("FemurHead") else ()
-        findings = findings_of(case, keys=keys, published=read_published("paper"), ends_only=ends)
-        tables = list(study_tables(findings))
-        table = next(table for table in tables if table.title.startswith("Table 4"))
-        assert table.rows[0].cells[1].published == published
-
-
-class TestReference:
-    def test_every_row_of_the_study_has_a_method(self):
-        published = read_published("paper")
-        rows = {row for table in published.tables.values() for row in table}
-        assert rows == set(published.methods.values())
-        assert [len(table) for table in published.tables.values()] == [8, 8, 6, 6]
-
-    @pytest.mark.parametrize(
-        ("table", "method", "score", "figure"),
-        [
-            ("2d_whole", "FemurUnetPlusPlusDeepLabV3Trainer__nnUNetPlans__2d", "dice", "0.952 ± 0.095"),
-            ("3d_whole", "Dataset001_A/TotalSegmentator__total__1.5mm", "vs", "1.036 ± 0.013"),
-            ("2d_whole", "FemurFinetuneTrainer__a__3d_fullres", "minutes", "200"),
-            ("3d_whole", "TotalSegmentator__total__3mm", "vs", ""),
-            ("2d_whole", "nnUNetTrainer__nnUNetPlans__2d", "dice", ""),
-        ],
-    )
-    def test_figures(self, table, method, score, figure):
-        assert read_published("paper").figure(table, method, score) == figure
-
-    def test_an_unknown_publication(self):
-        with pytest.raises(InputError, match="There are: paper"):
-            read_published("nature")
-
-
-class TestStatistics:
-    @pytest.fixture
-    def tables(self):
-        cases = [
-            (f"{m}__P__c", "test", "0", f"case{n}", 0.9 - 0.01 * k * n) for k, m in enumerate("AB") for n in range(7)
-        ]
-        scores = scores_of(*cases)
-        statistics = analyse_groups(group_scores(scores))
-        return {table.name: table for table in tabulate(ReportData(Scored(scores), statistics=statistics))}
-
-    def test_intervals_and_ranks(self, tables):
-        table = tables["statistics_test_volume_dice"]
-        assert table.place == "open"
-        row = dict(zip([column.title for column in table.columns], table.rows[0].cells, strict=True))
-        assert row["Over cases: mean ± SD"].text == "0.900 ± 0.000"
-        assert row["Over cases: 95 % interval"].text == "0.900 to 0.900"
-        assert row["Rank: place"].text == "1"
-        assert "Kendall’s τ" in table.note
-
-    def test_pairs(self, tables):
-        table = tables["pairs_test_volume_dice"]
-        (row,) = table.rows
-        texts = dict(zip([column.title for column in table.columns], map(str, row.cells), strict=True))
-        assert (row.label, texts["Second"]) == ("A · P · c", "B · P · c")
-        assert [texts[f"Patients: {word}"] for word in ("n", "wins", "ties", "losses")] == ["7", "6", "1", "0"]
-        assert texts["Difference: median"] == "+0.0300"
-        assert texts["Difference: effect"] == "+1.00"
-        assert texts["Test: p"] == "0.031"  # Six differences of one sign: 2 / 2^6.
-
-    @pytest.mark.parametrize(("p", "text"), [(0.0004, "< 0.001"), (0.0216, "0.022"), (1.0, "1.000")])
-    def test_p_values(self, p, text):
-        assert p_value(p).text == text
-        assert p_value(math.nan) is GAP
-
-
-def test_the_table_of_cases_is_cut_and_says_so(monkeypatch):
-    monkeypatch.setattr("nnunet_femur.comparison.report.tables.details.LIMIT", 3)
-    cases = [("A__P__c", "test", "0", f"case{n}", 0.5 + 0.1 * (n % 4)) for n in range(4)]
-    table = next(table for table in tabulate(findings_of(*cases)) if table.name == "cases_test")
-    assert [row.cells[0].text for row in table.rows] == ["case0", "case1", "case2"]
-    assert "3 lowest of 4" in table.note
 
 
 class TestNames:

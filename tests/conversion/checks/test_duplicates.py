@@ -30,49 +30,49 @@ def _record(case: str, image: str, mask: str) -> CaseRecord:
 
 
 class TestSameFiles:
-    def test_different_cases_have_nothing_in_common(self, drop):
-        drop.add("L442", "L443")
+    def test_different_cases_have_nothing_in_common(self, hospital):
+        hospital.add("L442", "L443")
         cases = (_case("L442"), _case("L443"))
-        found = same_files(drop.folder, cases)
+        found = same_files(hospital.folder, cases)
         assert (found.cases, found.warnings, found.errors) == (cases, (), {})
 
-    def test_copies_under_two_patients_become_one_patient(self, drop):
-        drop.add("L442", "R442", "L443", "L444")
+    def test_copies_under_two_patients_become_one_patient(self, hospital):
+        hospital.add("L442", "R442", "L443", "L444")
         for name in (IMAGE, MASK):
-            shutil.copy(drop.folder / name.format("R442"), drop.folder / name.format("L444"))
-        found = same_files(drop.folder, [_case(name) for name in ("L442", "L443", "L444", "R442")])
+            shutil.copy(hospital.folder / name.format("R442"), hospital.folder / name.format("L444"))
+        found = same_files(hospital.folder, [_case(name) for name in ("L442", "L443", "L444", "R442")])
         assert [case.patient for case in found.cases] == ["444", "443", "444", "444"]
         (warning,) = found.warnings
         assert (warning.code, warning.file) == ("same-exam", IMAGE.format("L444"))
         assert "R442" in warning.problem
         assert found.errors == {}
 
-    def test_one_ct_with_other_masks_is_an_error_of_every_case(self, drop):
-        drop.add("L442", "R442", "L443")
-        drop.write(MASK.format("R442"), drop.mask()[:, :, ::-1])
+    def test_one_ct_with_other_masks_is_an_error_of_every_case(self, hospital):
+        hospital.add("L442", "R442", "L443")
+        hospital.write(MASK.format("R442"), hospital.mask()[:, :, ::-1])
         cases = [_case("L442"), _case("R442", image=IMAGE.format("L442")), _case("L443")]
-        found = same_files(drop.folder, cases)
+        found = same_files(hospital.folder, cases)
         assert set(found.errors) == {"L442", "R442"}
         assert {error.code for errors in found.errors.values() for error in errors} == {"ct-twice"}
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
-    def test_masks_are_compared_by_voxels(self, drop, dtype):
-        drop.add("L442", "R442")
-        drop.write(MASK.format("R442"), drop.mask(dtype=dtype) * dtype(3))
-        found = same_files(drop.folder, [_case("L442"), _case("R442", image=IMAGE.format("L442"))])
+    def test_masks_are_compared_by_voxels(self, hospital, dtype):
+        hospital.add("L442", "R442")
+        hospital.write(MASK.format("R442"), hospital.mask(dtype=dtype) * dtype(3))
+        found = same_files(hospital.folder, [_case("L442"), _case("R442", image=IMAGE.format("L442"))])
         assert [warning.code for warning in found.warnings] == ["same-exam"]
         assert found.errors == {}
 
-    def test_files_of_a_size_of_their_own_are_not_read(self, drop, monkeypatch):
-        drop.add("L442", "L443")
-        drop.write(IMAGE.format("L443"), drop.image()[:4])
+    def test_files_of_a_size_of_their_own_are_not_read(self, hospital, monkeypatch):
+        hospital.add("L442", "L443")
+        hospital.write(IMAGE.format("L443"), hospital.image()[:4])
         monkeypatch.setattr(
             "nnunet_femur.conversion.checks.duplicates.digest", lambda path: pytest.fail(f"{path} was read")
         )
-        assert same_files(drop.folder, [_case("L442"), _case("L443")]).warnings == ()
+        assert same_files(hospital.folder, [_case("L442"), _case("L443")]).warnings == ()
 
-    def test_a_missing_file_is_left_to_the_checks_of_headers(self, drop):
-        found = same_files(drop.folder, [_case("L442"), _case("L443")])
+    def test_a_missing_file_is_left_to_the_checks_of_headers(self, hospital):
+        found = same_files(hospital.folder, [_case("L442"), _case("L443")])
         assert (found.warnings, found.errors) == ((), {})
 
 
@@ -108,13 +108,13 @@ class TestConversion:
     """The same exam as NIfTI, in another order of axes and with other padding: no file is equal."""
 
     @pytest.fixture
-    def source(self, drop):
-        drop.add_patients(7)
-        source = sitk.ReadImage(str(drop.folder / IMAGE.format("L101")))
+    def source(self, hospital):
+        hospital.add_patients(7)
+        source = sitk.ReadImage(str(hospital.folder / IMAGE.format("L101")))
         other = sitk.DICOMOrient(source, "RAS")
-        (drop.folder / IMAGE.format("L107")).unlink()
-        sitk.WriteImage(other, str(drop.folder / "Images/L107_CT.nii.gz"))
-        return drop
+        (hospital.folder / IMAGE.format("L107")).unlink()
+        sitk.WriteImage(other, str(hospital.folder / "Images/L107_CT.nii.gz"))
+        return hospital
 
     def _convert(self, source, raw, **options):
         return convert(source.folder, dataset_id=1, raw=raw, layout="pairs", **options)

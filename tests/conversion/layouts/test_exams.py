@@ -45,11 +45,11 @@ def test_another_date_number_time_or_side(image, mask):
         ("L442_512x512.nrrd", "L442_256x256.nrrd"),
     ],
 )
-def test_no_other_exam(image, mask):
+def test_the_same_exam(image, mask):
     assert not _differ(image, mask)
 
 
-def test_what_all_names_of_a_folder_have_tells_nothing():
+def test_parts_that_all_names_have_in_common_are_ignored():
     images = {case: Path(f"{case}_series1.nrrd") for case in ("L1", "L2")}
     masks = {case: Path(f"{case}_series2.nrrd") for case in ("L1", "L2")}
     assert differing_exams(images, masks, {case: case for case in images}) == {}

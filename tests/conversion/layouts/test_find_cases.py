@@ -1,4 +1,4 @@
-"""Which layout a source has, and how that is said."""
+"""Detection of the layout of a source."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ def _layout(source, options=AUTO):
 
 
 class TestAuto:
-    def test_pairs_even_beside_a_table(self, drop):
-        drop.add("L1")
-        (drop.folder / "cohort.csv").write_text("image,mask\nImages/L1_CT.nrrd,GoldStandard/L1_GS.nrrd\n")
-        layout, note = _layout(drop.folder)
+    def test_pairs_even_beside_a_table(self, hospital):
+        hospital.add("L1")
+        (hospital.folder / "cohort.csv").write_text("image,mask\nImages/L1_CT.nrrd,GoldStandard/L1_GS.nrrd\n")
+        layout, note = _layout(hospital.folder)
         assert layout == "pairs"
         assert "Images and GoldStandard" in note
 
-    def test_pairs_of_other_names(self, drop):
-        drop.add("L1")
-        (drop.folder / "Images").rename(drop.folder / "CT")
-        (drop.folder / "GoldStandard").rename(drop.folder / "seg")
-        layout, note = _layout(drop.folder, ConversionOptions(images_folder="ct", masks_folder="seg"))
+    def test_pairs_of_other_names(self, hospital):
+        hospital.add("L1")
+        (hospital.folder / "Images").rename(hospital.folder / "CT")
+        (hospital.folder / "GoldStandard").rename(hospital.folder / "seg")
+        layout, note = _layout(hospital.folder, ConversionOptions(images_folder="ct", masks_folder="seg"))
         assert layout == "pairs"
         assert "ct and seg" in note
 
-    def test_subjects(self, drop):
-        (drop.folder / "s1/segmentations").mkdir(parents=True)
-        drop.write("s1/ct.nii.gz", drop.image())
+    def test_subjects(self, hospital):
+        (hospital.folder / "s1/segmentations").mkdir(parents=True)
+        hospital.write("s1/ct.nii.gz", hospital.image())
         for side in ("left", "right"):
-            drop.write(f"s1/segmentations/femur_{side}.nii.gz", drop.mask())
-        (drop.folder / "Images").rmdir()
-        layout, note = _layout(drop.folder)
+            hospital.write(f"s1/segmentations/femur_{side}.nii.gz", hospital.mask())
+        (hospital.folder / "Images").rmdir()
+        layout, note = _layout(hospital.folder)
         assert layout == "totalsegmentator"
         assert "s1" in note
 
-    def test_a_table_in_a_folder_or_by_itself(self, drop):
-        drop.add("L1")
+    def test_a_table_in_a_folder_or_by_itself(self, hospital):
+        hospital.add("L1")
         for name in ("Images", "GoldStandard"):
-            (drop.folder / name).rename(drop.folder / f"my {name}")
-        table = drop.folder / "list.csv"
+            (hospital.folder / name).rename(hospital.folder / f"my {name}")
+        table = hospital.folder / "list.csv"
         table.write_text("image,mask\nmy Images/L1_CT.nrrd,my GoldStandard/L1_GS.nrrd\n")
-        (drop.folder / "other.csv").write_text("name,age\n")
-        assert _layout(drop.folder)[0] == _layout(table)[0] == "csv"
-        assert "list.csv" in _layout(drop.folder)[1]
+        (hospital.folder / "other.csv").write_text("name,age\n")
+        assert _layout(hospital.folder)[0] == _layout(table)[0] == "csv"
+        assert "list.csv" in _layout(hospital.folder)[1]
 
     def test_nothing_is_known(self, tmp_path):
         (tmp_path / "data").mkdir()
@@ -62,8 +62,8 @@ class TestAuto:
 
 
 class TestSaid:
-    def test_there_is_no_note(self, drop):
-        assert _layout(drop.add("L1").folder, ConversionOptions(layout="pairs")) == ("pairs", None)
+    def test_there_is_no_note(self, hospital):
+        assert _layout(hospital.add("L1").folder, ConversionOptions(layout="pairs")) == ("pairs", None)
 
     @pytest.mark.parametrize("layout", ["auto", "pairs", "csv", "totalsegmentator"])
     def test_no_source(self, tmp_path, layout):

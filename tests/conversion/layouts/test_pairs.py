@@ -70,7 +70,7 @@ class TestPairs:
         cases, _ = _find(source, images_folder="ct", masks_folder="seg", id_pattern=r"case-\d+")
         assert [(case.id, case.patient, case.side) for case in cases] == [("CASE-12", "CASE-12", "unknown")]
 
-    def test_hidden_files_are_nobodys_data(self, folder):
+    def test_hidden_files_are_ignored(self, folder):
         source = folder("Images/L1.nrrd", "Images/.DS_Store", "Images/._L1.nrrd", "GoldStandard/L1.nrrd", "README.txt")
         assert _find(source)[1] == []
 
@@ -114,7 +114,7 @@ class TestFindings:
             ("id-changed", f"{place}/{name}.nrrd") for place in ("Images", "GoldStandard") for name in names[:2]
         ]
 
-    def test_what_is_left_out_is_said(self, folder):
+    def test_files_that_are_left_out_are_reported(self, folder):
         source = folder("Images/L1.nrrd", "Images/notes.txt", "Images/more/x.txt", "GoldStandard/L1.nrrd")
         cases, findings = _find(source)
         assert len(cases) == 1

@@ -86,15 +86,15 @@ class TestParameterGroups:
         ]
 
 
-class TestGroupSchedule:
-    @pytest.fixture
-    def schedule(self) -> GroupSchedule:
-        recipe = FinetuneRecipe(
-            epochs=10, learning_rate=1.0, schedule="constant", warmup_epochs=2, ramp_iterations=4, body_factor=0.5
-        )
-        optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
-        return GroupSchedule(optimizer, recipe, iterations_per_epoch=10)
+def _rates(epoch: int, iteration: int, *, iterations_per_epoch: int, **recipe: float) -> list[float]:
+    """Return the learning rates of all groups, with two epochs of warm-up at a constant rate of 1."""
+    settings = FinetuneRecipe(epochs=10, learning_rate=1.0, schedule="constant", warmup_epochs=2, **recipe)
+    optimizer = torch.optim.Adam(parameter_groups(_network(), settings))
+    GroupSchedule(optimizer, settings, iterations_per_epoch=iterations_per_epoch).step(epoch, iteration)
+    return [group["lr"] for group in optimizer.param_groups]
 
+
+class TestGroupSchedule:
     @pytest.mark.parametrize(
         ("epoch", "iteration", "head", "body"),
         [
@@ -106,9 +106,8 @@ class TestGroupSchedule:
             (9, 0, 1.0, 0.5),
         ],
     )
-    def test_hand_worked(self, schedule: GroupSchedule, epoch: int, iteration: int, head: float, body: float) -> None:
-        schedule.step(epoch, iteration)
-        rates = [group["lr"] for group in schedule.optimizer.param_groups]
+    def test_hand_worked(self, epoch: int, iteration: int, head: float, body: float) -> None:
+        rates = _rates(epoch, iteration, iterations_per_epoch=10, ramp_iterations=4, body_factor=0.5)
         assert rates == [head, *[body] * 5]
 
     @pytest.mark.parametrize(
@@ -126,13 +125,8 @@ class TestGroupSchedule:
         ],
     )
     def test_a_ramp_longer_than_an_epoch_goes_on(self, epoch: int, iteration: int, head: float, body: float) -> None:
-        """Ten iterations in epochs of four; it begins again where the body joins, in epoch 2."""
-        recipe = FinetuneRecipe(
-            epochs=10, learning_rate=1.0, schedule="constant", warmup_epochs=2, ramp_iterations=10, body_factor=1.0
-        )
-        optimizer = torch.optim.Adam(parameter_groups(_network(), recipe))
-        GroupSchedule(optimizer, recipe, iterations_per_epoch=4).step(epoch, iteration)
-        rates = [group["lr"] for group in optimizer.param_groups]
+        """A ramp of ten iterations in epochs of four; it starts again when the body joins, in epoch 2."""
+        rates = _rates(epoch, iteration, iterations_per_epoch=4, ramp_iterations=10, body_factor=1.0)
         assert rates == pytest.approx([head, *[body] * 5])
 
     def test_poly_is_nnunets(self) -> None:

@@ -69,7 +69,7 @@ SAGITTAL = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 class TestAxisOrder:
-    """Planes are told apart by the order of the arrays' axes, which data that was not converted here need not have."""
+    """Planes are known from the order of the axes, which unconverted data may have in another order."""
 
     @pytest.fixture
     def check(self, tmp_path: Path) -> Any:

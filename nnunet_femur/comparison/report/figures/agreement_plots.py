@@ -1,67 +1,54 @@
-"""Bland-Altman plots: how far is the predicted volume from the true one, and does it depend on the size?"""
+"""Bland-Altman plots: difference of predicted and reference volume against their mean, a panel per method."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.report import sections
-from nnunet_femur.comparison.report.drawing import (
-    GRID,
-    INK,
-    SOFT,
-    WIDTH,
-    Sketch,
-    bare,
-    method_colours,
-    rows_of,
-    wrapped,
-)
-from nnunet_femur.comparison.report.report_data import whole
-from nnunet_femur.comparison.report.tables.scores import slug
+from nnunet_femur.comparison.report.drawing import GRID, INK, SOFT, Sketch, method_colours, method_panels
+from nnunet_femur.comparison.report.report_data import file_name
+from nnunet_femur.comparison.statistics.agreement import LIMIT_SDS
+from nnunet_femur.comparison.statistics.analysis import whole_femur_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
 
-    from nnunet_femur.comparison.report.figures.album import Album
+    from nnunet_femur.comparison.report.figures.slice_images import SliceReader
     from nnunet_femur.comparison.report.report_data import ReportData
     from nnunet_femur.comparison.statistics.agreement import BlandAltman
 
 _MANY = 100
+"""Number of cases above which points are small and transparent."""
 
 
-def draw_agreement(findings: ReportData, _album: Album) -> Iterator[Sketch]:
-    """A figure per set: a panel per method, all with the same axes."""
-    from matplotlib.figure import Figure
-
-    colours = method_colours(findings.scored.scores["method"].unique())
-    for statistics in findings.statistics:
+def draw_agreement(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
+    """Draw a figure for each group."""
+    colours = method_colours(data.scored.scores["method"].unique())
+    for statistics in data.statistics:
         group = statistics.group
-        entries = {entry.label: entry for entry in whole(group)}
+        entries = {entry.label: entry for entry in whole_femur_entries(group)}
         found = [one for one in statistics.agreement if one.entry in entries]
         if not found:
             continue
-        rows, columns = rows_of(len(found))
-        width = WIDTH if columns > 1 else 0.6 * WIDTH
-        figure = Figure(figsize=(width, 0.5 + 1.9 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for axes, one in zip(panels, found, strict=False):
+        figure, panels = method_panels(
+            [one.entry for one in found],
+            panel_height=1.9,
+            xlabel="mean of predicted and reference volume (ml)",
+            ylabel="prediction − reference (ml)",
+        )
+        for axes, one in zip(panels, found, strict=True):
             _draw_panel(axes, one, colours[entries[one.entry].method])
         low, high = panels[0].get_ylim()
-        panels[0].set_ylim(low, high + 0.22 * (high - low))  # Room for the numbers.
-        for axes in panels[len(found) :]:
-            axes.set_axis_off()
-        for axes in panels[max(0, len(found) - columns) : len(found)]:
-            axes.tick_params(labelbottom=True)
-        figure.supxlabel("mean of predicted and true volume (ml)", fontsize=9)
-        figure.supylabel("predicted − true (ml)", fontsize=9)
+        panels[0].set_ylim(low, high + 0.22 * (high - low))  # Space for the numbers.
         yield Sketch(
             figure,
-            name=slug("bland_altman", group.dataset, group.key),
+            name=file_name("bland_altman", group.dataset, group.key),
             section=sections.VOLUMES,
-            caption=f"{group.title}. Volume of every case. Line: bias, shaded with its 95 % interval; dashed: limits "
-            "of agreement (bias ± 1.96 SD). Above 0 the prediction is too large.",
+            caption=f"{group.title}. Bland-Altman plot of the volume of every case. Solid line: bias (mean "
+            f"difference), with its 95 % CI shaded. Dashed lines: limits of agreement (bias ± {LIMIT_SDS} SD), as in "
+            "the box. Above 0 the prediction is too large.",
         )
 
 
@@ -78,10 +65,8 @@ def _draw_panel(axes: Axes, one: BlandAltman, colour: str) -> None:
         one.means_ml, one.differences_ml, s=3 if many else 14, color=colour, alpha=0.3 if many else 0.85, linewidths=0,
         rasterized=many, zorder=3,
     )  # fmt: skip
-    half = "" if one.sd_ml is None else f" ± {1.96 * one.sd_ml:.1f}"
-    axes.set_title(wrapped(one.entry), loc="left", fontsize=7)
+    half = "" if one.sd_ml is None else f" ± {LIMIT_SDS * one.sd_ml:.1f}"
     axes.annotate(
         f"{one.bias_ml:+.1f}{half} ml".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
         fontsize=7.5, color=INK, bbox={"facecolor": "white", "edgecolor": GRID, "linewidth": 0.5, "pad": 1.5},
     )  # fmt: skip
-    bare(axes, grid="y")

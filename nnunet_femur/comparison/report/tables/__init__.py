@@ -1,4 +1,12 @@
-"""The registry of tables: a table is one file and one line in :data:`TABLES`."""
+"""The registry of tables.
+
+To add a table, write a function that yields it from the data of the report, and add the function to :data:`TABLES`::
+
+    def my_tables(data: ReportData) -> Iterator[Table]: ...
+
+Files, terminal and report then contain it. A table of scores needs no more than a call of
+:func:`~nnunet_femur.comparison.report.tables.score_tables.score_table` for each group of ``data.groups``.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +33,11 @@ TABLES: tuple[Callable[[ReportData], Iterator[Table]], ...] = (
     slice_tables,
     fold_tables,
     case_tables,
+    unscored_tables,
 )
-"""What is tabulated, in the order of the report."""
+"""All tables. Those of one section of the report appear in this order."""
 
 
-def tabulate(findings: ReportData) -> list[Table]:
-    """Every table of a comparison."""
-    tables = [table for make in TABLES for table in make(findings)]
-    return [*tables, *unscored_tables(findings.unscored)]
+def tabulate(data: ReportData) -> list[Table]:
+    """Return every table of a comparison."""
+    return [table for make in TABLES for table in make(data)]

@@ -1,4 +1,7 @@
-"""A table as Markdown, CSV, LaTeX or JSON."""
+"""Formats of a table: Markdown, CSV, LaTeX and JSON.
+
+To add a format, write a function that returns the table as text, and add it to :data:`FORMATS` by file ending.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ _LATEX = {
 
 
 def markdown(table: Table) -> str:
-    """The table in GitHub's Markdown, without its title and note."""
+    """Return the table in GitHub's Markdown, without title and note."""
     heads = [table.stub, *(column.title for column in table.columns)]
     lines = [heads, ["---", *("---" if column.unit == "" else "---:" for column in table.columns)]]
     lines += [[row.label, *map(_marked, row.cells)] for row in table.rows]
@@ -59,7 +62,7 @@ def _marked(cell: Cell) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """The table as CSV: full precision, the deviation and the published figure in columns of their own."""
+    """Return the table as CSV in full precision, with separate columns for deviations and published figures."""
     parts = list(_parts(table))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -92,7 +95,7 @@ def _published(cell: Cell) -> str:
 
 
 def as_json(table: Table) -> str:
-    """The table as JSON, with everything that is known of a cell."""
+    """Return the table as JSON, with all attributes of columns and cells."""
     content: dict[str, Any] = {
         "title": table.title,
         "note": table.note,
@@ -103,7 +106,7 @@ def as_json(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""The table as a LaTeX ``table`` for ``\input``; it wants the packages booktabs, graphicx and longtable."""
+    r"""Return the table as a LaTeX ``table`` for ``\input``. It needs the packages booktabs, graphicx and longtable."""
     columns = table.columns
     align = "l" + "".join("l" if column.unit == "" else "r" for column in columns)
     body = [_head(table), r"\midrule"]
@@ -111,8 +114,8 @@ def latex(table: Table) -> str:
     title = f"{table.section}: {table.title}" if table.place == "main" else table.title
     caption = rf"\caption{{{escaped(title)}. {escaped(table.note)}}}"
     label = rf"\label{{tab:{re.sub('[^a-z0-9]+', '-', table.name)}}}"
-    # A table of cases is longer than a page; one of methods is at most wider than a line.
-    if len(table.rows) > _PAGE:
+    # A table of cases may be longer than a page; a table of methods may be wider than one.
+    if len(table.rows) > _PAGE_ROWS:
         head = body.pop(0) + "\n" + body.pop(0)
         inner = "\n".join([r"\toprule", head, r"\endhead", r"\bottomrule", r"\endfoot", *body])
         return (
@@ -128,8 +131,8 @@ def latex(table: Table) -> str:
     )
 
 
-_PAGE = 40
-"""Rows that a page holds."""
+_PAGE_ROWS = 40
+"""Rows that fit on a page."""
 
 
 def _head(table: Table) -> str:
@@ -158,12 +161,17 @@ def _latex_cell(cell: Cell) -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` with everything that means something to LaTeX, or that its fonts lack, written out."""
+    r"""Return text with LaTeX's special characters, and characters that its fonts lack, replaced by commands.
+
+    Example:
+        >>> print(escaped("Dice > 95 % ± 1"))
+        Dice \textgreater{} 95 \% $\pm$ 1
+    """
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
 def latex_document(tables: Sequence[Table]) -> str:
-    """A document that shows all tables, to be compiled beside their files."""
+    """Return a document that shows all tables, to be compiled in the folder of their files."""
     inputs = "\n".join(rf"\input{{{table.name}}}\clearpage" for table in tables)
     return (
         "\\documentclass[a4paper,landscape]{article}\n\\usepackage[margin=18mm]{geometry}\n\\usepackage[utf8]{inputenc}\n"
@@ -178,4 +186,4 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "tex": latex,
     "json": as_json,
 }
-"""How a table is written, by file ending; another one is one function and one line."""
+"""The formats by file ending."""

@@ -1,4 +1,4 @@
-"""What a table is made of, whatever it is written as."""
+"""The parts of a table, independent of the format that it is written in."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from itertools import groupby
 from typing import Literal
 
 DIGITS = 3
-"""Decimals of a mean and of a standard deviation without unit; means that print alike count as equal."""
+"""Decimals of a mean and of a standard deviation without unit. Means that are printed alike count as equal."""
 
 UNIT_DIGITS = {"mm": 2, "ml": 1, "min": 1}
-"""Decimals where there is a unit."""
+"""Decimals of numbers with these units."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, after the name of the row.
+    """One column of a table. The first column, with the names of the rows, is not among them.
 
     Attributes:
-        heading: Title of the column.
-        above: Title over neighbouring columns; empty for none.
-        key: The score it shows as (protocol, plane, region, metric), if it is one.
-        unit: Unit of its numbers, "1" if they have none, "" if it holds words.
+        heading: Heading of the column.
+        above: Heading above neighbouring columns that share it; empty for none.
+        key: The measure as (protocol, plane, region, metric); None if the column shows no score.
+        unit: Unit of the numbers, "1" for numbers without unit, "" for text.
     """
 
     heading: str
@@ -32,20 +32,20 @@ class Column:
 
     @property
     def title(self) -> str:
-        """Both titles in one."""
+        """Both headings in one."""
         return f"{self.above}: {self.heading}" if self.above else self.heading
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number, with what stands beside it, or a word.
+    """A number with its standard deviation and its published counterpart, or a text.
 
     Attributes:
-        text: As printed.
-        value: The number in full precision, by which a column is sorted; None for words and gaps.
-        deviation: Standard deviation in full precision, if there is one.
-        best: Whether it is the best of its column.
-        published: The published figure that belongs beside it, as printed; empty for none.
+        text: Text as printed.
+        value: The number in full precision, by which the column is sorted; None for texts and missing values.
+        deviation: Standard deviation in full precision; None for none.
+        best: True for the best value of its column.
+        published: The published figure as printed; empty for none.
     """
 
     text: str
@@ -59,22 +59,22 @@ class Cell:
 
     @property
     def mean(self) -> float:
-        """The number; NaN for a gap."""
+        """The number; NaN for a missing value."""
         return math.nan if self.value is None else self.value
 
 
 GAP = Cell("–")
-"""Nothing to show."""
+"""A missing value."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table.
+    """One row of a table.
 
     Attributes:
-        name: Short name of the method, or whatever the row is about.
-        detail: Folds or ensemble, where that tells entries apart; may be empty.
-        cells: One per column.
+        name: Short name of the method, or of another subject of the row.
+        cells: One cell per column.
+        detail: Folds or ensemble, where a method has several entries; may be empty.
     """
 
     name: str
@@ -93,13 +93,17 @@ class Table:
 
     Attributes:
         name: Name of its files, without ending.
-        section: The part of the report it belongs to.
-        title: What it shows.
-        columns: Its columns after the first, which names the rows.
-        rows: Its lines.
-        note: What a reader must know about it, in sentences.
-        stub: Title of the first column.
-        place: "main" if the terminal prints it, "open" if the report shows it, "folded" if the reader opens it.
+        section: Section of the report, see :mod:`~nnunet_femur.comparison.report.sections`.
+        title: Title.
+        columns: The columns after the first one.
+        rows: The rows.
+        note: Explanation for the reader, below the table.
+        stub: Heading of the first column, which contains the names of the rows.
+        place: "main" if the terminal prints it and the report shows it, "open" if the report shows it, "folded" if the
+            reader has to open it in the report.
+
+    Raises:
+        ValueError: A row has not as many cells as the table has columns.
     """
 
     name: str
@@ -112,41 +116,57 @@ class Table:
     place: Literal["main", "open", "folded"] = "open"
 
     def __post_init__(self) -> None:
-        """See that every row fills every column: LaTeX refuses the table otherwise, and a reader is misled."""
-        if any(len(row.cells) != len(self.columns) for row in self.rows):
-            msg = f"{self.name}: a row has not the {len(self.columns)} cells of the table's columns"
-            raise ValueError(msg)
+        """Check that every row has a cell for every column."""
+        for row in self.rows:
+            if len(row.cells) != len(self.columns):
+                msg = f"{self.name}: row {row.label!r} must have {len(self.columns)} cells, got {len(row.cells)}"
+                raise ValueError(msg)
 
     @property
     def headings(self) -> list[tuple[str, int]]:
-        """The titles over the columns, and over how many each of them stands."""
+        """The headings above the columns, each with the number of columns that it spans."""
         return [(above, len(list(under))) for above, under in groupby(self.columns, key=lambda column: column.above)]
 
     @property
-    def published(self) -> bool:
-        """Whether any cell has a published figure beside it."""
+    def has_scores(self) -> bool:
+        """True if a column shows a score."""
+        return any(column.key for column in self.columns)
+
+    @property
+    def has_published(self) -> bool:
+        """True if a cell has a published figure."""
         return any(cell.published for row in self.rows for cell in row.cells)
 
 
 def digits(unit: str) -> int:
-    """Decimals that numbers of this unit are printed with."""
+    """Return the decimals that numbers of a unit are printed with.
+
+    Example:
+        >>> digits("1"), digits("mm")
+        (3, 2)
+    """
     return UNIT_DIGITS.get(unit, DIGITS)
 
 
 def number(value: float | None, unit: str = "1") -> Cell:
-    """A cell with one number; a gap for None and NaN."""
+    """Return a cell with one number, or :data:`GAP` for None and NaN."""
     if value is None or math.isnan(value):
         return GAP
     return Cell(f"{value:.{digits(unit)}f}", value)
 
 
 def count(value: float) -> Cell:
-    """A cell with a whole number."""
+    """Return a cell with a whole number."""
     return Cell(f"{round(value)}", float(value))
 
 
 def with_deviation(mean: float, deviation: float | None, *, unit: str = "1", best: bool = False) -> Cell:
-    """A cell with mean ± standard deviation; a gap for a mean of NaN."""
+    """Return a cell with mean ± standard deviation, or :data:`GAP` for a mean of NaN.
+
+    Example:
+        >>> str(with_deviation(0.92345, 0.0312)), str(with_deviation(4.2, None, unit="mm"))
+        ('0.923 ± 0.031', '4.20 ± –')
+    """
     if math.isnan(mean):
         return GAP
     places = digits(unit)
@@ -156,7 +176,12 @@ def with_deviation(mean: float, deviation: float | None, *, unit: str = "1", bes
 
 
 def p_value(value: float | None) -> Cell:
-    """A cell with a probability, in the way journals print it; a gap for None and NaN."""
+    """Return a cell with a p-value as journals print it, or :data:`GAP` for None and NaN.
+
+    Example:
+        >>> str(p_value(0.0004)), str(p_value(0.0216))
+        ('< 0.001', '0.022')
+    """
     if value is None or math.isnan(value):
         return GAP
     return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)

@@ -1,4 +1,4 @@
-"""What the differences can carry: intervals, ranks and paired tests."""
+"""Tables of statistics: intervals and ranks of every method, and paired tests of every pair."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.report import sections
+from nnunet_femur.comparison.report.report_data import file_name, measure_title
 from nnunet_femur.comparison.report.tables.model import (
     GAP,
     Cell,
@@ -18,7 +19,6 @@ from nnunet_femur.comparison.report.tables.model import (
     p_value,
     with_deviation,
 )
-from nnunet_femur.comparison.report.tables.scores import slug
 from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
@@ -26,49 +26,43 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.grouping import Group, Measure
     from nnunet_femur.comparison.report.report_data import ReportData
-    from nnunet_femur.comparison.statistics.analysis import Interval, Statistics, Summary
+    from nnunet_femur.comparison.statistics.analysis import Statistics
+    from nnunet_femur.comparison.statistics.bootstrap import Interval
+    from nnunet_femur.comparison.statistics.descriptive import Summary
 
 PAIRS = 200
-"""Most pairs that a table shows."""
-
-_PLACES = {"volume": "3D", "slices": "slices", "paper": "the study’s protocol"}
+"""Largest number of pairs that a table shows."""
 
 
-def statistics_tables(findings: ReportData) -> Iterator[Table]:
-    """For every set and measure a table of the entries and one of their pairs; those of the first measure are open."""
-    for statistics in findings.statistics:
-        for place, (measure, one) in enumerate(statistics.measures.items()):
-            yield _lines(statistics.group, measure, one, first=place == 0)
+def statistics_tables(data: ReportData) -> Iterator[Table]:
+    """Yield two tables for every group and measure: the methods, and the pairs of methods.
+
+    The methods' table of the first measure is open, the others are folded.
+    """
+    for statistics in data.statistics:
+        for position, (measure, one) in enumerate(statistics.measures.items()):
+            yield _methods(statistics.group, measure, one, first=position == 0)
             if one.pairs:
                 yield _pairs(statistics.group, measure, one)
 
 
-def measure_title(measure: Measure) -> str:
-    """A measure in words, such as "3D Dice" or "axial slices Dice, ends"."""
-    label = METRICS[measure.metric].label
-    place = _PLACES.get(measure.protocol, measure.protocol)
-    plane = "" if measure.plane == "all" else f"{measure.plane} "
-    region = "" if measure.region == "whole" else f", {measure.region}"
-    return f"{plane}{place} {label}{region}"
-
-
 def _name(kind: str, group: Group, measure: Measure) -> str:
     parts = (measure.protocol, measure.plane, measure.region, measure.metric)
-    return slug(kind, group.dataset, group.key, *(part for part in parts if part not in {"all", "whole"}))
+    return file_name(kind, group.dataset, group.key, *(part for part in parts if part not in {"all", "whole"}))
 
 
-def _lines(group: Group, measure: Measure, one: Statistics, *, first: bool) -> Table:
+def _methods(group: Group, measure: Measure, one: Statistics, *, first: bool) -> Table:
     unit = METRICS[measure.metric].unit
     ranks = {rank.entry: rank for rank in one.ranking.ranks} if one.ranking else {}
-    folded = any(summary.fold_mean is not None for summary in one.summaries)
+    several_folds = any(summary.fold_mean is not None for summary in one.summaries)
     columns = [
         Column("n", "Cases"),
         Column("patients", "Cases"),
         Column("mean ± SD", "Over cases", unit=unit),
-        Column("95 % interval", "Over cases", unit=unit),
+        Column("95 % CI of mean", "Over cases", unit=unit),
         Column("median [IQR]", "Over cases", unit=unit),
-        *([Column("mean ± SD", "Over folds", unit=unit)] if folded else []),
-        *([Column("mean", "Rank"), Column("95 % interval", "Rank"), Column("place", "Rank")] if ranks else []),
+        *([Column("mean ± SD", "Over folds", unit=unit)] if several_folds else []),
+        *([Column("mean", "Rank"), Column("95 % CI", "Rank"), Column("place", "Rank")] if ranks else []),
     ]
     rows = []
     for summary in one.summaries:
@@ -79,13 +73,17 @@ def _lines(group: Group, measure: Measure, one: Statistics, *, first: bool) -> T
             _interval(summary.interval, digits(unit)),
             _median(summary, unit),
         ]
-        if folded:
-            folds = summary.fold_mean
-            cells.append(GAP if folds is None else with_deviation(folds, summary.fold_sd, unit=unit))
+        if several_folds:
+            mean = summary.fold_mean
+            cells.append(GAP if mean is None else with_deviation(mean, summary.fold_sd, unit=unit))
         if ranks:
             rank = ranks.get(summary.entry)
             cells += (
-                [Cell(f"{rank.mean_rank:.2f}", rank.mean_rank), _interval(rank.mean_interval, 1), number_of(rank.place)]
+                [
+                    Cell(f"{rank.mean_rank:.2f}", rank.mean_rank),
+                    _interval(rank.mean_interval, 1),
+                    Cell(f"{rank.place:g}", rank.place),
+                ]
                 if rank
                 else [GAP] * 3
             )
@@ -93,17 +91,12 @@ def _lines(group: Group, measure: Measure, one: Statistics, *, first: bool) -> T
     return Table(
         name=_name("statistics", group, measure),
         section=sections.STATISTICS,
-        title=f"{group.title}, {measure_title(measure)}",
+        title=f"{group.title}: {measure_title(measure)}",
         columns=tuple(columns),
         rows=tuple(rows),
         note=_note(one),
         place="open" if first else "folded",
     )
-
-
-def number_of(place: float) -> Cell:
-    """A place in a ranking; halves where places are shared."""
-    return Cell(f"{place:g}", place)
 
 
 def _interval(interval: Interval | None, places: int) -> Cell:
@@ -118,19 +111,20 @@ def _median(summary: Summary, unit: str) -> Cell:
 
 
 def _note(one: Statistics) -> str:
-    parts = [
-        "Intervals are 95 % bootstrap intervals that draw whole patients. SD over cases is the spread between cases, "
-        "SD over folds that between the means of folds."
-    ]
+    parts = ["95 % CI: bootstrap interval that resamples patients."]
+    if any(summary.fold_mean is not None for summary in one.summaries):
+        parts.append("Over folds: mean and standard deviation of the folds’ means.")
     if one.ranking:
-        parts.append(f"Ranks are means over {one.ranking.patients} patients, 1 is best.")
+        parts.append(
+            f"Rank: rank of the method among all methods, 1 is best, averaged over {one.ranking.patients} patients."
+        )
         if one.ranking.tau is not None and one.ranking.tau_interval is not None:
             interval = one.ranking.tau_interval
             parts.append(
-                f"Stability of the ranking: Kendall’s τ {one.ranking.tau:.2f} ({interval.low:.2f} to "
-                f"{interval.high:.2f}; 1 if every sample of patients would rank alike)."
+                f"Stability of the ranking under resampling of patients: Kendall’s τ = {one.ranking.tau:.2f} "
+                f"(95 % CI {interval.low:.2f} to {interval.high:.2f}); τ = 1 means the same ranking in every sample."
             )
-    return " ".join([*parts, *one.cautions])
+    return " ".join([*parts, *map(str, one.cautions)])
 
 
 def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
@@ -138,18 +132,19 @@ def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
     shown = sorted(one.pairs, key=lambda pair: (pair.p_holm, pair.p))[:PAIRS]
     hows = sorted({pair.how for pair in one.pairs})
     note = (
-        f"{'; '.join(hows)}. p after Holm’s correction for {len(one.pairs)} pairs. Effect: rank-biserial correlation, "
-        "1 if the first is nearer to the ideal in every patient, −1 if the second is."
+        f"Test: {'; '.join(hows)}. p (Holm): p-value corrected for {len(one.pairs)} pairs. A method wins a patient if "
+        "its score is nearer to the ideal. Difference: first method minus second, median over patients. Effect: "
+        "rank-biserial correlation, 1 if the first method wins every patient, −1 if the second does."
     )
     if len(shown) < len(one.pairs):
-        note += f" Shown are the {len(shown)} pairs with the lowest p."
+        note += f" The table shows the {len(shown)} pairs with the lowest p-values."
     return Table(
         name=_name("pairs", group, measure),
         section=sections.STATISTICS,
-        title=f"{group.title}, {measure_title(measure)}, pairs of methods",
-        stub="First",
+        title=f"{group.title}: {measure_title(measure)}, pairs of methods",
+        stub="First method",
         columns=(
-            Column("Second", unit=""),
+            Column("Second method", unit=""),
             Column("n", "Patients"),
             Column("wins", "Patients"),
             Column("ties", "Patients"),

@@ -1,7 +1,7 @@
-"""The study's Tables 1-4 in its own form: 2D and 3D scores of whole femurs and of heads.
+"""Tables 1 to 4 of the study (Pivi & Fusconi 2024) in its own form: 2D and 3D scores of whole femurs and of heads.
 
-The study takes the mean and the standard deviation of its 2D scores over all slices of all test cases, of three planes
-for whole femurs and of the axial one for heads, and those of its 3D scores over volumes.
+The study reports mean and standard deviation of 2D scores over all slices of all test cases (slices of three planes for
+whole femurs, axial slices for heads), and of 3D scores over volumes.
 """
 
 from __future__ import annotations
@@ -11,97 +11,109 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.report import sections
-from nnunet_femur.comparison.report.report_data import whole
-from nnunet_femur.comparison.report.tables.model import Cell, Column, Row, Table
-from nnunet_femur.comparison.report.tables.scores import TRAINING, Summary, over_cases, score, score_rows, slug
+from nnunet_femur.comparison.report.tables.score_tables import (
+    TRAINING,
+    MeanAndSd,
+    over_cases,
+    score_column,
+    score_table,
+)
+from nnunet_femur.comparison.statistics.analysis import whole_femur_entries
 from nnunet_femur.evaluation import PLANES
+from nnunet_femur.evaluation.regions import END_SLICES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
     from nnunet_femur.comparison.grouping import Entry
+    from nnunet_femur.comparison.report.published import PublishedFigures
     from nnunet_femur.comparison.report.report_data import ReportData
+    from nnunet_femur.comparison.report.tables.model import Column, Table
 
 SLICE_PROTOCOLS = {"paper": "2D, the study’s protocol", "slices": "2D, every slice counts"}
 VOLUME_PROTOCOLS = {"paper": "3D, the study’s protocol", "volume": "3D, whole volume"}
 POOLED = "pooled"
-"""Plane of a column that takes slices of all planes together."""
+"""Plane of a column that pools the slices of all planes."""
 
 
 @dataclass(frozen=True)
-class _Kind:
+class StudyTable:
+    """One of the study's tables.
+
+    Attributes:
+        number: Its number in the study.
+        title: Its subject.
+        published: Its name in :attr:`~nnunet_femur.comparison.report.published.PublishedFigures.tables`.
+        region: Region of the bone, "whole" or "ends".
+        plane: Plane of the slices; empty for 3D scores.
+    """
+
     number: int
     title: str
     published: str
     region: str
     plane: str
-    """Plane of the slices; empty for 3D scores."""
 
 
-KINDS = (
-    _Kind(1, "2D scores, whole femur", "2d_whole", "whole", POOLED),
-    _Kind(2, "3D scores, whole femur", "3d_whole", "whole", ""),
-    _Kind(3, "2D scores, femur heads", "2d_heads", "ends", "axial"),
-    _Kind(4, "3D scores, femur heads", "3d_heads", "ends", ""),
+STUDY_TABLES = (
+    StudyTable(1, "2D scores, whole femur", "2d_whole", "whole", POOLED),
+    StudyTable(2, "3D scores, whole femur", "3d_whole", "whole", ""),
+    StudyTable(3, "2D scores, femur heads", "2d_heads", "ends", "axial"),
+    StudyTable(4, "3D scores, femur heads", "3d_heads", "ends", ""),
 )
 
 
-def study_tables(findings: ReportData) -> Iterator[Table]:
-    """Tables 1-4 of every set, as far as there are such scores."""
-    for group in findings.groups:
-        for kind in KINDS:
-            entries = whole(group) if kind.region == "whole" else list(group.entries)
-            columns, rows = score_rows(findings, entries, _columns(kind), summarise=_summarise)
-            if not any(column.key for column in columns):
-                continue
-            if findings.published:
-                rows = tuple(
-                    _with_published(findings, kind, columns, entry, row)
-                    for entry, row in zip(entries, rows, strict=True)
-                )
-            yield Table(
-                name=slug(f"table{kind.number}", group.dataset, group.key),
-                section=sections.STUDY,
-                title=f"Table {kind.number}: {kind.title} · {group.title}",
-                columns=columns,
-                rows=rows,
-                note=_note(kind, published=any(cell.published for row in rows for cell in row.cells)),
-            )
+def study_tables(data: ReportData) -> Iterator[Table]:
+    """Yield Tables 1 to 4 of every group, as far as their scores exist."""
+    for group in data.groups:
+        for kind in STUDY_TABLES:
+            entries = whole_femur_entries(group) if kind.region == "whole" else group.entries
+            table = score_table(
+                data, group, entries, _columns(kind),
+                kind=f"table{kind.number}", section=sections.STUDY,
+                title=f"Table {kind.number}: {kind.title} · {group.title}", note=_note(kind), summarise=_summarise,
+            )  # fmt: skip
+            if table.has_scores:
+                yield _with_published(data.published, kind, entries, table) if data.published else table
 
 
-def _columns(kind: _Kind) -> list[Column]:
+def _columns(kind: StudyTable) -> list[Column]:
     if not kind.plane:
         return [
-            score(protocol, "all", kind.region, metric, above=above)
+            score_column(protocol, "all", kind.region, metric, above=above)
             for protocol, above in VOLUME_PROTOCOLS.items()
             for metric in ("dice", "iou", "vs")
         ]
     return [
-        score(protocol, kind.plane, kind.region, metric, above=above)
+        score_column(protocol, kind.plane, kind.region, metric, above=above)
         for protocol, above in SLICE_PROTOCOLS.items()
         for metric in ("dice", "iou")
     ]
 
 
-def _summarise(entry: Entry, column: Column) -> Summary:
+def _summarise(entry: Entry, column: Column) -> MeanAndSd:
     if column.key is None or column.key[1] == "all":
         return over_cases(entry.defined, column)
     return over_slices(entry.of_predictions, column.key)
 
 
-def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> Summary:
-    """Mean and standard deviation over all slices of all cases, from each case's mean, deviation and count.
+def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> MeanAndSd:
+    """Return mean and standard deviation over all slices of all cases.
+
+    They follow from the mean m_i, the standard deviation s_i and the number n_i of slices of each case i:
+    mean = sum(n_i m_i) / sum(n_i), variance = sum(n_i (m_i² + s_i²)) / sum(n_i) - mean².
 
     Args:
-        values: Scores of an entry, see :attr:`~nnunet_femur.comparison.grouping.Entry.of_predictions`.
+        values: A row per case and fold and a column per measure, see
+            :attr:`~nnunet_femur.comparison.grouping.Entry.of_predictions`.
         key: Protocol, plane or :data:`POOLED`, region, metric.
     """
     import numpy as np
 
     protocol, wanted, region, metric = key
-    # The study's protocol has its own pot of three planes; that of the others is filled here.
+    # The study's protocol records the pooled slices as a plane of their own; those of other protocols are pooled here.
     planes = PLANES if wanted == POOLED and (protocol, POOLED, region, "slices") not in values else (wanted,)
     number, total, squares = 0.0, 0.0, 0.0
     for plane in planes:
@@ -121,34 +133,47 @@ def over_slices(values: pd.DataFrame, key: tuple[str, str, str, str]) -> Summary
     return float(mean), None if math.isnan(variance) else math.sqrt(max(0.0, variance))
 
 
-def _with_published(findings: ReportData, kind: _Kind, columns: tuple[Column, ...], entry: Entry, row: Row) -> Row:
-    assert findings.published is not None  # noqa: S101 - the caller has asked
-    cells: list[Cell] = []
-    for column, cell in zip(columns, row.cells, strict=True):
-        wanted = "minutes" if column == TRAINING else column.key[3] if column.key else ""
-        # What was published was scored by the study's protocol, that of heads with networks trained on heads.
-        comparable = column.key is None or column.key[0] == "paper"
-        comparable &= entry.ends_only == (kind.region == "ends")
-        published = findings.published.figure(kind.published, entry.method, wanted) if comparable else ""
-        cells.append(replace(cell, published=published))
-    return replace(row, cells=tuple(cells))
+def _with_published(published: PublishedFigures, kind: StudyTable, entries: Sequence[Entry], table: Table) -> Table:
+    """Add the published figures to the cells that they are comparable with."""
+    rows = tuple(
+        replace(
+            row,
+            cells=tuple(
+                replace(cell, published=_figure(published, kind, entry, column))
+                for column, cell in zip(table.columns, row.cells, strict=True)
+            ),
+        )
+        for entry, row in zip(entries, table.rows, strict=True)
+    )
+    completed = replace(table, rows=rows)
+    if not completed.has_published:
+        return completed
+    return replace(completed, note=f"{table.note} Second number of a cell: the published figure.")
 
 
-def _note(kind: _Kind, *, published: bool) -> str:
+def _figure(published: PublishedFigures, kind: StudyTable, entry: Entry, column: Column) -> str:
+    # The published scores follow the study's protocol, and those of heads are from networks trained on heads.
+    comparable = column.key is None or column.key[0] == "paper"
+    if not comparable or entry.ends_only != (kind.region == "ends"):
+        return ""
+    wanted = "minutes" if column == TRAINING else column.key[3] if column.key else ""
+    return published.figure(kind.published, entry.method, wanted)
+
+
+def _note(kind: StudyTable) -> str:
     if kind.plane:
         planes = "of three planes" if kind.plane == POOLED else "axial"
         note = (
-            f"Mean ± standard deviation over all slices ({planes}) of the n cases. The study’s protocol leaves out "
-            "slices without reference, and for 3D methods slices with an IoU of 0; “every slice counts” leaves out none "
-            "that holds reference or prediction."
+            f"Mean ± standard deviation over all slices ({planes}) of the n cases. The study’s protocol excludes "
+            "slices without reference and, for 3D methods, slices with an IoU of 0. “Every slice counts” includes all "
+            "slices that contain reference or prediction."
         )
     else:
         note = (
-            "Mean ± standard deviation over the n cases. The study stacks the slices that hold reference and scores 2D "
-            "methods plane by plane; “whole volume” takes every voxel. VS above 1: the prediction is too large."
+            "Mean ± standard deviation over the n cases. The study’s protocol stacks the slices that contain "
+            "reference, and scores 2D methods plane by plane. “Whole volume” counts every voxel. VS above 1: the "
+            "prediction is too large."
         )
     if kind.region == "ends":
-        note += " Heads: the first and the last 20 axial slices that hold reference."
-    if published:
-        note += " The second figure of a cell is the published one."
+        note += f" Heads: the first and the last {END_SLICES} axial slices with reference."
     return note

@@ -1,136 +1,124 @@
-"""Tables read first: the summary, surface distances, and volumes by part of the bone."""
+"""The tables that are read first: the summary, surface distances, and scores by region of the bone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.report import sections
-from nnunet_femur.comparison.report.report_data import whole
-from nnunet_femur.comparison.report.tables.model import Column, Table
-from nnunet_femur.comparison.report.tables.scores import same_cases, score, score_rows, slug
+from nnunet_femur.comparison.report.tables.score_tables import same_cases, score_column, score_table
+from nnunet_femur.comparison.statistics.analysis import whole_femur_entries
 from nnunet_femur.evaluation import EMPTY_KINDS, METRICS, PLANES
+from nnunet_femur.evaluation.regions import END_SLICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.report.report_data import ReportData
-
+    from nnunet_femur.comparison.report.tables.model import Column, Table
 
 SUMMARY = (
     *(
-        score("volume", "all", "whole", metric, above="3D")
+        score_column("volume", "all", "whole", metric, above="3D")
         for metric in ("dice", "iou", "vs", "hd95", "assd")
         if metric in METRICS
     ),
-    *(score("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES),
+    *(score_column("slices", plane, "whole", "dice", above="Dice of slices", heading=plane) for plane in PLANES),
 )
-"""What is shown; another column is another entry."""
+"""Columns of the summary. To add a column, add an entry."""
+
+SURFACE = ("hd95", "hd", "assd", "nsd1", "nsd2", "nsd3", "avs", "precision", "recall")
+"""Metrics of the table of surface distances; the last three complete the list of metrics."""
+
+REGIONS = ("proximal", "shaft", "distal", "ends")
 
 
-def summaries(findings: ReportData) -> Iterator[Table]:
-    """A table for every set."""
-    for group in findings.groups:
-        entries = whole(group)
-        columns, rows = score_rows(findings, entries, SUMMARY)
-        yield Table(
-            name=slug("summary", group.dataset, group.key),
-            section=sections.SCORES,
-            title=group.title,
-            columns=columns,
-            rows=rows,
-            note=" ".join(
-                filter(
-                    None,
-                    (
-                        "Mean ± standard deviation over the n cases.",
-                        substitutions(entries),
-                        uneven(entries),
-                        left_out(group, entries),
-                    ),
-                )
-            ),
-            place="main",
+def summaries(data: ReportData) -> Iterator[Table]:
+    """Yield the summary of every group."""
+    for group in data.groups:
+        entries = whole_femur_entries(group)
+        notes = (
+            "Mean ± standard deviation over the n cases.",
+            _substitutions(entries),
+            _different_cases(entries),
+            _left_out(group, entries),
         )
+        yield score_table(
+            data, group, entries, SUMMARY,
+            kind="summary", section=sections.SCORES, title=group.title, place="main",
+            note=" ".join(filter(None, notes)),
+        )  # fmt: skip
 
 
-def substitutions(entries: Sequence[Entry]) -> str:
-    """How many scores the policy for empty masks set, in words."""
+def _substitutions(entries: Sequence[Entry]) -> str:
+    """Return the number of scores that the policy for empty masks determines, as a sentence."""
     volumes = sum(len(entry.rows[["case", "fold"]].drop_duplicates()) for entry in entries)
     return (
-        f"Scores set by the policy for empty masks: {_total(entries, 'volume', *EMPTY_KINDS)} of {volumes} volumes, "
-        f"{_total(entries, 'slices', *EMPTY_KINDS)} of {_total(entries, 'slices', 'slices')} slices of three planes."
+        f"Empty masks scored by the policy: {_total(entries, 'volume', *EMPTY_KINDS)} of {volumes} volumes, "
+        f"{_total(entries, 'slices', *EMPTY_KINDS)} of {_total(entries, 'slices', 'slices')} slices (three planes)."
     )
-
-
-def uneven(entries: Sequence[Entry]) -> str:
-    """A warning where entries rest on different cases, else nothing."""
-    if same_cases(entries):
-        return ""
-    return "The rows rest on different cases, so their means are not comparable and none is marked as best."
-
-
-def left_out(group: Group, entries: Sequence[Entry]) -> str:
-    """Where methods stand that this table does not show, else nothing."""
-    others = len(group.entries) - len(entries)
-    if not others:
-        return ""
-    words = "method is" if others == 1 else "methods are"
-    return f"{others} {words} trained on the ends of the femur alone and shown in the tables of heads only."
 
 
 def _total(entries: Sequence[Entry], protocol: str, *metrics: str) -> int:
     total = 0.0
     for entry in entries:
         rows = entry.rows
-        mine = (rows["protocol"] == protocol) & (rows["region"] == "whole") & rows["metric"].isin(metrics)
-        total += rows.loc[mine, "value"].sum()
+        chosen = (rows["protocol"] == protocol) & (rows["region"] == "whole") & rows["metric"].isin(metrics)
+        total += rows.loc[chosen, "value"].sum()
     return round(total)
 
 
-SURFACE = ("hd95", "hd", "assd", "nsd1", "nsd2", "nsd3")
-OTHERS = ("avs", "precision", "recall")
-REGIONS = {"proximal": "proximal", "shaft": "shaft", "distal": "distal", "ends": "ends"}
+def _different_cases(entries: Sequence[Entry]) -> str:
+    """Return a warning if the methods were scored on different cases, else an empty text."""
+    if same_cases(entries):
+        return ""
+    return "The methods were scored on different cases, so their means are not comparable and no best one is marked."
 
 
-def surface_tables(findings: ReportData) -> Iterator[Table]:
-    """For every set the surface scores of whole bones, and Dice and HD95 of their parts."""
-    for group in findings.groups:
-        for name, title, wanted, note in (
+def _left_out(group: Group, entries: Sequence[Entry]) -> str:
+    """Return a sentence about the methods that are not in the table, else an empty text."""
+    number = len(group.entries) - len(entries)
+    if not number:
+        return ""
+    methods = "1 method was" if number == 1 else f"{number} methods were"
+    return f"{methods} trained on the femur ends alone; see Tables 3 and 4 of the study."
+
+
+def surface_tables(data: ReportData) -> Iterator[Table]:
+    """Yield for every group the surface distances of whole bones, and Dice and HD95 by region."""
+    surface = [_column("whole", metric, above="3D, whole femur") for metric in SURFACE if metric in METRICS]
+    regions = [
+        _column(region, metric, above=METRICS[metric].label)
+        for metric in ("dice", "hd95")
+        if metric in METRICS
+        for region in REGIONS
+    ]
+    for group in data.groups:
+        for kind, title, columns, note in (
             (
                 "surface",
                 "surface distances",
-                _columns(("volume", "whole", metric, "3D, whole femur") for metric in (*SURFACE, *OTHERS)),
-                "NSD is the share of both surfaces that lies within the tolerance of the other. "
-                "Cases where a distance is undefined or infinite are counted by the policy for empty masks.",
+                surface,
+                "NSD (normalised surface Dice): share of both surfaces within the tolerance of the other surface. "
+                "Distances from or to an empty mask follow the policy for empty masks.",
             ),
             (
                 "regions",
-                "parts of the bone",
-                _columns(
-                    ("volume", region, metric, METRICS[metric].label)
-                    for metric in ("dice", "hd95")
-                    if metric in METRICS
-                    for region in REGIONS
-                ),
-                "Parts lie along the bone's long axis; ends are the first and the last 20 axial slices of the reference.",
+                "regions of the bone",
+                regions,
+                "Regions along the reference’s long axis: distal quarter, shaft (the middle half), proximal quarter. "
+                f"Ends: the first and the last {END_SLICES} axial slices with reference.",
             ),
         ):
-            columns, rows = score_rows(findings, whole(group), wanted, timed=False)
-            if any(column.key for column in columns):
-                yield Table(
-                    name=slug(name, group.dataset, group.key),
-                    section=sections.SURFACES,
-                    title=f"{group.title}, {title}",
-                    columns=columns,
-                    rows=rows,
-                    note=f"Mean ± standard deviation over the n cases. {note}",
-                )
+            table = score_table(
+                data, group, whole_femur_entries(group), columns,
+                kind=kind, section=sections.SURFACES, title=f"{group.title}: {title}",
+                note=f"Mean ± standard deviation over the n cases. {note}", with_training_time=False,
+            )  # fmt: skip
+            if table.has_scores:
+                yield table
 
 
-def _columns(wanted: Iterator[tuple[str, str, str, str]]) -> list[Column]:
-    return [
-        score(protocol, "all", region, metric, above=above, heading=region if region != "whole" else "")
-        for protocol, region, metric, above in wanted
-        if metric in METRICS
-    ]
+def _column(region: str, metric: str, *, above: str) -> Column:
+    heading = "" if region == "whole" else region
+    return score_column("volume", "all", region, metric, above=above, heading=heading)

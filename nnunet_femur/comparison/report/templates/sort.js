@@ -1,4 +1,4 @@
-// Sort a table by a click on a heading, or on a phone by the list above it. Without this script all can be read.
+// Sort a table by a click on a heading or, on a narrow screen, by the list above it. The report is readable without it.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   const body = table.tBodies[0];

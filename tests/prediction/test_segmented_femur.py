@@ -71,7 +71,7 @@ class TestSave:
     def test_one_surface(self, tmp_path: Path) -> None:
         Femur.from_mask(_image(ONE)).save(tmp_path / "a.stl")
         assert (tmp_path / "a.stl").stat().st_size > 84
-        with refused("input", "b.stl"):
+        with refused("no-femur", "b.stl"):
             Femur.from_mask(_image()).save(tmp_path / "b.stl")
         assert not (tmp_path / "b.stl").exists()
 

@@ -98,7 +98,7 @@ class TestCompleteness:
         outcome = compare(tree.results)
         assert outcome.complete
         assert outcome.warnings == []
-        assert "Every prediction that was expected is there" in outcome.report.read_text()
+        assert 'class="status"' in outcome.report.read_text()
 
     def test_missing_predictions_are_refused_or_named_everywhere(self, tree, capsys):
         (tree.test(SCRATCH) / "R7.nrrd").unlink()
@@ -149,6 +149,35 @@ class TestCompleteness:
         printed = capsys.readouterr().out
         assert "FemurScratch · 3d_fullres" in printed
         assert "0.750 ± 0.000" in printed
+
+
+class TestResult:
+    """The text and the table of a result for a notebook, and paths as text."""
+
+    def test_paths_as_text(self, tree):
+        mine = tree.test("elsewhere")
+        outcome = compare(
+            None, reference=str(tree.raw / "labelsTs"), methods={"mine": str(mine)}, output=str(tree.base / "out")
+        )
+        assert outcome.report == tree.base / "out" / "report.html"
+
+    def test_summary(self, tree):
+        tree.test(SCRATCH, shift=1)
+        tree.test(OTHER)
+        summary = compare(tree.results).summary()
+        assert summary.index.names == ["set", "method"]
+        dice = {method: row["Dice"] for (_, method), row in summary.iterrows()}
+        assert dice == {"FemurScratch · 3d_fullres": 0.75, "Other · 3d_fullres": 1.0}
+        assert summary["n"].tolist() == [2, 2]
+
+    def test_text_and_table(self, tree):
+        tree.predict(SCRATCH, "fold_0/test", ("L6", "R7", "<stranger>"))
+        outcome = compare(tree.results)
+        assert "1 method, 2 cases" in repr(outcome)
+        assert str(outcome.report) in repr(outcome)
+        table = outcome._repr_html_()
+        assert "<table" in table
+        assert "&lt;stranger&gt;" in table
 
 
 class TestNamedMethods:
@@ -366,23 +395,23 @@ class TestUnscored:
 
     @pytest.mark.parametrize("error", [ZeroDivisionError("Rossi^Mario"), MemoryError(), OSError(5, "Input error")])
     def test_whatever_is_raised(self, tree, both, error, monkeypatch):
-        from nnunet_femur.evaluation import masks
+        from nnunet_femur.evaluation import mask_input
 
-        real = masks.read_femur
+        real = mask_input.read_femur
 
         def read_femur(path, **options):
             if path == both:
                 raise error
             return real(path, **options)
 
-        monkeypatch.setattr(masks, "read_femur", read_femur)
+        monkeypatch.setattr(mask_input, "read_femur", read_femur)
         assert "Rossi" not in self._named(tree, both)
 
     def test_an_interrupt_ends_it(self, tree, both, monkeypatch):
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("nnunet_femur.evaluation.masks.read_femur", interrupted)
+        monkeypatch.setattr("nnunet_femur.evaluation.mask_input.read_femur", interrupted)
         with pytest.raises(KeyboardInterrupt):
             compare(tree.results)
 
@@ -442,7 +471,7 @@ class TestUnscored:
         (found,) = compare(tree.results).statistics
         (entry,) = found.group.entries
         assert entry.column(DICE).to_dict() == {"L6": 1, "R7": (1 + 0.75) / 2}
-        assert any("fewer folds" in caution for caution in found.measures[DICE].cautions)
+        assert "uneven-folds" in {caution.code for caution in found.measures[DICE].cautions}
 
     def test_nothing_that_can_be_scored(self, tree):
         for path in tree.test(SCRATCH).iterdir():

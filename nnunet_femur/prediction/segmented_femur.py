@@ -15,8 +15,8 @@ from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, segment_fields, write_volume
-from nnunet_femur.prediction.options import require_formats
 from nnunet_femur.prediction.plausibility import Plausibility, check_plausibility
+from nnunet_femur.prediction.prediction_options import require_formats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,8 @@ class Femur:
             The written files.
 
         Raises:
-            InputError: A format is not one of these, or the surface of an empty mask is asked for as a file.
+            InputError: A format is not one of these, or the surface of an empty mask is asked for as a file (code
+                "no-femur").
             SetupError: A file cannot be written (code "cannot-write").
         """
         path = Path(path)
@@ -158,7 +159,7 @@ class Femur:
             self._write_mask(path)
         elif not self._write_surface(path):
             msg = f"{path}: not written, since the mask is empty and has no surface."
-            raise InputError(msg)
+            raise InputError(msg, code="no-femur")
         return (path,)
 
     def _save_case(self, folder: Path, formats: tuple[str, ...], *, stl: bool) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from nnunet_femur import archives
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
-from nnunet_femur.prediction.models import femur_labels, find_model, opened_model
+from nnunet_femur.prediction.trained_model import femur_labels, find_model, opened_model
 from tests.refusing import refused
 
 if TYPE_CHECKING:

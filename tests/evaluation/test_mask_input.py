@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.evaluation import on_one_grid, read_mask, require_same_grid
+from nnunet_femur.evaluation.mask_input import on_one_grid, read_mask, require_same_grid
 from nnunet_femur.imaging.geometry import VolumeError
 from tests.refusing import refused
 

@@ -39,6 +39,11 @@ class Mask:
         geometry: The grid after the reorientation.
         findings: Assumptions about the file.
         may_be_cropped: True for a segmentation, which programs store in the smallest box that contains it.
+
+    Example:
+        >>> mask = read_mask("reference.nrrd")
+        >>> mask.name, int(mask.voxels.sum())
+        ('reference.nrrd', 1163)
     """
 
     name: str

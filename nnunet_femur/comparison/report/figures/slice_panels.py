@@ -1,0 +1,130 @@
+"""Panels that show a slice: the CT, and the contours of reference and prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from nnunet_femur.comparison.report.drawing import PREDICTION, REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from nnunet_femur.comparison.report.figures.slice_images import SliceImage
+
+WINDOW_HU = (-200, 1000)
+"""HU of black and of white."""
+
+Frame = tuple[tuple[float, float], tuple[float, float]]
+"""Limits (bottom, top) and (left, right) of the shown part of a slice, in mm from the centre of its first pixel."""
+
+MARGIN_MM = 15.0
+"""Margin around the bone."""
+
+SMALLEST_MM = 70.0
+"""Smallest edge of a panel, so that a few voxels are not enlarged beyond recognition."""
+
+
+def draw_slice(
+    axes: Axes, image: SliceImage, *, frame: Frame | None = None, contours: bool = True, line_width: float = 1.3
+) -> None:
+    """Draw a slice, cropped to the bone and a margin around it.
+
+    Args:
+        axes: The panel.
+        image: The slice.
+        frame: The part of the slice to show, see :func:`frame_mm`; by default a square around the bone.
+        contours: Draw the contours of reference and prediction.
+        line_width: Width of the contours in points.
+    """
+    from matplotlib.patheffects import withStroke
+
+    axes.set_facecolor("black")
+    if image.ct is not None:
+        show_ct(axes, image.ct, image.spacing_mm)
+    if contours:
+        for mask, colour, dash in ((image.reference, REFERENCE, "-"), (image.prediction, PREDICTION, "--")):
+            draw_contour(axes, mask, image.spacing_mm, colour=colour, dash=dash, line_width=line_width)
+    (bottom, top), (left, right) = frame or frame_mm([image])
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    positions = ((0.5, 0.96, "top"), (0.5, 0.04, "bottom"), (0.03, 0.5, "center"), (0.97, 0.5, "center"))
+    for letter, (x, y, vertical) in zip(image.edge_letters, positions, strict=True):
+        horizontal = {0.03: "left", 0.97: "right"}.get(x, "center")
+        axes.text(
+            x, y, letter, transform=axes.transAxes, color="white", ha=horizontal, va=vertical, fontsize=7,
+            path_effects=[withStroke(linewidth=2, foreground="#000000b0")],
+        )  # fmt: skip
+
+
+def show_ct(axes: Axes, ct: NDArray[np.floating], spacing_mm: tuple[float, float]) -> None:
+    """Draw a CT in HU, shape (rows, columns), with the centre of its first pixel at 0 mm."""
+    (height, width), (step_y, step_x) = ct.shape, spacing_mm
+    extent = (-0.5 * step_x, (width - 0.5) * step_x, -0.5 * step_y, (height - 0.5) * step_y)
+    low, high = WINDOW_HU
+    axes.imshow(ct, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent)
+
+
+def draw_contour(
+    axes: Axes,
+    mask: NDArray[np.bool_],
+    spacing_mm: tuple[float, float],
+    *,
+    colour: str,
+    dash: str = "-",
+    line_width: float = 1.3,
+) -> None:
+    """Draw the contour of a mask, shape (rows, columns). A mask that reaches the edge is closed there."""
+    if not mask.any():
+        return
+    # The contour is computed around the mask only: that of a whole slice takes ten times as long.
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    part = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
+    y = (np.arange(part.shape[0]) + rows[0] - 1) * spacing_mm[0]
+    x = (np.arange(part.shape[1]) + columns[0] - 1) * spacing_mm[1]
+    axes.contour(x, y, part, levels=[0.5], colors=colour, linestyles=dash, linewidths=line_width)
+
+
+def frame_mm(images: Sequence[SliceImage], *, square: bool = True) -> Frame:
+    """Return the part that contains the bone in all images, with a margin.
+
+    Args:
+        images: Images of one slice, with at least one image.
+        square: Extend the part to a square, so that panels side by side have the same shape.
+    """
+    bone = np.logical_or.reduce([image.bone for image in images])
+    rows, columns = (np.flatnonzero(bone.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        rows, columns = (np.arange(count) for count in bone.shape)
+    y, x = ((held[0] * step, held[-1] * step) for held, step in zip((rows, columns), images[0].spacing_mm, strict=True))
+    spans = [max(end - start + 2 * MARGIN_MM, SMALLEST_MM) for start, end in (y, x)]
+    if square:
+        spans = [max(spans)] * 2
+    (bottom, top), (left, right) = (
+        (sum(ends) / 2 - span / 2, sum(ends) / 2 + span / 2) for ends, span in zip((y, x), spans, strict=True)
+    )
+    return (bottom, top), (left, right)
+
+
+def contour_legend(figure: Figure, *, dash: Literal["-", "--"] = "--") -> None:
+    """Add the legend of the contours below a figure; `dash` is the line style of the prediction."""
+    from matplotlib.lines import Line2D
+
+    figure.legend(
+        handles=[
+            Line2D([], [], color=REFERENCE, label="reference"),
+            Line2D([], [], color=PREDICTION, linestyle=dash, label="prediction"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
