@@ -45,8 +45,13 @@ class LogHandler(LogHandlerBase):
         self._file = self.path.open("w", encoding="utf-8")
 
     def emit(self, record: LogRecord) -> None:
-        """Write the event of a job."""
-        given: dict[str, Any] = record.__dict__
+        """Write the event of a job; a record of another form is reported by Python's logging and does no harm."""
+        try:
+            self._emit(record.__dict__)
+        except Exception:  # noqa: BLE001 - an exception would end the thread of all later events
+            self.handleError(record)
+
+    def _emit(self, given: dict[str, Any]) -> None:
         event = given.get("event")
         if event == LogEvent.JOB_INFO:
             self._rules[given["jobid"]] = given["rule_name"]

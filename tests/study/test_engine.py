@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from nnunet_femur.study.engine import Engine, Event, Events, engine_of
+from nnunet_femur.study.engine_logger import LogHandler
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
@@ -104,6 +108,18 @@ class TestEvents:
         with file.open("a") as more:
             more.write(f'le": "{rule}"}}\n{{"event": "failed", "rule": "{rule}", "message": "killed"}}\n')
         assert events.new() == [Event("finished", "plan-nnUNetPlans"), Event("failed", "plan-nnUNetPlans", "killed")]
+
+
+class TestLogHandler:
+    def test_goes_on_after_a_record_of_another_form(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(LogHandler, "path", tmp_path / "events.jsonl", raising=False)
+        monkeypatch.setattr("logging.raiseExceptions", False)
+        handler = LogHandler(None, None)
+        for extra in ({"event": LogEvent.JOB_INFO}, {"event": LogEvent.JOB_ERROR, "rule_name": "a", "rule_msg": None}):
+            handler.emit(logging.makeLogRecord(extra))
+        handler.close()
+        lines = (tmp_path / "events.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == [{"event": "failed", "rule": "a", "message": ""}]
 
 
 class TestRun:

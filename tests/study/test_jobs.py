@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typer.main import get_command
+
+from nnunet_femur.cli import app
 from nnunet_femur.study.job_environment import environment_of
 from nnunet_femur.study.jobs import Job, jobs_of
 from nnunet_femur.study.study_file import read_study
@@ -55,6 +58,18 @@ class TestCommands:
         jobs = jobs_of(study)
         assert jobs["convert"].command[-5:] == ("--qc", "--segment", "a b", "--segment", "c")
         assert {"--no-pretrained", "--epochs"} <= set(jobs["plan-nnUNetPlans"].command)
+
+    def test_are_accepted_by_the_command_line(self, write: Callable[..., Path], tmp_path: Path) -> None:
+        (tmp_path / "source").mkdir()
+        compare = {"published": "paper", "reference": "paper", "empty-masks": "brats", "in-slices": ["a"]}
+        convert = {"qc": True, "test-ids": "t.txt", "min-volume-ml": 5, "split": "2/1/1"}
+        plans = {"nnUNetPlans": {"preset": "small", "pretrained": False, "epochs": 2}}
+        for dataset in ({"phantoms": 8}, {"source": "source", "convert": convert}):
+            study = read_study(write(dataset=dataset, plans=plans, compare=compare, baseline=["1.5mm", "3mm"]))
+            for job in jobs_of(study).values():
+                if Path(job.command[0]).stem == "nnfemur":
+                    verb, *arguments = job.command[1:]
+                    get_command(app).commands[verb].make_context(verb, list(arguments))
 
     def test_an_ensemble_predicts_once_for_all_folds(self, write: Callable[..., Path]) -> None:
         study = read_study(write(test="ensemble"))
