@@ -23,7 +23,7 @@ def demo(
     from nnunet_femur.cli.study import interruptible
     from nnunet_femur.progress import TerminalProgress
     from nnunet_femur.study import print_scores, read_study
-    from nnunet_femur.study.demo_study import FILE, DemoSize, run_demo
+    from nnunet_femur.study.presets import FILE, DemoSize, run_demo
 
     given = any((cases, epochs, iterations))
     size = DemoSize(cases=cases or DemoSize.cases, epochs=epochs, iterations=iterations) if given else None

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, TRAINER_FOLDER
-from nnunet_femur.doctor.check_result import CheckResult, Status
-from nnunet_femur.doctor.requirements import check_versions
-from nnunet_femur.doctor.workers import AUGMENTING, OTHERS, nnunet_workers, safe_workers
+from nnunet_femur.doctor.requirements import (
+    AUGMENTING,
+    OTHERS,
+    CheckResult,
+    Status,
+    check_versions,
+    nnunet_workers,
+    safe_workers,
+)
 from nnunet_femur.errors import FemurError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_femur.dataset.environment import NNUNET_FOLDERS
-from nnunet_femur.doctor.check_result import CheckResult, Status
 from nnunet_femur.doctor.checks import CHECKS
 from nnunet_femur.doctor.machine import Machine, this_machine
+from nnunet_femur.doctor.requirements import CheckResult, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnunet_femur.doctor.workers import Workers, nnunet_workers, safe_workers
+from nnunet_femur.doctor.requirements import Workers, nnunet_workers, safe_workers
 
 GIB = 1 << 30
 

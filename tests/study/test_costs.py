@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.study import print_plan, read_study
-from nnunet_femur.study.costs import Size, bytes_of, seconds_of, size_of
+from nnunet_femur.study.forecast import Size, bytes_of, seconds_of, size_of
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nnunet_femur.study import Study, StudyResult, preset_text, read_study
-from nnunet_femur.study import demo_study as demo
-from nnunet_femur.study.demo_study import DemoSize, run_demo
+from nnunet_femur.study import presets as demo
+from nnunet_femur.study.presets import DemoSize, run_demo
 from tests.refusing import refused
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from typer.main import get_command
 
 from nnunet_femur.cli import app
-from nnunet_femur.study.job_environment import environment_of
+from nnunet_femur.study.job import environment_of
 from nnunet_femur.study.jobs import Job, jobs_of
 from nnunet_femur.study.study_file import read_study
 
