@@ -66,10 +66,10 @@ class FemurError(Exception):
 
     Example:
         >>> try:
-        ...     raise InputError("drop: not found. Check the path.", code="not-found")
+        ...     raise InputError("femurs: not found. Check the path.", code="not-found")
         ... except FemurError as error:
         ...     print(error.code, "-", error)
-        not-found - drop: not found. Check the path.
+        not-found - femurs: not found. Check the path.
     """
 
     code: str = "setup"

@@ -17,8 +17,6 @@ SCRIPTS = Path(__file__).parents[1] / "dataset_conversion"
 ALLOWED = {
     # Ends a worker whose parent process was killed.
     ("nnunet_femur/processes.py", "os._exit"),
-    # Catches the exit of TotalSegmentator, which is reported as the failure of a case.
-    ("nnunet_femur/baselines/worker.py", "SystemExit"),
 }
 EXITS = {"SystemExit", "sys.exit", "os._exit", "os.abort", "exit", "quit", "typer.Exit"}
 

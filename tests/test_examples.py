@@ -37,7 +37,7 @@ def _with_examples() -> list[str]:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples name.
 
-    ``source``, also called ``drop``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and
+    ``source`` and ``femurs``: eight phantoms, as a hospital would send them. ``ct.nrrd``, ``reference.nrrd`` and
     ``prediction.nrrd``: a phantom, its mask, and the mask without its uppermost slices.
     ``nnUNet_raw/Dataset007_Example``: the phantoms converted. ``results``: predictions of two methods for its test
     cases.
@@ -48,8 +48,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nnunet_femur.testing import make_phantom, write_phantoms
 
     folder = tmp_path_factory.mktemp("examples")
-    write_phantoms(folder / "drop", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
-    shutil.copytree(folder / "drop", folder / "source")
+    write_phantoms(folder / "source", cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    shutil.copytree(folder / "source", folder / "femurs")
     convert(folder / "source", dataset_id=7, name="Example", raw=folder / "nnUNet_raw")
     phantom = make_phantom(3, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     mask = sitk.Cast(phantom.mask, sitk.sitkUInt8)
@@ -145,3 +145,41 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setitem(os.environ, variable, str(examples / variable))
     result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
     assert result.failed == 0
+
+
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("python", "conversion", "prediction", "scoring")))
+"""Pages whose Python code runs in the folder of the examples, from the first block to the last."""
+
+
+@pytest.fixture(scope="session")
+def files_of_pages(examples: Path, model: Path) -> Path:
+    """The same folder with further files that pages name: models of two folds, scans and results."""
+    folds = shutil.copytree(
+        model, examples / "two_folds" / "Dataset007_Example" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    )
+    shutil.copytree(folds / "fold_0", folds / "fold_1", dirs_exist_ok=True)
+    for name in ("model", "model_folder_or"):
+        shutil.make_archive(str(examples / f"{name}"), "zip", examples / "two_folds")
+    (examples / "scans").mkdir()
+    shutil.copy(examples / "ct.nrrd", examples / "scans" / "ct.nrrd")
+    shutil.copytree(examples / "results", examples / "nnUNet_results")
+    return examples
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("page", PAGES)
+def test_pages(page: str, files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files_of_pages)
+    monkeypatch.delenv("nnUNet_raw", raising=False)
+    shutil.rmtree(files_of_pages / "nnUNet_raw" / "Dataset001_Femur", ignore_errors=True)
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    assert code
+    exec(compile(code, page, "exec"), {"__name__": "example"})  # noqa: S102
+
+
+def test_the_page_lists_every_code_of_errors() -> None:
+    from nnunet_femur.errors import CODES
+
+    text = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", text, re.MULTILINE)) == CODES

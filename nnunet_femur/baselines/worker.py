@@ -68,7 +68,9 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
         return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml, warnings=warnings)
     except FemurError as error:
         return Outcome(job.case, time.perf_counter() - start, str(error), code=error.code)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # an error of one case must not stop the others
+    except BaseException as error:  # TotalSegmentator also ends the process; one case must not stop the others
+        if isinstance(error, KeyboardInterrupt):
+            raise
         traceback.print_exc()
         problem = f"{job.ct}: TotalSegmentator stopped with {type(error).__name__}: {error}."
         return Outcome(job.case, time.perf_counter() - start, problem, code="program-failed")

@@ -193,7 +193,7 @@ def require_same_form(prediction: MaskInput, reference: MaskInput) -> None:
 
 
 def on_one_grid(reference: Mask, prediction: Mask) -> tuple[Mask, Mask]:
-    """Return two masks on the smallest grid that contains both, if one is a segmentation in a box of its own.
+    """Return two masks on the smallest grid that contains both, if one is a segmentation with its own, smaller grid.
 
     The masks are returned unchanged if they are on different lattices of points, or if a mask that is not a
     segmentation does not cover that grid.

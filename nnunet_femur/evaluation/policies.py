@@ -28,7 +28,7 @@ EMPTY_KINDS = {
 """Ways in which a pair of masks can be empty: the metric's name in scores.csv that counts them, and its meaning."""
 
 DIAGONAL: Literal["diagonal"] = "diagonal"
-"""Substitute that stands for the longest distance possible on the grid (in a slice: in the slice), in mm."""
+"""Substitute: the longest distance possible on the grid (in a slice: in the slice), in mm."""
 
 Substitute = float | Literal["diagonal"]
 """Score of a metric in place of its formula's value."""

@@ -49,7 +49,7 @@ class Segmentation:
         file: The file.
         geometry: Grid of its frames, including positions without a frame.
         kind: "BINARY", "FRACTIONAL" or "LABELMAP".
-        segments: The segments, each in a layer of its own; in a LABELMAP all in one layer.
+        segments: The segments, each in its own layer; in a LABELMAP all in one layer.
         frames: Index of the position, and number of the segment (0 in a LABELMAP), for each stored frame.
         most: Value that represents 1 in a FRACTIONAL segmentation.
         findings: Assumptions; their file is the path as given.
@@ -189,7 +189,7 @@ def _distance(
         thickness_mm: SliceThickness, which is used if there is only one position; None if it is missing.
 
     Raises:
-        VolumeError: There is no such distance.
+        VolumeError: No distance fits all positions.
     """
     steps_mm = np.diff(np.unique(np.round(along_mm, 4)))
     steps_mm = steps_mm[steps_mm > 1e-3]

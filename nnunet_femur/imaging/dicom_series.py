@@ -65,7 +65,7 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
         any_values: Accept other modalities than CT, with a warning.
 
     Raises:
-        VolumeError: There is no series or more than one, a file cannot be read, or the slices are not an even grid
+        VolumeError: The files contain no series or several, a file cannot be read, or the slices are not an even grid
             (see :func:`~nnunet_femur.imaging.dicom_stack.stack`).
     """
     damaged = [file for file in files if file.content is Content.UNREADABLE]

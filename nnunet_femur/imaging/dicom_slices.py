@@ -1,6 +1,6 @@
 """Slices in one DICOM file: a classic file contains one, an enhanced multi-frame file one in each frame.
 
-A classic file contains position, spacing and rescaling as attributes of its own. An enhanced file contains them in
+A classic file contains position, spacing and rescaling as its own attributes. An enhanced file contains them in
 functional groups, per frame or shared by all frames, and its frames may be in any order.
 """
 

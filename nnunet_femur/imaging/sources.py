@@ -89,7 +89,7 @@ class Source:
 def find_sources(paths: Sequence[Path | str]) -> list[Source]:
     """Return the CTs in files and folders, each once, in the order of the paths.
 
-    A folder stands for the volumes in it, without 3D Slicer's segmentations. If it contains DICOM slices, these and
+    A folder means the volumes in it, without 3D Slicer's segmentations. If it contains DICOM slices, these and
     the slices in folders below it are one more CT, named as the folder. Otherwise each folder in it that contains DICOM
     files is a CT, and so is each of several enhanced (multi-frame) files. An export of a single study is a CT that is
     named as the given folder. Cases of the same name get the name of their folder as a prefix.

@@ -59,7 +59,7 @@ def write_preset(file: str | Path, name: str, *, source: str | Path | None = Non
             "exists").
 
     Example:
-        >>> write_preset("femur.yaml", "quick", source="drop")
+        >>> write_preset("femur.yaml", "quick", source="source")
     """
     path, text = Path(file), preset_text(name)
     if source is not None and _SOURCE not in text:

@@ -119,7 +119,7 @@ def read_study(file: str | Path) -> Study:
 
     Example:
         >>> from nnunet_femur.study import read_study, write_preset
-        >>> write_preset("paper.yaml", "paper", source="drop")
+        >>> write_preset("paper.yaml", "paper", source="source")
         >>> study = read_study("paper.yaml")
         >>> study.dataset, len(study.methods)
         ('Dataset001_Femur', 13)

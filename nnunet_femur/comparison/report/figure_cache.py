@@ -29,7 +29,7 @@ def figure_provenance(data: ReportData, tables: Sequence[Table]) -> Provenance:
     """Return the state of everything that figures are drawn from.
 
     The settings are the code that draws and matplotlib's version. The inputs are scores, statistics, masks and CTs; the
-    tables stand for the statistics.
+    tables represent the statistics.
     """
     scores = data.scored.scores
     return Provenance(

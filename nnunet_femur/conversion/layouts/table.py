@@ -119,7 +119,7 @@ def _relative(table: Path, cell: str) -> Path | None:
 
 
 def found_below(folder: Path, relative: Path) -> Path | None:
-    """Return `relative` as the disk spells it, or None where there is no such file or folder.
+    """Return `relative` as the disk spells it, or None if it does not exist.
 
     The table and the disk may use different Unicode forms of a name: macOS stores an umlaut as two characters.
     """

@@ -1,6 +1,6 @@
 """The registry of figures.
 
-To add a figure, write a function that yields it from the data of the report, in a file of its own, and add the function
+To add a figure, write a function that yields it from the data of the report, in a new file, and add the function
 to :data:`FIGURES`::
 
     def draw_mine(data: ReportData, reader: SliceReader) -> Iterator[Sketch]: ...
