@@ -10,7 +10,6 @@ from nnunet_femur.conversion.checks.duplicates import fingerprint
 from nnunet_femur.conversion.staging import finish, staged
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.findings import file_text
-from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.sources import digest
 from nnunet_femur.imaging.writing import write_nrrd
 from nnunet_femur.kinds import finding, unexpected
@@ -18,6 +17,8 @@ from nnunet_femur.kinds import finding, unexpected
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from nnunet_femur.conversion.case_record import Sources
     from nnunet_femur.conversion.cases import Case
@@ -120,17 +121,13 @@ def _failed(task: Task, code: str, problem: str, remedy: str | None = None) -> D
 
 
 def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
-    import SimpleITK as sitk
-
     case, files, digests = task.case, staged(task.case.id), {"image": "", "mask": ""}
-    geometry = Geometry.of(voxels.image)
+    geometry = voxels.geometry
+    arrays_zyx: dict[str, NDArray] = {"image": voxels.image_zyx, "mask": voxels.mask_zyx}
     if task.staging is not None:
-        for kind, volume in (("image", voxels.image), ("mask", voxels.mask)):
-            digests[kind] = write_nrrd(sitk.GetArrayViewFromImage(volume), geometry, task.staging / files[kind])
-    contents = {
-        kind: fingerprint(sitk.GetArrayViewFromImage(volume))
-        for kind, volume in (("image", voxels.image), ("mask", voxels.mask))
-    }
+        for kind, array_zyx in arrays_zyx.items():
+            digests[kind] = write_nrrd(array_zyx, geometry, task.staging / files[kind])
+    contents = {kind: fingerprint(array_zyx) for kind, array_zyx in arrays_zyx.items()}
     record = CaseRecord(
         case=case.id,
         side=case.side,

@@ -38,18 +38,30 @@ class CaseVoxels:
     """A case in the form of the dataset.
 
     Attributes:
-        image: The CT, int16 HU.
-        mask: The femur, uint8 0/1, on the same grid.
+        image_zyx: The CT in HU, int16, shape (z, y, x).
+        mask_zyx: The femur, uint8 0/1, on the same grid.
+        geometry: Grid of both.
         volume_ml: Volume of the femur in millilitres.
         source_geometry: Geometry of the CT as stored in the source.
         findings: Findings about the files, including all changes that were made.
     """
 
-    image: sitk.Image
-    mask: sitk.Image
+    image_zyx: NDArray[np.int16]
+    mask_zyx: NDArray[np.uint8]
+    geometry: Geometry
     volume_ml: float
     source_geometry: Geometry
     findings: tuple[Finding, ...]
+
+    @property
+    def image(self) -> sitk.Image:
+        """The CT as an image."""
+        return image_of(self.image_zyx, self.geometry)
+
+    @property
+    def mask(self) -> sitk.Image:
+        """The femur as an image."""
+        return image_of(self.mask_zyx, self.geometry)
 
 
 def read_case(root: Path, case: Case, options: ConversionOptions | None = None) -> CaseVoxels | list[Finding]:
@@ -98,12 +110,10 @@ def read_case(root: Path, case: Case, options: ConversionOptions | None = None) 
         hu_zyx = np.where(padding.region_zyx, np.int16(options.padding_hu), hu_zyx)
     values = () if options.padding_hu is None else padding.everywhere
     turned_zyx = _in_written_order(hu_zyx, order, values, options)
-    # Frees the source, which is as large as the written image, before another copy is made.
-    del source, image, hu_zyx
-    written = image_of(turned_zyx, order.of_geometry(geometry))
     return CaseVoxels(
-        written,
-        _mask(femur, order, geometry, written),
+        turned_zyx,
+        _mask(femur, order, geometry, turned_zyx.shape),
+        order.of_geometry(geometry),
         int(np.count_nonzero(femur.voxels_zyx)) * geometry.voxel_volume_ml,
         geometry,
         tuple(findings),
@@ -163,19 +173,14 @@ def _joined(femurs: list[Femur]) -> Femur:
     return Femur(joined, (z, y, x))
 
 
-def _mask(femur: Femur, order: AxisOrder, geometry: Geometry, image: sitk.Image) -> sitk.Image:
-    """Return the femur as a mask on the grid of the written image."""
-    import SimpleITK as sitk
-
-    mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
-    box = order.of_array(femur.voxels_zyx).astype(np.uint8)
-    x, y, z = (
-        slice(start, start + length)
-        for start, length in zip(_start(order, femur.slices, geometry)[::-1], box.shape[::-1], strict=True)
-    )
-    mask[x, y, z] = sitk.GetImageFromArray(np.ascontiguousarray(box))
-    mask.CopyInformation(image)
-    return mask
+def _mask(femur: Femur, order: AxisOrder, image: Geometry, shape_zyx: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the femur as a mask on the written grid, whose shape is given."""
+    mask_zyx = np.zeros(shape_zyx, np.uint8)
+    box_zyx = order.of_array(femur.voxels_zyx)
+    start_zyx = _start(order, femur.slices, image)
+    place = tuple(slice(start, start + length) for start, length in zip(start_zyx, box_zyx.shape, strict=True))
+    mask_zyx[place] = box_zyx
+    return mask_zyx
 
 
 def _in_written_order(
