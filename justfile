@@ -22,7 +22,7 @@ room NAME *ARGS:
 test:
     uv run pytest
 
-# The main job on phantoms: five minutes
+# The main job on phantoms: five to six minutes
 demo:
     uv run nnfemur demo
 
