@@ -1,4 +1,4 @@
-"""Tables of users: patients and sets of cases, as spreadsheet programs save them."""
+"""Patients and test cases that users assign in tables, as spreadsheet programs save them."""
 
 from __future__ import annotations
 
@@ -21,50 +21,12 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
 
 
-_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
-
-
-def read_table(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the rows that are not empty, each with its line number; cells are stripped and in Unicode form NFC.
-
-    The separator is that of a first line ``sep=;``, which Excel writes. Without such a line it is the most frequent of
-    comma, semicolon and tab in the first line.
-
-    Raises:
-        InputError: The file cannot be read (code "unreadable"), or is not a table in UTF-8 (code "invalid-file").
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        msg = f"{path}: is not UTF-8 text. Save it as CSV in UTF-8."
-        raise InputError(msg, code="invalid-file") from error
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror}). Check the path."
-        raise InputError(msg, code="unreadable") from error
-    if "\0" in text:
-        msg = f"{path}: is not text. Save it as CSV in UTF-8."
-        raise InputError(msg, code="invalid-file")
-    lines = unicodedata.normalize("NFC", text).splitlines()
-    stated = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
-    skipped = 1 if stated else 0
-    first = next((line for line in lines[skipped:] if line.strip()), "")
-    separator = stated[1] if stated else max(",;\t", key=first.count)
-    reader = csv.reader(lines[skipped:], delimiter=separator)
-    try:
-        rows = [(skipped + reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        msg = f"{path}: is not a table ({error}). Save it as CSV in UTF-8."
-        raise InputError(msg, code="invalid-file") from error
-    return [(number, row) for number, row in rows if any(row)]
-
-
-_CASE_COLUMNS = ("case", "id", "case_id")
-_MOST_NAMED = 8
-_OF_ID = " (id)"
+_FROM_ID = " (id)"
+"""Suffix of a patient that the case id determines: never equal to a patient of a table, even if the names are equal."""
 
 
 def with_patients(cases: Sequence[Case], table: Path) -> tuple[list[Case], list[Finding]]:
-    """Assign the patients of a table; cases that are not in the table keep the patient of their id.
+    """Assign the patients of a table; the id determines the patient of a case that is not in the table.
 
     Args:
         cases: The cases of the source.
@@ -94,8 +56,7 @@ def with_patients(cases: Sequence[Case], table: Path) -> tuple[list[Case], list[
         finding("case-without-patient", table.name, f"does not contain {case}; its id determines the patient.")
         for case in sorted(known - patients.keys())
     ]
-    # A patient of the table and one of an id are never the same, even if their names are equal.
-    return [replace(case, patient=patients.get(case.id, f"{case.patient}{_OF_ID}")) for case in cases], findings
+    return [replace(case, patient=patients.get(case.id, f"{case.patient}{_FROM_ID}")) for case in cases], findings
 
 
 def with_test_ids(cases: Sequence[Case], file: Path) -> list[Case]:
@@ -136,7 +97,7 @@ def shown_patients(cases: Iterable[Case]) -> dict[str, str]:
         by_patient[case.patient].append(case.id)
     shown: dict[str, str] = {}
     for patient in sorted(by_patient):
-        plain = patient.removesuffix(_OF_ID)
+        plain = patient.removesuffix(_FROM_ID)
         ids = sorted(by_patient[patient])
         name = plain.upper() if all(plain.upper() in case for case in ids) else f"P-{ids[0]}"
         while name in shown.values():
@@ -145,8 +106,56 @@ def shown_patients(cases: Iterable[Case]) -> dict[str, str]:
     return shown
 
 
+_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
+
+
+def read_table(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows of a table that are not empty, each with its line number.
+
+    Cells have no surrounding blanks and are in Unicode form NFC.
+
+    The separator is that of a first line ``sep=;``, which Excel writes. Without such a line it is the most frequent of
+    comma, semicolon and tab in the first line.
+
+    Raises:
+        InputError: The file cannot be read (code "unreadable"), or is not a table in UTF-8 (code "invalid-file").
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"{path}: is not UTF-8 text. Save it as CSV in UTF-8."
+        raise InputError(msg, code="invalid-file") from error
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror}). Check the path."
+        raise InputError(msg, code="unreadable") from error
+    if "\0" in text:
+        msg = f"{path}: is not text. Save it as CSV in UTF-8."
+        raise InputError(msg, code="invalid-file")
+    lines = unicodedata.normalize("NFC", text).splitlines()
+    stated = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
+    skipped = 1 if stated else 0
+    first = next((line for line in lines[skipped:] if line.strip()), "")
+    separator = stated[1] if stated else max(",;\t", key=first.count)
+    reader = csv.reader(lines[skipped:], delimiter=separator)
+    try:
+        rows = [(skipped + reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        msg = f"{path}: is not a table ({error}). Save it as CSV in UTF-8."
+        raise InputError(msg, code="invalid-file") from error
+    return [(number, row) for number, row in rows if any(row)]
+
+
+_CASE_COLUMNS = ("case", "id", "case_id")
+
+
 def _table(path: Path, column: str | None) -> list[tuple[int, tuple[str, str]]]:
-    """Return line number, case and value of `column` of every line; a list without columns if `column` is None."""
+    """Return line number, case and value of `column` of each line.
+
+    If `column` is None, only cases are needed: the file may then be a list of ids without a header.
+
+    Raises:
+        InputError: The table cannot be read, is empty, or lacks a column or an id.
+    """
     numbered = read_table(path)
     if not numbered:
         msg = f"{path}: is empty. Write one case per line."
@@ -176,6 +185,9 @@ def _id(path: Path, line: int, row: list[str], where: int) -> str:
 
 def _cell(row: list[str], where: int) -> str:
     return row[where] if where < len(row) else ""
+
+
+_MOST_NAMED = 8
 
 
 def _listed(ids: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Cases of a source folder: ids, files and patients; and the interface of the layouts that find them."""
+"""Cases of a source folder, the layouts that find them, and their ids and sets."""
 
 from __future__ import annotations
 
@@ -27,12 +27,6 @@ _SET_WORDS = {
     **dict.fromkeys((VALIDATION, "val", "valid"), VALIDATION),
     **dict.fromkeys((TEST, "testing", "ts"), TEST),
 }
-
-_SAFE_ID = re.compile(r"[A-Z0-9][A-Z0-9_-]*")
-_UNSAFE = re.compile(r"[^A-Z0-9_-]+")
-_LONGEST_ID = 64
-_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
-"""Names of devices on Windows, which no file may have."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Found:
         layout: Name of the layout.
         cases: The cases, ordered by id.
         findings: Findings that belong to no case; an error among them prevents the conversion.
-        leaves_out: Leave out cases with errors, also without the option ``skip_bad``.
+        leaves_out: True to leave out cases with errors, also without the option ``skip_bad``.
     """
 
     root: Path
@@ -80,8 +74,45 @@ class Found:
     leaves_out: bool = False
 
 
+@dataclass(frozen=True)
+class Layout:
+    """An arrangement of the files of a source.
+
+    Attributes:
+        name: Name of the layout, as in ``--layout NAME``.
+        find: Returns the cases of a source, given the source, the options and the receiver of progress.
+        recognise: Returns the reason why a source has this layout, or None if it does not have it.
+        reads_files: True if the source may be a file instead of a folder.
+    """
+
+    name: str
+    find: Callable[[Path, ConversionOptions, Progress], Found]
+    recognise: Callable[[Path, ConversionOptions], str | None]
+    reads_files: bool = False
+
+
+def set_called(word: str) -> str:
+    """Return the set that a table means by a word such as ``val`` or ``Training``, or an empty string.
+
+    Example:
+        >>> set_called("val"), set_called("Training"), set_called("?")
+        ('validation', 'train', '')
+    """
+    return _SET_WORDS.get(word.strip().lower(), "")
+
+
+_SAFE_ID = re.compile(r"[A-Z0-9][A-Z0-9_-]*")
+
+_UNSAFE = re.compile(r"[^A-Z0-9_-]+")
+
+_LONGEST_ID = 64
+
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+"""Names of devices on Windows, which no file may have."""
+
+
 def safe_id(text: str) -> str:
-    """Return an id as a file name that is safe on every system and that no other id gives.
+    """Return an id as a file name that is safe on every system and that no other id results in.
 
     Letters become upper case. If other characters have to be replaced, digits of a hash of the text are added, so that
     ids that differ only in these characters remain different.
@@ -97,36 +128,14 @@ def safe_id(text: str) -> str:
     return f"{readable}-{hashlib.sha256(upper.encode()).hexdigest()[:8].upper()}"
 
 
-def set_called(word: str) -> str:
-    """Return the set that a table means by a word such as ``val`` or ``Training``, or an empty string.
-
-    Example:
-        >>> set_called("val"), set_called("Training"), set_called("?")
-        ('validation', 'train', '')
-    """
-    return _SET_WORDS.get(word.strip().lower(), "")
-
-
 def named(text: str, file: Path | str) -> tuple[str, list[Finding]]:
-    """Return the id as a safe file name, and a note if the id was changed."""
+    """Return an id as a safe file name, and the finding about it if it was changed.
+
+    Args:
+        text: The id in the source.
+        file: The file that the finding is about.
+    """
     case = safe_id(text)
     if case == text.strip().upper():
         return case, []
     return case, [finding("id-changed", file, f"has an id that is not a safe file name; it was changed to {case}.")]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """An arrangement of the files of a source.
-
-    Attributes:
-        name: Name of the layout, as in ``--layout NAME``.
-        find: Returns the cases of a source, given the source, the options and the progress.
-        recognise: Returns the reason why a source has this layout, or None if it has another one.
-        reads_files: The source may be a file instead of a folder.
-    """
-
-    name: str
-    find: Callable[[Path, ConversionOptions, Progress], Found]
-    recognise: Callable[[Path, ConversionOptions], str | None]
-    reads_files: bool = False

@@ -1,1 +1,7 @@
-"""nnU-Net's folders, and a raw dataset in them: description, cases, images, masks, patients and folds."""
+"""nnU-Net's folders, and the raw datasets in them.
+
+- `environment`: nnU-Net's three folders, its search path of trainers, and the launcher of TotalSegmentator.
+- `raw`: a raw dataset with its description, cases, images, masks and patients.
+- `folds`: its folds, checked before anything is trained on them.
+- `nnunet_names`: names of plans, configurations, checkpoints and folders of trained models.
+"""

@@ -14,8 +14,8 @@ The modules, in the order in which data passes through them:
 - `sources`: CTs and masks as users name them; their files and checksums.
 - `reading`: the reader of all commands. It uses
 
-  - `files`, which recognises formats, and for each format `nifti`, or `itk_files` with `header_text`, `itk_warnings`
-    and `unpacking`; `headers` contains the checks that all formats share;
+  - `files`, which recognises formats, and for each format `nifti`, or `itk_files` with `itk_warnings` and `unpacking`;
+    `headers` contains the text of headers and the checks that all formats share;
   - `dicom` and the modules named after it, which describes their order.
 
 - `hounsfield`, `image_facts`, `padding`: checks of the values of a CT. `usability` refuses a CT that cannot be

@@ -4,7 +4,7 @@ The folder may be the whole export of a PACS, with folders for study and series.
 files that are not part of the volume are left out with a finding.
 
 The modules in the order in which they are used: `dicom_files` finds DICOM files, `dicom_content` reads the header of
-each (by `dicom_attributes`) and classifies it, `dicom_slices` extracts its slices, `dicom_series` chooses the slices of
+each and classifies it, `dicom_slices` extracts its slices, `dicom_series` chooses the slices of
 one volume, which `dicom_stack` sorts and checks, and `dicom_voxels` decodes their voxels. `dicom_segmentation` does the
 same for a DICOM SEG.
 """
@@ -30,7 +30,7 @@ __all__ = ["enhanced_files", "find_dicom", "holds_dicom", "is_dicom_file", "is_d
 
 
 def enhanced_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that each contain a whole CT: multi-frame files of different series.
+    """Return the files of a folder that each contain a whole CT, as multi-frame files of different series.
 
     Returns:
         The files; an empty list unless there are several, or if the folder contains a CT with one slice in each file.
@@ -59,7 +59,7 @@ def find_dicom(path: Path, *, mask: bool = False, any_values: bool = False) -> S
         any_values: Accept other modalities than CT, with a warning.
 
     Raises:
-        VolumeError: There is not exactly one such volume, or it is incomplete.
+        VolumeError: The files contain no such volume or several, or it is incomplete.
     """
     with quiet_pydicom():
         return _find(path, mask=mask, any_values=any_values)

@@ -1,4 +1,4 @@
-"""Attributes of DICOM headers, and the content of a file: slices, a segmentation, or something else."""
+"""One DICOM file, which may be damaged: the attributes of its header, and the kind of its content."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-_PYDICOM = r"pydicom|nnunet_femur\.imaging\.dicom"
-_lock = threading.Lock()
-_quiet: dict[str, Any] = {"blocks": 0}
+_PYDICOM_MODULES = r"pydicom|nnunet_femur\.imaging\.dicom"
+"""Modules in which pydicom's warnings arise: its own, and ours that read values."""
+
+
+_filter_lock = threading.Lock()
+
+_filter: dict[str, Any] = {"blocks": 0}
+"""Number of active blocks of :func:`quiet_pydicom` in all threads, and the filter of warnings they share."""
 
 
 @contextmanager
@@ -30,20 +35,20 @@ def quiet_pydicom() -> Iterator[None]:
 
     The filter stays active while any thread is in such a block. Filters of other modules are not changed.
     """
-    with _lock:
-        if not _quiet["blocks"]:
-            warnings.filterwarnings("ignore", module=_PYDICOM)
-            _quiet["filter"] = warnings.filters[0]
-        _quiet["blocks"] += 1
+    with _filter_lock:
+        if not _filter["blocks"]:
+            warnings.filterwarnings("ignore", module=_PYDICOM_MODULES)
+            _filter["entry"] = warnings.filters[0]
+        _filter["blocks"] += 1
     try:
         yield
     finally:
-        with _lock:
-            _quiet["blocks"] -= 1
-            if not _quiet["blocks"]:
+        with _filter_lock:
+            _filter["blocks"] -= 1
+            if not _filter["blocks"]:
                 # A test or a notebook may have replaced all filters in the meantime.
                 with suppress(ValueError):
-                    cast("list[Any]", warnings.filters).remove(_quiet["filter"])
+                    cast("list[Any]", warnings.filters).remove(_filter["entry"])
 
 
 def value(header: Any, name: str) -> Any:
@@ -63,6 +68,17 @@ def text(header: Any, name: str) -> str:
     return str(found).strip() if isinstance(found, str) else ""
 
 
+def texts(header: Any, name: str) -> list[str]:
+    """Return the values of an attribute as texts without surrounding blanks; an empty list if it is missing."""
+    found = value(header, name)
+    if found is None:
+        return []
+    try:
+        return [str(each).strip() for each in ([found] if isinstance(found, str) else found)]
+    except Exception:  # noqa: BLE001
+        return []
+
+
 def number(header: Any, name: str) -> float | None:
     """Return an attribute as a finite number; None if it is missing or not a number."""
     found = numbers(header, name, 1)
@@ -79,17 +95,6 @@ def numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
     except Exception:  # noqa: BLE001
         return None
     return values if len(values) == count and all(map(math.isfinite, values)) else None
-
-
-def texts(header: Any, name: str) -> list[str]:
-    """Return the values of an attribute as texts without surrounding blanks; an empty list if it is missing."""
-    found = value(header, name)
-    if found is None:
-        return []
-    try:
-        return [str(each).strip() for each in ([found] if isinstance(found, str) else found)]
-    except Exception:  # noqa: BLE001
-        return []
 
 
 def items(header: Any, name: str) -> list[Any]:
@@ -117,28 +122,10 @@ TAGS = (
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *("SegmentSequence", "SegmentationType", "MaximumFractionalValue"),
 )
-"""Attributes that are read from a header."""
+"""Attributes that are read from a file; its pixels are not."""
 
-_CT_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT image",
-    "1.2.840.10008.5.1.4.1.1.2.1": "enhanced CT image",
-    "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT image",
-}
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 PLACED_CAPTURE = "secondary capture with a position"
 """Description of slices that a program saved as pictures, with their position."""
-
-_SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
-
-_MODALITIES = frozenset(
-    {"MR", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "OT", "SC", "RTIMAGE", "RTDOSE", "RTSTRUCT", "RTPLAN", "SEG"}
-    | {"SR", "PR", "KO", "REG", "ECG", "OCT", "OP", "PX", "IO", "SM", "ES", "GM", "XC", "DOC", "FUSION", "BMD", "M3D"}
-)
-"""Modalities that a message may quote; anything else in the attribute may be free text."""
-
-_LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"}
-"""Values of ImageType of a radiograph that the CT scanner takes to plan the scan."""
 
 
 class Content(Enum):
@@ -186,7 +173,7 @@ class DicomFile:
 def look_into(path: Path) -> DicomFile:
     """Return the header and the kind of content of a DICOM file, which may be damaged.
 
-    Call it within :func:`~nnunet_femur.imaging.dicom_content.quiet_pydicom`: pydicom warns when values are read.
+    Call it within :func:`quiet_pydicom`: pydicom warns when values are read.
     """
     import pydicom
 
@@ -200,13 +187,26 @@ def look_into(path: Path) -> DicomFile:
     return DicomFile(path, content, described, header, stored, _is_packed(header))
 
 
-def _is_packed(header: Dataset) -> bool:
-    """Return True if the pixels or the whole file are compressed, or if that is unknown."""
-    from pydicom.uid import UID
+_CT_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT image",
+    "1.2.840.10008.5.1.4.1.1.2.1": "enhanced CT image",
+    "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT image",
+}
 
-    syntax = UID(text(getattr(header, "file_meta", None), "TransferSyntaxUID"))
-    # pydicom detects the encoding of a file without a transfer syntax, which is never compressed.
-    return syntax != "" and (not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated)
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+_SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+
+_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+
+_LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"}
+"""Values of ImageType of a radiograph that the CT scanner takes to plan the scan."""
+
+_MODALITIES = frozenset(
+    {"MR", "PT", "NM", "US", "CR", "DX", "MG", "XA", "RF", "OT", "SC", "RTIMAGE", "RTDOSE", "RTSTRUCT", "RTPLAN", "SEG"}
+    | {"SR", "PR", "KO", "REG", "ECG", "OCT", "OP", "PX", "IO", "SM", "ES", "GM", "XC", "DOC", "FUSION", "BMD", "M3D"}
+)
+"""Modalities that a message may quote; anything else in the attribute may be free text."""
 
 
 def _classified(header: Dataset) -> tuple[Content, str]:
@@ -241,32 +241,6 @@ def _of_image(header: Dataset, sop_class: str, modality: str, described: str) ->
     return Content.OTHER if sop_class == _SECONDARY_CAPTURE else Content.IMAGE, described
 
 
-def _sop_class(header: Dataset) -> str:
-    return text(header, "SOPClassUID") or text(getattr(header, "file_meta", None), "MediaStorageSOPClassUID")
-
-
-def _is_placed(header: Dataset | None) -> bool:
-    """Return True if a header contains a position in the patient."""
-    return bool(items(header, "PerFrameFunctionalGroupsSequence")) or (
-        numbers(header, "ImagePositionPatient", 3) is not None
-        and numbers(header, "ImageOrientationPatient", 6) is not None
-    )
-
-
-def _image_type(header: Dataset) -> list[str]:
-    """Return the values of ImageType, and of the frame type of an enhanced image."""
-    values = list(texts(header, "ImageType"))
-    for group in items(header, "SharedFunctionalGroupsSequence"):
-        for frame_type in items(group, "CTImageFrameTypeSequence"):
-            values += texts(frame_type, "FrameType")
-    return [value.upper() for value in values]
-
-
-def _has_pixels(header: Dataset) -> bool:
-    rows, columns = number(header, "Rows"), number(header, "Columns")
-    return rows is not None and columns is not None and rows >= 1 and columns >= 1
-
-
 def _described(sop_class: str, modality: str) -> str:
     """Return a description of a file that consists of names of the standard only."""
     from pydicom.uid import UID
@@ -279,3 +253,38 @@ def _described(sop_class: str, modality: str) -> str:
         named = known.name.removesuffix(" Storage")
         return f"{named} of modality {modality}" if sop_class in _CT_CLASSES and modality in _MODALITIES else named
     return f"file of modality {modality}" if modality in _MODALITIES else "file of unknown kind"
+
+
+def _sop_class(header: Dataset) -> str:
+    return text(header, "SOPClassUID") or text(getattr(header, "file_meta", None), "MediaStorageSOPClassUID")
+
+
+def _image_type(header: Dataset) -> list[str]:
+    """Return the values of ImageType, and of the frame type of an enhanced image."""
+    values = list(texts(header, "ImageType"))
+    for group in items(header, "SharedFunctionalGroupsSequence"):
+        for frame_type in items(group, "CTImageFrameTypeSequence"):
+            values += texts(frame_type, "FrameType")
+    return [value.upper() for value in values]
+
+
+def _is_placed(header: Dataset | None) -> bool:
+    """Return True if a header contains a position in the patient."""
+    return bool(items(header, "PerFrameFunctionalGroupsSequence")) or (
+        numbers(header, "ImagePositionPatient", 3) is not None
+        and numbers(header, "ImageOrientationPatient", 6) is not None
+    )
+
+
+def _is_packed(header: Dataset) -> bool:
+    """Return True if the pixels or the whole file are compressed, or if that is unknown."""
+    from pydicom.uid import UID
+
+    syntax = UID(text(getattr(header, "file_meta", None), "TransferSyntaxUID"))
+    # pydicom detects the encoding of a file without a transfer syntax, which is never compressed.
+    return syntax != "" and (not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated)
+
+
+def _has_pixels(header: Dataset) -> bool:
+    rows, columns = number(header, "Rows"), number(header, "Columns")
+    return rows is not None and columns is not None and rows >= 1 and columns >= 1

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+
 _MARK_AT, _MARK = 128, b"DICM"
+"""Position and content of the mark after the preamble of a DICOM file."""
 
 _DEEPEST = 8
 """Levels of folders below the given one that are searched for DICOM files."""
@@ -24,10 +26,37 @@ def is_dicom_file(path: Path) -> bool:
             head = file.read(_MARK_AT + len(_MARK))
     except OSError:
         return False
-    return head[_MARK_AT:] == _MARK or _begins_without_preamble(head)
+    return head[_MARK_AT:] == _MARK or _starts_without_preamble(head)
 
 
-def _begins_without_preamble(head: bytes) -> bool:
+def is_dicom_folder(folder: Path) -> bool:
+    """Return True if the folder itself contains a DICOM file."""
+    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in _files(folder, 0, set()))
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Return True if a folder, or a folder below it, contains a DICOM file."""
+    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in _files(folder, _DEEPEST, set()))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return the files of a folder and of the folders below it, without hidden ones."""
+    return list(_files(folder, _DEEPEST, set()))
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """Return the DICOM files of a folder and of the folders below it, without hidden files and DICOMDIRs.
+
+    A file that cannot be opened is included, and so is an empty file, or one full of zeros after a failed copy, whose
+    name resembles the names of slices beside it. Otherwise nothing would show that the last slice of a series is lost.
+    """
+    files = [file for file in files_below(folder) if not _is_dicomdir(file)]
+    found = [file for file in files if _may_be_dicom(file)]
+    lost = [file for file in files if found and file not in found and _is_lost(file, found)]
+    return sorted([*found, *lost], key=files.index) if lost else found
+
+
+def _starts_without_preamble(head: bytes) -> bool:
     """Return True if a file starts with an element of group 2 or 8, in one of the three encodings.
 
     The first element of such a file is a group length (UL, 4 bytes) or one of the first attributes.
@@ -47,21 +76,8 @@ def _begins_without_preamble(head: bytes) -> bool:
     return False
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Return the files of a folder and of the folders below it, without hidden ones."""
-    return list(_files(folder, _DEEPEST, set()))
-
-
-def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files of a folder and of the folders below it, without hidden files and DICOMDIRs.
-
-    A file that cannot be opened is included, and so is an empty file, or one full of zeros after a failed copy, whose
-    name resembles the names of slices beside it. Otherwise nothing would show that the last slice of a series is lost.
-    """
-    files = [file for file in files_below(folder) if not _is_directory(file)]
-    found = [file for file in files if _may_be_dicom(file)]
-    lost = [file for file in files if found and file not in found and _is_lost(file, found)]
-    return sorted([*found, *lost], key=files.index) if lost else found
+def _is_dicomdir(file: Path) -> bool:
+    return file.name.upper().startswith("DICOMDIR")
 
 
 def _may_be_dicom(file: Path) -> bool:
@@ -73,30 +89,16 @@ def _may_be_dicom(file: Path) -> bool:
 
 
 def _is_lost(file: Path, slices: Sequence[Path]) -> bool:
-    """Return True for a file without content that is named like slices beside it."""
-    if not any(each.parent == file.parent and _shape(each) == _shape(file) for each in slices):
+    """Return True for an empty file, or one full of zeros, that is named like slices beside it."""
+    if not any(each.parent == file.parent and _without_numbers(each) == _without_numbers(file) for each in slices):
         return False
     with file.open("rb") as opened:
         return not any(opened.read(_MARK_AT + len(_MARK)))
 
 
-def _shape(file: Path) -> str:
+def _without_numbers(file: Path) -> str:
     """Return a name with each number replaced by 0."""
     return re.sub(r"\d+", "0", file.name.lower())
-
-
-def holds_dicom(folder: Path) -> bool:
-    """Return True if a folder, or a folder below it, contains a DICOM file."""
-    return any(is_dicom_file(file) and not _is_directory(file) for file in _files(folder, _DEEPEST, set()))
-
-
-def is_dicom_folder(folder: Path) -> bool:
-    """Return True if the folder itself contains a DICOM file."""
-    return any(is_dicom_file(file) and not _is_directory(file) for file in _files(folder, 0, set()))
-
-
-def _is_directory(file: Path) -> bool:
-    return file.name.upper().startswith("DICOMDIR")
 
 
 def _files(folder: Path, levels: int, seen: set[Path]) -> Iterator[Path]:

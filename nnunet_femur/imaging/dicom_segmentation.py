@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_content import DicomFile
     from nnunet_femur.imaging.dicom_slices import Slice
 
+
 _OFF_GRID = 0.05
 """Largest distance of a frame from the grid of all frames, as a part of the slice distance."""
 
 _MOST_MISSING = 20
 """Largest number of positions without a frame for each position with a frame."""
 
-_SET_FROM = 0.5
+_LEAST_FRACTION = 0.5
 """Least probability or occupancy of a voxel in the segment, for a FRACTIONAL segmentation."""
 
 
@@ -96,7 +97,7 @@ def find_segmentation(path: Path, file: DicomFile) -> Segmentation:
     findings = []
     most = number(header, "MaximumFractionalValue") or 255
     if kind == "FRACTIONAL":
-        problem = f"is a FRACTIONAL segmentation; voxels of {_SET_FROM:g} or more were used."
+        problem = f"is a FRACTIONAL segmentation; voxels of {_LEAST_FRACTION:g} or more were used."
         findings.append(finding("seg-fractional", path, problem))
     segments = tuple(
         Segment(name, each, 0) if kind == "LABELMAP" else Segment(name, each, layer)
@@ -105,6 +106,32 @@ def find_segmentation(path: Path, file: DicomFile) -> Segmentation:
     return Segmentation(
         file.path, geometry, kind, segments, tuple(zip(places, numbers, strict=True)), most, tuple(findings)
     )
+
+
+def read_segmentation(path: Path, segmentation: Segmentation) -> tuple[tuple[Segment, ...], sitk.Image]:
+    """Return the voxels of a DICOM SEG.
+
+    Segments that do not overlap share a layer, so that a hundred segments fit into memory.
+
+    Args:
+        path: The file or folder that errors name.
+        segmentation: Its segments and grid.
+
+    Returns:
+        The segments with their values and layers, and an image with a component for each layer.
+
+    Raises:
+        VolumeError: The file is truncated, cannot be decoded, or does not fit into memory.
+    """
+    try:
+        if segmentation.kind == "LABELMAP":
+            layers, segments = [_label_layer(path, segmentation)], segmentation.segments
+        else:
+            layers, segments = _shared_layers(path, segmentation)
+        voxels = np.stack(layers, axis=-1) if len(layers) > 1 else layers[0]
+        return segments, image_of(voxels, segmentation.geometry)
+    except (MemoryError, RuntimeError) as error:
+        raise VolumeError(path, "does not fit into memory.", KINDS["too-large"].remedy, code="too-large") from error
 
 
 def _segment_numbers(path: Path, file: DicomFile, count: int, known: set[int]) -> list[int]:
@@ -146,13 +173,16 @@ def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometr
     positions_mm = np.array([each.position_mm for each in slices])
     along_mm = positions_mm @ normal
     start = int(np.argmin(along_mm))
-    way_mm = positions_mm - positions_mm[start]
-    aside_mm = np.linalg.norm(way_mm - np.outer(way_mm @ normal, normal), axis=1).max()
-    if aside_mm > 0.1 * max(first.spacing_mm_xy):
-        problem = f"is a DICOM SEG with frames that are shifted against each other by up to {aside_mm:.1f} mm."
+    offsets_mm = positions_mm - positions_mm[start]
+    shift_mm = np.linalg.norm(offsets_mm - np.outer(offsets_mm @ normal, normal), axis=1).max()
+    if shift_mm > 0.1 * max(first.spacing_mm_xy):
+        problem = f"is a DICOM SEG with frames that are shifted against each other by up to {shift_mm:.1f} mm."
         raise VolumeError(path, problem, KINDS["slices-uneven"].remedy, code="slices-uneven")
-    between_mm, thickness_mm = _stated(file, "SpacingBetweenSlices"), _stated(file, "SliceThickness")
-    distance_mm = _distance(path, along_mm - along_mm[start], between_mm=between_mm, thickness_mm=thickness_mm)
+    between_mm, thickness_mm = (
+        _pixel_measure_mm(file, "SpacingBetweenSlices"),
+        _pixel_measure_mm(file, "SliceThickness"),
+    )
+    distance_mm = _slice_distance_mm(path, along_mm - along_mm[start], between_mm=between_mm, thickness_mm=thickness_mm)
     places = np.rint((along_mm - along_mm[start]) / distance_mm).astype(int)
     geometry = Geometry(
         (*first.size_xy, int(places.max()) + 1),
@@ -163,7 +193,7 @@ def _grid(path: Path, slices: Sequence[Slice], file: DicomFile) -> tuple[Geometr
     return geometry, [int(place) for place in places]
 
 
-def _stated(file: DicomFile, name: str) -> float | None:
+def _pixel_measure_mm(file: DicomFile, name: str) -> float | None:
     """Return a length in mm of the pixel measures; None if it is missing or invalid."""
     groups = [
         *items(file.header, "SharedFunctionalGroupsSequence")[:1],
@@ -173,7 +203,7 @@ def _stated(file: DicomFile, name: str) -> float | None:
     return next((abs(each) for each in found if each is not None and 1e-3 <= abs(each) <= 1e3), None)
 
 
-def _distance(
+def _slice_distance_mm(
     path: Path, along_mm: NDArray[np.float64], *, between_mm: float | None, thickness_mm: float | None
 ) -> float:
     """Return the slice distance in mm; the distances between all frames are multiples of it.
@@ -215,33 +245,8 @@ def _distance(
     raise VolumeError(path, problem, "Export it on the grid of its CT.", code="slices-uneven")
 
 
-def read_segmentation(path: Path, segmentation: Segmentation) -> tuple[tuple[Segment, ...], sitk.Image]:
-    """Return the voxels of a DICOM SEG.
-
-    Segments that do not overlap share a layer, so that a hundred segments fit into memory.
-
-    Args:
-        path: The file or folder that errors name.
-        segmentation: Its segments and grid.
-
-    Returns:
-        The segments with their values and layers, and an image with a component for each layer.
-
-    Raises:
-        VolumeError: The file is truncated, cannot be decoded, or does not fit into memory.
-    """
-    try:
-        if segmentation.kind == "LABELMAP":
-            layers, segments = [_labels(path, segmentation)], segmentation.segments
-        else:
-            layers, segments = _packed(path, segmentation)
-        voxels = np.stack(layers, axis=-1) if len(layers) > 1 else layers[0]
-        return segments, image_of(voxels, segmentation.geometry)
-    except (MemoryError, RuntimeError) as error:
-        raise VolumeError(path, "does not fit into memory.", KINDS["too-large"].remedy, code="too-large") from error
-
-
-def _labels(path: Path, segmentation: Segmentation) -> NDArray:
+def _label_layer(path: Path, segmentation: Segmentation) -> NDArray:
+    """Return the only layer of a LABELMAP, z, y, x; a voxel is the number of its segment."""
     labels: NDArray | None = None
     for frame, plane in decoded(path, segmentation.file, range(len(segmentation.frames))):
         if labels is None:
@@ -253,8 +258,8 @@ def _labels(path: Path, segmentation: Segmentation) -> NDArray:
     return labels
 
 
-def _packed(path: Path, segmentation: Segmentation) -> tuple[list[NDArray], tuple[Segment, ...]]:
-    """Distribute segments over as few layers as possible without overlap; a voxel is the number of its segment."""
+def _shared_layers(path: Path, segmentation: Segmentation) -> tuple[list[NDArray], tuple[Segment, ...]]:
+    """Distribute segments over few layers, in which they do not overlap; a voxel is the number of its segment."""
     kind = np.uint8 if max(each.value for each in segmentation.segments) < 256 else np.uint16
     by_segment: dict[int, list[int]] = defaultdict(list)
     for frame, (_, segment) in enumerate(segmentation.frames):
@@ -262,26 +267,28 @@ def _packed(path: Path, segmentation: Segmentation) -> tuple[list[NDArray], tupl
     order = [frame for segment in sorted(by_segment) for frame in by_segment[segment]]
     layers = [np.zeros(segmentation.geometry.shape_zyx, kind)]
     layer_of = dict.fromkeys(by_segment, 0)
-    held: dict[int, NDArray[np.bool_]] = {}
+    planes: dict[int, NDArray[np.bool_]] = {}
     for frame, plane in decoded(path, segmentation.file, order):
         place, segment = segmentation.frames[frame]
         _require_size(path, plane, layers[0])
-        held[place] = plane >= _SET_FROM * segmentation.most if segmentation.kind == "FRACTIONAL" else plane > 0
+        planes[place] = plane >= _LEAST_FRACTION * segmentation.most if segmentation.kind == "FRACTIONAL" else plane > 0
         if frame == by_segment[segment][-1]:
-            layer_of[segment] = _placed(layers, held, segment)
-            held = {}
+            layer_of[segment] = _add_to_free_layer(layers, planes, segment)
+            planes = {}
     segments = tuple(Segment(each.name, each.value, layer_of.get(each.value, 0)) for each in segmentation.segments)
     return layers, segments
 
 
-def _placed(layers: list[NDArray], held: dict[int, NDArray[np.bool_]], segment: int) -> int:
+def _add_to_free_layer(layers: list[NDArray], planes: dict[int, NDArray[np.bool_]], segment: int) -> int:
     """Write one segment into the first layer in which all its voxels are free, or into a new one; return its index."""
-    free = (index for index, layer in enumerate(layers) if not any(layer[at][set_].any() for at, set_ in held.items()))
+    free = (
+        index for index, layer in enumerate(layers) if not any(layer[at][inside].any() for at, inside in planes.items())
+    )
     index = next(free, len(layers))
     if index == len(layers):
         layers.append(np.zeros_like(layers[0]))
-    for at, set_ in held.items():
-        layers[index][at][set_] = segment
+    for at, inside in planes.items():
+        layers[index][at][inside] = segment
     return index
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.dicom_slices import Slice
 
+
 _MOST_LOCALIZERS = 4
 """Largest number of slices in another plane that are taken for localizers; the volume has more than twice as many."""
 
@@ -61,8 +62,8 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     Args:
         path: The file or the folder that the user gave; errors and findings name it.
         files: Its DICOM files.
-        mask: The slices are a mask: any modality is accepted, and values are not HU.
-        any_values: Accept other modalities than CT, with a warning.
+        mask: True for the slices of a mask: any modality is accepted, and values are not HU.
+        any_values: True to accept other modalities than CT, with a warning.
 
     Raises:
         VolumeError: The files contain no series or several, a file cannot be read, or the slices are not an even grid
@@ -84,7 +85,7 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
         raise _no_series(path, files, mask=mask, any_values=any_values)
     findings = left_out(path, files, chosen)
     if not mask and not ct:
-        problem = f"is not a CT but {_listing(chosen)}; used because any values were allowed."
+        problem = f"is not a CT but {_counts_text(chosen)}; used because any values were allowed."
         findings.append(finding("modality", path, problem))
     captured = [file for file in chosen if file.described == PLACED_CAPTURE]
     if captured and not mask:
@@ -105,6 +106,16 @@ def find_series(path: Path, files: Sequence[DicomFile], *, mask: bool = False, a
     return Series(ordered, geometry, between_mm, rescaled, tuple(findings))
 
 
+def left_out(path: Path, files: Sequence[DicomFile], chosen: Sequence[DicomFile]) -> list[Finding]:
+    """Return the finding about files that are not among the chosen ones; an empty list if all were chosen."""
+    taken = {file.path for file in chosen}
+    others = [file for file in files if file.path not in taken]
+    if not others:
+        return []
+    problem = f"contains DICOM files that are not part of the volume; left out: {_counts_text(others)}."
+    return [finding("dicom-left-out", path, problem)]
+
+
 def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values: bool) -> VolumeError:
     if not files:
         return VolumeError(path, "contains no DICOM series.", "Put the slices of one series into it.")
@@ -114,29 +125,19 @@ def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values
             path, f"contains colour pictures{first}.", "Export the CT itself, not pictures of it.", code="colour"
         )
     if mask:
-        problem = f"contains neither a DICOM SEG nor slices of a mask but {_listing(files)}."
+        problem = f"contains neither a DICOM SEG nor slices of a mask but {_counts_text(files)}."
         return VolumeError(path, problem, KINDS["not-mask"].remedy, code="not-mask")
-    problem = f"contains no slices of a CT but {_listing(files)}."
+    problem = f"contains no slices of a CT but {_counts_text(files)}."
     remedy = KINDS["not-ct"].remedy
     if any(file.content is Content.IMAGE and file.placed for file in files) and not any_values:
         remedy = f"{remedy} `nnfemur predict --any-values` accepts other modalities."
     return VolumeError(path, problem, remedy, code="not-ct")
 
 
-def _listing(files: Sequence[DicomFile]) -> str:
+def _counts_text(files: Sequence[DicomFile]) -> str:
     counts = Counter(file.described for file in files).most_common()
     named = [f"{count} x {described}" for described, count in counts[:_LISTED]]
     return ", ".join(named) + (f" and {len(counts) - _LISTED} other kinds" if len(counts) > _LISTED else "")
-
-
-def left_out(path: Path, files: Sequence[DicomFile], chosen: Sequence[DicomFile]) -> list[Finding]:
-    """Return the finding about files that are not among the chosen ones, in a list that may be empty."""
-    taken = {file.path for file in chosen}
-    others = [file for file in files if file.path not in taken]
-    if not others:
-        return []
-    problem = f"contains DICOM files that are not part of the volume; left out: {_listing(others)}."
-    return [finding("dicom-left-out", path, problem)]
 
 
 def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
@@ -171,14 +172,14 @@ def _one_volume(path: Path, slices: list[Slice]) -> tuple[list[Slice], list[Find
         problem = f"contains {len(slices) - len(rest)} slice(s) of another series and plane; left out as localizers."
         kept, found = _one_volume(path, rest)
         return kept, [finding("dicom-left-out", path, problem), *found]
-    if all(len(found) == 1 for found in by_series.values()) and _in_one_place(slices):
+    if all(len(found) == 1 for found in by_series.values()) and _form_one_volume(slices):
         problem = (
             f"has a different series UID in each of its {len(slices)} slices; they were joined by frame of reference, "
             "orientation and position."
         )
         return slices, [finding("dicom-joined", path, problem)]
     counts = sorted(by_series.values(), key=len, reverse=True)
-    named = ", ".join(_described(path, found) for found in counts[:_LISTED])
+    named = ", ".join(_described_series(path, found) for found in counts[:_LISTED])
     more = f" and {len(counts) - _LISTED} more" if len(counts) > _LISTED else ""
     problem = f"contains {len(counts)} DICOM series: {named}{more}."
     single = next((found[0] for found in counts if found[0].frames == len(found) > 1), None)
@@ -201,7 +202,7 @@ def _without_localizers(slices: list[Slice]) -> list[Slice]:
     return slices if mixed or len(others) > _MOST_LOCALIZERS or len(most) <= 2 * _MOST_LOCALIZERS else most
 
 
-def _in_one_place(slices: Sequence[Slice]) -> bool:
+def _form_one_volume(slices: Sequence[Slice]) -> bool:
     """Return True if slices of different series form one volume of one patient.
 
     Some anonymisation programs give a new series UID to every slice, and sometimes also a new frame of reference and
@@ -218,7 +219,7 @@ def _in_one_place(slices: Sequence[Slice]) -> bool:
     return bool(usual_mm > 0 and np.abs(between_mm - usual_mm).max() <= UNEVEN * usual_mm)
 
 
-def _described(path: Path, slices: Sequence[Slice]) -> str:
+def _described_series(path: Path, slices: Sequence[Slice]) -> str:
     """Return number, size and distance of slices, and the first slice's file and folder.
 
     Folders above are not named: in an export, one of them is often named after the patient.

@@ -17,39 +17,12 @@ if TYPE_CHECKING:
 
     from nnunet_femur.imaging.dicom_slices import Slice
 
+
 UNEVEN = 0.1
 """Largest relative difference of a slice distance from the usual one; a larger one would displace bone."""
 
 _SHIFTED_VOXELS = 0.1
 """Largest shift of a slice within its plane that is not reported, in voxels."""
-
-
-def axes_of(one: Slice) -> NDArray[np.float64]:
-    """Return the unit vectors along a row, along a column and along the normal of a slice, as the rows of a matrix."""
-    plane = np.reshape(one.orientation, (2, 3))
-    plane = plane / np.linalg.norm(plane, axis=1, keepdims=True)
-    normal = np.cross(plane[0], plane[1])
-    return np.vstack([plane, normal / np.linalg.norm(normal)])
-
-
-def distances_mm(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    """Return the distances between neighbouring slices along the normal, in mm."""
-    normal = axes_of(slices[0])[2]
-    return np.diff(np.sort(np.array([each.position_mm for each in slices]) @ normal))
-
-
-def same_plane(one: Slice, other: Slice) -> bool:
-    """Return True for slices of the same size, spacing and orientation."""
-    return (
-        one.size_xy == other.size_xy
-        and _close(one.spacing_mm_xy, other.spacing_mm_xy, 1e-4)
-        and _close(one.orientation, other.orientation, 1e-3)
-    )
-
-
-def _close(one: Sequence[float], other: Sequence[float], tolerance: float) -> bool:
-    # numpy is slow for six numbers, and there may be thousands of frames.
-    return all(abs(mine - theirs) <= tolerance for mine, theirs in zip(one, other, strict=True))
 
 
 def stack(path: Path, slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Geometry]:
@@ -90,16 +63,6 @@ def stack(path: Path, slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Geome
     return tuple(ordered), geometry
 
 
-def _require_straight(
-    path: Path, positions_mm: NDArray[np.float64], normal: NDArray[np.float64], spacing_mm_xy: tuple[float, ...]
-) -> None:
-    """Refuse slices that are shifted within their plane, as by a tilted gantry: the axes are not at right angles."""
-    aside_mm = _aside_mm(positions_mm, normal)
-    if aside_mm > max(spacing_mm_xy):
-        problem = f"contains slices shifted against each other by up to {aside_mm:.1f} mm, as by a tilted gantry."
-        raise VolumeError(path, problem, "Export it with the tilt corrected.", code="slices-uneven")
-
-
 def uneven_problems(slices: Sequence[Slice], geometry: Geometry) -> list[str]:
     """Return the differences between the positions of slices and an even grid, beyond rounding errors.
 
@@ -119,6 +82,44 @@ def uneven_problems(slices: Sequence[Slice], geometry: Geometry) -> list[str]:
             f"has slices that are shifted against each other by up to {aside_mm:.3g} mm; the shift was ignored."
         )
     return found
+
+
+def axes_of(one: Slice) -> NDArray[np.float64]:
+    """Return the unit vectors along a row, along a column and along the normal of a slice, as the rows of a matrix."""
+    plane = np.reshape(one.orientation, (2, 3))
+    plane = plane / np.linalg.norm(plane, axis=1, keepdims=True)
+    normal = np.cross(plane[0], plane[1])
+    return np.vstack([plane, normal / np.linalg.norm(normal)])
+
+
+def distances_mm(slices: Sequence[Slice]) -> NDArray[np.float64]:
+    """Return the distances between neighbouring slices along the normal, in mm."""
+    normal = axes_of(slices[0])[2]
+    return np.diff(np.sort(np.array([each.position_mm for each in slices]) @ normal))
+
+
+def same_plane(one: Slice, other: Slice) -> bool:
+    """Return True for slices of the same size, spacing and orientation."""
+    return (
+        one.size_xy == other.size_xy
+        and _close(one.spacing_mm_xy, other.spacing_mm_xy, 1e-4)
+        and _close(one.orientation, other.orientation, 1e-3)
+    )
+
+
+def _close(one: Sequence[float], other: Sequence[float], tolerance: float) -> bool:
+    # numpy is slow for six numbers, and there may be thousands of frames.
+    return all(abs(mine - theirs) <= tolerance for mine, theirs in zip(one, other, strict=True))
+
+
+def _require_straight(
+    path: Path, positions_mm: NDArray[np.float64], normal: NDArray[np.float64], spacing_mm_xy: tuple[float, ...]
+) -> None:
+    """Refuse slices that are shifted within their plane, as by a tilted gantry: the axes are not at right angles."""
+    aside_mm = _aside_mm(positions_mm, normal)
+    if aside_mm > max(spacing_mm_xy):
+        problem = f"contains slices shifted against each other by up to {aside_mm:.1f} mm, as by a tilted gantry."
+        raise VolumeError(path, problem, "Export it with the tilt corrected.", code="slices-uneven")
 
 
 def _aside_mm(positions_mm: NDArray[np.float64], normal: NDArray[np.float64]) -> float:

@@ -68,22 +68,6 @@ def value_type(slices: Sequence[Slice]) -> str:
     return "float64"
 
 
-def _rescale(plane: NDArray, one: Slice, out: NDArray) -> None:
-    if plane.shape != out.shape:
-        raise VolumeError(one.file, "has another size than in its header.", KINDS["unreadable"].remedy)
-    slope, intercept = one.slope or 1, one.intercept or 0
-    if out.dtype.kind == "f":
-        np.multiply(plane, slope, out=out, dtype=out.dtype)
-        out += intercept
-        return
-    # The sum fits into the type, so an intermediate value that wraps around wraps back.
-    if slope == 1:
-        np.add(plane, int(intercept), out=out, dtype=out.dtype, casting="unsafe")
-    else:
-        np.multiply(plane, int(slope), out=out, dtype=out.dtype, casting="unsafe")
-        out += int(intercept)
-
-
 def decoded(path: Path, file: Path, frames: Sequence[int]) -> Iterator[tuple[int, NDArray]]:
     """Yield the stored values of frames of a DICOM file, each with its number; shape rows x columns.
 
@@ -118,6 +102,22 @@ def decoded(path: Path, file: Path, frames: Sequence[int]) -> Iterator[tuple[int
         raise VolumeError(path, problem, "Copy it again, or export it uncompressed.") from error
 
 
+def _rescale(plane: NDArray, one: Slice, out: NDArray) -> None:
+    if plane.shape != out.shape:
+        raise VolumeError(one.file, "has another size than in its header.", KINDS["unreadable"].remedy)
+    slope, intercept = one.slope or 1, one.intercept or 0
+    if out.dtype.kind == "f":
+        np.multiply(plane, slope, out=out, dtype=out.dtype)
+        out += intercept
+        return
+    # The sum fits into the type, so an intermediate value that wraps around wraps back.
+    if slope == 1:
+        np.add(plane, int(intercept), out=out, dtype=out.dtype, casting="unsafe")
+    else:
+        np.multiply(plane, int(slope), out=out, dtype=out.dtype, casting="unsafe")
+        out += int(intercept)
+
+
 def _complete(dataset: Dataset) -> None:
     """Add the transfer syntax that pydicom detected to a file without file meta information."""
     from pydicom.dataset import FileMetaDataset
@@ -144,22 +144,6 @@ def _bits(dataset: Dataset, frames: Sequence[int]) -> Iterator[NDArray]:
         yield bits[first % 8 : first % 8 + size].reshape(rows, columns)
 
 
-def _syntax(file: Path) -> str:
-    """Return the name of a file's compression for a message; empty if it is uncompressed or not in the standard."""
-    import pydicom
-    from pydicom.uid import UID
-
-    try:
-        with quiet_pydicom():
-            uid = text(pydicom.dcmread(file, stop_before_pixels=True, force=True).file_meta, "TransferSyntaxUID")
-    except Exception:  # noqa: BLE001
-        return ""
-    known = UID(uid)
-    if not uid or known.name == uid or not known.is_transfer_syntax or not known.is_compressed:
-        return ""
-    return f", or its compression is not supported ({known.name})"
-
-
 def _without_unused_bits(plane: NDArray, dataset: Dataset) -> Any:
     """Clear the bits of a voxel that are not part of its value: old files contain overlays in them.
 
@@ -182,3 +166,19 @@ def _without_unused_bits(plane: NDArray, dataset: Dataset) -> Any:
 def _beyond(plane: NDArray, bits: int) -> bool:
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if plane.dtype.kind == "i" else (0, (1 << bits) - 1)
     return bool(plane.size and (int(plane.min()) < low or int(plane.max()) > high))
+
+
+def _syntax(file: Path) -> str:
+    """Return the name of a file's compression for a message; empty if it is uncompressed or not in the standard."""
+    import pydicom
+    from pydicom.uid import UID
+
+    try:
+        with quiet_pydicom():
+            uid = text(pydicom.dcmread(file, stop_before_pixels=True, force=True).file_meta, "TransferSyntaxUID")
+    except Exception:  # noqa: BLE001
+        return ""
+    known = UID(uid)
+    if not uid or known.name == uid or not known.is_transfer_syntax or not known.is_compressed:
+        return ""
+    return f", or its compression is not supported ({known.name})"

@@ -204,7 +204,7 @@ class AxisOrder:
 
     def of_geometry(self, geometry: Geometry) -> Geometry:
         """Return the geometry of the reordered volume."""
-        steps = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
+        steps = geometry.steps_mm
         origin = np.array(geometry.origin_mm_xyz)
         for axis, flipped in zip(self.axes_xyz, self.flipped_xyz, strict=True):
             if flipped:

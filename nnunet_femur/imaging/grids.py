@@ -41,7 +41,7 @@ class Placement:
         order: Brings the mask's axes into the order of the CT's axes.
         turned: The mask's geometry in that order.
         offset_zyx: Index in the CT of the turned mask's first voxel, for the relations SAME and SHIFTED.
-        trusted: The relation was decided by `trust`.
+        trusted: True if the user's choice of :data:`TRUSTS` decided the relation.
     """
 
     relation: Relation
@@ -132,24 +132,24 @@ class Femur:
         return box_at(self.start_zyx, self.voxels_zyx.shape)
 
 
-def onto_image(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], way: Placement, image: Geometry) -> Femur:
+def onto_image(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], placement: Placement, image: Geometry) -> Femur:
     """Return a femur on its CT's grid: copied where the lattice is the same, else resampled by nearest neighbour.
 
     Args:
         box_zyx: The femur in the smallest box of the turned mask that contains it.
         start_zyx: Index of the box's first voxel in the turned mask.
-        way: Position of the mask on the CT's grid; not APART or DOUBTFUL.
+        placement: Position of the mask on the CT's grid; not APART or DOUBTFUL.
         image: The CT's geometry.
     """
-    if way.relation is Relation.SAME:
-        return _at(box_zyx, start_zyx)
-    if way.relation is Relation.SHIFTED:
-        shifted = tuple(start + offset for start, offset in zip(start_zyx, way.offset_zyx, strict=True))
+    if placement.relation is Relation.SAME:
+        return _femur_at(box_zyx, start_zyx)
+    if placement.relation is Relation.SHIFTED:
+        shifted = tuple(start + offset for start, offset in zip(start_zyx, placement.offset_zyx, strict=True))
         return _cropped(box_zyx, shifted, image, int(np.count_nonzero(box_zyx)))
-    return _resampled(box_zyx, start_zyx, way.turned, image)
+    return _resampled(box_zyx, start_zyx, placement.turned, image)
 
 
-def _at(box_zyx: NDArray[np.bool_], start_zyx: Sequence[int], outside: float = 0.0) -> Femur:
+def _femur_at(box_zyx: NDArray[np.bool_], start_zyx: Sequence[int], outside: float = 0.0) -> Femur:
     z, y, x = start_zyx
     return Femur(box_zyx, (z, y, x), outside)
 
@@ -162,24 +162,24 @@ def _cropped(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], image: Geom
     )
     kept = box_zyx[inside]
     first = [max(0, start) for start in start_zyx]
-    return _tight(kept, first, outside=1 - int(np.count_nonzero(kept)) / whole)
+    return _in_smallest_box(kept, first, outside=1 - int(np.count_nonzero(kept)) / whole)
 
 
-def _tight(voxels_zyx: NDArray[np.bool_], start_zyx: Sequence[int], *, outside: float) -> Femur:
+def _in_smallest_box(voxels_zyx: NDArray[np.bool_], start_zyx: Sequence[int], *, outside: float) -> Femur:
     """Return the femur in a part of the CT, in the smallest box that contains it."""
     box = box_of(voxels_zyx)
     if is_empty(box):
         return Femur.empty(outside)
-    return _at(voxels_zyx[box], [start + each.start for start, each in zip(start_zyx, box, strict=True)], outside)
+    return _femur_at(voxels_zyx[box], [start + each.start for start, each in zip(start_zyx, box, strict=True)], outside)
 
 
 def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], mask: Geometry, image: Geometry) -> Femur:
     import SimpleITK as sitk
 
-    there = _part(mask, start_zyx, box_zyx.shape)
-    index_xyz = image.index_of(_voxels_mm(there, box_zyx))
+    mask_box = _part(mask, start_zyx, box_zyx.shape)
+    index_xyz = image.index_of(_voxels_mm(mask_box, box_zyx))
     outside = ((index_xyz < -0.5) | (index_xyz >= np.array(image.size_xyz) - 0.5)).any(axis=1)
-    corners_xyz = image.index_of(there.corners_mm)
+    corners_xyz = image.index_of(mask_box.corners_mm)
     # A voxel of the mask extends half its size beyond its centre.
     reach = math.ceil(max(mask.spacing_mm_xyz) / min(image.spacing_mm_xyz)) + 1
     first = np.maximum(np.floor(corners_xyz.min(axis=0)).astype(int) - reach, 0)
@@ -187,19 +187,19 @@ def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], mask: Geo
     if (last < first).any():
         return Femur.empty(1.0)
     first_zyx = tuple(int(number) for number in first[::-1])
-    here = _part(image, first_zyx, tuple(int(n) for n in (last - first + 1)[::-1]))
+    image_box = _part(image, first_zyx, tuple(int(n) for n in (last - first + 1)[::-1]))
     resampled = sitk.Resample(
-        image_of(box_zyx.astype(np.uint8), there),
-        here.size_xyz,
+        image_of(box_zyx.astype(np.uint8), mask_box),
+        image_box.size_xyz,
         sitk.Transform(),
         sitk.sitkNearestNeighbor,
-        here.origin_mm_xyz,
-        here.spacing_mm_xyz,
-        here.direction,
+        image_box.origin_mm_xyz,
+        image_box.spacing_mm_xyz,
+        image_box.direction,
         0,
         sitk.sitkUInt8,
     )
-    return _tight(sitk.GetArrayViewFromImage(resampled) > 0, first_zyx, outside=float(outside.mean()))
+    return _in_smallest_box(sitk.GetArrayViewFromImage(resampled) > 0, first_zyx, outside=float(outside.mean()))
 
 
 def _voxels_mm(geometry: Geometry, voxels_zyx: NDArray[np.bool_]) -> NDArray[np.float64]:

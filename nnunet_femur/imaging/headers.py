@@ -1,4 +1,4 @@
-"""Headers of volumes: the text of NRRD and MetaImage headers, and the checks that hold for every format."""
+"""Headers of volumes: the text of NRRD and MetaImage headers, and the header and checks that all formats share."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ if TYPE_CHECKING:
 
 
 FIRST_BYTES = 1 << 20
-"""Largest header that is read, in bytes."""
+"""Number of bytes from the start of a file that are searched for its header."""
 
 _USUAL_BYTES = 1 << 14
 """Bytes that contain the whole header of most files."""
 
-_DETACHED = (".nhdr", ".mhd")
-"""Endings of headers whose voxels are in other files. Such headers may also have other endings."""
-
 _END_OF_HEADER = re.compile(
     rb"\A(?:NRRD.*?\r?\n\r?\n|(?!NRRD).*?ElementDataFile *= *(?!LIST))", re.DOTALL | re.IGNORECASE
 )
+"""A blank line in NRRD, the field ElementDataFile in MetaImage; after ``LIST`` the names of files follow."""
 
 _NRRD_LIST = re.compile(rb"^[ \t]*data ?file[ \t]*:[ \t]*LIST[^\n]*\n", re.MULTILINE | re.IGNORECASE)
+"""Field of NRRD after which the names of data files follow, one a line."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,11 @@ def header_text(path: Path) -> HeaderText:
     return HeaderText(nrrd, fields, end, head[listed.end() if listed else end :])
 
 
+def data_file(text: HeaderText) -> str:
+    """Return the field that names the file with the voxels: "LOCAL" for the header's own file."""
+    return text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL")
+
+
 def is_detached(path: Path) -> bool:
     """Return True for an NRRD or MetaImage header whose voxels are in other files, whatever its name.
 
@@ -89,9 +93,8 @@ def is_detached(path: Path) -> bool:
     return data_file(header_text(path)).upper() != "LOCAL"
 
 
-def data_file(text: HeaderText) -> str:
-    """Return the field that names the file with the voxels: "LOCAL" for the header's own file."""
-    return text.fields.get("data file" if text.nrrd else "elementdata file", "LOCAL")
+_DETACHED = (".nhdr", ".mhd")
+"""Endings of headers whose voxels are in other files. Such headers may also have other endings."""
 
 
 def data_files(path: Path) -> list[Path]:
@@ -134,16 +137,6 @@ def numbers(text: str) -> list[float]:
         except ValueError:
             return []
     return found
-
-
-MOST_SHEARED = 0.03
-"""Largest cosine between two axes of a volume that is accepted: 1.7 degrees from a right angle."""
-
-MOST_PACKED = 1100
-"""Largest ratio of unpacked to packed bytes; that of gzip is at most 1032."""
-
-_SHEARED = 1e-4
-"""Largest cosine between axes that is a rounding error of the numbers in a header."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +197,10 @@ def refuse_spacing(path: Path, problem: str = "does not state its spacing.") -> 
     refuse(path, "no-spacing", problem)
 
 
+MOST_PACKED = 1100
+"""Largest ratio of unpacked to packed bytes; that of gzip is at most 1032."""
+
+
 def require_room(path: Path, needed: int, stored: int) -> None:
     """Refuse a file that is too small for its voxels, even if they are compressed.
 
@@ -224,6 +221,13 @@ def truncated(needed: int, stored: int) -> str:
     return f"is truncated: its header announces {needed} bytes of voxels, the file contains {stored}."
 
 
+MOST_SHEARED = 0.03
+"""Largest cosine between two axes of a volume that is accepted: 1.7 degrees from a right angle."""
+
+_SHEARED = 1e-4
+"""Largest cosine between axes that is a rounding error of the numbers in a header."""
+
+
 def checked_geometry(path: Path, geometry: Geometry) -> tuple[Geometry, tuple[Finding, ...]]:
     """Return a geometry with axes at right angles, and the findings about the given one.
 
@@ -234,8 +238,8 @@ def checked_geometry(path: Path, geometry: Geometry) -> tuple[Geometry, tuple[Fi
         VolumeError: The geometry is not finite, empty, sheared by more than :data:`MOST_SHEARED`, or its spacing or
             origin is impossible in a CT of a body.
     """
-    numbers = (*geometry.spacing_mm_xyz, *geometry.origin_mm_xyz, *geometry.direction)
-    if not np.isfinite(numbers).all():
+    values = (*geometry.spacing_mm_xyz, *geometry.origin_mm_xyz, *geometry.direction)
+    if not np.isfinite(values).all():
         refuse(path, "bad-geometry", "has a spacing, origin or direction that is NaN or infinite.")
     if min(geometry.size_xyz) < 1:
         refuse(path, "bad-geometry", "has no voxels.")

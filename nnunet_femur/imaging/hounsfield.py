@@ -29,8 +29,10 @@ IMAGE_CHECKS = Checks()
 """Checks of the values of a CT."""
 
 _METAL_ML = 0.05
+"""Least volume that is reported as metal."""
+
 _BONE_HU = 300
-"""Cortical bone is far above this value in every CT of a femur."""
+"""Value that cortical bone exceeds by far in every CT of a femur."""
 
 _NARROW = 50
 """Largest range of the values of a normalised volume; that of a CT is more than a thousand."""
@@ -39,15 +41,16 @@ _SOFT_HU = (-200, 150)
 """Range of fat, marrow and muscle without contrast medium."""
 
 _BODY_HU = -300
-"""The body is above this value; air and lungs are below."""
+"""Value between the body, which is above it, and air and lungs, which are below."""
 
 _LEAST_SOFT = 0.25
 """Least part of the body that is fat, marrow or muscle, even in a CT that is cropped to the bone."""
 
-_LEAST_AIR = 0.005
 _FAT_HU = (-140, -60)
-_LEAST_FAT = 0.02
-"""Least part of a CT that counts as air, and as fat."""
+"""Range of fat."""
+
+_LEAST_AIR, _LEAST_FAT = 0.005, 0.02
+"""Parts of the voxels that are air and fat; at least one of them is larger in a CT."""
 
 _BACKGROUND_HU = 20
 """Largest distance from 0 of the background of other modalities; muscle is farther away."""
@@ -84,7 +87,7 @@ def _finite(image: ImageFacts) -> str | None:
     return f"contains {image.not_finite} values that are NaN or infinite." if image.not_finite else None
 
 
-def _scale(image: ImageFacts) -> str | None:
+def _scale_problem(image: ImageFacts) -> str | None:
     """Return the code of the first reason for which the values are not HU; None for HU."""
     low, high = image.measured.limits
     holds = {
@@ -119,7 +122,7 @@ def _is_shifted_twice(values: Histogram) -> bool:
     return values.between(*_SOFT_HU) < 0.05 * values.between(-1150, 1 << 15)
 
 
-def _range(image: ImageFacts) -> str:
+def _limits(image: ImageFacts) -> str:
     """Return the range of the measured values as text; without padding, the range of the values as read."""
     low, high = image.measured.limits
     if image.padding.counts:
@@ -132,7 +135,7 @@ def _scale_check(code: str) -> Callable[[Callable[[ImageFacts], str]], Callable[
 
     def add(describe: Callable[[ImageFacts], str]) -> Callable[[ImageFacts], str]:
         """Register a text and return it unchanged."""
-        IMAGE_CHECKS.register(code)(lambda image: describe(image) if _scale(image) == code else None)
+        IMAGE_CHECKS.register(code)(lambda image: describe(image) if _scale_problem(image) == code else None)
         return describe
 
     return add
@@ -145,12 +148,12 @@ def _constant(image: ImageFacts) -> str:
 
 @_scale_check("image-normalised")
 def _normalised(image: ImageFacts) -> str:
-    return f"contains values of {_range(image)}, so it was normalised; expected HU."
+    return f"contains values of {_limits(image)}, so it was normalised; expected HU."
 
 
 @_scale_check("image-8bit")
 def _eight_bits(image: ImageFacts) -> str:
-    return f"contains 8-bit values of {_range(image)}, so it is a picture of a CT; expected HU."
+    return f"contains 8-bit values of {_limits(image)}, so it is a picture of a CT; expected HU."
 
 
 @_scale_check("image-positive")
@@ -158,11 +161,11 @@ def _positive(image: ImageFacts) -> str:
     if _is_raw(image.measured):
         tissue = _mode(image.measured, 700, 1300)
         return (
-            f"contains values of {_range(image)}, most of them near {tissue}, so they are raw values instead of HU; "
+            f"contains values of {_limits(image)}, most of them near {tissue}, so they are raw values instead of HU; "
             "fat has -100 HU and muscle 50."
         )
     return (
-        f"contains values of {_range(image)}, without air (-1000 HU) or fat (-100 HU), so they are not HU: raw values "
+        f"contains values of {_limits(image)}, without air (-1000 HU) or fat (-100 HU), so they are not HU: raw values "
         "of a CT, or another modality."
     )
 
@@ -178,12 +181,12 @@ def _below_air(image: ImageFacts) -> str:
 
 @_scale_check("image-range")
 def _low(image: ImageFacts) -> str:
-    return f"contains values of {_range(image)}, none as high as bone."
+    return f"contains values of {_limits(image)}, none as high as bone."
 
 
 @IMAGE_CHECKS.register("image-windowed")
 def _windowed(image: ImageFacts) -> str | None:
-    if _scale(image) not in (None, "image-range"):
+    if _scale_problem(image) not in (None, "image-range"):
         return None
     values = image.measured
     low, high = values.limits
@@ -237,7 +240,7 @@ def _tissue(image: ImageFacts) -> str | None:
 
 
 def _is_judged(image: ImageFacts) -> bool:
-    return _scale(image) in (None, "image-range") and image.measured.total >= JUDGED
+    return _scale_problem(image) in (None, "image-range") and image.measured.total >= JUDGED
 
 
 def _mode(values: Histogram, low: int, high: int) -> int:

@@ -72,37 +72,29 @@ def femur_of(values_zyx: NDArray, labels: Sequence[int], file: Path) -> tuple[ND
             problem = f"contains {fractions} values that are not whole numbers, such as probabilities."
             remedy = "Export it as a mask with whole numbers as labels."
             return values_zyx > 0, [finding("mask-labels", file, problem, remedy)]
-    held = label_counts(values_zyx)
-    names = ", ".join(str(label) for label in list(held)[:8]) + (", ..." if len(held) > 8 else "")
+    counts_by_label = label_counts(values_zyx)
+    names = ", ".join(str(label) for label in list(counts_by_label)[:8]) + (", ..." if len(counts_by_label) > 8 else "")
     if labels:
         femur = np.isin(values_zyx, labels)
-        others = sorted(set(held) - set(labels))
+        others = sorted(set(counts_by_label) - set(labels))
         if others and femur.any():
             problem = f"contains the labels {names}; only {', '.join(map(str, labels))} was used as femur."
             findings.append(finding("labels-left-out", file, problem))
         return femur, findings
-    if len(held) > _MOST_LABELS:
-        problem = f"contains {len(held)} different values, so it is a CT and not a mask."
+    if len(counts_by_label) > _MOST_LABELS:
+        problem = f"contains {len(counts_by_label)} different values, so it is a CT and not a mask."
         return values_zyx > 0, [*findings, finding("mask-labels", file, problem, "Give the mask instead.")]
-    if len(held) > 1 or min(held, default=1) < 0:
+    if len(counts_by_label) > 1 or min(counts_by_label, default=1) < 0:
         problem = f"contains the labels {names}; it is unknown which of them are femur."
-        return values_zyx > 0, [*findings, finding("mask-labels", file, problem, _ways_to_choose(held))]
-    if STUDY_LABEL in held:
-        problem = f"has only the label 2, in {held[STUDY_LABEL]} voxels; they were used as femur and set to 1."
+        return values_zyx > 0, [*findings, finding("mask-labels", file, problem, _how_to_choose(counts_by_label))]
+    if STUDY_LABEL in counts_by_label:
+        problem = (
+            f"has only the label 2, in {counts_by_label[STUDY_LABEL]} voxels; they were used as femur and set to 1."
+        )
         findings.append(finding("mask-label-2", file, problem))
-    elif held.keys() - {FEMUR_LABEL}:
+    elif counts_by_label.keys() - {FEMUR_LABEL}:
         findings.append(finding("mask-label-other", file, f"has only the label {names}; it was used as femur."))
     return values_zyx > 0, findings
-
-
-def _ways_to_choose(held: dict[int, int]) -> str:
-    shown = [label for label in held if label > 0][:8]
-    if not shown:
-        return "Export the mask with the femur as 1."
-    if len(shown) == 1:
-        return f"Use --labels {shown[0]} if that is the femur."
-    every = ",".join(map(str, shown))
-    return f"Use --labels {shown[0]} if only that is femur, or --labels {every} if all of them are."
 
 
 def label_counts(values: NDArray) -> dict[int, int]:
@@ -141,3 +133,13 @@ def parse_labels(text: str | None) -> tuple[int, ...]:
     except ValueError as error:
         msg = f"--labels must be a list of whole numbers, got {text!r}. Give the values that are femur: --labels 1,2"
         raise InputError(msg, code="invalid-option") from error
+
+
+def _how_to_choose(counts_by_label: dict[int, int]) -> str:
+    shown = [label for label in counts_by_label if label > 0][:8]
+    if not shown:
+        return "Export the mask with the femur as 1."
+    if len(shown) == 1:
+        return f"Use --labels {shown[0]} if that is the femur."
+    every = ",".join(map(str, shown))
+    return f"Use --labels {shown[0]} if only that is femur, or --labels {every} if all of them are."

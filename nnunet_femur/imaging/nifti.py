@@ -65,7 +65,15 @@ def is_analyze(head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Nifti:
-    """A parsed header, with type, position and scaling of the voxels."""
+    """A parsed header, with type, position and scaling of the voxels.
+
+    Attributes:
+        header: The header.
+        dtype: Type of the stored voxels.
+        offset: Position of the first voxel in the file after decompression, in bytes.
+        slope: Factor of the stored values.
+        intercept: Value that is added after that.
+    """
 
     header: Header
     dtype: np.dtype
@@ -245,7 +253,7 @@ def _of_affine(affine: NDArray[np.float64], size_xyz: tuple[int, int, int]) -> G
     lps = np.diag([-1.0, -1.0, 1.0]) @ affine[:3]
     spacing = np.linalg.norm(lps[:, :3], axis=0)
     direction = lps[:, :3] / spacing
-    # Rounding errors near 0, for which ITK would print the matrix as a warning.
+    # ITK would print a matrix with rounding errors near 0 as a warning.
     direction[np.abs(direction) < _SMALLEST_COSINE] = 0.0
     return Geometry(
         size_xyz,

@@ -1,4 +1,7 @@
-"""Unpack gzip and zlib streams and verify that they are complete, with Intel's ISA-L, three times as fast as zlib."""
+"""Decompress files and MetaImage volumes, and verify that they are complete.
+
+Intel's ISA-L decompresses gzip and zlib streams three times as fast as zlib.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,17 @@ if TYPE_CHECKING:
 
 
 GZIP_MAGIC = b"\x1f\x8b"
-_GZIP, _ZLIB = 31, 15
-"""Window bits with which zlib's interface reads gzip, and a plain zlib stream."""
+"""First bytes of a gzip stream."""
 
 _BLOCK_BYTES = 1 << 20
 
 
 def is_gzip(path: Path) -> bool:
-    """Return True if the content of a file is gzip, whatever its name."""
+    """Return True if the content of a file is gzip, whatever its name.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     with path.open("rb") as file:
         return file.read(2) == GZIP_MAGIC
 
@@ -49,10 +55,17 @@ def first_bytes(path: Path, count: int) -> bytes:
     return bytes(found[:count])
 
 
-def _plain(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            yield block
+def content(path: Path, needed: int) -> bytearray:
+    """Return the first `needed` bytes of a file after decompression; a compressed file is verified to its end.
+
+    Raises:
+        RuntimeError: The file is shorter, or its compressed data are damaged.
+    """
+    return _filled(needed, unpacked(path) if is_gzip(path) else _plain(path))
+
+
+_GZIP, _ZLIB = 31, 15
+"""Window bits with which zlib's interface reads gzip, and a plain zlib stream."""
 
 
 def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
@@ -61,7 +74,7 @@ def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int
     Args:
         path: The file.
         start: Position of the stream in the file.
-        zlib: The stream is a zlib stream without gzip's header.
+        zlib: True for a zlib stream, which has no gzip header.
         block_bytes: Largest number of bytes that are read, and that are yielded, at a time.
 
     Raises:
@@ -91,29 +104,6 @@ def unpacked(path: Path, *, start: int = 0, zlib: bool = False, block_bytes: int
         raise RuntimeError(msg)
 
 
-def content(path: Path, needed: int) -> bytearray:
-    """Return the first `needed` bytes of a file after decompression; a compressed file is verified to its end.
-
-    Raises:
-        RuntimeError: The file is shorter, or its compressed data are damaged.
-    """
-    return _filled(needed, unpacked(path) if is_gzip(path) else _plain(path))
-
-
-def _filled(needed: int, blocks: Iterable[bytes]) -> bytearray:
-    """Return the first `needed` bytes of blocks, all of which are read."""
-    found = bytearray(needed)
-    at = 0
-    for block in blocks:
-        kept = min(len(block), needed - at)
-        found[at : at + kept] = memoryview(block)[:kept]
-        at += kept
-    if at < needed:
-        msg = f"the file ends before its {needed} bytes of voxels"
-        raise RuntimeError(msg)
-    return found
-
-
 _TYPES = {
     "char": "i1",
     "uchar": "u1",
@@ -132,7 +122,7 @@ _TYPES = {
 
 
 def read_packed_meta(path: Path, text: HeaderText) -> sitk.Image:
-    """Return a compressed MetaImage file; its geometry is read by ITK.
+    """Read a compressed MetaImage; ITK reads its geometry.
 
     Raises:
         RuntimeError: The file is damaged or truncated, or its compression is not supported.
@@ -162,7 +152,10 @@ def read_packed_meta(path: Path, text: HeaderText) -> sitk.Image:
 
 
 def voxel_file(path: Path, text: HeaderText) -> tuple[Path | None, int]:
-    """Return the file with the voxels of a MetaImage and their position in it; None if there are several files."""
+    """Return the file with the voxels of a MetaImage, and the position of the first voxel in it.
+
+    The file is None if the voxels are in several files.
+    """
     name = text.fields.get("elementdata file", "")
     if name.upper() == "LOCAL":
         return path, text.length
@@ -170,3 +163,23 @@ def voxel_file(path: Path, text: HeaderText) -> tuple[Path | None, int]:
         return None, 0
     skipped = numbers(text.fields.get("headersize", "")) or [0.0]
     return path.parent / name, max(0, int(skipped[0]))
+
+
+def _plain(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
+
+
+def _filled(needed: int, blocks: Iterable[bytes]) -> bytearray:
+    """Return the first `needed` bytes of blocks; the others are read too, so that the stream is verified to its end."""
+    found = bytearray(needed)
+    at = 0
+    for block in blocks:
+        kept = min(len(block), needed - at)
+        found[at : at + kept] = memoryview(block)[:kept]
+        at += kept
+    if at < needed:
+        msg = f"the file ends before its {needed} bytes of voxels"
+        raise RuntimeError(msg)
+    return found

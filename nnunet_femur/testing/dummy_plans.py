@@ -1,4 +1,4 @@
-"""Cases, plans, dataset description and fingerprint of a dummy model, in nnU-Net's format."""
+"""Description of a dummy model in nnU-Net's format: from its cases to their fingerprint, ``dataset.json`` and plans."""
 
 from __future__ import annotations
 
@@ -25,11 +25,25 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.models import ModelEntry
 
 
+NOTE = (
+    "DUMMY weights made by nnunet_femur from synthetic CTs for tests and demonstrations. They are not "
+    "TotalSegmentator's and were not trained on patients. Never use them on a patient's CT."
+)
+"""Note in the plans and in ``dataset.json`` of a dummy model."""
+
+PlansFormat = Literal["old", "new"]
+"""Format of the network's description: "old" for nnU-Net's keys before 2.4, as in TotalSegmentator's plans; "new" for
+``architecture``."""
+
 OTHER_BONE = {"left": "hip_left", "right": "hip_right"}
 """TotalSegmentator's class for bone beside the upper half of the femur, by the side of the leg."""
 
-_BONE_HU = 220
-_GAP_MM = 2.0
+_LEAST_BONE_HU = 220
+
+_GAP_TO_FEMUR_MM = 2.0
+
+_SMALLEST_FEATURE_MAP = 4
+"""Edge of the deepest feature maps in voxels."""
 
 
 class Case(NamedTuple):
@@ -105,24 +119,69 @@ def read_case(
     labels = np.zeros(hu.shape, np.uint8)
     heights = np.flatnonzero(femur.any(axis=(1, 2)))
     if len(heights):
-        beside = hu > _BONE_HU
+        beside = hu > _LEAST_BONE_HU
         beside[: heights.mean().astype(int)] = False
-        beside &= ndimage.distance_transform_edt(~femur, spacing_mm) > _GAP_MM
+        beside &= ndimage.distance_transform_edt(~femur, spacing_mm) > _GAP_TO_FEMUR_MM
         labels[beside] = classes[OTHER_BONE[case.side]]
     labels[femur] = classes[FEMURS[0] if case.side == "left" else FEMURS[1]]
     return hu, labels, spacing_mm
 
 
-PlansFormat = Literal["old", "new"]
-"""Format of the network's description: "old" for nnU-Net's keys before 2.4, as in TotalSegmentator's plans; "new" for
-``architecture``."""
+def intensity_statistics(hu: NDArray[np.float32]) -> dict[str, float]:
+    """Return nnU-Net's statistics of HU, by which CTs are clipped and normalised.
 
-NOTE = (
-    "DUMMY weights made by nnunet_femur from synthetic CTs for tests and demonstrations. They are not "
-    "TotalSegmentator's and were not trained on patients. Never use them on a patient's CT."
-)
+    Args:
+        hu: HU of the foreground, in any shape.
 
-_SMALLEST_FEATURE_MAP = 4
+    Example:
+        >>> intensity_statistics(np.array([0.0, 100.0, 200.0]))["median"]
+        100.0
+    """
+    low, median, high = (float(value) for value in np.percentile(hu, (0.5, 50, 99.5)))
+    return {
+        "max": float(hu.max()),
+        "mean": float(hu.mean()),
+        "median": median,
+        "min": float(hu.min()),
+        "percentile_00_5": low,
+        "percentile_99_5": high,
+        "std": float(hu.std()),
+    }
+
+
+def make_fingerprint(
+    *, shapes_zyx: Sequence[Sequence[int]], spacing_mm: float, intensities: dict[str, float]
+) -> dict[str, Any]:
+    """Return the content of ``dataset_fingerprint.json``.
+
+    Args:
+        shapes_zyx: Shapes of the cases.
+        spacing_mm: Their isotropic spacing in mm.
+        intensities: Intensity statistics of the plans.
+    """
+    return {
+        "spacings": [[spacing_mm] * 3 for _ in shapes_zyx],
+        "shapes_after_crop": [[int(n) for n in shape] for shape in shapes_zyx],
+        "foreground_intensity_properties_per_channel": {"0": intensities},
+        "median_relative_size_after_cropping": 1.0,
+    }
+
+
+def make_dataset_json(entry: ModelEntry, *, cases: int) -> dict[str, Any]:
+    """Return the content of ``dataset.json``: TotalSegmentator's classes in the order of its output channels.
+
+    Args:
+        entry: The model of TotalSegmentator that the dummy replaces.
+        cases: Number of training cases.
+    """
+    return {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, **entry.classes},
+        "numTraining": cases,
+        "file_ending": ".nii.gz",
+        "overwrite_image_reader_writer": "NibabelIOWithReorient",
+        "description": NOTE,
+    }
 
 
 def make_plans(
@@ -191,68 +250,11 @@ def make_plans(
         "note": NOTE,
     }
     if plans_format == "new":
-        plans["configurations"] = {FULLRES: _described_anew(plans)}
+        plans["configurations"] = {FULLRES: _with_architecture(plans)}
     return plans
 
 
-def make_dataset_json(entry: ModelEntry, *, cases: int) -> dict[str, Any]:
-    """Return the content of ``dataset.json``: TotalSegmentator's classes in the order of its output channels.
-
-    Args:
-        entry: The model of TotalSegmentator that the dummy replaces.
-        cases: Number of training cases.
-    """
-    return {
-        "channel_names": {"0": "CT"},
-        "labels": {"background": 0, **entry.classes},
-        "numTraining": cases,
-        "file_ending": ".nii.gz",
-        "overwrite_image_reader_writer": "NibabelIOWithReorient",
-        "description": NOTE,
-    }
-
-
-def make_fingerprint(
-    *, shapes_zyx: Sequence[Sequence[int]], spacing_mm: float, intensities: dict[str, float]
-) -> dict[str, Any]:
-    """Return the content of ``dataset_fingerprint.json``.
-
-    Args:
-        shapes_zyx: Shapes of the cases.
-        spacing_mm: Their isotropic spacing in mm.
-        intensities: Intensity statistics of the plans.
-    """
-    return {
-        "spacings": [[spacing_mm] * 3 for _ in shapes_zyx],
-        "shapes_after_crop": [[int(n) for n in shape] for shape in shapes_zyx],
-        "foreground_intensity_properties_per_channel": {"0": intensities},
-        "median_relative_size_after_cropping": 1.0,
-    }
-
-
-def intensity_statistics(hu: NDArray[np.float32]) -> dict[str, float]:
-    """Return nnU-Net's statistics of HU, by which CTs are clipped and normalised.
-
-    Args:
-        hu: HU of the foreground, in any shape.
-
-    Example:
-        >>> intensity_statistics(np.array([0.0, 100.0, 200.0]))["median"]
-        100.0
-    """
-    low, median, high = (float(value) for value in np.percentile(hu, (0.5, 50, 99.5)))
-    return {
-        "max": float(hu.max()),
-        "mean": float(hu.mean()),
-        "median": median,
-        "min": float(hu.min()),
-        "percentile_00_5": low,
-        "percentile_99_5": high,
-        "std": float(hu.std()),
-    }
-
-
-def _described_anew(plans: dict[str, Any]) -> dict[str, Any]:
+def _with_architecture(plans: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with ``architecture``, by nnU-Net's own conversion."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 

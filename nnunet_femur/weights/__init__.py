@@ -1,4 +1,13 @@
-"""Weights that trainings start from: TotalSegmentator's models and pretrained encoders."""
+"""Weights that trainings start from: TotalSegmentator's models and pretrained encoders.
+
+Modules in the order of the data's way:
+
+- `models`: TotalSegmentator's models that segment the femur or crop to it, and the weights folder that contains them.
+- `install`: brings them into that folder from TotalSegmentator's server, an archive or another folder.
+- `verification`: checks them, and loads checkpoints without running code that they may contain.
+- `encoders`: files of pretrained encoder weights, and ways to bring them to a machine without internet.
+- `encoder_loading`: checks such a file and loads it into a network. Only this module imports PyTorch when it is loaded.
+"""
 
 from nnunet_femur.weights.install import download, install_folder, install_zip
 from nnunet_femur.weights.models import (

@@ -1,4 +1,4 @@
-"""TotalSegmentator's models that segment the femur or crop to it, in TotalSegmentator's weights folder."""
+"""TotalSegmentator's models that segment the femur or crop to it: in its tables, and in its weights folder."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def femur_entry(*, fast: bool = False) -> ModelEntry:
 
 
 def crop_entry() -> ModelEntry:
-    """Return the 6 mm model with which TotalSegmentator finds the region of a class before it segments it.
+    """Return the 6 mm model, with which TotalSegmentator finds the region of a class before it segments the class.
 
     Example:
         >>> crop_entry().spacing_mm
@@ -109,31 +109,17 @@ def other_parts() -> tuple[str, ...]:
     return tuple(entry.dataset for entry in _entries("default") if entry.task_id != femur.task_id)
 
 
-def _entries(mode: str) -> list[ModelEntry]:
-    from totalsegmentator.map_tasks_config import TASK_CONFIGS, TASK_ID_WEIGHTS_CONFIGS
+def how_to_install(entry: ModelEntry) -> str:
+    """Return a sentence with the command that installs a model.
 
-    settings = TASK_CONFIGS[TASK]["sub_modes"][mode]
-    ids = settings["task_id"] if isinstance(settings["task_id"], list) else [settings["task_id"]]
-    return [
-        ModelEntry(
-            task_id=task_id,
-            dataset=TASK_ID_WEIGHTS_CONFIGS[task_id]["foldername"],
-            trainer=settings["trainer"],
-            spacing_mm=float(settings["resample"]),
-            classes={name: channel for channel, name in _class_map(task_id).items()},
-        )
-        for task_id in ids
-    ]
-
-
-def _class_map(task_id: int) -> dict[int, str]:
-    """Return class names by output channel: those of the part that a model segments, or of the whole task."""
-    from totalsegmentator import map_to_binary as tables
-
-    parts: dict[int, Any] = tables.map_taskid_to_partname_ct
-    if task_id in parts:
-        return tables.class_map_5_parts[parts[task_id]]
-    return tables.class_map[TASK]
+    Args:
+        entry: The model.
+    """
+    fast = " --fast" if entry.task_id == femur_entry(fast=True).task_id else ""
+    return (
+        f"Run: nnfemur weights download{fast} (without internet: nnfemur weights download{fast} --from-zip "
+        f"{entry.dataset}.zip)"
+    )
 
 
 @dataclass(frozen=True)
@@ -279,17 +265,31 @@ def open_model(weights: Path, entry: ModelEntry) -> SourceModel:
     )
 
 
-def how_to_install(entry: ModelEntry) -> str:
-    """Return a sentence with the command that installs a model.
+def _entries(mode: str) -> list[ModelEntry]:
+    from totalsegmentator.map_tasks_config import TASK_CONFIGS, TASK_ID_WEIGHTS_CONFIGS
 
-    Args:
-        entry: The model.
-    """
-    fast = " --fast" if entry.task_id == femur_entry(fast=True).task_id else ""
-    return (
-        f"Run: nnfemur weights download{fast} (without internet: nnfemur weights download{fast} --from-zip "
-        f"{entry.dataset}.zip)"
-    )
+    settings = TASK_CONFIGS[TASK]["sub_modes"][mode]
+    ids = settings["task_id"] if isinstance(settings["task_id"], list) else [settings["task_id"]]
+    return [
+        ModelEntry(
+            task_id=task_id,
+            dataset=TASK_ID_WEIGHTS_CONFIGS[task_id]["foldername"],
+            trainer=settings["trainer"],
+            spacing_mm=float(settings["resample"]),
+            classes={name: channel for channel, name in _class_map(task_id).items()},
+        )
+        for task_id in ids
+    ]
+
+
+def _class_map(task_id: int) -> dict[int, str]:
+    """Return class names by output channel: those of the part that a model segments, or of the whole task."""
+    from totalsegmentator import map_to_binary as tables
+
+    parts: dict[int, Any] = tables.map_taskid_to_partname_ct
+    if task_id in parts:
+        return tables.class_map_5_parts[parts[task_id]]
+    return tables.class_map[TASK]
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Load checkpoints without running code that they may contain, and verify TotalSegmentator's models."""
+"""Load checkpoints without running code that they may contain, and verify TotalSegmentator's models with that."""
 
 from __future__ import annotations
 
@@ -19,17 +19,29 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.models import ModelEntry, SourceModel
 
 
-_REFUSED = re.compile(r"GLOBAL ([\w.]*\w)")
-"""Name of the refused function or class in the messages of torch."""
+OLD_ARCHITECTURE = (
+    "UNet_class_name",
+    "UNet_base_num_features",
+    "n_conv_per_stage_encoder",
+    "n_conv_per_stage_decoder",
+    "num_pool_per_axis",
+    "pool_op_kernel_sizes",
+    "conv_kernel_sizes",
+    "unet_max_num_features",
+)
+"""Keys that describe the network in plans of nnU-Net before 2.4; newer plans have ``architecture`` instead."""
 
-_AGAIN = "Remove its dataset folder and run: nnfemur weights download"
+_REMEDY = "Remove its dataset folder and run: nnfemur weights download"
+
+_REFUSED_NAME = re.compile(r"GLOBAL ([\w.]*\w)")
+"""Name of the refused function or class in the messages of torch."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return the content of a checkpoint, with all tensors on the CPU.
 
-    Besides tensors and plain values only numpy's scalars are allowed, which nnU-Net's logging puts into checkpoints.
-    Anything else that the file names is neither imported nor called.
+    Besides tensors and plain values, only numpy's scalars are allowed, which nnU-Net's logging puts into checkpoints.
+    Nothing else that the file names is imported or called.
 
     Args:
         path: A file that nnU-Net has written, such as ``checkpoint_final.pth``.
@@ -54,59 +66,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         msg = f"{path}: checkpoint not found. Run: nnfemur weights download"
         raise SetupError(msg, code="no-weights")
     try:
-        with torch.serialization.safe_globals(list(_allowed())):
+        with torch.serialization.safe_globals(list(_numpy_scalar_types())):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _refusal(path, str(error)) from error
+        raise _unpickling_error(path, str(error)) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
-        msg = f"{path}: cannot be read; it is truncated or not a checkpoint ({_first_line(error)}). {_AGAIN}"
+        msg = f"{path}: cannot be read; it is truncated or not a checkpoint ({_first_line(error)}). {_REMEDY}"
         raise SetupError(msg, code="invalid-weights") from error
     if not isinstance(content, dict) or not isinstance(content.get("network_weights"), dict):
-        msg = f"{path}: contains no network_weights, so it is not a checkpoint of nnU-Net. {_AGAIN}"
+        msg = f"{path}: contains no network_weights, so it is not a checkpoint of nnU-Net. {_REMEDY}"
         raise SetupError(msg, code="invalid-weights")
     return content
-
-
-@cache
-def _allowed() -> tuple[Any, ...]:
-    """Return the types that numpy's scalars consist of, under the names of numpy 1 and numpy 2."""
-    import numpy as np
-
-    scalar = np.float64(0).__reduce__()[0]
-    types = ("float16", "float32", "float64", "int32", "int64", "bool")
-    return (
-        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-        np.dtype,
-        *(type(np.dtype(name)) for name in types),
-    )
-
-
-def _refusal(path: Path, message: str) -> SetupError:
-    found = _REFUSED.search(message)
-    if found is None:
-        return SetupError(f"{path}: damaged, or not a checkpoint. {_AGAIN}", code="invalid-weights")
-    msg = (
-        f"{path}: contains code besides data: it asks for {found[1]}, which no checkpoint of nnU-Net needs. Nothing in "
-        "it was run. Do not use this file. Get TotalSegmentator's own: nnfemur weights download"
-    )
-    return SetupError(msg, code="unsafe-checkpoint")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-OLD_ARCHITECTURE = (
-    "UNet_class_name",
-    "UNet_base_num_features",
-    "n_conv_per_stage_encoder",
-    "n_conv_per_stage_decoder",
-    "num_pool_per_axis",
-    "pool_op_kernel_sizes",
-    "conv_kernel_sizes",
-    "unet_max_num_features",
-)
-"""Keys that describe the network in plans of nnU-Net before 2.4; newer plans have ``architecture`` instead."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +110,35 @@ def verify(*, fast: bool = False) -> list[ModelProblem]:
         []
     """
     return [problem for entry in (femur_entry(fast=fast), crop_entry()) for problem in _problems(entry)]
+
+
+@cache
+def _numpy_scalar_types() -> tuple[Any, ...]:
+    """Return the types that numpy's scalars consist of, under the names of numpy 1 and numpy 2."""
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    types = ("float16", "float32", "float64", "int32", "int64", "bool")
+    return (
+        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        np.dtype,
+        *(type(np.dtype(name)) for name in types),
+    )
+
+
+def _unpickling_error(path: Path, message: str) -> SetupError:
+    found = _REFUSED_NAME.search(message)
+    if found is None:
+        return SetupError(f"{path}: damaged, or not a checkpoint. {_REMEDY}", code="invalid-weights")
+    msg = (
+        f"{path}: contains code besides data: it asks for {found[1]}, which no checkpoint of nnU-Net needs. Nothing in "
+        "it was run. Do not use this file. Get TotalSegmentator's own: nnfemur weights download"
+    )
+    return SetupError(msg, code="unsafe-checkpoint")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _problems(entry: ModelEntry) -> Iterator[ModelProblem]:

@@ -1,4 +1,4 @@
-"""Planes, millimetres and windows of slices in preprocessed arrays."""
+"""Planes of slices in preprocessed arrays, the size of their pixels, and the window that is cut out of a slice."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
     from numpy.typing import NDArray
+
+
+OUTSIDE = -1
+"""Label of pixels outside the image, which nnU-Net's losses and transforms ignore."""
 
 
 def plane_axes(planes: tuple[Plane, ...], plans_manager: PlansManager) -> tuple[int, ...]:
@@ -66,21 +70,6 @@ def check_axis_order(folder: Path, plans_manager: PlansManager) -> None:
             raise InputError(msg, code="invalid-dataset")
 
 
-def _physical_axes(properties: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Return the nearest physical axis (0 is x) of each array axis, as nnU-Net recorded it; None if unknown."""
-    import numpy as np
-
-    if "nibabel_stuff" in properties:
-        matrix = np.asarray(properties["nibabel_stuff"]["original_affine"], dtype=float)[:3, :3]
-        matrix = matrix / np.linalg.norm(matrix, axis=0)
-    elif len(properties.get("sitk_stuff", {}).get("direction", ())) == 9:
-        matrix = np.asarray(properties["sitk_stuff"]["direction"], dtype=float).reshape(3, 3)
-    else:
-        return None
-    # Columns are the file's axes i, j, k; arrays are k, j, i.
-    return tuple(int(axis) for axis in np.abs(matrix).argmax(0)[::-1])
-
-
 def largest_size(plans: Mapping[str, Any], spacing_mm: Sequence[float]) -> list[int] | None:
     """Return the size in voxels, along each axis of the preprocessed arrays, that contains every case of a dataset.
 
@@ -121,17 +110,8 @@ def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[
     if edge_mm == "voxels" or len(spacing_mm) == 2:
         return (1.0, 1.0, 1.0)
     pixel_mm = min(spacing_mm) if edge_mm == "finest" else edge_mm
-    z, y, x = (_one_if_near(voxel_mm / pixel_mm) for voxel_mm in spacing_mm)
+    z, y, x = (_exactly_one_if_near(voxel_mm / pixel_mm) for voxel_mm in spacing_mm)
     return (z, y, x)
-
-
-def _one_if_near(scale: float) -> float:
-    """Avoid resampling where voxels and pixels differ by less than 0.1 %."""
-    return 1.0 if abs(scale - 1) < 1e-3 else scale
-
-
-OUTSIDE = -1
-"""Label of pixels outside the image, which nnU-Net's losses and transforms ignore."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,3 +232,21 @@ def place_window(length: int, window: int, shown: tuple[int, int] | None, rng: n
         first, last = sorted((shown[1] - window, shown[0]))
         low, high = max(low, first), min(high, last)
     return int(rng.integers(low, high + 1))
+
+
+def _physical_axes(properties: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Return the nearest physical axis (0 is x) of each array axis, as nnU-Net recorded it; None if unknown."""
+    if "nibabel_stuff" in properties:
+        matrix = np.asarray(properties["nibabel_stuff"]["original_affine"], dtype=float)[:3, :3]
+        matrix = matrix / np.linalg.norm(matrix, axis=0)
+    elif len(properties.get("sitk_stuff", {}).get("direction", ())) == 9:
+        matrix = np.asarray(properties["sitk_stuff"]["direction"], dtype=float).reshape(3, 3)
+    else:
+        return None
+    # Columns are the file's axes i, j, k; arrays are k, j, i.
+    return tuple(int(axis) for axis in np.abs(matrix).argmax(0)[::-1])
+
+
+def _exactly_one_if_near(scale: float) -> float:
+    """Avoid resampling where voxels and pixels differ by less than 0.1 %."""
+    return 1.0 if abs(scale - 1) < 1e-3 else scale

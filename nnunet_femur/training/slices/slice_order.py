@@ -1,4 +1,4 @@
-"""Slices with femur of the training cases, and the batch that each belongs to."""
+"""Slices that contain femur in the training cases, and the order in which batches take them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SliceTable:
-    """Slices that contain femur, one row each.
+    """Table of the slices that contain femur, a row for each.
 
     Attributes:
         case: Number of the case, shape (n,).
@@ -64,11 +64,6 @@ def find_slices(masks: Iterable[NDArray[np.bool_]], axes: Sequence[int]) -> Slic
             rows.append(np.stack((*place, *box), axis=1))
     table = np.concatenate(rows)
     return SliceTable(table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
-
-
-def _extent(lines: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first true index of each line, shape (n, length), and the index behind the last."""
-    return lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)
 
 
 def slices_of_ends(table: SliceTable, count: Sequence[int]) -> SliceTable:
@@ -165,3 +160,8 @@ def share_of_rank(size: int, *, rank: int, ranks: int) -> range:
         [1, 3]
     """
     return range(rank, size, ranks)
+
+
+def _extent(lines: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first true index of each line, shape (n, length), and the index behind the last."""
+    return lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)

@@ -98,7 +98,7 @@ class SliceTrainer(SliceDataTrainer):
         """Do nothing, since these networks have one output."""
 
     def _do_i_compile(self) -> bool:
-        # Training has slices of three shapes and prediction has volumes: compiling for each costs more than it saves.
+        # Training has slices of three shapes, and prediction has volumes. Compiling for each costs more than it saves.
         return False
 
     def _build_loss(self) -> nn.Module:
@@ -152,7 +152,7 @@ class SliceTrainer(SliceDataTrainer):
         self._steps_of_epoch = 0
 
     def train_step(self, batch: dict) -> dict:
-        """Train one step; the learning rate changes with each step, since there are few epochs."""
+        """Train one step. The learning rate changes with each step, since the recipe has few epochs."""
         done = min(self._steps_of_epoch, self.num_iterations_per_epoch - 1)
         self.lr_scheduler.step(self.current_epoch + done / self.num_iterations_per_epoch)
         self._steps_of_epoch += 1
@@ -173,36 +173,14 @@ class SliceTrainer(SliceDataTrainer):
         return self.encoder == "DeepLabV3" or max(size) <= cast("ThreePlaneNetwork", self.bare_network).stride
 
 
-class WeightedLoss(nn.Module):
-    """Loss times a weight that is set for each batch.
-
-    The parts of a batch in several processes may differ by a slice, but PyTorch averages their gradients with equal
-    weights. With the weight of :class:`~nnunet_femur.training.slices.slice_loader.SliceLoader`, the average is the
-    gradient of the whole batch.
-
-    Args:
-        loss: The loss.
-    """
-
-    def __init__(self, loss: nn.Module) -> None:
-        super().__init__()
-        self.loss = loss
-        self.weight = 1.0
-
-    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the weighted loss."""
-        weighted: torch.Tensor = self.weight * self.loss(output, target)
-        return weighted
-
-
 class FemurEndsTrainer(SliceTrainer):
     """Trainer on the first and the last axial slices with femur of each case, by default 20 at either end.
 
-    They are counted on the CT's own grid, as in the study. If preprocessing changes the slice spacing, the same length
-    of bone is used.
+    Slices are counted on the CT's own grid, as in the study. If preprocessing changes the slice spacing, training uses
+    the slices that cover the same length of bone.
 
-    Only a reference mask shows the position of the ends, so every axial slice is predicted. Scores are those of the
-    region ``ends``: the first and the last 20 axial slices with femur in the reference mask.
+    Only a reference mask shows the position of the ends, so prediction covers all axial slices. Score the region
+    ``ends``: the first and the last 20 axial slices with femur in the reference mask.
     """
 
     ends_only = True
@@ -279,3 +257,25 @@ def slices_at_each_end(number: int, *, original_mm: float, resampled_mm: float) 
         27
     """
     return max(1, round(number * original_mm / resampled_mm))
+
+
+class WeightedLoss(nn.Module):
+    """Loss times a weight that is set for each batch.
+
+    The parts of a batch in several processes may differ by a slice, but PyTorch averages their gradients with equal
+    weights. With the weight of :class:`~nnunet_femur.training.slices.slice_loader.SliceLoader`, the average is the
+    gradient of the whole batch.
+
+    Args:
+        loss: The loss.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+        self.weight = 1.0
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the weighted loss."""
+        weighted: torch.Tensor = self.weight * self.loss(output, target)
+        return weighted
