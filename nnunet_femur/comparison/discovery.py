@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _DATASET = re.compile(r"Dataset\d{3}_.+")
 
+Comparable = tuple[str, str, str]
+"""Dataset, set and, of fixed splits, fold: predictions are compared only if they agree in all of them."""
+
 
 @dataclass
 class Found:
@@ -101,46 +104,6 @@ def discover(
     return found
 
 
-def _require_usable(name: str, folder: Path, *, taken: Collection[str]) -> None:
-    if not name or "/" in name or name in taken:
-        msg = f"--method {name}={folder}: the name must be unique, not empty, and without a slash."
-        raise InputError(msg, code="invalid-option")
-    if not folder.is_dir():
-        msg = f"--method {name}={folder}: folder not found. Pass a folder of masks named by case."
-        raise InputError(msg, code="not-found")
-
-
-def _method_folders(results: Path) -> dict[Path, list[Path]]:
-    """Return the folders of the methods by the folder of their dataset."""
-    folder = results.resolve()
-    if not folder.is_dir():
-        msg = f"{results}: folder not found. Pass nnU-Net's results folder, or a part of it."
-        raise InputError(msg, code="not-found")
-    if _is_method(folder):
-        return {folder.parent: [folder]}
-    datasets = [folder] if _is_dataset(folder) else list(filter(_is_dataset, subfolders(folder)))
-    found = {dataset: list(filter(_is_method, subfolders(dataset))) for dataset in datasets}
-    found = {dataset: methods for dataset, methods in found.items() if methods}
-    if not found:
-        inside = folder / "nnUNet_results"
-        hint = f"Did you mean {inside}?" if inside.is_dir() else "Pass nnU-Net's results folder, or a part of it."
-        msg = f"{results}: contains no folder DatasetNNN_NAME/TRAINER__PLANS__CONFIGURATION. {hint}"
-        raise InputError(msg, code="no-predictions")
-    return found
-
-
-def _is_dataset(folder: Path) -> bool:
-    return _DATASET.fullmatch(folder.name) is not None
-
-
-def _is_method(folder: Path) -> bool:
-    return _is_dataset(folder.parent) and len([part for part in folder.name.split("__") if part]) == 3
-
-
-Comparable = tuple[str, str, str]
-"""Dataset, set and, of fixed splits, fold: predictions are compared only if they agree in all of them."""
-
-
 def require_equal_cases(found: Found, *, intersect: bool) -> None:
     """Check that all methods predicted the same cases, and that none is missing.
 
@@ -207,8 +170,56 @@ def leave_out_unscored(found: Found, scored: Scored, *, everywhere: bool) -> Sco
     return scored.only({(one.method, one.set, one.fold, case) for one in found.predictions for case in one.files})
 
 
+def _require_usable(name: str, folder: Path, *, taken: Collection[str]) -> None:
+    if not name or "/" in name or name in taken:
+        msg = f"--method {name}={folder}: the name must be unique, not empty, and without a slash."
+        raise InputError(msg, code="invalid-option")
+    if not folder.is_dir():
+        msg = f"--method {name}={folder}: folder not found. Pass a folder of masks named by case."
+        raise InputError(msg, code="not-found")
+
+
+def _method_folders(results: Path) -> dict[Path, list[Path]]:
+    """Return the folders of the methods by the folder of their dataset."""
+    folder = results.resolve()
+    if not folder.is_dir():
+        msg = f"{results}: folder not found. Pass nnU-Net's results folder, or a part of it."
+        raise InputError(msg, code="not-found")
+    if _is_method(folder):
+        return {folder.parent: [folder]}
+    datasets = [folder] if _is_dataset(folder) else list(filter(_is_dataset, subfolders(folder)))
+    found = {dataset: list(filter(_is_method, subfolders(dataset))) for dataset in datasets}
+    found = {dataset: methods for dataset, methods in found.items() if methods}
+    if not found:
+        inside = folder / "nnUNet_results"
+        hint = f"Did you mean {inside}?" if inside.is_dir() else "Pass nnU-Net's results folder, or a part of it."
+        msg = f"{results}: contains no folder DatasetNNN_NAME/TRAINER__PLANS__CONFIGURATION. {hint}"
+        raise InputError(msg, code="no-predictions")
+    return found
+
+
+def _is_dataset(folder: Path) -> bool:
+    return _DATASET.fullmatch(folder.name) is not None
+
+
+def _is_method(folder: Path) -> bool:
+    return _is_dataset(folder.parent) and len([part for part in folder.name.split("__") if part]) == 3
+
+
 def _comparable(one: Predictions | Unscored) -> Comparable:
     return one.method.rpartition("/")[0], one.set, one.fold if one.set == "fixed" else ""
+
+
+def _lacking(found: Found) -> Iterator[str]:
+    # A refused prediction is reported as such, and does not stop the comparison.
+    refused: dict[str, set[str]] = {}
+    for one in found.predictions:
+        refused.setdefault(_title(one), set()).update(one.refused)
+    for by_title in _cases_by_title(found).values():
+        everything = set().union(*by_title.values())
+        for title, cases in by_title.items():
+            if lacks := sorted(everything - cases - refused.get(title, set())):
+                yield f"{title}: lacks {', '.join(lacks)}, which others have."
 
 
 def _cases_by_title(found: Found) -> dict[Comparable, dict[str, set[str]]]:
@@ -222,15 +233,3 @@ def _cases_by_title(found: Found) -> dict[Comparable, dict[str, set[str]]]:
 def _title(one: Predictions) -> str:
     pooled = one.set == "cv" and one.fold.isdecimal()
     return f"{one.method}, validation" if pooled else one.title
-
-
-def _lacking(found: Found) -> Iterator[str]:
-    # A refused prediction is reported as such, and does not stop the comparison.
-    refused: dict[str, set[str]] = {}
-    for one in found.predictions:
-        refused.setdefault(_title(one), set()).update(one.refused)
-    for by_title in _cases_by_title(found).values():
-        everything = set().union(*by_title.values())
-        for title, cases in by_title.items():
-            if lacks := sorted(everything - cases - refused.get(title, set())):
-                yield f"{title}: lacks {', '.join(lacks)}, which others have."

@@ -26,39 +26,8 @@ if TYPE_CHECKING:
     from nnunet_femur.doctor.machine import Machine
 
 
-def totalsegmentator(machine: Machine) -> Iterable[CheckResult]:  # noqa: ARG001 - the functions below examine the machine
-    """Check the models of TotalSegmentator, for fine-tuning and the baseline."""
-    from nnunet_femur.weights.models import find_crop_model, find_model
-
-    try:
-        model = find_model()
-        find_crop_model()
-    except (FemurError, ImportError) as error:
-        yield CheckResult(Status.WARNING, str(error), "nnfemur weights download")
-        return
-    if model.is_dummy:
-        message = f"{model.folder}: contains dummy weights, which segment no patients."
-        yield CheckResult(Status.WARNING, message, "nnfemur weights download")
-    else:
-        yield CheckResult(Status.OK, f"TotalSegmentator's models are in {model.folder.parents[1]}.")
-
-
-def encoders(machine: Machine) -> Iterable[CheckResult]:
-    """Check the ImageNet weights of the encoders of 2D networks."""
-    from nnunet_femur.weights.encoders import encoder_places
-
-    places = encoder_places(machine.environ, Path.home())
-    files = [file for place, pattern in places for file in place.glob(pattern)]
-    if files:
-        yield CheckResult(Status.OK, f"Encoder weights found: {len(files)} file(s).")
-    else:
-        message = "No encoder weights found. Trainings of 2D networks download them from the model hub."
-        yield CheckResult(
-            Status.NOTE, message, "nnfemur weights encoders --download   # without internet: --from-folder"
-        )
-
-
 _GIB = 1 << 30
+
 _SET_UP = 'eval "$(nnfemur env DIR)"'
 
 
@@ -122,6 +91,30 @@ def gpu(machine: Machine) -> Iterable[CheckResult]:
         yield CheckResult(Status.NOTE, message, "nnfemur plan -d N --preset small")
 
 
+def memory(machine: Machine) -> Iterable[CheckResult]:
+    """Check the main memory."""
+    gib = machine.memory_bytes / _GIB
+    if gib < 7.5:
+        message = f"{gib:.1f} GiB of memory, too little for large CTs."
+        yield CheckResult(Status.WARNING, message, "nnfemur plan -d N --preset small   # and close other programs")
+    else:
+        yield CheckResult(Status.OK, f"{gib:.1f} GiB of memory.")
+
+
+def disk(machine: Machine) -> Iterable[CheckResult]:
+    """Check the free space of disks."""
+    for folder, free in machine.free_bytes.items():
+        message = f"{folder}: {free / _GIB:.1f} GiB free"
+        if free < _GIB:
+            yield CheckResult(Status.BROKEN, f"{message}, too little for a checkpoint.", f"du -sh {folder}/*")
+        elif free < 20 * _GIB:
+            yield CheckResult(
+                Status.WARNING, f"{message}; forty CTs and their networks need about 20.", f"du -sh {folder}/*"
+            )
+        else:
+            yield CheckResult(Status.OK, f"{message}.")
+
+
 def folders(machine: Machine) -> Iterable[CheckResult]:
     """Check nnU-Net's three folders."""
     unset = [name for name in NNUNET_FOLDERS if not machine.environ.get(name)]
@@ -153,30 +146,6 @@ def trainers(machine: Machine) -> Iterable[CheckResult]:
         yield CheckResult(Status.OK, "nnU-Net finds this package's trainers.")
 
 
-def disk(machine: Machine) -> Iterable[CheckResult]:
-    """Check the free space of disks."""
-    for folder, free in machine.free_bytes.items():
-        message = f"{folder}: {free / _GIB:.1f} GiB free"
-        if free < _GIB:
-            yield CheckResult(Status.BROKEN, f"{message}, too little for a checkpoint.", f"du -sh {folder}/*")
-        elif free < 20 * _GIB:
-            yield CheckResult(
-                Status.WARNING, f"{message}; forty CTs and their networks need about 20.", f"du -sh {folder}/*"
-            )
-        else:
-            yield CheckResult(Status.OK, f"{message}.")
-
-
-def memory(machine: Machine) -> Iterable[CheckResult]:
-    """Check the main memory."""
-    gib = machine.memory_bytes / _GIB
-    if gib < 7.5:
-        message = f"{gib:.1f} GiB of memory, too little for large CTs."
-        yield CheckResult(Status.WARNING, message, "nnfemur plan -d N --preset small   # and close other programs")
-    else:
-        yield CheckResult(Status.OK, f"{gib:.1f} GiB of memory.")
-
-
 def workers(machine: Machine) -> Iterable[CheckResult]:
     """Check the numbers of nnU-Net's worker processes."""
     safe = safe_workers(
@@ -205,6 +174,38 @@ def workers(machine: Machine) -> Iterable[CheckResult]:
         yield CheckResult(Status.WARNING, f"{about}, too many for {has}.", safe.exports)
     else:
         yield CheckResult(Status.OK, f"{about}; the machine has {has}.")
+
+
+def totalsegmentator(machine: Machine) -> Iterable[CheckResult]:  # noqa: ARG001 - the functions below examine the machine
+    """Check the models of TotalSegmentator, for fine-tuning and the baseline."""
+    from nnunet_femur.weights.models import find_crop_model, find_model
+
+    try:
+        model = find_model()
+        find_crop_model()
+    except (FemurError, ImportError) as error:
+        yield CheckResult(Status.WARNING, str(error), "nnfemur weights download")
+        return
+    if model.is_dummy:
+        message = f"{model.folder}: contains dummy weights, which segment no patients."
+        yield CheckResult(Status.WARNING, message, "nnfemur weights download")
+    else:
+        yield CheckResult(Status.OK, f"TotalSegmentator's models are in {model.folder.parents[1]}.")
+
+
+def encoders(machine: Machine) -> Iterable[CheckResult]:
+    """Check the ImageNet weights of the encoders of 2D networks."""
+    from nnunet_femur.weights.encoders import encoder_places
+
+    places = encoder_places(machine.environ, Path.home())
+    files = [file for place, pattern in places for file in place.glob(pattern)]
+    if files:
+        yield CheckResult(Status.OK, f"Encoder weights found: {len(files)} file(s).")
+    else:
+        message = "No encoder weights found. Trainings of 2D networks download them from the model hub."
+        yield CheckResult(
+            Status.NOTE, message, "nnfemur weights encoders --download   # without internet: --from-folder"
+        )
 
 
 CHECKS: tuple[Callable[[Machine], Iterable[CheckResult]], ...] = (

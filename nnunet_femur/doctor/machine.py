@@ -18,41 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PACKAGE = "nnunet_femur"
+
+IMPORTED = ("torch", "nnunetv2", "SimpleITK")
+"""Modules without which nothing works; their parts in C can fail on a machine with the right versions."""
+
 _UNLIMITED = 1 << 60
 """Least number that version 1 of control groups writes for no limit."""
-
-
-def cpus_of_quota(version_2: str | None, quota_us: str | None, period_us: str | None) -> int | None:
-    """Return the number of CPUs that a control group may use, rounded up; None without a limit.
-
-    Args:
-        version_2: Content of ``cpu.max``: quota and period, or "max" and period.
-        quota_us: Content of version 1's ``cpu.cfs_quota_us``; -1 without a limit.
-        period_us: Content of version 1's ``cpu.cfs_period_us``.
-    """
-    if version_2 is not None:
-        quota_us, _, period_us = version_2.strip().partition(" ")
-    try:
-        quota, period = int(quota_us or ""), int(period_us or "")
-    except ValueError:
-        return None
-    return max(1, math.ceil(quota / period)) if quota > 0 and period > 0 else None
-
-
-def bytes_of_limit(version_2: str | None, version_1: str | None) -> int | None:
-    """Return the memory in bytes that a control group may use; None without a limit.
-
-    Args:
-        version_2: Content of ``memory.max``: a number or "max".
-        version_1: Content of ``memory.limit_in_bytes``.
-    """
-    for text in (version_2, version_1):
-        if text is not None and text.strip().isdecimal() and int(text) < _UNLIMITED:
-            return int(text)
-    return None
-
-
-PACKAGE = "nnunet_femur"
 
 
 @dataclass(frozen=True)
@@ -111,10 +83,6 @@ class Machine:
     torch: Torch | None = None
 
 
-IMPORTED = ("torch", "nnunetv2", "SimpleITK")
-"""Modules without which nothing works; their parts in C can fail on a machine with the right versions."""
-
-
 def this_machine(folders: tuple[Path, ...]) -> Machine:
     """Return the facts about this machine.
 
@@ -145,6 +113,36 @@ def this_machine(folders: tuple[Path, ...]) -> Machine:
         nvidia_driver=shutil.which("nvidia-smi") is not None,
         torch=_torch(modules["torch"], errors),
     )
+
+
+def cpus_of_quota(version_2: str | None, quota_us: str | None, period_us: str | None) -> int | None:
+    """Return the number of CPUs that a control group may use, rounded up; None without a limit.
+
+    Args:
+        version_2: Content of ``cpu.max``: quota and period, or "max" and period.
+        quota_us: Content of version 1's ``cpu.cfs_quota_us``; -1 without a limit.
+        period_us: Content of version 1's ``cpu.cfs_period_us``.
+    """
+    if version_2 is not None:
+        quota_us, _, period_us = version_2.strip().partition(" ")
+    try:
+        quota, period = int(quota_us or ""), int(period_us or "")
+    except ValueError:
+        return None
+    return max(1, math.ceil(quota / period)) if quota > 0 and period > 0 else None
+
+
+def bytes_of_limit(version_2: str | None, version_1: str | None) -> int | None:
+    """Return the memory in bytes that a control group may use; None without a limit.
+
+    Args:
+        version_2: Content of ``memory.max``: a number or "max".
+        version_1: Content of ``memory.limit_in_bytes``.
+    """
+    for text in (version_2, version_1):
+        if text is not None and text.strip().isdecimal() and int(text) < _UNLIMITED:
+            return int(text)
+    return None
 
 
 def _imported(name: str, errors: dict[str, str]) -> Any:

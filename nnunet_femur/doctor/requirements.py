@@ -13,6 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+AUGMENTING, OTHERS = "nnUNet_n_proc_DA", "nnUNet_def_n_proc"
+"""Environment variables: processes that augment training data, and processes of everything else."""
+
+_GIB = 1 << 30
+
+_WORKER_BYTES = 1.5 * _GIB
+"""Memory of a process that imports nnU-Net and loads a few volumes."""
+
+_TRAINING_BYTES = 4 * _GIB
+"""Memory of the training process itself."""
+
+_SHARED_BYTES = _GIB // 2
+"""Shared memory of the batches that one augmenting process has ready."""
+
+_SPAWNED_AT_MOST = 4
+"""Limit on platforms that spawn processes (macOS, Windows): each imports nnU-Net again, which takes longer than more of
+them save."""
+
+
 class Status(str, Enum):
     """Severity of a result."""
 
@@ -44,6 +63,28 @@ class CheckResult:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Workers:
+    """Numbers of worker processes.
+
+    Attributes:
+        augmenting: Processes that augment training data; 0: the training process augments.
+        others: Processes that preprocess, export and evaluate; at least 1.
+
+    Example:
+        >>> Workers(augmenting=6, others=8).exports
+        'export nnUNet_n_proc_DA=6 nnUNet_def_n_proc=8'
+    """
+
+    augmenting: int
+    others: int
+
+    @property
+    def exports(self) -> str:
+        """Line of a shell that sets these numbers."""
+        return f"export {AUGMENTING}={self.augmenting} {OTHERS}={self.others}"
+
+
 def required_here(requirements: Iterable[str]) -> list[Requirement]:
     """Return the requirements of this machine, without extras and requirements of other platforms.
 
@@ -72,60 +113,6 @@ def check_versions(requirements: Iterable[str], installed: Mapping[str, str | No
     problems = [_check_version(requirement, installed.get(requirement.name)) for requirement in required]
     found = [problem for problem in problems if problem is not None]
     return found or [CheckResult(Status.OK, f"All {len(required)} required packages have tested versions.")]
-
-
-def _check_version(requirement: Requirement, installed: str | None) -> CheckResult | None:
-    command = f'pip install "{requirement.name}{requirement.specifier}"'
-    if installed is None:
-        return CheckResult(Status.BROKEN, f"{requirement.name} is not installed.", command)
-    try:
-        fits = requirement.specifier.contains(Version(installed).base_version, prereleases=True)
-    except InvalidVersion:
-        fits = False
-    if fits:
-        return None
-    message = f"{requirement.name} {installed} is not a tested version ({requirement.specifier})."
-    return CheckResult(Status.WARNING, message, command)
-
-
-AUGMENTING, OTHERS = "nnUNet_n_proc_DA", "nnUNet_def_n_proc"
-"""Environment variables: processes that augment training data, and processes of everything else."""
-
-_GIB = 1 << 30
-_WORKER_BYTES = 1.5 * _GIB
-"""Memory of a process that imports nnU-Net and loads a few volumes."""
-
-_TRAINING_BYTES = 4 * _GIB
-"""Memory of the training process itself."""
-
-_SHARED_BYTES = _GIB // 2
-"""Shared memory of the batches that one augmenting process has ready."""
-
-_SPAWNED_AT_MOST = 4
-"""Limit on platforms that spawn processes (macOS, Windows): each imports nnU-Net again, which takes longer than more of
-them save."""
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Numbers of worker processes.
-
-    Attributes:
-        augmenting: Processes that augment training data; 0: the training process augments.
-        others: Processes that preprocess, export and evaluate; at least 1.
-
-    Example:
-        >>> Workers(augmenting=6, others=8).exports
-        'export nnUNet_n_proc_DA=6 nnUNet_def_n_proc=8'
-    """
-
-    augmenting: int
-    others: int
-
-    @property
-    def exports(self) -> str:
-        """Line of a shell that sets these numbers."""
-        return f"export {AUGMENTING}={self.augmenting} {OTHERS}={self.others}"
 
 
 def safe_workers(*, cpus: int, memory_bytes: int, shared_bytes: int | None, platform: str) -> Workers:
@@ -160,3 +147,17 @@ def nnunet_workers(environ: Mapping[str, str], *, cpu_count: int) -> Workers:
     augmenting = int(environ[AUGMENTING]) if AUGMENTING in environ else 12
     others = int(environ[OTHERS]) if OTHERS in environ else 8
     return Workers(min(augmenting, cpu_count), others)
+
+
+def _check_version(requirement: Requirement, installed: str | None) -> CheckResult | None:
+    command = f'pip install "{requirement.name}{requirement.specifier}"'
+    if installed is None:
+        return CheckResult(Status.BROKEN, f"{requirement.name} is not installed.", command)
+    try:
+        fits = requirement.specifier.contains(Version(installed).base_version, prereleases=True)
+    except InvalidVersion:
+        fits = False
+    if fits:
+        return None
+    message = f"{requirement.name} {installed} is not a tested version ({requirement.specifier})."
+    return CheckResult(Status.WARNING, message, command)

@@ -16,19 +16,28 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.geometry import Geometry
 
 
-def label_pieces(mask_zyx: NDArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Label the pieces of a mask; voxels that share a face, an edge or a corner belong to one piece.
+FRAGMENT_ML = 0.5
+"""Pieces below this volume in ml are fragments at the bone's edge; larger ones count as further pieces."""
 
-    Args:
-        mask_zyx: The mask (z, y, x), not 0 inside.
+PLAUSIBLE_ML = (100.0, 900.0)
+"""Range of the volume of an adult's whole femur in ml, with a wide margin."""
 
-    Returns:
-        The number of the piece in each voxel, from 1, and the number of voxels of each piece.
+
+@dataclass(frozen=True)
+class Plausibility:
+    """Measures of a mask, and warnings about it.
+
+    Attributes:
+        volume_ml: Volume in ml.
+        pieces: Number of pieces of at least :data:`FRAGMENT_ML`; 1 for a mask that is smaller altogether.
+        cut: Sides of the volume that the mask touches: "superior", "left", ...
+        warnings: Short texts about what a reader should check; empty for a plausible femur.
     """
-    from scipy import ndimage
 
-    labels, count = ndimage.label(mask_zyx, structure=np.ones((3, 3, 3)))
-    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    volume_ml: float
+    pieces: int
+    cut: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def keep_largest(mask_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -64,28 +73,19 @@ def fill_holes(mask_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return filled
 
 
-FRAGMENT_ML = 0.5
-"""Pieces below this volume in ml are fragments at the bone's edge; larger ones count as further pieces."""
+def label_pieces(mask_zyx: NDArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Label the pieces of a mask; voxels that share a face, an edge or a corner belong to one piece.
 
-PLAUSIBLE_ML = (100.0, 900.0)
-"""Range of the volume of an adult's whole femur in ml, with a wide margin."""
+    Args:
+        mask_zyx: The mask (z, y, x), not 0 inside.
 
-
-@dataclass(frozen=True)
-class Plausibility:
-    """Measures of a mask, and warnings about it.
-
-    Attributes:
-        volume_ml: Volume in ml.
-        pieces: Number of pieces of at least :data:`FRAGMENT_ML`; 1 for a mask that is smaller altogether.
-        cut: Sides of the volume that the mask touches: "superior", "left", ...
-        warnings: Short texts about what a reader should check; empty for a plausible femur.
+    Returns:
+        The number of the piece in each voxel, from 1, and the number of voxels of each piece.
     """
+    from scipy import ndimage
 
-    volume_ml: float
-    pieces: int
-    cut: tuple[str, ...]
-    warnings: tuple[str, ...]
+    labels, count = ndimage.label(mask_zyx, structure=np.ones((3, 3, 3)))
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
 
 
 def check_plausibility(mask_zyx: NDArray, geometry: Geometry) -> Plausibility:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _TRAINING_MINUTES = {"ResNet34": 14, "ResNet50": 22, "DeepLabV3": 30, "MobileNetV3": 11}
+
 _TRAINING_MINUTES_PLUSPLUS = {"ResNet34": 28, "ResNet50": 61, "DeepLabV3": 70, "MobileNetV3": 15}
 """Training of the study's 2D networks in minutes, on a GPU of Google Colab.
 
@@ -43,6 +44,7 @@ _BATCH_PIXELS = 256 * 256 * 16
 """Pixels in a batch of the study's 2D trainings."""
 
 _PARAMETERS = {"ResNet34": 25e6, "ResNet50": 40e6, "DeepLabV3": 44e6, "MobileNetV3": 7e6}
+
 _VOLUME_PARAMETERS = 31e6
 
 _CASE_S = {"phantoms": 0.2, "convert": 3.0, "plan": 10.0, "predict": 15.0, "baseline": 60.0, "compare": 0.2}
@@ -76,103 +78,6 @@ class Size:
     def cases(self) -> int:
         """Number of all cases."""
         return self.training + self.test
-
-
-def size_of(study: Study) -> Size:
-    """Return the size of the converted dataset; before the conversion that of its phantoms, or of the study's data."""
-    try:
-        with (study.raw / "cases.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        sizes = [math.prod(int(number) for number in row["size"].replace("x", " ").split()) for row in rows]
-        test = sum(row["set"] == "test" for row in rows)
-        return Size(len(rows) - test, test, sum(sizes) / len(sizes))
-    except (OSError, KeyError, ValueError, ZeroDivisionError):
-        if study.phantoms is not None:
-            return Size(study.phantoms - study.phantoms // 5, study.phantoms // 5, 96 * 64 * 64)
-        return Size(32, 8, _CASE_VOXELS)
-
-
-def seconds_of(job: Job, study: Study, size: Size, device: str) -> float:
-    """Return an estimate of a job's duration in seconds, which distinguishes minutes from days.
-
-    Args:
-        job: The job.
-        study: The study of the job.
-        size: Size of the study's data.
-        device: Device of jobs that use a GPU if there is one.
-    """
-    start = _START_S[job.stage]
-    if job.stage == "train":
-        return start + _training_s(_method(job, study), study, size, device)
-    cases = {"predict": size.test, "compare": size.test * max(len(study.methods), 1)}.get(job.stage, size.cases)
-    slowdown = _CPU_SLOWDOWN.get(job.stage, 1.0) if device == "cpu" else 1.0
-    return start + cases * _CASE_S[job.stage] * slowdown * size.voxels / _CASE_VOXELS
-
-
-def bytes_of(job: Job, study: Study, size: Size) -> float:
-    """Return an estimate of the bytes that a job writes to disk."""
-    if job.stage == "train":
-        method = _method(job, study)
-        encoder = _encoder(method.trainer)
-        # Weights and Adam's two moments in float32, in two checkpoints.
-        return 2 * 12 * (_VOLUME_PARAMETERS if encoder is None else _PARAMETERS[encoder])
-    voxels = {
-        "phantoms": size.cases * 2.0,
-        "convert": size.cases * 1.0,
-        # Four bytes for the image and one or two for the mask, compressed, in each configuration.
-        "plan": size.training * 4.0 * len(study.plans.get(job.label, {}).get("configuration", ["3d_fullres"])),
-    }
-    return voxels.get(job.stage, size.test * 0.02) * size.voxels
-
-
-def _method(job: Job, study: Study) -> Method:
-    return next(each for each in study.methods if job.label.startswith(f"{each.name}-"))
-
-
-def _encoder(trainer: str) -> str | None:
-    """Return the encoder of a 2D trainer of this package; None for networks of volumes."""
-    if trainer == "FemurThreePlaneTrainer":
-        return "ResNet34"
-    return next((name for name in _PARAMETERS if trainer.endswith(f"{name}Trainer")), None)
-
-
-def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
-    recipe = _recipe(method, study)
-    encoder = _encoder(method.trainer)
-    # Small networks have a quarter of the features and an eighth of the patch.
-    small = study.plans[method.plans].get("preset") == "small"
-    if encoder is None:
-        step_s = _VOLUME_STEP_S[device] / (100 if small else 1)
-        return step_s * recipe["epochs"] * recipe["iterations_per_epoch"]
-    minutes = (_TRAINING_MINUTES_PLUSPLUS if "PlusPlus" in method.trainer else _TRAINING_MINUTES)[encoder]
-    pixels = recipe["batch_size"] * math.prod(recipe["slice_size"])
-    step_s = minutes * 60 / _TRAINING_STEPS * _SLICE_SLOWDOWN[device] * pixels / _BATCH_PIXELS
-    steps = recipe["iterations_per_epoch"] or _pass(size, recipe["batch_size"], heads="Head" in method.trainer)
-    return step_s * recipe["epochs"] * steps
-
-
-def _pass(size: Size, batch: int, *, heads: bool) -> float:
-    """Return the number of batches in one pass over the slices with femur."""
-    edge = size.voxels ** (1 / 3)
-    # In a volume of the study 300 axial slices contain femur, and a third of the slices of either other plane.
-    return size.training * 0.75 * (40 if heads else edge * 1.7) / batch
-
-
-def _recipe(method: Method, study: Study) -> dict:
-    from nnunet_femur.planning.training_presets import PRESETS, recipe_of
-    from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, Recipe
-    from nnunet_femur.recipe.recipe_checks import RECIPES, recipe_of_configuration
-
-    options = study.plans[method.plans]
-    written = recipe_of(
-        PRESETS[options.get("preset", "default")],
-        epochs=options.get("epochs"),
-        iterations=options.get("iterations"),
-        pretrained=True,
-        changes={**options.get("recipe", {}), method.trainer: dict(method.recipe)},
-    )
-    known = RECIPES.get(method.trainer, Recipe)
-    return recipe_of_configuration(known, {RECIPE_KEY: written}, method.trainer).as_dict()
 
 
 def print_plan(study: Study, *, cores: int | None = None, profile: str | None = None) -> None:
@@ -225,6 +130,103 @@ def print_plan(study: Study, *, cores: int | None = None, profile: str | None = 
         f"{basis}measurements {on}; expect a factor of 3 either way. They write about {total_bytes / 1e9:.1f} GB to "
         f"{study.folder}, where {_free_bytes(study.folder) / 1e9:.0f} GB are free."
     )
+
+
+def size_of(study: Study) -> Size:
+    """Return the size of the converted dataset; before the conversion that of its phantoms, or of the study's data."""
+    try:
+        with (study.raw / "cases.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        sizes = [math.prod(int(number) for number in row["size"].replace("x", " ").split()) for row in rows]
+        test = sum(row["set"] == "test" for row in rows)
+        return Size(len(rows) - test, test, sum(sizes) / len(sizes))
+    except (OSError, KeyError, ValueError, ZeroDivisionError):
+        if study.phantoms is not None:
+            return Size(study.phantoms - study.phantoms // 5, study.phantoms // 5, 96 * 64 * 64)
+        return Size(32, 8, _CASE_VOXELS)
+
+
+def seconds_of(job: Job, study: Study, size: Size, device: str) -> float:
+    """Return an estimate of a job's duration in seconds, which distinguishes minutes from days.
+
+    Args:
+        job: The job.
+        study: The study of the job.
+        size: Size of the study's data.
+        device: Device of jobs that use a GPU if there is one.
+    """
+    start = _START_S[job.stage]
+    if job.stage == "train":
+        return start + _training_s(_method(job, study), study, size, device)
+    cases = {"predict": size.test, "compare": size.test * max(len(study.methods), 1)}.get(job.stage, size.cases)
+    slowdown = _CPU_SLOWDOWN.get(job.stage, 1.0) if device == "cpu" else 1.0
+    return start + cases * _CASE_S[job.stage] * slowdown * size.voxels / _CASE_VOXELS
+
+
+def bytes_of(job: Job, study: Study, size: Size) -> float:
+    """Return an estimate of the bytes that a job writes to disk."""
+    if job.stage == "train":
+        method = _method(job, study)
+        encoder = _encoder(method.trainer)
+        # Weights and Adam's two moments in float32, in two checkpoints.
+        return 2 * 12 * (_VOLUME_PARAMETERS if encoder is None else _PARAMETERS[encoder])
+    voxels = {
+        "phantoms": size.cases * 2.0,
+        "convert": size.cases * 1.0,
+        # Four bytes for the image and one or two for the mask, compressed, in each configuration.
+        "plan": size.training * 4.0 * len(study.plans.get(job.label, {}).get("configuration", ["3d_fullres"])),
+    }
+    return voxels.get(job.stage, size.test * 0.02) * size.voxels
+
+
+def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
+    recipe = _recipe(method, study)
+    encoder = _encoder(method.trainer)
+    # Small networks have a quarter of the features and an eighth of the patch.
+    small = study.plans[method.plans].get("preset") == "small"
+    if encoder is None:
+        step_s = _VOLUME_STEP_S[device] / (100 if small else 1)
+        return step_s * recipe["epochs"] * recipe["iterations_per_epoch"]
+    minutes = (_TRAINING_MINUTES_PLUSPLUS if "PlusPlus" in method.trainer else _TRAINING_MINUTES)[encoder]
+    pixels = recipe["batch_size"] * math.prod(recipe["slice_size"])
+    step_s = minutes * 60 / _TRAINING_STEPS * _SLICE_SLOWDOWN[device] * pixels / _BATCH_PIXELS
+    steps = recipe["iterations_per_epoch"] or _pass(size, recipe["batch_size"], heads="Head" in method.trainer)
+    return step_s * recipe["epochs"] * steps
+
+
+def _pass(size: Size, batch: int, *, heads: bool) -> float:
+    """Return the number of batches in one pass over the slices with femur."""
+    edge = size.voxels ** (1 / 3)
+    # In a volume of the study 300 axial slices contain femur, and a third of the slices of either other plane.
+    return size.training * 0.75 * (40 if heads else edge * 1.7) / batch
+
+
+def _recipe(method: Method, study: Study) -> dict:
+    from nnunet_femur.planning.training_presets import PRESETS, recipe_of
+    from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, Recipe
+    from nnunet_femur.recipe.recipe_checks import RECIPES, recipe_of_configuration
+
+    options = study.plans[method.plans]
+    written = recipe_of(
+        PRESETS[options.get("preset", "default")],
+        epochs=options.get("epochs"),
+        iterations=options.get("iterations"),
+        pretrained=True,
+        changes={**options.get("recipe", {}), method.trainer: dict(method.recipe)},
+    )
+    known = RECIPES.get(method.trainer, Recipe)
+    return recipe_of_configuration(known, {RECIPE_KEY: written}, method.trainer).as_dict()
+
+
+def _method(job: Job, study: Study) -> Method:
+    return next(each for each in study.methods if job.label.startswith(f"{each.name}-"))
+
+
+def _encoder(trainer: str) -> str | None:
+    """Return the encoder of a 2D trainer of this package; None for networks of volumes."""
+    if trainer == "FemurThreePlaneTrainer":
+        return "ResNet34"
+    return next((name for name in _PARAMETERS if trainer.endswith(f"{name}Trainer")), None)
 
 
 def _measured_seconds(records: Records, jobs: Mapping[str, Job]) -> dict[str, float]:

@@ -31,36 +31,6 @@ if TYPE_CHECKING:
     from nnunet_femur.study.study_file import Study
 
 
-def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
-    """Return the environment variables of a job's command; those of the study's file take precedence.
-
-    Args:
-        study: The study.
-        device: Device of training and prediction.
-        threads: CPUs of the job.
-    """
-    sized = _for_processors(threads) if device == "cpu" else _beside_gpu(threads)
-    return {**variables(study.folder), **sleeping_threads(), **sized, **study.environment}
-
-
-def _for_processors(threads: int) -> dict[str, str]:
-    """Return nnU-Net's settings for a machine without a GPU: data are loaded in the training process.
-
-    Each further process imports nnU-Net again, which takes longer than all its work.
-    """
-    return {
-        "nnUNet_n_proc_DA": "0",
-        "nnUNet_def_n_proc": "2",
-        "OMP_NUM_THREADS": str(threads),
-        "nnUNet_compile": "f",
-    }
-
-
-def _beside_gpu(threads: int) -> dict[str, str]:
-    """Return nnU-Net's own numbers of processes, limited to the job's CPUs: it counts those of the whole machine."""
-    return {"nnUNet_n_proc_DA": str(min(threads, 12)), "nnUNet_def_n_proc": str(min(threads, 8))}
-
-
 DEFAULTS: dict[str, dict[str, int]] = {
     "phantoms": {"mem_mb": 2_000, "minutes": 30, "cpus": 1},
     "convert": {"mem_mb": 4_000, "minutes": 120, "cpus": 2},
@@ -72,36 +42,19 @@ DEFAULTS: dict[str, dict[str, int]] = {
 }
 """Memory in MB, time limit in minutes and CPUs by stage, for volumes of the study's size."""
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
-def resources_of(study: Study, stage: str, device: str, *, after: str | None = None) -> dict[str, Any]:
-    """Return the resources of a job: on one machine its devices, on a cluster the request to its scheduler.
+_NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
+"""Lines of nnU-Net's output that show progress."""
 
-    Args:
-        study: The study; its section `cluster` takes precedence over the defaults.
-        stage: One of the stages of :data:`~nnunet_femur.study.jobs.STAGES`.
-        device: Device of jobs that use a GPU if there is one.
-        after: Numbers of SLURM jobs, separated by colons, that have to end first.
-    """
-    cluster = study.cluster
-    requested = {**DEFAULTS[stage], **cluster.get("resources", {}).get(stage, {})}
-    found: dict[str, Any] = {
-        "mem_mb": requested["mem_mb"],
-        "runtime": requested["minutes"],
-        "cpus_per_task": requested["cpus"],
-    }
-    on_gpu = stage in ON_GPU and device != "cpu"
-    if on_gpu:
-        found["device"] = 1
-        found["gres"] = cluster.get("gres", "gpu:1")
-    partition = cluster.get("gpu-partition") if on_gpu else None
-    of_cluster = {
-        "slurm_partition": partition or cluster.get("partition"),
-        "slurm_account": cluster.get("account"),
-        "qos": cluster.get("qos"),
-        "constraint": cluster.get("constraint"),
-        "slurm_extra": " ".join(filter(None, (cluster.get("extra"), after and f"--dependency=afterany:{after}"))),
-    }
-    return found | {name: value for name, value in of_cluster.items() if value}
+_NEWS_EVERY_S = 1.0
+
+_LAST_LINES = 400
+"""Lines of output in which the reason of a failure is looked for."""
+
+_OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError")
+
+_ERROR = re.compile(r"(?:error: |[\w.]*Error: ).*")
 
 
 def run_named(file: Path, name: str, *, device: str = "cpu", gpus: int = 0, threads: int = 1) -> int:
@@ -128,14 +81,6 @@ def run_named(file: Path, name: str, *, device: str = "cpu", gpus: int = 0, thre
     with one_gpu(gpus if job.on_gpu else 0) as gpu:
         environment = {**os.environ, **environment_of(study, device, threads), **gpu}
         return run_job(job, study, environment)
-
-
-_NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
-"""Lines of nnU-Net's output that show progress."""
-
-_NEWS_EVERY_S = 1.0
-_LAST_LINES = 400
-"""Lines of output in which the reason of a failure is looked for."""
 
 
 def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
@@ -191,51 +136,47 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
     return code
 
 
-def _move_model_of_other_settings(job: Job, records: Records) -> None:
-    """Move a network that was trained by other settings to ``replaced``, since the new one starts from scratch."""
-    earlier = records.status(job)
-    if job.model is None or not job.model.exists() or earlier is None or dict(earlier.settings) == dict(job.settings):
-        return
-    replaced = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
-    replaced.parent.mkdir(parents=True, exist_ok=True)
-    job.model.rename(replaced)
+def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
+    """Return the environment variables of a job's command; those of the study's file take precedence.
 
-
-def _run_logged(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, on_line: Callable[[str], None]
-) -> int:
-    """Run a command, append its output to `log` line by line, and return its exit status."""
-    _append(log, f"# {time.strftime('%Y-%m-%d %H:%M:%S')} on {platform.node()}\n$ {shlex.join(command)}\n")
-    with log.open("a", encoding="utf-8") as file, running(command, environment) as process:
-        for line in process.stdout or ():
-            file.write(line)
-            file.flush()
-            on_line(line)
-    return process.returncode
-
-
-def _append(log: Path, text: str) -> None:
-    with log.open("a", encoding="utf-8") as file:
-        file.write(text)
-
-
-_OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError")
-_ERROR = re.compile(r"(?:error: |[\w.]*Error: ).*")
-
-
-def _reason_of_failure(lines: Iterable[str]) -> str:
-    """Return the reason of a failure from the output of a command, which is text for people.
-
-    This is the last line that looks like an error, else the last line.
+    Args:
+        study: The study.
+        device: Device of training and prediction.
+        threads: CPUs of the job.
     """
-    shown = [line.strip() for line in lines if line.strip()]
-    if any(_OUT_OF_MEMORY.search(line) for line in shown):
-        return "GPU out of memory. Use a smaller patch or fewer slices in a batch."
-    errors = [line for line in shown if _ERROR.match(line)]
-    return (errors or shown or ["no output"])[-1]
+    sized = _for_processors(threads) if device == "cpu" else _beside_gpu(threads)
+    return {**variables(study.folder), **sleeping_threads(), **sized, **study.environment}
 
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+def resources_of(study: Study, stage: str, device: str, *, after: str | None = None) -> dict[str, Any]:
+    """Return the resources of a job: on one machine its devices, on a cluster the request to its scheduler.
+
+    Args:
+        study: The study; its section `cluster` takes precedence over the defaults.
+        stage: One of the stages of :data:`~nnunet_femur.study.jobs.STAGES`.
+        device: Device of jobs that use a GPU if there is one.
+        after: Numbers of SLURM jobs, separated by colons, that have to end first.
+    """
+    cluster = study.cluster
+    requested = {**DEFAULTS[stage], **cluster.get("resources", {}).get(stage, {})}
+    found: dict[str, Any] = {
+        "mem_mb": requested["mem_mb"],
+        "runtime": requested["minutes"],
+        "cpus_per_task": requested["cpus"],
+    }
+    on_gpu = stage in ON_GPU and device != "cpu"
+    if on_gpu:
+        found["device"] = 1
+        found["gres"] = cluster.get("gres", "gpu:1")
+    partition = cluster.get("gpu-partition") if on_gpu else None
+    of_cluster = {
+        "slurm_partition": partition or cluster.get("partition"),
+        "slurm_account": cluster.get("account"),
+        "qos": cluster.get("qos"),
+        "constraint": cluster.get("constraint"),
+        "slurm_extra": " ".join(filter(None, (cluster.get("extra"), after and f"--dependency=afterany:{after}"))),
+    }
+    return found | {name: value for name, value in of_cluster.items() if value}
 
 
 def find_device(wanted: str) -> tuple[str, int]:
@@ -279,3 +220,61 @@ def one_gpu(count: int, folder: Path | None = None) -> Iterator[dict[str, str]]:
                 yield {VISIBLE: name}
                 return
         time.sleep(1)
+
+
+def _for_processors(threads: int) -> dict[str, str]:
+    """Return nnU-Net's settings for a machine without a GPU: data are loaded in the training process.
+
+    Each further process imports nnU-Net again, which takes longer than all its work.
+    """
+    return {
+        "nnUNet_n_proc_DA": "0",
+        "nnUNet_def_n_proc": "2",
+        "OMP_NUM_THREADS": str(threads),
+        "nnUNet_compile": "f",
+    }
+
+
+def _beside_gpu(threads: int) -> dict[str, str]:
+    """Return nnU-Net's own numbers of processes, limited to the job's CPUs: it counts those of the whole machine."""
+    return {"nnUNet_n_proc_DA": str(min(threads, 12)), "nnUNet_def_n_proc": str(min(threads, 8))}
+
+
+def _move_model_of_other_settings(job: Job, records: Records) -> None:
+    """Move a network that was trained by other settings to ``replaced``, since the new one starts from scratch."""
+    earlier = records.status(job)
+    if job.model is None or not job.model.exists() or earlier is None or dict(earlier.settings) == dict(job.settings):
+        return
+    replaced = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
+    replaced.parent.mkdir(parents=True, exist_ok=True)
+    job.model.rename(replaced)
+
+
+def _run_logged(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, on_line: Callable[[str], None]
+) -> int:
+    """Run a command, append its output to `log` line by line, and return its exit status."""
+    _append(log, f"# {time.strftime('%Y-%m-%d %H:%M:%S')} on {platform.node()}\n$ {shlex.join(command)}\n")
+    with log.open("a", encoding="utf-8") as file, running(command, environment) as process:
+        for line in process.stdout or ():
+            file.write(line)
+            file.flush()
+            on_line(line)
+    return process.returncode
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _reason_of_failure(lines: Iterable[str]) -> str:
+    """Return the reason of a failure from the output of a command, which is text for people.
+
+    This is the last line that looks like an error, else the last line.
+    """
+    shown = [line.strip() for line in lines if line.strip()]
+    if any(_OUT_OF_MEMORY.search(line) for line in shown):
+        return "GPU out of memory. Use a smaller patch or fewer slices in a batch."
+    errors = [line for line in shown if _ERROR.match(line)]
+    return (errors or shown or ["no output"])[-1]

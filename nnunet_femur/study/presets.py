@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PRESETS = ("template", "paper", "quick", "demo")
 """Names of the presets: every option explained, the study's fourteen methods, a first comparison, and phantoms."""
 
+FILE = "study.yaml"
+"""Name of the demo's study in its folder."""
+
 _SOURCE = "source: ~/source"
 
 
@@ -75,10 +78,6 @@ def write_preset(file: str | Path, name: str, *, source: str | Path | None = Non
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
-
-
-FILE = "study.yaml"
-"""Name of the demo's study in its folder."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 _LIST = "tables/index.json"
 """Names of the tables and figures of a report. The next report deletes those that it does not write itself."""
 
+_FILE_COLUMNS = 200
+"""Width of the output in characters if it goes to a file or a pipe."""
+
+_LABEL_WIDTH = 30
+"""Width in characters above which the names of methods are wrapped."""
+
+_GAP = 3
+"""Characters between two columns."""
+
 
 def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path:
     """Write scores.csv, report.md, report.html, tables/ and figures/.
@@ -75,19 +84,6 @@ def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path
     return folder / "report.html"
 
 
-def _delete_outdated(folder: Path, kept: AbstractSet[str]) -> None:
-    """Delete tables and figures that the last report wrote and this one does not contain. Other files are kept."""
-    with suppress(OSError, ValueError, TypeError):
-        for name in json.loads((folder / _LIST).read_text(encoding="utf-8")):
-            parts = name.split("/")
-            if name not in kept and len(parts) == 2 and parts[0] in {"figures", "tables"} and ".." not in parts:
-                (folder / name).unlink(missing_ok=True)
-
-
-_FILE_COLUMNS = 200
-"""Width of the output in characters if it goes to a file or a pipe."""
-
-
 def print_tables(
     tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str], unscored: Sequence[Unscored] = ()
 ) -> None:
@@ -127,11 +123,13 @@ def print_tables(
         console.print(f"note: {note}", markup=False)
 
 
-_LABEL_WIDTH = 30
-"""Width in characters above which the names of methods are wrapped."""
-
-_GAP = 3
-"""Characters between two columns."""
+def _delete_outdated(folder: Path, kept: AbstractSet[str]) -> None:
+    """Delete tables and figures that the last report wrote and this one does not contain. Other files are kept."""
+    with suppress(OSError, ValueError, TypeError):
+        for name in json.loads((folder / _LIST).read_text(encoding="utf-8")):
+            parts = name.split("/")
+            if name not in kept and len(parts) == 2 and parts[0] in {"figures", "tables"} and ".." not in parts:
+                (folder / name).unlink(missing_ok=True)
 
 
 def _fitting(table: Table, width: int) -> tuple[list[int], bool]:

@@ -79,6 +79,50 @@ def draw_gallery(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
     )
 
 
+def draw_planes(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
+    """Draw one figure, of a median case of the best method."""
+    from matplotlib.figure import Figure
+
+    example = choose_example(data)
+    if example is None:
+        return
+    reference = example.reference(reader)
+    if not reference.any():
+        return
+    views = {}
+    for axis, plane in enumerate(PLANES):
+        others = tuple(other for other in range(3) if other != axis)
+        index = int(reference.sum(axis=others).argmax())
+        views[plane] = SliceView(example.best_predictions, example.case, index, plane)
+    images = reader.read(views.values())
+    # The femur is long and thin: coronal and sagittal slices fill the height, each twice, and the axial slices are in
+    # the last column, one above the other.
+    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
+    widths = [_relative_width(images[views[plane].key]) for plane in ("coronal", "coronal", "sagittal", "sagittal")]
+    cells = figure.add_gridspec(2, 5, width_ratios=[*widths, max(0.4, WIDTH / 5.0 - sum(widths))])
+    places = {
+        "coronal": (cells[:, 0], cells[:, 1]),
+        "sagittal": (cells[:, 2], cells[:, 3]),
+        "axial": (cells[0, 4], cells[1, 4]),
+    }
+    for plane, (plain, contoured) in places.items():
+        for cell, contours in ((plain, False), (contoured, True)):
+            axes = figure.add_subplot(cell)
+            image = images[views[plane].key]
+            frame = frame_mm([image], square=plane == "axial")
+            draw_slice(axes, image, frame=frame, contours=contours, line_width=1.0)
+            if not contours:
+                axes.set_title(f"{plane} {views[plane].index}", loc="left", fontsize=8)
+    contour_legend(figure)
+    yield Sketch(
+        figure,
+        name=file_name("planes", example.group.dataset),
+        section=sections.PLANES,
+        caption=f"Case {example.case}: in each plane the slice that contains most of the bone, as CT alone and with "
+        f"the contours of the reference and of the prediction of {example.best_label}.",
+    )
+
+
 def _montage(images: Sequence[SliceImage]) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return one large CT and its two masks: pairs in rows from top to bottom, reference left and prediction right."""
     box = _bone_box(images)
@@ -126,50 +170,6 @@ def _number(axes: Axes, indices: Sequence[int], shape: tuple[int, int], spacing_
             va="top",
             path_effects=[withStroke(linewidth=1.5, foreground="#000000b0")],
         )
-
-
-def draw_planes(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
-    """Draw one figure, of a median case of the best method."""
-    from matplotlib.figure import Figure
-
-    example = choose_example(data)
-    if example is None:
-        return
-    reference = example.reference(reader)
-    if not reference.any():
-        return
-    views = {}
-    for axis, plane in enumerate(PLANES):
-        others = tuple(other for other in range(3) if other != axis)
-        index = int(reference.sum(axis=others).argmax())
-        views[plane] = SliceView(example.best_predictions, example.case, index, plane)
-    images = reader.read(views.values())
-    # The femur is long and thin: coronal and sagittal slices fill the height, each twice, and the axial slices are in
-    # the last column, one above the other.
-    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
-    widths = [_relative_width(images[views[plane].key]) for plane in ("coronal", "coronal", "sagittal", "sagittal")]
-    cells = figure.add_gridspec(2, 5, width_ratios=[*widths, max(0.4, WIDTH / 5.0 - sum(widths))])
-    places = {
-        "coronal": (cells[:, 0], cells[:, 1]),
-        "sagittal": (cells[:, 2], cells[:, 3]),
-        "axial": (cells[0, 4], cells[1, 4]),
-    }
-    for plane, (plain, contoured) in places.items():
-        for cell, contours in ((plain, False), (contoured, True)):
-            axes = figure.add_subplot(cell)
-            image = images[views[plane].key]
-            frame = frame_mm([image], square=plane == "axial")
-            draw_slice(axes, image, frame=frame, contours=contours, line_width=1.0)
-            if not contours:
-                axes.set_title(f"{plane} {views[plane].index}", loc="left", fontsize=8)
-    contour_legend(figure)
-    yield Sketch(
-        figure,
-        name=file_name("planes", example.group.dataset),
-        section=sections.PLANES,
-        caption=f"Case {example.case}: in each plane the slice that contains most of the bone, as CT alone and with "
-        f"the contours of the reference and of the prediction of {example.best_label}.",
-    )
 
 
 def _relative_width(image: SliceImage) -> float:

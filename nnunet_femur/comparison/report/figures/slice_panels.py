@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.report.report_data import ReportData
 
 
+WINDOW_HU = (-200, 1000)
+"""HU of black and of white."""
+
+MARGIN_MM = 15.0
+"""Margin around the bone."""
+
+SMALLEST_MM = 70.0
+"""Smallest edge of a panel, so that a few voxels are not enlarged beyond recognition."""
+
+Frame = tuple[tuple[float, float], tuple[float, float]]
+"""Limits (bottom, top) and (left, right) of the shown part of a slice, in mm from the centre of its first pixel."""
+
+
 @dataclass(frozen=True)
 class ExampleCase:
     """A case that every method predicted, and the method with the highest 3D Dice.
@@ -76,10 +89,6 @@ def choose_example(data: ReportData) -> ExampleCase | None:
     return None
 
 
-def _label(entry: Entry, predictions: Predictions) -> str:
-    return entry.label if len(entry.folds) == 1 else f"{entry.name}{predictions.fold_suffix}"
-
-
 def predictions_of(data: ReportData, group: Group, entry: Entry, case: str) -> Predictions | None:
     """Return the first predictions of a method that include a case, or None."""
     return next(
@@ -90,19 +99,6 @@ def predictions_of(data: ReportData, group: Group, entry: Entry, case: str) -> P
         ),
         None,
     )
-
-
-WINDOW_HU = (-200, 1000)
-"""HU of black and of white."""
-
-Frame = tuple[tuple[float, float], tuple[float, float]]
-"""Limits (bottom, top) and (left, right) of the shown part of a slice, in mm from the centre of its first pixel."""
-
-MARGIN_MM = 15.0
-"""Margin around the bone."""
-
-SMALLEST_MM = 70.0
-"""Smallest edge of a panel, so that a few voxels are not enlarged beyond recognition."""
 
 
 def draw_slice(
@@ -203,3 +199,7 @@ def contour_legend(figure: Figure, *, dash: Literal["-", "--"] = "--") -> None:
         ncols=2,
         frameon=False,
     )
+
+
+def _label(entry: Entry, predictions: Predictions) -> str:
+    return entry.label if len(entry.folds) == 1 else f"{entry.name}{predictions.fold_suffix}"
