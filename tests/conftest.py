@@ -35,23 +35,23 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight small phantoms, laid out as a hospital would send them."""
     from nnunet_femur.testing import write_phantoms
 
-    folder = tmp_path_factory.mktemp("drop")
+    folder = tmp_path_factory.mktemp("source")
     write_phantoms(folder, cases=8, seed=7, size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
     return folder
 
 
 @pytest.fixture(scope="session")
-def converted(drop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def converted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds nnUNet_raw with the phantoms as dataset 1."""
     from nnunet_femur.conversion import convert
 
     base = tmp_path_factory.mktemp("nnunet")
     (base / "nnUNet_raw").mkdir()
-    convert(drop, dataset_id=1, raw=base / "nnUNet_raw")
+    convert(source, dataset_id=1, raw=base / "nnUNet_raw")
     return base
 
 

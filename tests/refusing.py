@@ -18,8 +18,8 @@ def refused(code: str, *named: object) -> Iterator[pytest.ExceptionInfo[FemurErr
     """Expect a FemurError with this code, whose message contains these files, cases, options or values.
 
     Example:
-        >>> with refused("not-found", "drop"):
-        ...     raise FemurError("drop: not found. Check the path.", code="not-found")
+        >>> with refused("not-found", "source"):
+        ...     raise FemurError("source: not found. Check the path.", code="not-found")
     """
     with pytest.raises(FemurError) as caught:
         yield caught

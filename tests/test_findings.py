@@ -15,9 +15,9 @@ NOTE = Finding("padding", Severity.NOTE, "Images/L2.nrrd", "is padded.")
 
 def test_errors_are_listed_and_notes_are_not():
     with refused("bad-cases") as caught:
-        stop_at_errors([NOTE, ERROR, ERROR], Path("drop"), outcome="nothing was written:")
+        stop_at_errors([NOTE, ERROR, ERROR], Path("source"), outcome="nothing was written:")
     assert str(caught.value).splitlines() == [
-        "drop: 2 problems; nothing was written:",
+        "source: 2 problems; nothing was written:",
         "  Images/L1.nrrd: cannot be read. Export it again.",
         "  Images/L1.nrrd: cannot be read. Export it again.",
         "Also found: padding, 1 file.",
@@ -27,7 +27,7 @@ def test_errors_are_listed_and_notes_are_not():
 def test_many_errors_of_one_kind_are_counted_and_all_of_them_are_in_the_report(tmp_path):
     errors = [replace(ERROR, file=f"Images/L{number}.nrrd") for number in range(20)]
     with refused("bad-cases") as caught:
-        stop_at_errors([*errors, NOTE, NOTE], Path("drop"), outcome="nothing was written:", more="See report.csv.")
+        stop_at_errors([*errors, NOTE, NOTE], Path("source"), outcome="nothing was written:", more="See report.csv.")
     lines = str(caught.value).splitlines()
     assert len(lines) == 1 + 8 + 1 + 2
     assert lines[9:] == ["  12 more with the code unreadable.", "Also found: padding, 2 files.", "See report.csv."]
@@ -48,7 +48,7 @@ def test_errors_of_a_case_that_is_left_out_are_warnings_that_name_it():
 
 
 def test_notes_are_not_errors():
-    stop_at_errors([NOTE], Path("drop"), outcome="")
+    stop_at_errors([NOTE], Path("source"), outcome="")
 
 
 def test_json_and_back():

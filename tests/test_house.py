@@ -34,6 +34,15 @@ SAME_MEANING = {
 }
 """Basenames that may occur more than once, since they mean the same thing wherever they occur."""
 
+TESTS = sorted((REPOSITORY / "tests").rglob("test_*.py"))
+OF_MANY_MODULES = {
+    # The repository: commands of nnU-Net, examples, rules, the built package.
+    *("test_commands", "test_examples", "test_house", "test_imports", "test_packaging", "test_repository"),
+    # A room: every kind of finding, every pair of hyperparameters, several processes, public names.
+    *("test_every_kind", "test_combinations", "test_several_processes", "test_public_names"),
+}
+"""Test files that are not named after a module, since they test a room or the repository as a whole."""
+
 
 @cache
 def _tree(path: Path) -> ast.Module:
@@ -85,6 +94,29 @@ def test_basenames_mean_one_thing() -> None:
             places[path.name].append(_name(path))
     repeated = {name: found for name, found in places.items() if len(found) > 1 and name not in SAME_MEANING}
     assert not repeated
+
+
+def test_tests_mirror_the_package() -> None:
+    """A test file is where its module is, and has its name, which an aspect may follow: ``test_running_volume.py``."""
+    strangers = []
+    for path in TESTS:
+        room = path.parent.relative_to(REPOSITORY / "tests")
+        homes = [REPOSITORY / "nnunet_femur" / room, REPOSITORY / room, path.parent]
+        files = [each for home in homes for each in home.glob("*") if _can_be_tested(each)]
+        modules = {path.parent.name, *(each.stem.lower().replace("-", "_") for each in files)}
+        name = path.stem.removeprefix("test_")
+        if path.stem not in OF_MANY_MODULES and not any(f"{name}_".startswith(f"{module}_") for module in modules):
+            strangers.append(_name(path))
+    assert strangers == []
+    repeated = [path.name for path in TESTS if [each.name for each in TESTS].count(path.name) > 1]
+    assert repeated == []
+
+
+def _can_be_tested(path: Path) -> bool:
+    """Tell a module, a room of modules, or a page of the documentation from other files."""
+    if path.is_dir():
+        return (path / "__init__.py").is_file()
+    return path.suffix in {".py", ".md"} and not path.stem.startswith(("test_", "__"))
 
 
 def test_imports_are_declared() -> None:

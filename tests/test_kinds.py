@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from nnunet_femur.conversion.checks.header_checks import IMAGE_HEADER_CHECKS
@@ -41,13 +38,3 @@ def test_a_code_must_be_known_and_can_be_registered_once(code):
         checks.register(code)(lambda facts: None)
     with pytest.raises(ValueError, match=code):
         checks.register(code)(lambda facts: None)
-
-
-def test_the_documentation_has_the_same_table():
-    page = (Path(__file__).parents[1] / "docs" / "conversion.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \| (.*) \| (.*) \|$", page, re.MULTILINE)
-    shown = {code: (severity, meaning, remedy) for code, severity, meaning, remedy in rows}
-    assert shown == {
-        kind.code: (kind.severity.value, kind.meaning, (kind.remedy or "-").replace("|", r"\|"))
-        for kind in KINDS.values()
-    }

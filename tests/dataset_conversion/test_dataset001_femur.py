@@ -15,8 +15,8 @@ SCRIPT = Path(__file__).parents[2] / "dataset_conversion" / "Dataset001_Femur.py
 
 
 @pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
+def source(tmp_path) -> Path:
+    folder = tmp_path / "source"
     for name, dtype in (("Images", np.int16), ("GoldStandard", np.uint8)):
         (folder / name).mkdir(parents=True)
         for number in range(6):
@@ -30,16 +30,16 @@ def drop(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("way", [("-m", "nnunet_femur.dataset_conversion.Dataset001_Femur"), (str(SCRIPT),)])
-def test_it_converts(drop, tmp_path, way):
-    done = _run(way, drop, tmp_path)
+def test_it_converts(source, tmp_path, way):
+    done = _run(way, source, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "raw" / "Dataset003_Femur")
     assert (tmp_path / "raw" / "Dataset003_Femur" / "conversion.json").is_file()
 
 
-def test_an_error_is_a_message_and_status_1(drop, tmp_path):
-    (drop / "Images" / "L0_x.nrrd").unlink()
-    done = _run((str(SCRIPT),), drop, tmp_path)
+def test_an_error_is_a_message_and_status_1(source, tmp_path):
+    (source / "Images" / "L0_x.nrrd").unlink()
+    done = _run((str(SCRIPT),), source, tmp_path)
     assert done.returncode == 1
     assert "error: " in done.stderr
     assert "L0_x.nrrd" in done.stderr

@@ -1,4 +1,4 @@
-"""Each check on invented machines."""
+"""Checks of invented machines, and of the weights on them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from nnunet_femur.dataset.environment import NNUNET_FOLDERS, TRAINER_FOLDER
 from nnunet_femur.doctor import CheckResult, Status, checks, examine, healthy
+from nnunet_femur.doctor.checks import encoders, totalsegmentator
 from nnunet_femur.doctor.examination import print_table
 from nnunet_femur.doctor.machine import Machine, Torch
 
@@ -133,3 +134,27 @@ def test_a_check_that_fails_is_a_warning() -> None:
     (result,) = examine(GOOD, checks=(wrong,))["wrong"]
     assert result.status is Status.WARNING
     assert "KeyError" in result.message
+
+
+MACHINE = Machine(platform="linux", python="3.12.1", requires_python=">=3.10")
+
+
+def test_encoders_are_counted(tmp_path: Path) -> None:
+    machine = replace(MACHINE, environ={"NNFEMUR_ENCODERS": str(tmp_path), "HF_HUB_CACHE": str(tmp_path)})
+    (none,) = encoders(machine)
+    assert none.status is Status.NOTE
+    cached = tmp_path / "models--smp-hub--resnet34.imagenet" / "snapshots" / "1" / "model.safetensors"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    (tmp_path / "resnet50.safetensors").touch()
+    (found,) = encoders(machine)
+    assert found.status is Status.OK
+    assert "2 file(s)" in found.message
+
+
+def test_missing_weights_have_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    (finding,) = totalsegmentator(MACHINE)
+    assert finding.status is Status.WARNING
+    assert finding.remedy == "nnfemur weights download"
+    assert str(tmp_path) in finding.message

@@ -47,8 +47,8 @@ def _voxels(path: Path) -> np.ndarray:
 
 
 def test_one_bad_file_does_not_stop_the_others(model: Path, ct: Path, tmp_path: Path) -> None:
-    drop = tmp_path / "drop"
-    drop.mkdir()
+    source = tmp_path / "source"
+    source.mkdir()
     image = sitk.ReadImage(str(ct))
     turned = sitk.DICOMOrient(image, "PIL")
     turned.SetDirection(
@@ -57,12 +57,14 @@ def test_one_bad_file_does_not_stop_the_others(model: Path, ct: Path, tmp_path: 
             @ np.reshape(turned.GetDirection(), (3, 3))
         ).ravel()
     )
-    sitk.WriteImage(turned, str(drop / "b.nii.gz"))
-    sitk.WriteImage(image, str(drop / "c.nrrd"))
-    (drop / "a.nrrd").write_bytes(ct.read_bytes()[:2000])
+    sitk.WriteImage(turned, str(source / "b.nii.gz"))
+    sitk.WriteImage(image, str(source / "c.nrrd"))
+    (source / "a.nrrd").write_bytes(ct.read_bytes()[:2000])
     out = tmp_path / "out"
     options = ["--format", "nrrd", "--format", "seg.nrrd", "--stl", "--fill-holes", "--largest-component"]
-    status, text = _predict("-i", drop / "c.nrrd", drop / "b.nii.gz", drop / "a.nrrd", "-m", model, "-o", out, *options)
+    status, text = _predict(
+        "-i", source / "c.nrrd", source / "b.nii.gz", source / "a.nrrd", "-m", model, "-o", out, *options
+    )
     assert status == 1, "not all was done"
     assert "failed" in text
     assert not [path.name for path in out.iterdir() if path.name.startswith((".", "a"))]

@@ -48,10 +48,10 @@ class TestCommands:
         assert len(jobs) == 3 + 2 * 2 * 2 + 1
 
     def test_options_are_typed_in_every_form(self, write: Callable[..., Path], tmp_path: Path) -> None:
-        (tmp_path / "drop").mkdir()
+        (tmp_path / "source").mkdir()
         study = read_study(
             write(
-                dataset={"source": "drop", "convert": {"qc": True, "keep-padding": False, "segment": ["a b", "c"]}},
+                dataset={"source": "source", "convert": {"qc": True, "keep-padding": False, "segment": ["a b", "c"]}},
                 plans={"nnUNetPlans": {"pretrained": False, "epochs": 2}},
             )
         )
@@ -140,13 +140,13 @@ class TestSettings:
         assert self._changed(write, {}, {"compare": {"test": "permutation"}}) == {"compare"}
 
     def test_a_further_file_of_the_source_concerns_everything(self, write: Callable[..., Path], tmp_path: Path) -> None:
-        (tmp_path / "drop").mkdir()
-        file = write(dataset={"source": "drop"})
+        (tmp_path / "source").mkdir()
+        file = write(dataset={"source": "source"})
         before = jobs_of(read_study(file))
         for name in (".DS_Store", "Thumbs.db"):
-            (tmp_path / "drop" / name).write_text("somebody looked at the folder")
+            (tmp_path / "source" / name).write_text("somebody looked at the folder")
         assert before == jobs_of(read_study(file))
-        (tmp_path / "drop" / "new.nrrd").write_text("x")
+        (tmp_path / "source" / "new.nrrd").write_text("x")
         after = jobs_of(read_study(file))
         assert {name for name in after if after[name].settings == before[name].settings} == {"compare"}
 

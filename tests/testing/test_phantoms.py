@@ -346,5 +346,5 @@ class TestWriting:
         self, tmp_path: Path, options: dict[str, Any]
     ) -> None:
         with refused("invalid-option", next(iter(options))):
-            write_phantoms(tmp_path / "drop", **{"cases": 1, "seed": 0, **SMALL, **options})
-        assert not (tmp_path / "drop").exists()
+            write_phantoms(tmp_path / "source", **{"cases": 1, "seed": 0, **SMALL, **options})
+        assert not (tmp_path / "source").exists()

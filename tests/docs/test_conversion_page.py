@@ -14,8 +14,12 @@ TEXT = (Path(__file__).parents[2] / "docs" / "conversion.md").read_text(encoding
 
 
 def test_every_kind_of_finding_has_its_row():
-    rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \|", TEXT, re.MULTILINE))
-    assert rows == {code: kind.severity.value for code, kind in KINDS.items()}
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \| (.*) \| (.*) \|$", TEXT, re.MULTILINE)
+    shown = {code: (severity, meaning, remedy) for code, severity, meaning, remedy in rows}
+    assert shown == {
+        kind.code: (kind.severity.value, kind.meaning, (kind.remedy or "-").replace("|", r"\|"))
+        for kind in KINDS.values()
+    }
 
 
 def test_every_option_of_the_page_exists():

@@ -173,5 +173,5 @@ class TestUnexpected:
         assert len(_images(outcome.folder)) == 6
         (found,) = (found for found in outcome.findings if found.code == "crash")
         assert "ZeroDivisionError" in found.problem
-        assert "test_left_out.py" in found.problem
+        assert "test_source_cases.py" in found.problem
         assert found.file == "Images/L103_CT.nrrd"

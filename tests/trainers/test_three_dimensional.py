@@ -49,7 +49,7 @@ class _Transferred(BaseTrainerTester):
 
 class TestFinetune(_Transferred):
     trainer_name = "FemurFinetuneTrainer"
-    # test_transfer.py tests the average and the warm-up of the heads.
+    # test_finetune_trainer.py tests the average and the warm-up of the heads.
     recipe: ClassVar = {"average_decay": 0.0, "warmup_epochs": 0}
 
 

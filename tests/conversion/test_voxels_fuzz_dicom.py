@@ -29,7 +29,7 @@ from nnunet_femur.errors import FemurError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.sources import Source
-from tests.conversion.test_fuzz import FUZZ, Reader, found_at_intake
+from tests.conversion.test_voxels_fuzz import FUZZ, Reader, found_at_intake
 from tests.dicom_writing import ENHANCED_CT, ct_slice, dataset, enhanced_ct
 
 pytestmark = pytest.mark.integration
