@@ -27,6 +27,27 @@ def cannot_write(path: Path, error: Exception) -> SetupError:
     return SetupError(msg, code="cannot-write")
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder to write to, with the folders above it, unless it exists.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        SetupError: It cannot be created (code "cannot-write").
+
+    Example:
+        >>> make_folder(Path("out/masks"))
+        >>> Path("out/masks").is_dir()
+        True
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: cannot be created ({error.strerror}). Choose another folder."
+        raise SetupError(msg, code="cannot-write") from error
+
+
 @contextmanager
 def written_beside(path: Path, *, ending: str | None = None, durable: bool = True) -> Iterator[Path]:
     """Yield a hidden path beside `path` to write to; rename it to `path` at the end unless there was an exception.

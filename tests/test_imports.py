@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
     {"version", "errors", "progress", "processes"},
-    {"archives", "atomic_files"},
+    {"archives", "arguments", "atomic_files"},
     {"records"},
     {"findings"},
     {"kinds"},

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import write_json
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.atomic_files import cannot_write, write_json
+from nnunet_femur.errors import InputError
 from nnunet_femur.records import Provenance, read_json, sha256
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class RunRecord:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self.path, self.content)
         except OSError as error:
-            msg = f"{self.path}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
-            raise SetupError(msg, code="cannot-write") from error
+            raise cannot_write(self.path, error) from error
 
 
 def _renamed(settings: Any) -> Any:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.atomic_files import cannot_write
 from nnunet_femur.baselines.baseline_record import RunRecord, recorded_warnings
 from nnunet_femur.baselines.settings import Job, Outcome, Settings, device_name
 from nnunet_femur.baselines.worker_process import run_jobs
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.raw import IMAGES, RawDataset
-from nnunet_femur.errors import FemurError, InputError, SetupError
+from nnunet_femur.errors import FemurError, InputError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.sources import case_name
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
@@ -282,8 +283,7 @@ def _outcomes(
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
     except OSError as error:
-        msg = f"{log}: cannot be written ({error.strerror}). Check the folder and the space on the disk."
-        raise SetupError(msg, code="cannot-write") from error
+        raise cannot_write(log, error) from error
     outputs = {job.case: job.output for job in free}
     for outcome in run_jobs(free, settings, models, log=log, progress=progress):
         if outcome.problem is None and not outputs[outcome.case].is_file():

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nnunet_femur.dataset.raw import LABELS_TR, LABELS_TS
 from nnunet_femur.errors import InputError
 from nnunet_femur.recipe.trainer_names import TRAINERS
 from nnunet_femur.records import read_json
@@ -121,7 +122,7 @@ class Predictions:
             total = len(self.missing) + len(self.files)
             missing = ", ".join(self.missing)
             yield f"{self.title}: {len(self.missing)} of {total} predictions missing: {missing}."
-        labels, reference = ("labelsTs", self.dataset.test) if self.set == "test" else ("labelsTr", self.dataset.train)
+        labels, reference = (LABELS_TS, self.dataset.test) if self.set == "test" else (LABELS_TR, self.dataset.train)
         known = [case for case in self.extra if case in reference]
         unknown = [case for case in self.extra if case not in reference]
         if unknown:

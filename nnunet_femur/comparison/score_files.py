@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.arguments import require_one_of
 from nnunet_femur.atomic_files import write_text
 from nnunet_femur.comparison.grouping import values_by_measure
 from nnunet_femur.comparison.predictions import Predictions, Traits, Unscored
@@ -69,9 +70,7 @@ class FileScores:
             InputError: The form is unknown (code "invalid-option"), or the file cannot be written (code
                 "cannot-write").
         """
-        if form not in FORMATS:
-            msg = f"--format must be one of {', '.join(FORMATS)}, got {form!r}."
-            raise InputError(msg, code="invalid-option")
+        require_one_of("--format", form, FORMATS)
         text = self._as_table() if form == "table" else self._as_csv() if form == "csv" else self._as_json()
         if path is None:
             sys.stdout.write(text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.arguments import require_one_of
 from nnunet_femur.evaluation.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -162,7 +162,5 @@ def find_policy(name: str | EmptyPolicy) -> EmptyPolicy:
     """
     if isinstance(name, EmptyPolicy):
         return name
-    if name not in POLICIES:
-        msg = f"policy must be one of {', '.join(POLICIES)}, got {name!r}."
-        raise InputError(msg, code="invalid-option")
+    require_one_of("policy", name, POLICIES)
     return POLICIES[name]

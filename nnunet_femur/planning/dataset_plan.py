@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from nnunet_femur.arguments import require_one_of, several
 from nnunet_femur.atomic_files import write_json, written_beside
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.folds import SPLITS_FILE
@@ -84,7 +85,7 @@ def plan(
     spacing: str = "source",
     fast: bool = False,
     preset: str = "default",
-    configurations: Sequence[str] | None = None,
+    configurations: str | Sequence[str] | None = None,
     plans_name: str = PLANS_NAME,
     epochs: int | None = None,
     iterations: int | None = None,
@@ -135,9 +136,9 @@ def plan(
         >>> planned.plans_file.name
         'nnUNetPlans.json'
     """
-    _require_choice("preset", preset, tuple(PRESETS))
-    _require_choice("source", source, SOURCES)
-    _require_choice("spacing", spacing, get_args(Spacing))
+    require_one_of("preset", preset, PRESETS)
+    require_one_of("source", source, SOURCES)
+    require_one_of("spacing", spacing, get_args(Spacing))
     checked = checked_recipe(
         PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe
     )
@@ -219,17 +220,11 @@ def _is_current(
     return planned.plans_file.is_file() and made.is_current(settings=settings, inputs=inputs, folder=planned.folder)
 
 
-def _require_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        msg = f"{option} must be one of {', '.join(choices)}, got {value!r}."
-        raise InputError(msg, code="invalid-option")
-
-
-def _configurations(wanted: Sequence[str] | None, model: SourceModel | None) -> tuple[str, ...]:
+def _configurations(wanted: str | Sequence[str] | None, model: SourceModel | None) -> tuple[str, ...]:
     if model is None:
-        return tuple(wanted or (SLICES_2D, FULLRES))
-    if wanted and tuple(wanted) != (FULLRES,):
-        msg = f"TotalSegmentator's plans have the configuration {FULLRES} only, got {', '.join(wanted)}."
+        return several(wanted) or (SLICES_2D, FULLRES)
+    if several(wanted) not in ((), (FULLRES,)):
+        msg = f"TotalSegmentator's plans have the configuration {FULLRES} only, got {', '.join(several(wanted))}."
         raise InputError(msg, code="invalid-option")
     return (FULLRES,)
 

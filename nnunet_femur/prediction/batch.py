@@ -12,11 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
-from nnunet_femur.errors import FemurError, SetupError
+from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.sources import Source, find_sources
 from nnunet_femur.prediction.prediction_options import Options
-from nnunet_femur.prediction.results import CaseResult, PredictionResult, read_results, write_results
+from nnunet_femur.prediction.results import RECORD, CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress, track
@@ -82,11 +83,7 @@ def predict(
     options, output = options or Options(), Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
     sources = find_sources([Path(each) for each in given])
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{output}: cannot be created ({error.strerror}). Choose another folder."
-        raise SetupError(msg, code="cannot-write") from error
+    make_folder(output)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         femur_labels(found.dataset["labels"], options.labels)
         about = _about(found, options)
@@ -169,6 +166,4 @@ def _write(output: Path, results: Iterable[CaseResult], about: dict[str, Any]) -
     try:
         write_results(output, results, about)
     except OSError as error:
-        problem = f"the record cannot be written ({error.strerror})"
-        msg = f"{output}: {problem}. Check the permissions and the space on the disk."
-        raise SetupError(msg, code="cannot-write") from error
+        raise cannot_write(output / RECORD, error) from error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nnunet_femur.arguments import require_one_of
 from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.networks.precision import bfloat16_context, calculating_in, precision_of
@@ -42,9 +43,7 @@ def choose_device(name: str = "auto") -> torch.device:
         InputError: The name is not one of :data:`DEVICES` (code "invalid-option").
         SetupError: This machine, or its PyTorch, does not have the device (code "no-device").
     """
-    if name not in DEVICES:
-        msg = f"device must be one of {', '.join(DEVICES)}, got {name!r}."
-        raise InputError(msg, code="invalid-option")
+    require_one_of("device", name, DEVICES)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(each for each, found in available.items() if found))

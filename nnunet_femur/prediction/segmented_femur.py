@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.atomic_files import make_folder
+from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, segment_fields, write_volume
@@ -148,11 +149,7 @@ class Femur:
         path = Path(path)
         name = "" if path.is_dir() else path.name.lower()
         folder = path.parent if name.endswith((".stl", *WRITTEN_ENDINGS)) else path
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"{folder}: cannot be created ({error.strerror}). Choose another folder."
-            raise SetupError(msg, code="cannot-write") from error
+        make_folder(folder)
         if folder == path:
             return self._save_case(folder, tuple(formats), stl=stl)
         if not name.endswith(".stl"):

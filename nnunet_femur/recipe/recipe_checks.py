@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 
+from nnunet_femur.arguments import suggestion
 from nnunet_femur.errors import InputError
 from nnunet_femur.recipe import hyperparameters
 from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, FinetuneRecipe, Recipe, SliceRecipe
@@ -143,7 +143,7 @@ def recipe_of_trainer(name: str) -> type[Recipe] | str:
         return AnyRecipe
     if name in stock_trainers():
         return "is a trainer of nnU-Net, which reads no recipe. Use FemurScratchTrainer, or remove the recipe."
-    return f"unknown trainer or family.{_suggestion(name, [*FAMILIES, *TRAINERS])}"
+    return f"unknown trainer or family.{suggestion(name, [*FAMILIES, *TRAINERS])}"
 
 
 def problems_for(recipe: type[Recipe], written: Any, trainer: str) -> list[Problem]:
@@ -204,7 +204,7 @@ def _not_a_mapping(key: str, value: Any) -> Problem:
 def _text(recipe: type[Recipe], key: str, chosen: tuple[Any, str], error: Any) -> str:
     value, place = chosen
     if error["type"] == "extra_forbidden":
-        near = _suggestion(key, list(recipe.model_fields if "." in place else AnyRecipe.model_fields))
+        near = suggestion(key, list(recipe.model_fields if "." in place else AnyRecipe.model_fields))
         having = [name for name, other in FAMILIES.items() if key in other.model_fields]
         if having:
             return f"only the trainers of the family {' and '.join(having)} have it. Move it there, or remove it."
@@ -213,11 +213,6 @@ def _text(recipe: type[Recipe], key: str, chosen: tuple[Any, str], error: Any) -
         return f"{error['ctx']['error']}, got {_shown(value)}."
     schema = _properties(recipe)[key]
     return f"must be {' or '.join(requirements(schema))}, got {_shown(value)}.{_hint(value, schema)}"
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(sorted(known))}."
 
 
 def _shown(value: Any) -> str:

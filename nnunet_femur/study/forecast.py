@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nnunet_femur.dataset.raw import CASES_CSV
 from nnunet_femur.study.engine import engine_of
 from nnunet_femur.study.job_records import Records
 from nnunet_femur.study.jobs import jobs_of
@@ -135,7 +136,7 @@ def print_plan(study: Study, *, cores: int | None = None, profile: str | None = 
 def size_of(study: Study) -> Size:
     """Return the size of the converted dataset; before the conversion that of its phantoms, or of the study's data."""
     try:
-        with (study.raw / "cases.csv").open(encoding="utf-8", newline="") as file:
+        with (study.raw / CASES_CSV).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         sizes = [math.prod(int(number) for number in row["size"].replace("x", " ").split()) for row in rows]
         test = sum(row["set"] == "test" for row in rows)

@@ -7,6 +7,8 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.raw import IMAGES_TS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -178,7 +180,7 @@ class _Builder:
         for folds in groups:
             made = (model if together else model / f"fold_{folds[0]}") / "test"
             partial = made.with_name("test.partial")
-            what = ("-i", str(study.raw / "imagesTs"), "-m", str(model), "-o", str(partial))
+            what = ("-i", str(study.raw / IMAGES_TS), "-m", str(model), "-o", str(partial))
             how = (*(word for fold in folds for word in ("--fold", str(fold))), "--device", self.device)
             yield Job(
                 "predict",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from nnunet_femur.arguments import require_one_of
 from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
 from nnunet_femur.progress import SILENT
@@ -43,9 +44,7 @@ def preset_text(name: str) -> str:
         >>> "FemurScratchTrainer" in preset_text("demo")
         True
     """
-    if name not in PRESETS:
-        msg = f"preset must be one of {', '.join(PRESETS)}, got {name!r}."
-        raise InputError(msg, code="invalid-option")
+    require_one_of("preset", name, PRESETS)
     return resources.files("nnunet_femur.study").joinpath("templates", f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from nnunet_femur.arguments import suggestion
 from nnunet_femur.atomic_files import write_text
 
 if TYPE_CHECKING:
@@ -316,12 +316,6 @@ def _expected(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if part.get("type") == "array" and "type" not in part["items"]:
         return "a list"
     return " or ".join(requirements(part))
-
-
-def suggestion(word: str, known: list[str]) -> str:
-    """Return a sentence with the known word that is nearest to an unknown one, or with all if there are few."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}." if 0 < len(known) < 20 else ""
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.arguments import suggestion
 from nnunet_femur.errors import InputError
 from nnunet_femur.records import read_mapping
 
@@ -228,8 +229,6 @@ def _of_methods(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> Iterator[str]:
-    from nnunet_femur.study.schema import suggestion
-
     if method.trainer not in trainers:
         yield f".trainer: unknown trainer {method.trainer}.{suggestion(method.trainer, trainers)}"
     if method.plans not in plans:

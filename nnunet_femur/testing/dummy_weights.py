@@ -10,6 +10,7 @@ import numpy as np
 
 from nnunet_femur.atomic_files import write_json, write_text, written_beside
 from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, FULLRES, PLANS_JSON
+from nnunet_femur.dataset.raw import DATASET_JSON
 from nnunet_femur.errors import InputError
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import read_json
@@ -216,7 +217,7 @@ def _write_model(
     (folder / CHECKPOINT).parent.mkdir(parents=True)
     write_text(weights / entry.dataset / DUMMY_NOTE, NOTE + "\n")
     write_json(folder / PLANS_JSON, plans)
-    write_json(folder / "dataset.json", dataset_json)
+    write_json(folder / DATASET_JSON, dataset_json)
     fingerprint = make_fingerprint(
         shapes_zyx=[shape.tolist() for shape in shapes], spacing_mm=record["spacing_mm"], intensities=intensities
     )

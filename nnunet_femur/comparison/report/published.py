@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.errors import InputError
+from nnunet_femur.arguments import require_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +77,5 @@ def read_published(name: str) -> PublishedFigures:
     Raises:
         InputError: The name is unknown (code "invalid-option").
     """
-    if name not in published_names():
-        msg = f"published must be one of {', '.join(published_names())}, got {name}."
-        raise InputError(msg, code="invalid-option")
+    require_one_of("published", name, published_names())
     return PublishedFigures(**json.loads((_FOLDER / f"published_{name}.json").read_text(encoding="utf-8")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nnunet_femur.arguments import require_one_of
 from nnunet_femur.conversion.layouts import pairs, table, totalsegmentator
 from nnunet_femur.errors import InputError
 from nnunet_femur.kinds import finding
@@ -43,9 +44,7 @@ def find_cases(source: Path, options: ConversionOptions, *, progress: Progress =
     Raises:
         InputError: The layout is unknown, or the source does not exist, does not fit the layout or contains no cases.
     """
-    if options.layout not in (AUTO, *LAYOUTS):
-        msg = f"layout must be one of {', '.join((AUTO, *LAYOUTS))}, got {options.layout!r}."
-        raise InputError(msg, code="invalid-option")
+    require_one_of("layout", options.layout, (AUTO, *LAYOUTS))
     if not source.exists():
         msg = f"{source}: not found. Give the folder that contains {options.images_folder}, or a table of cases."
         raise InputError(msg, code="not-found")
