@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.models import ModelEntry, SourceModel
 
 _FINE_MM = 2.0
+"""Spacing below which the default patch is twice as large."""
 
 RECORD = "dummy_model.json"
 """File with the settings and training cases of a dummy model, in the folder of its ``plans.json``."""

@@ -66,7 +66,7 @@ class SliceDataTrainer(LowestLossTrainer):
         nnU-Net draws a batch to start its loaders. Here no batch is drawn, since the first pass would lack it.
 
         Raises:
-            InputError: The slices cannot be dealt out in batches (code "invalid-recipe").
+            InputError: The slices cannot be distributed over batches (code "invalid-recipe").
         """
         training, validation = self.get_tr_and_val_datasets()
         recipe = self.slice_recipe
@@ -90,7 +90,7 @@ class SliceDataTrainer(LowestLossTrainer):
         return find_slices(_masks(data), axes)
 
     def _check_passes(self, train: SliceLoader) -> None:
-        """Refuse batches that cannot be dealt out to processes, or not normalised.
+        """Refuse batches that cannot be distributed over processes, or cannot be normalised.
 
         Raises:
             InputError: With the reason (code "invalid-recipe").
