@@ -164,6 +164,7 @@ def _page(
     sheets: Sequence[str],
     state: str,
 ) -> str:
+    """Return the HTML page of the pictures; it contains `state`, by which the next run finds it up to date."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -251,6 +251,7 @@ def _with_folder(source: Source) -> Source:
 
 
 def _volumes(path: Path) -> list[Path]:
+    """Return the CTs that a path means, in the order of their names; see :func:`find_sources`."""
     if not path.exists():
         msg = f"{path}: not found. Check the path."
         raise InputError(msg, code="not-found")

@@ -95,6 +95,7 @@ class ThreePlaneNetwork(nn.Module):
             return self._averaged(x).clamp_min_(SMALLEST_PROBABILITY).log_()
 
     def _averaged(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the weighted mean of the planes' probabilities, shape (batch, classes, z, y, x)."""
         total: torch.Tensor | None = None
         inside = (slice(None), slice(None), *_content(volumes))
         for axis, weight in zip(self.axes, self.weights, strict=True):

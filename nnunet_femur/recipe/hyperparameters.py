@@ -91,6 +91,7 @@ ForegroundFraction = Annotated[
 CheckpointEvery = Annotated[int, Field(ge=1, description="Epochs between checkpoints that `--c` continues from.")]
 
 Keep = Literal["last", "lowest_loss"]
+"""Network that a training ends with."""
 
 WarmupEpochs = Annotated[
     int, Field(ge=0, description="Epochs at the beginning in which only the segmentation heads are trained.")

@@ -131,6 +131,7 @@ def write_dummy_weights(
 
 
 def _require(tasks: Sequence[str], plans_format: str, spacing_mm: float, patch: int | None, iterations: int) -> None:
+    """Refuse arguments that are out of range (code "invalid-option")."""
     unknown = [task for task in tasks if task not in MODELS]
     problem = None
     if unknown or not tasks:
@@ -173,6 +174,7 @@ def _is_done(weights: Path, entry: ModelEntry, record: dict[str, Any]) -> bool:
 def _write_model(
     weights: Path, entry: ModelEntry, record: dict[str, Any], cases: Iterable[Case], *, device: str, progress: Progress
 ) -> None:
+    """Train a dummy model on cases and write its files; its record is written last."""
     import torch
 
     read = [read_case(case, entry.classes) for case in cases]

@@ -120,6 +120,7 @@ class Leg:
         return distance + np.float32(0.35) * self.bumps.at(at)
 
     def _soft_tissue(self, at: Points, femur: np.ndarray, texture: np.ndarray, voxel_mm: float) -> np.ndarray:
+        """Return HU of skin, fat, muscles, joint capsules and the air around the leg."""
         scaled, radii = self.limb.scaled(at)
         skin = implicit_distance(scaled, radii)
         height = at.z / self.length_mm

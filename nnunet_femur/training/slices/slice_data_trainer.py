@@ -145,6 +145,16 @@ class SliceDataTrainer(LowestLossTrainer):
         augment: bool,
         workers: int,
     ) -> SliceLoader:
+        """Return a loader of slices by the recipe.
+
+        Args:
+            data: The preprocessed cases.
+            axes: The spatial axes (0 is z) that slices are across.
+            iterations: Number of batches in an epoch; None for one pass over the slices with femur.
+            seed: Seed of the order.
+            augment: True for the slices of the training.
+            workers: Number of processes that load batches.
+        """
         recipe = self.slice_recipe
         size = recipe.slice_size
         patch_size = self.configuration_manager.patch_size

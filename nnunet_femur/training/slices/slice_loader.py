@@ -201,6 +201,7 @@ def _restored_generators() -> Iterator[None]:
 
 
 def _seed_transforms(source: Sequence[int]) -> None:
+    """Seed the random generators that the transforms use."""
     numbers = np.random.SeedSequence(source).generate_state(2)
     np.random.seed(int(numbers[0]))  # noqa: NPY002 - the transforms' own
     torch.default_generator.manual_seed(int(numbers[1]))
