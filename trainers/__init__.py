@@ -1,4 +1,7 @@
-"""The nnUNetTrainer subclasses that nnU-Net finds by name."""
+"""The nnUNetTrainer subclasses that nnU-Net finds by name.
+
+They only choose a recipe, an architecture and an encoder; :mod:`nnunet_femur.training` contains the training itself.
+"""
 
 from nnunet_femur.trainers.three_dimensional import (
     FemurFinetunePaperTrainer,

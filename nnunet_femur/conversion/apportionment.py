@@ -73,7 +73,7 @@ def apportion(
     alike: dict[tuple[str, ...], list[Patient]] = defaultdict(list)
     for patient in sorted(patients, key=rank):
         alike[strata_of[patient]].append(patient)
-    numbers = _numbers(
+    numbers = _numbers_per_set(
         {strata: len(group) for strata, group in alike.items()},
         quotas,
         most_patients or [len(patients)] * len(quotas),
@@ -103,7 +103,7 @@ def _strata(patients: Iterable[Patient]) -> dict[Patient, tuple[str, ...]]:
     return strata
 
 
-def _numbers(
+def _numbers_per_set(
     groups: dict[tuple[str, ...], int], quotas: Sequence[int], most_patients: Sequence[int], *, fewest: int
 ) -> dict[tuple[str, ...], list[int]]:
     """Return, for each group of patients with equal strata, the number of patients that go to each set.

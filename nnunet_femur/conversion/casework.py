@@ -121,6 +121,7 @@ def _failed(task: Task, code: str, problem: str, remedy: str | None = None) -> D
 
 
 def _written(task: Task, voxels: CaseVoxels, sources: Sources) -> Done:
+    """Write a converted case to the staging folder, unless it is a dry run, and return it with its record."""
     case, files, digests = task.case, staged(task.case.id), {"image": "", "mask": ""}
     geometry = voxels.geometry
     arrays_zyx: dict[str, NDArray] = {"image": voxels.image_zyx, "mask": voxels.mask_zyx}

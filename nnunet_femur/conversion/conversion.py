@@ -258,6 +258,7 @@ class _Conversion:
         return [one.refused(errors[one.case]) if one.case in errors else one for one in ordered]
 
     def _described(self, found: SourceCases, records: Sequence[CaseRecord]) -> DatasetDescription:
+        """Return the description of the dataset: patients, split and final places of the files."""
         twice = same_voxels(found.cases, records)
         # Copies of files were found before their voxels were read.
         known = {(one.code, one.file) for one in found.findings}

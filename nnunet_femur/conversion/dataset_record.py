@@ -102,6 +102,7 @@ class DatasetRecord:
         return mine.is_current(settings=others.settings, inputs=others.inputs)
 
     def _provenance(self) -> Provenance:
+        """Return everything that determines the dataset, without the wording of its findings."""
         findings = sorted((found.code, found.severity.value, found.file) for found in self.findings)
         return Provenance(
             settings={
@@ -170,6 +171,7 @@ class DatasetDescription:
         return self._tables() | {RECORD_FILE: _json_text(self._conversion())}
 
     def _tables(self) -> dict[str, str]:
+        """Return the content of dataset.json, splits_final.json and cases.csv, by name."""
         dataset = {
             "channel_names": {"0": "CT"},
             "labels": {"background": 0, "femur": 1},
@@ -185,6 +187,7 @@ class DatasetDescription:
         }
 
     def _table(self) -> str:
+        """Return the content of cases.csv."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -204,6 +207,7 @@ class DatasetDescription:
         return table.getvalue()
 
     def _conversion(self) -> dict[str, Any]:
+        """Return the content of conversion.json."""
         record = self.record()
         described = []
         for entry in record.cases:

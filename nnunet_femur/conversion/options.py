@@ -94,6 +94,7 @@ class ConversionOptions:
             raise InputError(problem, code="invalid-option")
 
     def _problem(self) -> str | None:
+        """Return the first value that is not allowed, as text; None if all are allowed."""
         try:
             re.compile(self.id_pattern)
         except re.error as error:

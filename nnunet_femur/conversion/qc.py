@@ -41,8 +41,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """Task of drawing one case in a worker."""
+class _DrawingTask:
+    """Task of drawing one case in a worker: the dataset's folder, the record of the case, and its heading."""
 
     folder: Path
     record: CaseRecord
@@ -54,7 +54,7 @@ def draw_dataset(folder: str | os.PathLike[str], *, jobs: int = 1, progress: Pro
 
     Args:
         folder: Folder of the dataset.
-        jobs: Number of processes.
+        jobs: Number of processes, from 1.
         progress: Receives the progress.
 
     Returns:
@@ -83,9 +83,13 @@ def draw_dataset(folder: str | os.PathLike[str], *, jobs: int = 1, progress: Pro
         return page
 
     (qc / "cases").mkdir(parents=True, exist_ok=True)
-    rows = _rows(folder)
-    pictures = [_Picture(folder, case, _heading(case, rows[case.case])) for case in record.cases]
-    drawn = dict(track(each(_draw, pictures, jobs=jobs, crashed=_blank), "Drawing", len(pictures), progress=progress))
+    rows = _rows_by_case(folder)
+    pictures = [_DrawingTask(folder, case, _heading(case, rows[case.case])) for case in record.cases]
+    drawn = dict(
+        track(
+            each(_draw, pictures, jobs=jobs, crashed=_unreadable_picture), "Drawing", len(pictures), progress=progress
+        )
+    )
     for number, name in enumerate(sheets):
         cells = [drawn[i] for i in range(number * SHEET_CASES, min(len(drawn), (number + 1) * SHEET_CASES))]
         _write_png(qc / name, tiled(cells))
@@ -96,7 +100,7 @@ def draw_dataset(folder: str | os.PathLike[str], *, jobs: int = 1, progress: Pro
     return page
 
 
-def _draw(picture: _Picture) -> NDArray[np.uint8]:
+def _draw(picture: _DrawingTask) -> NDArray[np.uint8]:
     """Draw a case, write the file, and return the pixels (rows, columns, RGB)."""
     import SimpleITK as sitk
 
@@ -109,7 +113,7 @@ def _draw(picture: _Picture) -> NDArray[np.uint8]:
     return pixels
 
 
-def _blank(picture: _Picture) -> NDArray[np.uint8]:
+def _unreadable_picture(picture: _DrawingTask) -> NDArray[np.uint8]:
     """Return an empty picture for a case whose volumes crashed the process that read them."""
     pixels = draw_case([], f"{picture.record.case}: cannot be read", [])
     _write_png(picture.folder / QC_FOLDER / _picture_name(picture.record.case), pixels)
@@ -134,7 +138,7 @@ def _sheet_names(cases: int) -> list[str]:
     return ["contact_sheet.png" if number == 0 else f"contact_sheet_{number + 1}.png" for number in range(count)]
 
 
-def _rows(folder: Path) -> dict[str, dict[str, str]]:
+def _rows_by_case(folder: Path) -> dict[str, dict[str, str]]:
     return {row["case"]: row for row in RawDataset.open(folder).case_rows()}
 
 
@@ -160,6 +164,7 @@ def _page(
     sheets: Sequence[str],
     state: str,
 ) -> str:
+    """Return the HTML page of the pictures; it contains `state`, by which the next run finds it up to date."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -128,7 +128,7 @@ class ConversionResult:
 
     @property
     def usable(self) -> bool:
-        """True if there is no error."""
+        """True if none of the findings is an error."""
         return not errors_of(self.findings)
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -189,6 +189,11 @@ def _patients(members: Iterable[Member]) -> list[Patient]:
 
 
 def _patient(name: str, theirs: Sequence[Member]) -> Patient:
+    """Return a patient with all cases.
+
+    Raises:
+        SplitError: The source gives cases of the patient to several sets.
+    """
     given = {member.case: set_name(member.set) for member in theirs if member.set and member.set.strip()}
     if len(set(given.values())) > 1:
         # The message names cases only, since the patient may be called by a person's name.
@@ -206,6 +211,11 @@ def _patient(name: str, theirs: Sequence[Member]) -> Patient:
 
 
 def _enough(patients: Sequence[Patient], parts: Sequence[int]) -> None:
+    """Check that no set, and no fold, would be empty.
+
+    Raises:
+        SplitError: There are too few patients, or none for training.
+    """
     test_given = any(patient.set == TEST for patient in patients)
     free = [patient for patient in patients if patient.set is None]
     developing = [patient for patient in patients if patient.set != TEST]

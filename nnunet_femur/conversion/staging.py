@@ -32,15 +32,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-_CASES, _FINISHED = "cases", "finished"
-_PLACES = (IMAGES_TR, LABELS_TR, IMAGES_TS, LABELS_TS)
 
 QC_FOLDER = "qc"
 """Folder of a dataset with its pictures, which can be drawn again at any time and are not part of the record."""
 
+_CASES, _FINISHED = "cases", "finished"
 
-def _beside(target: Path, what: str) -> Path:
-    return target.with_name(f".{target.name}.{what}")
+_PLACES = (IMAGES_TR, LABELS_TR, IMAGES_TS, LABELS_TS)
 
 
 def locked(target: Path) -> AbstractContextManager[None]:
@@ -105,17 +103,6 @@ def require_untouched(target: Path) -> None:
             f"hand: {names}. Move the dataset away to keep them, or delete it."
         )
         raise InputError(msg, code="edited-by-hand")
-
-
-def _is_picture(name: str) -> bool:
-    return name.startswith(f"{QC_FOLDER}/") and name.endswith((".png", ".html"))
-
-
-def _files(folder: Path, *, hidden: bool = False) -> Iterator[tuple[Path, str]]:
-    """Yield the files below a folder with their relative names."""
-    for path in sorted(folder.rglob("*")):
-        if (path.is_symlink() or path.is_file()) and (hidden or not path.name.startswith(".")):
-            yield path, path.relative_to(folder).as_posix()
 
 
 class Staging:
@@ -196,12 +183,12 @@ class Finished:
         names = staged(self.record.case)
         for kind, digest in (("image", self.record.image_sha256), ("mask", self.record.mask_sha256)):
             written = getattr(self.record, kind)
-            held = next((path for path in (self.folder / written, self.folder / names[kind]) if path.is_file()), None)
-            if held is None or sha256(held) != digest:
+            found = next((path for path in (self.folder / written, self.folder / names[kind]) if path.is_file()), None)
+            if found is None or sha256(found) != digest:
                 return None
-            if held != staging / names[kind]:
+            if found != staging / names[kind]:
                 with written_beside(staging / names[kind], durable=False) as partial:
-                    _link_or_copy(held, partial)
+                    _link_or_copy(found, partial)
         record = self.record.moved(**names)
         finish(staging, record)
         return record
@@ -223,12 +210,27 @@ def remove_staging(target: Path) -> None:
     _remove(_beside(target, "partial"))
 
 
-def _link_or_copy(held: Path, new: Path) -> None:
+def _beside(target: Path, what: str) -> Path:
+    return target.with_name(f".{target.name}.{what}")
+
+
+def _is_picture(name: str) -> bool:
+    return name.startswith(f"{QC_FOLDER}/") and name.endswith((".png", ".html"))
+
+
+def _files(folder: Path, *, hidden: bool = False) -> Iterator[tuple[Path, str]]:
+    """Yield the files below a folder with their relative names."""
+    for path in sorted(folder.rglob("*")):
+        if (path.is_symlink() or path.is_file()) and (hidden or not path.name.startswith(".")):
+            yield path, path.relative_to(folder).as_posix()
+
+
+def _link_or_copy(found: Path, new: Path) -> None:
     # Safe, because volumes are replaced and never written in place; takes no time and no space.
     try:
-        new.hardlink_to(held)
+        new.hardlink_to(found)
     except OSError:
-        shutil.copyfile(held, new)
+        shutil.copyfile(found, new)
 
 
 def _finished_cases(folder: Path) -> list[CaseRecord]:

@@ -117,6 +117,7 @@ def left_out(path: Path, files: Sequence[DicomFile], chosen: Sequence[DicomFile]
 
 
 def _no_series(path: Path, files: Sequence[DicomFile], *, mask: bool, any_values: bool) -> VolumeError:
+    """Return the error about files without slices of a CT or a mask, with the most helpful reason."""
     if not files:
         return VolumeError(path, "contains no DICOM series.", "Put the slices of one series into it.")
     if all(file.content is Content.COLOUR for file in files):

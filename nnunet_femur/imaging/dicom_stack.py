@@ -129,6 +129,7 @@ def _aside_mm(positions_mm: NDArray[np.float64], normal: NDArray[np.float64]) ->
 
 
 def _require_even(path: Path, slices: Sequence[Slice], between_mm: NDArray[np.float64]) -> None:
+    """Refuse slices at the same position, slices that are missing, and uneven distances."""
     usual_mm = float(np.median(between_mm))
     closest = int(np.argmin(between_mm))
     if between_mm[closest] < 0.01 * max(usual_mm, 0.1):

@@ -103,6 +103,7 @@ def decoded(path: Path, file: Path, frames: Sequence[int]) -> Iterator[tuple[int
 
 
 def _rescale(plane: NDArray, one: Slice, out: NDArray) -> None:
+    """Write a stored slice to `out`, rescaled by its slope and intercept."""
     if plane.shape != out.shape:
         raise VolumeError(one.file, "has another size than in its header.", KINDS["unreadable"].remedy)
     slope, intercept = one.slope or 1, one.intercept or 0

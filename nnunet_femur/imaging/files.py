@@ -120,6 +120,7 @@ def read_with_header(path: Path) -> tuple[Header, sitk.Image]:
 
 
 def _read(path: Path, *, voxels: bool) -> tuple[Header, sitk.Image | None]:
+    """Return the header of a volume with all findings, and its voxels if they are wanted."""
     image = None
     with _readable(path), collected_warnings() as warnings:
         found = _require_format(path)
@@ -175,6 +176,7 @@ def _refuse_other(path: Path) -> None:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
+    """Turn errors of readers inside the block into a :class:`VolumeError` with the file, the problem and the fix."""
     if not path.is_file():
         problem = "is neither a file nor a folder." if path.exists() else "does not exist."
         raise VolumeError(path, problem, "Check the path.")

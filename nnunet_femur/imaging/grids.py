@@ -174,6 +174,7 @@ def _in_smallest_box(voxels_zyx: NDArray[np.bool_], start_zyx: Sequence[int], *,
 
 
 def _resampled(box_zyx: NDArray[np.bool_], start_zyx: tuple[int, ...], mask: Geometry, image: Geometry) -> Femur:
+    """Return the femur resampled onto the CT's grid by nearest neighbour, within the box that it can reach."""
     import SimpleITK as sitk
 
     mask_box = _part(mask, start_zyx, box_zyx.shape)

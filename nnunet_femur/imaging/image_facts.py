@@ -19,9 +19,10 @@ JUDGED = 20_000
 """Least number of voxels without padding for which the histogram is examined: a cube of 27 voxels."""
 
 WRAPPED_BELOW_HU = -250
-_WRAPPED_BESIDE_HU = 1000
-_WRAPPED_REACH = 3
-"""Voxels darker than fat with dense bone or metal within three voxels on both sides have probably wrapped around."""
+"""Value of voxels darker than fat, which may have wrapped around."""
+
+_WRAPPED_BESIDE_HU, _WRAPPED_REACH = 1000, 3
+"""Value of dense bone or metal, and the number of voxels within which it is on both sides of wrapped voxels."""
 
 _ENCLOSED_PART = 0.85
 """Least part of the rim of an enclosed dark area that is as near to bone or metal."""

@@ -117,6 +117,12 @@ def read_nifti(path: Path) -> sitk.Image:
 
 
 def _parsed(path: Path) -> _Nifti:
+    """Return the header of a NIfTI file, checked and corrected.
+
+    Raises:
+        VolumeError: As for :func:`read_nifti_header`.
+        RuntimeError: The file is damaged.
+    """
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
     from nibabel.spatialimages import HeaderDataError

@@ -180,6 +180,7 @@ def _require_name(path: Path) -> None:
 
 
 def _of_file(path: Path, header: Header, *, mask: bool) -> SourceHeader:
+    """Return the header of a file with its segments; refuse several values per voxel without names of segments."""
     if header.components != 1 and not mask:
         problem = f"has {header.components} values per voxel, as a colour picture; expected 1."
         raise VolumeError(path, problem, KINDS["colour"].remedy, code="colour")

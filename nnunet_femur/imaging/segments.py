@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
     from nnunet_femur.findings import Finding
 
-_FIELD = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")
-_WORD = re.compile(r"[^\W\d_]+")
-_FEMUR = {"femur", "femurs", "femora"}
 
-_OF_THE_BONE = (
-    _FEMUR
+_FIELD = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")
+
+_WORD = re.compile(r"[^\W\d_]+")
+
+_FEMUR_WORDS = {"femur", "femurs", "femora"}
+
+_BONE_WORDS = (
+    _FEMUR_WORDS
     | SIDE_WORDS
     | {"bone", "whole", "full", "total", "mask", "label", "seg", "segmentation", "segment", "gs", "gt", "manual"}
     | {"head", "neck", "shaft", "proximal", "distal", "trochanter", "condyle", "condyles", "diaphysis", "epiphysis"}
@@ -34,7 +37,7 @@ _OF_THE_BONE = (
 )
 """Words in the names of segments that are the bone or a part of it."""
 
-_BESIDE_THE_BONE = (
+_OTHER_WORDS = (
     {"implant", "implants", "prosthesis", "stem", "cup", "cement", "nail", "screw", "screws", "plate", "wire", "metal"}
     | {"cartilage", "artery", "vein", "vessel", "vessels", "nerve", "muscle", "muscles", "fat", "skin", "ligament"}
     | {"tumor", "tumour", "lesion", "background", "no", "not", "without", "outside"}
@@ -89,9 +92,11 @@ def choose_segments(segments: Sequence[Segment], wanted: Sequence[str]) -> tuple
     """Return the segments that are femur; an empty tuple if that is unknown.
 
     With `wanted`, a segment with exactly that name is chosen, or else all segments whose name contains it as a word,
-    without implants and cartilage. Case is ignored. Without `wanted`, the only segment is chosen, or the segments named
-    femur with no other words than sides and parts of the bone ("Left femur", "Femur head", not "Femur implant"). If
-    there are none, the only segment named femur with other, unknown words is chosen.
+    without implants and cartilage. Upper and lower case are equal.
+
+    Without `wanted`, the only segment is chosen, or the segments named femur with no other words than sides and parts
+    of the bone ("Left femur", "Femur head", not "Femur implant"). If no name is of this kind, the only segment named
+    femur with other, unknown words is chosen.
 
     Args:
         segments: All segments.
@@ -113,14 +118,14 @@ def choose_segments(segments: Sequence[Segment], wanted: Sequence[str]) -> tuple
     if len(segments) == 1:
         return tuple(segments)
     femurs = named_femur(segments)
-    clear = tuple(each for each in femurs if _words(each.name) <= _OF_THE_BONE)
-    possible = tuple(each for each in femurs if not _words(each.name) & _BESIDE_THE_BONE)
+    clear = tuple(each for each in femurs if _words(each.name) <= _BONE_WORDS)
+    possible = tuple(each for each in femurs if not _words(each.name) & _OTHER_WORDS)
     return clear or (possible if len(possible) == 1 else ())
 
 
 def named_femur(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Return the segments with the word femur in their names."""
-    return tuple(each for each in segments if _words(each.name) & _FEMUR)
+    return tuple(each for each in segments if _words(each.name) & _FEMUR_WORDS)
 
 
 def femur_segments(
@@ -152,22 +157,6 @@ def femur_segments(
     return chosen, [finding("segments-chosen", file, f"has {count} segments; {taken}{left_out}.")]
 
 
-def _names(segments: Sequence[Segment]) -> str:
-    shown = ", ".join(each.name for each in segments[:_MOST_NAMES])
-    return shown if len(segments) <= _MOST_NAMES else f"{shown} and {len(segments) - _MOST_NAMES} more"
-
-
-def _with_word(segments: Sequence[Segment], name: str) -> list[Segment]:
-    word = re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", re.IGNORECASE)
-    found = [each for each in segments if word.search(each.name)]
-    bone = [each for each in found if not (_words(each.name) - _words(name)) & _BESIDE_THE_BONE]
-    return bone or found
-
-
-def _words(name: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(name)}
-
-
 def join_segments(values: NDArray, segments: Sequence[Segment]) -> NDArray[np.bool_]:
     """Return a mask of the voxels in any of the segments.
 
@@ -184,3 +173,19 @@ def join_segments(values: NDArray, segments: Sequence[Segment]) -> NDArray[np.bo
     for segment in segments:
         femur |= layers[..., segment.layer] == segment.value
     return femur
+
+
+def _names(segments: Sequence[Segment]) -> str:
+    shown = ", ".join(each.name for each in segments[:_MOST_NAMES])
+    return shown if len(segments) <= _MOST_NAMES else f"{shown} and {len(segments) - _MOST_NAMES} more"
+
+
+def _with_word(segments: Sequence[Segment], name: str) -> list[Segment]:
+    word = re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", re.IGNORECASE)
+    found = [each for each in segments if word.search(each.name)]
+    bone = [each for each in found if not (_words(each.name) - _words(name)) & _OTHER_WORDS]
+    return bone or found
+
+
+def _words(name: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(name)}

@@ -1,7 +1,8 @@
 """CTs and masks as users name them: a file, a header with its data files, a DICOM folder, or a folder of these.
 
 :func:`find_sources` lists the CTs that a command was given, and :func:`find_masks` the masks of a folder by case.
-:func:`parts` and :func:`digest` give the files of a CT or a mask and their checksum.
+:func:`parts` and :func:`digest` return the files of a CT or a mask and their checksum. :func:`read_source` reads one,
+and returns a finding instead of raising an error.
 """
 
 from __future__ import annotations
@@ -122,39 +123,6 @@ def find_sources(paths: Sequence[Path | str]) -> list[Source]:
     return sources
 
 
-def _with_folder(source: Source) -> Source:
-    return replace(source, case=f"{source.path.resolve().parent.name}_{source.case}")
-
-
-def _volumes(path: Path) -> list[Path]:
-    if not path.exists():
-        msg = f"{path}: not found. Check the path."
-        raise InputError(msg, code="not-found")
-    if not path.is_dir():
-        return [path]
-    inside = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
-    found = [each for each in inside if each.is_file() and _is_volume_of_its_own(each)]
-    enhanced = enhanced_files(path)
-    if is_dicom_folder(path) and not enhanced:
-        found.append(path)
-    else:
-        exports = [each for each in inside if each.is_dir() and holds_dicom(each)]
-        if len(exports) == 1 and not found and not enhanced and not is_dicom_folder(exports[0]):
-            # The folders of study and series are usually named by numbers.
-            return [path]
-        found = sorted([*found, *enhanced, *exports])
-    if not found:
-        endings = ", ".join(VOLUME_ENDINGS)
-        msg = f"{path}: contains no CT. Give files ({endings}), DICOM folders, or folders of these."
-        raise InputError(msg, code="no-cases")
-    return found
-
-
-def _is_volume_of_its_own(path: Path) -> bool:
-    # A DICOM file with the ending of a volume is part of a series.
-    return volume_ending(path) is not None and not is_segmentation_name(path) and not is_dicom_file(path)
-
-
 def case_name(path: Path) -> str:
     """Return the name of a case: that of its folder, or of its file without ending and nnU-Net's channel.
 
@@ -254,7 +222,7 @@ def read_source_header(root: Path, file: Path, *, mask: bool = False) -> SourceH
     Args:
         root: The source folder.
         file: A volume or a DICOM folder, relative to `root`, as findings name it.
-        mask: Read a mask instead of a CT.
+        mask: True to read a mask, False to read a CT.
     """
     try:
         header = read_mask_header(root / file) if mask else read_ct_header(root / file)
@@ -269,13 +237,47 @@ def read_source(root: Path, file: Path, *, mask: bool = False) -> tuple[SourceHe
     Args:
         root: The source folder.
         file: A volume or a DICOM folder, relative to `root`, as findings name it.
-        mask: Read a mask instead of a CT.
+        mask: True to read a mask, False to read a CT.
     """
     try:
         volume = read_mask(root / file) if mask else read_ct(root / file)
     except VolumeError as error:
         return _unusable(error, file)
     return replace(volume.header, findings=about(file, volume.header.findings)), volume.image
+
+
+def _with_folder(source: Source) -> Source:
+    return replace(source, case=f"{source.path.resolve().parent.name}_{source.case}")
+
+
+def _volumes(path: Path) -> list[Path]:
+    """Return the CTs that a path means, in the order of their names; see :func:`find_sources`."""
+    if not path.exists():
+        msg = f"{path}: not found. Check the path."
+        raise InputError(msg, code="not-found")
+    if not path.is_dir():
+        return [path]
+    inside = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
+    found = [each for each in inside if each.is_file() and _is_volume_of_its_own(each)]
+    enhanced = enhanced_files(path)
+    if is_dicom_folder(path) and not enhanced:
+        found.append(path)
+    else:
+        exports = [each for each in inside if each.is_dir() and holds_dicom(each)]
+        if len(exports) == 1 and not found and not enhanced and not is_dicom_folder(exports[0]):
+            # The folders of study and series are usually named by numbers.
+            return [path]
+        found = sorted([*found, *enhanced, *exports])
+    if not found:
+        endings = ", ".join(VOLUME_ENDINGS)
+        msg = f"{path}: contains no CT. Give files ({endings}), DICOM folders, or folders of these."
+        raise InputError(msg, code="no-cases")
+    return found
+
+
+def _is_volume_of_its_own(path: Path) -> bool:
+    # A DICOM file with the ending of a volume is part of a series.
+    return volume_ending(path) is not None and not is_segmentation_name(path) and not is_dicom_file(path)
 
 
 def _unusable(error: VolumeError, file: Path) -> Finding:

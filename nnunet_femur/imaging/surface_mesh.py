@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.imaging.geometry import Geometry
 
+
 _ITERATIONS, _PASS_BAND = 20, 0.05
 """Settings of the windowed sinc filter, which does not shrink a surface, unlike repeated averaging."""
 
@@ -87,6 +88,44 @@ def bone_surface(mask_zyx: NDArray, geometry: Geometry) -> Surface:
     return surface if surface.volume_ml >= 0 else Surface(points_mm, triangles[:, ::-1])
 
 
+def write_stl(surface: Surface, path: Path | str) -> None:
+    """Write a surface to a binary STL file in LPS millimetres, atomically.
+
+    Its header contains ``SPACE=LPS``, by which 3D Slicer recognises the patient's axes. STL has no field for them.
+
+    Args:
+        surface: The surface; not empty.
+        path: The file, ``.stl``; its folder must exist.
+
+    Raises:
+        InputError: The surface is empty ("unsupported").
+        SetupError: The file cannot be written ("cannot-write").
+
+    Example:
+        >>> from nnunet_femur.imaging import read_femur
+        >>> femur = read_femur("reference.nrrd")
+        >>> write_stl(bone_surface(femur.voxels_zyx, femur.header.geometry), "femur.stl")
+        >>> Path("femur.stl").read_bytes()[:9]
+        b'SPACE=LPS'
+        >>> Path("femur.stl").unlink()
+    """
+    from vtkmodules.vtkIOGeometry import vtkSTLWriter
+
+    path = Path(path)
+    if not len(surface.triangles):
+        msg = f"{path}: an empty surface cannot be written as STL. Check the mask."
+        raise InputError(msg, code="unsupported")
+    writer = vtkSTLWriter()
+    writer.SetInputData(_mesh_of(surface))
+    writer.SetFileTypeToBinary()
+    writer.SetHeader(_HEADER)
+    try:
+        with written_beside(path) as partial:
+            _write(writer, partial)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def _triangulated(
     voxels_zyx: NDArray[np.uint8], spacing_mm_xyz: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -121,44 +160,6 @@ def _triangulated(
     points, smoothed = (vtk_to_numpy(mesh.GetPoints().GetData()).astype(float) for mesh in meshes)
     triangles = vtk_to_numpy(rough.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
     return points, smoothed, triangles
-
-
-def write_stl(surface: Surface, path: Path | str) -> None:
-    """Write a surface to a binary STL file in LPS millimetres, atomically.
-
-    Its header contains ``SPACE=LPS``, from which 3D Slicer knows the patient's axes. STL has no field for them.
-
-    Args:
-        surface: The surface; not empty.
-        path: The file, ``.stl``; its folder must exist.
-
-    Raises:
-        InputError: The surface is empty ("unsupported").
-        SetupError: The file cannot be written ("cannot-write").
-
-    Example:
-        >>> from nnunet_femur.imaging import read_femur
-        >>> femur = read_femur("reference.nrrd")
-        >>> write_stl(bone_surface(femur.voxels_zyx, femur.header.geometry), "femur.stl")
-        >>> Path("femur.stl").read_bytes()[:9]
-        b'SPACE=LPS'
-        >>> Path("femur.stl").unlink()
-    """
-    from vtkmodules.vtkIOGeometry import vtkSTLWriter
-
-    path = Path(path)
-    if not len(surface.triangles):
-        msg = f"{path}: an empty surface cannot be written as STL. Check the mask."
-        raise InputError(msg, code="unsupported")
-    writer = vtkSTLWriter()
-    writer.SetInputData(_mesh_of(surface))
-    writer.SetFileTypeToBinary()
-    writer.SetHeader(_HEADER)
-    try:
-        with written_beside(path) as partial:
-            _write(writer, partial)
-    except OSError as error:
-        raise cannot_write(path, error) from error
 
 
 def _write(writer: vtkSTLWriter, path: Path) -> None:

@@ -24,6 +24,7 @@ LEAST_VOXELS = 3
 """Least number of voxels along each axis; fewer cannot be interpolated."""
 
 ANY_VALUES = "Use --any-values to segment it anyway."
+"""Fix for a CT whose values are not HU, in addition to that of its finding."""
 
 
 def thin_problem(geometry: Geometry) -> str | None:
@@ -48,7 +49,7 @@ def require_usable(
         values_zyx: The values of the CT.
         geometry: The geometry of the CT.
         path: The file or folder of the CT, for messages.
-        any_values: Values that are not HU are not an error.
+        any_values: True to accept values that are not HU.
 
     Raises:
         VolumeError: The CT is too thin, or its values are not HU.
@@ -60,6 +61,6 @@ def require_usable(
     findings = image_findings(values_zyx, path, voxel_volume_ml=geometry.voxel_volume_ml)
     for error in findings:
         if error.severity is Severity.ERROR and (error.code == "not-finite" or not any_values):
-            way_out = "" if error.code == "not-finite" else f" {ANY_VALUES}"
-            raise VolumeError(path, error.problem, f"{error.remedy}{way_out}", code=error.code)
+            alternative = "" if error.code == "not-finite" else f" {ANY_VALUES}"
+            raise VolumeError(path, error.problem, f"{error.remedy}{alternative}", code=error.code)
     return tuple(each for each in findings if each.severity is not Severity.NOTE)

@@ -1,1 +1,7 @@
-"""Networks: two-dimensional ones of segmentation-models-pytorch, run on three planes; merged heads; precision."""
+"""Networks besides nnU-Net's own, and changes of nnU-Net's.
+
+- `registry`: two-dimensional networks of segmentation-models-pytorch by name, with the encoder of `deeplabv3`.
+- `three_planes`: the wrapper with which nnU-Net uses such a network on volumes.
+- `merged_heads`: TotalSegmentator's output channels merged to background and femur.
+- `precision`: float32, float16 or bfloat16.
+"""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 Precision = Literal["float32", "float16", "bfloat16"]
+"""Type of the numbers that a network computes with."""
 
 _AUTOCAST = ("cuda", "cpu")
 """Devices that nnU-Net or this package may autocast on."""

@@ -49,6 +49,7 @@ ARCHITECTURES: dict[str, type[nn.Module]] = {
     "Unet": smp.Unet,
     "UnetPlusPlus": smp.UnetPlusPlus,
 }
+"""Architectures by the names that trainers use."""
 
 ENCODERS: dict[str, Encoder] = {
     "ResNet34": Encoder("resnet34"),
@@ -56,6 +57,7 @@ ENCODERS: dict[str, Encoder] = {
     "DeepLabV3": Encoder(deeplabv3.NAME, decoder_channels=(256, 128, 64, 32)),
     "MobileNetV3": Encoder("tu-tf_mobilenetv3_large_100"),
 }
+"""Encoders by the names that trainers use."""
 
 
 def find_encoder(encoder: str) -> Encoder:

@@ -49,7 +49,7 @@ class ThreePlaneNetwork(nn.Module):
             own. At the ends of the volume the last slice is repeated.
 
     Raises:
-        ValueError: There is no plane, a weight is negative, or all weights are 0.
+        ValueError: No axis is given, a weight is negative, or all weights are 0.
 
     Example:
         >>> network = ThreePlaneNetwork(nn.Conv2d(1, 2, 3, padding=1), stride=1)
@@ -95,12 +95,13 @@ class ThreePlaneNetwork(nn.Module):
             return self._averaged(x).clamp_min_(SMALLEST_PROBABILITY).log_()
 
     def _averaged(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Return the weighted mean of the planes' probabilities, shape (batch, classes, z, y, x)."""
         total: torch.Tensor | None = None
         inside = (slice(None), slice(None), *_content(volumes))
         for axis, weight in zip(self.axes, self.weights, strict=True):
             slices = volumes[inside].movedim(2 + axis, 1)
             pixels = self._pixels(slices.shape[-2:], axis)
-            padded = math.prod(_up(n, self.stride) for n in pixels)
+            padded = math.prod(_rounded_up(n, self.stride) for n in pixels)
             at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
             for which in range(len(volumes)):
                 for first in range(0, slices.shape[1], at_once):
@@ -141,12 +142,14 @@ class ThreePlaneNetwork(nn.Module):
 
     def _logits(self, slices: torch.Tensor) -> torch.Tensor:
         rows, columns = slices.shape[-2:]
-        padded = slices.new_zeros((*slices.shape[:2], _up(rows, self.stride), _up(columns, self.stride)))
+        padded = slices.new_zeros(
+            (*slices.shape[:2], _rounded_up(rows, self.stride), _rounded_up(columns, self.stride))
+        )
         padded[..., :rows, :columns] = slices
-        with self._narrow(padded):
+        with self._float32_if_narrow(padded):
             return self.network(padded)[..., :rows, :columns]
 
-    def _narrow(self, padded: torch.Tensor) -> AbstractContextManager:
+    def _float32_if_narrow(self, padded: torch.Tensor) -> AbstractContextManager:
         """Return a context that computes slices as narrow as the stride in float32.
 
         Their deepest features are one column wide. For these, oneDNN's bfloat16 convolutions of stride 2 (PyTorch 2.15,
@@ -173,5 +176,5 @@ def _content(volumes: torch.Tensor) -> list[slice]:
     return box
 
 
-def _up(size: int, stride: int) -> int:
+def _rounded_up(size: int, stride: int) -> int:
     return -(-size // stride) * stride

@@ -89,7 +89,7 @@ def too_thin(raw: RawDataset, plans: Mapping[str, Any], configurations: Sequence
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     manager = PlansManager(dict(plans))
-    cases = _trained(raw)
+    cases = _training_cases(raw)
     found: dict[str, str] = {}
     for name in configurations:
         planned_mm = list(manager.get_configuration(name).spacing)
@@ -155,7 +155,7 @@ def _problem(reader: Any, images: Sequence[Path], mask: Path, labels: set[int]) 
     return problem, bool((reference > 0).any())
 
 
-def _trained(raw: RawDataset) -> list[str]:
+def _training_cases(raw: RawDataset) -> list[str]:
     """Return the training cases in the order of nnU-Net's fingerprint."""
     from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 

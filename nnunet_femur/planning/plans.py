@@ -47,36 +47,6 @@ def own_plans(dataset_id: int, preset: Preset, *, plans_file: Path, configuratio
     return written
 
 
-def _planner(preset: Preset) -> type:
-    """Return the class of nnU-Net's planner, limited to the size of a preset."""
-    import numpy as np
-    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
-
-    if preset.largest_patch is None:
-        return ExperimentPlanner
-    largest_patch, base_features = preset.largest_patch, preset.base_features
-
-    class SmallPlanner(ExperimentPlanner):
-        """nnU-Net's planner with few features and a small patch."""
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.UNet_base_num_features = base_features
-            # The patch is small on purpose, so no configuration of lower resolution is needed to see more.
-            self.lowres_creation_threshold = 0
-
-        def get_plans_for_configuration(self, spacing: Any, median_shape: Any, *args: Any) -> dict:
-            """Plan a configuration with a bounded patch and the smallest batch."""
-            # nnU-Net plans no patch larger than the median image, so a smaller median bounds the patch.
-            bounded = np.minimum(median_shape, largest_patch[len(spacing)])
-            plan = super().get_plans_for_configuration(spacing, bounded, *args)
-            plan["median_image_size_in_voxels"] = median_shape
-            plan["batch_size"] = self.UNet_min_batch_size
-            return plan
-
-    return SmallPlanner
-
-
 Spacing = Literal["source", "native"]
 """Spacing of plans from TotalSegmentator's model: that of the model, or the one nnU-Net plans for the dataset."""
 
@@ -179,3 +149,33 @@ def check_fit(source: SourceModel, configuration: dict[str, Any]) -> None:
         problem=f"{source.checkpoint}: these weights do not fit the network of the plans beside them.",
         remedy="Install the model again: nnfemur weights download",
     )
+
+
+def _planner(preset: Preset) -> type:
+    """Return the class of nnU-Net's planner, limited to the size of a preset."""
+    import numpy as np
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+
+    if preset.largest_patch is None:
+        return ExperimentPlanner
+    largest_patch, base_features = preset.largest_patch, preset.base_features
+
+    class SmallPlanner(ExperimentPlanner):
+        """nnU-Net's planner with few features and a small patch."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.UNet_base_num_features = base_features
+            # The patch is small on purpose, so no configuration of lower resolution is needed to see more.
+            self.lowres_creation_threshold = 0
+
+        def get_plans_for_configuration(self, spacing: Any, median_shape: Any, *args: Any) -> dict:
+            """Plan a configuration with a bounded patch and the smallest batch."""
+            # nnU-Net plans no patch larger than the median image, so a smaller median bounds the patch.
+            bounded = np.minimum(median_shape, largest_patch[len(spacing)])
+            plan = super().get_plans_for_configuration(spacing, bounded, *args)
+            plan["median_image_size_in_voxels"] = median_shape
+            plan["batch_size"] = self.UNet_min_batch_size
+            return plan
+
+    return SmallPlanner

@@ -28,6 +28,7 @@ RECIPE_KEY = "femur_recipe"
 """Key of a configuration in nnU-Net's plans that contains a recipe."""
 
 Plane = Literal["axial", "coronal", "sagittal"]
+"""Plane of slices in the patient."""
 
 PLANES: tuple[Plane, ...] = get_args(Plane)
 """Planes perpendicular to the array axes z, y, x of a volume in RAS order."""
@@ -40,13 +41,18 @@ def _as_tuple(value: Any) -> Any:
 
 # Type, range and meaning of each hyperparameter; the classes below differ in the defaults.
 Epochs = Annotated[int, Field(ge=1, description="Number of epochs.")]
+
 Iterations = Annotated[
     Annotated[int, Field(ge=1)] | None,
     Field(description="Batches per epoch; `null`, for slices: one pass over all slices with femur."),
 ]
+
 ValidationIterations = Annotated[int, Field(ge=1, description="Batches after each epoch for nnU-Net's pseudo Dice.")]
+
 Optimizer = Annotated[Literal["Adam", "AdamW", "SGD"], Field(description="Optimizer; SGD has Nesterov momentum 0.99.")]
+
 LearningRate = Annotated[float, Field(gt=0, description="Learning rate of the first step.")]
+
 Schedule = Annotated[
     Literal["constant", "poly"],
     Field(
@@ -54,12 +60,16 @@ Schedule = Annotated[
         "per step."
     ),
 ]
+
 WeightDecay = Annotated[float, Field(ge=0, description="Weight decay.")]
+
 Loss = Annotated[
     Literal["cross_entropy", "dice_cross_entropy"],
     Field(description="Cross-entropy, or nnU-Net's sum of Dice loss and cross-entropy."),
 ]
+
 Augment = Annotated[bool, Field(description="nnU-Net's augmentation.")]
+
 Mirror = Annotated[
     bool,
     Field(
@@ -67,6 +77,7 @@ Mirror = Annotated[
         "`augment` nothing is mirrored."
     ),
 ]
+
 ForegroundFraction = Annotated[
     float,
     Field(
@@ -76,8 +87,25 @@ ForegroundFraction = Annotated[
         "needs `iterations_per_epoch`.",
     ),
 ]
+
 CheckpointEvery = Annotated[int, Field(ge=1, description="Epochs between checkpoints that `--c` continues from.")]
+
 Keep = Literal["last", "lowest_loss"]
+"""Network that a training ends with."""
+
+WarmupEpochs = Annotated[
+    int, Field(ge=0, description="Epochs at the beginning in which only the segmentation heads are trained.")
+]
+
+# The length of Adam's first steps is the learning rate, however small the gradient is.
+RampIterations = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="Iterations over which learning rates rise from zero, at the start and after the warm-up; may be "
+        "longer than an epoch.",
+    ),
+]
 
 
 class Recipe(BaseModel):
@@ -213,33 +241,6 @@ class ThreePlaneRecipe(SliceRecipe):
     loss: Loss = "dice_cross_entropy"
 
 
-def refuse(problem: str) -> NoReturn:
-    """Refuse the recipe in the plans.
-
-    Args:
-        problem: The value and the problem, as a clause.
-
-    Raises:
-        InputError: Always (code "invalid-recipe").
-    """
-    msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
-    raise InputError(msg, code="invalid-recipe")
-
-
-WarmupEpochs = Annotated[
-    int, Field(ge=0, description="Epochs at the beginning in which only the segmentation heads are trained.")
-]
-# The length of Adam's first steps is the learning rate, however small the gradient is.
-RampIterations = Annotated[
-    int,
-    Field(
-        ge=0,
-        description="Iterations over which learning rates rise from zero, at the start and after the warm-up; may be "
-        "longer than an epoch.",
-    ),
-]
-
-
 class FinetuneRecipe(Recipe):
     """Hyperparameters of the fine-tuning trainers; docs/transfer.md has the measurements behind the defaults."""
 
@@ -295,3 +296,16 @@ class FinetunePaperRecipe(FinetuneRecipe):
     schedule: Schedule = "constant"
     warmup_epochs: WarmupEpochs = 0
     ramp_iterations: RampIterations = 0
+
+
+def refuse(problem: str) -> NoReturn:
+    """Refuse the recipe in the plans.
+
+    Args:
+        problem: The value and the problem, as a clause.
+
+    Raises:
+        InputError: Always (code "invalid-recipe").
+    """
+    msg = f"{RECIPE_KEY} in the plans: {problem}. Correct the plans, or run nnfemur plan again."
+    raise InputError(msg, code="invalid-recipe")

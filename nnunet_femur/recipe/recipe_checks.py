@@ -20,6 +20,7 @@ from nnunet_femur.recipe.trainer_names import TRAINERS, stock_trainers, user_tra
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+
 R = TypeVar("R", bound=Recipe)
 
 FAMILIES: dict[str, type[Recipe]] = {each.family: each for each in (Recipe, FinetuneRecipe, SliceRecipe)}
@@ -50,6 +51,61 @@ class Problem:
     def __str__(self) -> str:
         """Return the key and the problem in one line."""
         return f"{self.key}: {self.text}" if self.key else self.text
+
+
+def problems_of(written: Any) -> list[Problem]:
+    """Return all problems of a recipe, for every family and every trainer that it names.
+
+    Args:
+        written: The content of the recipe in a file.
+
+    Example:
+        >>> for problem in problems_of({"epoch": 20, "slice": {"batch_size": 0}}):
+        ...     print(problem)
+        epoch: unknown hyperparameter. Did you mean 'epochs'?
+        slice.batch_size: must be a whole number of at least 1, got 0.
+    """
+    if not isinstance(written, Mapping):
+        return [_not_a_mapping("", written)]
+    found: list[Problem] = []
+    for family, recipe in FAMILIES.items():
+        # No trainer has the name "", so only the values that all trainers of a family share are checked.
+        found += _all_problems(recipe, {**written, family: written.get(family, {})}, "")
+    for name in written:
+        if name not in FAMILIES and isinstance(written[name], Mapping):
+            recipe_or_problem = recipe_of_trainer(str(name))
+            if isinstance(recipe_or_problem, str):
+                found.append(Problem(str(name), recipe_or_problem))
+            else:
+                found += _all_problems(recipe_or_problem, written, str(name))
+    return list(dict.fromkeys(found))
+
+
+def problems_for(recipe: type[Recipe], written: Any, trainer: str) -> list[Problem]:
+    """Return the problems of the values that one trainer reads in a recipe.
+
+    Args:
+        recipe: The class of the trainer's recipe.
+        written: The whole content of the recipe in a file.
+        trainer: The trainer's class name.
+    """
+    if not isinstance(written, Mapping):
+        return [_not_a_mapping("", written)]
+    found = [
+        _not_a_mapping(name, written[name])
+        for name in (*FAMILIES, *TRAINERS, trainer)
+        if name in written and not isinstance(written[name], Mapping)
+    ]
+    chosen = merged(recipe, written, trainer)
+    try:
+        recipe(**{key: value for key, (value, _) in chosen.items()})
+    except ValidationError as error:
+        first: dict[str, Any] = {}
+        for each in error.errors():
+            first.setdefault(str(each["loc"][0]), each)
+        for key, each in first.items():
+            found.append(Problem(chosen[key][1], _text(recipe, key, chosen[key], each)))
+    return list(dict.fromkeys(found))
 
 
 def raise_if_any(problems: Collection[Problem], *, where: str, remedy: str = "") -> None:
@@ -98,45 +154,12 @@ def recipe_of_configuration(
     return recipe(**{key: value for key, (value, _) in merged(recipe, written, trainer).items()})
 
 
-def problems_of(written: Any) -> list[Problem]:
-    """Return all problems of a recipe, for every family and every trainer that it names.
+def recipe_of_trainer(name: str) -> type[Recipe] | str:
+    """Return the class of a trainer's recipe, or the problem if the trainer has none.
 
     Args:
-        written: The content of the recipe in a file.
-
-    Example:
-        >>> for problem in problems_of({"epoch": 20, "slice": {"batch_size": 0}}):
-        ...     print(problem)
-        epoch: unknown hyperparameter. Did you mean 'epochs'?
-        slice.batch_size: must be a whole number of at least 1, got 0.
+        name: The trainer's class name.
     """
-    if not isinstance(written, Mapping):
-        return [_not_a_mapping("", written)]
-    found: list[Problem] = []
-    for family, recipe in FAMILIES.items():
-        # No trainer has the name "", so only the values that all trainers of a family share are checked.
-        found += _all_problems(recipe, {**written, family: written.get(family, {})}, "")
-    for name in written:
-        if name not in FAMILIES and isinstance(written[name], Mapping):
-            recipe_or_problem = recipe_of_trainer(str(name))
-            if isinstance(recipe_or_problem, str):
-                found.append(Problem(str(name), recipe_or_problem))
-            else:
-                found += _all_problems(recipe_or_problem, written, str(name))
-    return list(dict.fromkeys(found))
-
-
-def _all_problems(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> list[Problem]:
-    """Return the problems of single values, or, if there are none, of values that contradict each other."""
-    if found := problems_for(recipe, written, trainer):
-        return found
-    values = {key: value for key, (value, _) in merged(recipe, written, trainer).items()}
-    key = trainer or (recipe.family if written.get(recipe.family) else "")
-    return [Problem(key, f"{problem}.") for problem in problems_of_recipe(recipe(**values))]
-
-
-def recipe_of_trainer(name: str) -> type[Recipe] | str:
-    """Return the class of the recipe of a trainer; the problem, if the trainer has no recipe."""
     if name in RECIPES:
         return RECIPES[name]
     if name in user_trainers():
@@ -144,33 +167,6 @@ def recipe_of_trainer(name: str) -> type[Recipe] | str:
     if name in stock_trainers():
         return "is a trainer of nnU-Net, which reads no recipe. Use FemurScratchTrainer, or remove the recipe."
     return f"unknown trainer or family.{suggestion(name, [*FAMILIES, *TRAINERS])}"
-
-
-def problems_for(recipe: type[Recipe], written: Any, trainer: str) -> list[Problem]:
-    """Return the problems of the values that one trainer reads in a recipe.
-
-    Args:
-        recipe: The class of the trainer's recipe.
-        written: The whole content of the recipe in a file.
-        trainer: The trainer's class name.
-    """
-    if not isinstance(written, Mapping):
-        return [_not_a_mapping("", written)]
-    found = [
-        _not_a_mapping(name, written[name])
-        for name in (*FAMILIES, *TRAINERS, trainer)
-        if name in written and not isinstance(written[name], Mapping)
-    ]
-    chosen = merged(recipe, written, trainer)
-    try:
-        recipe(**{key: value for key, (value, _) in chosen.items()})
-    except ValidationError as error:
-        first: dict[str, Any] = {}
-        for each in error.errors():
-            first.setdefault(str(each["loc"][0]), each)
-        for key, each in first.items():
-            found.append(Problem(chosen[key][1], _text(recipe, key, chosen[key], each)))
-    return list(dict.fromkeys(found))
 
 
 def merged(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> dict[str, tuple[Any, str]]:
@@ -195,6 +191,36 @@ def merged(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> di
         if isinstance(own, Mapping):
             chosen |= {str(key): (value, f"{section}.{key}") for key, value in own.items()}
     return chosen
+
+
+def requirements(schema: Mapping[str, Any]) -> list[str]:
+    """Return the values that the JSON schema of a hyperparameter allows, as phrases of a sentence.
+
+    Args:
+        schema: The schema of one property.
+
+    Example:
+        >>> requirements({"type": "integer", "minimum": 1})
+        ['a whole number of at least 1']
+    """
+    if "anyOf" in schema:
+        return [phrase for each in schema["anyOf"] for phrase in requirements(each)]
+    if "enum" in schema:
+        return [f"one of {', '.join(map(str, schema['enum']))}"]
+    kind = schema["type"]
+    if kind == "array":
+        return [_of_array(schema)]
+    simple = {"boolean": "true or false", "string": "text", "null": "null"}
+    return [simple[kind] if kind in simple else f"a {'whole ' * (kind == 'integer')}number{_range(schema)}"]
+
+
+def _all_problems(recipe: type[Recipe], written: Mapping[str, Any], trainer: str) -> list[Problem]:
+    """Return the problems of single values; if all values are valid, those of values that contradict each other."""
+    if found := problems_for(recipe, written, trainer):
+        return found
+    values = {key: value for key, (value, _) in merged(recipe, written, trainer).items()}
+    key = trainer or (recipe.family if written.get(recipe.family) else "")
+    return [Problem(key, f"{problem}.") for problem in problems_of_recipe(recipe(**values))]
 
 
 def _not_a_mapping(key: str, value: Any) -> Problem:
@@ -226,27 +252,6 @@ def _shown(value: Any) -> str:
 def _properties(recipe: type[Recipe]) -> dict[str, Any]:
     properties: dict[str, Any] = recipe.model_json_schema()["properties"]
     return properties
-
-
-def requirements(schema: Mapping[str, Any]) -> list[str]:
-    """Return the values that the JSON schema of a hyperparameter allows, as phrases of a sentence.
-
-    Args:
-        schema: The schema of one property.
-
-    Example:
-        >>> requirements({"type": "integer", "minimum": 1})
-        ['a whole number of at least 1']
-    """
-    if "anyOf" in schema:
-        return [phrase for each in schema["anyOf"] for phrase in requirements(each)]
-    if "enum" in schema:
-        return [f"one of {', '.join(map(str, schema['enum']))}"]
-    kind = schema["type"]
-    if kind == "array":
-        return [_of_array(schema)]
-    simple = {"boolean": "true or false", "string": "text", "null": "null"}
-    return [simple[kind] if kind in simple else f"a {'whole ' * (kind == 'integer')}number{_range(schema)}"]
 
 
 def _of_array(schema: Mapping[str, Any]) -> str:

@@ -3,6 +3,12 @@
 Dummy weights have the shape and the folder layout of TotalSegmentator's models, and are trained on phantoms in minutes.
 With them, every command runs offline through the real code of TotalSegmentator and nnU-Net. They are not
 TotalSegmentator's weights and were not trained on patients. Their folder, plans and ``dataset.json`` state this.
+
+Modules in the order of the data's way:
+
+- `shapes`, `leg`, `anatomy`: signed distances, the tissues of a leg, and its random proportions.
+- `phantoms`: a CT with its mask, and a cohort of them in a source folder.
+- `dummy_plans`, `dummy_training`, `dummy_weights`: plans, training and files of a dummy model.
 """
 
 from nnunet_femur.testing.dummy_plans import Case, phantom_cases

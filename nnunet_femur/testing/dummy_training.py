@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 LEARNING_RATE = 1e-2
+"""Adam's learning rate in the first step."""
 
 UNSEEN_BIAS = -8.0
 """Bias of output channels whose class no training case has; the network never predicts these classes."""

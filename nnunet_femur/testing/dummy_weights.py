@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.models import ModelEntry, SourceModel
 
 _FINE_MM = 2.0
+"""Spacing below which the default patch is twice as large."""
 
 RECORD = "dummy_model.json"
 """File with the settings and training cases of a dummy model, in the folder of its ``plans.json``."""
@@ -131,6 +132,7 @@ def write_dummy_weights(
 
 
 def _require(tasks: Sequence[str], plans_format: str, spacing_mm: float, patch: int | None, iterations: int) -> None:
+    """Refuse arguments that are out of range (code "invalid-option")."""
     unknown = [task for task in tasks if task not in MODELS]
     problem = None
     if unknown or not tasks:
@@ -173,6 +175,7 @@ def _is_done(weights: Path, entry: ModelEntry, record: dict[str, Any]) -> bool:
 def _write_model(
     weights: Path, entry: ModelEntry, record: dict[str, Any], cases: Iterable[Case], *, device: str, progress: Progress
 ) -> None:
+    """Train a dummy model on cases and write its files; its record is written last."""
     import torch
 
     read = [read_case(case, entry.classes) for case in cases]

@@ -105,7 +105,7 @@ class Leg:
             if near:
                 surface = np.maximum(union(bones.parts, at[near]), np.float32(bones.gap_mm) - femur[near])
                 spongy = 230 + 60 * texture[near]
-                _fill(hu[near], surface, surface + np.float32(bones.cortex_mm), spongy, 1050, voxel_mm)
+                _draw_bone(hu[near], surface, surface + np.float32(bones.cortex_mm), spongy, 1050, voxel_mm)
         if window:
             self._femur_hu(hu[window], at[window], femur[window], texture[window], voxel_mm)
         return hu, femur
@@ -120,17 +120,18 @@ class Leg:
         return distance + np.float32(0.35) * self.bumps.at(at)
 
     def _soft_tissue(self, at: Points, femur: np.ndarray, texture: np.ndarray, voxel_mm: float) -> np.ndarray:
+        """Return HU of skin, fat, muscles, joint capsules and the air around the leg."""
         scaled, radii = self.limb.scaled(at)
         skin = implicit_distance(scaled, radii)
         height = at.z / self.length_mm
         fascia = skin + np.float32(self.fat_mm)
-        meat = _cover(fascia, voxel_mm) * self._muscle(scaled, height, voxel_mm)
-        meat *= along(height, [-0.1, 0.0, 0.12, 0.25], [0.8, 0.5, 0.5, 1])  # More fat around the knee.
-        hu = -100 + 5 * texture + meat * (155 + 4 * texture)
+        muscle = _fraction_inside(fascia, voxel_mm) * self._muscle(scaled, height, voxel_mm)
+        muscle *= along(height, [-0.1, 0.0, 0.12, 0.25], [0.8, 0.5, 0.5, 1])  # More fat around the knee.
+        hu = -100 + 5 * texture + muscle * (155 + 4 * texture)
         capsule = np.clip(1.5 - femur / 4, 0, 1) * along(height, [0.03, 0.12, 0.87, 0.92], [1, 0, 0, 1])
         hu += (70 - hu) * capsule
-        hu += (30 - hu) * _cover(-2 - skin, voxel_mm)
-        hu += (-1000 - hu) * _cover(-skin, voxel_mm)
+        hu += (30 - hu) * _fraction_inside(-2 - skin, voxel_mm)
+        hu += (-1000 - hu) * _fraction_inside(-skin, voxel_mm)
         return hu
 
     def _muscle(self, scaled: Sequence[np.ndarray], height: np.ndarray, voxel_mm: float) -> np.ndarray:
@@ -145,7 +146,7 @@ class Leg:
             nearest = np.minimum(nearest, square)
         usual_site_distance, usual_radius_mm = 0.6, 75
         wall_mm = (second - nearest) * np.float32(usual_radius_mm / (2 * usual_site_distance))
-        return _cover(1 - wall_mm, voxel_mm)
+        return _fraction_inside(1 - wall_mm, voxel_mm)
 
     def _femur_hu(self, hu: np.ndarray, at: Points, distance: np.ndarray, texture: np.ndarray, voxel_mm: float) -> None:
         """Draw the femur over `hu`, in place."""
@@ -173,15 +174,15 @@ class Leg:
         inside *= np.where(inside > 0, np.float32(self.density), 1)
         inside += texture * (12 + np.clip(inside, 0, 300) / 6)
         core = distance + thickness * np.float32(self.cortex_scale)
-        _fill(hu, distance, core, inside, compact + 30 * texture, voxel_mm)
+        _draw_bone(hu, distance, core, inside, compact + 30 * texture, voxel_mm)
 
 
-def _cover(distance: np.ndarray, voxel_mm: float) -> np.ndarray:
+def _fraction_inside(distance: np.ndarray, voxel_mm: float) -> np.ndarray:
     """Return the fraction of a voxel on the inner side of a surface."""
     return np.clip(0.5 - distance / np.float32(voxel_mm), 0, 1)
 
 
-def _fill(
+def _draw_bone(
     hu: np.ndarray,
     surface: np.ndarray,
     core: np.ndarray,
@@ -190,6 +191,6 @@ def _fill(
     voxel_mm: float,
 ) -> None:
     """Draw a bone over `hu`, in place: `shell` from its surface to its core, `inside` within the core."""
-    outer, inner = _cover(surface, voxel_mm), _cover(core, voxel_mm)
+    outer, inner = _fraction_inside(surface, voxel_mm), _fraction_inside(core, voxel_mm)
     hu *= 1 - outer
     hu += inside * inner + shell * (outer - inner)

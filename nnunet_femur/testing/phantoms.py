@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 
 
 Side = Literal["left", "right"]
+"""Side of a leg."""
+
+
 Size = tuple[int, int, int]
+"""Number of voxels along z, y, x."""
+
+
 Spacing = tuple[float, float, float]
+"""Spacing along z, y, x in mm."""
 
 HU_RANGE = (-1024, 3071)
 """Lowest and highest HU that a scanner stores; padding may be lower."""
@@ -119,7 +126,7 @@ def make_phantom(
     for slab in _slabs(size_zyx):
         hu[slab], femur = leg.tissues(points[slab, :, :], voxel_mm)
         mask[slab] = femur < 0
-    hu = _scanned(hu, rng, noise_hu, [blur_mm / s for s in spacing_mm_zyx])
+    hu = _with_noise_and_blur(hu, rng, noise_hu, [blur_mm / s for s in spacing_mm_zyx])
     image = np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
     radius_mm = max(n * s for n, s in zip(size_zyx[1:], spacing_mm_zyx[1:], strict=True)) / 2
     unseen = np.square(y)[:, None] + np.square(x) > radius_mm**2
@@ -131,44 +138,6 @@ def make_phantom(
         volume.SetSpacing([float(s) for s in reversed(spacing_mm_zyx)])
         volume.SetOrigin(origin_mm_xyz.tolist())
     return Phantom(volumes[0], volumes[1], side)
-
-
-def _require(seed: int, size_zyx: Size, spacing_mm_zyx: Spacing) -> None:
-    problem = None
-    if seed < 0:
-        problem = f"seed must be 0 or more, got {seed}."
-    elif len(size_zyx) != 3 or min(size_zyx) < 1:
-        problem = f"size_zyx must be three numbers of voxels from 1, got {size_zyx}."
-    elif len(spacing_mm_zyx) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing_mm_zyx):
-        problem = f"spacing_mm_zyx must be three numbers above 0, got {spacing_mm_zyx}."
-    if problem is not None:
-        raise InputError(problem, code="invalid-option")
-
-
-def _slabs(size_zyx: Size) -> Iterator[slice]:
-    depth = max(1, _SLAB_VOXELS // (size_zyx[1] * size_zyx[2]))
-    return (slice(start, min(start + depth, size_zyx[0])) for start in range(0, size_zyx[0], depth))
-
-
-def _scanned(hu: np.ndarray, rng: np.random.Generator, noise_hu: float, blur_zyx: list[float]) -> np.ndarray:
-    """Return HU with noise and blur, applied in one pass: the noise is amplified by the factor that the blur removes.
-
-    Args:
-        hu: Sharp HU; changed in place.
-        rng: Source of the noise.
-        noise_hu: Standard deviation of the noise after the blur.
-        blur_zyx: Standard deviation of the blur in voxels.
-    """
-    from scipy import ndimage
-
-    # The blurred identity contains the weights of every voxel along an axis, also at the borders.
-    weights = [
-        ndimage.gaussian_filter(np.eye(n), [sigma, 0], mode="nearest")
-        for n, sigma in zip(hu.shape, blur_zyx, strict=True)
-    ]
-    kept = np.prod([np.linalg.norm(w) / np.sqrt(len(w)) for w in weights])
-    hu += rng.standard_normal(hu.shape, np.float32) * np.float32(noise_hu / kept)
-    return ndimage.gaussian_filter(hu, blur_zyx, mode="nearest")
 
 
 def write_phantoms(
@@ -211,7 +180,7 @@ def write_phantoms(
         raise InputError(msg, code="invalid-option")
     _require(seed, size_zyx, spacing_mm_zyx)
     names = _case_names(cases, seed)
-    _claim(
+    _prepare_folder(
         folder,
         names,
         {
@@ -239,6 +208,46 @@ def write_phantoms(
     return names
 
 
+def _require(seed: int, size_zyx: Size, spacing_mm_zyx: Spacing) -> None:
+    problem = None
+    if seed < 0:
+        problem = f"seed must be 0 or more, got {seed}."
+    elif len(size_zyx) != 3 or min(size_zyx) < 1:
+        problem = f"size_zyx must be three numbers of voxels from 1, got {size_zyx}."
+    elif len(spacing_mm_zyx) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing_mm_zyx):
+        problem = f"spacing_mm_zyx must be three numbers above 0, got {spacing_mm_zyx}."
+    if problem is not None:
+        raise InputError(problem, code="invalid-option")
+
+
+def _slabs(size_zyx: Size) -> Iterator[slice]:
+    depth = max(1, _SLAB_VOXELS // (size_zyx[1] * size_zyx[2]))
+    return (slice(start, min(start + depth, size_zyx[0])) for start in range(0, size_zyx[0], depth))
+
+
+def _with_noise_and_blur(
+    hu: np.ndarray, rng: np.random.Generator, noise_hu: float, blur_zyx: list[float]
+) -> np.ndarray:
+    """Return HU with noise and blur, applied in one pass: the noise is amplified by the factor that the blur removes.
+
+    Args:
+        hu: Sharp HU; changed in place.
+        rng: Source of the noise.
+        noise_hu: Standard deviation of the noise after the blur.
+        blur_zyx: Standard deviation of the blur in voxels.
+    """
+    from scipy import ndimage
+
+    # The blurred identity contains the weights of every voxel along an axis, also at the borders.
+    weights = [
+        ndimage.gaussian_filter(np.eye(n), [sigma, 0], mode="nearest")
+        for n, sigma in zip(hu.shape, blur_zyx, strict=True)
+    ]
+    kept = np.prod([np.linalg.norm(w) / np.sqrt(len(w)) for w in weights])
+    hu += rng.standard_normal(hu.shape, np.float32) * np.float32(noise_hu / kept)
+    return ndimage.gaussian_filter(hu, blur_zyx, mode="nearest")
+
+
 def _case_names(cases: int, seed: int) -> list[str]:
     """Return the names of the first cases of a cohort; of two successive cases, one is left and one is right."""
     rng = np.random.default_rng(seed)
@@ -255,7 +264,7 @@ def _files(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / "Images" / f"{name}_CT.nrrd", folder / "GoldStandard" / f"{name}_GS.nrrd"
 
 
-def _claim(folder: Path, names: list[str], parameters: dict[str, Any]) -> None:
+def _prepare_folder(folder: Path, names: list[str], parameters: dict[str, Any]) -> None:
     """Prepare the folder of a cohort: keep phantoms of the same arguments, remove others, refuse other volumes."""
     record = folder / "phantoms.json"
     old: dict[str, Any] = {}

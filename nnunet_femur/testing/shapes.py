@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Window = tuple[slice, slice, slice]
+"""Part of a grid along z, y, x."""
 
 _REACH_MM = 12.0
 """Distances are computed up to this limit. Tissues may depend on smaller distances only."""
@@ -86,7 +87,12 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """An ellipsoid whose axes are those of the frame (x, y, z); see :class:`Part`."""
+    """An ellipsoid along the axes of the frame; see :class:`Part`.
+
+    Attributes:
+        centre: Its centre (x, y, z) in mm.
+        radii: Its half axes (x, y, z) in mm.
+    """
 
     centre: np.ndarray
     radii: np.ndarray
@@ -108,7 +114,12 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Cone:
-    """A cone with round ends between two points (x, y, z); see :class:`Part`."""
+    """A cone with round ends between two points; see :class:`Part`.
+
+    Attributes:
+        ends: Its two ends, shape (2, 3): x, y, z in mm.
+        radii: Its radius at each end in mm.
+    """
 
     ends: np.ndarray
     radii: tuple[float, float]
@@ -135,8 +146,8 @@ class Tube:
 
     Attributes:
         z: Heights in mm, increasing; the tube ends flat at the first and last.
-        centre: Its centre (x, y) at each height.
-        radii: Its half axes (x, y) at each height.
+        centre: Its centre (x, y) in mm at each height, shape (n, 2).
+        radii: Its half axes (x, y) in mm at each height, shape (n, 2).
     """
 
     z: np.ndarray

@@ -26,8 +26,8 @@ class CheckedTrainer(nnUNetTrainer):
 
     Attributes:
         ends_only: True for a trainer on the ends of the femur, which does not predict whole femurs.
-        recipe: Hyper-parameters of the training; set by subclasses.
-        resumed: True after a checkpoint was loaded to go on from.
+        recipe: Hyperparameters of the training; set by subclasses.
+        resumed: True after a checkpoint was loaded to resume from.
     """
 
     ends_only: ClassVar[bool] = False

@@ -28,27 +28,27 @@ class LowestLossTrainer(FemurTrainer):
         return True
 
     @property
-    def _keeps(self) -> bool:
+    def _writes_checkpoint(self) -> bool:
         # Without checkpoints, the last network is the final one.
         return self.keeps_lowest_loss and not self.disable_checkpointing
 
     @property
-    def _kept(self) -> Path:
+    def _checkpoint(self) -> Path:
         return Path(self.output_folder) / LOWEST_LOSS_FILE
 
     def on_train_start(self) -> None:
         """Read the lowest loss before an interruption, or remove the checkpoint of an earlier training."""
         super().on_train_start()
-        if not self._keeps or self.local_rank != 0:
+        if not self._writes_checkpoint or self.local_rank != 0:
             return
         if not self.resumed:
-            self._kept.unlink(missing_ok=True)
-        elif self._kept.is_file():
-            self._lowest_loss = _lowest(self._read_kept()["logging"]["train_losses"])
+            self._checkpoint.unlink(missing_ok=True)
+        elif self._checkpoint.is_file():
+            self._lowest_loss = _lowest(self._read_checkpoint()["logging"]["train_losses"])
         else:
-            # A finished training goes on: its final network is the one of the lowest loss so far.
+            # A finished training is continued: its final network is the one of the lowest loss so far.
             self._lowest_loss = _lowest(self.logger.get_value("train_losses", step=None))
-            self.save_checkpoint(str(self._kept))
+            self.save_checkpoint(str(self._checkpoint))
 
     def on_epoch_end(self) -> None:
         """Keep the network, if its loss is the lowest, before nnU-Net writes the checkpoint that ``--c`` resumes from.
@@ -56,18 +56,18 @@ class LowestLossTrainer(FemurTrainer):
         If the process is killed between the two, the epoch is trained again and finds its network kept already.
         """
         loss = float(self.logger.get_value("train_losses", step=-1))
-        if self._keeps and loss < self._lowest_loss:
+        if self._writes_checkpoint and loss < self._lowest_loss:
             self._lowest_loss = loss
-            self.save_checkpoint(str(self._kept))
+            self.save_checkpoint(str(self._checkpoint))
         super().on_epoch_end()
 
     def on_train_end(self) -> None:
         """Write the kept network as the final checkpoint."""
         # The first process writes. The others must read after it has written and before it removes the file.
-        self._wait()
-        kept = self._keeps and self._kept.is_file()
+        self._synchronise()
+        kept = self._writes_checkpoint and self._checkpoint.is_file()
         if kept:
-            checkpoint = self._read_kept()
+            checkpoint = self._read_checkpoint()
             self.bare_network.load_state_dict(checkpoint["network_weights"])
             self.optimizer.load_state_dict(checkpoint["optimizer_state"])
             losses = checkpoint["logging"]["train_losses"]
@@ -76,17 +76,18 @@ class LowestLossTrainer(FemurTrainer):
                 f"({min(losses):.4f})."
             )
         super().on_train_end()
-        self._wait()
+        self._synchronise()
         if kept and self.local_rank == 0:
-            self._kept.unlink()
+            self._checkpoint.unlink()
 
-    def _wait(self) -> None:
+    def _synchronise(self) -> None:
+        """Wait until all processes that train together have arrived here."""
         if self.is_ddp:
             torch.distributed.barrier()
 
-    def _read_kept(self) -> dict:
+    def _read_checkpoint(self) -> dict:
         # Our own file in nnU-Net's format, with NumPy scalars that PyTorch refuses to load with weights_only.
-        return torch.load(self._kept, map_location=self.device, weights_only=False)
+        return torch.load(self._checkpoint, map_location=self.device, weights_only=False)
 
 
 def _lowest(losses: list[float]) -> float:

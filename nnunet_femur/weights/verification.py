@@ -142,6 +142,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _problems(entry: ModelEntry) -> Iterator[ModelProblem]:
+    """Yield the problems of a model; without its files or its checkpoint, nothing further is checked."""
     try:
         model = open_model(weights_folder(), entry)
     except SetupError as error:
@@ -173,6 +174,7 @@ def _plan_problems(model: SourceModel) -> Iterator[str]:
 
 
 def _checkpoint_problems(checkpoint: dict[str, Any], model: SourceModel, entry: ModelEntry) -> Iterator[str]:
+    """Yield differences between a checkpoint, the folder that contains it, and TotalSegmentator's tables."""
     for key, value, expected in (
         ("trainer_name", checkpoint.get("trainer_name"), model.trainer),
         ("configuration", checkpoint.get("init_args", {}).get("configuration"), model.configuration),

@@ -174,6 +174,13 @@ def _groups(keys: Mapping[str, Hashable]) -> list[list[str]]:
 def _together(
     cases: Sequence[Case], images: Mapping[str, Hashable], masks: Mapping[str, Hashable | None]
 ) -> Duplicates:
+    """Give the cases of one exam the same patient, or an error if their masks differ.
+
+    Args:
+        cases: The cases.
+        images: Key of the content of each CT, by case.
+        masks: Key of the content of each mask, by case; None if it cannot be compared.
+    """
     by_id = {case.id: case for case in cases}
     warnings: list[Finding] = []
     errors: dict[str, tuple[Finding, ...]] = {}

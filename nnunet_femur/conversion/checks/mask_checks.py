@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.grids import Femur
     from nnunet_femur.imaging.padding import Padding
 
+
 MASK_CHECKS = Checks()
 """Checks of a femur on the grid of its CT."""
 
@@ -34,29 +35,40 @@ LENGTHS_MM = (30.0, 600.0)
 BONE_HU = 100
 """Voxels above this count as bone."""
 
-_LEAST_BONE = 0.1
-"""Smallest part of the voxels of a femur above BONE_HU; even thin bones have a third or more."""
-
 BODY_HU = -300
 """Voxels above this belong to the body; air is below."""
 
-_MIRRORED, _MIRRORED_CHANCE = 1.3, 20
-"""Least ratio of bone in a mirrored mask to bone in the mask itself, and least evidence against chance.
-
-A mask in its correct position covers 1.6 times as much bone as any mirror image of it.
-"""
-
-_TRIED = 400_000
-"""Number of voxels of the femur's box that are sufficient to compare mirror images."""
-
-_BOTH_LEGS_MM = 280.0
-_ASIDE_MM = 50.0
-"""A body of this width or more shows both legs, and a femur is this far or more from its middle."""
-
-_OUTSIDE = 0.01
-_IN_PADDING = 0.001
 _POINTS = 50_000
-"""Number of voxels that are sufficient to measure a length."""
+"""Number of voxels that are sufficient to measure a length or a width."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """Extent of the body in a CT, from the right to the left of the patient.
+
+    Attributes:
+        middle_mm: Middle of the body, in LPS millimetres.
+        width_mm: Width of the body, without the outermost 1 % at both sides.
+    """
+
+    middle_mm: float
+    width_mm: float
+
+    @classmethod
+    def of(cls, hu_zyx: NDArray[np.int16], image: Geometry) -> Body:
+        """Measure the body in a sample of the voxels of a CT.
+
+        Args:
+            hu_zyx: The CT, in HU.
+            image: Geometry of the CT.
+        """
+        step = max(1, round((hu_zyx.size / _POINTS) ** (1 / 3)))
+        index_zyx = np.argwhere(hu_zyx[::step, ::step, ::step] > BODY_HU) * step
+        if len(index_zyx) < 2:
+            return cls(0.0, 0.0)
+        left_mm = _along_left_mm(image, index_zyx[:, ::-1])
+        low, high = np.percentile(left_mm, (1, 99))
+        return cls(float(left_mm.mean()), float(high - low))
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,10 @@ def _empty(mask: MaskFacts) -> str | None:
     return "is empty: no voxel is femur."
 
 
+_OUTSIDE = 0.01
+"""Largest part of the femur outside its CT that is not reported."""
+
+
 @MASK_CHECKS.register("mask-outside")
 def _outside(mask: MaskFacts) -> str | None:
     if mask.femur.outside <= _OUTSIDE:
@@ -144,12 +160,20 @@ def _border(mask: MaskFacts) -> str | None:
     return f"touches the border of its CT ({', '.join(sides)}); the femur may be cut there." if sides else None
 
 
+_IN_PADDING = 0.001
+"""Largest part of the femur in padding that is not reported."""
+
+
 @MASK_CHECKS.register("mask-padding")
 def _in_padding(mask: MaskFacts) -> str | None:
     covered = mask.padding.within(mask.hu_zyx, mask.femur.voxels_zyx)
     if covered <= _IN_PADDING * len(mask.values):
         return None
     return f"covers padding of its CT in {covered} voxels, {covered / len(mask.values):.1%} of the femur."
+
+
+_LEAST_BONE = 0.1
+"""Smallest part of the voxels of a femur above BONE_HU; even thin bones have a third or more."""
 
 
 @MASK_CHECKS.register("mask-off-bone")
@@ -160,6 +184,16 @@ def _off_bone(mask: MaskFacts) -> str | None:
     if bone >= _LEAST_BONE:
         return None
     return f"covers bone in only {bone:.0%} of its voxels (above {BONE_HU} HU)."
+
+
+_MIRRORED, _MIRRORED_CHANCE = 1.3, 20
+"""Least ratio of bone in a mirrored mask to bone in the mask itself, and least evidence against chance.
+
+A mask in its correct position covers 1.6 times as much bone as any mirror image of it.
+"""
+
+_TRIED = 400_000
+"""Number of voxels of the femur's box that are sufficient to compare mirror images."""
 
 
 @MASK_CHECKS.register("mask-mirrored")
@@ -187,6 +221,13 @@ def _mirrored(mask: MaskFacts) -> str | None:
     return f"covers bone in {here:.0%} of its voxels, but in {best:.0%} with {exchanged} exchanged."
 
 
+_BOTH_LEGS_MM = 280.0
+"""Width of a body that shows both legs."""
+
+_ASIDE_MM = 50.0
+"""Least distance of a femur from the middle of such a body."""
+
+
 @MASK_CHECKS.register("mask-side")
 def _on_side(mask: MaskFacts) -> str | None:
     if mask.body is None or mask.side not in (LEFT, RIGHT) or mask.body.width_mm < _BOTH_LEGS_MM:
@@ -199,42 +240,6 @@ def _on_side(mask: MaskFacts) -> str | None:
     if found == mask.side or abs(to_left_mm) < _ASIDE_MM:
         return None
     return f"is {abs(to_left_mm):.0f} mm to the {found} of the middle of the body, but the case is {mask.side}."
-
-
-@dataclass(frozen=True)
-class Body:
-    """Extent of the body in a CT, from the right to the left of the patient.
-
-    Attributes:
-        middle_mm: Middle of the body, in LPS millimetres.
-        width_mm: Width of the body, without the outermost 1 % at both sides.
-    """
-
-    middle_mm: float
-    width_mm: float
-
-    @classmethod
-    def of(cls, hu_zyx: NDArray[np.int16], image: Geometry) -> Body:
-        """Measure the body in a sample of the voxels of a CT.
-
-        Args:
-            hu_zyx: The CT, in HU.
-            image: Geometry of the CT.
-        """
-        step = max(1, round((hu_zyx.size / _POINTS) ** (1 / 3)))
-        index_zyx = np.argwhere(hu_zyx[::step, ::step, ::step] > BODY_HU) * step
-        if len(index_zyx) < 2:
-            return cls(0.0, 0.0)
-        left_mm = _along_left_mm(image, index_zyx[:, ::-1])
-        low, high = np.percentile(left_mm, (1, 99))
-        return cls(float(left_mm.mean()), float(high - low))
-
-
-def _along_left_mm(image: Geometry, index_xyz: NDArray) -> NDArray[np.float64]:
-    """Return the x coordinate of points in LPS millimetres, which increases to the left of the patient."""
-    row = np.reshape(image.direction, (3, 3))[0] * image.spacing_mm_xyz
-    left_mm: NDArray[np.float64] = index_xyz @ row + image.origin_mm_xyz[0]
-    return left_mm
 
 
 @MASK_CHECKS.register("mask-components")
@@ -265,3 +270,10 @@ def _length(mask: MaskFacts) -> str | None:
     if not len(mask.values) or least <= mask.length_mm <= most:
         return None
     return f"is {mask.length_mm:.0f} mm long; a femur or a part of one has {least:g} to {most:g} mm."
+
+
+def _along_left_mm(image: Geometry, index_xyz: NDArray) -> NDArray[np.float64]:
+    """Return the x coordinate of points in LPS millimetres, which increases to the left of the patient."""
+    row = np.reshape(image.direction, (3, 3))[0] * image.spacing_mm_xyz
+    left_mm: NDArray[np.float64] = index_xyz @ row + image.origin_mm_xyz[0]
+    return left_mm

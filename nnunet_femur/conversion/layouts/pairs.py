@@ -25,17 +25,6 @@ if TYPE_CHECKING:
     from nnunet_femur.progress import Progress
 
 
-_NAMED = 6
-"""Largest number of files of one id that a message names."""
-
-
-def subfolder(source: Path, name: str) -> Path | None:
-    """Return the folder with a name in a source; upper and lower case are equal unless both folders exist."""
-    found = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and folder.name.lower() == name.lower()]
-    exact = source / name
-    return exact if exact in found else found[0] if len(found) == 1 else None
-
-
 def find_pairs(source: Path, options: ConversionOptions) -> Found:
     """Pair the images of a folder with their masks.
 
@@ -75,7 +64,7 @@ def find_pairs(source: Path, options: ConversionOptions) -> Found:
         finding(
             "unpaired-image",
             images[case].file,
-            f"has no mask: no volume in {folders[1].name} starts with {case}{_but(other_masks.get(case))}.",
+            f"has no mask: no volume in {folders[1].name} starts with {case}{_except_file(other_masks.get(case))}.",
         )
         for case in sorted(images.keys() - masks.keys())
     ]
@@ -83,7 +72,7 @@ def find_pairs(source: Path, options: ConversionOptions) -> Found:
         finding(
             "unpaired-mask",
             masks[case].file,
-            f"has no CT: no volume in {folders[0].name} starts with {case}{_but(other_images.get(case))}.",
+            f"has no CT: no volume in {folders[0].name} starts with {case}{_except_file(other_images.get(case))}.",
         )
         for case in sorted(masks.keys() - images.keys())
     ]
@@ -105,33 +94,61 @@ def find_pairs(source: Path, options: ConversionOptions) -> Found:
     return Found(source, "pairs", cases, tuple(findings))
 
 
+def differing_exams(images: Mapping[str, Path], masks: Mapping[str, Path], ids: Mapping[str, str]) -> dict[str, str]:
+    """Return the cases whose CT and mask belong to different exams according to their names, with the difference.
+
+    Dates and numbers are compared, and words for the side and the time of an exam. Parts that all CTs or all masks have
+    in common are ignored.
+
+    Args:
+        images: The CT of each case.
+        masks: The mask of each case.
+        ids: The id of each case as written in the name of its CT.
+    """
+    of_images = _without_common({case: _exam_words(file, ids[case]) for case, file in images.items()})
+    of_masks = _without_common({case: _exam_words(file, ids[case]) for case, file in masks.items()})
+    found = {}
+    for case, tokens in of_images.items():
+        only_image, only_mask = tokens - of_masks[case], of_masks[case] - tokens
+        if only_image and only_mask:
+            found[case] = f"{', '.join(sorted(only_image))} and {', '.join(sorted(only_mask))}"
+    return found
+
+
+def subfolder(source: Path, name: str) -> Path | None:
+    """Return the folder with a name in a source; upper and lower case are equal unless both folders exist."""
+    found = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and folder.name.lower() == name.lower()]
+    exact = source / name
+    return exact if exact in found else found[0] if len(found) == 1 else None
+
+
 @dataclass(frozen=True)
-class _Named:
+class _VolumeFile:
+    """A volume of one of the two folders.
+
+    Attributes:
+        file: The file or DICOM folder, relative to the source.
+        patient: The patient by its id, without leading zeros.
+        side: Side by its id: "left", "right", "both" or "unknown".
+        written: The id as written in the name.
+    """
+
     file: Path
     patient: str
     side: str
     written: str
 
 
-def _but(other: Path | None) -> str:
-    return f", except {other.name}, which does not end in {', '.join(VOLUME_ENDINGS)}" if other else ""
-
-
-def _other(path: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
-    match = pattern.match(unicodedata.normalize("NFC", path.name))
-    return {named(match.group(), path)[0]: path} if match is not None and match.group() and path.is_file() else {}
-
-
 def _by_id(
     source: Path, folder: Path, pattern: re.Pattern[str]
-) -> tuple[dict[str, _Named], list[Finding], dict[str, Path]]:
+) -> tuple[dict[str, _VolumeFile], list[Finding], dict[str, Path]]:
     """Return the volumes of a folder by id, the findings, and other files by id.
 
     Hidden files (``.DS_Store``, ``._L442_CT.nrrd``) are ignored.
     """
     others: dict[str, Path] = {}
     findings: list[Finding] = []
-    by_id: dict[str, list[_Named]] = defaultdict(list)
+    by_id: dict[str, list[_VolumeFile]] = defaultdict(list)
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     belonging = {part for path in paths if path.is_file() and volume_ending(path) for part in parts(path)[1:]}
     loose: list[Path] = []
@@ -141,7 +158,7 @@ def _by_id(
         if volume_ending(path) is None and not is_slices and not is_folder:
             if path not in belonging:
                 findings.append(finding("stray-file", file, "is not a volume and was left out."))
-                others |= _other(path, pattern)
+                others |= _id_of_other_file(path, pattern)
             continue
         if is_folder:
             findings += [
@@ -162,20 +179,35 @@ def _by_id(
         groups = match.groupdict()
         patient = (groups.get("patient") or case).upper()
         side = side_called(groups.get("side") or "")
-        by_id[case].append(_Named(file, patient.lstrip("0") or "0", side, match.group()))
+        by_id[case].append(_VolumeFile(file, patient.lstrip("0") or "0", side, match.group()))
     if loose:
         problem = f"and {len(loose) - 1} more DICOM file(s) of {folder.name} do not start with an id."
         remedy = "Put the slices of each CT into a folder named after its id."
         findings.append(finding("no-id", loose[0], problem, remedy))
     for case, files in by_id.items():
         if len(files) > 1:
-            names = ", ".join(other.file.name for other in files[1:_NAMED])
-            names += f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            names = ", ".join(other.file.name for other in files[1:_MOST_FILES])
+            names += f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""
             findings.append(finding("duplicate-id", files[0].file, f"has the id {case}, as {names}."))
     return {case: files[0] for case, files in by_id.items()}, findings, others
 
 
+_MOST_FILES = 6
+"""Largest number of files of one id that a message names."""
+
+
+def _id_of_other_file(path: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
+    match = pattern.match(unicodedata.normalize("NFC", path.name))
+    return {named(match.group(), path)[0]: path} if match is not None and match.group() and path.is_file() else {}
+
+
+def _except_file(other: Path | None) -> str:
+    return f", except {other.name}, which does not end in {', '.join(VOLUME_ENDINGS)}" if other else ""
+
+
 _WORD = re.compile(r"[a-z]+|\d+")
+
+_PART = re.compile(r"[^0-9a-z]+")
 
 _TIMES = {"pre": "before", "preop": "before", "before": "before", "baseline": "before"} | {
     "post": "after",
@@ -190,31 +222,8 @@ _SIDES = {word: side for word, side in SIDES.items() if side != BOTH}
 _NOT_AN_EXAM = re.compile(r"0000|v\d+|rev\d+|\d+(mm|hu|bit)|\d+x\d+(x\d+)?")
 """Channels, versions, spacings and sizes, which may differ between a CT and its mask."""
 
-_PART = re.compile(r"[^0-9a-z]+")
 
-
-def differing_exams(images: Mapping[str, Path], masks: Mapping[str, Path], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return the cases whose CT and mask belong to different exams according to their names, with the difference.
-
-    Dates and numbers are compared, and words for the side and the time of an exam. Parts that all CTs or all masks have
-    in common are ignored.
-
-    Args:
-        images: The CT of each case.
-        masks: The mask of each case.
-        ids: The id of each case as written in the name of its CT.
-    """
-    of_images = _without_common({case: _tokens(file, ids[case]) for case, file in images.items()})
-    of_masks = _without_common({case: _tokens(file, ids[case]) for case, file in masks.items()})
-    found = {}
-    for case, tokens in of_images.items():
-        only_image, only_mask = tokens - of_masks[case], of_masks[case] - tokens
-        if only_image and only_mask:
-            found[case] = f"{', '.join(sorted(only_image))} and {', '.join(sorted(only_mask))}"
-    return found
-
-
-def _tokens(file: Path, id_text: str) -> set[str]:
+def _exam_words(file: Path, id_text: str) -> set[str]:
     """Return the parts of a name that identify an exam: numbers without leading zeros, sides and times."""
     name = stem(file).lower()
     rest = name[len(id_text) :] if name.startswith(id_text.lower()) else name

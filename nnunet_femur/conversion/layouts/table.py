@@ -85,6 +85,7 @@ def _read(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 
 
 def _case(table: Path, line: int, row: dict[str, str]) -> tuple[Case | None, list[Finding]]:
+    """Return the case of a row, or None, and the findings about the row."""
     problems = []
     image, *masks = (_relative(table, cell.strip()) for cell in (row.get("image", ""), *row.get("mask", "").split("|")))
     for what, file in (("image", image), *(("mask", mask) for mask in masks)):

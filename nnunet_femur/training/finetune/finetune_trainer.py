@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nnunet_femur.weights import SourceModel
 
 _RAW_WEIGHTS = "femur_raw_weights"
-"""Key of a checkpoint for the weights before averaging, from which a resumed training goes on."""
+"""Key of a checkpoint for the weights before averaging, from which a resumed training continues."""
 
 _ELASTIC_SCALE = (0.1, 0.3)
 """Standard deviation of the smoothing of a random displacement field, as a fraction of the patch's edge."""
@@ -141,10 +141,10 @@ class FinetuneTrainer(FemurTrainer):
 
     def on_train_epoch_start(self) -> None:
         """Freeze everything except the segmentation heads during the warm-up epochs."""
-        resting = self.current_epoch < self.finetune_recipe.warmup_epochs
+        warming_up = self.current_epoch < self.finetune_recipe.warmup_epochs
         changed = False
         for group in self.optimizer.param_groups:
-            trained = group["name"] == HEAD or not resting
+            trained = group["name"] == HEAD or not warming_up
             for parameter in group["params"]:
                 changed |= parameter.requires_grad != trained
                 parameter.requires_grad_(trained)
@@ -176,7 +176,7 @@ class FinetuneTrainer(FemurTrainer):
             self.bare_network.load_state_dict(self._raw_weights)
         return average
 
-    def _exchange(self) -> None:
+    def _swap_average(self) -> None:
         """Swap the weights of the network and the average."""
         if self._average is not None:
             both = zip(self.bare_network.parameters(), self._average.module.parameters(), strict=True)
@@ -185,18 +185,18 @@ class FinetuneTrainer(FemurTrainer):
 
     def on_validation_epoch_start(self) -> None:
         """Use the average for the validation of the epoch."""
-        self._exchange()
+        self._swap_average()
         super().on_validation_epoch_start()
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """Return to the weights before averaging."""
         super().on_validation_epoch_end(val_outputs)
-        self._exchange()
+        self._swap_average()
 
     def on_train_end(self) -> None:
         """Save the last checkpoint, then use its weights, the average, for the final validation."""
         super().on_train_end()
-        self._exchange()
+        self._swap_average()
         self._average = None
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002

@@ -108,5 +108,5 @@ class GroupSchedule:
             done = (epoch - start) * self.iterations_per_epoch + iteration
             ramp = min(1.0, (done + 1) / max(1, recipe.ramp_iterations))
         for group in self.optimizer.param_groups:
-            resting = epoch < recipe.warmup_epochs and group["name"] != HEAD
-            group["lr"] = 0.0 if resting else now * group["factor"] * ramp
+            frozen = epoch < recipe.warmup_epochs and group["name"] != HEAD
+            group["lr"] = 0.0 if frozen else now * group["factor"] * ramp

@@ -16,97 +16,6 @@ if TYPE_CHECKING:
     from nnunet_femur.weights import SourceModel
 
 
-def misfits(weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor]) -> list[str]:
-    """Return the tensors of a checkpoint and a network that do not match, one line each.
-
-    Args:
-        weights: The checkpoint's tensors by name.
-        network: The network's tensors by name.
-
-    Returns:
-        Lines that start with the tensor's place in the network, as in "encoder, stage 1, convolution 2, weight".
-    """
-    problems = []
-    for name, tensor in network.items():
-        if not _named_once(name):
-            continue
-        if name not in weights:
-            problems.append(f"{describe_tensor(name)}: missing in the weights ({name})")
-        elif weights[name].shape != tensor.shape:
-            problems.append(
-                f"{describe_tensor(name)}: the network expects {_shape(tensor)}, "
-                f"the weights have {_shape(weights[name])} ({name})"
-            )
-    problems += [
-        f"{describe_tensor(name)}: missing in the network ({name})"
-        for name in weights
-        if name not in network and _named_once(name)
-    ]
-    return problems
-
-
-def require_fit(
-    weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor], *, problem: str, remedy: str
-) -> None:
-    """Refuse a checkpoint that does not fit a network.
-
-    Args:
-        weights: The checkpoint's tensors by name.
-        network: The network's tensors by name.
-        problem: First line of the message.
-        remedy: Last line of the message.
-
-    Raises:
-        SetupError: Tensors do not match; the message has a line for each (code "invalid-weights").
-    """
-    lines = [f"  {misfit}" for misfit in misfits(weights, network)]
-    if lines:
-        raise SetupError("\n".join([problem, *lines, remedy]), code="invalid-weights")
-
-
-def _named_once(name: str) -> bool:
-    """Return True for the first name of a tensor; nnU-Net's modules register most tensors two to four times."""
-    return ".all_modules." not in name and not name.startswith("decoder.encoder.")
-
-
-_NUMBERED = {
-    "stages": "stage",
-    "blocks": "block",
-    "transpconvs": "upsampling",
-    "seg_layers": "segmentation head",
-    "convs": "convolution",
-}
-_PLAIN = {
-    "encoder": "encoder",
-    "decoder": "decoder",
-    "stem": "stem",
-    "skip": "skip connection",
-    "norm": "normalisation",
-}
-
-
-def describe_tensor(name: str) -> str:
-    """Return the place of a tensor in nnU-Net's U-Nets, counted from 1.
-
-    Example:
-        >>> describe_tensor("encoder.stages.1.0.convs.0.conv.weight")
-        'encoder, stage 2, convolution 1, weight'
-    """
-    words: list[str] = []
-    parts = name.split(".")
-    for part, following in zip(parts, [*parts[1:], ""], strict=True):
-        if part in _NUMBERED:
-            number = str(int(following) + 1) if following.isdigit() else ""
-            words.append(f"{_NUMBERED[part]} {number}")
-        elif part in _PLAIN:
-            words.append(_PLAIN[part])
-        elif part.startswith("conv") and part[4:].isdigit():
-            # Blocks of residual encoders number their convolutions in the name.
-            words.append(f"convolution {part[4:]}")
-    words.append(parts[-1])
-    return ", ".join(words)
-
-
 def check_source(source: SourceModel, expected: Mapping[str, Any], *, plan: str) -> None:
     """Refuse another model than the one that the plans were made for.
 
@@ -153,6 +62,98 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
         remedy="Run nnfemur plan again.",
     )
     network.load_state_dict({name: weights[source_key(name)] for name in wanted}, strict=False)
+
+
+def require_fit(
+    weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor], *, problem: str, remedy: str
+) -> None:
+    """Refuse a checkpoint that does not fit a network.
+
+    Args:
+        weights: The checkpoint's tensors by name.
+        network: The network's tensors by name.
+        problem: First line of the message.
+        remedy: Last line of the message.
+
+    Raises:
+        SetupError: Tensors do not match; the message has a line for each (code "invalid-weights").
+    """
+    lines = [f"  {misfit}" for misfit in misfits(weights, network)]
+    if lines:
+        raise SetupError("\n".join([problem, *lines, remedy]), code="invalid-weights")
+
+
+def misfits(weights: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the tensors of a checkpoint and a network that do not match, one line each.
+
+    Args:
+        weights: The checkpoint's tensors by name.
+        network: The network's tensors by name.
+
+    Returns:
+        Lines that start with the tensor's place in the network, as in "encoder, stage 1, convolution 2, weight".
+    """
+    problems = []
+    for name, tensor in network.items():
+        if not _named_once(name):
+            continue
+        if name not in weights:
+            problems.append(f"{describe_tensor(name)}: missing in the weights ({name})")
+        elif weights[name].shape != tensor.shape:
+            problems.append(
+                f"{describe_tensor(name)}: the network expects {_shape(tensor)}, "
+                f"the weights have {_shape(weights[name])} ({name})"
+            )
+    problems += [
+        f"{describe_tensor(name)}: missing in the network ({name})"
+        for name in weights
+        if name not in network and _named_once(name)
+    ]
+    return problems
+
+
+_NUMBERED = {
+    "stages": "stage",
+    "blocks": "block",
+    "transpconvs": "upsampling",
+    "seg_layers": "segmentation head",
+    "convs": "convolution",
+}
+
+_PLAIN = {
+    "encoder": "encoder",
+    "decoder": "decoder",
+    "stem": "stem",
+    "skip": "skip connection",
+    "norm": "normalisation",
+}
+
+
+def describe_tensor(name: str) -> str:
+    """Return the place of a tensor in nnU-Net's U-Nets, counted from 1.
+
+    Example:
+        >>> describe_tensor("encoder.stages.1.0.convs.0.conv.weight")
+        'encoder, stage 2, convolution 1, weight'
+    """
+    words: list[str] = []
+    parts = name.split(".")
+    for part, following in zip(parts, [*parts[1:], ""], strict=True):
+        if part in _NUMBERED:
+            number = str(int(following) + 1) if following.isdigit() else ""
+            words.append(f"{_NUMBERED[part]} {number}")
+        elif part in _PLAIN:
+            words.append(_PLAIN[part])
+        elif part.startswith("conv") and part[4:].isdigit():
+            # Blocks of residual encoders number their convolutions in the name.
+            words.append(f"convolution {part[4:]}")
+    words.append(parts[-1])
+    return ", ".join(words)
+
+
+def _named_once(name: str) -> bool:
+    """Return True for the first name of a tensor; nnU-Net's modules register most tensors two to four times."""
+    return ".all_modules." not in name and not name.startswith("decoder.encoder.")
 
 
 def _shape(tensor: torch.Tensor) -> str:

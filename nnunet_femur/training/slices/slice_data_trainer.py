@@ -66,7 +66,7 @@ class SliceDataTrainer(LowestLossTrainer):
         nnU-Net draws a batch to start its loaders. Here no batch is drawn, since the first pass would lack it.
 
         Raises:
-            InputError: The slices cannot be dealt out in batches (code "invalid-recipe").
+            InputError: The slices cannot be distributed over batches (code "invalid-recipe").
         """
         training, validation = self.get_tr_and_val_datasets()
         recipe = self.slice_recipe
@@ -90,7 +90,7 @@ class SliceDataTrainer(LowestLossTrainer):
         return find_slices(_masks(data), axes)
 
     def _check_passes(self, train: SliceLoader) -> None:
-        """Refuse batches that cannot be dealt out to processes, or not normalised.
+        """Refuse batches that cannot be distributed over processes, or cannot be normalised.
 
         Raises:
             InputError: With the reason (code "invalid-recipe").
@@ -145,6 +145,16 @@ class SliceDataTrainer(LowestLossTrainer):
         augment: bool,
         workers: int,
     ) -> SliceLoader:
+        """Return a loader of slices by the recipe.
+
+        Args:
+            data: The preprocessed cases.
+            axes: The spatial axes (0 is z) that slices are across.
+            iterations: Number of batches in an epoch; None for one pass over the slices with femur.
+            seed: Seed of the order.
+            augment: True for the slices of the training.
+            workers: Number of processes that load batches.
+        """
         recipe = self.slice_recipe
         size = recipe.slice_size
         patch_size = self.configuration_manager.patch_size

@@ -78,10 +78,10 @@ class SliceLoader(SlimDataLoaderBase):
         self._step = max(1, workers)
         self.rank = rank
         self.ranks = ranks
-        self._most_open = open_case_limit() if open_cases is None else open_cases
+        self._open_limit = open_case_limit() if open_cases is None else open_cases
         self._open: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
         self._reader: ThreadPoolExecutor | None = None
-        self._coming: Future[_Part] | None = None
+        self._pending: Future[_Part] | None = None
 
     def set_thread_id(self, thread_id: int) -> None:
         """Load every n-th batch of n workers, from the worker's own number on."""
@@ -100,9 +100,9 @@ class SliceLoader(SlimDataLoaderBase):
         """Return this process's part of the next batch."""
         number = self._next
         self._next += self._step
-        read = self._read_batch(number) if self._coming is None else self._coming.result()
+        read = self._read_batch(number) if self._pending is None else self._pending.result()
         if self._reader is not None:
-            self._coming = self._reader.submit(self._read_batch, self._next)
+            self._pending = self._reader.submit(self._read_batch, self._next)
         slices = []
         with torch.no_grad(), threadpool_limits(limits=1, user_api=None), _restored_generators():
             for one in read.samples:
@@ -112,7 +112,7 @@ class SliceLoader(SlimDataLoaderBase):
             "data": torch.stack([one["image"] for one in slices]),
             "target": torch.stack([one["segmentation"] for one in slices]),
             "keys": [one.key for one in read.samples],
-            "weight": len(read.samples) * self.ranks / read.of,
+            "weight": len(read.samples) * self.ranks / read.batch_size,
         }
 
     def _read_batch(self, number: int) -> _Part:
@@ -130,13 +130,13 @@ class SliceLoader(SlimDataLoaderBase):
         rng = np.random.default_rng((self.order.seed, number, place))
         table = self.table
         if row is None:
-            case, axis, index, box = self._anywhere(rng)
+            case, axis, index, box = self._random_slice(rng)
         else:
             case, axis, index, box = int(table.case[row]), int(table.axis[row]), int(table.index[row]), table.box[row]
         image, mask = self.window.cut(*self._case(case), axis, index, box, rng)
         return _Sample(place, self._data.identifiers[case], image, mask)
 
-    def _anywhere(self, rng: np.random.Generator) -> tuple[int, int, int, NDArray[np.int64] | None]:
+    def _random_slice(self, rng: np.random.Generator) -> tuple[int, int, int, NDArray[np.int64] | None]:
         case = int(rng.integers(len(self._data.identifiers)))
         axis = self.axes[rng.integers(len(self.axes))]
         return case, axis, int(rng.integers(self._case(case)[0].shape[1 + axis])), None
@@ -152,7 +152,7 @@ class SliceLoader(SlimDataLoaderBase):
         image, mask, *_ = self._data.load_case(self._data.identifiers[number])
         if isinstance(image, np.ndarray):
             return image, mask
-        while len(self._open) >= self._most_open:
+        while len(self._open) >= self._open_limit:
             self._open.popitem(last=False)
         self._open[number] = image, mask
         return image, mask
@@ -173,7 +173,7 @@ class _Part:
     """Slices of one process in a batch, and the number of slices in the whole batch."""
 
     samples: list[_Sample]
-    of: int
+    batch_size: int
 
 
 def open_case_limit() -> int:
@@ -201,6 +201,7 @@ def _restored_generators() -> Iterator[None]:
 
 
 def _seed_transforms(source: Sequence[int]) -> None:
+    """Seed the random generators that the transforms use."""
     numbers = np.random.SeedSequence(source).generate_state(2)
     np.random.seed(int(numbers[0]))  # noqa: NPY002 - the transforms' own
     torch.default_generator.manual_seed(int(numbers[1]))

@@ -147,8 +147,8 @@ class SliceOrder:
 def share_of_rank(size: int, *, rank: int, ranks: int) -> range:
     """Return the places of a batch that one of several processes trains on.
 
-    Places are dealt out in turn. So shares differ by at most 1, and each has its part of the slices with femur, which
-    come first in a batch.
+    The processes take places in turn. So the sizes of their shares differ by at most 1, and each share has its part of
+    the slices with femur, which come first in a batch.
 
     Args:
         size: Number of slices in the batch.
