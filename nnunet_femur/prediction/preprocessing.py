@@ -71,7 +71,7 @@ def preprocess(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: 
         "bbox_used_for_cropping": [[part.start, part.stop] for part in box],
         "shape_after_cropping_and_before_resampling": voxels[box].shape,
     }
-    resampling = _to_the_network(voxels[box].shape, spacing_mm_zyx, predictor)
+    resampling = _network_resampling(voxels[box].shape, spacing_mm_zyx, predictor)
     return Preprocessed(_normalized_and_resampled(voxels[box], resampling, predictor), properties)
 
 
@@ -128,7 +128,9 @@ def network_spacing_mm(predictor: nnUNetPredictor, spacing_mm_zyx: Sequence[floa
     return own, [own[0], *wanted] if len(wanted) < len(own) else wanted
 
 
-def _to_the_network(shape: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Resampling:
+def _network_resampling(
+    shape: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
+) -> Resampling:
     from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
 
     own, wanted = network_spacing_mm(predictor, spacing_mm_zyx)

@@ -130,7 +130,7 @@ def run_study(
     return result
 
 
-_LOOK_EVERY_S = 0.3
+_POLL_INTERVAL_S = 0.3
 
 
 def _run(engine: Engine, watch: Watch) -> int:
@@ -148,7 +148,7 @@ def _run(engine: Engine, watch: Watch) -> int:
             events, waiting = Events(records.events, jobs), engine.waiting()
             while process.poll() is None:
                 watch.look(events.new(), waiting.look() if waiting else "")
-                time.sleep(_LOOK_EVERY_S)
+                time.sleep(_POLL_INTERVAL_S)
             pump.join()
             watch.look(events.new())
     finally:

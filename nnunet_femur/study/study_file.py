@@ -196,11 +196,11 @@ def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
 
     found = problems_of_form(content)
     if not found:
-        found = [*_of_dataset(content, folder), *_of_methods(content)]
-    return [*found, *_of_recipes(content)]
+        found = [*_dataset_problems(content, folder), *_method_problems(content)]
+    return [*found, *_recipe_problems(content)]
 
 
-def _of_dataset(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _dataset_problems(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
     dataset = content["dataset"]
     if "source" not in dataset:
         return
@@ -211,23 +211,23 @@ def _of_dataset(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
         yield f"dataset.source: {source} not found. Correct the path."
 
 
-def _of_methods(content: Mapping[str, Any]) -> Iterator[str]:
+def _method_problems(content: Mapping[str, Any]) -> Iterator[str]:
     from nnunet_femur.recipe.trainer_names import known_trainers
 
     methods = _methods_of(content)
     if not methods and not content.get("baseline"):
         yield "methods: must not be empty without a baseline. Add a method or a baseline to compare."
-    # Looked up once: every job of a study checks the file, and the names come from a hundred source files.
+    # Read only once, since the names come from a hundred source files.
     trainers = sorted(known_trainers())
     for number, method in enumerate(methods):
         for problem in (
-            *_of_names(method, content.get("plans", {PLANS_NAME: {}}), trainers),
-            *_of_others(method, methods[:number]),
+            *_name_problems(method, content.get("plans", {PLANS_NAME: {}}), trainers),
+            *_repetition_problems(method, methods[:number]),
         ):
             yield f"methods.{number}{problem}"
 
 
-def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> Iterator[str]:
+def _name_problems(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> Iterator[str]:
     from nnunet_femur.study.schema import suggestion
 
     if method.trainer not in trainers:
@@ -244,7 +244,7 @@ def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> 
         )
 
 
-def _of_others(method: Method, others: Iterable[Method]) -> Iterator[str]:
+def _repetition_problems(method: Method, others: Iterable[Method]) -> Iterator[str]:
     for other in others:
         if other.name == method.name:
             yield f": repeats {method.name}. Remove one of them."
@@ -255,7 +255,7 @@ def _of_others(method: Method, others: Iterable[Method]) -> Iterator[str]:
             )
 
 
-def _of_recipes(content: Mapping[str, Any]) -> Iterator[str]:
+def _recipe_problems(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield problems of the recipes of plans and methods, also where something else in the file is wrong."""
     from nnunet_femur.recipe.recipe_checks import problems_of as problems_of_recipe
     from nnunet_femur.recipe.trainer_names import stock_trainers
