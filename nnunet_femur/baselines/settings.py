@@ -42,7 +42,7 @@ class Outcome:
 
     Attributes:
         case: Name of the case.
-        seconds: Time that it took, in s; 0 for a case that ended its process.
+        seconds: Time that it took, in s; 0 for a case at which the process ended.
         problem: Reason why there is no mask, and the fix; None if there is a mask.
         volume_ml: Volume of the mask in ml.
         warnings: Short texts about what is doubtful about the CT.

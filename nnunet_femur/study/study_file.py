@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
     from nnunet_femur.recipe.recipe_checks import Problem
 
+
 PLANS_NAME = "nnUNetPlans"
+
 CONFIGURATION = "3d_fullres"
+
 FIXED_FOLD = 5
 """The fold that is the study's one split into training and validation cases."""
 
@@ -134,6 +137,25 @@ def read_study(file: str | Path) -> Study:
     return _study_of(content, path)
 
 
+def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return all problems of a study, a line each; empty for a study that can run.
+
+    Args:
+        content: Content of the file.
+        folder: Folder that paths in the file are relative to.
+
+    Example:
+        >>> problems_of({"dataset": {"phantoms": 8}, "metods": []}, Path())
+        ['methods: missing. Add it.', "metods: unknown key. Did you mean 'methods'?"]
+    """
+    from nnunet_femur.study.schema import problems_of_form
+
+    found = problems_of_form(content)
+    if not found:
+        found = [*_dataset_problems(content, folder), *_method_problems(content)]
+    return [*found, *_recipe_problems(content)]
+
+
 def _study_of(content: Mapping[str, Any], file: Path) -> Study:
     dataset = content["dataset"]
     number = dataset.get("id", 1)
@@ -179,25 +201,6 @@ def _used_plans(content: Mapping[str, Any], methods: tuple[Method, ...]) -> dict
 def _path_beside(text: str, folder: Path) -> Path:
     """Return a path of the file, which is relative to the folder of the file."""
     return (folder / Path(text).expanduser()).resolve()
-
-
-def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return all problems of a study, a line each; empty for a study that can run.
-
-    Args:
-        content: Content of the file.
-        folder: Folder that paths in the file are relative to.
-
-    Example:
-        >>> problems_of({"dataset": {"phantoms": 8}, "metods": []}, Path())
-        ['methods: missing. Add it.', "metods: unknown key. Did you mean 'methods'?"]
-    """
-    from nnunet_femur.study.schema import problems_of_form
-
-    found = problems_of_form(content)
-    if not found:
-        found = [*_dataset_problems(content, folder), *_method_problems(content)]
-    return [*found, *_recipe_problems(content)]
 
 
 def _dataset_problems(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
