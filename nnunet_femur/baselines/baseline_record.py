@@ -25,7 +25,7 @@ class RunRecord:
 
     Args:
         path: The file.
-        settings: Settings that decide about the masks, see :meth:`Settings.record`.
+        settings: Settings that determine the masks, see :meth:`Settings.record`.
         device: The device that computes them.
     """
 

@@ -120,7 +120,7 @@ def _run_on_nifti(arguments: StockArguments, ct: Path, output: Path, *, convert_
             if convert_output:
                 written.unlink(missing_ok=True)
         if status == 0 and arguments.report is not None:
-            _name_the_users_files(arguments.report, {nifti: ct, written: output})
+            _restore_typed_paths(arguments.report, {nifti: ct, written: output})
     return status
 
 
@@ -132,7 +132,7 @@ def _partial(output: Path) -> Path:
     return output.with_name(f".{output.name.removesuffix(output.suffix)}.partial.nii.gz")
 
 
-def _name_the_users_files(report: Path, names: dict[Path, Path]) -> None:
+def _restore_typed_paths(report: Path, names: dict[Path, Path]) -> None:
     """Replace temporary paths in TotalSegmentator's run report by those that the user has typed."""
     content = read_json(report)
     if not isinstance(content, dict):

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from nnunet_femur.weights.models import SourceModel
 
 
+METHOD_FOLDERS = {False: "TotalSegmentator__total__1.5mm", True: "TotalSegmentator__total__3mm"}
+"""Name of the method's folder in the dataset's results, by :attr:`Settings.fast`."""
+
+_RESULTS: dict[Part, str] = {"training": "validation", "test": "test"}
+"""Folder of the masks of each part of a dataset. TotalSegmentator was not trained on any of its cases."""
+
+
 def baseline(
     ct: str | Path | sitk.Image,
     output: str | Path | None = None,
@@ -81,46 +88,11 @@ def baseline(
     settings = Settings(
         fast=fast, sides=sides, robust_crop=robust_crop, device=device_name(device), any_values=any_values
     )
-    with _as_file(ct) as file, _folder_kept_for_its_log() as scratch:
+    with _as_file(ct) as file, _temporary_folder() as scratch:
         mask = scratch / "femur.nrrd" if output is None else Path(output)
         record = run_on_volume(file, mask, settings, progress=progress)
         case = case_name(Path(ct)) if isinstance(ct, str | Path) else "image"
         return _femur(mask, case, sides=sides, warnings=recorded_warnings(record))
-
-
-@contextmanager
-def _as_file(ct: str | Path | sitk.Image) -> Iterator[Path]:
-    """Yield the path of a CT; an image is written to a file, which is removed afterwards."""
-    if isinstance(ct, str | Path):
-        yield Path(ct)
-        return
-    with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as folder:
-        path = Path(folder) / "image.nrrd"
-        write_volume(ct, path, compress=False)
-        yield path
-
-
-@contextmanager
-def _folder_kept_for_its_log() -> Iterator[Path]:
-    """Yield a temporary folder, which is removed unless an error refers to the log in it."""
-    folder = Path(tempfile.mkdtemp(prefix="nnfemur_baseline_"))
-    keep = False
-    try:
-        yield folder
-    except FemurError as error:
-        keep = ".log" in str(error) and str(folder) in str(error)
-        raise
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _femur(path: Path, case: str, *, sides: bool, warnings: Sequence[str]) -> Femur:
-    import SimpleITK as sitk
-
-    labels = sitk.ReadImage(str(path), sitk.sitkUInt8)
-    left, right = (labels == 1, labels == 2) if sides else (None, None)
-    return Femur.from_mask(labels > 0, case=case, left=left, right=right, warnings=warnings)
 
 
 def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progress = SILENT) -> Path:
@@ -168,13 +140,6 @@ def record_of(mask: Path) -> Path:
     return mask.with_name(f"{mask.name[: -len(volume_ending(mask) or '')]}.run.json")
 
 
-METHOD_FOLDERS = {False: "TotalSegmentator__total__1.5mm", True: "TotalSegmentator__total__3mm"}
-"""Folder of the method below the dataset's results, by whether the 3 mm model is used."""
-
-_RESULTS: dict[Part, str] = {"training": "validation", "test": "test"}
-"""Folder of the masks of each part of a dataset. TotalSegmentator was not trained on any of its cases."""
-
-
 def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = SILENT) -> Path:
     """Segment all cases of a raw dataset: those for training and validation, and those for testing.
 
@@ -189,8 +154,8 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = 
         The method's folder in ``nnUNet_results``, with ``validation`` and ``test``.
 
     Raises:
-        InputError: The dataset does not exist or contains no CT, or cases are left without a mask; the others have
-            theirs.
+        InputError: The dataset does not exist or contains no CT, or some cases have no mask in the end; the masks
+            of the others are written.
         SetupError: nnU-Net's folders are not set, or TotalSegmentator's weights are missing or invalid.
     """
     if settings.sides:
@@ -206,16 +171,6 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = 
     record = RunRecord(folder / "run.json", settings.record(models), device=settings.device)
     run_recorded(jobs, settings, models, record, progress=progress)
     return folder
-
-
-def _jobs(dataset: RawDataset, folder: Path) -> Iterator[Job]:
-    seen = set()
-    for part, results in _RESULTS.items():
-        for case, ct in dataset.images(part).items():
-            # A record has one entry for each name.
-            name = f"{results}/{case}" if case in seen else case
-            yield Job(name, ct, folder / results / f"{case}{dataset.file_ending}")
-            seen.add(case)
 
 
 def run_recorded(
@@ -238,8 +193,8 @@ def run_recorded(
         progress: Receives the progress: a task "TotalSegmentator", and one for the case that is being segmented.
 
     Raises:
-        InputError: A case has no mask in the end; the others have theirs. The code is that of the problem, or
-            "bad-cases" if the problems differ.
+        InputError: A case has no mask in the end; the masks of the others are written. The code is that of the
+            problem, or "bad-cases" if the problems differ.
         SetupError: The record or the log cannot be written (code "cannot-write").
     """
     left = record.start(jobs)
@@ -262,6 +217,51 @@ def run_recorded(
         codes = set(problems.values())
         raise InputError(count + "\n".join(problems), code=codes.pop() if len(codes) == 1 else "bad-cases")
     record.log.unlink(missing_ok=True)
+
+
+@contextmanager
+def _as_file(ct: str | Path | sitk.Image) -> Iterator[Path]:
+    """Yield the path of a CT; an image is written to a file, which is removed afterwards."""
+    if isinstance(ct, str | Path):
+        yield Path(ct)
+        return
+    with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as folder:
+        path = Path(folder) / "image.nrrd"
+        write_volume(ct, path, compress=False)
+        yield path
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Yield a temporary folder, which is removed unless an error refers to the log in it."""
+    folder = Path(tempfile.mkdtemp(prefix="nnfemur_baseline_"))
+    keep = False
+    try:
+        yield folder
+    except FemurError as error:
+        keep = ".log" in str(error) and str(folder) in str(error)
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _femur(path: Path, case: str, *, sides: bool, warnings: Sequence[str]) -> Femur:
+    import SimpleITK as sitk
+
+    labels = sitk.ReadImage(str(path), sitk.sitkUInt8)
+    left, right = (labels == 1, labels == 2) if sides else (None, None)
+    return Femur.from_mask(labels > 0, case=case, left=left, right=right, warnings=warnings)
+
+
+def _jobs(dataset: RawDataset, folder: Path) -> Iterator[Job]:
+    seen = set()
+    for part, results in _RESULTS.items():
+        for case, ct in dataset.images(part).items():
+            # A record has one entry for each name.
+            name = f"{results}/{case}" if case in seen else case
+            yield Job(name, ct, folder / results / f"{case}{dataset.file_ending}")
+            seen.add(case)
 
 
 def _outcomes(

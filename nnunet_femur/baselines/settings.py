@@ -42,7 +42,7 @@ class Outcome:
 
     Attributes:
         case: Name of the case.
-        seconds: Time that it took, in s; 0 for a case that ended its process.
+        seconds: Time that it took, in s; 0 for a case at which the process ended.
         problem: Reason why there is no mask, and the fix; None if there is a mask.
         volume_ml: Volume of the mask in ml.
         warnings: Short texts about what is doubtful about the CT.
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings that decide about the masks, and the device.
+    """Settings that determine the masks, and the device.
 
     Attributes:
         fast: Use the 3 mm model instead of the 1.5 mm model.
@@ -95,7 +95,7 @@ class Settings:
         return models
 
     def record(self, models: tuple[SourceModel, ...]) -> dict[str, Any]:
-        """Return everything that decides about the masks, as JSON content.
+        """Return everything that determines the masks, as JSON content.
 
         Args:
             models: The models that are run.

@@ -160,6 +160,7 @@ LAUNCHER_MARK = b"nnunet_femur launcher"
 """Text near the start of every launcher of this package, which identifies those of other installations too."""
 
 _PATIENCE_S = 5
+"""Time in seconds that the stock program has to end after each signal."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -224,22 +225,22 @@ def run_stock(arguments: Sequence[str]) -> int:
         try:
             status = process.wait()
         except KeyboardInterrupt as reason:
-            _end(process, told=not isinstance(reason, Stopped))
+            _end(process, interrupted=not isinstance(reason, Stopped))
             raise
     return status if status >= 0 else 128 - status
 
 
-def _end(process: subprocess.Popen[bytes], *, told: bool) -> None:
+def _end(process: subprocess.Popen[bytes], *, interrupted: bool) -> None:
     """Let a process clean up and end; kill it if it does not.
 
     Args:
         process: The process.
-        told: The terminal has already interrupted it, as it interrupts all its programs at Ctrl-C.
+        interrupted: The terminal has already interrupted it, as it interrupts all its programs at Ctrl-C.
     """
-    # The interrupt is first, since Python programs leave their temporary files behind at SIGTERM.
+    # SIGINT comes first, since SIGTERM ends Python programs before they remove their temporary files.
     signals = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
     for step, number in enumerate(signals):
-        if step or not told:
+        if step or not interrupted:
             process.send_signal(number)
         try:
             process.wait(_PATIENCE_S)

@@ -61,7 +61,7 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
         options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
         mask = segment(ct, **options)
         if not mask.any():
-            return Outcome(job.case, time.perf_counter() - start, _found_nothing(job, settings), code="no-femur")
+            return Outcome(job.case, time.perf_counter() - start, _no_femur_problem(job, settings), code="no-femur")
         ct.write_mask(mask if settings["sides"] else (mask > 0).astype(np.uint8), job.output)
         volume_ml = float(np.count_nonzero(mask) * ct.geometry.voxel_volume_ml)
         warnings = tuple(found.problem.rstrip(".") for found in doubts)
@@ -76,7 +76,7 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
         return Outcome(job.case, time.perf_counter() - start, problem, code="program-failed")
 
 
-def _found_nothing(job: Job, settings: dict[str, Any]) -> str:
+def _no_femur_problem(job: Job, settings: dict[str, Any]) -> str:
     remedy = "" if settings["robust_crop"] else " Try --robust-crop, which locates it at 3 mm instead of 6 mm."
     return (
         f"{job.ct}: TotalSegmentator found no femur, so no mask is written. Check that the CT is in HU, that the "
@@ -100,7 +100,8 @@ def without_processes() -> None:
     nnUNetPredictor.predict_from_files = predict
 
 
-def _tell(content: dict[str, Any]) -> None:
+def _send(content: dict[str, Any]) -> None:
+    """Write a message for the calling process, starting on a new line."""
     sys.stdout.write(f"\n{MARK}{json.dumps(content)}\n")
     sys.stdout.flush()
 
@@ -111,8 +112,8 @@ def main() -> None:
     without_processes()
     for content in request["jobs"]:
         job = Job.from_dict(content)
-        _tell({"begins": job.case})
-        _tell(_run(job, request["settings"]).as_dict())
+        _send({"begins": job.case})
+        _send(_run(job, request["settings"]).as_dict())
 
 
 if __name__ == "__main__":

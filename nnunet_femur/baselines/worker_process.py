@@ -33,7 +33,7 @@ NO_STATISTICS = {
     "prediction_counter": 0,
     "statistics_disclaimer_shown": True,
 }
-"""TotalSegmentator's configuration, which it would read from its home folder: it sends no usage statistics."""
+"""Content of ``config.json`` in the temporary home folder, with which TotalSegmentator sends no usage statistics."""
 
 
 def run_jobs(
@@ -60,14 +60,14 @@ def run_jobs(
         while left:
             current, finished = _Current(progress), 0
             with closing(current):
-                for news in _worker(left, settings, folder, environment, printed):
-                    if "begins" in news:
-                        current.start(news["begins"])
-                    elif any(job.case == news["case"] for job in left):
-                        left = [job for job in left if job.case != news["case"]]
+                for message in _worker(left, settings, folder, environment, printed):
+                    if "begins" in message:
+                        current.start(message["begins"])
+                    elif any(job.case == message["case"] for job in left):
+                        left = [job for job in left if job.case != message["case"]]
                         current.close()
                         finished += 1
-                        yield Outcome(**news)
+                        yield Outcome(**message)
                 lost = [job for job in left if job.case == current.case]
             # A process that ended between two cases has shown that it can start.
             for job in lost or ([] if finished else list(left)):
@@ -102,13 +102,13 @@ def _worker(
 ) -> Iterator[dict]:
     request = folder / "request.json"
     write_json(request, {"jobs": [job.as_dict() for job in jobs], "settings": asdict(settings)}, durable=False)
-    # -P: modules in the current folder are not imported.
+    # With -P, Python imports no modules of the current folder.
     command = [sys.executable, "-P", "-m", "nnunet_femur.baselines.worker", str(request)]
     with running(command, environment) as process:
         for line in process.stdout or ():
-            news = _news(line)
-            if news:
-                yield news
+            message = _message(line)
+            if message:
+                yield message
                 continue
             # A full disk that cannot take the log must not end the batch.
             with suppress(OSError):
@@ -116,15 +116,15 @@ def _worker(
                 log.flush()
 
 
-def _news(line: str) -> dict | None:
+def _message(line: str) -> dict | None:
     """Return a worker's message; None for any other line, and for a message that other output has interrupted."""
     if not line.startswith(MARK):
         return None
     try:
-        news = json.loads(line.removeprefix(MARK))
+        message = json.loads(line.removeprefix(MARK))
     except ValueError:
         return None
-    return news if isinstance(news, dict) and ("begins" in news or "case" in news) else None
+    return message if isinstance(message, dict) and ("begins" in message or "case" in message) else None
 
 
 @contextmanager

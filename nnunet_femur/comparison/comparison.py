@@ -213,7 +213,7 @@ def compare(
 
 
 def _require_writable(folder: Path) -> None:
-    """Check before minutes of scoring that the report can be written."""
+    """Check that the report can be written; scoring before it takes minutes."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise _unwritable(folder, NotADirectoryError(20, f"{existing} is a file"))

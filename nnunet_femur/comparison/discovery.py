@@ -108,7 +108,7 @@ def require_equal_cases(found: Found, *, intersect: bool) -> None:
     """Check that all methods predicted the same cases, and that none is missing.
 
     Args:
-        found: All predictions; with `intersect`, those that not all methods have are removed.
+        found: All predictions; with `intersect`, cases that a method lacks are removed.
         intersect: Go on with the cases that all methods have.
 
     Raises:
@@ -116,7 +116,7 @@ def require_equal_cases(found: Found, *, intersect: bool) -> None:
             case remains (code "no-predictions").
     """
     missing = [text for one in found.predictions for text in one.complaints() if one.missing and "missing:" in text]
-    lacking = list(_lacking(found))
+    lacking = list(_missing_cases(found))
     if not missing and not lacking:
         return
     if not intersect:
@@ -210,7 +210,8 @@ def _comparable(one: Predictions | Unscored) -> Comparable:
     return one.method.rpartition("/")[0], one.set, one.fold if one.set == "fixed" else ""
 
 
-def _lacking(found: Found) -> Iterator[str]:
+def _missing_cases(found: Found) -> Iterator[str]:
+    """Yield the cases that a method lacks and others of its set have, a sentence each."""
     # A refused prediction is reported as such, and does not stop the comparison.
     refused: dict[str, set[str]] = {}
     for one in found.predictions:
@@ -223,6 +224,7 @@ def _lacking(found: Found) -> Iterator[str]:
 
 
 def _cases_by_title(found: Found) -> dict[Comparable, dict[str, set[str]]]:
+    """Return the cases of each method by its title, in groups that can be compared."""
     by_title: dict[Comparable, dict[str, set[str]]] = {}
     for one in found.predictions:
         if one.files or not one.refused:
@@ -231,5 +233,6 @@ def _cases_by_title(found: Found) -> dict[Comparable, dict[str, set[str]]]:
 
 
 def _title(one: Predictions) -> str:
+    """Return the title of predictions; all folds of a cross-validation share one."""
     pooled = one.set == "cv" and one.fold.isdecimal()
     return f"{one.method}, validation" if pooled else one.title

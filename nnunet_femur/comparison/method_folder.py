@@ -173,7 +173,7 @@ class MethodFolder:
 
     @cached_property
     def _records(self) -> dict[Path, dict[str, Any]]:
-        """Content of the method's records by file; a damaged record is a warning."""
+        """Content of the method's records by file; a damaged record adds a warning."""
         records = {}
         for path in (path for place in RECORDS for path in sorted(self.folder.glob(place))):
             try:

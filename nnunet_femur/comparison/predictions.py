@@ -138,7 +138,7 @@ def read_record(path: Path) -> dict[str, Any]:
         InputError: The file is not the record of a training (code "invalid-file").
     """
     try:
-        # Anything but an object fails here.
+        # Unpacking raises a TypeError for JSON that is not an object.
         return {**json.loads(path.read_text(encoding="utf-8"))}
     except (ValueError, TypeError, OSError) as error:
         msg = f"{path}: not the record of a training ({type(error).__name__}). Delete it, or copy it again."

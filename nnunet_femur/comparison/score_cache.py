@@ -72,7 +72,7 @@ def _interned(labels: tuple[Label, ...]) -> tuple[Label, ...]:
 
 @dataclass
 class ScoreCache:
-    """Scores by everything that decides about them: the content of both masks, the options, and the scoring code.
+    """Scores by everything that determines them: the content of both masks, the options, and the scoring code.
 
     The content of a file is read only if its size or its times have changed since its checksum was computed.
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 _GIB = 1 << 30
-
 _SET_UP = 'eval "$(nnfemur env DIR)"'
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
+_COLOURS = {Status.OK: "green", Status.NOTE: "blue", Status.WARNING: "yellow", Status.BROKEN: "red"}
+
+
 def examine(machine: Machine | None = None, *, checks: Sequence[Callable] = CHECKS) -> dict[str, list[CheckResult]]:
     """Return the results of every check by its name, in the order of the checks.
 
@@ -40,23 +43,6 @@ def healthy(results: Iterable[CheckResult]) -> bool:
         True
     """
     return not any(result.status is Status.BROKEN for result in results)
-
-
-def _examined_folders() -> tuple[Path, ...]:
-    named = [Path(os.environ[name]) for name in NNUNET_FOLDERS if os.environ.get(name)]
-    return tuple(dict.fromkeys(named or [Path.cwd()]))
-
-
-def _results(check: Callable[[Machine], Iterable[CheckResult]], machine: Machine) -> list[CheckResult]:
-    try:
-        return list(check(machine))
-    # A user who asks for help must not get a traceback.
-    except Exception as error:  # noqa: BLE001
-        message = f"This check failed ({type(error).__name__}: {error})."
-        return [CheckResult(Status.WARNING, message, "Please report this with the output of: nnfemur doctor --json")]
-
-
-_COLOURS = {Status.OK: "green", Status.NOTE: "blue", Status.WARNING: "yellow", Status.BROKEN: "red"}
 
 
 def print_table(results: Mapping[str, Sequence[CheckResult]]) -> None:
@@ -90,3 +76,17 @@ def as_json(results: Mapping[str, Sequence[CheckResult]]) -> str:
     ]
     good = healthy(result for found in results.values() for result in found)
     return json.dumps({"healthy": good, "findings": listed}, indent=2, ensure_ascii=False)
+
+
+def _examined_folders() -> tuple[Path, ...]:
+    named = [Path(os.environ[name]) for name in NNUNET_FOLDERS if os.environ.get(name)]
+    return tuple(dict.fromkeys(named or [Path.cwd()]))
+
+
+def _results(check: Callable[[Machine], Iterable[CheckResult]], machine: Machine) -> list[CheckResult]:
+    try:
+        return list(check(machine))
+    # A user who asks for help must not get a traceback.
+    except Exception as error:  # noqa: BLE001
+        message = f"This check failed ({type(error).__name__}: {error})."
+        return [CheckResult(Status.WARNING, message, "Please report this with the output of: nnfemur doctor --json")]

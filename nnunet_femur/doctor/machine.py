@@ -1,4 +1,4 @@
-"""Facts about this machine. Checks are functions of these facts, so that they can be tested on invented machines."""
+"""Facts about this machine. Checks are functions of these facts, so that tests can describe any machine."""
 
 from __future__ import annotations
 

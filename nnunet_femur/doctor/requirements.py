@@ -1,4 +1,4 @@
-"""Results of checks, and what they compare with: versions of packages, and processes that a machine can run."""
+"""Results of checks, and their criteria: required versions of packages, and worker processes that a machine can run."""
 
 from __future__ import annotations
 

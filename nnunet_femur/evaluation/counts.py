@@ -132,7 +132,7 @@ class Counts:
     profile: AxisProfile | None
 
 
-_SHARES = 4
+_MEMBERSHIPS = 4
 """A voxel is in neither mask (0), in the reference only (1), in the prediction only (2), or in both (3)."""
 
 
@@ -141,7 +141,7 @@ def count(reference: Bone, prediction: Bone) -> Counts:
     box = _common_box(reference, prediction)
     first_zyx = [part.start for part in box]
     share = reference.voxels[box].view(np.uint8) | (prediction.voxels[box].view(np.uint8) << np.uint8(1))
-    # numpy finds them three times as fast among booleans.
+    # numpy finds nonzero elements three times as fast in an array of booleans.
     places = np.flatnonzero(share != 0)
     shares = share.ravel()[places]
     indices = unravelled(places, share.shape)
@@ -153,14 +153,14 @@ def count(reference: Bone, prediction: Bone) -> Counts:
         bins = np.clip((positions * PROFILE_BINS).astype(np.int64), 0, PROFILE_BINS - 1)
         counted = _counted(bins, shares, PROFILE_BINS)
         profile = AxisProfile(counted.shared, counted.reference, counted.prediction)
-    keys = parts * np.uint8(_SHARES) + shares
+    keys = parts * np.uint8(_MEMBERSHIPS) + shares
     found: dict[str, dict[str, Slices]] = {name: {} for name in ("whole", *PARTS)}
-    width = len(PARTS) * _SHARES
+    width = len(PARTS) * _MEMBERSHIPS
     for plane, along, size, first in zip(PLANES, indices, share.shape, first_zyx, strict=True):
-        table = np.bincount(along * width + keys, minlength=size * width).reshape(size, len(PARTS), _SHARES)
-        found["whole"][plane] = _held(first, _overlap(table.sum(axis=1)))
+        table = np.bincount(along * width + keys, minlength=size * width).reshape(size, len(PARTS), _MEMBERSHIPS)
+        found["whole"][plane] = _nonempty_slices(first, _overlap(table.sum(axis=1)))
         for number, part in enumerate(PARTS):
-            found[part][plane] = _held(first, _overlap(table[:, number]))
+            found[part][plane] = _nonempty_slices(first, _overlap(table[:, number]))
     in_ends = np.zeros(reference.voxels.shape[0], dtype=bool)
     if axis is None:
         return Counts({"whole": found["whole"]}, in_ends, None)
@@ -170,7 +170,7 @@ def count(reference: Bone, prediction: Bone) -> Counts:
     in_ends = end_slices(per_slice)
     within = in_ends[indices[0] + first_zyx[0]]
     found["ends"] = {
-        plane: _held(first, _counted(along[within], shares[within], size))
+        plane: _nonempty_slices(first, _counted(along[within], shares[within], size))
         for plane, along, size, first in zip(PLANES, indices, share.shape, first_zyx, strict=True)
     }
     return Counts(found, in_ends, profile)
@@ -186,7 +186,9 @@ def _common_box(reference: Bone, prediction: Bone) -> tuple[slice, ...]:
 
 
 def _counted(bins: NDArray[np.int64], shares: NDArray[np.uint8], size: int) -> Overlap:
-    return _overlap(np.bincount(bins * _SHARES + shares, minlength=size * _SHARES).reshape(size, _SHARES))
+    return _overlap(
+        np.bincount(bins * _MEMBERSHIPS + shares, minlength=size * _MEMBERSHIPS).reshape(size, _MEMBERSHIPS)
+    )
 
 
 def _overlap(table: NDArray[np.int64]) -> Overlap:
@@ -194,6 +196,7 @@ def _overlap(table: NDArray[np.int64]) -> Overlap:
     return Overlap(table[:, 3].copy(), table[:, 1] + table[:, 3], table[:, 2] + table[:, 3])
 
 
-def _held(first: int, counts: Overlap) -> Slices:
+def _nonempty_slices(first: int, counts: Overlap) -> Slices:
+    """Return the slices that contain reference or prediction, from the counts of all slices from `first` on."""
     held = np.flatnonzero(counts.union)
     return held + first, counts.chosen(held)

@@ -98,7 +98,7 @@ def _order(distances: NDArray[np.float64], surface: Surface) -> NDArray[np.int64
 
 
 _NEARBY, _TRIAL = 320, 32
-"""Steps to try around a surfel, and the number of steps after which the search ends if most surfels found none."""
+"""Steps to try around a surfel, and the steps after which the search ends if most surfels have no neighbour yet."""
 
 _FEW = 2000
 """Surfaces with fewer surfels are searched by the tree alone: the table of occupied places costs more than it saves."""
@@ -107,9 +107,9 @@ _FEW = 2000
 def distances_mm(surface: Surface, other: Surface) -> NDArray[np.float64]:
     """Return the distance of each surfel of `surface` from the nearest surfel of `other` in mm, shape (n,).
 
-    A k-d tree finds the nearest surfel. Most surfels have a neighbour within a few voxels, which a look at the nearest
-    places of the grid finds faster. In ``benchmarks/scoring.py`` all scores of a case take 0.18 s of CPU with the tree
-    alone, 0.11 s with the look nearby, and 0.54 s with a distance transform. The transform is faster only for masks
+    A k-d tree finds the nearest surfel. Most surfels have a neighbour within a few voxels, which a search of near
+    grid places finds faster. In ``benchmarks/scoring.py`` all scores of a case take 0.18 s of CPU with the tree alone,
+    0.11 s with the search nearby, and 0.54 s with a distance transform. The transform is faster only for masks
     that are tens of voxels apart everywhere, 1.0 s instead of 1.4 s there.
 
     Distances are computed from indices, so they are exact multiples of the spacing: a surface that is one voxel of 2 mm
@@ -120,14 +120,14 @@ def distances_mm(surface: Surface, other: Surface) -> NDArray[np.float64]:
         other: The surfels to find; not empty.
     """
     found = np.zeros(len(surface.corners))
-    apart = np.arange(found.size) if found.size < _FEW else _look_nearby(surface, other, found)
+    apart = np.arange(found.size) if found.size < _FEW else _search_nearby(surface, other, found)
     if apart.size:
         nearest = other.corners[other.tree.query(surface.points_mm[apart])[1]]
         found[apart] = _lengths_mm(surface.corners[apart] - nearest, surface.spacing_mm)
     return found
 
 
-def _look_nearby(surface: Surface, other: Surface, found: NDArray[np.float64]) -> NDArray[np.int64]:
+def _search_nearby(surface: Surface, other: Surface, found: NDArray[np.float64]) -> NDArray[np.int64]:
     """Look for surfels of `other` at growing distance: the first one found is the nearest.
 
     Args:

@@ -85,7 +85,7 @@ def read_mask(
     candidates = (femur.header.geometry, *femur.header.alternatives)
     stored = candidates[0] if like is None else settled((like,), (candidates,))[1][0]
     mask = Mask(str(path), femur.voxels_zyx, stored, femur.findings, may_be_cropped=bool(femur.header.segments))
-    return _turned(mask, like)
+    return _reoriented(mask, like)
 
 
 def any_mask(
@@ -131,7 +131,7 @@ def any_mask(
         msg = f"{name}: segments can be chosen in files only. Pass the path of the segmentation, or labels."
         raise InputError(msg, code="invalid-option")
     voxels, findings = _femur_of_values(values_zyx, labels, name)
-    return _turned(Mask(name, voxels, geometry, findings), like)
+    return _reoriented(Mask(name, voxels, geometry, findings), like)
 
 
 def _geometry_of_array(array_zyx: NDArray, spacing_mm_zyx: Sequence[float] | None, name: str) -> Geometry:
@@ -168,7 +168,7 @@ def _femur_of_values(
     return voxels, tuple(findings)
 
 
-def _turned(mask: Mask, like: Geometry | None) -> Mask:
+def _reoriented(mask: Mask, like: Geometry | None) -> Mask:
     order = AxisOrder.between(mask.geometry, like or RAS)
     return replace(mask, voxels=order.of_array(mask.voxels), geometry=order.of_geometry(mask.geometry))
 

@@ -64,7 +64,7 @@ def volume_scores(reference: Bone, prediction: Bone, counts: Counts, policy: Emp
         for name, voxels in (("truth", pair.reference), ("prediction", pair.prediction)):
             volume_ml = float(voxels[0]) * reference.voxel_volume_ml
             yield Score("volume", "all", region, f"{name}_volume", volume_ml, "ml")
-        yield from _empties("volume", "all", region, pair)
+        yield from _empty_counts("volume", "all", region, pair)
 
 
 def _distances_in(region: str, matched: MatchedSurfaces, axis: BoneAxis, counts: Counts) -> SurfaceDistances:
@@ -112,7 +112,7 @@ def _slice_means(
         unit = METRICS[name].unit
         yield Score("slices", plane, region, name, mean, unit)
         yield Score("slices", plane, region, f"{name}_sd", deviation, unit)
-    yield from _empties("slices", plane, region, pairs)
+    yield from _empty_counts("slices", plane, region, pairs)
     yield Score("slices", plane, region, "slices", float(number), "1")
 
 
@@ -136,7 +136,7 @@ def _slice_surfaces(
     return {name: policy.applied(name, found, pairs, diagonal_mm=diagonal_mm) for name, found in values.items()}
 
 
-def _empties(protocol: str, plane: str, region: str, pairs: Overlap) -> Iterator[Score]:
+def _empty_counts(protocol: str, plane: str, region: str, pairs: Overlap) -> Iterator[Score]:
     for kind, empty in pairs.empty.items():
         yield Score(protocol, plane, region, kind, float(np.count_nonzero(empty)), "1")
 

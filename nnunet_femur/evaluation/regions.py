@@ -26,7 +26,7 @@ the rest. The proximal quarter of a whole femur contains head, neck and trochant
 the metaphysis."""
 
 END_SLICES = 20
-"""Number of axial slices with reference at each end that form the region `ends`; the study crops the femur heads so."""
+"""Number of axial slices with reference at each end in the region `ends`; the study crops femur heads by it."""
 
 REGIONS_TEXT = (
     f"proximal and distal: the uppermost {PROXIMAL_SHARE:.0%} and the lowest {DISTAL_SHARE:.0%} of the reference's "

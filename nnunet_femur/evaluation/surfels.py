@@ -72,7 +72,7 @@ def surfel_areas_mm2(spacing_mm: tuple[float, float, float]) -> NDArray[np.float
         for letter, n in _NORMALS.items()
     }
     half = [sum(areas[letter] for letter in triangles.strip("-")) for triangles in _TRIANGLES.split()]
-    return _frozen(np.array(half + half[::-1], dtype=float))
+    return _read_only(np.array(half + half[::-1], dtype=float))
 
 
 @lru_cache(maxsize=32)
@@ -81,10 +81,10 @@ def surfel_lengths_mm(spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
     down, across = spacing_mm
     slanted = 0.5 * float(np.hypot(down, across))
     half = [0.0, slanted, slanted, across, slanted, down, 2 * slanted, slanted]
-    return _frozen(np.array(half + half[::-1]))
+    return _read_only(np.array(half + half[::-1]))
 
 
-def _frozen(table: NDArray[np.float64]) -> NDArray[np.float64]:
+def _read_only(table: NDArray[np.float64]) -> NDArray[np.float64]:
     table.flags.writeable = False
     return table
 

@@ -55,7 +55,7 @@ def predict(
         inputs: Files, folders of files, folders of DICOM slices; one or several.
         model: A folder ``TRAINER__PLANS__CONFIGURATION``, one of its folds, or an exported zip file.
         output: The folder to write to. It is created if it does not exist.
-        options: Options that decide about the mask, and the files to write.
+        options: Options that determine the mask, and the files to write.
         folds: The folds to use, such as ``(0, 1)``; several are an ensemble. Default: all that are trained.
         checkpoint: Name of the checkpoint in each fold.
         device: "auto", "cpu", "cuda" or "mps".

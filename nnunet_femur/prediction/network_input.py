@@ -47,7 +47,7 @@ class ImageInMemory:
     Attributes:
         image: The CT in HU.
         case: Name of the CT.
-        path: Stands for its path in messages.
+        path: Name that messages give in place of a path.
     """
 
     image: sitk.Image

@@ -1,4 +1,4 @@
-"""Postprocessing of a mask, and its plausibility: pieces, cavities, volume and cut ends."""
+"""Postprocessing of a predicted mask, and checks whether the result is a plausible femur."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plausibility:
 
     Attributes:
         volume_ml: Volume in ml.
-        pieces: Number of pieces of at least :data:`FRAGMENT_ML`; 1 for a mask that is smaller altogether.
+        pieces: Number of pieces of at least :data:`FRAGMENT_ML`; 1 if all pieces are smaller, 0 for an empty mask.
         cut: Sides of the volume that the mask touches: "superior", "left", ...
         warnings: Short texts about what a reader should check; empty for a plausible femur.
     """
@@ -41,10 +41,10 @@ class Plausibility:
 
 
 def keep_largest(mask_zyx: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the mask without all pieces but the largest.
+    """Return the largest piece of a mask.
 
     Args:
-        mask_zyx: The mask (z, y, x), 0 and 1. It is returned itself if it has one piece.
+        mask_zyx: The mask (z, y, x), 0 and 1. A mask with at most one piece is returned as it is, not copied.
     """
     box = box_of(mask_zyx)
     labels, sizes = label_pieces(mask_zyx[box])
@@ -103,7 +103,7 @@ def check_plausibility(mask_zyx: NDArray, geometry: Geometry) -> Plausibility:
     volumes_ml = sorted((float(size) * geometry.voxel_volume_ml for size in sizes), reverse=True)
     large = [volume for volume in volumes_ml if volume >= FRAGMENT_ML] or volumes_ml[:1]
     fragments = len(volumes_ml) - len(large)
-    cut = _touched(box, mask_zyx.shape, geometry)
+    cut = _cut_sides(box, mask_zyx.shape, geometry)
     total = sum(volumes_ml)
     warnings = []
     if len(large) > 1:
@@ -112,14 +112,14 @@ def check_plausibility(mask_zyx: NDArray, geometry: Geometry) -> Plausibility:
         warnings.append(f"{fragments} fragment(s) below {FRAGMENT_ML:g} ml")
     if cut:
         warnings.append(f"cut by the field of view ({', '.join(cut)})")
-    # A range of one whole femur does not apply where the bone is cut or there are several.
+    # The range is that of one whole femur: it does not apply to several pieces, and its lower end not to a cut bone.
     low, high = PLAUSIBLE_ML
     if len(large) == 1 and not (low <= total <= high) and not (cut and total < low):
         warnings.append(f"{total:.0f} ml; a femur has {low:.0f} to {high:.0f} ml")
     return Plausibility(total, len(large), cut, tuple(warnings))
 
 
-def _touched(box: tuple[slice, ...], shape_zyx: tuple[int, ...], geometry: Geometry) -> tuple[str, ...]:
+def _cut_sides(box: tuple[slice, ...], shape_zyx: tuple[int, ...], geometry: Geometry) -> tuple[str, ...]:
     """Return the patient's sides at which a box reaches the border of the volume."""
     found = []
     for axis_xyz in (2, 1, 0):

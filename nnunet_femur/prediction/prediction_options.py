@@ -1,4 +1,4 @@
-"""Options of a prediction: those that decide about the mask, and the files to write."""
+"""Options of a prediction: those that determine the mask, and the files to write."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ class Options:
 
 
 def require_formats(formats: tuple[str, ...]) -> None:
-    """Refuse formats that masks are not written in.
+    """Check that masks can be written in some formats.
 
     Raises:
-        InputError: A format is not one of :data:`FORMATS`, or there is none (code "invalid-option").
+        InputError: A format is not one of :data:`FORMATS`, or `formats` is empty (code "invalid-option").
     """
     unknown = [form for form in formats if form not in FORMATS]
     if unknown or not formats:

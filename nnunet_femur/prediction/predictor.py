@@ -140,7 +140,11 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _build_network(trainer: str, plans: Any, configuration: Any, dataset: dict[str, Any]) -> torch.nn.Module:
-    """Build the network by its trainer's class, as nnU-Net does; RuntimeError if there is no such class."""
+    """Build the network by its trainer's class, as nnU-Net does.
+
+    Raises:
+        RuntimeError: The class does not exist.
+    """
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 

@@ -1,4 +1,4 @@
-"""Preprocessing of a CT as nnU-Net's, onto the network's grid, within the box that can contain bone."""
+"""Preprocessing of a CT as in nnU-Net: cropped (also to the box that can contain bone), normalized and resampled."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from numpy.typing import NDArray
 
+
+BONE_HU = 150.0
+"""Threshold of bone in HU: above soft tissue, and far below the cortex."""
+
+MARGIN_MM = 25.0
+"""Margin around bone in mm, for its less dense ends and for the surroundings that the network sees."""
+
+_SAMPLE_MM, _SPECK_ML = 2.5, 5.0
+"""Spacing of the examined voxels in mm, and volume in ml below which a dense piece does not count as bone."""
 
 _SLAB_BYTES = 64 << 20
 """Approximate size of the part of a volume that is in memory in single precision at a time."""
@@ -71,26 +80,8 @@ def preprocess(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: 
         "bbox_used_for_cropping": [[part.start, part.stop] for part in box],
         "shape_after_cropping_and_before_resampling": voxels[box].shape,
     }
-    resampling = _to_the_network(voxels[box].shape, spacing_mm_zyx, predictor)
+    resampling = _network_resampling(voxels[box].shape, spacing_mm_zyx, predictor)
     return Preprocessed(_normalized_and_resampled(voxels[box], resampling, predictor), properties)
-
-
-def _preprocess_by_nnunet(
-    voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
-) -> Preprocessed:
-    import torch
-
-    configuration = predictor.configuration_manager
-    preprocessor = configuration.preprocessor_class(verbose=False)
-    data, _, properties = preprocessor.run_case_npy(
-        voxels_zyx[None].astype(np.float32),
-        None,
-        {"spacing": list(spacing_mm_zyx)},
-        predictor.plans_manager,
-        configuration,
-        predictor.dataset_json,
-    )
-    return Preprocessed(torch.from_numpy(np.ascontiguousarray(data)), properties)
 
 
 def nonzero_box(voxels: NDArray) -> tuple[slice, ...]:
@@ -114,6 +105,29 @@ def nonzero_box(voxels: NDArray) -> tuple[slice, ...]:
     return tuple(box)
 
 
+def bone_box(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float]) -> tuple[slice, ...]:
+    """Return the box that contains everything as dense as bone, with a margin; the whole CT if nothing is.
+
+    Other dense objects make the box larger, never smaller.
+
+    Args:
+        voxels_zyx: The CT (z, y, x) in HU.
+        spacing_mm_zyx: Its spacing in mm.
+    """
+    steps = [max(1, int(_SAMPLE_MM / spacing)) for spacing in spacing_mm_zyx]
+    dense = voxels_zyx[tuple(slice(None, None, step) for step in steps)] > BONE_HU
+    sample_ml = float(np.prod([step * spacing for step, spacing in zip(steps, spacing_mm_zyx, strict=True)])) / 1000
+    labels, sizes = label_pieces(dense)
+    large = np.concatenate([[False], sizes * sample_ml >= _SPECK_ML])
+    if not large.any():
+        return tuple(slice(0, length) for length in voxels_zyx.shape)
+    box = []
+    for part, step, spacing, length in zip(box_of(large[labels]), steps, spacing_mm_zyx, voxels_zyx.shape, strict=True):
+        margin = int(np.ceil(MARGIN_MM / spacing))
+        box.append(slice(max(0, part.start * step - margin), min(length, part.stop * step + margin)))
+    return tuple(box)
+
+
 def network_spacing_mm(predictor: nnUNetPredictor, spacing_mm_zyx: Sequence[float]) -> tuple[list[float], list[float]]:
     """Return the spacing of a CT and that of the network in mm, both along the axes of the plans.
 
@@ -128,7 +142,45 @@ def network_spacing_mm(predictor: nnUNetPredictor, spacing_mm_zyx: Sequence[floa
     return own, [own[0], *wanted] if len(wanted) < len(own) else wanted
 
 
-def _to_the_network(shape: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor) -> Resampling:
+def work_device(predictor: nnUNetPredictor) -> torch.device:
+    """Return the device that arrays are resampled on: the network's if it is a CUDA device, else the CPU."""
+    import torch
+
+    return predictor.device if predictor.device.type == "cuda" else torch.device("cpu")
+
+
+def slabs(length: int, bytes_each: int) -> list[slice]:
+    """Divide a volume along its first axis into parts that are small enough to be in memory in single precision.
+
+    Args:
+        length: Number of planes along the axis.
+        bytes_each: Bytes of a plane in single precision.
+    """
+    step = max(1, _SLAB_BYTES // max(1, bytes_each))
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def _preprocess_by_nnunet(
+    voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
+) -> Preprocessed:
+    import torch
+
+    configuration = predictor.configuration_manager
+    preprocessor = configuration.preprocessor_class(verbose=False)
+    data, _, properties = preprocessor.run_case_npy(
+        voxels_zyx[None].astype(np.float32),
+        None,
+        {"spacing": list(spacing_mm_zyx)},
+        predictor.plans_manager,
+        configuration,
+        predictor.dataset_json,
+    )
+    return Preprocessed(torch.from_numpy(np.ascontiguousarray(data)), properties)
+
+
+def _network_resampling(
+    shape: Sequence[int], spacing_mm_zyx: Sequence[float], predictor: nnUNetPredictor
+) -> Resampling:
     from nnunetv2.preprocessing.resampling.default_resampling import compute_new_shape
 
     own, wanted = network_spacing_mm(predictor, spacing_mm_zyx)
@@ -179,54 +231,3 @@ def _normalization(predictor: nnUNetPredictor) -> Any:
     name = predictor.configuration_manager.normalization_schemes[0]
     properties = predictor.plans_manager.foreground_intensity_properties_per_channel["0"]
     return getattr(schemes, name)(use_mask_for_norm=False, intensityproperties=properties).run
-
-
-def work_device(predictor: nnUNetPredictor) -> torch.device:
-    """Return the device that arrays are resampled on: the network's if it is a CUDA device, else the CPU."""
-    import torch
-
-    return predictor.device if predictor.device.type == "cuda" else torch.device("cpu")
-
-
-def slabs(length: int, bytes_each: int) -> list[slice]:
-    """Divide a volume along its first axis into parts that are small enough to be in memory in single precision.
-
-    Args:
-        length: Number of planes along the axis.
-        bytes_each: Bytes of a plane in single precision.
-    """
-    step = max(1, _SLAB_BYTES // max(1, bytes_each))
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
-
-
-BONE_HU = 150.0
-"""Threshold of bone: above soft tissue, and far below the cortex."""
-
-MARGIN_MM = 25.0
-"""Margin around bone in mm, for its less dense ends and for the surroundings that the network sees."""
-
-_SAMPLE_MM, _SPECK_ML = 2.5, 5.0
-"""Spacing of the examined voxels in mm, and volume in ml below which a dense piece does not count as bone."""
-
-
-def bone_box(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float]) -> tuple[slice, ...]:
-    """Return the box that contains everything as dense as bone, with a margin; the whole CT if nothing is.
-
-    Other dense objects make the box larger, never smaller.
-
-    Args:
-        voxels_zyx: The CT (z, y, x) in HU.
-        spacing_mm_zyx: Its spacing in mm.
-    """
-    steps = [max(1, int(_SAMPLE_MM / spacing)) for spacing in spacing_mm_zyx]
-    dense = voxels_zyx[tuple(slice(None, None, step) for step in steps)] > BONE_HU
-    sample_ml = float(np.prod([step * spacing for step, spacing in zip(steps, spacing_mm_zyx, strict=True)])) / 1000
-    labels, sizes = label_pieces(dense)
-    large = np.concatenate([[False], sizes * sample_ml >= _SPECK_ML])
-    if not large.any():
-        return tuple(slice(0, length) for length in voxels_zyx.shape)
-    box = []
-    for part, step, spacing, length in zip(box_of(large[labels]), steps, spacing_mm_zyx, voxels_zyx.shape, strict=True):
-        margin = int(np.ceil(MARGIN_MM / spacing))
-        box.append(slice(max(0, part.start * step - margin), min(length, part.stop * step + margin)))
-    return tuple(box)

@@ -57,7 +57,7 @@ class Model:
         return f"{dataset}/{self.folder.name}, fold {', '.join(self.folds)}"
 
     def digest(self) -> str:
-        """Return the SHA-256 of everything that decides about the model's predictions, wherever its folder is."""
+        """Return the SHA-256 of everything that determines the model's predictions, independent of its location."""
         files = [self.folder / PLANS_JSON, self.folder / DATASET_JSON, *self.checkpoints]
         return hashlib.sha256("\n".join(sha256(file) for file in files).encode()).hexdigest()
 
@@ -73,7 +73,7 @@ def opened_model(path: Path, *, folds: Sequence[str] = (), checkpoint: str = CHE
         checkpoint: Name of the checkpoint.
 
     Raises:
-        InputError: There is no model or fold (code "no-model"), or the model or archive is invalid.
+        InputError: The model or a fold does not exist (code "no-model"), or the model or archive is invalid.
         SetupError: The disk has too little space for an archive (code "cannot-write").
     """
     if path.is_file() and zipfile.is_zipfile(path):
@@ -96,8 +96,8 @@ def find_model(
         called: Path that the user gave, for messages.
 
     Raises:
-        InputError: There is no model, or one without these folds (code "no-model"), there are several (code
-            "invalid-option"), or its files are damaged (code "invalid-model").
+        InputError: The folder contains no model, or one without these folds (code "no-model"); it contains several
+            (code "invalid-option"); or the model's files are damaged (code "invalid-model").
     """
     shown = called or path
     folder = path.expanduser().resolve()

@@ -154,10 +154,10 @@ class Engine:
             *("--rerun-triggers", "mtime"),
             *(("--forcerun", *again) if again else ()),
             *("--rerun-incomplete", "--nolock", "--scheduler", "greedy"),
-            *self._place(),
+            *self._executor_arguments(),
         ]
 
-    def _place(self) -> list[str]:
+    def _executor_arguments(self) -> list[str]:
         if self.profile is None:
             return ["--cores", str(self.cores), "--resources", f"device={self.gpus}"]
         folder = _profile_folder(self.profile)

@@ -2,7 +2,7 @@
 
     python -m nnunet_femur.study.engine_logger EVENTS.jsonl SNAKEMAKE_ARGUMENTS...
 
-Snakemake runs in a process of its own, since it changes the working directory and the signals of its process. The
+Snakemake runs in a separate process, since it changes the working directory and the signal handlers of its process. The
 logger is a plugin by Snakemake's interface for loggers (``snakemake-interface-logger-plugins``), registered here, so
 that no second distribution has to be installed.
 """

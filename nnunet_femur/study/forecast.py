@@ -1,4 +1,4 @@
-"""The cost of a study before it runs: times of its jobs, from earlier runs or measurements, and disk space."""
+"""Forecast of a study: the jobs that would run, their durations by earlier runs or measurements, and disk space."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _TRAINING_MINUTES = {"ResNet34": 14, "ResNet50": 22, "DeepLabV3": 30, "MobileNetV3": 11}
-
 _TRAINING_MINUTES_PLUSPLUS = {"ResNet34": 28, "ResNet50": 61, "DeepLabV3": 70, "MobileNetV3": 15}
 """Training of the study's 2D networks in minutes, on a GPU of Google Colab.
 
@@ -45,8 +44,8 @@ _BATCH_PIXELS = 256 * 256 * 16
 """Pixels in a batch of the study's 2D trainings."""
 
 _PARAMETERS = {"ResNet34": 25e6, "ResNet50": 40e6, "DeepLabV3": 44e6, "MobileNetV3": 7e6}
-
 _VOLUME_PARAMETERS = 31e6
+"""Parameters of the 2D networks by encoder, and of nnU-Net's network of default size."""
 
 _CASE_S = {"phantoms": 0.2, "convert": 3.0, "plan": 10.0, "predict": 15.0, "baseline": 60.0, "compare": 0.2}
 """Seconds of a case of the study's size (of a prediction, for comparisons), with a GPU where it is used."""
@@ -148,7 +147,7 @@ def size_of(study: Study) -> Size:
 
 
 def seconds_of(job: Job, study: Study, size: Size, device: str) -> float:
-    """Return an estimate of a job's duration in seconds, which distinguishes minutes from days.
+    """Return a rough estimate of a job's duration in seconds, good enough to tell minutes from days.
 
     Args:
         job: The job.
@@ -191,15 +190,17 @@ def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
     minutes = (_TRAINING_MINUTES_PLUSPLUS if "PlusPlus" in method.trainer else _TRAINING_MINUTES)[encoder]
     pixels = recipe["batch_size"] * math.prod(recipe["slice_size"])
     step_s = minutes * 60 / _TRAINING_STEPS * _SLICE_SLOWDOWN[device] * pixels / _BATCH_PIXELS
-    steps = recipe["iterations_per_epoch"] or _pass(size, recipe["batch_size"], heads="Head" in method.trainer)
+    steps = recipe["iterations_per_epoch"] or _batches_per_pass(
+        size, recipe["batch_size"], ends_only="Head" in method.trainer
+    )
     return step_s * recipe["epochs"] * steps
 
 
-def _pass(size: Size, batch: int, *, heads: bool) -> float:
+def _batches_per_pass(size: Size, batch: int, *, ends_only: bool) -> float:
     """Return the number of batches in one pass over the slices with femur."""
     edge = size.voxels ** (1 / 3)
     # In a volume of the study 300 axial slices contain femur, and a third of the slices of either other plane.
-    return size.training * 0.75 * (40 if heads else edge * 1.7) / batch
+    return size.training * 0.75 * (40 if ends_only else edge * 1.7) / batch
 
 
 def _recipe(method: Method, study: Study) -> dict:
@@ -241,12 +242,12 @@ def _measured_seconds(records: Records, jobs: Mapping[str, Job]) -> dict[str, fl
 
 
 def _without_fold(job: Job) -> str:
-    """Return a name that all folds of a method share."""
+    """Return the name of a job without its fold, which all folds of a method share."""
     return job.name.partition("-fold_")[0]
 
 
 def _reason(job: Job, records: Records, due: Collection[str]) -> str:
-    """Return the reason why a job is due, as far as our records have it."""
+    """Return the reason why a job is due; empty if the records of jobs do not contain it."""
     status = records.status(job)
     if status is not None and status.state != "done":
         return "failed before" if status.state == "failed" else "was interrupted"

@@ -1,4 +1,4 @@
-"""One job of a study: its environment and GPU, its command, and its record."""
+"""One job of a study: its command and record, its environment and resources, and its GPU."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ DEFAULTS: dict[str, dict[str, int]] = {
 """Memory in MB, time limit in minutes and CPUs by stage, for volumes of the study's size."""
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Environment variable with the GPUs that a process may use."""
 
-_NEWS = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
+_PROGRESS_LINE = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
 """Lines of nnU-Net's output that show progress."""
 
-_NEWS_EVERY_S = 1.0
+_RECORD_INTERVAL_S = 1.0
+"""Least time between two records of progress in seconds."""
 
 _LAST_LINES = 400
-"""Lines of output in which the reason of a failure is looked for."""
+"""Number of last lines of output that are searched for the reason of a failure."""
 
 _OUT_OF_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError")
-
 _ERROR = re.compile(r"(?:error: |[\w.]*Error: ).*")
 
 
@@ -114,8 +115,8 @@ def run_job(job: Job, study: Study, environment: Mapping[str, str]) -> int:
     def _on_line(line: str) -> None:
         nonlocal written, status
         last_lines.append(line)
-        news = _NEWS.search(line)
-        if news and time.monotonic() - written > _NEWS_EVERY_S:
+        news = _PROGRESS_LINE.search(line)
+        if news and time.monotonic() - written > _RECORD_INTERVAL_S:
             written = time.monotonic()
             status = status.running(news[0].strip())
             records.write_status(job, status)
@@ -144,7 +145,7 @@ def environment_of(study: Study, device: str, threads: int) -> dict[str, str]:
         device: Device of training and prediction.
         threads: CPUs of the job.
     """
-    sized = _for_processors(threads) if device == "cpu" else _beside_gpu(threads)
+    sized = _cpu_settings(threads) if device == "cpu" else _gpu_settings(threads)
     return {**variables(study.folder), **sleeping_threads(), **sized, **study.environment}
 
 
@@ -197,12 +198,12 @@ def find_device(wanted: str) -> tuple[str, int]:
 
 @contextmanager
 def one_gpu(count: int, folder: Path | None = None) -> Iterator[dict[str, str]]:
-    """Hold one of a machine's GPUs, and yield the environment variable that shows it, and no other, to a command.
+    """Reserve one of a machine's GPUs, and yield the environment variable that restricts a command to it.
 
-    All studies of a machine share the locks, so that two of them do not use one GPU. Waits while no GPU is free.
+    All studies of a machine share the locks, so two studies never use one GPU. Waits while no GPU is free.
 
     Args:
-        count: GPUs of the machine; with 0, as on a cluster that assigns them itself, nothing is held.
+        count: GPUs of the machine; with 0, as on a cluster that assigns them itself, nothing is reserved.
         folder: Folder of the lock files; by default the folder of temporary files.
     """
     if count == 0:
@@ -222,7 +223,7 @@ def one_gpu(count: int, folder: Path | None = None) -> Iterator[dict[str, str]]:
         time.sleep(1)
 
 
-def _for_processors(threads: int) -> dict[str, str]:
+def _cpu_settings(threads: int) -> dict[str, str]:
     """Return nnU-Net's settings for a machine without a GPU: data are loaded in the training process.
 
     Each further process imports nnU-Net again, which takes longer than all its work.
@@ -235,13 +236,13 @@ def _for_processors(threads: int) -> dict[str, str]:
     }
 
 
-def _beside_gpu(threads: int) -> dict[str, str]:
-    """Return nnU-Net's own numbers of processes, limited to the job's CPUs: it counts those of the whole machine."""
+def _gpu_settings(threads: int) -> dict[str, str]:
+    """Return nnU-Net's own numbers of processes, limited to the job's CPUs; nnU-Net counts the machine's."""
     return {"nnUNet_n_proc_DA": str(min(threads, 12)), "nnUNet_def_n_proc": str(min(threads, 8))}
 
 
 def _move_model_of_other_settings(job: Job, records: Records) -> None:
-    """Move a network that was trained by other settings to ``replaced``, since the new one starts from scratch."""
+    """Move a network that was trained with other settings to ``replaced``, since the new one starts from scratch."""
     earlier = records.status(job)
     if job.model is None or not job.model.exists() or earlier is None or dict(earlier.settings) == dict(job.settings):
         return
@@ -269,9 +270,9 @@ def _append(log: Path, text: str) -> None:
 
 
 def _reason_of_failure(lines: Iterable[str]) -> str:
-    """Return the reason of a failure from the output of a command, which is text for people.
+    """Return the reason of a failure: the last line of a command's output that looks like an error, else the last line.
 
-    This is the last line that looks like an error, else the last line.
+    The output is text for people, so the choice is a guess.
     """
     shown = [line.strip() for line in lines if line.strip()]
     if any(_OUT_OF_MEMORY.search(line) for line in shown):

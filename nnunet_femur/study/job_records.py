@@ -55,7 +55,7 @@ class Status:
     reason: str = ""
 
     def running(self, news: str) -> Status:
-        """Return the status with fresh news."""
+        """Return the status with a new line of progress."""
         return replace(self, news=news, seconds=self._seconds())
 
     def ended(self, *, reason: str | None, peak_memory_mib: int | None) -> Status:

@@ -1,4 +1,4 @@
-"""Jobs of a study: the public command of each, its result, the settings that decide about it, and its order."""
+"""Jobs of a study: the public command of each, its result, the settings that determine it, and its order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STAGES = ("phantoms", "convert", "plan", "train", "predict", "baseline", "compare")
 """Kinds of jobs, in the order in which data pass them."""
 
-_OF_FILE_MANAGERS = ("Thumbs.db", "desktop.ini")
+_FILE_MANAGER_FILES = ("Thumbs.db", "desktop.ini")
 """Files that file managers write into folders."""
 
 COMPARE = "compare"
@@ -221,7 +221,7 @@ def _state(source: Path) -> list[int]:
     """Return number, bytes and latest change (ns) of a source's files: another one when a file is added or replaced."""
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
     # File managers write files into folders that a user opens; these must not start a study from scratch.
-    stats = [path.stat() for path in files if not (path.name.startswith(".") or path.name in _OF_FILE_MANAGERS)]
+    stats = [path.stat() for path in files if not (path.name.startswith(".") or path.name in _FILE_MANAGER_FILES)]
     return [len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
 
 

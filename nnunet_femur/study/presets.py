@@ -1,4 +1,4 @@
-"""Files of studies to begin with, and the demo, which is a study of phantoms."""
+"""Presets of study files, and the demo, which runs the preset of phantoms."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ FILE = "study.yaml"
 """Name of the demo's study in its folder."""
 
 _SOURCE = "source: ~/source"
+"""Line of a preset that names the source folder."""
 
 
 def preset_text(name: str) -> str:
@@ -112,15 +113,15 @@ def run_demo(folder: Path, *, size: DemoSize | None = None, progress: Progress =
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     if not file.exists():
-        write_text(file, _text(size or DemoSize()))
-    elif size is not None and read_mapping(file) != yaml.safe_load(_text(size)):
+        write_text(file, _demo_text(size or DemoSize()))
+    elif size is not None and read_mapping(file) != yaml.safe_load(_demo_text(size)):
         msg = f"{file}: is a study of another size. Choose another folder, or run it: nnfemur study {file}"
         raise InputError(msg, code="exists")
     return run_study(file, progress=progress)
 
 
-def _text(size: DemoSize) -> str:
-    """Return the preset with this size."""
+def _demo_text(size: DemoSize) -> str:
+    """Return the preset of the demo, changed to this size."""
     options = "".join(
         f", {name}: {value}" for name, value in (("epochs", size.epochs), ("iterations", size.iterations)) if value
     )

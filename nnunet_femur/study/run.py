@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from nnunet_femur.study.engine import Engine
 
 
+_POLL_INTERVAL_S = 0.3
+
+
 @dataclass(frozen=True, repr=False)
 class StudyResult:
     """Result of a run of a study.
@@ -130,7 +133,11 @@ def run_study(
     return result
 
 
-_LOOK_EVERY_S = 0.3
+def print_scores(study: Study) -> None:
+    """Print the tables that the comparison has printed."""
+    text = Records(study.records).log(jobs_of(study)[COMPARE]).read_text(encoding="utf-8")
+    last = text.rsplit("\n$ ", 1)[-1].splitlines()[1:-1]
+    sys.stdout.write("\n".join(line for line in last if not line.startswith("Scoring")) + "\n")
 
 
 def _run(engine: Engine, watch: Watch) -> int:
@@ -148,7 +155,7 @@ def _run(engine: Engine, watch: Watch) -> int:
             events, waiting = Events(records.events, jobs), engine.waiting()
             while process.poll() is None:
                 watch.look(events.new(), waiting.look() if waiting else "")
-                time.sleep(_LOOK_EVERY_S)
+                time.sleep(_POLL_INTERVAL_S)
             pump.join()
             watch.look(events.new())
     finally:
@@ -177,10 +184,3 @@ def _check_weights(study: Study) -> None:
 
         for each in sorted(fast):
             find_model(fast=each)
-
-
-def print_scores(study: Study) -> None:
-    """Print the tables that the comparison has printed."""
-    text = Records(study.records).log(jobs_of(study)[COMPARE]).read_text(encoding="utf-8")
-    last = text.rsplit("\n$ ", 1)[-1].splitlines()[1:-1]
-    sys.stdout.write("\n".join(line for line in last if not line.startswith("Scoring")) + "\n")

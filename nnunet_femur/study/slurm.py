@@ -1,8 +1,8 @@
 """SLURM's part in a study: options of its jobs, jobs that an earlier run left in the queue, and reasons of failures.
 
-SLURM's jobs continue when the process that submitted them is killed, and Snakemake does not recognise them. All jobs of
-a study therefore have a name that only this study has. A new run finds them by it: it cancels those that wait, and lets
-each that runs end before the new job that does the same.
+SLURM's jobs continue when the process that submitted them is killed, and Snakemake does not recognise them. Therefore
+the names of all SLURM jobs of a study begin with a text that only this study uses, by which a new run finds them. It
+cancels pending jobs; a running job ends before the new job for the same result starts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL")
-_ASK_EVERY_S = 30.0
-_PATIENCE_S = 60
+_QUERY_INTERVAL_S = 30.0
+_TIMEOUT_S = 60
 _RUNNING = "NNFEMUR_SLURM_RUNNING"
 
 
@@ -166,7 +166,7 @@ def meaning(message: str, stage: str) -> str:
 
 
 class Waiting:
-    """Reasons why jobs of a study wait in SLURM's queue, asked every half a minute.
+    """Reasons why jobs of a study wait in SLURM's queue, queried every half minute.
 
     Args:
         folder: The study's folder.
@@ -179,7 +179,7 @@ class Waiting:
 
     def look(self) -> str:
         """Return the reasons in SLURM's words; empty if no job waits or SLURM does not answer."""
-        if time.monotonic() - self._asked > _ASK_EVERY_S:
+        if time.monotonic() - self._asked > _QUERY_INTERVAL_S:
             self._asked = time.monotonic()
             with suppress(FemurError):
                 reasons = {row.reason for row in _queue(self._folder) if row.state == "PENDING"}
@@ -213,9 +213,9 @@ def _cancel(numbers: list[str]) -> None:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, check=False, text=True, capture_output=True, timeout=_PATIENCE_S)
+        return subprocess.run(command, check=False, text=True, capture_output=True, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        msg = f"SLURM does not answer: {command[0]} took more than {_PATIENCE_S} s."
+        msg = f"SLURM does not answer: {command[0]} took more than {_TIMEOUT_S} s."
         raise FemurError(msg, code="setup") from None
     except FileNotFoundError:
         msg = f"{command[0]} not found. Run the study where SLURM's commands are installed, usually on a login node."

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from nnunet_femur.recipe.recipe_checks import Problem
 
+
 PLANS_NAME = "nnUNetPlans"
+
 CONFIGURATION = "3d_fullres"
+
 FIXED_FOLD = 5
 """The fold that is the study's one split into training and validation cases."""
 
@@ -135,6 +138,25 @@ def read_study(file: str | Path) -> Study:
     return _study_of(content, path)
 
 
+def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return all problems of a study, a line each; empty for a study that can run.
+
+    Args:
+        content: Content of the file.
+        folder: Folder that paths in the file are relative to.
+
+    Example:
+        >>> problems_of({"dataset": {"phantoms": 8}, "metods": []}, Path())
+        ['methods: missing. Add it.', "metods: unknown key. Did you mean 'methods'?"]
+    """
+    from nnunet_femur.study.schema import problems_of_form
+
+    found = problems_of_form(content)
+    if not found:
+        found = [*_dataset_problems(content, folder), *_method_problems(content)]
+    return [*found, *_recipe_problems(content)]
+
+
 def _study_of(content: Mapping[str, Any], file: Path) -> Study:
     dataset = content["dataset"]
     number = dataset.get("id", 1)
@@ -182,26 +204,7 @@ def _path_beside(text: str, folder: Path) -> Path:
     return (folder / Path(text).expanduser()).resolve()
 
 
-def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return all problems of a study, a line each; empty for a study that can run.
-
-    Args:
-        content: Content of the file.
-        folder: Folder that paths in the file are relative to.
-
-    Example:
-        >>> problems_of({"dataset": {"phantoms": 8}, "metods": []}, Path())
-        ['methods: missing. Add it.', "metods: unknown key. Did you mean 'methods'?"]
-    """
-    from nnunet_femur.study.schema import problems_of_form
-
-    found = problems_of_form(content)
-    if not found:
-        found = [*_of_dataset(content, folder), *_of_methods(content)]
-    return [*found, *_of_recipes(content)]
-
-
-def _of_dataset(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _dataset_problems(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
     dataset = content["dataset"]
     if "source" not in dataset:
         return
@@ -212,23 +215,23 @@ def _of_dataset(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
         yield f"dataset.source: {source} not found. Correct the path."
 
 
-def _of_methods(content: Mapping[str, Any]) -> Iterator[str]:
+def _method_problems(content: Mapping[str, Any]) -> Iterator[str]:
     from nnunet_femur.recipe.trainer_names import known_trainers
 
     methods = _methods_of(content)
     if not methods and not content.get("baseline"):
         yield "methods: must not be empty without a baseline. Add a method or a baseline to compare."
-    # Looked up once: every job of a study checks the file, and the names come from a hundred source files.
+    # Read only once, since the names come from a hundred source files.
     trainers = sorted(known_trainers())
     for number, method in enumerate(methods):
         for problem in (
-            *_of_names(method, content.get("plans", {PLANS_NAME: {}}), trainers),
-            *_of_others(method, methods[:number]),
+            *_name_problems(method, content.get("plans", {PLANS_NAME: {}}), trainers),
+            *_repetition_problems(method, methods[:number]),
         ):
             yield f"methods.{number}{problem}"
 
 
-def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> Iterator[str]:
+def _name_problems(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> Iterator[str]:
     if method.trainer not in trainers:
         yield f".trainer: unknown trainer {method.trainer}.{suggestion(method.trainer, trainers)}"
     if method.plans not in plans:
@@ -243,7 +246,7 @@ def _of_names(method: Method, plans: Mapping[str, Any], trainers: list[str]) -> 
         )
 
 
-def _of_others(method: Method, others: Iterable[Method]) -> Iterator[str]:
+def _repetition_problems(method: Method, others: Iterable[Method]) -> Iterator[str]:
     for other in others:
         if other.name == method.name:
             yield f": repeats {method.name}. Remove one of them."
@@ -254,7 +257,7 @@ def _of_others(method: Method, others: Iterable[Method]) -> Iterator[str]:
             )
 
 
-def _of_recipes(content: Mapping[str, Any]) -> Iterator[str]:
+def _recipe_problems(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield problems of the recipes of plans and methods, also where something else in the file is wrong."""
     from nnunet_femur.recipe.recipe_checks import problems_of as problems_of_recipe
     from nnunet_femur.recipe.trainer_names import stock_trainers

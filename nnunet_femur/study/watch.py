@@ -1,4 +1,4 @@
-"""Watch over the jobs of a run: their progress while they run, and those that are not done at the end."""
+"""Progress of the jobs of a run, and the jobs that are not done at its end."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Watch:
         self.progress.begin(STUDY_TASK, len(self.jobs))
 
     def look(self, events: Sequence[Event], waiting: str = "") -> None:
-        """Show the events since the last look, and the news of running jobs.
+        """Show the events since the last call, and the latest progress of running jobs.
 
         Args:
             events: The new events.
@@ -141,10 +141,10 @@ class Watch:
         else:
             self.messages[event.job] = event.text
             text = f"✗ {event.job}  {took}  {self._reason(event.job)}"
-        again = f"  (again: {self._why_again(event.job)})" if event.job in self._done_before else ""
+        again = f"  (again: {self._rerun_reason(event.job)})" if event.job in self._done_before else ""
         self.progress.end(event.job, f"{text.rstrip()}{again}")
 
-    def _why_again(self, name: str) -> str:
+    def _rerun_reason(self, name: str) -> str:
         """Return the reason why a job ran again."""
         before = [each for each in self.jobs[name].after if each in self.done]
         return self._outdated.get(name) or (f"after {before[0]}" if before else "its inputs changed")

@@ -332,10 +332,10 @@ class TestProcessMessages:
         "line", ["no news\n", f"{worker.MARK}{{broken\n", f"{worker.MARK}[]\n", f"{worker.MARK}{{}}\n"]
     )
     def test_other_lines(self, line: str) -> None:
-        assert process._news(line) is None
+        assert process._message(line) is None
 
     def test_news(self) -> None:
-        assert process._news(f'{worker.MARK}{{"begins": "a"}}\n') == {"begins": "a"}
+        assert process._message(f'{worker.MARK}{{"begins": "a"}}\n') == {"begins": "a"}
 
     def test_a_process_that_ends_between_two_cases(
         self, base: Path, method: Path, monkeypatch: pytest.MonkeyPatch

@@ -167,5 +167,5 @@ class TestSignals:
         with subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            stock_program._end(process, told=True)
+            stock_program._end(process, interrupted=True)
             assert process.returncode == -signal.SIGKILL

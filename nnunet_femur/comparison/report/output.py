@@ -105,7 +105,7 @@ def print_tables(
     if not console.is_terminal:
         console = Console(highlight=False, width=int(os.environ.get(COLUMNS, _FILE_COLUMNS)))
     for table in (table for table in tables if table.place == "main"):
-        columns, deviations = _fitting(table, console.width)
+        columns, deviations = _fitting_columns(table, console.width)
         console.print(f"[bold]{escape(table.title)}[/bold]")
         console.print(_grid(table, columns, deviations=deviations))
         missing = [
@@ -132,8 +132,8 @@ def _delete_outdated(folder: Path, kept: AbstractSet[str]) -> None:
                 (folder / name).unlink(missing_ok=True)
 
 
-def _fitting(table: Table, width: int) -> tuple[list[int], bool]:
-    """Return the numbers of the columns that fit into a width in characters, and True if standard deviations do."""
+def _fitting_columns(table: Table, width: int) -> tuple[list[int], bool]:
+    """Return the indices of columns that fit into a width in characters, and True if standard deviations fit too."""
     everything = list(range(len(table.columns)))
     if _width(table, everything, deviations=True) <= width:
         return everything, True
@@ -148,7 +148,7 @@ def _width(table: Table, columns: Sequence[int], *, deviations: bool) -> int:
     widths = [min(_LABEL_WIDTH, max((len(row.label) for row in table.rows), default=0))]
     for number in columns:
         heading = _heading(table.columns[number]).split("\n")
-        texts = [_text(row.cells[number], deviations=deviations) for row in table.rows]
+        texts = [_cell_text(row.cells[number], deviations=deviations) for row in table.rows]
         widths.append(max(map(len, (*heading, *texts))))
     # A space at either edge, and the gaps.
     return 2 + sum(widths) + _GAP * len(columns)
@@ -165,7 +165,7 @@ def _grid(table: Table, columns: Sequence[int], *, deviations: bool) -> RichTabl
         grid.add_column(escape(_heading(table.columns[number])), justify="right", no_wrap=True)
     for row in table.rows:
         texts = [
-            (row.cells[number].best, escape(_text(row.cells[number], deviations=deviations))) for number in columns
+            (row.cells[number].best, escape(_cell_text(row.cells[number], deviations=deviations))) for number in columns
         ]
         grid.add_row(escape(row.label), *(f"[bold]{text}[/bold]" if best else text for best, text in texts))
     return grid
@@ -175,5 +175,5 @@ def _heading(column: Column) -> str:
     return f"{column.above}\n{column.heading}".replace("Dice of slices", "slice Dice").replace("Training (", "train (")
 
 
-def _text(cell: Cell, *, deviations: bool) -> str:
+def _cell_text(cell: Cell, *, deviations: bool) -> str:
     return cell.text if deviations else cell.text.partition(" ± ")[0]

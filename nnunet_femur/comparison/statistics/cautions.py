@@ -1,4 +1,4 @@
-"""Cautions: what the statistics of a group cannot show, and what a reader must know to read them."""
+"""Cautions about the statistics of a group: their limits, and the facts that a reader needs to interpret them."""
 
 from __future__ import annotations
 

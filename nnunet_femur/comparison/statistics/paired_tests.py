@@ -22,7 +22,7 @@ _EXACT_WITH_TIES = 13
 """Largest numbers of patients for which scipy computes the exact distribution of Wilcoxon's statistic."""
 
 _FLIPS = 9999
-"""Sign changes that a permutation test evaluates at most; for up to 13 patients these are all, and it is exact."""
+"""Largest number of sign changes that a permutation test evaluates; up to 13 patients have fewer, so it is exact."""
 
 _DECIMALS = 12
 """Differences that are equal to so many decimals are ties: they differ by rounding errors only."""
@@ -30,7 +30,7 @@ _DECIMALS = 12
 
 @dataclass(frozen=True)
 class PairTest:
-    """The comparison of two methods on the patients that both have scores of.
+    """The comparison of two methods on the patients for whom both have scores.
 
     The first method wins for a patient if its score is nearer to the metric's ideal.
 
@@ -118,7 +118,7 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
         >>> [float(each) for each in holm(np.array([0.01, 0.04, 0.03]))]  # 3 * 0.01, 2 * 0.03, max(1 * 0.04, 0.06)
         [0.03, 0.06, 0.06]
     """
-    # statsmodels.multipletests collects garbage in every call, which takes longer than all tests that it corrects.
+    # statsmodels.multipletests runs Python's garbage collection in every call, which takes longer than all these tests.
     corrected = p.copy()
     order = np.argsort(p)[: np.count_nonzero(np.isfinite(p))]
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))

@@ -1,4 +1,4 @@
-"""Galleries of one case: the slices of both ends of the femur, and its three planes."""
+"""Slices of one example case: those of both femur ends, and one in each of the three planes."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 _PAIRS = 5
-"""Pairs in a row."""
+"""Pairs of reference and prediction in a row."""
 
 _GAP = 2
-"""Pixels between pairs, in pixels of the CT."""
+"""Gap between pairs, in pixels of the CT."""
 
 
 def draw_gallery(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
-    """Draw one figure, of a median case of the best method."""
+    """Draw the axial slices of both femur ends, for a median case of the best method."""
     from matplotlib.figure import Figure
 
     example = choose_example(data)
@@ -62,7 +62,7 @@ def draw_gallery(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
     show_ct(axes, ct, spacing_mm)
     for mask, colour in ((left, REFERENCE), (right, PREDICTION)):
         draw_contour(axes, mask, spacing_mm, colour=colour, line_width=0.9)
-    _number(axes, indices, (height, width), spacing_mm)
+    _draw_slice_numbers(axes, indices, (height, width), spacing_mm)
     axes.set_axis_off()
     contour_legend(figure, dash="-")
     which = (
@@ -80,7 +80,7 @@ def draw_gallery(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
 
 
 def draw_planes(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
-    """Draw one figure, of a median case of the best method."""
+    """Draw one slice in each plane, for a median case of the best method."""
     from matplotlib.figure import Figure
 
     example = choose_example(data)
@@ -124,7 +124,7 @@ def draw_planes(data: ReportData, reader: SliceReader) -> Iterator[Sketch]:
 
 
 def _montage(images: Sequence[SliceImage]) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return one large CT and its two masks: pairs in rows from top to bottom, reference left and prediction right."""
+    """Return one large CT and its two masks: a pair per slice, in rows from top to bottom; left the reference."""
     box = _bone_box(images)
     shape = tuple(part.stop - part.start for part in box)
     pair_height, pair_width = shape[0] + _GAP, 2 * shape[1] + 3 * _GAP
@@ -154,7 +154,9 @@ def _bone_box(images: Sequence[SliceImage]) -> tuple[slice, slice]:
     return parts[0], parts[1]
 
 
-def _number(axes: Axes, indices: Sequence[int], shape: tuple[int, int], spacing_mm: tuple[float, float]) -> None:
+def _draw_slice_numbers(
+    axes: Axes, indices: Sequence[int], shape: tuple[int, int], spacing_mm: tuple[float, float]
+) -> None:
     """Write the slice numbers into the pairs of a montage."""
     from matplotlib.patheffects import withStroke
 

@@ -1,4 +1,4 @@
-"""Panels that show a slice: the case to show, its CT, and the contours of reference and prediction."""
+"""The example case that figures show, and panels of its slices: CT and contours of reference and prediction."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 WINDOW_HU = (-200, 1000)
-"""HU of black and of white."""
+"""Values in HU that are drawn black and white."""
 
 MARGIN_MM = 15.0
-"""Margin around the bone."""
+"""Margin around the bone in mm."""
 
 SMALLEST_MM = 70.0
-"""Smallest edge of a panel, so that a few voxels are not enlarged beyond recognition."""
+"""Smallest edge of a panel in mm, so that a few voxels are not enlarged beyond recognition."""
 
 Frame = tuple[tuple[float, float], tuple[float, float]]
 """Limits (bottom, top) and (left, right) of the shown part of a slice, in mm from the centre of its first pixel."""
@@ -202,4 +202,5 @@ def contour_legend(figure: Figure, *, dash: Literal["-", "--"] = "--") -> None:
 
 
 def _label(entry: Entry, predictions: Predictions) -> str:
+    """Return name and fold of the predictions of an entry."""
     return entry.label if len(entry.folds) == 1 else f"{entry.name}{predictions.fold_suffix}"

@@ -20,7 +20,7 @@ class Column:
 
     Attributes:
         heading: Heading of the column.
-        above: Heading above neighbouring columns that share it; empty for none.
+        above: Heading above neighbouring columns that share it; may be empty.
         key: The measure as (protocol, plane, region, metric); None if the column shows no score.
         unit: Unit of the numbers, "1" for numbers without unit, "" for text.
     """
@@ -43,9 +43,9 @@ class Cell:
     Attributes:
         text: Text as printed.
         value: The number in full precision, by which the column is sorted; None for texts and missing values.
-        deviation: Standard deviation in full precision; None for none.
+        deviation: Standard deviation in full precision; None for a number without one.
         best: True for the best value of its column.
-        published: The published figure as printed; empty for none.
+        published: The published figure as printed; empty without one.
     """
 
     text: str
