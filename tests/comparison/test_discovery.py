@@ -45,7 +45,7 @@ class TestSets:
         found = discover(tree.results / part)
         assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
 
-    def test_several_datasets_are_told_apart(self, tree):
+    def test_several_datasets_are_distinguished(self, tree):
         other = type(tree)(tree.base, "Dataset002_Other").add_raw()
         tree.test(SCRATCH)
         other.test(SCRATCH)
@@ -257,7 +257,7 @@ class TestTraits:
         (note,) = notes
         assert "--in-slices FemurHeadUnetResNet34_2d" in note
 
-    def test_unless_the_user_knows_better(self, tree):
+    def test_unless_the_user_sets_another(self, tree):
         traits, notes = self._named(tree, "mine", in_slices=["mine"])
         assert (traits.in_slices, notes) == (True, [])
         with refused("invalid-option", "--in-slices nobody"):

@@ -89,21 +89,21 @@ class TestRows:
         found = find_cases(table("image,mask,id\na/ct.nrrd,a/seg.nrrd,x\nb/ct.nrrd,b/seg.nrrd,X\n"), OPTIONS)
         (finding,) = found.findings
         assert finding.code == "duplicate-id"
-        assert names(finding.problem, 2, 3)
+        assert names(finding.problem, "2 and 3")
 
 
 class TestRefused:
     @pytest.mark.parametrize(
         ("text", "code", "named"),
         [
-            ("", "invalid-file", "no image and no mask"),
-            ("image,patient\na,b\n", "invalid-file", "no mask"),
-            ("image,mask\n", "no-cases", "list.csv"),
-            ("image,mask\n,\n", "no-cases", "list.csv"),
+            ("", "invalid-file", ("image", "mask")),
+            ("image,patient\na,b\n", "invalid-file", ("mask",)),
+            ("image,mask\n", "no-cases", ("list.csv",)),
+            ("image,mask\n,\n", "no-cases", ("list.csv",)),
         ],
     )
     def test_no_table_of_cases(self, table, text, code, named):
-        with refused(code, named):
+        with refused(code, *named):
             find_cases(table(text), OPTIONS)
 
     def test_not_utf_8(self, tmp_path):
