@@ -1,4 +1,4 @@
-"""Expect an error by its code, and by the files and values that it names, not by its prose."""
+"""Expect errors by their codes, and messages by the files and values that they name, not by their prose."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def refused(code: str, *named: object) -> Iterator[pytest.ExceptionInfo[FemurErr
     assert caught.value.code == code, f"{caught.value.code}: {caught.value}"
     for each in named:
         assert str(each) in str(caught.value)
+
+
+def names(text: str, *named: object) -> bool:
+    """Compare a message by the files, cases, options and values that it must contain, not by its prose.
+
+    Example:
+        >>> names("Fold 2 lacks 1 of 3 predictions: L7.", "1 of 3", "L7")
+        True
+    """
+    return all(str(each) in text for each in named)

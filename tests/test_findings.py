@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunet_femur.findings import Finding, Severity, as_left_out, stop_at_errors, write_findings
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 ERROR = Finding("unreadable", Severity.ERROR, "Images/L1.nrrd", "cannot be read.", "Export it again.")
 NOTE = Finding("padding", Severity.NOTE, "Images/L2.nrrd", "is padded.")
@@ -16,12 +16,10 @@ NOTE = Finding("padding", Severity.NOTE, "Images/L2.nrrd", "is padded.")
 def test_errors_are_listed_and_notes_are_not():
     with refused("bad-cases") as caught:
         stop_at_errors([NOTE, ERROR, ERROR], Path("source"), outcome="nothing was written:")
-    assert str(caught.value).splitlines() == [
-        "source: 2 problems; nothing was written:",
-        "  Images/L1.nrrd: cannot be read. Export it again.",
-        "  Images/L1.nrrd: cannot be read. Export it again.",
-        "Also found: padding, 1 file.",
-    ]
+    first, *errors, notes = str(caught.value).splitlines()
+    assert names(first, "source", "2 problems", "nothing was written:")
+    assert [line.strip() for line in errors] == 2 * [f"{ERROR.file}: {ERROR.problem} {ERROR.remedy}"]
+    assert names(notes, "padding", "1 file")
 
 
 def test_many_errors_of_one_kind_are_counted_and_all_of_them_are_in_the_report(tmp_path):
@@ -30,7 +28,9 @@ def test_many_errors_of_one_kind_are_counted_and_all_of_them_are_in_the_report(t
         stop_at_errors([*errors, NOTE, NOTE], Path("source"), outcome="nothing was written:", more="See report.csv.")
     lines = str(caught.value).splitlines()
     assert len(lines) == 1 + 8 + 1 + 2
-    assert lines[9:] == ["  12 more with the code unreadable.", "Also found: padding, 2 files.", "See report.csv."]
+    assert names(lines[9], "12 more", "unreadable")
+    assert names(lines[10], "padding", "2 files")
+    assert lines[11] == "See report.csv."
     write_findings([NOTE, *errors], tmp_path / "report.csv")
     with (tmp_path / "report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

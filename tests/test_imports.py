@@ -1,4 +1,4 @@
-"""Who may import whom, as the design says: downwards only, and nothing heavy where it is forbidden."""
+"""Imports between rooms: downwards only, and nothing heavy where it is forbidden."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_parts_without_torch_name_nothing_heavy(part: str) -> None:
 
 
 def test_parts_without_torch_load_nothing_heavy() -> None:
-    """What they import may import something: only a fresh interpreter tells."""
+    """Imports of imports count too, hence a fresh interpreter."""
     # The study asks torch for GPUs, but only when it runs.
     modules = ", ".join(f"nnunet_femur.{part}" for part in (*WITHOUT_TORCH, "study"))
     code = f"import sys, {modules}; print(sorted(set(sys.modules) & {HEAVY!r}))"

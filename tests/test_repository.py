@@ -1,4 +1,4 @@
-"""What must not be tracked: lock files and addresses of package registries, large files."""
+"""Files that must not be tracked: lock files and addresses of package registries, large files."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ def _refusing(connect):
             return connect(self, address)
         with pathlib.Path({log!r}).open("a") as log:
             log.write(repr(address) + "\\n")
-        raise OSError("this test lets nobody out")
+        raise OSError("this test has no network")
 
     return refuse
 
 def _no_names(*arguments, **_):
     with pathlib.Path({log!r}).open("a") as log:
         log.write(repr(arguments[:2]) + "\\n")
-    raise socket.gaierror("this test lets nobody out")
+    raise socket.gaierror("this test has no network")
 
 pathlib.Path({loaded!r}).touch()
 socket.socket.connect, socket.socket.connect_ex = map(_refusing, (socket.socket.connect, socket.socket.connect_ex))
@@ -48,7 +48,7 @@ socket.getaddrinfo = _no_names
 
 @dataclass(frozen=True)
 class Cell:
-    """Runs `nnfemur` with a home of its own and without a way out.
+    """Runs `nnfemur` with a home of its own and without network.
 
     Attributes:
         folder: Where home, log and results are.
@@ -64,12 +64,12 @@ class Cell:
 
     @property
     def connections(self) -> list[str]:
-        """What anybody in these processes tried to reach."""
+        """Addresses that these processes tried to reach."""
         log = self.folder / "connections.txt"
         return log.read_text().splitlines() if log.is_file() else []
 
     def variables(self) -> dict[str, str]:
-        """The environment in which processes find this home and the weights, and no way out."""
+        """The environment in which processes find this home and the weights, and no network."""
         block = self.folder / "block"
         block.mkdir(exist_ok=True)
         self.home.mkdir(exist_ok=True)

@@ -179,7 +179,7 @@ class TestProcesses:
 
 
 class TestRerun:
-    """What is done again, with TotalSegmentator's process replaced by one that writes the mask at once."""
+    """Cases that are segmented again, with TotalSegmentator's process replaced by one that writes the mask at once."""
 
     @pytest.fixture
     def started(self, dummy_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nnunet_femur.comparison.discovery import discover
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 BASELINE = "TotalSegmentator__total__1.5mm"
@@ -45,7 +45,7 @@ class TestSets:
         found = discover(tree.results / part)
         assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
 
-    def test_several_datasets_are_told_apart(self, tree):
+    def test_several_datasets_are_distinguished(self, tree):
         other = type(tree)(tree.base, "Dataset002_Other").add_raw()
         tree.test(SCRATCH)
         other.test(SCRATCH)
@@ -84,32 +84,33 @@ class TestMissing:
         (tree.test(SCRATCH, "fold_0/test") / "R7.nrrd").unlink()
         (tree.validate(SCRATCH, 5) / "L1.nrrd").unlink()
         found = discover(tree.results)
-        assert f"{SCRATCH}, fold 0, test set: 1 of 2 predictions missing: R7." in found.warnings
-        assert f"{SCRATCH}, fold 5, validation: 1 of 2 predictions missing: L1." in found.warnings
+        assert sorted((one.set, one.fold, *one.missing) for one in found.predictions) == [
+            ("fixed", "5", "L1"),
+            ("test", "0", "R7"),
+        ]
+        assert any(names(each, SCRATCH, "fold 0", "1 of 2", "R7") for each in found.warnings)
+        assert any(names(each, SCRATCH, "fold 5", "1 of 2", "L1") for each in found.warnings)
 
     def test_an_empty_validation_misses_all(self, tree):
         tree.test(SCRATCH)
         (tree.method(SCRATCH) / "fold_0" / "validation").mkdir(parents=True)
-        assert f"{SCRATCH}, fold 0, validation: 1 of 1 predictions missing: L1." in discover(tree.results).warnings
+        assert any(names(each, SCRATCH, "fold 0", "1 of 1", "L1") for each in discover(tree.results).warnings)
 
     def test_folds_not_run_are_a_note(self, tree):
         tree.validate(SCRATCH, 0)
         (tree.method(SCRATCH) / "fold_2").mkdir()
         found = discover(tree.results)
         assert not found.warnings
-        assert found.notes == [
-            f"{SCRATCH}: fold 2 is not validated yet.",
-            f"{SCRATCH}: the test set is not predicted yet.",
-            f"{SCRATCH}: folds 1, 3, 4 not trained yet.",
-        ]
+        unvalidated, untested, untrained = found.notes
+        assert names(unvalidated, SCRATCH, "fold 2")
+        assert names(untested, SCRATCH, "test set")
+        assert names(untrained, SCRATCH, "folds 1, 3, 4")
 
     def test_extra_predictions_are_named_and_left_out(self, tree):
         tree.predict(SCRATCH, "test", ("L6", "R7", "stranger"))
         tree.predict(SCRATCH, "fold_0/validation", ("L1",))
         found = discover(tree.results)
-        assert (
-            f"{SCRATCH}, ensemble, test set: 1 not scored, without reference in labelsTs: stranger." in found.warnings
-        )
+        assert any(names(each, SCRATCH, "ensemble", "1 not scored", "labelsTs", "stranger") for each in found.warnings)
         assert [sorted(one.files) for one in found.predictions] == [["L1"], ["L6", "R7"]]
 
     def test_a_fold_without_a_number_is_named(self, tree):
@@ -256,7 +257,7 @@ class TestTraits:
         (note,) = notes
         assert "--in-slices FemurHeadUnetResNet34_2d" in note
 
-    def test_unless_the_user_knows_better(self, tree):
+    def test_unless_the_user_sets_another(self, tree):
         traits, notes = self._named(tree, "mine", in_slices=["mine"])
         assert (traits.in_slices, notes) == (True, [])
         with refused("invalid-option", "--in-slices nobody"):

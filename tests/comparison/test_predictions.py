@@ -69,7 +69,7 @@ def test_without_records_nnunets_folder_is_read_and_no_part_of_a_name(
 
 
 class TestPlans:
-    def test_the_patch_tells_slices_also_of_other_trainers(self, tmp_path: Path) -> None:
+    def test_the_patch_size_marks_slices_of_other_trainers_too(self, tmp_path: Path) -> None:
         folder = tmp_path / "SomeTrainer__SomePlans__flat"
         _plans(folder, flat={"inherits_from": "base"}, base={"patch_size": [64, 64]})
         assert read_traits(folder, []) == IN_SLICES

@@ -46,7 +46,7 @@ class TestPatients:
         assert _patients(cases) == {"L1": "a", "L2": "a", "R1": "b", "R3": "b"}
         assert findings == []
 
-    def test_cases_that_only_one_side_knows_are_warned_of(self, file):
+    def test_cases_on_one_side_only_give_a_warning(self, file):
         cases, findings = with_patients(CASES, file("case,patient\nL1,1\nL2,9\nX7,9\n"))
         named = ("X7", "R1", "R3")
         assert [f.code for f in findings] == ["patient-without-case", "case-without-patient", "case-without-patient"]

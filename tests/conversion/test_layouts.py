@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_femur.conversion.layouts import LAYOUTS, find_cases
 from nnunet_femur.conversion.options import ConversionOptions, ConversionSettings
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 AUTO = ConversionOptions()
 
@@ -25,7 +25,7 @@ class TestAuto:
         (hospital.folder / "cohort.csv").write_text("image,mask\nImages/L1_CT.nrrd,GoldStandard/L1_GS.nrrd\n")
         layout, note = _layout(hospital.folder)
         assert layout == "pairs"
-        assert "Images and GoldStandard" in note
+        assert names(note, "Images", "GoldStandard")
 
     def test_pairs_of_other_names(self, hospital):
         hospital.add("L1")
@@ -33,7 +33,7 @@ class TestAuto:
         (hospital.folder / "GoldStandard").rename(hospital.folder / "seg")
         layout, note = _layout(hospital.folder, ConversionOptions(images_folder="ct", masks_folder="seg"))
         assert layout == "pairs"
-        assert "ct and seg" in note
+        assert names(note, "ct", "seg")
 
     def test_subjects(self, hospital):
         (hospital.folder / "s1/segmentations").mkdir(parents=True)

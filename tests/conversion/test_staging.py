@@ -9,7 +9,6 @@ import pytest
 
 from nnunet_femur.conversion import convert
 from nnunet_femur.conversion.staging import locked, recover
-from nnunet_femur.errors import InputError
 from tests.refusing import refused
 
 
@@ -69,27 +68,27 @@ class TestLocked:
 
 class TestLeftovers:
     @pytest.fixture
-    def begun(self, hospital, raw):
-        """A staging folder with five finished cases; the sixth was unusable and has been mended since."""
+    def started(self, hospital, raw):
+        """A staging folder with five finished cases; the sixth was unusable and has been repaired since."""
         hospital.add_patients()
         hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask() * 0)
-        with pytest.raises(InputError):
+        with refused("bad-cases", "R106"):
             convert(hospital.folder, dataset_id=1, raw=raw)
         hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask())
         return raw / ".Dataset001_Femur.partial"
 
-    def test_of_another_seed_and_of_killed_writers(self, hospital, raw, begun, tree, tmp_path):
-        (begun / "cases" / ".L999_0000.partial.nrrd").write_text("half")
+    def test_of_another_seed_and_of_killed_writers(self, hospital, raw, started, tree, tmp_path):
+        (started / "cases" / ".L999_0000.partial.nrrd").write_text("half")
         for seed in (1, 2):
             expected = tree(convert(hospital.folder, dataset_id=1, raw=tmp_path / str(seed), seed=seed).folder)
             outcome = convert(hospital.folder, dataset_id=1, raw=raw, seed=seed)
             assert outcome.written == (("R106",) if seed == 1 else ())
             assert tree(outcome.folder) == expected
 
-    def test_damaged_since(self, hospital, raw, begun, tree, tmp_path):
-        path = begun / "cases" / "L101_0000.nrrd"
+    def test_damaged_since(self, hospital, raw, started, tree, tmp_path):
+        path = started / "cases" / "L101_0000.nrrd"
         path.write_bytes(path.read_bytes()[:-1])
-        (begun / "finished" / "R102.json").write_text('{"case": "R102"}')
+        (started / "finished" / "R102.json").write_text('{"case": "R102"}')
         outcome = convert(hospital.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("L101", "R102", "R106")
         assert tree(outcome.folder) == tree(convert(hospital.folder, dataset_id=1, raw=tmp_path / "other").folder)
@@ -97,15 +96,15 @@ class TestLeftovers:
     def test_not_needed_any_more(self, hospital, raw):
         convert(hospital.add_patients().folder, dataset_id=1, raw=raw)
         hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask() * 0)
-        with pytest.raises(InputError):
+        with refused("bad-cases", "R106"):
             convert(hospital.folder, dataset_id=1, raw=raw)
         hospital.write("GoldStandard/R106_GS.nrrd", hospital.mask())
         assert convert(hospital.folder, dataset_id=1, raw=raw).written == ()
         assert [path.name for path in raw.iterdir()] == ["Dataset001_Femur"]
 
-    def test_killed_while_files_were_put_in_their_places(self, hospital, raw, begun, tree, tmp_path):
-        (begun / "imagesTr").mkdir()
-        (begun / "cases" / "L101_0000.nrrd").rename(begun / "imagesTr" / "L101_0000.nrrd")
+    def test_killed_while_files_were_put_in_their_places(self, hospital, raw, started, tree, tmp_path):
+        (started / "imagesTr").mkdir()
+        (started / "cases" / "L101_0000.nrrd").rename(started / "imagesTr" / "L101_0000.nrrd")
         outcome = convert(hospital.folder, dataset_id=1, raw=raw)
         assert outcome.written == ("R106",)
         assert tree(outcome.folder) == tree(convert(hospital.folder, dataset_id=1, raw=tmp_path / "other").folder)

@@ -77,7 +77,7 @@ class TestGeometry:
     @pytest.mark.parametrize("orientation", ["LPS", "RAS", "RAI", "LPI", "SLA", "PIR", "ASL"])
     @pytest.mark.parametrize("padded", [False, True])
     def test_every_stored_order_is_written_alike(self, pair, orientation, padded):
-        """Turned where it lies or in a copy, with an odd and an even number of slices."""
+        """Turned in place or in a copy, with an odd and an even number of slices."""
         for shape_zyx in ((5, 6, 7), (4, 6, 7)):
             array = np.random.default_rng(0).integers(-900, 1500, shape_zyx).astype(np.int16)
             array[0] = -1024 if padded else array[0]

@@ -86,7 +86,7 @@ NRRD_LINES = st.one_of(
 )
 
 
-def found_at_intake(folder: Path, case: Case) -> list[Finding]:
+def found_in(folder: Path, case: Case) -> list[Finding]:
     """Findings of a case's headers and voxels."""
     found = check_headers(folder, case, ConversionOptions())
     voxels = read_case(folder, case, ConversionOptions())
@@ -95,7 +95,7 @@ def found_at_intake(folder: Path, case: Case) -> list[Finding]:
 
 def _findings(folder: Path, case: Case) -> dict[str, str]:
     """Findings of a case by their codes, after its files were also read as predict and score read them."""
-    findings = found_at_intake(folder, case)
+    findings = found_in(folder, case)
     # The same files at predict and at score: a volume, or one error that is meant for the user.
     for read in (Source(case.id, folder / case.image).read, partial(read_mask, folder / case.mask)):
         with suppress(FemurError):

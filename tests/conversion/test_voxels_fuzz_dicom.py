@@ -29,7 +29,7 @@ from nnunet_femur.errors import FemurError
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.sources import Source
-from tests.conversion.test_voxels_fuzz import FUZZ, Reader, found_at_intake
+from tests.conversion.test_voxels_fuzz import FUZZ, Reader, found_in
 from tests.dicom_writing import ENHANCED_CT, ct_slice, dataset, enhanced_ct
 
 pytestmark = pytest.mark.integration
@@ -115,7 +115,7 @@ SAID = {
 
 def _answer(folder: Path, case: Case) -> tuple[list[Finding], tuple[str, object]]:
     """Findings of a case in a conversion, and the result of reading its CT for a prediction."""
-    return found_at_intake(folder, case), _predicted(folder / case.image)
+    return found_in(folder, case), _predicted(folder / case.image)
 
 
 def _predicted(path: Path) -> tuple[str, object]:

@@ -38,7 +38,7 @@ def test_hips(shared):
 
 
 def test_thigh(shared, tmp_path):
-    """It has no mask: a bone threshold stands in, on another grid."""
+    """It has no mask: a bone threshold replaces it, on another grid."""
     image = sitk.ReadImage(str(shared / "ct/thigh_ct.nrrd"))
     bone = sitk.Resample(sitk.Cast(image > 300, sitk.sitkUInt8), image.GetSize(), outputSpacing=(1.7, 1.7, 3.1))
     bone.SetOrigin(image.GetOrigin())

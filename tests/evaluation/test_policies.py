@@ -3,7 +3,7 @@
 import numpy as np
 
 from nnunet_femur.evaluation import METRICS, OVERLAP_METRICS, POLICIES, STRICT, EmptyPolicy, Overlap, find_policy
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 # Neither empty, both empty, only the reference empty, only the prediction empty.
 PAIRS = Overlap(np.array([1, 0, 0, 0]), np.array([2, 0, 0, 5]), np.array([2, 0, 3, 0]))
@@ -36,11 +36,10 @@ def test_a_metric_that_is_not_named_keeps_its_value():
 
 
 def test_sentences_state_every_kind():
-    assert STRICT.sentences({"dice": "Dice", "iou": "IoU", "vs": "VS", "hd95": "HD95"}) == [
-        "Reference and prediction empty: Dice, IoU, VS 1; HD95 0.",
-        "Only the reference empty (a false positive): Dice, IoU 0; VS 2; HD95 the diagonal of the grid.",
-        "Only the prediction empty (a false negative): Dice, IoU, VS 0; HD95 the diagonal of the grid.",
-    ]
+    both, reference, prediction = STRICT.sentences({"dice": "Dice", "iou": "IoU", "vs": "VS", "hd95": "HD95"})
+    assert names(both, "Dice, IoU, VS 1", "HD95 0")
+    assert names(reference, "Dice, IoU 0", "VS 2", "HD95", "diagonal")
+    assert names(prediction, "Dice, IoU, VS 0", "HD95", "diagonal")
     assert len(POLICIES["formula"].sentences({"dice": "Dice"})) == 3
 
 

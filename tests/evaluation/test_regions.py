@@ -50,7 +50,7 @@ class TestAxis:
 
 
 class TestParts:
-    def test_quarters_and_what_lies_beyond(self):
+    def test_quarters_and_slices_beyond_them(self):
         positions = np.array([-1, 0, 0.2499, 0.25, 0.75, 0.7501, 1, 2])
         assert [PARTS[part] for part in part_of(positions)] == ["distal"] * 3 + ["shaft"] * 2 + ["proximal"] * 3
 
@@ -145,7 +145,7 @@ def test_profile_along_the_axis():
     assert profile.dice[49] == pytest.approx(2 * 4 / 12)
 
 
-def test_regions_do_not_depend_on_where_the_bone_lies(long_bone, scored, blobs):
+def test_regions_do_not_depend_on_the_place_of_the_bone(long_bone, scored, blobs):
     prediction = long_bone & blobs(4, long_bone.shape, 0.8)
     plain = scored(long_bone, prediction, (2.0, 0.7, 0.7), predicted_in_slices=True)
     moved = [np.pad(mask, ((3, 2), (5, 0), (1, 7))) for mask in (long_bone, prediction)]

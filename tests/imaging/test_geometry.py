@@ -17,6 +17,7 @@ from nnunet_femur.imaging.geometry import (
     stem,
     volume_ending,
 )
+from tests.refusing import names
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 GRID = Geometry((4, 3, 2), (0.5, 1.0, 2.0), (10.0, -20.0, 30.0), LPS)
@@ -36,10 +37,9 @@ class TestGeometry:
 
     def test_differences_as_text(self):
         other = Geometry((4, 3, 5), (0.5, 1.0, 2.5), (10.0, -20.0, 30.0), LPS)
-        assert GRID.differences(other) == [
-            "size (4, 3, 2) against (4, 3, 5) voxels (x, y, z)",
-            "spacing (0.5, 1, 2) against (0.5, 1, 2.5) mm",
-        ]
+        size, spacing = GRID.differences(other)
+        assert names(size, "(4, 3, 2)", "(4, 3, 5)")
+        assert names(spacing, "(0.5, 1, 2)", "(0.5, 1, 2.5)", "mm")
 
     @pytest.mark.parametrize(("shift_mm", "differs"), [(0.0049, False), (0.0051, True), (float("nan"), True)])
     def test_tolerance(self, shift_mm, differs):

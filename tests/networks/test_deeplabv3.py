@@ -66,5 +66,5 @@ def test_a_batch_of_one_can_be_trained_on() -> None:
 
 
 def test_another_depth_is_refused() -> None:
-    with pytest.raises(ValueError, match="encoder_depth must be 4"):
+    with pytest.raises(ValueError, match="encoder_depth"):
         smp.Unet(deeplabv3.NAME, encoder_weights=None)

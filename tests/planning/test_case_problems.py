@@ -79,7 +79,7 @@ class TestProblemsOfCases:
     def test_no_femur_at_all(self, raw: RawDataset) -> None:
         for path in raw.masks().values():
             _write(path, np.zeros((6, 5, 4), np.uint8))
-        assert problems_of_cases(raw) == ["no mask contains femur"]
+        assert len(problems_of_cases(raw)) == 1, "one problem of all cases, not one for each"
 
 
 class TestNamingBadCases:

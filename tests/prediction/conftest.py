@@ -1,4 +1,4 @@
-"""Models with random weights: what a network says is arbitrary here, that it is passed on rightly is not."""
+"""Models with random weights: tests check the processing of their predictions, which are arbitrary."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_gives_what_nnunet_gives(old: tuple[float, ...], new: tuple[float, ...],
     assert np.abs(found.numpy() - expected)[~clipped].max() < 1e-9
 
 
-def test_the_nearest_sample_lies_nearest() -> None:
+def test_the_nearest_sample_is_chosen() -> None:
     assert weights(2, 4, 0).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
     assert weights(4, 2, 1).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
 

@@ -8,6 +8,7 @@ import pytest
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.prediction.postprocessing import check_plausibility, fill_holes, keep_largest, label_pieces
+from tests.refusing import names
 
 
 def _cube() -> np.ndarray:
@@ -88,13 +89,14 @@ def test_a_plausible_femur_has_no_warning() -> None:
 def test_an_empty_mask_has_a_warning() -> None:
     found = check_plausibility(_mask(), _geometry())
     assert (found.volume_ml, found.pieces) == (0.0, 0)
-    assert "empty" in found.warnings[0]
+    assert len(found.warnings) == 1
 
 
 def test_pieces_are_reported_with_their_volumes() -> None:
     found = check_plausibility(_mask(WHOLE, (slice(2, 5), slice(15, 17), slice(15, 17))), _geometry())
     assert found.pieces == 2
-    assert found.warnings == ("2 pieces of 256.0, 12.0 ml",)
+    (warning,) = found.warnings
+    assert names(warning, "2 pieces", "256.0, 12.0 ml")
 
 
 def test_fragments_do_not_count_as_pieces() -> None:
@@ -102,7 +104,8 @@ def test_fragments_do_not_count_as_pieces() -> None:
     mask = _mask(WHOLE, (slice(2, 3), slice(15, 16), slice(15, 16)))
     found = check_plausibility(mask, small)
     assert found.pieces == 1
-    assert "1 fragment(s)" in found.warnings[0]
+    (warning,) = found.warnings
+    assert names(warning, "1 fragment")
 
 
 @pytest.mark.parametrize(
@@ -111,12 +114,12 @@ def test_fragments_do_not_count_as_pieces() -> None:
 def test_the_side_of_a_cut_is_the_patients(direction: tuple[float, ...], side: tuple[str, ...]) -> None:
     found = check_plausibility(_mask((slice(0, 16), slice(5, 9), slice(5, 9))), _geometry(direction))
     assert found.cut == side
-    assert found.warnings == (f"cut by the field of view ({side[0]})",)
+    (warning,) = found.warnings
+    assert names(warning, *side)
 
 
 def test_a_volume_that_no_femur_has() -> None:
-    assert check_plausibility(_mask((slice(5, 8), slice(5, 8), slice(5, 8))), _geometry()).warnings == (
-        "27 ml; a femur has 100 to 900 ml",
-    )
+    (warning,) = check_plausibility(_mask((slice(5, 8), slice(5, 8), slice(5, 8))), _geometry()).warnings
+    assert names(warning, "27 ml", 100, "900 ml")
     cut = check_plausibility(_mask((slice(0, 8), slice(5, 8), slice(5, 8))), _geometry())
     assert len(cut.warnings) == 1, "a part of a femur may be small"

@@ -44,7 +44,7 @@ class TestFindModel:
         folder = _model(tmp_path / "results")
         assert find_model([folder, *folder.parents][up]).folder == folder
 
-    def test_a_fold_stands_for_itself(self, tmp_path: Path) -> None:
+    def test_the_folder_of_a_fold_selects_that_fold(self, tmp_path: Path) -> None:
         assert find_model(_model(tmp_path) / "fold_1").folds == ("1",)
 
     def test_of_two_models_none_is_chosen(self, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from nnunet_femur.study.job_records import Records, Status
+from tests.refusing import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,4 +59,7 @@ class TestOutdated:
         records.write_done(old, _status(old))
         old.made.touch()
         new = python_job("pass", settings={"recipe": {"epochs": 4, "seed": 1}, "folds": [1]})
-        assert records.outdated([new]) == {"train-x": "recipe.epochs was 3, is 4"}
+        reasons = records.outdated([new])
+        assert list(reasons) == ["train-x"]
+        assert names(reasons["train-x"], "recipe.epochs", 3, 4)
+        assert "seed" not in reasons["train-x"]

@@ -91,7 +91,8 @@ class TestFinished:
             "predict-FemurFinetuneTrainer",
             "compare",
         ]
-        assert "waits for train-FemurFinetuneTrainer" in ended.stderr
+        waiting = [line for line in ended.stderr.splitlines() if line.startswith("  predict-FemurFinetuneTrainer")]
+        assert any("train-FemurFinetuneTrainer" in line for line in waiting)
         assert "Traceback" not in ended.stderr
         status = read_json(undisturbed / "work" / "study" / "jobs" / f"{TRAINED}.json")
         assert status["state"] == "done"

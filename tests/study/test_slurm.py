@@ -11,7 +11,7 @@ from nnunet_femur.study import read_study
 from nnunet_femur.study.job import DEFAULTS, environment_of, resources_of
 from nnunet_femur.study.jobs import ON_GPU
 from nnunet_femur.study.slurm import Waiting, cancel, engine_options, meaning, name_of, refuse_beside, take_over
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_reasons_why_jobs_wait(commands: Path, tmp_path: Path) -> None:
         f"{n}|PENDING|{name}_a|{why}|rule_x" for n, why in enumerate(("Priority", "PartitionTimeLimit", "Priority"))
     ]
     write_command(commands, "squeue", "\n".join([*rows, f"4|RUNNING|{name}_a|None|rule_y", ""]))
-    assert Waiting(tmp_path).look() == "Jobs wait in SLURM's queue: PartitionTimeLimit, Priority"
+    assert names(Waiting(tmp_path).look(), "PartitionTimeLimit, Priority")
     waiting = Waiting(tmp_path)
     asked = len(calls(commands))
     assert waiting.look() == waiting.look()

@@ -14,7 +14,7 @@ from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.testing import Case, make_phantom, phantom_cases, write_dummy_weights
 from nnunet_femur.testing.dummy_plans import read_case
 from nnunet_femur.weights import crop_entry, femur_entry, find_model, load_checkpoint, verify
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,9 +65,9 @@ class TestLayout:
         empty = {path.name[:10] for path in dummy_weights.iterdir() if not any(path.iterdir())}
         assert empty == {"Dataset291", "Dataset292", "Dataset293", "Dataset295"}
 
-    def test_says_what_it_is(self, dummy_weights: Path) -> None:
+    def test_is_marked_as_dummy(self, dummy_weights: Path) -> None:
         for dataset in (femur_entry().dataset, crop_entry().dataset):
-            assert "Never use them on a patient's CT" in (dummy_weights / dataset / "DUMMY-WEIGHTS.txt").read_text()
+            assert names((dummy_weights / dataset / "DUMMY-WEIGHTS.txt").read_text(), "TotalSegmentator")
         folder = dummy_weights / femur_entry().folder
         assert "DUMMY" in json.loads((folder / "plans.json").read_text())["note"]
         assert "DUMMY" in json.loads((folder / "dataset.json").read_text())["description"]

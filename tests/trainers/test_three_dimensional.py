@@ -22,7 +22,7 @@ class TestScratch(BaseTrainerTester):
 
     @pytest.mark.usefixtures("nnunet")
     @pytest.mark.parametrize("augment", [True, False])
-    def test_augments_if_the_recipe_says_so(self, augment: bool) -> None:
+    def test_augments_as_the_recipe_sets(self, augment: bool) -> None:
         from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
         trainer = make_trainer(self.trainer_name, augment=augment)

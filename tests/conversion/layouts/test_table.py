@@ -10,8 +10,7 @@ import pytest
 from nnunet_femur.conversion.layouts import find_cases
 from nnunet_femur.conversion.layouts.table import found_below, read_table
 from nnunet_femur.conversion.options import ConversionOptions
-from nnunet_femur.errors import InputError
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 OPTIONS = ConversionOptions(layout="csv")
 
@@ -90,21 +89,21 @@ class TestRows:
         found = find_cases(table("image,mask,id\na/ct.nrrd,a/seg.nrrd,x\nb/ct.nrrd,b/seg.nrrd,X\n"), OPTIONS)
         (finding,) = found.findings
         assert finding.code == "duplicate-id"
-        assert "2 and 3" in finding.problem
+        assert names(finding.problem, "2 and 3")
 
 
 class TestRefused:
     @pytest.mark.parametrize(
         ("text", "code", "named"),
         [
-            ("", "invalid-file", "no image and no mask"),
-            ("image,patient\na,b\n", "invalid-file", "no mask"),
-            ("image,mask\n", "no-cases", "list.csv"),
-            ("image,mask\n,\n", "no-cases", "list.csv"),
+            ("", "invalid-file", ("image", "mask")),
+            ("image,patient\na,b\n", "invalid-file", ("mask",)),
+            ("image,mask\n", "no-cases", ("list.csv",)),
+            ("image,mask\n,\n", "no-cases", ("list.csv",)),
         ],
     )
     def test_no_table_of_cases(self, table, text, code, named):
-        with refused(code, named):
+        with refused(code, *named):
             find_cases(table(text), OPTIONS)
 
     def test_not_utf_8(self, tmp_path):
@@ -150,7 +149,7 @@ def test_cells_are_composed(tmp_path):
 def test_what_is_not_utf8_text_is_refused(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError):
+    with refused("invalid-file", path):
         read_table(path)
 
 

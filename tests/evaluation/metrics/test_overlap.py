@@ -45,7 +45,7 @@ def test_identical_masks_score_the_ideal(metric):
     assert metric.compute(Overlap(five, five, five)) == [metric.ideal]
 
 
-def test_the_registry_holds_both_kinds_once_and_says_what_it_prints():
+def test_the_registry_has_both_kinds_once_with_their_labels():
     assert {*OVERLAP_METRICS, *SURFACE_METRICS} == {*METRICS}
     assert list(METRICS) == [
         *("dice", "iou", "vs", "avs", "precision", "recall"),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nnunet_femur.training.finetune.weight_transfer import describe_tensor, load_source, misfits
-from tests.refusing import refused
+from tests.refusing import names, refused
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_describe_tensor(name: str, words: str) -> None:
     assert describe_tensor(name) == words
 
 
-def test_misfits_are_told_once_each() -> None:
+def test_misfits_are_listed_once_each() -> None:
     network = {
         "encoder.stages.0.0.convs.0.conv.weight": torch.zeros(8, 1, 3, 3, 3),
         "encoder.stages.0.0.convs.0.all_modules.0.weight": torch.zeros(8, 1, 3, 3, 3),
@@ -39,12 +39,11 @@ def test_misfits_are_told_once_each() -> None:
         "decoder.seg_layers.0.bias": torch.zeros(24),
     }
     del weights["decoder.transpconvs.0.weight"]
-    assert misfits(weights, network) == [
-        "encoder, stage 1, convolution 1, weight: the network expects 8 x 1 x 3 x 3 x 3, the weights have "
-        "8 x 2 x 3 x 3 x 3 (encoder.stages.0.0.convs.0.conv.weight)",
-        "decoder, upsampling 1, weight: missing in the weights (decoder.transpconvs.0.weight)",
-        "decoder, segmentation head 1, bias: missing in the network (decoder.seg_layers.0.bias)",
-    ]
+    shape, lost, unknown = misfits(weights, network)
+    expected = "encoder.stages.0.0.convs.0.conv.weight"
+    assert names(shape, describe_tensor(expected), expected, "8 x 1 x 3 x 3 x 3", "8 x 2 x 3 x 3 x 3")
+    assert names(lost, "decoder, upsampling 1, weight: ", "in the weights", "decoder.transpconvs.0.weight")
+    assert names(unknown, "decoder, segmentation head 1, bias: ", "in the network", "decoder.seg_layers.0.bias")
 
 
 class TestLoadSource:

@@ -95,7 +95,7 @@ class TestOnePass:
             assert max(sizes) - min(sizes) <= 1
             assert min(sizes) == order.smallest_batch
 
-    def test_each_pass_is_shuffled_anew_and_the_seed_tells_how(self) -> None:
+    def test_the_seed_determines_the_order_of_each_pass(self) -> None:
         order = SliceOrder(100, per_batch=16, iterations=None, seed=1)
         assert _epoch(order, 0) != _epoch(order, 1)
         assert _epoch(order, 1) == _epoch(SliceOrder(100, per_batch=16, iterations=None, seed=1), 1)

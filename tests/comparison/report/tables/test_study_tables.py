@@ -67,7 +67,7 @@ class TestStudy:
         assert not plain.has_published
 
     @pytest.mark.parametrize(("trainer", "published"), [("FemurHeadUnetResNet34", "0.961 ± 0.012"), ("FemurUnetX", "")])
-    def test_figures_of_heads_stand_beside_methods_for_heads(self, trainer, published):
+    def test_published_figures_of_femur_ends_are_beside_methods_for_femur_ends(self, trainer, published):
         case = (f"{trainer}Trainer__nnUNetPlans__2d", "test", "0", "a", 0.9)
         keys = [("paper", "all", "ends", "dice"), *KEYS]
         ends = (case[0],) if trainer.startswith("FemurHead") else ()
