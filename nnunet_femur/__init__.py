@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
-    from nnunet_femur.study import run_study
+    from nnunet_femur.study import StudyResult, run_study
 
 __all__ = [
     "CaseScores",
@@ -46,6 +46,7 @@ __all__ = [
     "Progress",
     "Segmenter",
     "SetupError",
+    "StudyResult",
     "TerminalProgress",
     "__version__",
     "baseline",
@@ -78,6 +79,7 @@ _HOMES = {
     "Progress": "progress",
     "TerminalProgress": "progress",
     "run_study": "study",
+    "StudyResult": "study",
 }
 
 

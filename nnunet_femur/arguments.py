@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-@overload
-def several(given: str | Iterable[str] | None) -> tuple[str, ...]: ...
-
-
-@overload
-def several(given: int | Iterable[int] | None) -> tuple[int, ...]: ...
 
 
 def several(given: Any) -> tuple[Any, ...]:
@@ -61,22 +53,28 @@ def require_one_of(option: str, value: object, choices: Iterable[str]) -> None:
         raise InputError(msg, code="invalid-option")
 
 
-def invalid_type(option: str, expected: str, given: Any) -> InputError:
-    """Return the error about an argument of another type than is expected.
+def require_type(option: str, given: object, allowed: type, expected: str) -> None:
+    """Refuse an argument of another type.
 
     Args:
         option: Name of the argument in the message.
-        expected: The types that are allowed, in words.
         given: The argument.
+        allowed: Its type.
+        expected: All that the argument may be, in words.
+
+    Raises:
+        InputError: It is not of this type (code "invalid-option").
 
     Example:
-        >>> raise invalid_type("ct", "a path or a SimpleITK image", [1, 2])
+        >>> require_type("folders", ["out"], dict, "a mapping from names to folders")
         Traceback (most recent call last):
         ...
-        nnunet_femur.errors.InputError: ct must be a path or a SimpleITK image, got list.
+        nnunet_femur.errors.InputError: folders must be a mapping from names to folders, got list.
     """
-    name = "None" if given is None else type(given).__name__
-    return InputError(f"{option} must be {expected}, got {name}.", code="invalid-option")
+    if not isinstance(given, allowed):
+        name = "None" if given is None else type(given).__name__
+        msg = f"{option} must be {expected}, got {name}."
+        raise InputError(msg, code="invalid-option")
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_femur.arguments import require_type
 from nnunet_femur.atomic_files import cannot_write
 from nnunet_femur.baselines.baseline_record import RunRecord, recorded_warnings
 from nnunet_femur.baselines.settings import Job, Outcome, Settings, device_name
@@ -222,9 +223,12 @@ def run_recorded(
 @contextmanager
 def _as_file(ct: str | Path | sitk.Image) -> Iterator[Path]:
     """Yield the path of a CT; an image is written to a file, which is removed afterwards."""
+    import SimpleITK as sitk
+
     if isinstance(ct, str | Path):
         yield Path(ct)
         return
+    require_type("ct", ct, sitk.Image, "a path or a SimpleITK image")
     with tempfile.TemporaryDirectory(prefix="nnfemur_baseline_") as folder:
         path = Path(folder) / "image.nrrd"
         write_volume(ct, path, compress=False)

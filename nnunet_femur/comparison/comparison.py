@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from nnunet_femur.arguments import require_one_of, require_type, several
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.output import print_tables, write_all
@@ -14,12 +16,13 @@ from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from nnunet_femur.comparison.statistics.paired_tests import TestName
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS, Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from os import PathLike
 
     import pandas as pd
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
-    from nnunet_femur.comparison.statistics.paired_tests import TestName
     from nnunet_femur.evaluation import EmptyPolicy
 
 _SHOWN = ("dice", "iou", "hd95", "assd", "nsd2")
@@ -115,15 +117,15 @@ def compare(
     raw: str | PathLike[str] | None = None,
     reference: str | PathLike[str] | None = None,
     methods: Mapping[str, str | PathLike[str]] | None = None,
-    in_slices: Collection[str] = (),
+    in_slices: str | Collection[str] = (),
     output: str | PathLike[str] | None = None,
     intersect: bool = False,
     published: str | None = None,
     policy: str | EmptyPolicy = "strict",
     test: TestName = "wilcoxon",
     slice_surfaces: bool = False,
-    segments: Collection[str] = (),
-    labels: Collection[int] = (),
+    segments: str | Collection[str] = (),
+    labels: int | Collection[int] = (),
     progress: Progress = SILENT,
 ) -> Comparison:
     """Score the fold validations and test predictions of all methods from their masks, and write a report.
@@ -170,7 +172,10 @@ def compare(
     if results is None and not methods:
         msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
         raise InputError(msg, code="invalid-option")
-    scoring = Scoring(find_policy(policy), slice_surfaces, tuple(segments), tuple(labels))
+    if methods is not None:
+        require_type("methods", methods, Mapping, "a mapping from names to folders")
+    require_one_of("test", test, get_args(TestName))
+    scoring = Scoring(find_policy(policy), slice_surfaces, several(segments), several(labels))
     results = None if results is None else Path(results)
     folder = Path(output) if output else (results or Path()) / "comparison"
     _require_writable(folder)
@@ -179,7 +184,7 @@ def compare(
         raw=Path(raw) if raw else None,
         reference=Path(reference) if reference else None,
         methods={name: Path(of) for name, of in (methods or {}).items()},
-        in_slices=in_slices,
+        in_slices=several(in_slices),
     )
     require_equal_cases(found, intersect=intersect)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)

@@ -24,6 +24,7 @@ from nnunet_femur.conversion.staging import (
     require_untouched,
 )
 from nnunet_femur.dataset.environment import require
+from nnunet_femur.dataset.raw import require_dataset_id
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.findings import errors_of, stop_at_errors, write_findings
 from nnunet_femur.kinds import finding
@@ -135,9 +136,7 @@ class _Conversion:
     progress: Progress
 
     def __post_init__(self) -> None:
-        if not 1 <= self.dataset_id <= 999:
-            msg = f"dataset_id must be an integer from 1 to 999, got {self.dataset_id}."
-            raise InputError(msg, code="invalid-option")
+        require_dataset_id(self.dataset_id)
         if not _SAFE_NAME.fullmatch(self.name):
             msg = f"name must consist of letters, digits, - and _, and start with a letter or digit, got {self.name!r}."
             raise InputError(msg, code="invalid-name")

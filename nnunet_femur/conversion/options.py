@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
+from nnunet_femur.arguments import several
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.grids import TRUSTS
 
@@ -89,6 +90,8 @@ class ConversionOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that are not allowed, before any file is read."""
+        object.__setattr__(self, "segments", several(self.segments))
+        object.__setattr__(self, "labels", several(self.labels))
         problem = self._problem()
         if problem:
             raise InputError(problem, code="invalid-option")

@@ -46,6 +46,20 @@ LABELS: dict[Part, str] = {"training": LABELS_TR, "test": LABELS_TS}
 """Folder of the masks by part."""
 
 
+def require_dataset_id(dataset_id: object) -> None:
+    """Refuse anything but a number that nnU-Net's datasets can have.
+
+    Args:
+        dataset_id: The number, from 1 to 999.
+
+    Raises:
+        InputError: It is not a whole number, or is too small or too large (code "invalid-option").
+    """
+    if not isinstance(dataset_id, int) or not 1 <= dataset_id <= 999:
+        msg = f"dataset_id must be an integer from 1 to 999, got {dataset_id!r}."
+        raise InputError(msg, code="invalid-option")
+
+
 def image_file(case: str, part: Part = "training", *, channel: int = 0, ending: str = FILE_ENDING) -> str:
     """Return the path of an image relative to its dataset.
 
@@ -139,8 +153,10 @@ class RawDataset:
 
         Raises:
             SetupError: ``$nnUNet_raw`` is needed but not set.
-            InputError: No dataset or several datasets have this number (code "no-dataset"), or as :meth:`open`.
+            InputError: `dataset_id` is not a whole number (code "invalid-option"), no dataset or several datasets have
+                it (code "no-dataset"), or as :meth:`open`.
         """
+        require_dataset_id(dataset_id)
         folder = require("nnUNet_raw", create=False) if raw is None else Path(raw)
         found = sorted(path for path in folder.glob(f"Dataset{dataset_id:03d}_*") if path.is_dir())
         if not found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nnunet_femur.arguments import several
 from nnunet_femur.evaluation.bone import Bone
 from nnunet_femur.evaluation.case_scores import CaseScores
 from nnunet_femur.evaluation.counts import count
@@ -49,8 +50,8 @@ def score(
     policy: str | EmptyPolicy = "strict",
     slice_surfaces: bool = False,
     in_slices: bool = False,
-    segments: Collection[str] = (),
-    labels: Collection[int] = (),
+    segments: str | Collection[str] = (),
+    labels: int | Collection[int] = (),
 ) -> CaseScores:
     """Score a predicted femur mask against its reference.
 
@@ -89,7 +90,7 @@ def score(
         CaseScores(dice 0.97, iou 0.95, hd95 0.00 mm, assd 0.42 mm, nsd2 0.97)
     """
     require_same_form(prediction, reference)
-    scoring = Scoring(find_policy(policy), slice_surfaces, tuple(segments), tuple(labels))
+    scoring = Scoring(find_policy(policy), slice_surfaces, several(segments), several(labels))
     return Scorer(reference, scoring, spacing_mm_zyx=spacing_mm_zyx).score(prediction, in_slices=in_slices)
 
 

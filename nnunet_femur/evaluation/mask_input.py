@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
+from nnunet_femur.arguments import require_type
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.femur_mask import read_femur
@@ -17,7 +19,6 @@ from nnunet_femur.imaging.labels import femur_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from os import PathLike
 
     import SimpleITK as sitk
     from numpy.typing import NDArray
@@ -118,9 +119,10 @@ def any_mask(
     elif spacing_mm_zyx is not None:
         msg = f"{name}: spacing_mm_zyx is for arrays only, but a path or an image has its own spacing. Omit it."
         raise InputError(msg, code="invalid-option")
-    elif not isinstance(given, sitk.Image):
+    elif isinstance(given, str | PathLike):
         return read_mask(given, like=like, segments=segments, labels=labels)
     else:
+        require_type(name, given, sitk.Image, "a path, a SimpleITK image or a numpy array")
         if given.GetDimension() != 3 or given.GetNumberOfComponentsPerPixel() != 1:
             size = " x ".join(map(str, given.GetSize()))
             msg = f"{name} must be a 3D image with one value per voxel, got {size} of {given.GetPixelIDTypeAsString()}."
@@ -138,7 +140,11 @@ def _geometry_of_array(array_zyx: NDArray, spacing_mm_zyx: Sequence[float] | Non
     if spacing_mm_zyx is None:
         msg = f"{name} is an array, which has no spacing. Pass spacing_mm_zyx, in mm along z, y, x."
         raise InputError(msg, code="invalid-option")
-    spacing = tuple(float(mm) for mm in spacing_mm_zyx)
+    try:
+        spacing = tuple(float(mm) for mm in spacing_mm_zyx)
+    except (TypeError, ValueError):
+        msg = f"spacing_mm_zyx must be three numbers above 0, got {spacing_mm_zyx!r}."
+        raise InputError(msg, code="invalid-option") from None
     if len(spacing) != array_zyx.ndim:
         msg = f"{name} has {array_zyx.ndim} axes, but spacing_mm_zyx has {len(spacing)} values: {spacing}."
         raise InputError(msg, code="grid-differs")

@@ -99,8 +99,8 @@ def find_sources(paths: Sequence[Path | str]) -> list[Source]:
         paths: Files, DICOM folders, or folders of these.
 
     Raises:
-        InputError: A path does not exist ("not-found"), a folder contains no CT ("no-cases"), or two CTs have the same
-            name ("duplicate-case").
+        InputError: A path does not exist ("not-found"), no path is given or a folder contains no CT ("no-cases"), or
+            two CTs have the same name ("duplicate-case").
 
     Example:
         >>> find_sources(["ct.nrrd"])
@@ -108,6 +108,9 @@ def find_sources(paths: Sequence[Path | str]) -> list[Source]:
         >>> [source.case for source in find_sources(["ct.nrrd", "prediction.nrrd"])]
         ['ct', 'prediction']
     """
+    if not paths:
+        msg = "No path of a CT was given. Give files, DICOM folders, or folders of these."
+        raise InputError(msg, code="no-cases")
     found: dict[Path, Source] = {}
     for path in map(Path, paths):
         for each in _volumes(path):

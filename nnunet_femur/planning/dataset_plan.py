@@ -115,7 +115,8 @@ def plan(
             them from random weights.
         recipe: Further hyperparameters, as in the plans: for every trainer, or by family or trainer; or a YAML or JSON
             file with them.
-        jobs: Number of processes that preprocess, from 1.
+        jobs: Number of processes that preprocess, from 1. nnU-Net starts new ones, so a script needs
+            ``if __name__ == "__main__"``; a notebook does not.
 
     Returns:
         The preprocessed dataset.
@@ -137,6 +138,9 @@ def plan(
         'nnUNetPlans.json'
     """
     require_one_of("preset", preset, PRESETS)
+    if jobs < 1:
+        msg = f"jobs must be 1 or more, got {jobs}."
+        raise InputError(msg, code="invalid-option")
     require_one_of("source", source, SOURCES)
     require_one_of("spacing", spacing, get_args(Spacing))
     checked = checked_recipe(

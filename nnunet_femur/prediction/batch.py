@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.sources import Source, find_sources
-from nnunet_femur.prediction.prediction_options import Options
+from nnunet_femur.prediction.prediction_options import Options, PredictionSettings
 from nnunet_femur.prediction.results import RECORD, CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
@@ -40,11 +40,12 @@ def predict(
     output: str | Path,
     *,
     options: Options | None = None,
-    folds: str | int | Iterable[str | int] = (),
+    folds: str | int | Iterable[str | int] | None = (),
     checkpoint: str = CHECKPOINT_FINAL,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = SILENT,
+    **settings: Unpack[PredictionSettings],
 ) -> PredictionResult:
     """Segment the femur in CTs with a trained model, and write masks and records.
 
@@ -61,6 +62,8 @@ def predict(
         device: "auto", "cpu", "cuda" or "mps".
         overwrite: Predict all cases again.
         progress: Receives the progress: a task "Predict", and one for each case with the passes through the network.
+        **settings: Single options by name, such as ``stl=True`` or ``mirror=False``; the names are those of
+            :class:`~nnunet_femur.prediction.Options`.
 
     Returns:
         The results; that of a case that failed contains the reason.
@@ -71,25 +74,24 @@ def predict(
             installed.
 
     Example:
-        >>> options = Options(formats=("nii.gz",), mirror=False)
-        >>> result = predict("ct.nrrd", "model", "out", options=options, device="cpu")
+        >>> result = predict("ct.nrrd", "model", "out", formats="nii.gz", mirror=False, device="cpu")
         >>> result
         PredictionResult(out: 1 cases)
         >>> result.results[0].files
         {'ct.nii.gz': ...}
-        >>> predict("ct.nrrd", "model", "out", options=options).skipped
+        >>> predict("ct.nrrd", "model", "out", options=Options(formats=("nii.gz",), mirror=False)).skipped
         ('ct',)
     """
-    options, output = options or Options(), Path(output)
+    options, output = replace(options or Options(), **settings), Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
     sources = find_sources([Path(each) for each in given])
     make_folder(output)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         femur_labels(found.dataset["labels"], options.labels)
         about = _about(found, options)
-        settings = _settings(about["model"]["sha256"], options)
+        fingerprint = _settings(about["model"]["sha256"], options)
         before = {} if overwrite else read_results(output)
-        done = {source.case for source in sources if _is_done(before.get(source.case), source, output, settings)}
+        done = {source.case for source in sources if _is_done(before.get(source.case), source, output, fingerprint)}
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
@@ -98,7 +100,7 @@ def predict(
     for source in track(sources, "Predict", progress=progress):
         if segmenter is not None and source.case not in done:
             result = _one_case(source, segmenter, output, options, progress)
-            results[source.case] = replace(result, settings=settings, precision=segmenter.precision)
+            results[source.case] = replace(result, settings=fingerprint, precision=segmenter.precision)
             _write(output, results.values(), about)
     skipped = tuple(source.case for source in sources if source.case in done)
     return PredictionResult(output, tuple(results[source.case] for source in sources), skipped)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
+from nnunet_femur.arguments import several
 from nnunet_femur.errors import InputError
 
 FORMATS = ("nrrd", "seg.nrrd", "nii.gz")
@@ -12,6 +13,22 @@ FORMATS = ("nrrd", "seg.nrrd", "nii.gz")
 
 QUICK: dict[str, Any] = {"step_size": 0.8, "crop_to_bone": True, "half": True}
 """Options for speed. The step is TotalSegmentator's, which also predicts only a part of the CT."""
+
+
+class PredictionSettings(TypedDict, total=False):
+    """The attributes of :class:`Options` as keyword arguments, all of them optional."""
+
+    formats: tuple[str, ...]
+    stl: bool
+    uncertainty: bool
+    labels: tuple[str, ...]
+    largest_component: bool
+    fill_holes: bool
+    step_size: float
+    mirror: bool
+    crop_to_bone: bool
+    half: bool
+    any_values: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +75,11 @@ class Options:
         Raises:
             InputError: A format or the step size is not allowed (code "invalid-option").
         """
+        object.__setattr__(self, "formats", several(self.formats))
+        object.__setattr__(self, "labels", several(self.labels))
         require_formats(self.formats)
-        if not 0 < self.step_size <= 1:
-            msg = f"step_size must be in (0, 1], got {self.step_size:g}."
+        if not isinstance(self.step_size, int | float) or not 0 < self.step_size <= 1:
+            msg = f"step_size must be in (0, 1], got {self.step_size!r}."
             raise InputError(msg, code="invalid-option")
 
     def deciding(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.arguments import require_type, several
 from nnunet_femur.atomic_files import make_folder
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
@@ -98,7 +99,13 @@ class Femur:
             disagreement: Disagreement of the folds.
             uncertainty: Standard deviation over the folds.
             precision: Precision that the network computed in.
+
+        Raises:
+            InputError: The mask is not an image (code "invalid-option").
         """
+        import SimpleITK as sitk
+
+        require_type("mask", mask, sitk.Image, "a SimpleITK image")
         whole = _check(mask)
         found = {name: each for name, each in (("left", left), ("right", right)) if each is not None}
         sides = {name: check for name, each in found.items() if (check := _check(each)).pieces}
@@ -128,7 +135,9 @@ class Femur:
 
         return bone_surface(sitk.GetArrayViewFromImage(self.mask), Geometry.of(self.mask))
 
-    def save(self, path: str | Path, *, formats: Sequence[str] = ("nrrd",), stl: bool = False) -> tuple[Path, ...]:
+    def save(
+        self, path: str | Path, *, formats: str | Sequence[str] = ("nrrd",), stl: bool = False
+    ) -> tuple[Path, ...]:
         """Save the femur, as one file or as all files of a case in a folder.
 
         Args:
@@ -151,7 +160,7 @@ class Femur:
         folder = path.parent if name.endswith((".stl", *WRITTEN_ENDINGS)) else path
         make_folder(folder)
         if folder == path:
-            return self._save_case(folder, tuple(formats), stl=stl)
+            return self._save_case(folder, several(formats), stl=stl)
         if not name.endswith(".stl"):
             self._write_mask(path)
         elif not self._write_surface(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from nnunet_femur.arguments import require_type, several
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
@@ -75,10 +76,10 @@ class Segmenter:
         self,
         model: str | Path | Model,
         *,
-        folds: str | int | Iterable[str | int] = (),
+        folds: str | int | Iterable[str | int] | None = (),
         checkpoint: str = CHECKPOINT_FINAL,
         device: str = "auto",
-        labels: Sequence[str] = (),
+        labels: str | Sequence[str] = (),
         step_size: float = 0.5,
         mirror: bool = True,
         crop_to_bone: bool = False,
@@ -89,7 +90,7 @@ class Segmenter:
         any_values: bool = False,
     ) -> None:
         self.options = Options(
-            labels=tuple(labels),
+            labels=several(labels),
             step_size=step_size,
             mirror=mirror,
             crop_to_bone=crop_to_bone,
@@ -130,9 +131,14 @@ class Segmenter:
 
         Raises:
             VolumeError: The CT cannot be read, is too thin, or its values are not HU; its code is that of the finding.
+            InputError: `ct` is neither a path nor an image (code "invalid-option").
             SetupError: The network does not fit into memory.
         """
+        import SimpleITK as sitk
+
         in_file = isinstance(ct, str | Path)
+        if not in_file:
+            require_type("ct", ct, sitk.Image, "a path or a SimpleITK image")
         source: Readable = Source(case_name(Path(ct)), Path(ct)) if in_file else ImageInMemory(ct)
         task = f"  {source.case}"
         progress.begin(task)
@@ -199,7 +205,6 @@ class Segmenter:
         return f"{type(self).__name__}({self.model.name!r}, {state})"
 
 
-def fold_names(folds: str | int | Iterable[str | int]) -> tuple[str, ...]:
-    """Return folds as nnU-Net names their folders: "0", "1", ..., "all"."""
-    given = (folds,) if isinstance(folds, str | int) else folds
-    return tuple(str(fold) for fold in given)
+def fold_names(folds: str | int | Iterable[str | int] | None) -> tuple[str, ...]:
+    """Return folds as nnU-Net names their folders: "0", "1", ..., "all"; none for None."""
+    return tuple(str(fold) for fold in several(folds))

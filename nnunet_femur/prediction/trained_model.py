@@ -7,7 +7,7 @@ import re
 import tempfile
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,8 @@ class Model:
     folder: Path
     folds: tuple[str, ...]
     checkpoint: str
-    plans: dict[str, Any]
-    dataset: dict[str, Any]
+    plans: dict[str, Any] = field(repr=False)
+    dataset: dict[str, Any] = field(repr=False)
 
     @property
     def checkpoints(self) -> tuple[Path, ...]:

@@ -43,6 +43,11 @@ class StudyResult:
         done: Names of the jobs that this run has done, in the order in which they ended.
         failed: Jobs that are not done, those first that failed by themselves.
         up_to_date: Number of jobs that were done before.
+
+    Example:
+        >>> from pathlib import Path
+        >>> StudyResult(Path("nnUNet_results/comparison/report.html"), done=("convert", "plan"), up_to_date=4)
+        <StudyResult nnUNet_results/comparison/report.html: 2 done, 4 up to date, 0 failed>
     """
 
     report: Path

@@ -45,7 +45,7 @@ _SLAB_VOXELS = 2**18
 """Voxels of a slab; its arrays of about 1 MB stay in the processor's cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Phantom:
     """A thigh CT and its exact femur mask, on one grid with identity direction (LPS).
 
@@ -56,13 +56,19 @@ class Phantom:
 
     Example:
         >>> phantom = make_phantom(3, side="right")
-        >>> phantom.side, phantom.image.GetSize()
-        ('right', (64, 64, 96))
+        >>> phantom
+        Phantom(right, 64 x 64 x 96 voxels of 3 x 3 x 5 mm)
     """
 
     image: sitk.Image
     mask: sitk.Image
     side: Side
+
+    def __repr__(self) -> str:
+        """Return the side, and the size and spacing along x, y, z."""
+        grid = (self.image.GetSize(), self.image.GetSpacing())
+        size, spacing = (" x ".join(f"{each:g}" for each in of) for of in grid)
+        return f"{type(self).__name__}({self.side}, {size} voxels of {spacing} mm)"
 
 
 def make_phantom(
