@@ -163,6 +163,6 @@ def find_policy(name: str | EmptyPolicy) -> EmptyPolicy:
     if isinstance(name, EmptyPolicy):
         return name
     if name not in POLICIES:
-        msg = f"policy must be one of {', '.join(POLICIES)}, got {name!r}."
+        msg = f"policy (--empty-masks) must be one of {', '.join(POLICIES)}, got {name!r}."
         raise InputError(msg, code="invalid-option")
     return POLICIES[name]

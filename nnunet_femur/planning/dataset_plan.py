@@ -138,6 +138,9 @@ def plan(
     _require_choice("preset", preset, tuple(PRESETS))
     _require_choice("source", source, SOURCES)
     _require_choice("spacing", spacing, get_args(Spacing))
+    if not plans_name or Path(plans_name).name != plans_name:
+        msg = f"plans_name must be the name of a file without its folder and ending, got {plans_name!r}."
+        raise InputError(msg, code="invalid-option")
     checked = checked_recipe(
         PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe
     )

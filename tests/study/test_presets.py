@@ -8,6 +8,7 @@ import pytest
 
 from nnunet_femur.study import PRESETS, read_study, write_preset
 from nnunet_femur.study.jobs import jobs_of
+from nnunet_femur.study.presets import run_demo
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -49,3 +50,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with refused("invalid-option", "demo"):
         write_preset(tmp_path / "y.yaml", "demo", source=tmp_path)
     assert not (tmp_path / "y.yaml").exists()
+
+
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("")
+    with refused("cannot-write", file):
+        run_demo(file)
+    with refused("cannot-write", file / "study.yaml"):
+        write_preset(file / "study.yaml", "quick")

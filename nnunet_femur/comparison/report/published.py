@@ -78,6 +78,6 @@ def read_published(name: str) -> PublishedFigures:
         InputError: The name is unknown (code "invalid-option").
     """
     if name not in published_names():
-        msg = f"published must be one of {', '.join(published_names())}, got {name}."
+        msg = f"published must be one of {', '.join(published_names())}, got {name!r}."
         raise InputError(msg, code="invalid-option")
     return PublishedFigures(**json.loads((_FOLDER / f"published_{name}.json").read_text(encoding="utf-8")))
