@@ -174,10 +174,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        msg = f"{path}: cannot be read ({reason}). Give the path of a YAML or JSON file."
         raise InputError(msg, code="unreadable") from error
     except yaml.YAMLError as error:
-        msg = f"{path}: is not valid YAML. {error}"
+        msg = f"{path}: is not valid YAML. Correct it: {error}"
         raise InputError(msg, code="invalid-file") from error
     if not isinstance(content, dict):
         msg = f"{path}: must contain keys with values, as in 'epochs: 20'."

@@ -42,7 +42,7 @@ class TestHelp:
         assert "Example:" in result.output
 
     def test_defaults_in_brackets_are_shown(self) -> None:
-        assert "[all]" in CliRunner().invoke(app, ["study", "run", "--help"]).output
+        assert "[default: all]" in CliRunner().invoke(app, ["study", "run", "--help"]).output
 
     def test_every_verb_is_tested_here(self) -> None:
         assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(VERBS)

@@ -120,7 +120,7 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progr
         msg = f"{ct}: not found. Check the path."
         raise InputError(msg, code="not-found")
     if volume_ending(output) not in WRITTEN_ENDINGS:
-        msg = f"{output}: masks are written as one file. Name it {', '.join(WRITTEN_ENDINGS)}."
+        msg = f"{output}: the name must end with one of {', '.join(WRITTEN_ENDINGS)}. Choose another name."
         raise InputError(msg, code="invalid-name")
     if output.exists() and output.resolve() == ct.resolve():
         msg = f"{output}: is the CT itself. Give another name for the mask."

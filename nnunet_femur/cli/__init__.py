@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,7 +54,7 @@ def _print_version(value: bool) -> None:  # noqa: FBT001
 def _options(
     version: Annotated[  # noqa: FBT002
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     pass
@@ -91,4 +92,11 @@ def _run(command: Callable[[], object]) -> None:
         command()
     except FemurError as error:
         sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        # Permissions and full disks can meet any file; other errors of the system are errors of the program.
+        if error.filename is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+            raise
+        fix = "Free some space" if error.errno == errno.ENOSPC else "Change its permissions"
+        sys.stderr.write(f"error: {error.filename}: {error.strerror}. {fix}, or choose another folder.\n")
         sys.exit(1)

@@ -12,7 +12,8 @@ from nnunet_femur.cli.options import AnyValues, Device  # noqa: TC001 - typer re
 
 def baseline(
     ct: Annotated[
-        Path | None, typer.Option("--input", "-i", help="CT: a volume of any kind, or a folder of DICOM slices.")
+        Path | None,
+        typer.Option("--input", "-i", help="CT: a volume in any supported format, or a folder of DICOM slices."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Mask to write (.nrrd, .nii.gz, .nii, .mha).")
@@ -29,7 +30,7 @@ def baseline(
     any_values: AnyValues = False,  # noqa: FBT002
     device: Device = "auto",
 ) -> None:
-    """Segment the femur by TotalSegmentator (femur_left and femur_right), on the CT's own grid.
+    """Segment the femur with TotalSegmentator (femur_left and femur_right), on the CT's own grid.
 
     Example: nnfemur baseline -i ct.nrrd -o femur.nrrd
 

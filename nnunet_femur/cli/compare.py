@@ -13,7 +13,7 @@ from nnunet_femur.cli.options import EmptyMasks, Labels, Segments, SliceSurfaces
 def _named_folder(text: str) -> tuple[str, Path]:
     name, given, folder = text.partition("=")
     if not (name and given and folder):
-        msg = f"{text!r} is not NAME=FOLDER"
+        msg = f"--method must be NAME=FOLDER, got {text!r}."
         raise typer.BadParameter(msg)
     return name, Path(folder)
 
@@ -21,7 +21,7 @@ def _named_folder(text: str) -> tuple[str, Path]:
 def compare(
     results: Annotated[Path | None, typer.Argument(help="nnU-Net's results folder, or a part of it.")] = None,
     raw: Annotated[
-        Path | None, typer.Option(help="nnU-Net's raw folder with the reference masks. [$nnUNet_raw]")
+        Path | None, typer.Option(help="nnU-Net's raw folder with the reference masks. [default: $nnUNet_raw]")
     ] = None,
     reference_masks: Annotated[
         Path | None,
@@ -31,20 +31,29 @@ def compare(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FOLDER", help="Further predictions: name and folder; may be repeated."),
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="Further predictions: the name of a method and the folder of its masks; may be repeated.",
+        ),
     ] = None,
     in_slices: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Method that predicts slice by slice; may be repeated. [from its run.json]"),
+        typer.Option(
+            metavar="NAME", help="Method that predicts slice by slice; may be repeated. [default: as in its run.json]"
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Report folder. [RESULTS/comparison]")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the report. [default: RESULTS/comparison]")
+    ] = None,
     intersect: Annotated[  # noqa: FBT002
-        bool, typer.Option("--intersect", help="Compare on the cases that all methods have.")
+        bool, typer.Option("--intersect", help="Compare only the cases that all methods have predicted.")
     ] = False,
     published: Annotated[
         str | None,
         typer.Option(
-            "--published", "--reference", help="Published figures to print beside ours: 'paper' for the study's."
+            "--published",
+            "--reference",
+            help="Published figures to print beside these results: 'paper' for those of the study.",
         ),
     ] = None,
     empty_masks: EmptyMasks = "strict",
@@ -63,10 +72,10 @@ def compare(
 
     named = [_named_folder(text) for text in method or ()]
     if len(dict(named)) < len(named):
-        msg = "--method gives a name twice"
+        msg = "--method must have a different name each time it is given."
         raise typer.BadParameter(msg)
     if test not in ("wilcoxon", "permutation"):
-        msg = f"--test {test}: choose wilcoxon or permutation"
+        msg = f"--test must be wilcoxon or permutation, got {test!r}."
         raise typer.BadParameter(msg)
     outcome = run(
         results,

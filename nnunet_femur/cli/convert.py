@@ -12,7 +12,7 @@ def convert(
     source: Annotated[Path, typer.Argument(help="Folder with CTs and masks, or a table of them (.csv).")],
     dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="Number of the dataset.")],
     name: Annotated[str, typer.Option(help="Part of the dataset's name after its number.")] = "Femur",
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
     layout: Annotated[
         str, typer.Option(help="Arrangement of the files: pairs, totalsegmentator, csv, or auto to detect it.")
     ] = "auto",
@@ -29,17 +29,17 @@ def convert(
     segment: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG); repeat it to join several.",
+            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG); may be repeated to join several.",
             show_default="the only segment, or those called femur, with sides and parts of the bone",
         ),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Values of a mask that are femur, as 1,2.", show_default="the only value")
+        str | None, typer.Option(help="Values of a mask that are femur, such as 1,2.", show_default="the only value")
     ] = None,
     padding_hu: Annotated[int, typer.Option(help="Value that replaces padding, in HU.")] = -1000,
-    keep_padding: Annotated[bool, typer.Option("--keep-padding", help="Keep the padding.")] = False,  # noqa: FBT002
+    keep_padding: Annotated[bool, typer.Option("--keep-padding", help="Keep the values of the padding.")] = False,  # noqa: FBT002
     min_volume_ml: Annotated[
-        float, typer.Option(min=0, help="Smallest volume of each femur of a subject, in ml (totalsegmentator).")
+        float, typer.Option(min=0, help="Minimum volume of each femur of a subject, in ml (totalsegmentator).")
     ] = 50.0,
     trust: Annotated[
         str,
@@ -68,7 +68,7 @@ def convert(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Proportion of training, validation and test set; 60/20/20 is the same.")
+        str, typer.Option(help="Proportions of training, validation and test set; 60/20/20 is the same as 24/8/8.")
     ] = "24/8/8",
     test_ids: Annotated[
         Path | None,
@@ -77,8 +77,10 @@ def convert(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Number of processes; each has one case in memory at a time.")
     ] = 1,
-    qc: Annotated[bool, typer.Option("--qc", help="Draw every case with its mask, in the folder qc.")] = False,  # noqa: FBT002
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, and write nothing.")] = False,  # noqa: FBT002
+    qc: Annotated[  # noqa: FBT002
+        bool, typer.Option("--qc", help="Draw every case with its mask, into the folder qc of the dataset.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but write nothing.")] = False,  # noqa: FBT002
 ) -> None:
     """Convert a folder of CTs and masks into a raw dataset of nnU-Net, with a split by patient and five folds.
 

@@ -9,10 +9,14 @@ import typer
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder of everything that is written.")] = Path("nnfemur-demo"),
-    cases: Annotated[int | None, typer.Option(min=6, help="Number of phantoms. [12]")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of both trainers. [those of the preset]")] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations in an epoch. [those of the preset]")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder to write everything to.")] = Path("nnfemur-demo"),
+    cases: Annotated[int | None, typer.Option(min=6, help="Number of phantoms. [default: 12]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of both trainers. [default: those of the preset]")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Iterations per epoch. [default: those of the preset]")
+    ] = None,
 ) -> None:
     """Convert, plan, train a 2D and a 3D method, predict and compare, on phantoms: six minutes on two CPU cores.
 

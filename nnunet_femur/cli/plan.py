@@ -20,17 +20,17 @@ def plan(
     spacing: Annotated[
         str,
         typer.Option(
-            help="With --from totalsegmentator: the spacing of its model ('source') or of the dataset ('native')."
+            help="With --from totalsegmentator: use the spacing of its model ('source') or of the dataset ('native')."
         ),
     ] = "source",
-    fast: Annotated[bool, typer.Option("--fast", help="With --from totalsegmentator: its 3 mm model.")] = False,  # noqa: FBT002
+    fast: Annotated[bool, typer.Option("--fast", help="With --from totalsegmentator: use its 3 mm model.")] = False,  # noqa: FBT002
     preset: Annotated[
         str, typer.Option(help="Size of network and training: 'default', or 'small' for CPUs and demos.")
     ] = "default",
     configuration: Annotated[
         list[str] | None,
         typer.Option(
-            "--configuration", "-c", help="Configuration to preprocess; repeatable. [default: 2d, 3d_fullres]"
+            "--configuration", "-c", help="Configuration to preprocess; may be repeated. [default: 2d, 3d_fullres]"
         ),
     ] = None,
     plans_name: Annotated[

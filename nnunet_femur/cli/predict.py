@@ -25,23 +25,28 @@ def predict(
     more: Annotated[list[Path] | None, typer.Argument(metavar="[CT]...", help="Further CTs.", hidden=True)] = None,
     form: Annotated[
         list[str] | None,
-        typer.Option("--format", help="'nrrd', 'seg.nrrd' (3D Slicer) or 'nii.gz'; may be repeated. [nrrd]"),
+        typer.Option(
+            "--format",
+            help="Format of the masks: 'nrrd', 'seg.nrrd' (3D Slicer) or 'nii.gz'; may be repeated. [default: nrrd]",
+        ),
     ] = None,
-    stl: Annotated[bool, typer.Option("--stl", help="Write the bone's surface too, in mm, LPS.")] = False,  # noqa: FBT002
+    stl: Annotated[bool, typer.Option("--stl", help="Write the surface of the bone as STL, too, in mm (LPS).")] = False,  # noqa: FBT002
     fold: Annotated[
-        list[str] | None, typer.Option("--fold", help="Fold to use; may be repeated. [all that are trained]")
+        list[str] | None, typer.Option("--fold", help="Fold to use; may be repeated. [default: all that are trained]")
     ] = None,
     uncertainty: Annotated[  # noqa: FBT002
         bool,
-        typer.Option("--uncertainty", help="With several folds, write the standard deviation over them as a volume."),
+        typer.Option(
+            "--uncertainty", help="Write the standard deviation over the folds as a volume; needs several folds."
+        ),
     ] = False,
     largest_component: Annotated[  # noqa: FBT002
-        bool, typer.Option("--largest-component", help="Keep only the largest piece.")
+        bool, typer.Option("--largest-component", help="Keep only the largest piece of the mask.")
     ] = False,
-    fill_holes: Annotated[bool, typer.Option("--fill-holes", help="Fill cavities.")] = False,  # noqa: FBT002
+    fill_holes: Annotated[bool, typer.Option("--fill-holes", help="Fill cavities of the mask.")] = False,  # noqa: FBT002
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", help="Label of the model that is femur; may be repeated. [those named femur]"),
+        typer.Option("--label", help="Label of the model that is femur; may be repeated. [default: those named femur]"),
     ] = None,
     device: Device = "auto",
     quick: Annotated[  # noqa: FBT002
@@ -50,10 +55,17 @@ def predict(
     ] = False,
     step_size: Annotated[
         float | None,
-        typer.Option("--step-size", help="Step of the sliding window as a fraction of it, above 0 up to 1. [0.5]"),
+        typer.Option(
+            "--step-size",
+            help="Step of the sliding window as a fraction of its size, above 0 and at most 1. [default: 0.5]",
+        ),
     ] = None,
     mirror: Annotated[  # noqa: FBT002
-        bool, typer.Option("--mirror/--no-mirror", help="Average over mirrored CTs, where the trainer allows it.")
+        bool,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Average the predictions of the CT and of its mirror images, if the trainer allows it.",
+        ),
     ] = True,
     crop_to_bone: Annotated[  # noqa: FBT002
         bool, typer.Option("--crop-to-bone", help="Faster: predict only the box around bone. Edges may differ.")
@@ -64,10 +76,10 @@ def predict(
     ] = False,
     any_values: AnyValues = False,  # noqa: FBT002
     checkpoint: Annotated[
-        str, typer.Option("--checkpoint", help="Name of the checkpoint in each fold.")
+        str, typer.Option("--checkpoint", help="File name of the checkpoint in each fold.")
     ] = "checkpoint_final.pth",
     overwrite: Annotated[  # noqa: FBT002
-        bool, typer.Option("--overwrite", help="Predict again what an earlier run has done.")
+        bool, typer.Option("--overwrite", help="Predict all CTs again, also those that an earlier run has predicted.")
     ] = False,
 ) -> None:
     """Segment the femur in new CTs with a trained model; each mask has the grid of its CT.

@@ -20,17 +20,22 @@ def score(
         ),
     ],
     form: Annotated[
-        str, typer.Option("--format", "-f", help="'table' of the main scores, or all scores as 'csv' or 'json'.")
+        str,
+        typer.Option("--format", "-f", help="Output: a 'table' of the main scores, or all scores as 'csv' or 'json'."),
     ] = "table",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
+        Path | None, typer.Option("--output", "-o", help="File to write to. [default: standard output]")
     ] = None,
     empty_masks: EmptyMasks = "strict",
     slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
     segment: Segments = None,
     labels: Labels = None,
     in_slices: Annotated[  # noqa: FBT002
-        bool, typer.Option("--in-slices", help="The method predicts slice by slice; affects the study's protocol only.")
+        bool,
+        typer.Option(
+            "--in-slices",
+            help="The predictions were made slice by slice; affects only the scores of the study's protocol.",
+        ),
     ] = False,
 ) -> None:
     """Score a predicted mask, or a folder of predicted masks, against the reference.

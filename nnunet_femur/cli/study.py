@@ -33,8 +33,8 @@ study = typer.Typer(
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The study, as `nnfemur study init` writes it.")],
-    cores: Annotated[int | None, typer.Option(min=1, help="CPUs to use. [all]")] = None,
+    file: Annotated[Path, typer.Argument(help="The study file, as `nnfemur study init` writes it.")],
+    cores: Annotated[int | None, typer.Option(min=1, help="Number of CPU cores to use. [default: all]")] = None,
     profile: Annotated[
         str | None, typer.Option(help="Run on a cluster: 'slurm', or a folder with a Snakemake profile.")
     ] = None,
@@ -84,7 +84,7 @@ def init(
     ] = "template",
     source: Annotated[Path | None, typer.Option(help="Folder or table of your CTs and masks.")] = None,
 ) -> None:
-    """Write the file of a study, with comments, to change and run.
+    """Write a study file with comments, to be edited and run.
 
     Example: nnfemur study init femur.yaml --preset paper --source ~/source
     """

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-weights = typer.Typer(help="Find, download and verify the weights that models start from.", no_args_is_help=True)
+weights = typer.Typer(
+    help="Find, download and verify the weights that models start from.\n\nExample: nnfemur weights download",
+    no_args_is_help=True,
+)
 
-Fast = Annotated[bool, typer.Option("--fast", help="The 3 mm model instead of the 1.5 mm model.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Use the 3 mm model instead of the 1.5 mm model.")]
 
 
 def path(fast: Fast = False) -> None:  # noqa: FBT002
@@ -44,7 +47,7 @@ def verify(fast: Fast = False) -> None:  # noqa: FBT002
 def download(
     fast: Fast = False,  # noqa: FBT002
     from_zip: Annotated[
-        list[Path] | None, typer.Option(help="Archive to unpack, on a machine without internet; repeatable.")
+        list[Path] | None, typer.Option(help="Archive to unpack on a machine without internet; may be repeated.")
     ] = None,
     from_folder: Annotated[
         Path | None, typer.Option(help="Folder to copy from, such as the weights folder of another machine.")
@@ -79,10 +82,10 @@ def encoders(
         typer.Option(help="Check and copy the files of this folder, such as a copy from another machine."),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Folder of the files. [$NNFEMUR_ENCODERS, else ~/.nnfemur/encoders]")
+        Path | None, typer.Option(help="Folder of the files. [default: $NNFEMUR_ENCODERS, or ~/.nnfemur/encoders]")
     ] = None,
 ) -> None:
-    """List and check the ImageNet weights that the 2D networks start from, or bring them to this machine.
+    """List and check the ImageNet weights that the 2D networks start from, or install them on this machine.
 
     For a machine without internet, run it with --download on another machine, copy the folder that it prints, and run
     it here with --from-folder. The exit status is 1 if a file is missing or damaged.

@@ -12,6 +12,7 @@ from nnunet_femur.arguments import require_one_of, require_type, several
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.output import print_tables, write_all
+from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score_predictions
@@ -178,6 +179,11 @@ def compare(
     scoring = Scoring(find_policy(policy), slice_surfaces, several(segments), several(labels))
     results = None if results is None else Path(results)
     folder = Path(output) if output else (results or Path()) / "comparison"
+    if results is not None and results.is_file():
+        msg = f"{results}: is a file. Pass nnU-Net's results folder, or a part of it."
+        raise InputError(msg, code="not-found")
+    if published is not None:
+        read_published(published)  # an unknown name is refused before hours of scoring
     _require_writable(folder)
     found = discover(
         results,

@@ -98,6 +98,7 @@ def discover(
         msg = (
             f"{results or ', '.join(map(str, (methods or {}).values()))}: contains no prediction to score. "
             + " ".join([*(one.reason for one in found.unscored), *found.warnings, *found.notes])
+            + " Predict the cases of the reference masks first, or pass the reference masks with --raw."
         )
         raise InputError(msg.strip(), code="no-predictions")
     found.warnings += [sentence for predictions in found.predictions for sentence in predictions.complaints()]

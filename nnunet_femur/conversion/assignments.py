@@ -69,7 +69,7 @@ def with_test_ids(cases: Sequence[Case], file: Path) -> list[Case]:
     named = {case for _, (case, _) in _table(file, None)}
     unknown = sorted(named - {case.id for case in cases})
     if unknown:
-        msg = f"{file}: {_listed(unknown)} not among the cases of the source folder. Correct the file."
+        msg = f"{file}: the source folder has no case {_listed(unknown)}. Correct the file."
         raise InputError(msg, code="invalid-file")
     by_patient: dict[str, list[str]] = defaultdict(list)
     for case in cases:

@@ -156,7 +156,8 @@ class ConversionResult:
         """Return what was done, in a sentence."""
         if self.dry_run:
             errors = len(errors_of(self.findings))
-            outcome = "would be written" if self.usable else f"cannot be written: {errors} error(s)"
+            number = "1 error" if errors == 1 else f"{errors} errors"
+            outcome = "would be written" if self.usable else f"cannot be written: {number}"
             return f"Dry run: nothing was written. {self.dataset} {outcome}."
         if not self.written:
             return "Nothing to convert: the dataset is up to date."
@@ -253,7 +254,9 @@ def _table(rows: Sequence[tuple[str, ...]], *, title: str) -> Table:
     from rich.text import Text
 
     head, *others = rows
-    table = Table(*head, title=title)
+    table = Table(title=title)
+    for name in head:
+        table.add_column(name, overflow="fold")
     for row in others:
         # As Text: rich would interpret brackets in a file name as markup.
         table.add_row(*(Text(cell) for cell in row))

@@ -103,7 +103,7 @@ def require(name: str, *, create: bool = True) -> Path:
         create: Make the folder if it is missing.
 
     Raises:
-        SetupError: The variable is not set, or the folder cannot be made (code "environment").
+        SetupError: The variable is not set, or the folder cannot be created (code "environment").
     """
     value = os.environ.get(name)
     if not value:
@@ -115,6 +115,6 @@ def require(name: str, *, create: bool = True) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{folder}: the folder of {name} cannot be made ({error.strerror}). Choose another DIR."
+        msg = f"{folder}: the folder of {name} cannot be created ({error.strerror}). Set {name} to another folder."
         raise SetupError(msg, code="environment") from error
     return folder

@@ -243,6 +243,6 @@ def require_same_grid(reference: Mask, prediction: Mask) -> None:
     if found := reference.geometry.differences(prediction.geometry):
         msg = (
             f"{prediction.name}: not on the grid of its reference {reference.name}: {'; '.join(found)} "
-            "(prediction last). Resample the prediction to the CT's own grid."
+            "(reference against prediction). Resample the prediction to the CT's own grid."
         )
         raise InputError(msg, code="grid-differs")

@@ -162,5 +162,5 @@ def find_policy(name: str | EmptyPolicy) -> EmptyPolicy:
     """
     if isinstance(name, EmptyPolicy):
         return name
-    require_one_of("policy", name, POLICIES)
+    require_one_of("policy (--empty-masks)", name, POLICIES)
     return POLICIES[name]

@@ -143,6 +143,9 @@ def plan(
         raise InputError(msg, code="invalid-option")
     require_one_of("source", source, SOURCES)
     require_one_of("spacing", spacing, get_args(Spacing))
+    if not plans_name or Path(plans_name).name != plans_name:
+        msg = f"plans_name must be the name of a file without its folder and ending, got {plans_name!r}."
+        raise InputError(msg, code="invalid-option")
     checked = checked_recipe(
         PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe
     )

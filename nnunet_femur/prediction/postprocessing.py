@@ -109,7 +109,7 @@ def check_plausibility(mask_zyx: NDArray, geometry: Geometry) -> Plausibility:
     if len(large) > 1:
         warnings.append(f"{len(large)} pieces of {', '.join(f'{volume:.1f}' for volume in large)} ml")
     if fragments:
-        warnings.append(f"{fragments} fragment(s) below {FRAGMENT_ML:g} ml")
+        warnings.append(f"{fragments} fragment{'s' * (fragments > 1)} below {FRAGMENT_ML:g} ml")
     if cut:
         warnings.append(f"cut by the field of view ({', '.join(cut)})")
     # The range is that of one whole femur: it does not apply to several pieces, and its lower end not to a cut bone.

@@ -106,5 +106,5 @@ def require_formats(formats: tuple[str, ...]) -> None:
     """
     unknown = [form for form in formats if form not in FORMATS]
     if unknown or not formats:
-        msg = f"formats must be of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}."
+        msg = f"format must be one of {', '.join(FORMATS)}, got {', '.join(map(repr, unknown)) or 'none'}."
         raise InputError(msg, code="invalid-option")

@@ -157,7 +157,10 @@ def _folds(folder: Path, wanted: tuple[str, ...], checkpoint: str, shown: Path) 
     chosen = [fold for fold in trained if fold != "all"] or trained
     if not chosen:
         others = sorted({path.name for path in folder.glob("fold_*/checkpoint_*.pth")})
-        hint = f"Its training has not ended; use --checkpoint {others[0]}." if others else "Train it first."
+        if checkpoint == "checkpoint_final.pth" and others:
+            hint = f"Its training has not ended; use --checkpoint {others[0]}."
+        else:
+            hint = f"Choose another with --checkpoint: {', '.join(others)}." if others else "Train it first."
         msg = f"{shown}: no fold has a {checkpoint}. {hint}"
         raise InputError(msg, code="no-model")
     return tuple(chosen)

@@ -12,7 +12,7 @@ import yaml
 
 from nnunet_femur.arguments import require_one_of
 from nnunet_femur.atomic_files import write_text
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.progress import SILENT
 from nnunet_femur.records import read_mapping
 from nnunet_femur.study.run import run_study
@@ -60,6 +60,7 @@ def write_preset(file: str | Path, name: str, *, source: str | Path | None = Non
     Raises:
         InputError: The preset does not exist or takes no source (code "invalid-option"), or the file exists (code
             "exists").
+        SetupError: The file cannot be written (code "cannot-write").
 
     Example:
         >>> write_preset("femur.yaml", "quick", source="source")
@@ -76,8 +77,12 @@ def write_preset(file: str | Path, name: str, *, source: str | Path | None = Non
         text = text.replace(
             _SOURCE, f"source: {json.dumps(str(Path(source).expanduser().resolve()), ensure_ascii=False)}"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror}). Choose another folder."
+        raise SetupError(msg, code="cannot-write") from error
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,14 @@ def run_demo(folder: Path, *, size: DemoSize | None = None, progress: Progress =
 
     Raises:
         InputError: The folder contains a demo of another size (code "exists").
+        SetupError: The folder cannot be created (code "cannot-write").
         JobsFailedError: A job failed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: cannot be created ({error.strerror}). Choose another folder."
+        raise SetupError(msg, code="cannot-write") from error
     file = folder / FILE
     if not file.exists():
         write_text(file, _demo_text(size or DemoSize()))

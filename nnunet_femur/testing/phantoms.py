@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nnunet_femur.atomic_files import write_json
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.progress import SILENT, Progress, track
@@ -175,6 +175,7 @@ def write_phantoms(
     Raises:
         InputError: An argument is out of range (code "invalid-option"), the folder contains other volumes (code
             "exists"), or its ``phantoms.json`` is damaged (code "unreadable").
+        SetupError: The folder cannot be written (code "cannot-write").
 
     Example:
         >>> write_phantoms("cohort", cases=2, seed=7, size_zyx=(24, 16, 16), spacing_mm_zyx=(20.0, 12.0, 12.0))
@@ -284,9 +285,16 @@ def _prepare_folder(folder: Path, names: list[str], parameters: dict[str, Any]) 
         for name in old_names - set(names) if old == parameters else old_names:
             for file in _files(folder, name):
                 file.unlink(missing_ok=True)
-    elif folder.is_file() or any(volume_ending(file) for file in folder.glob("[IG]*/*")):
+    elif folder.is_file():
+        msg = f"{folder}: is a file. Give an empty or a new folder."
+        raise InputError(msg, code="exists")
+    elif any(volume_ending(file) for file in folder.glob("[IG]*/*")):
         msg = f"{folder}: contains volumes that are not phantoms. Give an empty or a new folder."
         raise InputError(msg, code="exists")
-    for file in _files(folder, names[0]):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(record, {**parameters, "cases": names})
+    try:
+        for file in _files(folder, names[0]):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(record, {**parameters, "cases": names})
+    except OSError as error:
+        msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder."
+        raise SetupError(msg, code="cannot-write") from error

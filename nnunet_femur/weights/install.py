@@ -259,7 +259,10 @@ def _path_in_dataset(dataset: str, file: PurePosixPath) -> PurePosixPath | None:
 
 def _contains_no_model(path: Path) -> InputError:
     names = ", ".join(entry.dataset for entry in entries())
-    msg = f"{path}: contains none of TotalSegmentator's models that segment the femur or crop to it ({names})."
+    msg = (
+        f"{path}: contains none of TotalSegmentator's models that segment the femur or crop to it ({names}). "
+        "Check the path."
+    )
     return InputError(msg, code="no-weights")
 
 

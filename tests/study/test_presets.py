@@ -92,3 +92,11 @@ def test_the_demo_continues_with_the_size_of_the_first_run(tmp_path: Path, ran: 
     assert [study.phantoms for study in ran] == [7, 7, 7]
     with refused("exists", "study.yaml"):
         run_demo(tmp_path, size=DemoSize(cases=8))
+
+
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("")
+    with refused("cannot-write", file):
+        run_demo(file)
+    with refused("cannot-write", file / "study.yaml"):
+        write_preset(file / "study.yaml", "quick")

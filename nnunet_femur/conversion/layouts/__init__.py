@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.arguments import require_one_of
 from nnunet_femur.conversion.layouts import pairs, table, totalsegmentator
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.kinds import finding
 from nnunet_femur.progress import SILENT, Progress
 
@@ -48,6 +49,9 @@ def find_cases(source: Path, options: ConversionOptions, *, progress: Progress =
     if not source.exists():
         msg = f"{source}: not found. Give the folder that contains {options.images_folder}, or a table of cases."
         raise InputError(msg, code="not-found")
+    if source.is_file() and options.layout == AUTO and volume_ending(source):
+        msg = f"{source}: is one volume. Give the folder that contains the CTs and the masks, or a table of cases."
+        raise InputError(msg, code="invalid-option")
     layout, reason = (LAYOUTS[options.layout], "") if options.layout != AUTO else _detected(source, options)
     if not (source.is_dir() or layout.reads_files):
         msg = f"{source}: the layout {layout.name} needs a folder, got a file. Give the folder, or --layout csv."
