@@ -59,11 +59,11 @@ def unpack(
 
     Example:
         >>> import zipfile
-        >>> with zipfile.ZipFile("model.zip", "w") as archive:
-        ...     archive.writestr("model/plans.json", "{}")
-        ...     archive.writestr("model/notes.txt", "")
-        >>> unpack(Path("model.zip"), Path(), place=lambda file: file if file.suffix == ".json" else None)
-        [PosixPath('model/plans.json')]
+        >>> with zipfile.ZipFile("archive.zip", "w") as archive:
+        ...     archive.writestr("archived/plans.json", "{}")
+        ...     archive.writestr("archived/notes.txt", "")
+        >>> unpack(Path("archive.zip"), Path(), place=lambda file: file if file.suffix == ".json" else None)
+        [PosixPath('archived/plans.json')]
     """
     with _opened(path) as archive:
         chosen = [(member, where) for member in _members(path, archive) if (where := place(_inside(member)))]
