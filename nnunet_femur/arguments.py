@@ -60,7 +60,7 @@ def require_type(option: str, given: object, allowed: type, expected: str) -> No
         option: Name of the argument in the message.
         given: The argument.
         allowed: Its type.
-        expected: All that the argument may be, in words.
+        expected: Description of the allowed values, for the message.
 
     Raises:
         InputError: It is not of this type (code "invalid-option").

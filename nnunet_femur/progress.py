@@ -49,7 +49,7 @@ class Progress(Protocol):
         """Report the number of steps done so far.
 
         Args:
-            task: The name of a task that has begun.
+            task: The name of a task that was started.
             done: Steps done, from 0.
             total: Number of steps, where it is known only now.
             note: Latest news of the task, a few words.
@@ -59,7 +59,7 @@ class Progress(Protocol):
         """End a task.
 
         Args:
-            task: The name of a task that has begun.
+            task: The name of a task that was started.
             message: A line to keep on the screen, such as the reason of a failure; empty for none.
         """
 

@@ -265,7 +265,7 @@ def _source_of(configuration: dict[str, Any], trainer: str) -> dict[str, Any]:
     """Return the entry of a configuration about the model whose weights the plans were made for.
 
     Raises:
-        SetupError: There is no such entry (code "no-plans").
+        SetupError: The plans lack the entry (code "no-plans").
     """
     source: dict[str, Any] | None = configuration.get(SOURCE_KEY)
     if source is None:
