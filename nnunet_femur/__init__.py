@@ -16,9 +16,9 @@ Importing the package takes milliseconds: its names are loaded when they are fir
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nnunet_femur.lazy_names import lazy_names
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
@@ -58,41 +58,19 @@ __all__ = [
     "score",
 ]
 
-_HOMES = {
-    "baseline": "baselines",
-    "Comparison": "comparison",
-    "compare": "comparison",
-    "ConversionResult": "conversion",
-    "convert": "conversion",
-    "FemurError": "errors",
-    "InputError": "errors",
-    "SetupError": "errors",
-    "CaseScores": "evaluation",
-    "score": "evaluation",
-    "Finding": "findings",
-    "PlannedDataset": "planning",
-    "plan": "planning",
-    "Femur": "prediction",
-    "PredictionResult": "prediction",
-    "Segmenter": "prediction",
-    "predict": "prediction",
-    "Progress": "progress",
-    "TerminalProgress": "progress",
-    "run_study": "study",
-    "StudyResult": "study",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    __all__,
+    {
+        "baselines": ("baseline",),
+        "comparison": ("Comparison", "compare"),
+        "conversion": ("ConversionResult", "convert"),
+        "errors": ("FemurError", "InputError", "SetupError"),
+        "evaluation": ("CaseScores", "score"),
+        "findings": ("Finding",),
+        "planning": ("PlannedDataset", "plan"),
+        "prediction": ("Femur", "PredictionResult", "Segmenter", "predict"),
+        "progress": ("Progress", "TerminalProgress"),
+        "study": ("run_study", "StudyResult"),
+    },
+)

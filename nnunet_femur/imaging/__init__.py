@@ -29,8 +29,9 @@ Importing this package loads none of them: its names are loaded when they are fi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nnunet_femur.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from nnunet_femur.imaging.boxes import box_of
@@ -75,29 +76,17 @@ __all__ = [
     "write_volume",
 ]
 
-_HOMES = {
-    "boxes": ("box_of",),
-    "femur_mask": ("FemurMask", "read_femur"),
-    "geometry": ("RAS", "AxisOrder", "Geometry", "VolumeError", "image_of"),
-    "hounsfield": ("image_findings",),
-    "reading": ("SourceHeader", "Volume", "read_ct", "read_ct_header", "read_mask", "read_mask_header"),
-    "sources": ("Source", "find_masks", "find_sources"),
-    "surface_mesh": ("Surface", "bone_surface", "write_stl"),
-    "writing": ("write_nrrd", "write_volume"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used (PEP 562)."""
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    __all__,
+    {
+        "boxes": ("box_of",),
+        "femur_mask": ("FemurMask", "read_femur"),
+        "geometry": ("RAS", "AxisOrder", "Geometry", "VolumeError", "image_of"),
+        "hounsfield": ("image_findings",),
+        "reading": ("SourceHeader", "Volume", "read_ct", "read_ct_header", "read_mask", "read_mask_header"),
+        "sources": ("Source", "find_masks", "find_sources"),
+        "surface_mesh": ("Surface", "bone_surface", "write_stl"),
+        "writing": ("write_nrrd", "write_volume"),
+    },
+)
