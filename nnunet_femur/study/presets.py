@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from nnunet_femur.arguments import require_one_of
-from nnunet_femur.atomic_files import write_text
+from nnunet_femur.atomic_files import cannot_write, write_text
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.progress import SILENT
 from nnunet_femur.records import read_mapping
@@ -81,8 +81,7 @@ def write_preset(file: str | Path, name: str, *, source: str | Path | None = Non
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
-        msg = f"{path}: cannot be written ({error.strerror}). Choose another folder."
-        raise SetupError(msg, code="cannot-write") from error
+        raise cannot_write(path, error) from error
 
 
 @dataclass(frozen=True)

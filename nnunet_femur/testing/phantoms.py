@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nnunet_femur.atomic_files import write_json
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.atomic_files import cannot_write, write_json
+from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.geometry import volume_ending
 from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.progress import SILENT, Progress, track
@@ -296,5 +296,4 @@ def _prepare_folder(folder: Path, names: list[str], parameters: dict[str, Any]) 
             file.parent.mkdir(parents=True, exist_ok=True)
         write_json(record, {**parameters, "cases": names})
     except OSError as error:
-        msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder."
-        raise SetupError(msg, code="cannot-write") from error
+        raise cannot_write(folder, error) from error
