@@ -21,7 +21,7 @@ FLOORS = (
     {"imaging"},
     {"dataset"},
     {"consistency", "recipe", "networks", "evaluation"},
-    {"weights"},
+    {"weights", "measurement"},
     {"testing"},
     {"conversion", "prediction", "training", "comparison", "doctor"},
     {"trainers", "dataset_conversion", "planning"},
@@ -36,7 +36,7 @@ FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
 
 WITHOUT_TORCH = (
     *("cli", "conversion", "dataset_conversion", "evaluation", "comparison"),
-    *("imaging", "dataset"),
+    *("imaging", "dataset", "measurement"),
 )
 HEAVY = {"torch", "nnunetv2", "batchgenerators", "batchgeneratorsv2", "segmentation_models_pytorch", "totalsegmentator"}
 

@@ -1,0 +1,1 @@
+"""A femur mask in millimetres, degrees and Hounsfield units."""

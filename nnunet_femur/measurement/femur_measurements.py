@@ -1,0 +1,60 @@
+"""Measurements of one femur, and of all femurs of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nnunet_femur.findings import Finding
+    from nnunet_femur.measurement.anatomy import Anatomy
+
+    Value = float | tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Reason why a quantity could not be measured.
+
+    Attributes:
+        code: Short name of the reason: "distal-end-missing", "head-missing", "two-bones", ...
+        text: The reason as a sentence without its subject.
+    """
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FemurMeasurements:
+    """Measurements of one femur.
+
+    Attributes:
+        case: Name of the mask.
+        side: "left", "right" or "unknown".
+        side_source: Origin of the side: "shape", "label", "other-bone", "id"; empty if it is unknown.
+        values: Value of each measured quantity by key, in the order of the table; vectors as three numbers in LPS.
+        missing: Reason for each quantity that could not be measured, by key.
+        findings: Doubtful properties of the mask, such as a side that contradicts the case id.
+        anatomy: Landmarks in LPS mm, for pictures and further measurements; None if there is no bone.
+    """
+
+    case: str
+    side: str
+    side_source: str
+    values: Mapping[str, Value]
+    missing: Mapping[str, Missing]
+    findings: tuple[Finding, ...] = ()
+    anatomy: Anatomy | None = None
+
+    def __getitem__(self, key: str) -> Value | None:
+        """Return a value, or None if it could not be measured.
+
+        Raises:
+            KeyError: The key is not a quantity of this femur.
+        """
+        if key in self.missing:
+            return None
+        return self.values[key]

@@ -1,0 +1,28 @@
+"""Measured quantities of a femur: key, unit, definition, and the range in adults, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One measured quantity.
+
+    Attributes:
+        key: Name in files and in Python, which ends with its unit: "neck_shaft_angle_deg".
+        label: Name in tables and reports, without the unit.
+        unit: "mm", "deg", "ml", "mm2", "cm2", "HU", "mg/cm3"; "%" for a share; "1" for a number without unit.
+        definition: One or two sentences.
+        normal: Range that includes about 95 % of adults; None if it is not known.
+        source: Source of the definition or of the range.
+        is_vector: True for a position or direction in LPS, three numbers.
+    """
+
+    key: str
+    label: str
+    unit: str
+    definition: str
+    normal: tuple[float, float] | None = None
+    source: str = ""
+    is_vector: bool = False
