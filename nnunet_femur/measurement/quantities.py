@@ -26,3 +26,19 @@ class Quantity:
     normal: tuple[float, float] | None = None
     source: str = ""
     is_vector: bool = False
+
+
+QUANTITIES: dict[str, Quantity] = {
+    each.key: each
+    for each in (
+        Quantity("head_center_mm_lps", "Head centre", "mm", "Centre.", is_vector=True),
+        Quantity("head_radius_mm", "Head radius", "mm", "Radius."),
+        Quantity("shaft_axis_lps", "Shaft axis", "1", "Axis.", is_vector=True),
+        Quantity("neck_shaft_angle_deg", "Neck-shaft angle", "deg", "Angle."),
+        Quantity("version_neck_deg", "Version (neck)", "deg", "Angle."),
+        Quantity("version_murphy_deg", "Version (Murphy)", "deg", "Angle."),
+        Quantity("mldfa_deg", "mLDFA", "deg", "Angle."),
+        Quantity("length_longest_mm", "Length (longest)", "mm", "Length."),
+        Quantity("volume_ml", "Volume", "ml", "Volume."),
+    )
+}
