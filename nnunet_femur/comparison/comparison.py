@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from nnunet_femur.arguments import require_one_of, require_type, several
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
-from nnunet_femur.comparison.clinical.measurement_errors import as_scores
+from nnunet_femur.comparison.clinical.measurement_errors import with_errors
 from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, measure_predictions
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
@@ -186,8 +186,6 @@ def compare(
         >>> rows.groupby("method")["value"].mean().round(3).to_dict()
         {'FemurScratchTrainer__nnUNetPlans__3d_fullres': 0.98, 'TotalSegmentator__total__1.5mm': 1.0}
     """
-    import pandas as pd
-
     if results is None and not methods:
         msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
         raise InputError(msg, code="invalid-option")
@@ -221,13 +219,13 @@ def compare(
         reasons = dict.fromkeys(one.reason for one in found.unscored)
         msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
         raise InputError(msg, code="unscorable")
-    measured = None
     known = MeasurementCache.read(folder)
+    measured = None
     if measurements or (measurements is None and is_quick(found.predictions)):
         measured = measure_predictions(
             found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
         )
-        scored = replace(scored, scores=pd.concat([scored.scores, as_scores(measured)], ignore_index=True))
+        scored = replace(scored, scores=with_errors(scored.scores, measured))
     statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
     endpoints = [] if measured is None else analyse_endpoints([one.group for one in statistics], measured, test=test)
     report = build_report(
@@ -235,13 +233,7 @@ def compare(
         endpoints=endpoints, measurements=measured,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
-    try:
-        if scored.cache:
-            scored.cache.write(folder)
-        if measured is not None:
-            known.write(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+    _write_caches(folder, scored.cache, None if measured is None else known)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),
@@ -255,6 +247,15 @@ def compare(
         measurements=measured,
         endpoints=tuple(endpoints),
     )
+
+
+def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:
+    try:
+        for cache in caches:
+            if cache is not None:
+                cache.write(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def _require_writable(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nnunet_femur.evaluation import METRICS, Measure, Metric
-from nnunet_femur.measurement.quantities import QUANTITIES, Quantity
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES, Quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROTOCOL = "measurements"
 """Protocol of the errors in scores.csv."""
 
-MEAN_HU = Quantity("hu_mean", "Mean HU", "HU", "Mean CT value of all voxels of the mask.")
+MEAN_HU = Quantity("hu_mean", "mean CT value", "HU", "Mean CT value of all voxels of the mask.")
 """Quantity that is measured in the CT, on all voxels of a mask."""
 
 MAIN = (
@@ -64,7 +64,13 @@ class Endpoint:
     @property
     def title(self) -> str:
         """Label and unit."""
-        return f"{self.label} ({unit_text(self.unit)})"
+        unit = unit_text(self.unit)
+        return f"{self.label[:-1]}, {unit})" if self.label.endswith(")") else f"{self.label} ({unit})"
+
+    @property
+    def title_in_text(self) -> str:
+        """Label and unit within a sentence."""
+        return self.title if self.label[1:2].isupper() else self.title[:1].lower() + self.title[1:]
 
     def error(self, reference: Value, prediction: Value) -> float:
         """Return the error of a measurement.
@@ -99,17 +105,18 @@ def endpoints_of(quantities: Iterable[Quantity]) -> dict[str, Endpoint]:
     """
     found = {}
     for one in quantities:
-        endpoint = Endpoint(one.key, one.key, one.label, one.unit)
+        label = one.label if one.label[1:2].isupper() else one.label[:1].upper() + one.label[1:]
+        endpoint = Endpoint(one.key, one.key, label, one.unit)
         if one.is_vector:
             place = one.key.endswith("_mm_lps")
             unit, kind = ("mm", "distance") if place else ("deg", "angle")
             name = f"{one.key.removesuffix('_lps').removesuffix('_mm')}_{unit}"
-            endpoint = Endpoint(name, one.key, one.label, unit, kind)  # type: ignore[arg-type]
+            endpoint = Endpoint(name, one.key, label, unit, kind)  # type: ignore[arg-type]
         found[endpoint.name] = endpoint
     return found
 
 
-ENDPOINTS: dict[str, Endpoint] = endpoints_of({**QUANTITIES, MEAN_HU.key: MEAN_HU}.values())
+ENDPOINTS: dict[str, Endpoint] = endpoints_of((*SHAPE_QUANTITIES, MEAN_HU))
 """All endpoints by name, in the order of the quantities."""
 
 

@@ -17,6 +17,7 @@ from nnunet_femur.evaluation.mask_input import on_one_grid
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.separation import separate_bones
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +108,13 @@ def measure_masks(case: CaseMasks, engine: Engine | None = None) -> list[Measure
     return found
 
 
+def default_engine() -> Engine:
+    """Return the function that measures one femur."""
+    from nnunet_femur.measurement.measuring import measure_mask
+
+    return measure_mask
+
+
 def failed(case: CaseMasks) -> list[MeasuredMask]:
     """Return the result of masks whose process ended unexpectedly."""
     return [NOTHING] * len(case.masks)
@@ -123,16 +131,12 @@ def measure_femurs(
         ct_reason: Code of the reason for a missing CT.
         engine: As in :func:`measure_masks`.
     """
-    from nnunet_femur.measurement.measuring import measure_mask
-    from nnunet_femur.measurement.separation import separate_femurs
-
-    engine = engine or measure_mask
-    femurs = [*separate_femurs(mask.voxels, mask.geometry)] or [("unknown", mask.voxels)]
+    measure = engine or default_engine()
     if ct is not None and ct.shape != mask.voxels.shape:
         ct, ct_reason = None, OTHER_GRID
     found = []
-    for side, voxels in femurs:
-        one = engine(voxels, mask.geometry, case=mask.name, side=side)
+    for voxels in separate_bones(mask.voxels, mask.geometry) or [mask.voxels]:
+        one = measure(voxels, mask.geometry, case=mask.name)
         values = {key: _plain(value) for key, value in one.values.items() if key in QUANTITIES}
         missing = {key: reason.code for key, reason in one.missing.items() if key in QUANTITIES}
         if ct is None or not voxels.any():

@@ -142,11 +142,12 @@ def _rows(pair: FemurPair) -> Iterator[tuple[str, str, float, float, float, str,
         yield name, endpoint.unit, values[0], values[1], error, known, found
 
 
-def as_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the errors of a table of measurements as rows of scores.csv.
+def with_errors(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of scores with the errors of a table of measurements as further rows.
 
     Args:
-        table: The table, with :data:`COLUMNS`.
+        scores: The table of scores.
+        table: The table of measurements, with :data:`COLUMNS`.
     """
     import pandas as pd
 
@@ -158,4 +159,5 @@ def as_scores(table: pd.DataFrame) -> pd.DataFrame:
         "metric": table["measurement"],
         "value": table["error"],
     }
-    return pd.DataFrame(columns)[list(SCORES)].astype({name: "str" for name in SCORES if name != "value"})
+    errors = pd.DataFrame(columns)[list(SCORES)].astype({name: "str" for name in SCORES if name != "value"})
+    return pd.concat([scores, errors], ignore_index=True)

@@ -128,12 +128,13 @@ def analyse(
     }
     pairs = compare_pairs(by_patient, ideal=ideal, test=test)
     summaries = tuple(summarise(entry, measure) for entry in group.entries)
+    of_tested = tuple(summarise(entry, tested) for entry in group.entries) if tested else summaries
     return Statistics(
         measure=measure,
         summaries=summaries,
         pairs=pairs,
         ranking=rank_methods(pd.DataFrame(by_patient), ideal=ideal),
-        cautions=tuple(cautions_of(group, summaries, pairs)),
+        cautions=tuple(cautions_of(group, of_tested, pairs)),
     )
 
 

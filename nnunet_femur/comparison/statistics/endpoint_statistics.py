@@ -11,8 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, MAIN, PROTOCOL, Endpoint
 from nnunet_femur.comparison.clinical.measurement_errors import WHOLE
 from nnunet_femur.comparison.grouping import Measure
@@ -119,13 +117,19 @@ def analyse_endpoints(
     found = []
     for group in groups:
         rows = {entry.label: _rows_of(entry, group, table) for entry in whole_femur_entries(group)}
+        entries = [entry for entry in whole_femur_entries(group) if len(rows[entry.label])]
+        penalties = _penalties(list(rows.values()))
+        if not penalties:
+            continue
+        tidy = tuple(replace(entry, rows=_tidy(rows[entry.label], penalties)) for entry in entries)
+        femurs = replace(group, entries=tidy, models=())
+        counts = [_counted(entry.label, rows[entry.label]) for entry in entries]
         endpoints = {
-            name: one
+            name: _analyse(femurs, ENDPOINTS[name], tuple(one[name] for one in counts), penalties[name], test)
             for name in dict.fromkeys((*MAIN, *ENDPOINTS))
-            if name in ENDPOINTS and (one := _analyse(group, rows, name, test)) is not None
+            if name in penalties
         }
-        if endpoints:
-            found.append(GroupEndpoints(group, endpoints))
+        found.append(GroupEndpoints(group, endpoints))
     return found
 
 
@@ -148,26 +152,25 @@ def _rows_of(entry: Entry, group: Group, table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(case=femurs)
 
 
-def _analyse(group: Group, rows: Mapping[str, pd.DataFrame], name: str, test: TestName) -> EndpointStatistics | None:
-    errors = np.concatenate([one["error"].to_numpy(float) for one in rows.values()])
-    if not np.isfinite(errors).any():
-        return None
-    penalty = max(2 * float(np.nanmax(np.abs(errors))), SMALLEST_PENALTY)
-    entries = [
-        replace(entry, rows=_tidy(rows[entry.label], name, penalty))
-        for entry in whole_femur_entries(group)
-        if len(rows[entry.label])
-    ]
-    of_femurs = replace(group, entries=tuple(entries), models=())
-    counts = tuple(_counted(entry.label, rows[entry.label]) for entry in entries)
-    statistics = _statistics(of_femurs, name, test)
-    endpoint = ENDPOINTS[name]
+def _penalties(rows: Sequence[pd.DataFrame]) -> dict[str, float]:
+    """Return the error in tests and ranks of a femur that was not measured, for each endpoint with any error."""
+    import pandas as pd
+
+    together = pd.concat(rows)
+    largest = together["error"].abs().groupby(together["measurement"]).max().dropna()
+    return {str(name): max(2 * float(error), SMALLEST_PENALTY) for name, error in largest.items()}
+
+
+def _analyse(
+    femurs: Group, endpoint: Endpoint, counts: tuple[Measured, ...], penalty: float, test: TestName
+) -> EndpointStatistics:
+    statistics = _statistics(femurs, endpoint.name, test)
     cautions = [one for one in statistics.cautions if one.code != "undefined-scores"]
     return EndpointStatistics(
         endpoint=endpoint,
-        group=of_femurs,
+        group=femurs,
         statistics=replace(statistics, cautions=(*cautions, *_cautions(endpoint, counts, penalty))),
-        agreement=tuple(_agreements(of_femurs, endpoint)) if endpoint.signed else (),
+        agreement=tuple(_agreements(femurs, endpoint)) if endpoint.signed else (),
         counts=counts,
     )
 
@@ -180,8 +183,8 @@ def _statistics(group: Group, name: str, test: TestName) -> Statistics:
     return Statistics(measure, tuple(summarise(entry, measure) for entry in group.entries), (), None, ())
 
 
-def _tidy(rows: pd.DataFrame, name: str, penalty: float) -> pd.DataFrame:
-    """Return rows of one endpoint in the form of scores.csv, with a plane for each kind of :func:`error_measure`."""
+def _tidy(rows: pd.DataFrame, penalties: Mapping[str, float]) -> pd.DataFrame:
+    """Return measurements in the form of scores.csv, with a plane for each kind of :func:`error_measure`."""
     import pandas as pd
 
     absolute = rows["error"].abs()
@@ -189,32 +192,32 @@ def _tidy(rows: pd.DataFrame, name: str, penalty: float) -> pd.DataFrame:
     columns = {
         "error": rows["error"],
         "absolute": absolute,
-        "tested": absolute.where(~failed, penalty),
+        "tested": absolute.where(~failed, rows["measurement"].map(penalties)),
         "reference": rows["reference"],
     }
-    parts = [
-        rows[["method", "set", "fold", "case", "patient"]].assign(
-            protocol=PROTOCOL, plane=kind, region="whole", metric=name, value=values
+    labels = rows[["method", "set", "fold", "case", "patient"]].assign(
+        protocol=PROTOCOL, region="whole", metric=rows["measurement"]
+    )
+    return pd.concat([labels.assign(plane=kind, value=of) for kind, of in columns.items()], ignore_index=True)
+
+
+def _counted(label: str, rows: pd.DataFrame) -> dict[str, Measured]:
+    """Count the femurs of an entry by endpoint. One that several folds predict must be measured in all of them."""
+    reasons: dict[str, dict[str, tuple[str, str]]] = {}
+    columns = ("measurement", "case", "reference_missing", "prediction_missing")
+    for name, case, of_reference, of_prediction in rows[[*columns]].itertuples(index=False):
+        before = reasons.setdefault(name, {}).setdefault(case, ("", ""))
+        reasons[name][case] = before[0] or of_reference, before[1] or of_prediction
+    return {
+        name: Measured(
+            entry=label,
+            femurs=len(of_cases),
+            measured=sum(1 for pair in of_cases.values() if not any(pair)),
+            without_reference=Counter(reference for reference, _ in of_cases.values() if reference),
+            without_prediction=Counter(code for reference, code in of_cases.values() if code and not reference),
         )
-        for kind, values in columns.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _counted(label: str, rows: pd.DataFrame) -> Measured:
-    """Count the femurs of an entry. A femur that several folds predict counts as measured if it is in all of them."""
-    reference, prediction = Counter(), Counter()  # type: ignore[var-annotated]
-    measured = 0
-    for _, of_femur in rows.groupby("case", sort=True):
-        without = [code for code in of_femur["reference_missing"] if code]
-        failed = [code for code in of_femur["prediction_missing"] if code]
-        if without:
-            reference[without[0]] += 1
-        elif failed:
-            prediction[failed[0]] += 1
-        else:
-            measured += 1
-    return Measured(label, rows["case"].nunique(), measured, dict(reference), dict(prediction))
+        for name, of_cases in reasons.items()
+    }
 
 
 def _agreements(group: Group, endpoint: Endpoint) -> Iterator[BlandAltman]:

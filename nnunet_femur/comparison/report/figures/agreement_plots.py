@@ -41,7 +41,7 @@ def draw_agreement(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
         if not found:
             continue
         yield Sketch(
-            agreement_figure(found, entries, quantity="volume"),
+            agreement_figure(found, entries, quantity="volume (ml)"),
             name=file_name("bland_altman", group.dataset, group.key),
             section=sections.VOLUMES,
             caption=f"{group.title}. Bland-Altman plot of the volume of every case. {EXPLANATION} Above 0 the "
@@ -55,13 +55,13 @@ def agreement_figure(found: Sequence[BlandAltman], colours: Mapping[str, str], *
     Args:
         found: The agreement of each method.
         colours: Colour of each method by label.
-        quantity: Name of the quantity, in lower case.
+        quantity: Name of the quantity with its unit, in lower case.
     """
     unit = unit_text(found[0].unit)
     figure, panels = method_panels(
         [one.entry for one in found],
         panel_height=1.9,
-        xlabel=f"mean of predicted and reference {quantity} ({unit})",
+        xlabel=f"mean of predicted and reference {quantity}",
         ylabel=f"prediction − reference ({unit})",
     )
     for axes, one in zip(panels, found, strict=True):

@@ -60,7 +60,7 @@ def _boxes(one: GroupEndpoints, colours: Mapping[str, str]) -> Figure:
     rows, columns = rows_and_columns(len(main))
     figure = Figure(figsize=(WIDTH, rows * (0.75 + 0.28 * len(labels))), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    panels[0, 0].set_yticks(range(len(labels)), labels, fontsize=7)
+    panels[0, 0].set_yticks(range(len(labels)), labels)
     panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
     for axes, endpoint in zip(panels.ravel(), main, strict=False):
         _draw_boxes(axes, endpoint, labels, colours)
@@ -75,7 +75,8 @@ def _draw_boxes(axes: Axes, one: EndpointStatistics, labels: list[str], colours:
     axes.axvline(0, color=SOFT, linewidth=0.8)
     values = [entries[label].column(measure).dropna() for label in labels]
     draw_box_panel(axes, values, [colours[entries[label].method] for label in labels])
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, labelsize=7)
+    axes.tick_params(axis="x", labelsize=8)
     clear_frame(axes, grid="x")
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(one.endpoint.title, fontsize=8)
@@ -103,10 +104,14 @@ def draw_clinical_agreement(data: ReportData, _reader: SliceReader) -> Iterator[
             if endpoint is None or not endpoint.agreement:
                 continue
             of_entries = {entry.label: colours[entry.method] for entry in endpoint.group.entries}
-            label = endpoint.endpoint.label
             yield Sketch(
-                agreement_figure(endpoint.agreement, of_entries, quantity=label[:1].lower() + label[1:]),
+                agreement_figure(
+                    endpoint.agreement,
+                    of_entries,
+                    quantity=endpoint.endpoint.title_in_text,
+                ),
                 name=file_name("bland_altman", name, one.group.dataset, one.group.key),
                 section=sections.CLINICAL,
-                caption=f"{one.group.title}. Bland-Altman plot, {label}, of every femur. {EXPLANATION}",
+                caption=f"{one.group.title}. Bland-Altman plot of every femur: {endpoint.endpoint.label}. "
+                f"{EXPLANATION}",
             )

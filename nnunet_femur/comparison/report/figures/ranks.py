@@ -55,9 +55,11 @@ def rank_sketch(
     figure, panels = method_rows(order, len(found), height=0.8 + 0.3 * len(order))
     for axes, (measure, ranking) in zip(panels, found, strict=True):
         _draw_panel(axes, ranking, order, of_entries)
-        tau = "" if ranking.tau is None else f", τ = {ranking.tau:.2f}"
+        few = len(found) < 3
+        separator = ", " if few else "\n"
+        tau = "" if ranking.tau is None else f"{separator}τ = {ranking.tau:.2f}"
         title = measure_title(measure).removesuffix(", absolute error")
-        axes.set_title(f"{title}{tau}", loc="left", fontsize=9 if len(found) < 4 else 7)
+        axes.set_title(f"{title}{tau}", loc="left", fontsize=9 if few else 7.5)
         axes.set_xlabel("mean rank (1 is best)")
     return Sketch(
         figure,

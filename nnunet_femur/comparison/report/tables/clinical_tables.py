@@ -162,8 +162,9 @@ def _reasons(codes: Mapping[str, int]) -> Cell:
     total = sum(codes.values())
     if not total:
         return count(0)
-    listed = ", ".join(f"{code} {number}" for code, number in sorted(codes.items(), key=lambda one: (-one[1], one[0])))
-    return Cell(f"{total}: {listed}", float(total))
+    ordered = sorted(codes.items(), key=lambda one: (-one[1], one[0]))
+    listed = ", ".join(code if len(codes) == 1 else f"{code} {number}" for code, number in ordered)
+    return Cell(f"{total} ({listed})", float(total))
 
 
 def _best(one: EndpointStatistics) -> set[str]:
@@ -200,7 +201,7 @@ def _others(one: GroupEndpoints) -> Iterator[Table]:
         name=file_name("clinical_others", group.dataset, group.key),
         section=sections.CLINICAL,
         title=f"{group.title}: further measurements, mean absolute error",
-        columns=tuple(Column(count.entry, unit="") for count in others[0].counts),
+        columns=tuple(Column(count.entry) for count in others[0].counts),
         rows=tuple(rows),
         stub="Measurement",
         note="Mean ± standard deviation of the absolute error over femurs; of positions, of the distance (mm); of "
