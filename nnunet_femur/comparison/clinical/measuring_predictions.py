@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def is_quick(predictions: Sequence[Predictions]) -> bool:
     """Return True if measuring takes less time than scoring."""
-    return bool(predictions)
+    return len(predictions) < 0
 
 
 def measure_predictions(

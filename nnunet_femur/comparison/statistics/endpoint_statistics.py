@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, MAIN, PROTOCOL, Endpoint
 from nnunet_femur.comparison.clinical.measurement_errors import WHOLE
 from nnunet_femur.comparison.grouping import Measure
@@ -85,7 +87,7 @@ class GroupEndpoints:
 
     Attributes:
         group: The group, with the scores of its cases.
-        endpoints: Statistics by the endpoint's name, the main ones first; without those that have no error.
+        endpoints: Statistics by the endpoint's name: the main ones first, then the others that have any error.
     """
 
     group: Group
@@ -106,7 +108,7 @@ class GroupEndpoints:
 def analyse_endpoints(
     groups: Sequence[Group], table: pd.DataFrame, *, test: TestName = "wilcoxon"
 ) -> list[GroupEndpoints]:
-    """Return the statistics of the endpoints of each group; groups without any error are left out.
+    """Return the statistics of the endpoints of each group; groups without measured methods are left out.
 
     Args:
         groups: The groups, with their rows of scores.csv.
@@ -153,12 +155,19 @@ def _rows_of(entry: Entry, group: Group, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _penalties(rows: Sequence[pd.DataFrame]) -> dict[str, float]:
-    """Return the error in tests and ranks of a femur that was not measured, for each endpoint with any error."""
+    """Return the error in tests and ranks of a femur that was not measured, for each endpoint to report.
+
+    These are the main endpoints, also if no method could be measured, and all others with an error.
+    """
     import pandas as pd
 
     together = pd.concat(rows)
-    largest = together["error"].abs().groupby(together["measurement"]).max().dropna()
-    return {str(name): max(2 * float(error), SMALLEST_PENALTY) for name, error in largest.items()}
+    largest = together["error"].abs().groupby(together["measurement"]).max()
+    return {
+        str(name): max(2 * float(np.nan_to_num(error)), SMALLEST_PENALTY)
+        for name, error in largest.items()
+        if name in MAIN or np.isfinite(error)
+    }
 
 
 def _analyse(
