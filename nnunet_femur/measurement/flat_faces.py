@@ -1,10 +1,8 @@
-"""Find cut and missing ends of a femur, by flat faces of its surface and by the border of its volume.
+"""Find the flat face that a planar cut leaves at the end of a bone.
 
 A planar cut leaves the bone on one side of a plane, so the plane of the cut touches the surface in a large flat face.
 The ends of a whole femur are round: a plane touches the head, or both condyles, in small faces only. The search does
 not depend on the axes of the volume, so it also finds oblique cuts and cuts of volumes that were resampled later.
-
-The thresholds were chosen on one half of 50 femurs and confirmed on the other half (``benchmarks/completeness.py``).
 """
 
 from __future__ import annotations
@@ -14,17 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.boxes import box_of, is_empty
-from nnunet_femur.measurement.femur_measurements import Missing
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from nnunet_femur.imaging.geometry import Geometry
-    from nnunet_femur.imaging.surface_mesh import Surface
-
-    Point = NDArray[np.float64]
-    """Position or direction in LPS, shape (3,)."""
+    from nnunet_femur.measurement.anatomy import Point
+    from nnunet_femur.measurement.mesh import BoneMesh
 
 END_MM = 80.0
 """Length of the part at each end in which flat faces are searched; it contains cuts that are tilted by 30 degrees."""
@@ -54,31 +46,15 @@ _INNER_MM = 10.0
 
 
 @dataclass(frozen=True)
-class Facets:
-    """Triangles of a surface.
-
-    Attributes:
-        centers_mm: Their centroids, shape (n, 3).
-        normals: Unit normals that point outwards, shape (n, 3).
-        areas_mm2: Their areas, shape (n,).
-    """
+class _Facets:
+    """Some triangles of a mesh: centroids in mm, unit normals that point outwards, and areas in mm²."""
 
     centers_mm: NDArray[np.float64]
     normals: NDArray[np.float64]
     areas_mm2: NDArray[np.float64]
 
-    @classmethod
-    def of(cls, surface: Surface) -> Facets:
-        """Return the triangles of a surface, without those of no area."""
-        a, b, c = (surface.points_mm[surface.triangles[:, corner]] for corner in range(3))
-        vectors = np.cross(b - a, c - a) / 2
-        areas_mm2 = np.linalg.norm(vectors, axis=1)
-        kept = areas_mm2 > 1e-9
-        return cls(((a + b + c) / 3)[kept], vectors[kept] / areas_mm2[kept, None], areas_mm2[kept])
-
-    def __getitem__(self, kept: NDArray | slice) -> Facets:
-        """Return some of the triangles."""
-        return Facets(self.centers_mm[kept], self.normals[kept], self.areas_mm2[kept])
+    def __getitem__(self, kept: NDArray | slice) -> _Facets:
+        return _Facets(self.centers_mm[kept], self.normals[kept], self.areas_mm2[kept])
 
 
 @dataclass(frozen=True)
@@ -105,20 +81,23 @@ class FlatFace:
         return self.area_mm2 / self.inner_mm2 if self.inner_mm2 > 0 else 0.0
 
 
-def flat_face(facets: Facets, axis_out: Point) -> FlatFace:
+def flat_face(mesh: BoneMesh, axis_out: Point) -> FlatFace:
     """Return the largest flat face at one end of a bone.
 
     Args:
-        facets: Triangles of the closed surface.
+        mesh: The closed surface.
         axis_out: Unit vector along the bone towards that end.
     """
+    facets = _Facets(mesh.centers_mm, mesh.normals, mesh.areas_mm2)
     along_mm = facets.centers_mm @ axis_out
     end = facets[along_mm > along_mm.max() - END_MM]
     outward = end[end.normals @ axis_out > np.cos(np.radians(LARGEST_TILT_DEG + 25))]
+    best = FlatFace(0.0, 0.0, axis_out, 0.0, end.centers_mm[int(np.argmax(end.centers_mm @ axis_out))])
+    if not len(outward.areas_mm2):
+        return best
     directions = _cone(axis_out, LARGEST_TILT_DEG, _STEP_DEG)
     sample = outward[:: max(1, len(outward.areas_mm2) // _SEARCHED)]
     areas, levels = _contact(sample, directions, 2 * _FLAT_MM)
-    best = FlatFace(0.0, 0.0, axis_out, 0.0, end.centers_mm[int(np.argmax(end.centers_mm @ axis_out))])
     for number in np.argsort(-areas)[:5]:
         face = _refined(outward, directions[number], levels[number])
         if face is not None and face[0] > best.area_mm2:
@@ -126,13 +105,25 @@ def flat_face(facets: Facets, axis_out: Point) -> FlatFace:
             tilt = float(np.degrees(np.arccos(np.clip(normal @ axis_out, -1, 1))))
             best = FlatFace(area, 0.0, normal, tilt, center)
     level = float(best.center_mm @ best.normal) - _INNER_MM
-    beyond = end.centers_mm @ best.normal > level
-    # The flux of a constant field through the part beyond a plane is the area of the section in that plane.
-    inner = float((end.normals[beyond] @ best.normal) @ end.areas_mm2[beyond])
+    inner = section_area_mm2(mesh, best.normal, level)
     return FlatFace(best.area_mm2, inner, best.normal, best.tilt_deg, best.center_mm)
 
 
-def _contact(facets: Facets, directions: NDArray, width_mm: float) -> tuple[NDArray, NDArray]:
+def section_area_mm2(mesh: BoneMesh, normal: Point, level_mm: float) -> float:
+    """Return the area of the section of a closed surface by a plane, in mm².
+
+    The flux of a constant field through the part of the surface beyond a plane is the area of the section in that plane.
+
+    Args:
+        mesh: The surface.
+        normal: Unit normal of the plane.
+        level_mm: Position of the plane along the normal.
+    """
+    beyond = mesh.centers_mm @ normal > level_mm
+    return float((mesh.normals[beyond] @ normal) @ mesh.areas_mm2[beyond])
+
+
+def _contact(facets: _Facets, directions: NDArray, width_mm: float) -> tuple[NDArray, NDArray]:
     """Return the largest area of a flat face across each direction, and its level along the direction in mm."""
     heights = facets.centers_mm @ directions.T
     depths = heights.max(axis=0) - heights
@@ -149,7 +140,7 @@ def _contact(facets: Facets, directions: NDArray, width_mm: float) -> tuple[NDAr
     return windows[np.arange(len(directions)), first], levels
 
 
-def _refined(facets: Facets, direction: Point, level: float) -> tuple[float, Point, Point] | None:
+def _refined(facets: _Facets, direction: Point, level: float) -> tuple[float, Point, Point] | None:
     """Return area, normal and centroid of the face near a plane, after fits of the plane to it."""
     for _ in range(4):
         near = (np.abs(facets.centers_mm @ direction - level) < _FLAT_MM) & (facets.normals @ direction > _ALIGNED)
