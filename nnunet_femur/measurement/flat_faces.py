@@ -112,7 +112,7 @@ def flat_face(mesh: BoneMesh, axis_out: Point) -> FlatFace:
 def section_area_mm2(mesh: BoneMesh, normal: Point, level_mm: float) -> float:
     """Return the area of the section of a closed surface by a plane, in mm².
 
-    The flux of a constant field through the part of the surface beyond a plane is the area of the section in that plane.
+    It is the flux of a constant field through the part of the surface beyond the plane.
 
     Args:
         mesh: The surface.
