@@ -11,7 +11,6 @@ from nnunet_femur.measurement.sections import sphere_section
 from nnunet_femur.measurement.sphere_fit import RADII_MM, find_spheres, refine_sphere, tapered
 
 if TYPE_CHECKING:
-
     from nnunet_femur.measurement.anatomy import Point
     from nnunet_femur.measurement.mesh import BoneMesh
     from nnunet_femur.measurement.sphere_fit import Values
