@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.flat_faces import flat_face, section_area_mm2
+from nnunet_femur.measurement.locating import locate
 from nnunet_femur.measurement.sections import plane_sections
 from nnunet_femur.measurement.shaft import elongation, principal_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nnunet_femur.measurement.anatomy import Anatomy, Point, Sphere
+    from nnunet_femur.measurement.anatomy import Point, Sphere
     from nnunet_femur.measurement.border import BorderContact
+    from nnunet_femur.measurement.flat_faces import FlatFace
     from nnunet_femur.measurement.mesh import BoneMesh
 
 PROXIMAL_PARTS = ("head", "neck", "proximal-shaft")
@@ -92,7 +95,7 @@ class Completeness:
         only the surface is left.
         """
         if "head" in self.reasons:
-            return type(anatomy)(anatomy.surface)
+            return Anatomy(anatomy.surface)
         if "whole" in self.reasons:
             anatomy = replace(
                 anatomy, side="unknown", shaft=None, distal=None, posterior=None, lesser_trochanter_mm=None
@@ -102,15 +105,27 @@ class Completeness:
         return anatomy
 
 
-def assess(mesh: BoneMesh, anatomy: Anatomy, *, border: Sequence[BorderContact] = ()) -> Completeness:
-    """Return the parts of a femur that its surface does not contain as a whole.
+def examine(mesh: BoneMesh, *, border: Sequence[BorderContact] = ()) -> tuple[Anatomy, Completeness]:
+    """Return the landmarks of a bone, and the parts of a femur that it does not contain as a whole.
 
     Args:
         mesh: Closed surface of one bone.
-        anatomy: Landmarks that were found on it, whether they are right or not.
         border: Places at which the mask is cut by the border of its volume.
+
+    Returns:
+        The landmarks of the parts that are whole, and the reasons for the others.
     """
-    reason = _no_femur(mesh) or _no_head(anatomy.head)
+    anatomy = Anatomy(mesh.surface)
+    reason = _no_femur(mesh)
+    if reason is not None:
+        return anatomy, _without(PARTS, reason)
+    anatomy = locate(mesh)
+    state = _assess(mesh, anatomy, border)
+    return state.kept(anatomy), state
+
+
+def _assess(mesh: BoneMesh, anatomy: Anatomy, border: Sequence[BorderContact]) -> Completeness:
+    reason = _no_head(anatomy.head)
     if reason is not None:
         return _without(PARTS, reason)
     up, head = anatomy.up, anatomy.head
@@ -189,9 +204,19 @@ def _cut(
         if contact.center_mm @ axis_out > low + (high - low) / 3:
             return Missing(code, f"The {name} end is cut by the border of the volume ({contact.area_mm2:.0f} mm²).")
     face = flat_face(mesh, axis_out)
-    if face.area_mm2 <= largest_mm2 and face.share <= FLAT_SHARE:
+    if not is_flat(face, largest_mm2):
         return None
     return Missing(code, f"The {name} end is cut: it has a flat face of {face.area_mm2:.0f} mm².")
+
+
+def is_flat(face: FlatFace, largest_mm2: float) -> bool:
+    """Return True if a flat face is larger than those of whole femurs.
+
+    Args:
+        face: The largest face at an end.
+        largest_mm2: Largest face at that end of a whole femur: PROXIMAL_FLAT_MM2 or DISTAL_FLAT_MM2.
+    """
+    return face.area_mm2 > largest_mm2 or face.share > FLAT_SHARE
 
 
 def _beside_shaft(anatomy: Anatomy) -> Missing | None:
@@ -214,9 +239,7 @@ def _no_knee(mesh: BoneMesh, anatomy: Anatomy) -> Missing | None:
         return Missing("distal-end-missing", f"The bone is {radii:.1f} head radii long; a whole femur has 17 to 23.")
     flare = distal_flare(mesh, up)
     if flare < LEAST_FLARE:
-        text = (
-            f"The largest distal section is only {flare:.1f} times the smallest of the shaft; whole femurs have 5 to 9."
-        )
+        text = f"The largest distal section is only {flare:.1f} times the smallest of the shaft; femurs have 5 to 9."
         return Missing("distal-end-missing", text)
     if anatomy.distal is None:
         return Missing("condyles-not-found", "The distal end does not have the shape of two condyles.")
