@@ -16,7 +16,7 @@ import numpy as np
 
 from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.femur_measurements import Missing
-from nnunet_femur.measurement.flat_faces import flat_face, section_area_mm2
+from nnunet_femur.measurement.flat_faces import flat_face
 from nnunet_femur.measurement.locating import locate
 from nnunet_femur.measurement.sections import plane_sections
 from nnunet_femur.measurement.shaft import elongation, principal_axis
@@ -59,6 +59,9 @@ SHORTEST_RADII, LONGEST_RADII = 15.0, 26.0
 
 _LEAST_OFFSET_RADII = 0.6
 """Least distance of the head's centre from the shaft axis in head radii; that of whole femurs is 1.0 to 2.7."""
+
+_LEVELS = 200
+"""Levels along a bone at which its sections are compared."""
 
 _SECOND_BONE_MM2 = 80.0
 """Least section of a second bone beside the shaft."""
@@ -248,10 +251,10 @@ def _no_knee(mesh: BoneMesh, anatomy: Anatomy) -> Missing | None:
 
 def distal_flare(mesh: BoneMesh, up: Point) -> float:
     """Return the largest section of the distal 15 % of a bone by its smallest one between 30 and 75 % of the length."""
-    along = mesh.points_mm @ up
+    along = mesh.centers_mm @ up
     low, high = float(along.min()), float(along.max())
-    distal, shaft = (
-        [section_area_mm2(mesh, up, low + share * (high - low)) for share in np.linspace(*ends, 16)]
-        for ends in ((0.005, 0.15), (0.25, 0.7))
-    )
-    return max(distal) / max(min(shaft), 1.0)
+    # The section at a level is the flux of the vector `up` through the surface above it.
+    flux, _ = np.histogram(along, _LEVELS, (low, high), weights=(mesh.normals @ up) * mesh.areas_mm2)
+    sections = np.cumsum(flux[::-1])[::-1]
+    distal, shaft = sections[: round(0.15 * _LEVELS)], sections[round(0.25 * _LEVELS) : round(0.7 * _LEVELS)]
+    return float(distal.max() / max(shaft.min(), 1.0))
