@@ -17,7 +17,7 @@ import numpy as np
 from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.flat_faces import flat_face
-from nnunet_femur.measurement.locating import locate
+from nnunet_femur.measurement.locating import locate_distal_end, locate_head, locate_neck
 from nnunet_femur.measurement.sections import plane_sections
 from nnunet_femur.measurement.shaft import elongation, principal_axis
 
@@ -91,22 +91,6 @@ class Completeness:
         """True if no part is missing."""
         return not self.reasons
 
-    def kept(self, anatomy: Anatomy) -> Anatomy:
-        """Return the landmarks without those of the missing parts.
-
-        Without a whole bone its side is unknown, and so are the directions that the condyles determine. Without a head,
-        only the surface is left.
-        """
-        if "head" in self.reasons:
-            return Anatomy(anatomy.surface)
-        if "whole" in self.reasons:
-            anatomy = replace(
-                anatomy, side="unknown", shaft=None, distal=None, posterior=None, lesser_trochanter_mm=None
-            )
-        if "proximal-shaft" in self.reasons:
-            anatomy = replace(anatomy, proximal_shaft=None)
-        return anatomy
-
 
 def examine(mesh: BoneMesh, *, border: Sequence[BorderContact] = ()) -> tuple[Anatomy, Completeness]:
     """Return the landmarks of a bone, and the parts of a femur that it does not contain as a whole.
@@ -119,33 +103,44 @@ def examine(mesh: BoneMesh, *, border: Sequence[BorderContact] = ()) -> tuple[An
         The landmarks of the parts that are whole, and the reasons for the others.
     """
     anatomy = Anatomy(mesh.surface)
-    reason = _no_femur(mesh)
+    reason = no_femur(mesh)
     if reason is not None:
         return anatomy, _without(PARTS, reason)
-    anatomy = locate(mesh)
-    state = _assess(mesh, anatomy, border)
-    return state.kept(anatomy), state
-
-
-def _assess(mesh: BoneMesh, anatomy: Anatomy, border: Sequence[BorderContact]) -> Completeness:
-    reason = _no_head(anatomy.head)
-    if reason is not None:
-        return _without(PARTS, reason)
-    up, head = anatomy.up, anatomy.head
-    if up is None or head is None:
-        return _without(PARTS, _NO_HEAD)
-    reason = _cut(mesh, up, border, PROXIMAL_FLAT_MM2, "proximal") or _beside_shaft(anatomy)
-    if reason is not None:
-        return _without(PARTS, reason)
-    reasons = {}
+    anatomy = locate_head(mesh)
+    state = assess(mesh, anatomy, border=border)
+    if "head" in state.reasons:
+        return Anatomy(mesh.surface), state
+    anatomy = locate_neck(mesh, anatomy)
+    reasons = dict(state.reasons)
     if anatomy.neck is None:
         reasons["neck"] = Missing("neck-not-found", "No section of the neck was found.")
     if anatomy.proximal_shaft is None:
         reasons["proximal-shaft"] = Missing("too-short", "The shaft ends less than 6.4 head radii below the head.")
-    distal = _cut(mesh, -up, border, DISTAL_FLAT_MM2, "distal") or _no_knee(mesh, anatomy)
-    if distal is not None:
-        reasons["whole"] = distal
-    return Completeness(reasons)
+    if "whole" in reasons:
+        # The axis of a part of the shaft is not that of the whole one.
+        return replace(anatomy, shaft=None), Completeness(reasons)
+    anatomy = locate_distal_end(mesh, anatomy)
+    if anatomy.distal is None:
+        reasons["whole"] = Missing("condyles-not-found", "The distal end does not have the shape of two condyles.")
+    return anatomy, Completeness(reasons)
+
+
+def assess(mesh: BoneMesh, anatomy: Anatomy, *, border: Sequence[BorderContact] = ()) -> Completeness:
+    """Return the ends of a femur that its surface does not contain.
+
+    Args:
+        mesh: Closed surface of one bone, on which :func:`no_femur` found nothing.
+        anatomy: Its landmarks by :func:`~nnunet_femur.measurement.locating.locate_head`, right or not.
+        border: Places at which the mask is cut by the border of its volume.
+    """
+    up, head = anatomy.up, anatomy.head
+    if up is None or head is None:
+        return _without(PARTS, _NO_HEAD)
+    reason = _no_head(head) or _cut(mesh, up, border, PROXIMAL_FLAT_MM2, "proximal") or _beside_shaft(anatomy)
+    if reason is not None:
+        return _without(PARTS, reason)
+    distal = _cut(mesh, -up, border, DISTAL_FLAT_MM2, "distal") or _no_knee(mesh, up, head.radius_mm)
+    return Completeness({} if distal is None else {"whole": distal})
 
 
 _NO_HEAD = Missing("head-missing", "No end of the bone has the shape of a femoral head.")
@@ -155,7 +150,7 @@ def _without(parts: Sequence[str], reason: Missing) -> Completeness:
     return Completeness(dict.fromkeys(parts, reason))
 
 
-def _no_femur(mesh: BoneMesh) -> Missing | None:
+def no_femur(mesh: BoneMesh) -> Missing | None:
     """Return the reason why a surface is not that of one femur or of a long part of one."""
     if not len(mesh.triangles):
         return Missing("empty-mask", "The mask is empty.")
@@ -178,10 +173,8 @@ def _no_femur(mesh: BoneMesh) -> Missing | None:
     return None
 
 
-def _no_head(head: Sphere | None) -> Missing | None:
+def _no_head(head: Sphere) -> Missing | None:
     """Return the reason why a sphere is not that of a femoral head."""
-    if head is None:
-        return _NO_HEAD
     least, most = HEAD_RADII_MM
     problem = None
     if not least <= head.radius_mm <= most:
@@ -232,20 +225,16 @@ def _beside_shaft(anatomy: Anatomy) -> Missing | None:
     return Missing("head-missing", "The rounder end of the bone is not a femoral head: it is in line with the shaft.")
 
 
-def _no_knee(mesh: BoneMesh, anatomy: Anatomy) -> Missing | None:
+def _no_knee(mesh: BoneMesh, up: Point, radius_mm: float) -> Missing | None:
     """Return the reason why the distal end is not that of a whole femur."""
-    up, head = anatomy.up, anatomy.head
     along = mesh.points_mm @ up
-    low, high = float(along.min()), float(along.max())
-    radii = (high - low) / head.radius_mm
+    radii = float(np.ptp(along)) / radius_mm
     if not SHORTEST_RADII <= radii <= LONGEST_RADII:
         return Missing("distal-end-missing", f"The bone is {radii:.1f} head radii long; a whole femur has 17 to 23.")
     flare = distal_flare(mesh, up)
     if flare < LEAST_FLARE:
         text = f"The largest distal section is only {flare:.1f} times the smallest of the shaft; femurs have 5 to 9."
         return Missing("distal-end-missing", text)
-    if anatomy.distal is None:
-        return Missing("condyles-not-found", "The distal end does not have the shape of two condyles.")
     return None
 
 
