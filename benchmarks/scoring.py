@@ -3,7 +3,8 @@
 Run: uv run --group benchmark python benchmarks/scoring.py
 
 One core scores one case of 300 x 336 x 256 voxels, peers in turns with us, medians of several rounds. Then
-nnfemur-compare runs over 8 methods x 8 such cases, twice without and twice with measurements. A peer that is not installed is named and left out.
+nnfemur-compare runs over 8 methods x 8 such cases, twice without and twice with measurements. A peer that is not
+installed is named and left out.
 """
 
 from __future__ import annotations
@@ -38,7 +39,15 @@ if TYPE_CHECKING:
 
 SIZE_ZYX, SPACING_MM_ZYX = (300, 336, 256), (2.0, 0.74, 0.74)
 METHODS, CASES = 8, 8
-TARGETS = {"case_s": 0.25, "google": 4.0, "monai": 6.0, "compare_s": 30.0, "again_s": 5.0, "measured_s": 90.0, "memory_gb": 1.0}
+TARGETS = {
+    "case_s": 0.25,
+    "google": 4.0,
+    "monai": 6.0,
+    "compare_s": 30.0,
+    "again_s": 5.0,
+    "measured_s": 90.0,
+    "memory_gb": 1.0,
+}
 
 
 def _prediction(reference: NDArray[np.bool_], seed: int, error_mm: float) -> NDArray[np.bool_]:
