@@ -63,7 +63,7 @@ def _knee(femur: AnalyticFemur) -> Truth:
     head = np.array(femur.head_mm)
     condyles = np.array([femur.condyle_medial_mm, femur.condyle_lateral_mm])
     contacts = _touched(condyles, femur.condyle_radii_mm, across=_UP, towards=np.array([0.0, 1.0, 0.0]))
-    line = contacts[0] - contacts[1]
+    line = _without(contacts[0] - contacts[1], _UP)
     knee = condyles.mean(0)
     up = _unit(head - knee)
     forwards = _unit(np.cross(line, up))
@@ -123,12 +123,18 @@ def _shaft(femur: AnalyticFemur) -> Truth:
     half_axes = femur.shaft_half_axes_mm(np.array([(top + low) / 2, femur.isthmus_mm]))
     middle, isthmus = half_axes.prod(axis=1)
     return {
-        "bow_anterior_mm": 0.0,
+        "bow_anterior_mm": _bow_mm(femur, top, low),
         "shaft_area_mid_mm2": float(np.pi * middle),
         "isthmus_diameter_mm": float(2 * np.sqrt(isthmus)),
         "isthmus_level_percent": 100 * (top - femur.isthmus_mm) / (top - low),
         "volume_ml": _volume_ml(femur, 0.8),
     }
+
+
+def _bow_mm(femur: AnalyticFemur, top_mm: float, low_mm: float) -> float:
+    """Distance of the axis from the chord of the centroids at 20 and 80 % of the length: the trochanter moves one."""
+    ends = [_centroid(femur, top_mm - level * (top_mm - low_mm), reach_mm=60)[1] for level in (0.2, 0.8)]
+    return float(np.mean(ends))
 
 
 def _touched(centres: Vector, radii: ArrayLike, *, across: Vector, towards: Vector) -> Vector:
@@ -150,9 +156,9 @@ def _version(vector: Vector, axis: Vector, line_to_medial: Vector) -> float:
     return float(np.rad2deg(np.arctan2(vector @ anterior, vector @ medial)))
 
 
-def _centroid(femur: AnalyticFemur, height_mm: float, step_mm: float = 0.05) -> Vector:
-    """Centroid of the section of the shaft at a height, within 30 mm of its axis."""
-    side = np.arange(-30, 30, step_mm) + step_mm / 3
+def _centroid(femur: AnalyticFemur, height_mm: float, *, reach_mm: float = 30, step_mm: float = 0.05) -> Vector:
+    """Centroid of the section across the shaft at a height, within a square around its axis."""
+    side = np.arange(-reach_mm, reach_mm, step_mm) + step_mm / 3
     plane = (1, len(side), len(side))
     at = Points(np.broadcast_to(side, plane), np.broadcast_to(side[:, None], plane), np.full((1, 1, 1), height_mm))
     share = np.clip(0.5 - femur.distance(at)[0] / step_mm, 0, 1)
