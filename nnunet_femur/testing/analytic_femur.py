@@ -119,12 +119,12 @@ class AnalyticFemur:
     neck_radii_mm: tuple[float, float] = (13.0, 15.0)
     shaft_radii_mm: tuple[float, float] = (13.0, 14.0)
     isthmus_mm: float = 240.0
-    condyle_medial_mm: tuple[float, float, float] = (25.0, 22.0, 24.0)
-    condyle_lateral_mm: tuple[float, float, float] = (-25.0, 22.0, 29.0)
-    condyle_radii_mm: tuple[float, float] = (20.0, 20.0)
-    distal_medial_mm: tuple[float, float, float] = (26.0, 2.0, 21.0)
-    distal_lateral_mm: tuple[float, float, float] = (-26.0, 2.0, 28.0)
-    distal_radii_mm: tuple[float, float] = (21.0, 21.0)
+    condyle_medial_mm: tuple[float, float, float] = (25.0, 22.0, 33.0)
+    condyle_lateral_mm: tuple[float, float, float] = (-25.0, 22.0, 36.0)
+    condyle_radii_mm: tuple[float, float] = (19.0, 19.0)
+    distal_medial_mm: tuple[float, float, float] = (25.0, 2.0, 20.0)
+    distal_lateral_mm: tuple[float, float, float] = (-25.0, 2.0, 27.0)
+    distal_radii_mm: tuple[float, float] = (20.0, 20.0)
     lesser_trochanter_mm: float = 367.0
 
     @cached_property
@@ -134,7 +134,7 @@ class AnalyticFemur:
         return np.array([np.sin(angle) * np.cos(version), -np.sin(angle) * np.sin(version), -np.cos(angle)])
 
     @property
-    def neck_center_mm(self) -> NDArray[np.float64]:
+    def waist_center_mm(self) -> NDArray[np.float64]:
         """Centre of the narrowest section of the neck."""
         return np.array(self.head_mm) - self.waist_mm * self.neck_axis
 
@@ -166,7 +166,7 @@ class AnalyticFemur:
             Tube(heights, np.zeros((42, 2)), radii, _SHARP_MM),
             Cone(np.array([[0, 0, top], base]), (x, x), _SHARP_MM),
             Waist(
-                self.neck_center_mm,
+                self.waist_center_mm,
                 self.neck_axis,
                 across,
                 self.neck_radii_mm,

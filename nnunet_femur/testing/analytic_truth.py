@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _UP = np.array([0.0, 0.0, 1.0])
 _MURPHY_ABOVE_MM = 8.0
+_NECK_CENTER_RADII = 0.95
+"""Distance of the neck centre from the head's in head radii, on a straight neck: the middle of 0.8 and 1.1."""
 
 
 def true_measurements(femur: AnalyticFemur) -> Truth:
@@ -46,7 +48,7 @@ def _proximal(femur: AnalyticFemur) -> Truth:
         "head_radius_mm": femur.head_radius_mm,
         "head_diameter_mm": 2 * femur.head_radius_mm,
         "head_fit_rms_mm": 0.0,
-        "neck_center_mm_lps": femur.neck_center_mm,
+        "neck_center_mm_lps": head - _NECK_CENTER_RADII * femur.head_radius_mm * femur.neck_axis,
         "neck_axis_lps": femur.neck_axis,
         "neck_width_min_mm": 2 * short,
         "neck_width_max_mm": 2 * long,
