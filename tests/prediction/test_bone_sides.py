@@ -98,6 +98,13 @@ class TestByShape:
         assert np.array_equal(values, 2 * leg("right"))
         assert (sources, codes) == (["shape"], ["upside-down"])
 
+    def test_of_a_broken_femur(self) -> None:
+        mask = leg("right").copy()
+        mask[46:48] = 0
+        values, sources, _ = told(mask)
+        assert np.array_equal(values, 2 * mask)
+        assert sources == ["shape"]
+
     def test_of_two_femurs_with_fragments(self) -> None:
         mask = legs(leg("right"), leg("left"))
         expected = legs(2 * leg("right"), leg("left"))
@@ -147,9 +154,9 @@ class TestOfParts:
         assert found.unknown == (value == 3)
         assert len(found.doubts()) == 1
 
-    def test_a_broken_femur_is_not_two(self) -> None:
-        mask = leg("right").copy()
-        mask[40:44] = 0
+    def test_two_parts_of_one_femur_are_not_beside_each_other(self) -> None:
+        mask = proximal("right").copy()
+        mask[mask.shape[0] * 3 // 4] = 0
         values, sources, _ = told(mask)
         assert np.array_equal(values, 3 * mask)
         assert set(sources) == {""}
