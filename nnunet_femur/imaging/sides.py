@@ -50,8 +50,8 @@ _NAMED = {"l", "r", LEFT, RIGHT, BOTH}
 def side_in_name(name: str) -> str:
     """Return the side that the name of a case states, or :data:`UNKNOWN`.
 
-    It is the first letter of an id such as ``L442``, or a word of the name: ``left``, ``right``, ``both``, ``L``, ``R``.
-    A name with two different sides states none.
+    It is the first letter of an id such as ``L442``, or a word of the name: ``left``, ``right``, ``both``, ``L`` or
+    ``R``. A name with two different sides states none.
 
     Args:
         name: The name, without the ending of a file.

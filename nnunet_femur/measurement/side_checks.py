@@ -87,10 +87,12 @@ def _contradictions(femurs: Sequence[FemurMeasurements], expected: str, expected
                 "side-contradiction",
                 f"has a femur with the shape of a {shape} one; its {femur.side_source}: {stated}.",
             )
-    known = set(by_shape) - {UNKNOWN}
     # In a volume of both legs, an id names one of them.
-    if expected in (LEFT, RIGHT) and known and expected not in known and UNKNOWN not in by_shape:
-        yield "side-contradiction", f"has the shape of a {known.pop()} femur; its {expected_by}: {expected}."
+    sides = [femur.side if shape == UNKNOWN else shape for femur, shape in zip(femurs, by_shape, strict=True)]
+    sources = {femur.side_source if shape == UNKNOWN else SHAPE for femur, shape in zip(femurs, by_shape, strict=True)}
+    if expected in (LEFT, RIGHT) and sides and not {expected, UNKNOWN} & set(sides):
+        found = " and ".join(sorted(sources))
+        yield "side-contradiction", f"is {sides[0]} by its {found}, but {expected} by its {expected_by}."
 
 
 def _directions(femurs: Sequence[FemurMeasurements]) -> Iterator[tuple[str, str]]:
