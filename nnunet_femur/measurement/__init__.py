@@ -6,7 +6,7 @@ The modules, in the order in which data passes through them:
   `mask_measuring` (all femurs of one mask), which uses `mask_femurs`, `ct_on_mask`, `separation` and `side_checks`.
 - `measuring`: the measurements of one femur, by `anatomy` (landmarks) and `quantities` (the table of all quantities).
 - `femur_measurements`, `measurements`: results of one femur and of a batch, written by `measurement_tables` (CSV,
-  JSON), `measurement_report` (terminal), `slicer_markups` (landmarks for 3D Slicer) and `femur_picture`.
+  JSON), `measurement_report` (terminal), `slicer_markups` (landmarks for 3D Slicer) and `landmark_picture`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import cannot_write, write_json, written_beside
-from nnunet_femur.measurement.femur_picture import draw_femur
+from nnunet_femur.measurement.landmark_picture import draw_femur
 from nnunet_femur.measurement.slicer_markups import markups
 
 if TYPE_CHECKING:
