@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnunet_femur.arguments import require_one_of, several
 from nnunet_femur.atomic_files import make_folder
-from nnunet_femur.errors import FemurError
+from nnunet_femur.errors import FemurError, InputError
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, side_in_name
 from nnunet_femur.kinds import unexpected
 from nnunet_femur.measurement.batch_inputs import MaskToMeasure, find_inputs
+from nnunet_femur.measurement.calibration import read_calibration
+from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.mask_measuring import MaskResult, Options, measure_femurs
 from nnunet_femur.measurement.measurements import TABLE_ENDINGS, TABLE_NAME, Measurements, is_table
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from nnunet_femur.measurement.batch_inputs import VolumeInput
+    from nnunet_femur.measurement.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def measure(
     masks: VolumeInput | Sequence[VolumeInput],
     *,
     ct: VolumeInput | Sequence[VolumeInput] | None = None,
-    calibration: Any = None,
+    calibration: Calibration | str | Path | Sequence[float] | None = None,
     side: str | None = None,
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
@@ -53,7 +56,8 @@ def measure(
     Args:
         masks: Masks or segmentations: files, DICOM SEG, folders of these, or SimpleITK images; one or several.
         ct: The CT of each mask, paired by name, see :func:`~nnunet_femur.measurement.batch_inputs.find_inputs`.
-        calibration: Calibration of the CTs from HU to mg/cm3; None for HU only.
+        calibration: Calibration of the CTs from HU to mg/cm3 of K2HPO4, for example ``"0.8,-2"`` (slope, intercept),
+            see :func:`~nnunet_femur.measurement.calibration.read_calibration`; None for HU only.
         side: Side of masks with one femur, "left" or "right", if you know it.
         segments: Names of the segments of a segmentation that are femur; empty: the only one, or those named femur.
         labels: Values of a mask that are femur, which then state no side; empty: 1 and 2, or the only value above 0.
@@ -80,12 +84,23 @@ def measure(
     """
     if side is not None:
         require_one_of("side", side, (LEFT, RIGHT))
+    if calibration is not None and ct is None:
+        msg = "calibration is for CTs. Pass ct as well, or omit it."
+        raise InputError(msg, code="invalid-option")
+    line = read_calibration(calibration)
     found = find_inputs(masks, ct)
     path = None if output is None else Path(output)
     folder = None if path is None or is_table(path) else path
     if folder is not None:
         make_folder(folder)
-    options = Options(side or UNKNOWN, several(segments), several(labels), calibration, folder)
+    options = Options(
+        side=side or UNKNOWN,
+        segments=several(segments),
+        labels=several(labels),
+        with_ct=ct is not None,
+        calibration=line,
+        folder=folder,
+    )
     tasks = [_Task(one, options) for one in found]
     jobs = jobs if all(isinstance(one.mask, Path) for one in found) else 1
     work = each(_measured, tasks, jobs=jobs, crashed=_crashed)
@@ -105,29 +120,31 @@ def _measured(task: _Task) -> MaskResult:
     """Return the entries of one mask; nothing that a mask raises stops the others."""
     given = task.given
     if given.mask is None:
-        return _failed(given, "duplicate-case", given.problem)
+        return _failed(task, "duplicate-case", given.problem)
     try:
         return measure_femurs(given, task.options)
     except FemurError as error:
         if error.code == "cannot-write":
             raise
-        return _failed(given, error.code, str(error))
+        return _failed(task, error.code, str(error))
     except OSError as error:
-        return _failed(given, "unreadable", f"{given.name}: cannot be read ({error.strerror or error}).")
+        return _failed(task, "unreadable", f"{given.name}: cannot be read ({error.strerror or error}).")
     except MemoryError:
-        return _failed(given, "too-large", f"{given.name}: out of memory. Crop the mask to the leg.")
+        return _failed(task, "too-large", f"{given.name}: out of memory. Crop the mask to the leg.")
     except Exception as error:  # noqa: BLE001
         found = unexpected(error, given.name)
-        return _failed(given, found.code, str(found))
+        return _failed(task, found.code, str(found))
 
 
 def _crashed(task: _Task) -> MaskResult:
-    return _failed(task.given, "crash", f"{task.given.name}: the process that measured it ended unexpectedly.")
+    return _failed(task, "crash", f"{task.given.name}: the process that measured it ended unexpectedly.")
 
 
-def _failed(given: MaskToMeasure, code: str, text: str) -> MaskResult:
-    side = side_in_name(given.case)
+def _failed(task: _Task, code: str, text: str) -> MaskResult:
+    """Return the entry of a mask that cannot be read; its side is the one that its name states."""
+    side = side_in_name(task.given.case)
     known = side in (LEFT, RIGHT)
-    missing = dict.fromkeys(QUANTITIES, Missing(code, text))
-    entry = FemurMeasurements(given.case, side if known else UNKNOWN, "id" if known else "", {}, missing)
+    keys = (*QUANTITIES, *(CT_QUANTITIES if task.options.with_ct else ()))
+    missing = dict.fromkeys(keys, Missing(code, text))
+    entry = FemurMeasurements(task.given.case, side if known else UNKNOWN, "id" if known else "", {}, missing)
     return MaskResult((entry,), text)

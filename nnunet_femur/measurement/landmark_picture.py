@@ -13,8 +13,7 @@ from nnunet_femur.findings import Severity
 from nnunet_femur.measurement.anatomy import unit
 from nnunet_femur.measurement.femur_views import anatomical_views
 from nnunet_femur.measurement.measurement_report import unit_text
-from nnunet_femur.measurement.measurement_tables import keys_of, number_text, reason_of, value_of
-from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.measurement_tables import ALL_QUANTITIES, keys_of, number_text, reason_of, value_of
 from nnunet_femur.measurement.slicer_markups import colour_of, segments_of
 from nnunet_femur.measurement.view_drawing import DOUBT, GREY, INK, TEXT_POINTS, ViewDrawing
 
@@ -194,8 +193,8 @@ def _text(femur: FemurMeasurements, key: str, name: str) -> str:
     value = value_of(femur, key)
     if value is None:
         return name
-    unit_of = unit_text(QUANTITIES[key].unit)
-    return f"{name} {number_text(QUANTITIES[key], value)}{'' if unit_of == '°' else ' '}{unit_of}"
+    unit_of = unit_text(ALL_QUANTITIES[key].unit)
+    return f"{name} {number_text(ALL_QUANTITIES[key], value)}{'' if unit_of == '°' else ' '}{unit_of}"
 
 
 def _head(figure: Figure, femur: FemurMeasurements) -> None:
@@ -218,7 +217,7 @@ def _write_values(figure: Figure, femur: FemurMeasurements) -> None:
 
     write(normal_at, "adults", GREY, "right", TEXT_POINTS - 1)
     for group in VALUES:
-        shown = [QUANTITIES[key] for key in group if key in QUANTITIES]
+        shown = [ALL_QUANTITIES[key] for key in group if key in ALL_QUANTITIES]
         for quantity in shown:
             value = value_of(femur, quantity.key)
             y -= step
@@ -247,7 +246,7 @@ def _notes(femur: FemurMeasurements, *, lines: int) -> list[tuple[str, str]]:
     labels: dict[str, list[str]] = defaultdict(list)
     for key in keys_of([femur]):
         if (reason := reason_of(femur, key)) is not None:
-            labels[reason.text].append(QUANTITIES[key].label)
+            labels[reason.text].append(ALL_QUANTITIES[key].label)
     texts = [(each.problem, DOUBT) for each in femur.findings if each.severity is not Severity.NOTE]
     for text, missing in labels.items():
         names = ", ".join(missing) if len(missing) <= _MOST_NAMES else f"{len(missing)} quantities"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, side_in_name
 from nnunet_femur.imaging.surface_mesh import Surface
+from nnunet_femur.measurement.ct_measuring import measure_ct
 from nnunet_femur.measurement.ct_on_mask import image_on, read_ct_on
+from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.femur_files import write_femur_files
+from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.mask_femurs import SIDE_LABELS, image_femurs, read_femurs
 from nnunet_femur.measurement.measurements import file_names
 from nnunet_femur.measurement.measuring import measure_mask
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.batch_inputs import MaskToMeasure
+    from nnunet_femur.measurement.calibration import Calibration
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.measurement.mask_femurs import MaskFemurs
 
@@ -40,14 +45,16 @@ class Options:
         side: Side of a mask with one femur: "left", "right", or "unknown".
         segments: Names of the segments that are femur; empty: the only one, or those named femur.
         labels: Values of a mask that are femur; empty: 1 (left) and 2 (right), or the only value above 0.
-        calibration: Calibration of the CT; None without one.
+        with_ct: True if CTs were given; what cannot be measured without a CT is then missing with a reason.
+        calibration: Calibration of the CTs; None without one.
         folder: Folder for the files of each femur; None to write none.
     """
 
     side: str = UNKNOWN
     segments: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
-    calibration: Any = None
+    with_ct: bool = False
+    calibration: Calibration | None = None
     folder: Path | None = None
 
 
@@ -80,11 +87,11 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
         mask = read_femurs(given.mask, segments=options.segments, labels=options.labels)
     else:
         mask = image_femurs(given.mask, given.case, labels=options.labels)
-    ct_hu_zyx, error = _ct_of(given, mask)
-    measured = [
-        measure_mask(voxels_zyx, mask.geometry, case=given.case, side=side)
-        for side, voxels_zyx in _separated(mask, options.side)
-    ]
+    ct = _ct_of(given, mask) if options.with_ct else None
+    measured = []
+    for side, voxels_zyx in _separated(mask, options.side):
+        femur = measure_mask(voxels_zyx, mask.geometry, case=given.case, side=side)
+        measured.append(femur if ct is None else _with_ct(femur, ct, voxels_zyx, mask.geometry, options.calibration))
     femurs = _with_sides(measured, given.case)
     expected = side_in_name(given.case)
     findings = (*mask.findings, *check_sides(femurs, given.name, expected=expected))
@@ -94,19 +101,38 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
         for femur, name in zip(femurs, file_names(femurs), strict=True):
             write_femur_files(femur, options.folder, name)
         femurs = [_without_surface(femur) for femur in femurs]
-    return MaskResult(tuple(femurs), error or given.problem)
+    return MaskResult(tuple(femurs), ct.text if isinstance(ct, Missing) else "")
 
 
-def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> tuple[NDArray | None, str]:
-    """Return the CT on the grid of the mask, or the reason why it cannot be used."""
+def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> NDArray | Missing:
+    """Return the CT on the grid of the mask, or the reason why there is none."""
     if given.ct is None:
-        return None, ""
+        return Missing("no-ct", given.problem)
     try:
         if isinstance(given.ct, Path):
-            return read_ct_on(given.ct, mask.geometry, given.name), ""
-        return image_on(given.ct, mask.geometry, f"CT of {given.case}", given.name), ""
+            return read_ct_on(given.ct, mask.geometry, given.name)
+        return image_on(given.ct, mask.geometry, f"CT of {given.case}", given.name)
     except FemurError as error:
-        return None, str(error)
+        return Missing(error.code, str(error))
+
+
+def _with_ct(
+    femur: FemurMeasurements,
+    ct: NDArray | Missing,
+    voxels_zyx: NDArray[np.bool_],
+    geometry: Geometry,
+    calibration: Calibration | None,
+) -> FemurMeasurements:
+    """Return a femur with HU, density and cortex, or the reason why they are missing."""
+    if isinstance(ct, Missing):
+        return replace(femur, missing={**femur.missing, **dict.fromkeys(CT_QUANTITIES, ct)})
+    values, missing, findings = measure_ct(ct, voxels_zyx, geometry, femur, calibration=calibration)
+    return replace(
+        femur,
+        values={**femur.values, **values},
+        missing={**femur.missing, **missing},
+        findings=(*femur.findings, *findings),
+    )
 
 
 def _separated(mask: MaskFemurs, side: str) -> list[tuple[str, NDArray[np.bool_]]]:

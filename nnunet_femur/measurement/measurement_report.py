@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.sides import UNKNOWN
-from nnunet_femur.measurement.measurement_tables import keys_of, number_text, reason_of, scalars, value_of
-from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.measurement_tables import (
+    ALL_QUANTITIES,
+    keys_of,
+    number_text,
+    reason_of,
+    scalars,
+    value_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,11 +83,26 @@ def _all_quantities(femurs: Sequence[FemurMeasurements]) -> RenderableType:
     grid.add_column("unit")
     if with_range:
         grid.add_column("adults", justify="right", style="dim")
-    for quantity in scalars(keys_of(femurs)):
+    for quantity in _printed(femurs):
         values = [_cell(quantity, femur) for femur in femurs]
         low_high = "" if quantity.normal is None else "–".join(f"{limit:g}" for limit in quantity.normal)
-        grid.add_row(escape(quantity.label), *values, unit_text(quantity.unit), *([low_high] if with_range else []))
+        label = quantity.label.removesuffix(" of the length")
+        grid.add_row(escape(label), *values, unit_text(quantity.unit), *([low_high] if with_range else []))
     return grid
+
+
+def _printed(femurs: Sequence[FemurMeasurements]) -> Iterator[Quantity]:
+    """Yield the quantities of the terminal: all of the shape, and of the CT those that are looked at first."""
+    for quantity in scalars(keys_of(femurs)):
+        key = quantity.key
+        of_ct = key in CT_QUANTITIES
+        main = key.startswith(_FIRST_OF_CT) and not any(word in key for word in _DETAILS_OF_CT)
+        if not of_ct or (main and any(value_of(femur, key) is not None for femur in femurs)):
+            yield quantity
+
+
+_FIRST_OF_CT = ("metal", "hu_mean", "bmd_mean", "cortical_thickness_50", "cortical_area_50")
+_DETAILS_OF_CT = ("interior", "shell")
 
 
 def _main_quantities(femurs: Sequence[FemurMeasurements]) -> RenderableType:
@@ -89,7 +112,7 @@ def _main_quantities(femurs: Sequence[FemurMeasurements]) -> RenderableType:
     grid = Table(box=None, pad_edge=False)
     grid.add_column("case", overflow="fold")
     grid.add_column("side")
-    main = [QUANTITIES[key] for key in MAIN]
+    main = [ALL_QUANTITIES[key] for key in MAIN]
     for quantity in main:
         grid.add_column(f"{MAIN[quantity.key]}\n{unit_text(quantity.unit)}", justify="right")
     for femur in femurs:
@@ -107,8 +130,13 @@ def _cell(quantity: Quantity, femur: FemurMeasurements) -> str:
     return text
 
 
+_MOST_NAMED = 8
+_NOT_ASKED_FOR = {"no-calibration"}
+"""Reasons that follow from the options, and are not worth a line in the terminal."""
+
+
 def notes(femurs: Sequence[FemurMeasurements]) -> Iterator[str]:
-    """Yield the reasons for what is missing, and the findings, each with the femur in front.
+    """Yield the reasons for what is missing, and warnings, each with the femur in front.
 
     The quantities of one reason are one line.
     """
@@ -117,12 +145,17 @@ def notes(femurs: Sequence[FemurMeasurements]) -> Iterator[str]:
         labels_by_reason: dict[tuple[str, str], list[str]] = defaultdict(list)
         for key in keys:
             if (reason := reason_of(femur, key)) is not None:
-                labels_by_reason[reason.code, reason.text].append(QUANTITIES[key].label)
+                labels_by_reason[reason.code, reason.text].append(ALL_QUANTITIES[key].label)
         measured = any(key in femur.values for key in keys)
         for (code, text), labels in labels_by_reason.items():
-            of_what = ", ".join(labels) if measured or len(labels_by_reason) > 1 else "nothing measured"
-            yield f"{title(femur)}: {text.rstrip('.')} ({code}): {of_what}."
+            if code in _NOT_ASKED_FOR:
+                continue
+            named = ", ".join(labels) if len(labels) <= _MOST_NAMED else f"{len(labels)} quantities"
+            what = f"not measured: {named}" if measured else "nothing measured"
+            yield f"{title(femur)}: {what} ({code}): {text}"
         for found in femur.findings:
+            if found.severity is Severity.NOTE:
+                continue
             yield f"{title(femur)}: {found.severity.value}: {found.problem} {found.remedy}".rstrip()
 
 
@@ -135,8 +168,8 @@ def main_frame(femurs: Sequence[FemurMeasurements]) -> pd.DataFrame:
             "case": femur.case,
             "side": femur.side,
             **{
-                f"{QUANTITIES[key].label} ({unit_text(QUANTITIES[key].unit)})": number_text(
-                    QUANTITIES[key], value_of(femur, key)
+                f"{ALL_QUANTITIES[key].label} ({unit_text(ALL_QUANTITIES[key].unit)})": number_text(
+                    ALL_QUANTITIES[key], value_of(femur, key)
                 )
                 for key in MAIN
             },

@@ -12,6 +12,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.quantities import QUANTITIES
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from nnunet_femur.measurement.femur_measurements import Value
     from nnunet_femur.measurement.quantities import Quantity
+
+ALL_QUANTITIES = {**QUANTITIES, **CT_QUANTITIES}
+"""Quantities of the mask and of the CT by key, in the order of all tables."""
 
 _AXES = "xyz"
 
@@ -32,7 +36,7 @@ def keys_of(femurs: Iterable[FemurMeasurements]) -> tuple[str, ...]:
     known: set[str] = set()
     for femur in femurs:
         known |= femur.values.keys() | femur.missing.keys()
-    return tuple(key for key in QUANTITIES if key in known)
+    return tuple(key for key in ALL_QUANTITIES if key in known)
 
 
 def columns_of(keys: Iterable[str]) -> list[str]:
@@ -42,7 +46,7 @@ def columns_of(keys: Iterable[str]) -> list[str]:
         >>> columns_of(["head_center_mm_lps", "volume_ml"])
         ['head_center_mm_lps_x', 'head_center_mm_lps_y', 'head_center_mm_lps_z', 'volume_ml']
     """
-    return [column for key in keys for column in _columns(QUANTITIES[key])]
+    return [column for key in keys for column in _columns(ALL_QUANTITIES[key])]
 
 
 def _columns(quantity: Quantity) -> list[str]:
@@ -61,7 +65,7 @@ def as_record(femur: FemurMeasurements, keys: Sequence[str], error: str = "") ->
         "case": femur.case,
         "side": femur.side,
         "side_source": femur.side_source,
-        **{key: _rounded(QUANTITIES[key], value_of(femur, key)) for key in keys},
+        **{key: _rounded(ALL_QUANTITIES[key], value_of(femur, key)) for key in keys},
         "missing": {
             key: {"code": reason.code, "text": reason.text}
             for key in keys
@@ -79,7 +83,7 @@ def as_row(femur: FemurMeasurements, keys: Sequence[str], error: str = "") -> di
     """Return one femur as a row of the CSV: numbers and texts by column, None for what is missing."""
     row: dict[str, Any] = {"case": femur.case, "side": femur.side, "side_source": femur.side_source}
     for key in keys:
-        quantity = QUANTITIES[key]
+        quantity = ALL_QUANTITIES[key]
         value = _rounded(quantity, value_of(femur, key))
         parts = value if isinstance(value, list) else [value] * len(_columns(quantity))
         row.update(zip(_columns(quantity), parts, strict=True))
@@ -138,14 +142,14 @@ def csv_text(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
 
 def scalars(keys: Iterable[str]) -> Iterator[Quantity]:
     """Yield the quantities that are one number."""
-    return (QUANTITIES[key] for key in keys if not QUANTITIES[key].is_vector)
+    return (ALL_QUANTITIES[key] for key in keys if not ALL_QUANTITIES[key].is_vector)
 
 
 def number_text(quantity: Quantity, value: Value | None) -> str:
     """Return a number for people, with the digits that mean something; "-" if it is missing.
 
     Example:
-        >>> number_text(QUANTITIES["neck_shaft_angle_deg"], 123.04), number_text(QUANTITIES["volume_ml"], None)
+        >>> number_text(ALL_QUANTITIES["neck_shaft_angle_deg"], 123.04), number_text(ALL_QUANTITIES["volume_ml"], None)
         ('123.0', '-')
     """
     if value is None:
@@ -153,5 +157,5 @@ def number_text(quantity: Quantity, value: Value | None) -> str:
     if isinstance(value, tuple):
         return ", ".join(f"{number:.1f}" for number in value)
     fine = quantity.unit == "mm" and quantity.key.endswith("rms_mm")
-    coarse = quantity.unit in {"ml", "mm2", "HU", "mg/cm3"}
+    coarse = quantity.unit in {"mm2", "HU", "mg/cm3"} or quantity.key == "volume_ml"
     return f"{value + 0.0:.{2 if fine else 0 if coarse else 1}f}"
