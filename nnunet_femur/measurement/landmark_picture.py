@@ -57,6 +57,21 @@ def draw_femur(femur: FemurMeasurements) -> bytes:
         ValueError: There is no surface.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    png = io.BytesIO()
+    FigureCanvasAgg(femur_figure(femur)).print_png(png, metadata={"Software": ""})
+    return png.getvalue()
+
+
+def femur_figure(femur: FemurMeasurements) -> Figure:
+    """Return the picture of :func:`draw_femur` as matplotlib's figure, for other formats and sizes.
+
+    Args:
+        femur: The measurements; its landmarks must contain a surface.
+
+    Raises:
+        ValueError: There is no surface.
+    """
     from matplotlib.figure import Figure
 
     anatomy = femur.anatomy
@@ -64,16 +79,13 @@ def draw_femur(femur: FemurMeasurements) -> bytes:
         msg = "a femur without a surface has no picture"
         raise ValueError(msg)
     figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
     _head(figure, femur)
     front, side, above = anatomical_views(anatomy)
     _draw_front(_opened(figure, "front", front, anatomy), femur, anatomy)
     _draw_side(_opened(figure, "side", side, anatomy), femur, anatomy)
     _draw_above(_opened(figure, "above", above, anatomy), femur, anatomy)
     _write_values(figure, femur)
-    png = io.BytesIO()
-    canvas.print_png(png, metadata={"Software": ""})
-    return png.getvalue()
+    return figure
 
 
 def _opened(figure: Figure, area: str, named: NamedView, anatomy: Anatomy) -> ViewDrawing:

@@ -76,7 +76,7 @@ def _all_quantities(femurs: Sequence[FemurMeasurements]) -> RenderableType:
 
     with_range = len(femurs) <= _WITH_RANGE
     grid = Table(box=None, pad_edge=False)
-    grid.add_column("")
+    grid.add_column("", no_wrap=True)
     for femur in femurs:
         side = "" if femur.side == UNKNOWN else femur.side
         grid.add_column(f"{escape(femur.case)}\n{side}".rstrip(), justify="right", overflow="fold")

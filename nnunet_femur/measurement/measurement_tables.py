@@ -158,4 +158,6 @@ def number_text(quantity: Quantity, value: Value | None) -> str:
         return ", ".join(f"{number:.1f}" for number in value)
     fine = quantity.unit == "mm" and quantity.key.endswith("rms_mm")
     coarse = quantity.unit in {"mm2", "HU", "mg/cm3"} or quantity.key == "volume_ml"
-    return f"{value + 0.0:.{2 if fine else 0 if coarse else 1}f}"
+    digits = 2 if fine else 0 if coarse else 1
+    # Adding 0.0 turns -0.0 into 0.0.
+    return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -110,6 +110,8 @@ def _filled(depth: NDArray[np.float32], light: NDArray[np.float32]) -> NDArray[n
     """Return the brightness with single pixels filled that no point hit, or only a point far behind its neighbours."""
     from scipy import ndimage
 
+    if np.isnan(depth).all():
+        return light
     lowest = np.nanmin(depth)
     known = np.where(np.isnan(depth), lowest - _GAP_MM - 1, depth)
     hole = ndimage.grey_closing(known, 3) - known > _GAP_MM

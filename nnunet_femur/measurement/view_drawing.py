@@ -29,6 +29,9 @@ _POINTS_PER_INCH = 72
 _PIXELS_PER_INCH = 150
 """Resolution of the bone, a little finer than that of the picture."""
 
+_PAD = 3
+"""Pixels around the bone, for its soft edge."""
+
 _BONE_LOW, _BONE_HIGH = np.array([0.36, 0.31, 0.24]), np.array([1.0, 0.965, 0.89])
 """Colours of the darkest and of the brightest parts of the bone."""
 
@@ -51,12 +54,23 @@ class ViewDrawing:
 
     def bone(self, surface: Surface) -> None:
         """Draw the shaded surface."""
+        from scipy import ndimage
+
         image = shade(surface, self.named.view, pixel_mm=self.mm_per_inch / _PIXELS_PER_INCH)
-        share = np.nan_to_num(image.brightness)[..., None]
-        pixels = np.empty((*image.brightness.shape, 4), np.float32)
-        pixels[..., :3] = _BONE_LOW + share * (_BONE_HIGH - _BONE_LOW)
-        pixels[..., 3] = np.isfinite(image.brightness)
-        self.axes.imshow(pixels, origin="lower", extent=image.extent_mm, interpolation="antialiased", zorder=2)
+        brightness = np.pad(image.brightness, _PAD, constant_values=np.nan)
+        seen = np.isfinite(brightness).astype(np.float32)
+        # A soft edge has no steps; its colour is that of the bone beside it.
+        beside = ndimage.uniform_filter(np.nan_to_num(brightness), 5) / np.maximum(
+            ndimage.uniform_filter(seen, 5), 1e-6
+        )
+        share = np.where(seen > 0, brightness, beside)[..., None]
+        pixels = np.empty((*brightness.shape, 4), np.float32)
+        pixels[..., :3] = _BONE_LOW + np.clip(share, 0, 1) * (_BONE_HIGH - _BONE_LOW)
+        pixels[..., 3] = np.clip(ndimage.gaussian_filter(seen, 0.8), 0, 1)
+        pad_mm = _PAD * self.mm_per_inch / _PIXELS_PER_INCH
+        left, right, low, high = image.extent_mm
+        extent = (left - pad_mm, right + pad_mm, low - pad_mm, high + pad_mm)
+        self.axes.imshow(pixels, origin="lower", extent=extent, interpolation="antialiased", zorder=2)
 
     def line(self, start_mm: Point, end_mm: Point, colour: str, *, dashed: bool = False) -> None:
         """Draw a line between two points in LPS mm."""
@@ -142,6 +156,10 @@ class ViewDrawing:
         self.axes.text(x, above, f"{length} mm", ha="center", va="bottom", size=TEXT_POINTS - 1, color=GREY)
 
 
+_GAP_LINES = 0.3
+"""Gap between labels, in lines."""
+
+
 def spread(wanted: Sequence[float], lines: Sequence[int], line: float, low: float, high: float) -> list[float]:
     """Return heights of labels near the wanted ones, so that no two overlap.
 
@@ -154,18 +172,18 @@ def spread(wanted: Sequence[float], lines: Sequence[int], line: float, low: floa
 
     Example:
         >>> spread([10.0, 10.5, 3.0], [1, 1, 1], 2.0, 0.0, 20.0)
-        [10.0, 12.0, 3.0]
+        [10.0, 12.6, 3.0]
     """
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     heights = list(wanted)
     reached = -np.inf
     for number in order:
-        half = lines[number] * line / 2
+        half = (lines[number] + _GAP_LINES) * line / 2
         heights[number] = max(wanted[number], low, reached + half)
         reached = heights[number] + half
     limit = np.inf
     for number in reversed(order):
-        half = lines[number] * line / 2
+        half = (lines[number] + _GAP_LINES) * line / 2
         heights[number] = min(heights[number], high, limit - half)
         limit = heights[number] - half
     return heights
