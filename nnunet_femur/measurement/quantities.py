@@ -149,7 +149,7 @@ SHAPE_QUANTITIES = (
         "flank axis angle",
         "deg",
         "Angle of the line between the flank points to the posterior condylar line, across the mechanical "
-        "axis; positive if the medial end is anterior. It is not the transepicondylar axis, whose angle is 5.2 ± 1.6 degrees.",
+        "axis; positive if the medial end is anterior. It is not the transepicondylar axis (5.2 ± 1.6 degrees).",
         "whole",
         (-3, 5),
         COHORT,

@@ -1,0 +1,185 @@
+"""Parts of a femur: head, neck, trochanteric region, shaft and condyles, a part for each voxel.
+
+All borders are planes that are defined by landmarks and multiples of the head radius R, so a part does not depend on
+the position of the bone in the volume. Length along the shaft is used only where the distal end is present.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.measurement.anatomy import unit
+from nnunet_femur.measurement.femur_measurements import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from nnunet_femur.measurement.anatomy import Anatomy, Line, Sphere
+
+HEAD, NECK, TROCHANTER, UPPER_SHAFT, LOWER_SHAFT, CONDYLES, REST = range(1, 8)
+"""Label of each part; the shaft is upper and lower shaft, and REST is below the trochanteric region of a cut bone."""
+
+PARTS = {
+    "head": (HEAD,),
+    "neck": (NECK,),
+    "trochanter": (TROCHANTER,),
+    "upper_shaft": (UPPER_SHAFT,),
+    "shaft": (UPPER_SHAFT, LOWER_SHAFT),
+    "condyles": (CONDYLES,),
+}
+"""Labels of each measured part, by the name that keys contain."""
+
+PART_DEFINITIONS = {
+    "head": "head: proximal to the plane across the neck axis at 0.5 R from the head centre",
+    "neck": "neck: between the planes across the neck axis at 0.5 R and 1.5 R from the head centre, and within R of "
+    "the neck axis",
+    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at 0.5 R "
+    "below the lesser trochanter's peak",
+    "upper_shaft": "upper shaft: from the trochanteric region to 6.4 R below the head centre, measured along the "
+    "proximal shaft axis; also present in a femur without its distal end",
+    "shaft": "shaft: between the trochanteric region and the condyles",
+    "condyles": "condyles: the distal end, as long along the shaft axis as it is wide (the rule of squares)",
+}
+"""Definition of each part; R is the head radius."""
+
+PART_SOURCES = {
+    "trochanter": "AO/OTA classification (2018): the proximal segment ends at the lower edge of the lesser trochanter",
+    "shaft": "AO/OTA classification (2018)",
+    "condyles": "AO/OTA classification (2018): Mueller's rule of squares for end segments",
+}
+
+HEAD_END_R, NECK_END_R = 0.5, 1.5
+"""Ends of head and neck along the neck axis, from the head centre towards the shaft, in head radii."""
+
+_BELOW_LESSER_TROCHANTER_R = 0.5
+"""Lower edge of the lesser trochanter below its peak, in head radii."""
+
+UPPER_SHAFT_END_R = 6.4
+"""End of the upper shaft below the head centre, in head radii; the proximal shaft axis is fitted down to it."""
+
+_DISTAL_SHARE = 0.15
+"""Part of the length, from the distal end, whose width the rule of squares uses."""
+
+
+@dataclass(frozen=True)
+class BoneParts:
+    """Parts of a femur.
+
+    Attributes:
+        labels: Label of each voxel's part; 0 where no part is defined; shape (n,).
+        missing: Reason for each part that cannot be determined, by name.
+    """
+
+    labels: NDArray[np.uint8]
+    missing: Mapping[str, Missing]
+
+    def of(self, part: str) -> NDArray[np.bool_]:
+        """Return the voxels of a part as a boolean array of shape (n,)."""
+        return np.isin(self.labels, PARTS[part])
+
+
+@dataclass(frozen=True)
+class ShaftLevels:
+    """Levels along the whole-shaft axis.
+
+    Attributes:
+        axis: Whole-shaft axis, upwards.
+        distal_mm: Position of the lowest point of the bone along the axis, from the axis point.
+        length_mm: Length of the bone along the axis.
+
+    Example:
+        >>> from nnunet_femur.measurement.anatomy import Line
+        >>> levels = ShaftLevels(Line(np.zeros(3), np.array([0.0, 0.0, 1.0])), -200.0, 400.0)
+        >>> levels.heights_mm(np.array([[3.0, 4.0, 0.0]])).tolist()
+        [200.0]
+    """
+
+    axis: Line
+    distal_mm: float
+    length_mm: float
+
+    def heights_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the heights of points above the lowest point of the bone, shape (n,)."""
+        return np.asarray((points_mm - self.axis.point_mm) @ self.axis.direction - self.distal_mm)
+
+
+def shaft_levels(anatomy: Anatomy) -> ShaftLevels | None:
+    """Return the levels along the shaft of a whole femur; None without head, shaft axis or distal end."""
+    if anatomy.shaft is None or anatomy.distal is None or anatomy.head is None:
+        return None
+    along = (anatomy.surface.points_mm - anatomy.shaft.point_mm) @ anatomy.shaft.direction
+    low, high = float(along.min()), float(along.max())
+    return ShaftLevels(anatomy.shaft, low, high - low)
+
+
+def parts_of(points_mm: NDArray[np.float64], anatomy: Anatomy, reasons: Mapping[str, Missing]) -> BoneParts:
+    """Return the part of each voxel of a femur.
+
+    Args:
+        points_mm: Centres of the voxels in LPS mm, shape (n, 3).
+        anatomy: Landmarks of the femur.
+        reasons: Reason for each quantity that could not be measured, by key, from the measurements of the mask.
+
+    Example:
+        >>> from nnunet_femur.imaging.surface_mesh import Surface
+        >>> from nnunet_femur.measurement.anatomy import Anatomy
+        >>> nothing = Anatomy(Surface(np.empty((0, 3)), np.empty((0, 3), np.int64)))
+        >>> sorted(parts_of(np.zeros((1, 3)), nothing, {}).missing)
+        ['condyles', 'head', 'neck', 'shaft', 'trochanter', 'upper_shaft']
+    """
+    labels = np.zeros(len(points_mm), np.uint8)
+    missing = dict.fromkeys(PARTS, reasons.get("head_center_mm_lps", _NO_HEAD))
+    head, neck, axis = anatomy.head, anatomy.neck, anatomy.proximal_shaft
+    if head is None:
+        return BoneParts(labels, missing)
+    if neck is None:
+        return BoneParts(labels, dict.fromkeys(PARTS, reasons.get("neck_center_mm_lps", _NO_NECK)))
+    _label_neck(labels, points_mm, head, unit(head.center_mm - neck.center_mm))
+    del missing["head"], missing["neck"]
+    if axis is None or anatomy.lesser_trochanter_mm is None:
+        # Below the neck nothing is known, but head and neck are.
+        missing.update(dict.fromkeys(missing, reasons.get("proximal_shaft_axis_lps", _NO_LESSER_TROCHANTER)))
+        return BoneParts(labels, missing)
+    edge_mm = (points_mm - anatomy.lesser_trochanter_mm) @ axis.direction / head.radius_mm
+    below = edge_mm < -_BELOW_LESSER_TROCHANTER_R
+    labels[(labels == 0) & ~below] = TROCHANTER
+    depths = (head.center_mm - points_mm) @ axis.direction / head.radius_mm
+    labels[below] = np.where(depths[below] < UPPER_SHAFT_END_R, UPPER_SHAFT, REST)
+    del missing["trochanter"], missing["upper_shaft"]
+    levels = shaft_levels(anatomy)
+    if levels is None or anatomy.distal is None:
+        missing.update(dict.fromkeys(("shaft", "condyles"), reasons.get("knee_center_mm_lps", _NO_DISTAL_END)))
+        return BoneParts(labels, missing)
+    labels[labels == REST] = LOWER_SHAFT
+    labels[levels.heights_mm(points_mm) < distal_width_mm(anatomy, levels)] = CONDYLES
+    return BoneParts(labels, {})
+
+
+def distal_width_mm(anatomy: Anatomy, levels: ShaftLevels) -> float:
+    """Return the width of the distal end from medial to lateral in mm, across the shaft axis."""
+    points_mm = anatomy.surface.points_mm
+    distal = points_mm[levels.heights_mm(points_mm) < _DISTAL_SHARE * levels.length_mm]
+    sideways = anatomy.medial
+    if sideways is None:
+        sideways = np.linalg.svd(np.cov((distal - distal.mean(0)).T))[0][:, 0]
+    return float(np.ptp(distal @ sideways))
+
+
+def _label_neck(labels: NDArray[np.uint8], points_mm: NDArray[np.float64], head: Sphere, axis: NDArray) -> None:
+    """Label head and neck in place; `axis` is the neck axis towards the head."""
+    towards_shaft = (head.center_mm - points_mm) @ axis
+    from_axis = np.sqrt(np.maximum(((head.center_mm - points_mm) ** 2).sum(1) - towards_shaft**2, 0))
+    end_mm, neck_end_mm = HEAD_END_R * head.radius_mm, NECK_END_R * head.radius_mm
+    labels[towards_shaft < end_mm] = HEAD
+    labels[(towards_shaft >= end_mm) & (towards_shaft < neck_end_mm) & (from_axis <= head.radius_mm)] = NECK
+
+
+_NO_HEAD = Missing("head-missing", "needs the femoral head, which was not found.")
+_NO_NECK = Missing("neck-missing", "needs the femoral neck, which was not found.")
+_NO_LESSER_TROCHANTER = Missing("lesser-trochanter-missing", "needs the lesser trochanter, which was not found.")
+_NO_DISTAL_END = Missing("distal-end-missing", "needs the distal end, which the mask does not contain.")

@@ -1,0 +1,179 @@
+"""Measure a femur in its CT: HU and density of its parts, cortex along the shaft, and metal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.boxes import box_of, is_empty
+from nnunet_femur.imaging.surface_mesh import Surface
+from nnunet_femur.measurement.anatomy import Anatomy
+from nnunet_femur.measurement.bone_parts import parts_of, shaft_levels
+from nnunet_femur.measurement.cortex import SLAB_MM, CorticalSection, cortical_section
+from nnunet_femur.measurement.ct_quantities import (
+    CT_QUANTITIES,
+    LEVELS_PERCENT,
+    LEVELS_R,
+    METAL_QUANTITY,
+    level_name,
+    section_keys,
+    section_values,
+)
+from nnunet_femur.measurement.density import density_values, outermost
+from nnunet_femur.measurement.femur_measurements import Missing
+from nnunet_femur.measurement.unmeasured import find_unmeasured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.geometry import Geometry
+    from nnunet_femur.measurement.anatomy import Point
+    from nnunet_femur.measurement.calibration import Calibration
+    from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+
+
+def measure_ct(
+    ct_hu_zyx: NDArray,
+    mask_zyx: NDArray,
+    geometry: Geometry,
+    measurements: FemurMeasurements,
+    *,
+    calibration: Calibration | None = None,
+) -> tuple[dict[str, float], dict[str, Missing], tuple[Finding, ...]]:
+    """Return HU, density and cortex of one femur.
+
+    Args:
+        ct_hu_zyx: CT in HU, int16 or floating point; padding and NaN are recognised.
+        mask_zyx: Mask of this femur alone on the CT's grid, other than 0 in the bone.
+        geometry: Geometry of both, in any direction.
+        measurements: Measurements of the mask; their landmarks define the parts.
+        calibration: Calibration to mg/cm3 of K2HPO4; None without one.
+
+    Returns:
+        Value of each quantity of :data:`CT_QUANTITIES` that could be measured, the reason for each of the others, both
+        in the order of that table, and findings about metal and padding in the mask.
+
+    Raises:
+        InputError: CT, mask and geometry differ in shape ("grid-differs").
+    """
+    if ct_hu_zyx.shape != mask_zyx.shape or mask_zyx.shape != tuple(geometry.shape_zyx):
+        msg = (
+            f"{measurements.case}: CT and mask must have the same grid, got {ct_hu_zyx.shape}, {mask_zyx.shape} and "
+            f"{tuple(geometry.shape_zyx)} voxels (z, y, x)."
+        )
+        raise InputError(msg, code="grid-differs")
+    mask = np.ascontiguousarray(mask_zyx != 0)
+    if is_empty(box_of(mask)):
+        return {}, dict.fromkeys(CT_QUANTITIES, Missing("empty-mask", "has an empty mask.")), ()
+    anatomy = measurements.anatomy or Anatomy(Surface(np.empty((0, 3)), np.empty((0, 3), np.int64)))
+    unmeasured = find_unmeasured(ct_hu_zyx, mask, geometry.spacing_mm_zyx, measurements.case)
+    box = unmeasured.box
+    part = mask[box]
+    index_zyx = np.argwhere(part) + [each.start for each in box]
+    points_mm = index_zyx[:, ::-1] @ geometry.steps_mm.T + geometry.origin_mm_xyz
+    # NaN is excluded from all values, but would spread over the neighbours when it is interpolated.
+    ct = ct_hu_zyx if np.issubdtype(ct_hu_zyx.dtype, np.integer) else np.nan_to_num(ct_hu_zyx, nan=-1024.0)
+    excluded = {"metal": unmeasured.metal_zyx[part], "padding": unmeasured.blank_zyx[part]}
+    values, missing = density_values(
+        ct[box][part],
+        outermost(mask[box])[part],
+        excluded,
+        parts_of(points_mm, anatomy, measurements.missing),
+        voxel_ml=geometry.voxel_volume_ml,
+        calibration=calibration,
+    )
+    values[METAL_QUANTITY.key] = unmeasured.metal_ml
+    levels = _levels(anatomy, points_mm, measurements.missing)
+    of_cortex, without_cortex = _cortex_values(ct, mask, geometry, points_mm, excluded, levels)
+    values |= of_cortex
+    missing |= without_cortex
+    return (
+        {key: values[key] for key in CT_QUANTITIES if key in values},
+        {key: missing[key] for key in CT_QUANTITIES if key in missing},
+        unmeasured.findings,
+    )
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A cross-section: its name in keys, its axis, and the height of each voxel above it, or the reason without it."""
+
+    name: str
+    axis: Point | None = None
+    heights_mm: NDArray[np.float64] | None = None
+    reason: Missing | None = None
+
+
+def _cortex_values(
+    ct_hu_zyx: NDArray,
+    mask_zyx: NDArray[np.bool_],
+    geometry: Geometry,
+    points_mm: NDArray[np.float64],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    levels: list[_Level],
+) -> tuple[dict[str, float], dict[str, Missing]]:
+    """Return the cortex at all levels."""
+    values: dict[str, float] = {}
+    missing: dict[str, Missing] = {}
+    for level in levels:
+        found = level.reason
+        if level.axis is not None and level.heights_mm is not None:
+            center = _center(level.heights_mm, points_mm, excluded, max(geometry.spacing_mm_xyz))
+            found = center if isinstance(center, Missing) else None
+            if not isinstance(center, Missing):
+                section = cortical_section(ct_hu_zyx, mask_zyx, geometry, center, level.axis)
+                if isinstance(section, CorticalSection):
+                    values |= section_values(section, level.name)
+                    continue
+                found = section
+        missing |= dict.fromkeys(section_keys(level.name), found or _OUTSIDE)
+    return values, missing
+
+
+def _levels(anatomy: Anatomy, points_mm: NDArray[np.float64], reasons: Mapping[str, Missing]) -> list[_Level]:
+    """Return all levels, those in % of the length first."""
+    found = []
+    whole = shaft_levels(anatomy)
+    for percent in LEVELS_PERCENT:
+        name = level_name(percent, in_radii=False)
+        if whole is None:
+            found.append(_Level(name, reason=reasons.get("length_mechanical_mm", _NO_LENGTH)))
+        else:
+            heights = whole.heights_mm(points_mm) - percent / 100 * whole.length_mm
+            found.append(_Level(name, whole.axis.direction, heights))
+    head, axis = anatomy.head, anatomy.proximal_shaft
+    for radii in LEVELS_R:
+        name = level_name(radii, in_radii=True)
+        if head is None or axis is None:
+            found.append(_Level(name, reason=reasons.get("proximal_shaft_axis_lps", _NO_SHAFT)))
+        else:
+            heights = (points_mm - head.center_mm) @ axis.direction + radii * head.radius_mm
+            found.append(_Level(name, axis.direction, heights))
+    return found
+
+
+def _center(
+    heights_mm: NDArray[np.float64],
+    points_mm: NDArray[np.float64],
+    excluded: Mapping[str, NDArray[np.bool_]],
+    voxel_mm: float,
+) -> Point | Missing:
+    """Return the middle of the bone at a level, or the reason for which the section cannot be measured."""
+    near = np.abs(heights_mm) <= SLAB_MM / 2 + voxel_mm
+    if not near.any() or heights_mm.min() > -SLAB_MM / 2 or heights_mm.max() < SLAB_MM / 2:
+        return _OUTSIDE
+    for name, lost in excluded.items():
+        if np.any(near & lost):
+            return Missing(name, f"has {name} in or beside this cross-section.")
+    return np.asarray(points_mm[near].mean(0))
+
+
+_OUTSIDE = Missing("outside-mask", "has no bone at this level.")
+_NO_LENGTH = Missing("distal-end-missing", "needs the length of the whole bone.")
+_NO_SHAFT = Missing("head-missing", "needs the head and the shaft below it.")
