@@ -1,7 +1,7 @@
 """Cortex and marrow in cross-sections of the shaft, by the half-maximum edges of radial profiles.
 
-The CT is sampled in a slab across the shaft on rays from the centre of the bone. On each ray the edges of the cortex are
-found. A cortex that is thin compared with the blur or the voxels would be measured too thick (Prevrhal et al. 1999,
+The CT is sampled in a slab across the shaft on rays from the centre of the bone, and the edges of the cortex are found
+on each ray. A cortex that is thin compared with the blur or the voxels would be measured too thick (Prevrhal et al. 1999,
 Treece et al. 2010), so it is refused.
 """
 

@@ -2,8 +2,8 @@
 
 An edge is where the profile crosses half of the difference between the cortex and the tissue beside it: soft tissue
 outside, marrow inside, each with its own value (Hangartner and Short 2001). Symmetric blur does not move this crossing
-at a straight edge, if the value of the cortex is known. The blur is estimated from the outer edge. It corrects the value
-of the cortex for its width, as Hangartner and Short do, and both edges for their curvature.
+at a straight edge, if the value of the cortex is known. The blur is estimated from the outer edge. The value of the
+cortex is corrected for blur and width, as by Hangartner and Short, and both edges are corrected for their curvature.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _levels(anatomy: Anatomy, points_mm: NDArray[np.float64], reasons: Mapping[s
         if whole is None:
             found.append(_Level(name, reason=reasons.get("length_mechanical_mm", _NO_LENGTH)))
         else:
-            heights = whole.heights_mm(points_mm) - percent / 100 * whole.length_mm
+            heights = percent / 100 * whole.length_mm - whole.depths_mm(points_mm)
             found.append(_Level(name, whole.axis.direction, heights))
     head, axis = anatomy.head, anatomy.proximal_shaft
     for radii in LEVELS_R:
