@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.measurement.anatomy import Anatomy, Line, Sphere
+    from nnunet_femur.measurement.anatomy import Anatomy, Line, Point, Sphere
 
 HEAD, NECK, TROCHANTER, UPPER_SHAFT, LOWER_SHAFT, CONDYLES, REST = range(1, 8)
 """Label of each part; the shaft is upper and lower shaft, and REST is below the trochanteric region of a cut bone."""
@@ -38,8 +38,8 @@ PART_DEFINITIONS = {
     "head": "head: proximal to the plane across the neck axis at 0.5 R from the head centre",
     "neck": "neck: between the planes across the neck axis at 0.5 R and 1.5 R from the head centre, and within R of "
     "the neck axis",
-    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at 2.8 R below "
-    "the head centre, near the lower edge of the lesser trochanter",
+    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at 2.8 R "
+    "below the head centre, near the lower edge of the lesser trochanter",
     "upper_shaft": "upper shaft: between the planes across the proximal shaft axis at 2.8 R and 6.4 R below the head "
     "centre; also present in a femur without its distal end",
     "shaft": "shaft: between the trochanteric region and the condyles",
@@ -110,14 +110,25 @@ class ShaftLevels:
 
     def depths_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distances of points below the highest point of the bone along the axis, shape (n,)."""
-        return np.asarray(self.top_mm - (points_mm - self.axis.point_mm) @ self.axis.direction)
+        return heights_mm(points_mm, self.axis.direction, self.axis.point_mm) * -1 + self.top_mm
+
+
+def heights_mm(points_mm: NDArray[np.float64], axis: Point, above_mm: Point) -> NDArray[np.float64]:
+    """Return the positions of points along a unit vector, measured from a point, shape (n,).
+
+    Example:
+        >>> heights_mm(np.array([[1.0, 2.0, 3.0]]), np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 5.0])).tolist()
+        [-2.0]
+    """
+    # A product of the points alone is several times faster than one of their differences to the point.
+    return np.asarray(points_mm @ axis - above_mm @ axis)
 
 
 def shaft_levels(anatomy: Anatomy) -> ShaftLevels | None:
     """Return the levels along the shaft of a whole femur; None without head, shaft axis or distal end."""
     if anatomy.shaft is None or anatomy.distal is None or anatomy.head is None:
         return None
-    along = (anatomy.surface.points_mm - anatomy.shaft.point_mm) @ anatomy.shaft.direction
+    along = heights_mm(anatomy.surface.points_mm, anatomy.shaft.direction, anatomy.shaft.point_mm)
     low, high = float(along.min()), float(along.max())
     return ShaftLevels(anatomy.shaft, high, high - low)
 
@@ -149,7 +160,7 @@ def parts_of(points_mm: NDArray[np.float64], anatomy: Anatomy, reasons: Mapping[
     if axis is None:
         missing.update(dict.fromkeys(missing, reasons.get("proximal_shaft_axis_lps", _NO_SHAFT)))
         return BoneParts(labels, missing)
-    depths = (head.center_mm - points_mm) @ axis.direction / head.radius_mm
+    depths = heights_mm(points_mm, axis.direction, head.center_mm) / -head.radius_mm
     below = depths >= TROCHANTER_END_R
     labels[(labels == 0) & ~below] = TROCHANTER
     labels[below] = np.where(depths[below] < UPPER_SHAFT_END_R, UPPER_SHAFT, REST)
@@ -175,11 +186,11 @@ def distal_width_mm(anatomy: Anatomy, levels: ShaftLevels) -> float:
 
 def _label_neck(labels: NDArray[np.uint8], points_mm: NDArray[np.float64], head: Sphere, axis: NDArray) -> None:
     """Label head and neck in place; `axis` is the neck axis towards the head."""
-    towards_shaft = (head.center_mm - points_mm) @ axis
-    from_axis = np.sqrt(np.maximum(((head.center_mm - points_mm) ** 2).sum(1) - towards_shaft**2, 0))
-    end_mm, neck_end_mm = HEAD_END_R * head.radius_mm, NECK_END_R * head.radius_mm
-    labels[towards_shaft < end_mm] = HEAD
-    labels[(towards_shaft >= end_mm) & (towards_shaft < neck_end_mm) & (from_axis <= head.radius_mm)] = NECK
+    towards_shaft = -heights_mm(points_mm, axis, head.center_mm)
+    labels[towards_shaft < HEAD_END_R * head.radius_mm] = HEAD
+    beside = np.flatnonzero((labels != HEAD) & (towards_shaft < NECK_END_R * head.radius_mm))
+    squares = ((points_mm[beside] - head.center_mm) ** 2).sum(1) - towards_shaft[beside] ** 2
+    labels[beside[squares <= head.radius_mm**2]] = NECK
 
 
 _NO_HEAD = Missing("head-missing", "needs the femoral head, which was not found.")

@@ -1,8 +1,8 @@
 """Cortex and marrow in cross-sections of the shaft, by the half-maximum edges of radial profiles.
 
 The CT is sampled in a slab across the shaft on rays from the centre of the bone, and the edges of the cortex are found
-on each ray. A cortex that is thin compared with the blur or the voxels would be measured too thick (Prevrhal et al. 1999,
-Treece et al. 2010), so it is refused.
+on each ray. A cortex that is thin compared with the blur or the voxels would be measured too thick (Prevrhal et al.
+1999, Treece et al. 2010), so it is refused.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ def _sampled(volume_zyx: NDArray, geometry: Geometry, points_mm: NDArray[np.floa
     """Return a volume at points of any shape (..., 3), interpolated linearly; 0 outside."""
     import scipy.ndimage
 
-    index_zyx = geometry.index_of(points_mm.reshape(-1, 3))[:, ::-1].T
+    inverse = np.linalg.inv(geometry.steps_mm)
+    index_zyx = (inverse @ (points_mm.reshape(-1, 3) - geometry.origin_mm_xyz).T)[::-1]
     found = scipy.ndimage.map_coordinates(volume_zyx, index_zyx, np.float32, order=1, mode="constant")
     return found.reshape(points_mm.shape[:-1])
 

@@ -33,7 +33,10 @@ _MASK_OFF_MM = 3.0
 _LEAST_CONTRAST_HU = 300.0
 """Least difference between the cortex and the marrow."""
 
-_PASSES = 12
+_SAMPLES = 15
+"""Number of samples of a profile from which a value is estimated."""
+
+_PASSES = 10
 """Number of passes; each uses the edges of the one before for the values of cortex, marrow and soft tissue."""
 
 _QUARTER_SIGMAS = 0.6745
@@ -102,7 +105,7 @@ def find_edges(
     sigma_mm, wide = 0.0, np.ones(len(profiles), bool)
     for _ in range(_PASSES):
         marrow = float(np.median(profiles[radii[None] < 0.5 * inner[:, None]]))
-        soft = _soft_tissue(profiles, radii, outer)
+        soft = _soft_tissue(profiles, outer)
         outer_found = _crossing(profiles, radii, start, (cortex + soft) / 2, outwards=True)
         inner_found = _crossing(profiles, radii, start, (cortex + marrow) / 2, outwards=False)
         outer_found[np.abs(outer_found - outline) > _MASK_OFF_MM] = np.nan
@@ -115,7 +118,7 @@ def find_edges(
         wide = outer - inner >= WIDE_SIGMAS * sigma_mm
         if wide.mean() < _LEAST_WIDE:
             return too_thin(f"is less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")
-        cortex = _cortex_value(profiles, radii, outer, inner, (soft + marrow) / 2, sigma_mm)
+        cortex = _cortex_value(profiles, outer, inner, (soft + marrow) / 2, sigma_mm)
         cortex[~wide] = np.median(cortex[wide])
         start = np.rint((outer + inner) / 2 / STEP_MM).astype(int)
     if np.median(cortex) - marrow < _LEAST_CONTRAST_HU or np.median(cortex - soft) < _LEAST_CONTRAST_HU:
@@ -125,18 +128,14 @@ def find_edges(
     return CortexEdges(outer, inner, float(np.median(cortex)), marrow, sigma_mm)
 
 
-def _soft_tissue(
-    profiles: NDArray[np.float64], radii: NDArray[np.float64], outer: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _soft_tissue(profiles: NDArray[np.float64], outer: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the value outside of the bone on each ray, smoothed over its neighbours."""
-    near = radii[None] - outer[:, None]
-    beside = np.where((near >= _OUTSIDE_MM[0]) & (near <= _OUTSIDE_MM[1]), profiles, np.nan)
-    return np.clip(_smoothed(np.nanmedian(beside, axis=1)), *_SOFT_HU)
+    beside = _median_between(profiles, outer + _OUTSIDE_MM[0], outer + _OUTSIDE_MM[1])
+    return np.clip(_smoothed(beside), *_SOFT_HU)
 
 
 def _cortex_value(
     profiles: NDArray[np.float64],
-    radii: NDArray[np.float64],
     outer: NDArray[np.float64],
     inner: NDArray[np.float64],
     beside: NDArray[np.float64],
@@ -150,13 +149,20 @@ def _cortex_value(
     import scipy.special
 
     width = np.maximum(outer - inner, STEP_MM)
-    middle, reach = (outer + inner) / 2, np.maximum(width / 4, STEP_MM)
-    core = np.where(np.abs(radii[None] - middle[:, None]) <= reach[:, None], profiles, np.nan)
-    value = _smoothed(np.nanmedian(core, axis=1))
+    value = _smoothed(_median_between(profiles, inner + width / 4, outer - width / 4))
     # The median of the middle half is the value at an eighth of the width from the middle.
     scale = width / (np.sqrt(2) * max(sigma_mm, 1e-3))
     share = (scipy.special.erf(5 / 8 * scale) + scipy.special.erf(3 / 8 * scale)) / 2
     return np.asarray(beside + (value - beside) / np.maximum(share, 0.5))
+
+
+def _median_between(
+    profiles: NDArray[np.float64], low_mm: NDArray[np.float64], high_mm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the median of each profile between two radii."""
+    places = np.linspace(low_mm, high_mm, _SAMPLES, axis=1) / STEP_MM
+    index = np.clip(np.rint(places).astype(int), 0, profiles.shape[1] - 1)
+    return np.asarray(np.median(np.take_along_axis(profiles, index, 1), axis=1))
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:

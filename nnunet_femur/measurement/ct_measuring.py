@@ -11,7 +11,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.boxes import box_of, is_empty
 from nnunet_femur.imaging.surface_mesh import Surface
 from nnunet_femur.measurement.anatomy import Anatomy
-from nnunet_femur.measurement.bone_parts import parts_of, shaft_levels
+from nnunet_femur.measurement.bone_parts import heights_mm, parts_of, shaft_levels
 from nnunet_femur.measurement.cortex import SLAB_MM, CorticalSection, cortical_section
 from nnunet_femur.measurement.ct_quantities import (
     CT_QUANTITIES,
@@ -75,8 +75,8 @@ def measure_ct(
     unmeasured = find_unmeasured(ct_hu_zyx, mask, geometry.spacing_mm_zyx, measurements.case)
     box = unmeasured.box
     part = mask[box]
-    index_zyx = np.argwhere(part) + [each.start for each in box]
-    points_mm = index_zyx[:, ::-1] @ geometry.steps_mm.T + geometry.origin_mm_xyz
+    index_xyz = np.stack(np.nonzero(part)[::-1]).astype(np.float64) + [[each.start] for each in box[::-1]]
+    points_mm = (geometry.steps_mm @ index_xyz).T + geometry.origin_mm_xyz
     # NaN is excluded from all values, but would spread over the neighbours when it is interpolated.
     ct = ct_hu_zyx if np.issubdtype(ct_hu_zyx.dtype, np.integer) else np.nan_to_num(ct_hu_zyx, nan=-1024.0)
     excluded = {"metal": unmeasured.metal_zyx[part], "padding": unmeasured.blank_zyx[part]}
@@ -124,7 +124,7 @@ def _cortex_values(
     for level in levels:
         found = level.reason
         if level.axis is not None and level.heights_mm is not None:
-            center = _center(level.heights_mm, points_mm, excluded, max(geometry.spacing_mm_xyz))
+            center = _center(level.axis, level.heights_mm, points_mm, excluded, max(geometry.spacing_mm_xyz))
             found = center if isinstance(center, Missing) else None
             if not isinstance(center, Missing):
                 section = cortical_section(ct_hu_zyx, mask_zyx, geometry, center, level.axis)
@@ -140,25 +140,26 @@ def _levels(anatomy: Anatomy, points_mm: NDArray[np.float64], reasons: Mapping[s
     """Return all levels, those in % of the length first."""
     found = []
     whole = shaft_levels(anatomy)
+    depths = whole.depths_mm(points_mm) if whole is not None else points_mm[:0, 0]
     for percent in LEVELS_PERCENT:
         name = level_name(percent, in_radii=False)
         if whole is None:
             found.append(_Level(name, reason=reasons.get("length_mechanical_mm", _NO_LENGTH)))
         else:
-            heights = percent / 100 * whole.length_mm - whole.depths_mm(points_mm)
-            found.append(_Level(name, whole.axis.direction, heights))
+            found.append(_Level(name, whole.axis.direction, percent / 100 * whole.length_mm - depths))
     head, axis = anatomy.head, anatomy.proximal_shaft
     for radii in LEVELS_R:
         name = level_name(radii, in_radii=True)
         if head is None or axis is None:
             found.append(_Level(name, reason=reasons.get("proximal_shaft_axis_lps", _NO_SHAFT)))
         else:
-            heights = (points_mm - head.center_mm) @ axis.direction + radii * head.radius_mm
-            found.append(_Level(name, axis.direction, heights))
+            level_mm = head.center_mm - radii * head.radius_mm * axis.direction
+            found.append(_Level(name, axis.direction, heights_mm(points_mm, axis.direction, level_mm)))
     return found
 
 
 def _center(
+    axis: Point,
     heights_mm: NDArray[np.float64],
     points_mm: NDArray[np.float64],
     excluded: Mapping[str, NDArray[np.bool_]],
@@ -171,7 +172,7 @@ def _center(
     for name, lost in excluded.items():
         if np.any(near & lost):
             return Missing(name, f"has {name} in or beside this cross-section.")
-    return np.asarray(points_mm[near].mean(0))
+    return np.asarray(points_mm[near].mean(0) - heights_mm[near].mean() * axis)
 
 
 _OUTSIDE = Missing("outside-mask", "has no bone at this level.")
