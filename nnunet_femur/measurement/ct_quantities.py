@@ -166,7 +166,7 @@ METAL_QUANTITY = Quantity(
     "metal",
     "ml",
     "Volume of connected pieces of at least 0.05 ml above 2500 HU within 15 mm of the box around the mask; 0 without "
-    "metal. Values within 5 mm of metal are excluded.",
+    "metal. Values within 5 mm of metal, or within 3 voxels if they are larger, are excluded.",
 )
 
 DENSITY_QUANTITIES = tuple(_density())

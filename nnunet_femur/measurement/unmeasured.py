@@ -22,7 +22,12 @@ LEAST_METAL_ML = 0.05
 """Least volume of a connected piece above METAL_HU that counts as metal; single bright voxels are noise."""
 
 METAL_MARGIN_MM = 5.0
-"""Distance from metal within which blur and streaks change the values, so that they are excluded."""
+METAL_MARGIN_VOXELS = 3
+"""Distance from metal, in mm and in voxels along the coarsest axis, within which blur and streaks change the values most.
+
+The larger one is excluded. At a nail in a CT of 3 mm, the standard deviation in bone fell from 490 HU at 4 mm to 180 HU
+at 10 mm.
+"""
 
 _NEAR_MM = 15.0
 """Distance from the box of the mask within which metal is searched."""
@@ -76,14 +81,15 @@ def find_unmeasured(
     part, mask = ct_hu_zyx[box], mask_zyx[box]
     blank = _blank(ct_hu_zyx, box)
     metal, metal_ml = _metal(np.where(blank, -1024, part) if blank.any() else part, spacing)
-    near = _within(metal, METAL_MARGIN_MM, spacing)
+    margin_mm = max(METAL_MARGIN_MM, METAL_MARGIN_VOXELS * float(spacing.max()))
+    near = _within(metal, margin_mm, spacing)
     voxel_ml = float(spacing.prod()) / 1000
     findings = []
     lost_metal, lost_blank, whole = (int(np.count_nonzero(each)) for each in (near & mask, blank & mask, mask))
     if lost_metal:
         problem = (
             f"contains {metal_ml:.2f} ml of metal above {METAL_HU} HU near the femur; {lost_metal * voxel_ml:.1f} ml "
-            f"({lost_metal / whole:.1%}) of the mask within {METAL_MARGIN_MM:g} mm of it were excluded from HU, "
+            f"({lost_metal / whole:.1%}) of the mask within {margin_mm:g} mm of it were excluded from HU, "
             "density and cortex."
         )
         findings.append(finding("metal", case, problem, "Streaks reach farther: check the values of parts beside it."))
