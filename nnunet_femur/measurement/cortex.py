@@ -8,6 +8,7 @@ on each ray. A cortex that is thin compared with the blur or the voxels would be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +66,7 @@ class CorticalSection:
         """Area between the edges."""
         return self.total_area_mm2 - self.marrow_area_mm2
 
-    @property
+    @cached_property
     def thickness_mm(self) -> float:
         """Mean shortest distance from the outer to the inner edge, along the outer edge."""
         outer = _on_rays(self.edges.outer_mm, RAYS)

