@@ -36,8 +36,11 @@ _LEAST_CONTRAST_HU = 300.0
 _SAMPLES = 15
 """Number of samples of a profile from which a value is estimated."""
 
-_PASSES = 10
-"""Number of passes; each uses the edges of the one before for the values of cortex, marrow and soft tissue."""
+_PASSES, _SETTLED_MM = 30, 0.005
+"""Largest number of passes, and the change of all thicknesses at which they end.
+
+Each pass uses the edges of the one before for the values of cortex, marrow and soft tissue.
+"""
 
 _QUARTER_SIGMAS = 0.6745
 """Distance between the half and the quarter level of an edge blurred by a Gaussian, in standard deviations."""
@@ -106,13 +109,15 @@ def find_edges(
     for _ in range(_PASSES):
         marrow = float(np.median(profiles[radii[None] < 0.5 * inner[:, None]]))
         soft = _soft_tissue(profiles, outer)
+        if np.median(cortex) - marrow < _LEAST_CONTRAST_HU or np.median(cortex - soft) < _LEAST_CONTRAST_HU:
+            return _NOT_FOUND
         outer_found = _crossing(profiles, radii, start, (cortex + soft) / 2, outwards=True)
         inner_found = _crossing(profiles, radii, start, (cortex + marrow) / 2, outwards=False)
         outer_found[np.abs(outer_found - outline) > _MASK_OFF_MM] = np.nan
         if np.isnan(outer_found).mean() > _MOST_LOST or np.isnan(inner_found).mean() > _MOST_LOST:
             return _NOT_FOUND
         quarter = _crossing(profiles, radii, start, (cortex + 3 * soft) / 4, outwards=True)
-        outer, inner = _filled(outer_found), _filled(inner_found)
+        before, outer, inner = outer - inner, _filled(outer_found), _filled(inner_found)
         inner = np.minimum(inner, outer)
         sigma_mm = float(np.nanmedian((_filled(quarter) - outer)[wide])) / _QUARTER_SIGMAS
         wide = outer - inner >= WIDE_SIGMAS * sigma_mm
@@ -121,8 +126,8 @@ def find_edges(
         cortex = _cortex_value(profiles, outer, inner, (soft + marrow) / 2, sigma_mm)
         cortex[~wide] = np.median(cortex[wide])
         start = np.rint((outer + inner) / 2 / STEP_MM).astype(int)
-    if np.median(cortex) - marrow < _LEAST_CONTRAST_HU or np.median(cortex - soft) < _LEAST_CONTRAST_HU:
-        return _NOT_FOUND
+        if np.abs(outer - inner - before).max() < _SETTLED_MM:
+            break
     # Blur moves the half level of a curved edge towards the centre of its curvature.
     outer, inner = (radius + sigma_mm**2 / (2 * np.maximum(radius, sigma_mm)) for radius in (outer, inner))
     return CortexEdges(outer, inner, float(np.median(cortex)), marrow, sigma_mm)
