@@ -115,8 +115,10 @@ def _masks_of(path: Path) -> list[MaskToMeasure]:
 
 def _distinct(found: list[MaskToMeasure]) -> list[MaskToMeasure]:
     """Return each mask once; masks of the same name get the name of their folder as a prefix."""
-    unique = {(each.mask.resolve() if isinstance(each.mask, Path) else each.case): each for each in reversed(found)}
-    masks = list(unique.values())[::-1]
+    unique: dict[Path | str, MaskToMeasure] = {}
+    for each in found:
+        unique.setdefault(each.mask.resolve() if isinstance(each.mask, Path) else each.case, each)
+    masks = list(unique.values())
     counts = Counter(each.case for each in masks)
     masks = [_with_folder(each) if counts[each.case] > 1 else each for each in masks]
     counts = Counter(each.case for each in masks)

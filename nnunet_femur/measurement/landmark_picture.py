@@ -117,7 +117,7 @@ def _draw_front(drawing: ViewDrawing, femur: FemurMeasurements, anatomy: Anatomy
         head = anatomy.head
         drawing.circle(head.center_mm, head.radius_mm, INK)
         drawing.point(head.center_mm)
-        drawing.label(head.center_mm, f"head centre\n{_text(femur, 'head_diameter_mm', 'diameter')}", INK)
+        drawing.label(head.center_mm, f"head centre\n{_text(femur, 'head_diameter_mm', 'Ø')}", INK)
     if anatomy.neck is not None:
         drawing.outline(anatomy.neck.outline_mm, colour_of("neck axis"))
         drawing.point(anatomy.neck.center_mm, colour_of("neck axis"))

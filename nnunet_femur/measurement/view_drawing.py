@@ -171,8 +171,8 @@ def spread(wanted: Sequence[float], lines: Sequence[int], line: float, low: floa
         high: Highest height of a middle; it wins over `low` if there are too many labels.
 
     Example:
-        >>> spread([10.0, 10.5, 3.0], [1, 1, 1], 2.0, 0.0, 20.0)
-        [10.0, 12.6, 3.0]
+        >>> spread([50.0, 51.0, 10.0], [1, 1, 1], 10.0, 0.0, 100.0)
+        [50.0, 63.0, 10.0]
     """
     order = sorted(range(len(wanted)), key=wanted.__getitem__)
     heights = list(wanted)
