@@ -193,7 +193,7 @@ def _label_neck(labels: NDArray[np.uint8], points_mm: NDArray[np.float64], head:
     labels[beside[squares <= head.radius_mm**2]] = NECK
 
 
-_NO_HEAD = Missing("head-missing", "needs the femoral head, which was not found.")
-_NO_NECK = Missing("neck-missing", "needs the femoral neck, which was not found.")
-_NO_SHAFT = Missing("shaft-missing", "needs the shaft below the trochanters, which was not found.")
-_NO_DISTAL_END = Missing("distal-end-missing", "needs the distal end, which the mask does not contain.")
+_NO_HEAD = Missing("head-missing", "No femoral head was found.")
+_NO_NECK = Missing("neck-missing", "No femoral neck was found.")
+_NO_SHAFT = Missing("shaft-missing", "No shaft below the trochanters was found.")
+_NO_DISTAL_END = Missing("distal-end-missing", "The mask does not contain the distal end.")

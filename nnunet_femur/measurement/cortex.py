@@ -126,7 +126,7 @@ def cortical_section(
     thickness = section.thickness_mm
     voxel_mm = voxel_across_mm(geometry, axis)
     if thickness < LEAST_VOXELS * voxel_mm:
-        return too_thin(f"is {thickness / voxel_mm:.1f} voxels thick; expected at least {LEAST_VOXELS:g}")
+        return too_thin(f"{thickness / voxel_mm:.1f} voxels thick; expected at least {LEAST_VOXELS:g}")
     return section
 
 
@@ -207,4 +207,4 @@ def _profiles(
     return 0.5 * profiles + 0.25 * (np.roll(profiles, 1, 0) + np.roll(profiles, -1, 0))
 
 
-_NOT_CLOSED = Missing("section-not-closed", "has no closed outline of the mask in this cross-section.")
+_NOT_CLOSED = Missing("section-not-closed", "The mask has no closed outline in this cross-section.")

@@ -122,7 +122,7 @@ def find_edges(
         sigma_mm = float(np.nanmedian((_filled(quarter) - outer)[wide])) / _QUARTER_SIGMAS
         wide = outer - inner >= WIDE_SIGMAS * sigma_mm
         if wide.mean() < _LEAST_WIDE:
-            return too_thin(f"is less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")
+            return too_thin(f"less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")
         cortex = _cortex_value(profiles, outer, inner, (soft + marrow) / 2, sigma_mm)
         cortex[~wide] = np.median(cortex[wide])
         start = np.rint((outer + inner) / 2 / STEP_MM).astype(int)
@@ -207,8 +207,8 @@ def _filled(radii_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def too_thin(text: str) -> Missing:
-    """Return the reason for which a thin cortex is not measured."""
-    return Missing("cortex-too-thin", f"{text}, so it would be measured too thick.")
+    """Return the reason for which a cortex of such a thickness is not measured."""
+    return Missing("cortex-too-thin", f"The cortex is {text}, so it would be measured too thick.")
 
 
-_NOT_FOUND = Missing("cortex-not-found", "has no cortex around a marrow in this cross-section.")
+_NOT_FOUND = Missing("cortex-not-found", "The CT has no cortex around a marrow in this cross-section.")

@@ -77,12 +77,12 @@ def measure_ct(
         raise InputError(msg, code="grid-differs")
     mask = np.ascontiguousarray(mask_zyx != 0)
     if is_empty(box_of(mask)):
-        return {}, dict.fromkeys(CT_QUANTITIES, Missing("empty-mask", "has an empty mask.")), ()
+        return {}, dict.fromkeys(CT_QUANTITIES, Missing("empty-mask", "The mask is empty.")), ()
     ct = MeasuredCt.of(ct_hu_zyx, geometry)
     checked = tuple(each for each in IMAGE_CHECKS.run(ct.facts, measurements.case) if each.code not in _OWN_FINDINGS)
     errors = [each for each in checked if each.severity is Severity.ERROR]
     if errors:
-        return {}, dict.fromkeys(CT_QUANTITIES, Missing(errors[0].code, errors[0].problem)), tuple(errors)
+        return {}, dict.fromkeys(CT_QUANTITIES, Missing(errors[0].code, f"The CT {errors[0].problem}")), tuple(errors)
     anatomy = measurements.anatomy or Anatomy(Surface(np.empty((0, 3)), np.empty((0, 3), np.int64)))
     unmeasured = find_unmeasured(ct, mask, geometry, measurements.case)
     box = unmeasured.box
@@ -181,10 +181,10 @@ def _center(
         return _OUTSIDE
     for name, lost in excluded.items():
         if np.any(near & lost):
-            return Missing(name, f"has {name} in or beside this cross-section.")
+            return Missing(name, f"This cross-section contains {name}, or is beside it.")
     return np.asarray(points_mm[near].mean(0) - heights_mm[near].mean() * axis)
 
 
-_OUTSIDE = Missing("outside-mask", "has no bone at this level.")
-_NO_LENGTH = Missing("distal-end-missing", "needs the length of the whole bone.")
-_NO_SHAFT = Missing("head-missing", "needs the head and the shaft below it.")
+_OUTSIDE = Missing("outside-mask", "The mask does not reach this level.")
+_NO_LENGTH = Missing("distal-end-missing", "The mask does not contain the whole bone, whose length is needed.")
+_NO_SHAFT = Missing("head-missing", "The mask does not contain the head and the shaft below it.")
