@@ -126,6 +126,52 @@ def write_stl(surface: Surface, path: Path | str) -> None:
         raise cannot_write(path, error) from error
 
 
+def isosurface(
+    values_zyx: NDArray, spacing_mm_xyz: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the surface at which the values of a volume are 0.5, by flying edges (VTK's marching cubes).
+
+    Args:
+        values_zyx: The volume: above 0.5 inside, and below at its border, so that the surface is closed.
+        spacing_mm_xyz: Voxel spacing in mm along x, y, z.
+
+    Returns:
+        Corners in mm from the first voxel along the axes of the volume, shape (n, 3), and the indices of the three
+        corners of each triangle, shape (m, 3).
+
+    Example:
+        >>> cube = np.zeros((5, 5, 5), np.float32)
+        >>> cube[2, 2, 2] = 1
+        >>> corners_mm, triangles = isosurface(cube, np.array([1.0, 1.0, 1.0]))
+        >>> len(corners_mm), len(triangles)
+        (6, 8)
+    """
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    mesh = _flying_edges(values_zyx, spacing_mm_xyz)
+    if not mesh.GetNumberOfPoints():
+        return np.empty((0, 3)), np.empty((0, 3), np.int64)
+    return vtk_to_numpy(mesh.GetPoints().GetData()).astype(float), _triangles_of(mesh)
+
+
+def _flying_edges(values_zyx: NDArray, spacing_mm_xyz: NDArray[np.float64]) -> vtkPolyData:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
+
+    image = vtkImageData()
+    image.SetDimensions(*values_zyx.shape[::-1])
+    image.SetSpacing(*spacing_mm_xyz)
+    image.GetPointData().SetScalars(numpy_to_vtk(values_zyx.ravel()))
+    edges = vtkFlyingEdges3D()
+    edges.SetInputData(image)
+    edges.SetValue(0, 0.5)
+    edges.ComputeNormalsOff()
+    edges.ComputeScalarsOff()
+    edges.Update()
+    return edges.GetOutput()
+
+
 def _triangulated(
     voxels_zyx: NDArray[np.uint8], spacing_mm_xyz: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -133,21 +179,10 @@ def _triangulated(
 
     The corners are in mm from the first voxel, along the axes of the volume.
     """
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-    from vtkmodules.vtkCommonDataModel import vtkImageData
-    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkFiltersCore import vtkWindowedSincPolyDataFilter
 
-    image = vtkImageData()
-    image.SetDimensions(*voxels_zyx.shape[::-1])
-    image.SetSpacing(*spacing_mm_xyz)
-    image.GetPointData().SetScalars(numpy_to_vtk(voxels_zyx.ravel()))
-    edges = vtkFlyingEdges3D()
-    edges.SetInputData(image)
-    edges.SetValue(0, 0.5)
-    edges.ComputeNormalsOff()
-    edges.ComputeScalarsOff()
-    edges.Update()
-    rough = edges.GetOutput()
+    rough = _flying_edges(voxels_zyx, spacing_mm_xyz)
     smoothing = vtkWindowedSincPolyDataFilter()
     smoothing.SetInputData(rough)
     smoothing.SetNumberOfIterations(_ITERATIONS)
@@ -158,8 +193,13 @@ def _triangulated(
     smoothing.Update()
     meshes = (rough, smoothing.GetOutput())
     points, smoothed = (vtk_to_numpy(mesh.GetPoints().GetData()).astype(float) for mesh in meshes)
-    triangles = vtk_to_numpy(rough.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-    return points, smoothed, triangles
+    return points, smoothed, _triangles_of(rough)
+
+
+def _triangles_of(mesh: vtkPolyData) -> NDArray[np.int64]:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    return vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
 
 
 def _write(writer: vtkSTLWriter, path: Path) -> None:

@@ -1,0 +1,128 @@
+"""Surface of a bone prepared for measuring: smooth, with the areas, centres and normals of its triangles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.imaging.surface_mesh import Surface, isosurface
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nnunet_femur.imaging.geometry import Geometry
+    from nnunet_femur.measurement.anatomy import Point
+
+_SIGMA_VOXELS = 0.7
+"""Standard deviation of the filter that smooths the steps between voxels; less leaves steps, more shrinks the bone."""
+
+_MARGIN_VOXELS = 4
+"""Background around the mask, so that the filter does not reach the border."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoneMesh:
+    """Closed triangle mesh of a bone.
+
+    Attributes:
+        points_mm: Corners in LPS mm, shape (n, 3).
+        triangles: Indices of the corners of each triangle, counter-clockwise seen from outside, shape (m, 3).
+
+    Example:
+        >>> corners_mm = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
+        >>> BoneMesh(corners_mm, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])).volume_ml
+        1.0
+    """
+
+    points_mm: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+
+    @classmethod
+    def of_mask(cls, mask_zyx: NDArray, geometry: Geometry) -> BoneMesh:
+        """Return the smoothed surface of a mask: a Gaussian filter in voxels, then the surface at one half.
+
+        Args:
+            mask_zyx: The mask, not 0 in the bone; it may be empty. A bone that touches the border is closed there.
+            geometry: Geometry of its voxels.
+        """
+        from scipy import ndimage
+
+        box = box_of(mask_zyx)
+        part = np.pad(mask_zyx[box] != 0, _MARGIN_VOXELS).astype(np.float32)
+        if not part.any():
+            return cls(np.empty((0, 3)), np.empty((0, 3), np.int64))
+        smooth = ndimage.gaussian_filter(part, _SIGMA_VOXELS, truncate=4.0)
+        corners, triangles = isosurface(smooth, np.ones(3))
+        start = np.array([each.start for each in box[::-1]]) - _MARGIN_VOXELS
+        axes = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
+        points_mm = (corners + start) @ axes.T + geometry.origin_mm_xyz
+        mirrored = np.linalg.det(axes) < 0
+        # Isosurfaces of a sharp mask have no triangles without area, but those of a filtered one may have.
+        return cls(points_mm, triangles[:, ::-1] if mirrored else triangles)
+
+    @classmethod
+    def of_surface(cls, surface: Surface) -> BoneMesh:
+        """Return the mesh of a closed surface whose triangles face outwards."""
+        return cls(np.asarray(surface.points_mm, float), np.asarray(surface.triangles, np.int64))
+
+    @property
+    def surface(self) -> Surface:
+        """The mesh as a surface that can be written to a file."""
+        return Surface(self.points_mm, self.triangles)
+
+    @property
+    def volume_ml(self) -> float:
+        """Enclosed volume in ml."""
+        return self.surface.volume_ml
+
+    @cached_property
+    def _crossed(self) -> NDArray[np.float64]:
+        a, b, c = (self.points_mm[self.triangles[:, corner]] for corner in range(3))
+        return np.cross(b - a, c - a)
+
+    @cached_property
+    def areas_mm2(self) -> NDArray[np.float64]:
+        """Area of each triangle in mm², shape (m,)."""
+        return np.linalg.norm(self._crossed, axis=1) / 2
+
+    @cached_property
+    def normals(self) -> NDArray[np.float64]:
+        """Outward unit normal of each triangle, shape (m, 3)."""
+        return self._crossed / np.maximum(2 * self.areas_mm2, 1e-30)[:, None]
+
+    @cached_property
+    def centers_mm(self) -> NDArray[np.float64]:
+        """Centre of each triangle in LPS mm, shape (m, 3)."""
+        return self.points_mm[self.triangles].mean(axis=1)
+
+    def part(self, chosen: NDArray[np.bool_]) -> BoneMesh:
+        """Return some triangles of the mesh, which is then open; unused corners are dropped.
+
+        Args:
+            chosen: True for the triangles to keep, shape (m,).
+        """
+        kept = self.triangles[chosen]
+        used = np.zeros(len(self.points_mm), bool)
+        used[kept.ravel()] = True
+        number = np.cumsum(used) - 1
+        return BoneMesh(self.points_mm[used], number[kept])
+
+    def between(self, axis: Point, low: float, high: float) -> BoneMesh:
+        """Return the triangles that reach into a slab.
+
+        Args:
+            axis: Unit normal of the slab.
+            low: Lowest position along the normal, in mm.
+            high: Highest position.
+        """
+        along = (self.points_mm @ axis)[self.triangles]
+        return self.part((along.max(axis=1) >= low) & (along.min(axis=1) <= high))
+
+    def near(self, point_mm: Point, radius_mm: float) -> BoneMesh:
+        """Return the triangles with a corner within a distance of a point."""
+        close = ((self.points_mm - point_mm) ** 2).sum(axis=1) <= radius_mm**2
+        return self.part(close[self.triangles].any(axis=1))
