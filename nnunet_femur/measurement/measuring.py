@@ -1,0 +1,96 @@
+"""Measure one femur: from its mask or surface to angles, lengths and landmarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.imaging.sides import UNKNOWN
+from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
+from nnunet_femur.measurement.formulas import proximal_values, whole_values
+from nnunet_femur.measurement.locating import locate
+from nnunet_femur.measurement.mesh import BoneMesh
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
+from nnunet_femur.measurement.shaft import ShaftProfile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nnunet_femur.imaging.geometry import Geometry
+    from nnunet_femur.imaging.surface_mesh import Surface
+    from nnunet_femur.measurement.anatomy import Anatomy, Point
+
+
+def measure_mask(
+    mask_zyx: NDArray, geometry: Geometry, *, case: str = "femur", side: str = UNKNOWN
+) -> FemurMeasurements:
+    """Measure the mask of one femur.
+
+    Args:
+        mask_zyx: The mask (z, y, x), not 0 in the femur.
+        geometry: Geometry of its voxels, in any direction.
+        case: Name of the mask.
+        side: "left" or "right" if a label or an id determines it, else "unknown": the shape of a whole bone determines it.
+
+    Returns:
+        The measurements. A quantity that the mask does not determine is missing, with the reason; nothing is raised.
+    """
+    volume_ml = float(np.count_nonzero(mask_zyx)) * geometry.voxel_volume_ml
+    return _measured(BoneMesh.of_mask(mask_zyx, geometry), volume_ml, case=case, side=side)
+
+
+def measure_surface(surface: Surface, *, case: str = "femur", side: str = UNKNOWN) -> FemurMeasurements:
+    """Measure a closed surface of one femur, as :func:`measure_mask` measures a mask.
+
+    Args:
+        surface: The surface in LPS mm; its triangles face outwards.
+        case: Name of the femur.
+        side: As for :func:`measure_mask`.
+    """
+    return _measured(BoneMesh.of_surface(surface), surface.volume_ml, case=case, side=side)
+
+
+def _measured(mesh: BoneMesh, volume_ml: float, *, case: str, side: str) -> FemurMeasurements:
+    if not len(mesh.triangles):
+        missing = Missing("empty-mask", "The mask is empty.")
+        return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, _all_missing(missing))
+    anatomy = locate(mesh)
+    values: dict[str, float | Point] = {"volume_ml": volume_ml, "surface_area_cm2": float(mesh.areas_mm2.sum()) / 100}
+    values |= proximal_values(anatomy)
+    values |= _shaft_values(mesh, anatomy) if anatomy.distal is not None else {}
+    values |= whole_values(mesh, anatomy)
+    source = "label" if side != UNKNOWN else ("shape" if anatomy.side != UNKNOWN else "")
+    return FemurMeasurements(
+        case,
+        side if side != UNKNOWN else anatomy.side,
+        source,
+        {each.key: _plain(values[each.key]) for each in SHAPE_QUANTITIES if each.key in values},
+        {each.key: Missing("not-found", "It was not found.") for each in SHAPE_QUANTITIES if each.key not in values},
+        anatomy=anatomy,
+    )
+
+
+def _shaft_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
+    profile = ShaftProfile.of(mesh, anatomy.shaft)
+    diameter, level = profile.isthmus()
+    return {
+        "shaft_axis_lps": anatomy.shaft.direction,
+        "shaft_fit_rms_mm": anatomy.shaft.rms_mm,
+        "bow_anterior_mm": profile.bow_mm(-anatomy.posterior),
+        "isthmus_diameter_mm": diameter,
+        "isthmus_level_percent": 100 * level,
+        "shaft_area_mid_mm2": profile.area_at(0.5),
+    }
+
+
+def _all_missing(missing: Missing) -> dict[str, Missing]:
+    return {each.key: missing for each in SHAPE_QUANTITIES}
+
+
+def _plain(value: float | Point) -> float | tuple[float, float, float]:
+    """Return a number or three numbers of Python."""
+    if isinstance(value, np.ndarray):
+        x, y, z = (float(each) for each in value)
+        return x, y, z
+    return float(value)
