@@ -31,6 +31,12 @@ def predict(
         ),
     ] = None,
     stl: Annotated[bool, typer.Option("--stl", help="Write the surface of the bone as STL, too, in mm (LPS).")] = False,  # noqa: FBT002
+    sides: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--sides", help="Write the left femur as 1 and the right one as 2 (unknown side: 3), and an STL of each."
+        ),
+    ] = False,
     fold: Annotated[
         list[str] | None, typer.Option("--fold", help="Fold to use; may be repeated. [default: all that are trained]")
     ] = None,
@@ -101,6 +107,7 @@ def predict(
         fill_holes=fill_holes,
         mirror=mirror,
         any_values=any_values,
+        sides=sides,
         **choices,
     )
     result = run(
@@ -129,6 +136,7 @@ def _print_table(result: PredictionResult) -> None:
     table = Table(box=None, pad_edge=False)
     ensemble = any(case.disagreement is not None for case in result.results)
     table.add_column("case", overflow="fold")
+    table.add_column("side")
     for name in ("volume (ml)", "pieces", *(("disagreement",) if ensemble else ()), "time (s)"):
         table.add_column(name, justify="right")
     table.add_column("to check", overflow="fold")
@@ -138,6 +146,6 @@ def _print_table(result: PredictionResult) -> None:
             numbers.append("-" if case.disagreement is None else f"{case.disagreement:.3f}")
         seconds = "done before" if case.case in result.skipped else f"{case.seconds:.1f}"
         notes = f"[red]failed[/] {escape(case.error)}" if case.error else escape("; ".join(case.warnings))
-        table.add_row(escape(case.case), *numbers, seconds, notes)
+        table.add_row(escape(case.case), case.side or "-", *numbers, seconds, notes)
     console.print(table)
     console.print(str(result.folder), highlight=False, soft_wrap=True)

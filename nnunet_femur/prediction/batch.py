@@ -152,7 +152,9 @@ def _one_case(source: Source, segmenter: Segmenter, output: Path, options: Optio
 
 
 def _measures(femur: Femur) -> dict[str, Any]:
-    return {name: getattr(femur, name) for name in ("volume_ml", "pieces", "disagreement", "warnings")}
+    names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source")
+    codes = tuple(dict.fromkeys(found.code for found in femur.findings))
+    return {**{name: getattr(femur, name) for name in names}, "findings": codes}
 
 
 def _unexpected(error: Exception, source: Source, output: Path) -> str:

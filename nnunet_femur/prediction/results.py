@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 RECORD, TABLE = "predictions.json", "predictions.csv"
 
-_COLUMNS = ("case", "volume_ml", "pieces", "disagreement", "seconds", "warnings", "error", "source", "files")
+_COLUMNS = (
+    *("case", "side", "side_source", "volume_ml", "pieces", "disagreement", "seconds"),
+    *("warnings", "findings", "error", "source", "files"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class CaseResult:
         seconds: Time that the case took, in s.
         precision: Precision that the network computed in, such as "float32"; empty in records of older versions.
         warnings: Short texts about what is doubtful in the CT or implausible in the mask.
+        side: "left", "right", "both" or "unknown"; empty in records of older versions, and without a mask.
+        side_source: Origin of the side, see :attr:`Femur.side_source`.
+        findings: Codes of :data:`nnunet_femur.kinds.KINDS` of those warnings that have one.
         error: Reason why there is no mask; empty if there is one.
         code: Code of the error, of :data:`nnunet_femur.errors.CODES` or of a finding; empty for an unexpected one.
     """
@@ -50,6 +56,9 @@ class CaseResult:
     seconds: float = 0.0
     precision: str = ""
     warnings: tuple[str, ...] = ()
+    side: str = ""
+    side_source: str = ""
+    findings: tuple[str, ...] = ()
     error: str = ""
     code: str = ""
 
@@ -122,7 +131,12 @@ def _frame(results: Iterable[CaseResult]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {**asdict(result), "warnings": "; ".join(result.warnings), "files": " ".join(result.files)}
+        {
+            **asdict(result),
+            "warnings": "; ".join(result.warnings),
+            "findings": " ".join(result.findings),
+            "files": " ".join(result.files),
+        }
         for result in results
     ]
     # Objects, since integers beside missing values would become floats.
@@ -137,7 +151,12 @@ def read_results(folder: Path) -> dict[str, CaseResult]:
     """
     content = read_json(folder / RECORD)
     try:
-        results = [CaseResult(**{**case, "warnings": tuple(case["warnings"])}) for case in content["cases"]]
+        results = [
+            CaseResult(
+                **{**case, "warnings": tuple(case["warnings"]), "findings": tuple(case.get("findings", ()))},
+            )
+            for case in content["cases"]
+        ]
     except (TypeError, KeyError):
         return {}
     return {result.case: result for result in results}

@@ -32,14 +32,16 @@ def _image(*parts: tuple[slice, slice, slice]) -> sitk.Image:
 
 class TestMeasures:
     def test_of_a_whole_femur(self) -> None:
-        femur = Femur.from_mask(_image(ONE), case="L001", warnings=["a window"])
+        femur = Femur.from_mask(_image(ONE), case="case", warnings=["a window"])
         assert (femur.volume_ml, femur.pieces, femur.warnings) == (256.0, 1, ("a window",))
         assert (femur.left, femur.right, femur.uncertainty, femur.disagreement) == (None,) * 4
         assert femur.surface().volume_ml == pytest.approx(256, rel=0.1)
 
     def test_of_two_femurs_each_side_is_checked_alone(self) -> None:
         both = _image(ONE, OTHER)
-        assert len(Femur.from_mask(both).warnings) == 1, "two pieces"
+        above = (slice(10, 19), slice(5, 9), slice(5, 9))
+        below = (slice(1, 9), slice(5, 9), slice(5, 9))
+        assert len(Femur.from_mask(_image(above, below)).warnings) == 1, "two pieces of unknown side"
         femur = Femur.from_mask(both, left=_image(ONE), right=_image(OTHER))
         assert (femur.volume_ml, femur.pieces, femur.warnings) == (512.0, 2, ())
         small = (slice(5, 8), slice(5, 8), slice(12, 15))
