@@ -183,8 +183,8 @@ def check_hu(ct: CtSample, mask_zyx: NDArray, case: str) -> list[Finding]:
         findings.append(predicted("air-inside", case, problem))
     if found.surface_bone < _LEAST_BONE:
         problem = (
-            f"only {found.surface_bone:.0%} of the outermost voxels of a quarter of the mask are bone (above {_BONE_HU} "
-            "HU)."
+            f"only {found.surface_bone:.0%} of the outermost voxels in a quarter of the mask are bone, above "
+            f"{_BONE_HU} HU."
         )
         findings.append(predicted("surface-off-bone", case, problem))
     elif found.beside_median_hu > max(_BONE_HU, _BESIDE * found.surface_median_hu):

@@ -41,19 +41,71 @@ _WEIGHTED = (
     (0.6, _kind("volume", "one whole piece below 100 or above 900 ml", "Look at the mask.")),
     (0.4, _kind("cavities", "cavities of more than 2 % of the bone's volume", "Use --fill-holes to fill them.")),
     # Completeness.
-    (0.7, _kind("head-not-found", "no femoral head, although the mask does not touch the border there", "Look at the proximal end of the mask.")),
-    (0.6, _kind("end-not-found", "no distal end, although the mask does not touch the border there", "Look at the distal end of the mask.")),
-    (0.8, _kind("not-one-femur", "a piece that has not the shape of one femur, such as two bones in one piece", "Look at the mask.")),
+    (
+        0.7,
+        _kind(
+            "head-not-found",
+            "no femoral head, although the mask does not touch the border there",
+            "Look at the proximal end of the mask.",
+        ),
+    ),
+    (
+        0.6,
+        _kind(
+            "end-not-found",
+            "no whole distal end, although the mask does not touch the border there",
+            "Look at the distal end of the mask.",
+        ),
+    ),
+    (
+        0.8,
+        _kind("not-one-femur", "a piece without the shape of one femur, such as two joined bones", "Look at the mask."),
+    ),
     # Shape.
-    (0.5, _kind("head-shape", "a head that is too small, too large, or not round", "Look at the head and the joint.")),
-    (0.5, _kind("proportions", "lengths, widths or volumes that do not fit together in one femur", "Look at the mask: a part may be missing, or not femur.")),
-    (0.4, _kind("angles", "an angle that hardly any femur has", "Look at the mask. A deformed femur can have such angles.")),
-    (0.4, _kind("legs-differ", "two femurs that differ more than those of one person usually do", "Look at both masks.")),
+    (0.5, _kind("head-shape", "a head that is too small, too large, or not round", "Look at head and hip joint.")),
+    (
+        0.5,
+        _kind(
+            "proportions",
+            "lengths, widths, volume or surface that do not fit together in one femur",
+            "Look at the mask: a part may be missing, or not be femur.",
+        ),
+    ),
+    (
+        0.4,
+        _kind(
+            "angles",
+            "an angle or a bow that hardly any femur has",
+            "Look at the mask. A deformed femur can have such values.",
+        ),
+    ),
+    (0.4, _kind("legs-differ", "two femurs that differ more than those of one person", "Look at both masks.")),
     # HU under the mask.
-    (0.7, _kind("surface-off-bone", "in a quarter of the mask, less than 55 % of the outermost voxels are as dense as bone", "Check the position of the mask on the CT; it may also be too large.")),
-    (0.4, _kind("bone-beside", "voxels just outside of the mask are about as dense as its outermost voxels", "Check the edge of the mask; it may be too small.")),
-    (0.5, _kind("air-inside", "more than 5 % of the mask's voxels are below -200 HU: air, fat or padding", "Check the position of the mask on the CT.")),
-)  # fmt: skip
+    (
+        0.7,
+        _kind(
+            "surface-off-bone",
+            "in a quarter of the mask, less than 55 % of the outermost voxels are as dense as bone (100 HU)",
+            "Check the position of the mask on the CT; it may also be too large.",
+        ),
+    ),
+    (
+        0.4,
+        _kind(
+            "bone-beside",
+            "voxels just outside of the mask are about as dense as its outermost voxels",
+            "Check the edge of the mask; it may be too small.",
+        ),
+    ),
+    (
+        0.5,
+        _kind(
+            "air-inside",
+            "more than 5 % of the mask's voxels are below -200 HU: air, gas or padding",
+            "Check the position of the mask on the CT.",
+        ),
+    ),
+)
 
 PREDICTION_KINDS = {kind.code: kind for _, kind in _WEIGHTED}
 """Kinds of findings about a predicted femur by code. Findings about the CT and the side are in :data:`KINDS`."""
