@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.measurement.anatomy import DistalFemur, Line, Sphere, across, unit
-from nnunet_femur.measurement.sections import plane_sections
+from nnunet_femur.measurement.sections import plane_axes, plane_sections
 from nnunet_femur.measurement.sphere_fit import refine_sphere, tapered
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ _END, _DISTAL = 0.15, 0.08
 
 _CONE_DEG = (75.0, 65.0)
 """Angles from posterior at which the surface of a condyle has no weight and full weight in its sphere."""
+
+
+_PATCH_RADII = 0.4
+"""Radius of the surface around a point of contact that determines it, in head radii."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def find_distal_end(
     along = mesh.points_mm @ shaft.direction
     low, high = float(along.min()), float(along.max())
     part = mesh.between(shaft.direction, low, low + _END * (high - low))
-    line = _posterior_contacts(part, shaft, medial, posterior)
+    line = _posterior_contacts(part, shaft, head, medial, posterior)
     if line is None:
         return None
     backwards = _perpendicular(line.to_medial, shaft.direction, posterior)
@@ -80,10 +84,9 @@ def find_distal_end(
     # The frontal plane contains the mechanical axis and the posterior condylar line.
     sideways = unit(across(line.to_medial, mechanical))
     middle = float(knee @ sideways)
-    joint = _touching_edge(part.points_mm, sideways, -mechanical, middle)
-    if joint is None:
+    distal = _touching_points(part, sideways, -mechanical, middle, _PATCH_RADII * head.radius_mm)
+    if distal is None:
         return None
-    distal = (joint[0], joint[1])
     notch = _notch(part, sideways, mechanical, *distal)
     return DistalFemur(line.medial_mm, line.lateral_mm, *distal, spheres[0], spheres[1], knee, notch)
 
@@ -94,23 +97,77 @@ def _perpendicular(vector: Point, axis: Point, towards: Point) -> Point:
     return normal * (1.0 if normal @ towards > 0 else -1.0)
 
 
-def _posterior_contacts(part: BoneMesh, shaft: Line, medial: Point, posterior: Point) -> _Contacts | None:
+def _posterior_contacts(part: BoneMesh, shaft: Line, head: Sphere, medial: Point, posterior: Point) -> _Contacts | None:
     """Return the two points on which the distal end rests on a posterior plane that is parallel to the shaft."""
     backwards = unit(across(posterior, shaft.direction))
-    line = None
     for _ in range(10):
         sideways = _perpendicular(backwards, shaft.direction, medial)
         positions = part.points_mm @ sideways
-        touching = _touching_edge(part.points_mm, sideways, backwards, float(positions.min() + positions.max()) / 2)
-        if touching is None:
+        middle = float(positions.min() + positions.max()) / 2
+        points = _touching_points(part, sideways, backwards, middle, _PATCH_RADII * head.radius_mm)
+        if points is None:
             return None
-        to_medial = unit(across(touching[0] - touching[1], shaft.direction))
-        settled = line is not None and np.allclose(to_medial, line.to_medial, atol=1e-9)
-        line = _Contacts(touching[0], touching[1], to_medial)
+        to_medial = unit(across(points[0] - points[1], shaft.direction))
+        turned = _perpendicular(to_medial, shaft.direction, backwards)
+        settled = float(np.linalg.norm(turned - backwards)) < 1e-5
+        backwards = turned
         if settled:
             break
-        backwards = _perpendicular(to_medial, shaft.direction, backwards)
-    return line
+    return _Contacts(*points, to_medial)
+
+
+def _touching_points(
+    part: BoneMesh, sideways: Point, towards: Point, middle: float, radius_mm: float
+) -> tuple[Point, Point] | None:
+    """Return the points at which a line touches a medial and a lateral surface, to a fraction of a voxel.
+
+    The line touches the projected corners at first. Then each point becomes the apex of a quadratic surface that is
+    fitted around it: the apex depends on hundreds of triangles, a corner on one voxel.
+
+    Args:
+        part: The distal end.
+        sideways: Unit vector from lateral to medial.
+        towards: Unit vector to the side of the line, perpendicular to `sideways`.
+        middle: Position along `sideways` between the two points.
+        radius_mm: Radius of the fitted surfaces.
+    """
+    first = _touching_edge(part.points_mm, sideways, towards, middle)
+    if first is None:
+        return None
+    line = unit(across(first[0] - first[1], np.cross(sideways, towards)))
+    outwards = towards - (towards @ line) * line
+    outwards = outwards / np.linalg.norm(outwards)
+    medial, lateral = (_apex(part, point, outwards, radius_mm) for point in first)
+    return medial, lateral
+
+
+def _apex(part: BoneMesh, point_mm: Point, outwards: Point, radius_mm: float) -> Point:
+    """Return the outermost point of a quadratic surface fitted around a point, or the point itself if there is none."""
+    x, y = plane_axes(outwards)
+    point = point_mm
+    for _ in range(20):
+        offsets = part.centers_mm - point
+        across_mm = np.sqrt((offsets @ x) ** 2 + (offsets @ y) ** 2)
+        weights = part.areas_mm2 * (1 - tapered(across_mm, 0.4 * radius_mm, radius_mm))
+        weights = weights * tapered(part.normals @ outwards, 0.3, 0.6) * (np.abs(offsets @ outwards) < radius_mm)
+        used = weights > 0
+        if used.sum() < 12:
+            return point_mm
+        u, v = offsets[used] @ x, offsets[used] @ y
+        terms = np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=1)
+        root = np.sqrt(weights[used])
+        free = np.linalg.lstsq(terms * root[:, None], (offsets[used] @ outwards) * root, rcond=None)[0]
+        hessian = np.array([[2 * free[3], free[4]], [free[4], 2 * free[5]]])
+        if np.linalg.eigvalsh(hessian).max() > -1e-3:
+            return point_mm
+        shift = np.linalg.solve(hessian, -free[1:3])
+        length = float(np.hypot(*shift))
+        shift = shift * min(1.0, 0.5 * radius_mm / max(length, 1e-9))
+        height = free[0] + free[1:3] @ shift + shift @ hessian @ shift / 2
+        point = point + shift[0] * x + shift[1] * y + height * outwards
+        if length < 1e-3:
+            break
+    return point
 
 
 def _touching_edge(

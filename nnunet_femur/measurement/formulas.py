@@ -81,7 +81,8 @@ def whole_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
     if head is None or distal is None or shaft is None or mechanical is None:
         return {}
     up = mechanical.direction
-    line = distal.posterior_medial_mm - distal.posterior_lateral_mm
+    # Without its part along the shaft: on rounded condyles, the level of a point of contact is uncertain.
+    line = anatomy.medial
     # The frontal plane contains the mechanical axis and the posterior condylar line.
     forwards = unit(np.cross(line, up))
     joint = across(distal.distal_medial_mm - distal.distal_lateral_mm, forwards)

@@ -11,7 +11,6 @@ from nnunet_femur.measurement.sections import sphere_section
 from nnunet_femur.measurement.sphere_fit import RADII_MM, find_spheres, refine_sphere, tapered
 
 if TYPE_CHECKING:
-
     from nnunet_femur.measurement.anatomy import Point
     from nnunet_femur.measurement.mesh import BoneMesh
     from nnunet_femur.measurement.sphere_fit import Values
@@ -24,6 +23,9 @@ CONE_DEG = 110.0
 
 Real heads are not spheres: a cone of 90 degrees moves the centre by 0.4 mm, no cone by 0.5 mm. The definition is fixed.
 """
+
+_TRIANGLES = 5000
+"""Triangles of each end that the search uses."""
 
 _LEAST_RMS_MM = 0.05
 """Residual below which spheres count as equally good."""
@@ -48,8 +50,9 @@ def find_head(mesh: BoneMesh, axis: Line) -> tuple[Sphere, int] | None:
     found = []
     for sign, (start, end) in ((1, (high - reach, high)), (-1, (low, low + reach))):
         part = mesh.between(axis.direction, start, end)
-        for first in find_spheres(part):
-            sphere = refine_sphere(part, first, _on_sphere)
+        thinned = part.thinned(_TRIANGLES)
+        for first in find_spheres(thinned):
+            sphere = refine_sphere(thinned, first, _on_sphere)
             if np.isfinite(sphere.rms_mm) and RADII_MM[0] < sphere.radius_mm < RADII_MM[1]:
                 found.append((sphere.covered / max(sphere.rms_mm, _LEAST_RMS_MM), sign, sphere))
     if not found:

@@ -31,6 +31,7 @@ class BoneMesh:
     Attributes:
         points_mm: Corners in LPS mm, shape (n, 3).
         triangles: Indices of the corners of each triangle, counter-clockwise seen from outside, shape (m, 3).
+        weight: Number of triangles of the whole mesh that each stands for, above 1 after :meth:`thinned`.
 
     Example:
         >>> corners_mm = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
@@ -40,6 +41,7 @@ class BoneMesh:
 
     points_mm: NDArray[np.float64]
     triangles: NDArray[np.int64]
+    weight: float = 1.0
 
     @classmethod
     def of_mask(cls, mask_zyx: NDArray, geometry: Geometry) -> BoneMesh:
@@ -86,13 +88,13 @@ class BoneMesh:
 
     @cached_property
     def areas_mm2(self) -> NDArray[np.float64]:
-        """Area of each triangle in mm², shape (m,)."""
-        return np.linalg.norm(self._crossed, axis=1) / 2
+        """Area that each triangle stands for in mm², shape (m,)."""
+        return np.linalg.norm(self._crossed, axis=1) / 2 * self.weight
 
     @cached_property
     def normals(self) -> NDArray[np.float64]:
         """Outward unit normal of each triangle, shape (m, 3)."""
-        return self._crossed / np.maximum(2 * self.areas_mm2, 1e-30)[:, None]
+        return self._crossed / np.maximum(np.linalg.norm(self._crossed, axis=1), 1e-30)[:, None]
 
     @cached_property
     def centers_mm(self) -> NDArray[np.float64]:
@@ -109,7 +111,13 @@ class BoneMesh:
         used = np.zeros(len(self.points_mm), bool)
         used[kept.ravel()] = True
         number = np.cumsum(used) - 1
-        return BoneMesh(self.points_mm[used], number[kept])
+        return BoneMesh(self.points_mm[used], number[kept], self.weight)
+
+    def thinned(self, count: int) -> BoneMesh:
+        """Return about as many triangles as asked for, evenly spread, each with a larger weight."""
+        step = max(1, len(self.triangles) // count)
+        part = self.part(np.arange(len(self.triangles)) % step == 0)
+        return BoneMesh(part.points_mm, part.triangles, self.weight * step)
 
     def between(self, axis: Point, low: float, high: float) -> BoneMesh:
         """Return the triangles that reach into a slab.
@@ -119,10 +127,17 @@ class BoneMesh:
             low: Lowest position along the normal, in mm.
             high: Highest position.
         """
-        along = (self.points_mm @ axis)[self.triangles]
-        return self.part((along.max(axis=1) >= low) & (along.min(axis=1) <= high))
+        along = self.points_mm @ axis
+        reaches, starts = (along >= low)[self.triangles], (along <= high)[self.triangles]
+        return self.part(_any(reaches) & _any(starts))
 
     def near(self, point_mm: Point, radius_mm: float) -> BoneMesh:
         """Return the triangles with a corner within a distance of a point."""
-        close = ((self.points_mm - point_mm) ** 2).sum(axis=1) <= radius_mm**2
-        return self.part(close[self.triangles].any(axis=1))
+        offsets = self.points_mm - point_mm
+        close = np.einsum("ij,ij->i", offsets, offsets) <= radius_mm**2
+        return self.part(_any(close[self.triangles]))
+
+
+def _any(of_corners: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    a, b, c = of_corners.T
+    return a | b | c

@@ -138,10 +138,9 @@ def plane_sections(mesh: BoneMesh, normal: Point, positions_mm: NDArray[np.float
     along = mesh.points_mm @ normal
     order = np.argsort(positions_mm)
     levels = positions_mm[order]
-    of_corners = along[mesh.triangles]
     # A corner on a plane counts as above it.
-    first = np.searchsorted(levels, of_corners.min(axis=1), side="right")
-    last = np.searchsorted(levels, of_corners.max(axis=1), side="right")
+    below = np.searchsorted(levels, along, side="right")
+    first, last = extremes(below[mesh.triangles])
     counts = last - first
     cut = np.repeat(np.flatnonzero(counts), counts[counts > 0])
     starts = np.repeat(first[counts > 0], counts[counts > 0])
@@ -169,6 +168,15 @@ def sphere_section(mesh: BoneMesh, center_mm: Point, radius_mm: float) -> list[N
     number, labels = _connected(keys)
     curves = [np.stack([starts[labels == each], ends[labels == each]], axis=1) for each in range(number)]
     return sorted(curves, key=lambda curve: -float(np.linalg.norm(curve[:, 1] - curve[:, 0], axis=1).sum()))
+
+
+def extremes(of_corners: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the smallest and the largest of the three values of each triangle, shape (m, 3) to (m,).
+
+    Three columns are compared several times as fast as rows are reduced.
+    """
+    a, b, c = of_corners.T
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
 
 
 def _crossings(

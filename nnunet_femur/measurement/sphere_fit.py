@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +31,8 @@ _NEIGHBOURHOOD_MM = 40.0
 _TOLERANCE_MM, _LEAST_COSINE = 0.8, 0.9
 """Distance from a tried sphere, and cosine between normal and radius, of a point that agrees with it."""
 
-_STEPS = 100
-_CONVERGED_MM = 1e-5
+_STEPS, _CONVERGED_MM = 100, 1e-4
+_LEAST_TRIANGLES = 20
 
 
 def find_spheres(mesh: BoneMesh, *, seed: int = 0) -> list[Sphere]:
@@ -89,49 +90,36 @@ def refine_sphere(mesh: BoneMesh, start: Sphere, weigh: Weigh) -> Sphere:
     Args:
         mesh: The surface.
         start: The first sphere.
-        weigh: Function of a sphere, the distances of all triangles from its centre in mm, shape (m,), the unit vectors
-            towards them, shape (m, 3), and the cosines between these and the triangles' normals, shape (m,). It returns
-            the share of each triangle's area that is fitted, 0 to 1.
+        weigh: Function of a sphere, the distances of triangles from its centre in mm, shape (k,), the unit vectors
+            towards them, shape (k, 3), and the cosines between these and the triangles' normals, shape (k,). It returns
+            the share of each triangle's area that is fitted, 0 to 1; only triangles within twice the radius are fitted.
 
     Returns:
-        The sphere, with its residual and the share of its area that was fitted. The iteration ends when the centre
-        moves by less than 0.00001 mm.
+        The sphere, with its residual and the share of its area that was fitted; the residual is infinite if there are
+        too few triangles. The iteration ends when centre and radius move by less than 0.0001 mm.
     """
     sphere = start
-    points, areas = mesh.centers_mm, mesh.areas_mm2
+    near = mesh.near(start.center_mm, 2 * start.radius_mm)
+    points, areas, normals = near.centers_mm, near.areas_mm2, near.normals
     for _ in range(_STEPS):
         radial = points - sphere.center_mm
-        distance = np.linalg.norm(radial, axis=1)
-        radial = radial / distance[:, None]
-        weights = areas * weigh(sphere, distance, radial, np.einsum("ij,ij->i", radial, mesh.normals))
+        distance = np.sqrt(np.einsum("ij,ij->i", radial, radial))
+        radial /= distance[:, None]
+        weights = areas * weigh(sphere, distance, radial, np.einsum("ij,ij->i", radial, normals))
         used = weights > 0
-        if used.sum() < 20:
-            return Sphere(sphere.center_mm, sphere.radius_mm, np.inf, 0.0)
-        fitted = _least_squares(points[used], weights[used], sphere)
-        residual = np.linalg.norm(points[used] - fitted.center_mm, axis=1) - fitted.radius_mm
-        rms = float(np.sqrt(np.average(residual**2, weights=weights[used])))
-        covered = float(weights.sum() / (4 * np.pi * fitted.radius_mm**2))
-        moved = float(np.linalg.norm(fitted.center_mm - sphere.center_mm)) + abs(fitted.radius_mm - sphere.radius_mm)
-        sphere = Sphere(fitted.center_mm, fitted.radius_mm, rms, covered)
-        if moved < _CONVERGED_MM:
+        if used.sum() < _LEAST_TRIANGLES:
+            return replace(sphere, rms_mm=np.inf, covered=0.0)
+        # A step of Gauss and Newton for the distances from the sphere.
+        jacobian = np.column_stack([radial[used], np.ones(int(used.sum()))])
+        residual, kept = distance[used] - sphere.radius_mm, weights[used]
+        weighted = jacobian.T * kept
+        step = np.linalg.lstsq(weighted @ jacobian, weighted @ residual, rcond=None)[0]
+        rms = float(np.sqrt(np.average(residual**2, weights=kept)))
+        radius = sphere.radius_mm + float(step[3])
+        sphere = Sphere(sphere.center_mm + step[:3], radius, rms, float(kept.sum() / (4 * np.pi * radius**2)))
+        if float(np.abs(step).max()) < _CONVERGED_MM:
             break
     return sphere
-
-
-def _least_squares(points: NDArray[np.float64], weights: NDArray[np.float64], start: Sphere) -> Sphere:
-    """Return the sphere with the least weighted squared distances, by Gauss-Newton steps."""
-    center, radius = start.center_mm, start.radius_mm
-    for _ in range(20):
-        radial = points - center
-        distance = np.linalg.norm(radial, axis=1)
-        jacobian = np.concatenate([radial / distance[:, None], np.ones((len(points), 1))], axis=1)
-        residual = distance - radius
-        weighted = jacobian * weights[:, None]
-        step = np.linalg.lstsq(weighted.T @ jacobian, weighted.T @ residual, rcond=None)[0]
-        center, radius = center + step[:3], radius + step[3]
-        if float(np.abs(step).max()) < _CONVERGED_MM / 10:
-            break
-    return Sphere(center, float(radius))
 
 
 def tapered(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
