@@ -62,7 +62,7 @@ class Limit:
             return None
         if self.whole and not is_whole(values):
             return None
-        if self.low <= value <= self.high:
+        if not (value < self.low or value > self.high):
             return None
         unit = f" {self.unit}" if self.unit else ""
         return f"{self.label} {value:.3g}{unit}, expected {self.low:g} to {self.high:g}"
@@ -91,7 +91,7 @@ LIMITS = (
         "proportions",
         "longest minus bicondylar length",
         -3,
-        11,
+        12.5,
         lambda values: values["length_longest_mm"] - values["length_bicondylar_mm"],
         "mm",
     ),
@@ -106,16 +106,16 @@ LIMITS = (
     Limit(
         "proportions",
         "volume in mid-shaft areas times length",
-        1.5,
-        2.6,
+        1.4,
+        2.8,
         lambda values: 1000 * values["volume_ml"] / values["shaft_area_mid_mm2"] / values["length_longest_mm"],
     ),
     # A rough or hollow bone, or one with holes, has too much surface for its volume.
     Limit(
         "proportions",
         "surface to the power of 1.5 over volume",
-        24,
-        37,
+        25,
+        36,
         lambda values: values["surface_area_cm2"] ** 1.5 / values["volume_ml"],
         whole=True,
     ),
