@@ -197,16 +197,14 @@ def _sided_bones(
     whole = _Bone(voxels, UNKNOWN, _points_mm(voxels, geometry, box))
     if network is None:
         return [whole]
-    count = np.count_nonzero(voxels)
+    parts = {LEFT: voxels & (network > 0), RIGHT: voxels & (network < 0)}
+    shares = {side: np.count_nonzero(part) / np.count_nonzero(voxels) for side, part in parts.items()}
+    clear = [side for side, share in shares.items() if share >= _ONE_SIDE]
+    if clear or min(shares.values()) < _BONE_SHARE:
+        return [replace(whole, by_network=clear[0] if clear else UNKNOWN)]
     halves = []
-    for side, part in ((LEFT, voxels & (network > 0)), (RIGHT, voxels & (network < 0))):
-        share = np.count_nonzero(part) / count
-        if share >= _ONE_SIDE:
-            return [replace(whole, by_network=side)]
-        if share < _BONE_SHARE:
-            return [whole]
-        labels, sizes = label_pieces(part)
-        largest = labels == 1 + int(np.argmax(sizes))
+    for side, part in parts.items():
+        largest = keep_largest(part.astype(np.uint8)) > 0
         halves.append(_Bone(largest, side, _points_mm(largest, geometry, box)))
     return halves if _beside(*halves) else [whole]
 
