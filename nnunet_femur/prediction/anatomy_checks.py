@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.sides import UNKNOWN
+from nnunet_femur.measurement.completeness import SHORTEST_MM
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.prediction.prediction_kinds import predicted
 
@@ -131,8 +132,8 @@ LIMITS = (
 )
 """Limits of all checks of a single femur."""
 
-_SHORT_MM = 150.0
-"""Extent of a part of a femur below which its head is not found reliably."""
+_NOT_ONE_FEMUR = ("two-bones", "not-femur", "too-short", "too-small")
+"""Reasons of missing quantities that concern the whole bone."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def has_end(femur: FemurMeasurements) -> bool:
 
 
 def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: float) -> list[Finding]:
-    """Return findings about ends of the bone that are missing within the volume.
+    """Return the finding about an end of the bone that is missing, or about a shape that is not that of one femur.
 
     An end that the field of view cuts off is not reported: it is at the superior side for the head, at the inferior
     side for the condyles, and it can be at any side where the leg leaves the volume sideways.
@@ -219,20 +220,26 @@ def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: 
         cut: Sides of the volume that the mask touches.
         extent_mm: Largest extent of the mask along an axis of the volume.
     """
+    if cut and extent_mm < SHORTEST_MM:
+        return []
     anatomy = femur.anatomy
-    if anatomy is None or (cut and extent_mm < _SHORT_MM):
-        return []
-    upside_down = anatomy.up is not None and anatomy.head is not None and anatomy.up[2] < 0
+    upside_down = anatomy is not None and anatomy.up is not None and anatomy.up[2] < 0
     proximal, distal = ("inferior", "superior") if upside_down else ("superior", "inferior")
-    sideways = set(cut) - {"superior", "inferior"}
-    if "head_radius_mm" not in femur.values:
-        if sideways or proximal in cut:
-            return []
-        code = "head-not-found" if extent_mm >= _SHORT_MM else "not-one-femur"
-        return [_finding(code, femur.case, "", ["no femoral head was found"])]
-    if is_whole(femur.values) or sideways or distal in cut:
+    sideways = bool(set(cut) - {"superior", "inferior"})
+    no_head, no_length = femur.missing.get("head_radius_mm"), femur.missing.get("length_longest_mm")
+    if no_head is not None:
+        if no_head.code in _NOT_ONE_FEMUR:
+            code, explained = "not-one-femur", False
+        else:
+            code, explained = "head-not-found", sideways or proximal in cut
+    elif no_length is not None:
+        code, explained = "end-not-found", sideways or distal in cut
+    else:
         return []
-    return [_finding("end-not-found", femur.case, "", ["no whole distal end was found"])]
+    if explained:
+        return []
+    text = (no_head or no_length).text
+    return [_finding(code, femur.case, _of_side(femur), [text[:1].lower() + text[1:].rstrip(".")])]
 
 
 def _numbers(femur: FemurMeasurements) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_femur.measurement.anatomy import Anatomy, Sphere
-from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.prediction.anatomy_checks import (
     LIMITS,
@@ -48,10 +48,19 @@ PROXIMAL = ("head_radius_mm", "head_fit_rms_mm", "head_covered_percent", "neck_w
 Z = np.array([0.0, 0.0, 1.0])
 
 
-def _femur(side: str = "left", *, keys: tuple[str, ...] = tuple(TYPICAL), up: float = 1.0, **changed: float):
+def _femur(
+    side: str = "left",
+    *,
+    keys: tuple[str, ...] = tuple(TYPICAL),
+    missing: dict[str, str] | None = None,
+    up: float = 1.0,
+    **changed: float,
+) -> FemurMeasurements:
     values = {key: value for key, value in (TYPICAL | changed).items() if key in (*keys, "volume_ml")}
     head = Sphere(np.zeros(3), values["head_radius_mm"]) if "head_radius_mm" in values else None
-    return FemurMeasurements("L001", side, "shape", values, {}, anatomy=Anatomy(None, up=up * Z, head=head))
+    reasons = {key: Missing(code, f"The reason {code}.") for key, code in (missing or {}).items()}
+    anatomy = Anatomy(None, up=None if head is None else up * Z, head=head)
+    return FemurMeasurements("L001", side, "shape", values, reasons, anatomy=anatomy)
 
 
 def _codes(findings) -> list[str]:
@@ -149,33 +158,40 @@ class TestCheckPair:
 
 
 class TestCompleteness:
+    WHOLE = _femur()
+    PROXIMAL = _femur(keys=PROXIMAL, missing={"length_longest_mm": "distal-end-cut"})
+    HEADLESS = _femur(keys=(), missing={"head_radius_mm": "head-missing", "length_longest_mm": "head-missing"})
+
     def test_whole(self) -> None:
-        assert is_whole(TYPICAL)
-        assert has_end(_femur())
-        assert check_completeness(_femur(), (), 450.0) == []
+        assert is_whole(self.WHOLE.values)
+        assert [has_end(each) for each in (self.WHOLE, self.PROXIMAL, self.HEADLESS)] == [True, True, False]
+        assert check_completeness(self.WHOLE, (), 450.0) == []
 
     def test_an_end_is_missing_within_the_volume(self) -> None:
-        assert _codes(check_completeness(_femur(keys=PROXIMAL), (), 300.0)) == ["end-not-found"]
-        assert _codes(check_completeness(_femur(keys=()), (), 300.0)) == ["head-not-found"]
-        assert _codes(check_completeness(_femur(keys=()), (), 90.0)) == ["not-one-femur"]
+        assert _codes(check_completeness(self.PROXIMAL, (), 300.0)) == ["end-not-found"]
+        assert _codes(check_completeness(self.HEADLESS, (), 300.0)) == ["head-not-found"]
+
+    @pytest.mark.parametrize("code", ["two-bones", "not-femur", "too-short", "too-small"])
+    def test_another_shape(self, code: str) -> None:
+        odd = _femur(keys=(), missing={"head_radius_mm": code, "length_longest_mm": code})
+        assert _codes(check_completeness(odd, (), 90.0)) == ["not-one-femur"]
+        assert _codes(check_completeness(odd, ("superior",), 300.0)) == ["not-one-femur"]
+        assert check_completeness(odd, ("inferior",), 54.0) == [], "the CT shows a short part"
 
     def test_an_end_that_the_field_of_view_cuts_off_is_not_missing(self) -> None:
-        assert check_completeness(_femur(keys=PROXIMAL), ("inferior",), 300.0) == []
-        assert check_completeness(_femur(keys=()), ("superior",), 300.0) == []
-        assert check_completeness(_femur(keys=()), ("left",), 300.0) == []
+        assert check_completeness(self.PROXIMAL, ("inferior",), 300.0) == []
+        assert check_completeness(self.HEADLESS, ("superior",), 300.0) == []
+        assert check_completeness(self.HEADLESS, ("left",), 300.0) == []
 
     def test_a_cut_at_the_other_end_does_not_explain_it(self) -> None:
-        assert _codes(check_completeness(_femur(keys=PROXIMAL), ("superior",), 300.0)) == ["end-not-found"]
-        assert _codes(check_completeness(_femur(keys=()), ("inferior",), 300.0)) == ["head-not-found"]
+        assert _codes(check_completeness(self.PROXIMAL, ("superior",), 300.0)) == ["end-not-found"]
+        assert _codes(check_completeness(self.HEADLESS, ("inferior",), 300.0)) == ["head-not-found"]
 
     def test_upside_down(self) -> None:
-        assert check_completeness(_femur(keys=PROXIMAL, up=-1.0), ("superior",), 300.0) == []
-        assert _codes(check_completeness(_femur(keys=PROXIMAL, up=-1.0), ("inferior",), 300.0)) == ["end-not-found"]
+        femur = _femur(keys=PROXIMAL, up=-1.0, missing={"length_longest_mm": "distal-end-cut"})
+        assert check_completeness(femur, ("superior",), 300.0) == []
+        assert _codes(check_completeness(femur, ("inferior",), 300.0)) == ["end-not-found"]
 
-    def test_a_short_part_at_the_border(self) -> None:
-        assert check_completeness(_femur(keys=()), ("inferior",), 54.0) == []
-
-    def test_an_empty_mask_has_no_ends(self) -> None:
-        nothing = FemurMeasurements("L001", "unknown", "", {}, {})
-        assert check_completeness(nothing, (), 0.0) == []
-        assert not has_end(nothing)
+    def test_the_reason_is_in_the_text(self) -> None:
+        (found,) = check_completeness(self.PROXIMAL, (), 300.0)
+        assert names(found.problem, "reason distal-end-cut")
