@@ -62,7 +62,7 @@ class Femur:
         >>> femur
         Femur('L001', 418.7 ml, pieces=1, warnings=())
         >>> femur.side, femur.side_source
-        ('left', 'shape')
+        ('left', 'id')
         >>> femur.surface().volume_ml > 0
         True
         >>> [path.name for path in femur.save("out", formats=("seg.nrrd",), stl=True)]
