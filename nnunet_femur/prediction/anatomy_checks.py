@@ -79,9 +79,6 @@ def _of_radius(label: str, key: str, low: float, high: float) -> Limit:
 
 
 LIMITS = (
-    _of("head-shape", "head_radius_mm", 16, 33),
-    _of("head-shape", "head_fit_rms_mm", 0, 1.3),
-    _of("head-shape", "head_covered_percent", 50, 100),
     # In units of the head's radius, which is known best. A cut, a wrong spacing or a wrong head changes all of them.
     _of_radius("length in head radii", "length_longest_mm", 15, 24.5),
     _of_radius("smallest neck width in head radii", "neck_width_min_mm", 0.85, 1.55),

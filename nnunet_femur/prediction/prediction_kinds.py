@@ -45,8 +45,8 @@ _WEIGHTED = (
         0.7,
         _kind(
             "head-not-found",
-            "no femoral head, although the mask does not touch the border there",
-            "Look at the proximal end of the mask.",
+            "no whole, round femoral head, although the mask does not touch the border there",
+            "Look at the proximal end of the mask, and at the joint.",
         ),
     ),
     (
@@ -62,7 +62,6 @@ _WEIGHTED = (
         _kind("not-one-femur", "a piece without the shape of one femur, such as two joined bones", "Look at the mask."),
     ),
     # Shape.
-    (0.5, _kind("head-shape", "a head that is too small, too large, or not round", "Look at head and hip joint.")),
     (
         0.5,
         _kind(
