@@ -44,7 +44,8 @@ def measure_mask(
     """
     volume_ml = float(np.count_nonzero(mask_zyx)) * geometry.voxel_volume_ml
     border = border_contacts(mask_zyx, geometry)
-    return _measured(BoneMesh.of_mask(mask_zyx, geometry), volume_ml, case=case, side=side, border=border)
+    mesh = BoneMesh.of_mask(mask_zyx, geometry)
+    return _measured(mesh, volume_ml, case=case, side=side, border=border, voxel_mm=max(geometry.spacing_mm_zyx))
 
 
 def measure_surface(surface: Surface, *, case: str = "femur", side: str = UNKNOWN) -> FemurMeasurements:
@@ -59,13 +60,19 @@ def measure_surface(surface: Surface, *, case: str = "femur", side: str = UNKNOW
 
 
 def _measured(
-    mesh: BoneMesh, volume_ml: float, *, case: str, side: str, border: Sequence[BorderContact] = ()
+    mesh: BoneMesh,
+    volume_ml: float,
+    *,
+    case: str,
+    side: str,
+    border: Sequence[BorderContact] = (),
+    voxel_mm: float = 0.0,
 ) -> FemurMeasurements:
     if not len(mesh.triangles):
         few = Missing("too-small", "The mask has too few voxels for a surface.")
         missing = few if volume_ml > 0 else Missing("empty-mask", "The mask is empty.")
         return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, _all_missing(missing))
-    anatomy, state = examine(mesh, border=border)
+    anatomy, state = examine(mesh, border=border, voxel_mm=voxel_mm)
     values: dict[str, float | Point] = {"volume_ml": volume_ml, "surface_area_cm2": float(mesh.areas_mm2.sum()) / 100}
     values |= proximal_values(anatomy)
     values |= _shaft_values(mesh, anatomy)
