@@ -63,12 +63,12 @@ class Sphere:
 
 @dataclass(frozen=True)
 class Neck:
-    """The narrowest section of the femoral neck.
+    """The femoral neck.
 
     Attributes:
-        center_mm: Centroid of the section in LPS mm.
-        outline_mm: Closed outline of the section in LPS mm, shape (n, 3).
-        area_mm2: Area of the section.
+        center_mm: Mean centroid of its sections near the narrowest one, in LPS mm.
+        outline_mm: Closed outline of the narrowest section in LPS mm, shape (n, 3).
+        area_mm2: Area of that section.
         width_min_mm: Smallest distance of two parallel lines that touch the outline from both sides.
         width_max_mm: Largest such distance.
     """

@@ -74,7 +74,7 @@ SHAPE_QUANTITIES = (
         "neck_center_mm_lps",
         "neck centre",
         "mm",
-        "Centroid of the plane section of the neck with the least area.",
+        "Mean of the centroids of nine sections across the neck, 0.8 to 1.1 head radii from the head centre.",
         "neck",
     ),
     _vector("neck_axis_lps", "neck axis", "1", "Direction from the neck centre to the head centre.", "neck"),
