@@ -42,7 +42,7 @@ def test_axis_of_a_rod_in_any_direction():
 
 
 def test_elongation_of_balls_and_rods():
-    """A ball has 1. The wall of a rod has the variances L²/12 along and r²/2 across it, and its caps have L²/4 and r²/4."""
+    """A ball has 1. The wall of a rod has the variances L²/12 along it and r²/2 across; its caps have L²/4 and r²/4."""
     assert elongation(ball()) == pytest.approx(1, abs=0.01)
     wall, caps, length, radius = 2 * np.pi * 10 * 200, 2 * np.pi * 100, 200, 10
     ratio = (wall * length**2 / 12 + caps * length**2 / 4) / (wall * radius**2 / 2 + caps * radius**2 / 4)
