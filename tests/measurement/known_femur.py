@@ -21,6 +21,7 @@ X, Y, Z = np.eye(3)
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 FEMUR = AnalyticFemur()
 HEAD = np.array(FEMUR.head_mm)
+NECK = HEAD - 0.95 * FEMUR.head_radius_mm * FEMUR.neck_axis
 
 
 @cache
@@ -64,7 +65,7 @@ def anatomy(matrix: np.ndarray | None = None, **changes: Any) -> Anatomy:
         Line(turn @ np.zeros(3), turn @ Z, 1.0),
         Line(turn @ np.zeros(3), turn @ Z, 0.5),
         sphere(HEAD, FEMUR.head_radius_mm),
-        Neck(turn @ FEMUR.neck_center_mm, (FEMUR.neck_center_mm + 14 * ring) @ turn.T, 612.0, 26.0, 30.0),
+        Neck(turn @ NECK, (NECK + 14 * ring) @ turn.T, 612.0, 26.0, 30.0),
         turn @ np.array([0.0, 0.0, FEMUR.lesser_trochanter_mm]),
         distal,
         turn @ X,
