@@ -77,13 +77,15 @@ def _measured(
     values |= proximal_values(anatomy)
     values |= _shaft_values(mesh, anatomy)
     values |= whole_values(mesh, anatomy)
+    reasons = {each.key: state.reason(each.needs, each.key) for each in SHAPE_QUANTITIES}
+    values = {key: value for key, value in values.items() if reasons[key] is None}
     source = "label" if side != UNKNOWN else ("shape" if anatomy.side != UNKNOWN else "")
     return FemurMeasurements(
         case,
         side if side != UNKNOWN else anatomy.side,
         source,
         {each.key: _plain(values[each.key]) for each in SHAPE_QUANTITIES if each.key in values},
-        {each.key: state.reason(each.needs) or _NOT_FOUND for each in SHAPE_QUANTITIES if each.key not in values},
+        {key: reason or _NOT_FOUND for key, reason in reasons.items() if key not in values},
         anatomy=anatomy,
     )
 
