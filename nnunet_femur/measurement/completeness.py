@@ -125,9 +125,10 @@ def examine(
     if "head" in state.reasons:
         return Anatomy(mesh.surface), state
     anatomy = locate_neck(mesh, anatomy)
-    reasons = dict(state.reasons)
     if anatomy.neck is None:
-        reasons["neck"] = Missing("neck-not-found", "No section of the neck was found.")
+        # A condyle may be as round as a head, but it has no neck.
+        return Anatomy(mesh.surface), _without(PARTS, _NO_NECK)
+    reasons = dict(state.reasons)
     if anatomy.proximal_shaft is None:
         reasons["proximal-shaft"] = Missing("too-short", "The shaft ends less than 6.4 head radii below the head.")
     if "whole" in reasons:
@@ -170,6 +171,7 @@ def assess(
 
 
 _NO_HEAD = Missing("head-missing", "No end of the bone has the shape of a femoral head.")
+_NO_NECK = Missing("neck-not-found", "The rounder end of the bone is not a femoral head with a neck.")
 
 
 def _without(parts: Sequence[str], reason: Missing) -> Completeness:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _SIGMA_VOXELS = 0.7
 """Standard deviation of the filter that smooths the steps between voxels; less leaves steps, more shrinks the bone."""
 
+_FRAGMENT_SHARE = 0.05
+"""Area of a piece of a mesh, as a share of the largest piece's, below which it is a fragment."""
+
 _MARGIN_VOXELS = 4
 """Background around the mask, so that the filter does not reach the border."""
 
@@ -130,6 +133,26 @@ class BoneMesh:
         used[kept.ravel()] = True
         number = np.cumsum(used) - 1
         return replace(self, points_mm=self.points_mm[used], triangles=number[kept])
+
+    def without_fragments(self) -> BoneMesh:
+        """Return the mesh without its small pieces, such as specks beside the bone and bubbles in it.
+
+        A piece is small if its area is less than 5 % of the largest one's.
+        """
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        if not len(self.triangles):
+            return self
+        size = len(self.points_mm)
+        a, b, c = self.triangles.T
+        edges = np.ones(2 * len(a), bool), (np.concatenate([a, b]), np.concatenate([b, c]))
+        number, labels = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)
+        if number == 1:
+            return self
+        pieces = labels[a]
+        areas = np.bincount(pieces, self.areas_mm2, number)
+        return self.part(areas[pieces] >= _FRAGMENT_SHARE * areas.max())
 
     def thinned(self, count: int) -> BoneMesh:
         """Return about as many triangles as asked for, evenly spread, each with a larger weight."""

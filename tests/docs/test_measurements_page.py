@@ -38,7 +38,7 @@ def test_every_quantity_has_its_row():
 
 def test_every_reason_of_the_shape_is_explained():
     """The codes that the modules of the shape give are those of the table."""
-    modules = ("completeness", "measuring")
+    modules = ("completeness", "protrusions", "measuring")
     source = "".join((PACKAGE / f"{module}.py").read_text(encoding="utf-8") for module in modules)
     given = set(re.findall(r'Missing\(\s*"([a-z-]+)"', source)) | {"proximal-end-cut", "distal-end-cut"}
     rows = [line for line in _section("What is refused").splitlines() if line.startswith("| `")]

@@ -64,3 +64,17 @@ def test_parts_of_a_ball():
     assert top.areas_mm2.sum() == pytest.approx(2 * np.pi * 20 * 10, rel=0.06)
     cap = mesh.near(np.array([20.0, 0, 0]), 5.0)
     assert 0 < len(cap.triangles) < 0.05 * len(mesh.triangles)
+
+
+def test_fragments_are_dropped():
+    """A ball with a speck beside it and a bubble inside is the ball alone; a second bone stays."""
+    z, y, x = np.indices((40, 40, 90))
+    mask = (z - 20) ** 2 + (y - 20) ** 2 + (x - 20) ** 2 < 225
+    ball_alone = BoneMesh.of_mask(mask, grid_of(mask.shape)).without_fragments()
+    damaged = mask.copy()
+    damaged[2:4, 2:4, 2:4] = True
+    damaged[19:22, 19:22, 19:22] = False
+    kept = BoneMesh.of_mask(damaged, grid_of(mask.shape)).without_fragments()
+    assert kept.volume_ml == pytest.approx(ball_alone.volume_ml)
+    pair = mask | ((z - 20) ** 2 + (y - 20) ** 2 + (x - 60) ** 2 < 100)
+    assert BoneMesh.of_mask(pair, grid_of(mask.shape)).without_fragments().volume_ml > 1.2 * ball_alone.volume_ml
