@@ -21,6 +21,8 @@ X, Y, Z = np.eye(3)
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 FEMUR = AnalyticFemur()
 HEAD = np.array(FEMUR.head_mm)
+KNEE = (np.array(FEMUR.condyle_medial_mm) + FEMUR.condyle_lateral_mm) / 2
+NECK = HEAD - FEMUR.waist_mm * FEMUR.neck_axis
 
 
 @cache
@@ -50,7 +52,7 @@ def anatomy(matrix: np.ndarray | None = None, **changes: Any) -> Anatomy:
         contact(FEMUR.distal_lateral_mm, FEMUR.distal_radii_mm[1], -Z),
         sphere(medial, FEMUR.condyle_radii_mm[0]),
         sphere(lateral, FEMUR.condyle_radii_mm[1]),
-        turn @ (np.array(medial) + lateral) / 2,
+        turn @ KNEE,
         turn @ np.array([0.0, 10.0, 20.0]),
     )
     whole = Anatomy(
@@ -60,7 +62,7 @@ def anatomy(matrix: np.ndarray | None = None, **changes: Any) -> Anatomy:
         Line(turn @ np.zeros(3), turn @ Z, 1.0),
         Line(turn @ np.zeros(3), turn @ Z, 0.5),
         sphere(HEAD, FEMUR.head_radius_mm),
-        Neck(turn @ FEMUR.neck_center_mm, (FEMUR.neck_center_mm + 14 * ring) @ turn.T, 612.0, 26.0, 30.0),
+        Neck(turn @ NECK, (NECK + 14 * ring) @ turn.T, 612.0, 26.0, 30.0),
         turn @ np.array([0.0, 0.0, FEMUR.lesser_trochanter_mm]),
         distal,
         turn @ X,
