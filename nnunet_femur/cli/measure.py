@@ -26,7 +26,11 @@ def measure(
     ] = None,
     calibration: Annotated[
         str | None,
-        typer.Option(metavar="SLOPE,INTERCEPT", help="Line from HU to mg/cm3 of K2HPO4. [default: HU only]"),
+        typer.Option(
+            metavar="SLOPE,INTERCEPT",
+            help="Line from HU to mg/cm3 of K2HPO4; or a phantom's rods as HU:DENSITY,HU:DENSITY,...; or a CSV or JSON "
+            "file of rods. [default: HU only]",
+        ),
     ] = None,
     segment: Segments = None,
     labels: Annotated[
