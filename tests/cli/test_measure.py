@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``R1.nrrd``, a right femur, and ``ct/R1.nrrd``, its CT of 500 HU."""
+    """``R1.nrrd``, a right femur, and ``ct/R1.nrrd``, its CT: 500 HU in air."""
     folder = tmp_path_factory.mktemp("masks")
     surface = AnalyticFemur().surface(step_mm=4.0)
     grid = grid_around(surface, (2.0, 2.0, 2.0))
     image = image_of(voxelise(surface, grid), grid)
     sitk.WriteImage(image, str(folder / "R1.nrrd"), True)
     (folder / "ct").mkdir()
-    sitk.WriteImage(sitk.Cast(image, sitk.sitkInt16) * 500, str(folder / "ct" / "R1_0000.nrrd"), True)
+    sitk.WriteImage(sitk.Cast(image, sitk.sitkInt16) * 1500 - 1000, str(folder / "ct" / "R1_0000.nrrd"), True)
     return folder
 
 
