@@ -59,18 +59,15 @@ def main() -> None:
                     face = flat_face(mesh, up if proximal else -up)
                     least = PROXIMAL_FLAT_MM2 if proximal else DISTAL_FLAT_MM2
                     key = (*kind, "proximal" if proximal else "distal")
-                    found[key].append((face.area_mm2, face.share, is_flat(face, least)))
+                    found[key].append((face.area_mm2, face.weight_mm2, face.share, is_flat(face, least, max(spacing))))
         print(f"\n{' x '.join(f'{s:g}' for s in spacing)} mm, {len(names)} bones, damage: {arguments.damage}")
-        print(
-            f"{'':<28}{'area mm2: min':>14}{'median':>8}{'max':>8}{'share: min':>12}{'median':>8}{'max':>8}{'cut':>9}"
-        )
+        heads = [f"{name}, {each}" for name in ("mm2", "weight", "share") for each in ("min", "median", "max")]
+        print(f"{'':<22}" + "".join(f"{head:>15}" for head in heads) + f"{'cut':>9}")
         for key, rows in found.items():
-            area, share, cut = np.array(rows).T
-            numbers = [*np.quantile(area, (0, 0.5, 1)), *np.quantile(share, (0, 0.5, 1))]
-            line = "".join(
-                f"{n:>{w}.{d}f}" for n, w, d in zip(numbers, (14, 8, 8, 12, 8, 8), (0, 0, 0, 2, 2, 2), strict=True)
-            )
-            print(f"{' '.join(key):<28}{line}{int(cut.sum()):>5}/{len(cut)}", flush=True)
+            *columns, cut = np.array(rows).T
+            numbers = [number for column in columns for number in np.quantile(column, (0, 0.5, 1))]
+            line = "".join(f"{number:>15.{2 if place > 5 else 0}f}" for place, number in enumerate(numbers))
+            print(f"{' '.join(key):<22}{line}{int(cut.sum()):>6}/{len(cut)}", flush=True)
 
 
 def _cuts(

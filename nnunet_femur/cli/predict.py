@@ -127,7 +127,7 @@ def predict(
 
 
 def _print_table(result: PredictionResult) -> None:
-    """Print a row for each case, and the folder of the masks."""
+    """Print a row for each case, those to look at first at the top, and the folder of the masks."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -137,11 +137,12 @@ def _print_table(result: PredictionResult) -> None:
     ensemble = any(case.disagreement is not None for case in result.results)
     table.add_column("case", overflow="fold")
     table.add_column("side")
-    for name in ("volume (ml)", "pieces", *(("disagreement",) if ensemble else ()), "time (s)"):
+    for name in ("review score", "volume (ml)", "pieces", *(("disagreement",) if ensemble else ()), "time (s)"):
         table.add_column(name, justify="right")
     table.add_column("to check", overflow="fold")
-    for case in result.results:
-        numbers = ["-" if case.volume_ml is None else f"{case.volume_ml:.1f}", str(case.pieces or 0)]
+    for case in result.for_review():
+        numbers = ["-" if case.review_score is None else f"{case.review_score:.2f}"]
+        numbers += ["-" if case.volume_ml is None else f"{case.volume_ml:.1f}", str(case.pieces or 0)]
         if ensemble:
             numbers.append("-" if case.disagreement is None else f"{case.disagreement:.3f}")
         seconds = "done before" if case.case in result.skipped else f"{case.seconds:.1f}"

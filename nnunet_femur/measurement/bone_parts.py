@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.measurement.anatomy import Anatomy, Line, Sphere
+    from nnunet_femur.measurement.anatomy import Anatomy, Line, Point, Sphere
 
 HEAD, NECK, TROCHANTER, UPPER_SHAFT, LOWER_SHAFT, CONDYLES, REST = range(1, 8)
 """Label of each part; the shaft is upper and lower shaft, and REST is below the trochanteric region of a cut bone."""
@@ -38,17 +38,18 @@ PART_DEFINITIONS = {
     "head": "head: proximal to the plane across the neck axis at 0.5 R from the head centre",
     "neck": "neck: between the planes across the neck axis at 0.5 R and 1.5 R from the head centre, and within R of "
     "the neck axis",
-    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at 0.5 R "
-    "below the lesser trochanter's peak",
-    "upper_shaft": "upper shaft: from the trochanteric region to 6.4 R below the head centre, measured along the "
-    "proximal shaft axis; also present in a femur without its distal end",
+    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at 2.8 R "
+    "below the head centre, near the lower edge of the lesser trochanter",
+    "upper_shaft": "upper shaft: between the planes across the proximal shaft axis at 2.8 R and 6.4 R below the head "
+    "centre; also present in a femur without its distal end",
     "shaft": "shaft: between the trochanteric region and the condyles",
     "condyles": "condyles: the distal end, as long along the shaft axis as it is wide (the rule of squares)",
 }
 """Definition of each part; R is the head radius."""
 
 PART_SOURCES = {
-    "trochanter": "AO/OTA classification (2018): the proximal segment ends at the lower edge of the lesser trochanter",
+    "trochanter": "AO/OTA classification (2018): the proximal segment ends at the lower edge of the lesser trochanter, "
+    "whose peak is 2.32 ± 0.16 R below the head centre (BMC Musculoskelet Disord 2021, 22)",
     "shaft": "AO/OTA classification (2018)",
     "condyles": "AO/OTA classification (2018): Mueller's rule of squares for end segments",
 }
@@ -56,8 +57,12 @@ PART_SOURCES = {
 HEAD_END_R, NECK_END_R = 0.5, 1.5
 """Ends of head and neck along the neck axis, from the head centre towards the shaft, in head radii."""
 
-_BELOW_LESSER_TROCHANTER_R = 0.5
-"""Lower edge of the lesser trochanter below its peak, in head radii."""
+TROCHANTER_END_R = 2.8
+"""End of the trochanteric region below the head centre, in head radii.
+
+It is a multiple of the radius, and not the level of the lesser trochanter itself, since a femur without its distal end
+has no posterior direction in which the lesser trochanter could be found.
+"""
 
 UPPER_SHAFT_END_R = 6.4
 """End of the upper shaft below the head centre, in head radii; the proximal shaft axis is fitted down to it."""
@@ -89,32 +94,43 @@ class ShaftLevels:
 
     Attributes:
         axis: Whole-shaft axis, upwards.
-        distal_mm: Position of the lowest point of the bone along the axis, from the axis point.
+        top_mm: Position of the highest point of the bone along the axis, from the axis point.
         length_mm: Length of the bone along the axis.
 
     Example:
         >>> from nnunet_femur.measurement.anatomy import Line
-        >>> levels = ShaftLevels(Line(np.zeros(3), np.array([0.0, 0.0, 1.0])), -200.0, 400.0)
-        >>> levels.heights_mm(np.array([[3.0, 4.0, 0.0]])).tolist()
-        [200.0]
+        >>> levels = ShaftLevels(Line(np.zeros(3), np.array([0.0, 0.0, 1.0])), 220.0, 400.0)
+        >>> levels.depths_mm(np.array([[3.0, 4.0, 0.0]])).tolist()
+        [220.0]
     """
 
     axis: Line
-    distal_mm: float
+    top_mm: float
     length_mm: float
 
-    def heights_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the heights of points above the lowest point of the bone, shape (n,)."""
-        return np.asarray((points_mm - self.axis.point_mm) @ self.axis.direction - self.distal_mm)
+    def depths_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the distances of points below the highest point of the bone along the axis, shape (n,)."""
+        return heights_mm(points_mm, self.axis.direction, self.axis.point_mm) * -1 + self.top_mm
+
+
+def heights_mm(points_mm: NDArray[np.float64], axis: Point, above_mm: Point) -> NDArray[np.float64]:
+    """Return the positions of points along a unit vector, measured from a point, shape (n,).
+
+    Example:
+        >>> heights_mm(np.array([[1.0, 2.0, 3.0]]), np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 5.0])).tolist()
+        [-2.0]
+    """
+    # A product of the points alone is several times faster than one of their differences to the point.
+    return np.asarray(points_mm @ axis - above_mm @ axis)
 
 
 def shaft_levels(anatomy: Anatomy) -> ShaftLevels | None:
     """Return the levels along the shaft of a whole femur; None without head, shaft axis or distal end."""
     if anatomy.shaft is None or anatomy.distal is None or anatomy.head is None:
         return None
-    along = (anatomy.surface.points_mm - anatomy.shaft.point_mm) @ anatomy.shaft.direction
+    along = heights_mm(anatomy.surface.points_mm, anatomy.shaft.direction, anatomy.shaft.point_mm)
     low, high = float(along.min()), float(along.max())
-    return ShaftLevels(anatomy.shaft, low, high - low)
+    return ShaftLevels(anatomy.shaft, high, high - low)
 
 
 def parts_of(points_mm: NDArray[np.float64], anatomy: Anatomy, reasons: Mapping[str, Missing]) -> BoneParts:
@@ -141,14 +157,12 @@ def parts_of(points_mm: NDArray[np.float64], anatomy: Anatomy, reasons: Mapping[
         return BoneParts(labels, dict.fromkeys(PARTS, reasons.get("neck_center_mm_lps", _NO_NECK)))
     _label_neck(labels, points_mm, head, unit(head.center_mm - neck.center_mm))
     del missing["head"], missing["neck"]
-    if axis is None or anatomy.lesser_trochanter_mm is None:
-        # Below the neck nothing is known, but head and neck are.
-        missing.update(dict.fromkeys(missing, reasons.get("proximal_shaft_axis_lps", _NO_LESSER_TROCHANTER)))
+    if axis is None:
+        missing.update(dict.fromkeys(missing, reasons.get("proximal_shaft_axis_lps", _NO_SHAFT)))
         return BoneParts(labels, missing)
-    edge_mm = (points_mm - anatomy.lesser_trochanter_mm) @ axis.direction / head.radius_mm
-    below = edge_mm < -_BELOW_LESSER_TROCHANTER_R
+    depths = heights_mm(points_mm, axis.direction, head.center_mm) / -head.radius_mm
+    below = depths >= TROCHANTER_END_R
     labels[(labels == 0) & ~below] = TROCHANTER
-    depths = (head.center_mm - points_mm) @ axis.direction / head.radius_mm
     labels[below] = np.where(depths[below] < UPPER_SHAFT_END_R, UPPER_SHAFT, REST)
     del missing["trochanter"], missing["upper_shaft"]
     levels = shaft_levels(anatomy)
@@ -156,14 +170,14 @@ def parts_of(points_mm: NDArray[np.float64], anatomy: Anatomy, reasons: Mapping[
         missing.update(dict.fromkeys(("shaft", "condyles"), reasons.get("knee_center_mm_lps", _NO_DISTAL_END)))
         return BoneParts(labels, missing)
     labels[labels == REST] = LOWER_SHAFT
-    labels[levels.heights_mm(points_mm) < distal_width_mm(anatomy, levels)] = CONDYLES
+    labels[levels.depths_mm(points_mm) > levels.length_mm - distal_width_mm(anatomy, levels)] = CONDYLES
     return BoneParts(labels, {})
 
 
 def distal_width_mm(anatomy: Anatomy, levels: ShaftLevels) -> float:
     """Return the width of the distal end from medial to lateral in mm, across the shaft axis."""
     points_mm = anatomy.surface.points_mm
-    distal = points_mm[levels.heights_mm(points_mm) < _DISTAL_SHARE * levels.length_mm]
+    distal = points_mm[levels.depths_mm(points_mm) > (1 - _DISTAL_SHARE) * levels.length_mm]
     sideways = anatomy.medial
     if sideways is None:
         sideways = np.linalg.svd(np.cov((distal - distal.mean(0)).T))[0][:, 0]
@@ -172,14 +186,14 @@ def distal_width_mm(anatomy: Anatomy, levels: ShaftLevels) -> float:
 
 def _label_neck(labels: NDArray[np.uint8], points_mm: NDArray[np.float64], head: Sphere, axis: NDArray) -> None:
     """Label head and neck in place; `axis` is the neck axis towards the head."""
-    towards_shaft = (head.center_mm - points_mm) @ axis
-    from_axis = np.sqrt(np.maximum(((head.center_mm - points_mm) ** 2).sum(1) - towards_shaft**2, 0))
-    end_mm, neck_end_mm = HEAD_END_R * head.radius_mm, NECK_END_R * head.radius_mm
-    labels[towards_shaft < end_mm] = HEAD
-    labels[(towards_shaft >= end_mm) & (towards_shaft < neck_end_mm) & (from_axis <= head.radius_mm)] = NECK
+    towards_shaft = -heights_mm(points_mm, axis, head.center_mm)
+    labels[towards_shaft < HEAD_END_R * head.radius_mm] = HEAD
+    beside = np.flatnonzero((labels != HEAD) & (towards_shaft < NECK_END_R * head.radius_mm))
+    squares = ((points_mm[beside] - head.center_mm) ** 2).sum(1) - towards_shaft[beside] ** 2
+    labels[beside[squares <= head.radius_mm**2]] = NECK
 
 
-_NO_HEAD = Missing("head-missing", "needs the femoral head, which was not found.")
-_NO_NECK = Missing("neck-missing", "needs the femoral neck, which was not found.")
-_NO_LESSER_TROCHANTER = Missing("lesser-trochanter-missing", "needs the lesser trochanter, which was not found.")
-_NO_DISTAL_END = Missing("distal-end-missing", "needs the distal end, which the mask does not contain.")
+_NO_HEAD = Missing("head-missing", "No femoral head was found.")
+_NO_NECK = Missing("neck-missing", "No femoral neck was found.")
+_NO_SHAFT = Missing("shaft-missing", "No shaft below the trochanters was found.")
+_NO_DISTAL_END = Missing("distal-end-missing", "The mask does not contain the distal end.")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.anatomy import Anatomy
 
-COARSE_MM = 3.3
-"""Spacing of the coarse copy; side and direction are right up to 4 x 4 x 5 mm."""
+COARSE_MM, COARSEST_MM = 3.3, 6.0
+"""Spacing of the coarse copy, and the largest spacing that is used; side and direction are right at 4 x 4 x 5 mm."""
 
 
 def coarse_anatomy(mask_zyx: NDArray, geometry: Geometry) -> Anatomy | None:
@@ -36,6 +36,8 @@ def coarse_anatomy(mask_zyx: NDArray, geometry: Geometry) -> Anatomy | None:
         >>> coarse_anatomy(femur.voxels_zyx[:20], femur.header.geometry) is None
         True
     """
+    if max(geometry.spacing_mm_zyx) > COARSEST_MM:
+        return None
     steps = [max(1, round(COARSE_MM / spacing)) for spacing in geometry.spacing_mm_zyx]
     coarse = np.asarray(mask_zyx[tuple(slice(None, None, step) for step in steps)] != 0)
     z, y, x = geometry.spacing_mm_zyx * np.array(steps)
@@ -47,6 +49,7 @@ def coarse_anatomy(mask_zyx: NDArray, geometry: Geometry) -> Anatomy | None:
     if no_femur(mesh) is not None:
         return None
     anatomy = locate_head(mesh)
-    if not assess(mesh, anatomy, border=border_contacts(mask_zyx, geometry)).is_whole:
+    border = border_contacts(mask_zyx, geometry)
+    if not assess(mesh, anatomy, border=border, voxel_mm=max(grid.spacing_mm_xyz)).is_whole:
         return None
     return locate_side(mesh, anatomy)

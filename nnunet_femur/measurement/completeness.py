@@ -45,11 +45,14 @@ HEAD_RADII_MM = (17.0, 31.0)
 LEAST_COVERED, MOST_RMS_MM = 0.55, 0.9
 """Least part of the sphere that a head covers, and its largest residual; other ends of a bone cover less than 0.53."""
 
-PROXIMAL_FLAT_MM2, DISTAL_FLAT_MM2 = 510.0, 760.0
-"""Largest flat face of a whole femur: on its head or greater trochanter, and on both condyles."""
+PROXIMAL_FLAT_MM2, DISTAL_FLAT_MM2 = 190.0, 270.0
+"""Largest :attr:`FlatFace.weight_mm2` of a whole femur: on its head or greater trochanter, and on both condyles."""
 
-FLAT_SHARE = 0.6
-"""Largest ratio of a flat face to the section 10 mm further in; that of a cut shaft is larger, at any size."""
+FLAT_SHARE = 0.5
+"""Largest :attr:`FlatFace.share` of a whole femur; that of a cut shaft is larger, at any size of the bone."""
+
+THIN_MM = 3.0
+"""Spacing up to which these limits hold. A thicker slice is itself a flat face, in proportion to its thickness."""
 
 LEAST_FLARE = 4.0
 """Least ratio of the largest distal section to the smallest section of the shaft; whole femurs have 5.4 to 8.6."""
@@ -92,12 +95,15 @@ class Completeness:
         return not self.reasons
 
 
-def examine(mesh: BoneMesh, *, border: Sequence[BorderContact] = ()) -> tuple[Anatomy, Completeness]:
+def examine(
+    mesh: BoneMesh, *, border: Sequence[BorderContact] = (), voxel_mm: float = 0.0
+) -> tuple[Anatomy, Completeness]:
     """Return the landmarks of a bone, and the parts of a femur that it does not contain as a whole.
 
     Args:
         mesh: Closed surface of one bone.
         border: Places at which the mask is cut by the border of its volume.
+        voxel_mm: Largest spacing of the mask; 0 for a surface that was not made of voxels.
 
     Returns:
         The landmarks of the parts that are whole, and the reasons for the others.
@@ -107,7 +113,7 @@ def examine(mesh: BoneMesh, *, border: Sequence[BorderContact] = ()) -> tuple[An
     if reason is not None:
         return anatomy, _without(PARTS, reason)
     anatomy = locate_head(mesh)
-    state = assess(mesh, anatomy, border=border)
+    state = assess(mesh, anatomy, border=border, voxel_mm=voxel_mm)
     if "head" in state.reasons:
         return Anatomy(mesh.surface), state
     anatomy = locate_neck(mesh, anatomy)
@@ -125,21 +131,33 @@ def examine(mesh: BoneMesh, *, border: Sequence[BorderContact] = ()) -> tuple[An
     return anatomy, Completeness(reasons)
 
 
-def assess(mesh: BoneMesh, anatomy: Anatomy, *, border: Sequence[BorderContact] = ()) -> Completeness:
+def assess(
+    mesh: BoneMesh, anatomy: Anatomy, *, border: Sequence[BorderContact] = (), voxel_mm: float = 0.0
+) -> Completeness:
     """Return the ends of a femur that its surface does not contain.
 
     Args:
         mesh: Closed surface of one bone, on which :func:`no_femur` found nothing.
         anatomy: Its landmarks by :func:`~nnunet_femur.measurement.locating.locate_head`, right or not.
         border: Places at which the mask is cut by the border of its volume.
+        voxel_mm: Largest spacing of the mask; 0 for a surface that was not made of voxels.
     """
     up, head = anatomy.up, anatomy.head
     if up is None or head is None:
         return _without(PARTS, _NO_HEAD)
-    reason = _no_head(head) or _cut(mesh, up, border, PROXIMAL_FLAT_MM2, "proximal") or _beside_shaft(anatomy)
+    reason = (
+        _no_head(head)
+        or _border_cut(mesh, up, border, "proximal")
+        or _flat_end(mesh, up, PROXIMAL_FLAT_MM2, voxel_mm, "proximal")
+        or _beside_shaft(anatomy)
+    )
     if reason is not None:
         return _without(PARTS, reason)
-    distal = _cut(mesh, -up, border, DISTAL_FLAT_MM2, "distal") or _no_knee(mesh, up, head.radius_mm)
+    distal = (
+        _border_cut(mesh, -up, border, "distal")
+        or _flat_end(mesh, -up, DISTAL_FLAT_MM2, voxel_mm, "distal")
+        or _no_knee(mesh, up, head.radius_mm)
+    )
     return Completeness({} if distal is None else {"whole": distal})
 
 
@@ -188,31 +206,36 @@ def _no_head(head: Sphere) -> Missing | None:
     return Missing("head-missing", f"The rounder end of the bone is not a whole femoral head: {problem}.")
 
 
-def _cut(
-    mesh: BoneMesh, axis_out: Point, border: Sequence[BorderContact], largest_mm2: float, name: str
-) -> Missing | None:
-    """Return the reason if one end of the bone is cut."""
-    code = f"{name}-end-cut"
+def _border_cut(mesh: BoneMesh, axis_out: Point, border: Sequence[BorderContact], name: str) -> Missing | None:
+    """Return the reason if the border of the volume cuts one end of the bone."""
     along = mesh.points_mm @ axis_out
     low, high = float(along.min()), float(along.max())
     for contact in border:
         # The border may also cut a bone lengthwise; then both ends are incomplete.
         if contact.center_mm @ axis_out > low + (high - low) / 3:
-            return Missing(code, f"The {name} end is cut by the border of the volume ({contact.area_mm2:.0f} mm²).")
+            text = f"The {name} end is cut by the border of the volume ({contact.area_mm2:.0f} mm²)."
+            return Missing(f"{name}-end-cut", text)
+    return None
+
+
+def _flat_end(mesh: BoneMesh, axis_out: Point, largest_mm2: float, voxel_mm: float, name: str) -> Missing | None:
+    """Return the reason if one end of the bone is flat."""
     face = flat_face(mesh, axis_out)
-    if not is_flat(face, largest_mm2):
+    if not is_flat(face, largest_mm2, voxel_mm):
         return None
-    return Missing(code, f"The {name} end is cut: it has a flat face of {face.area_mm2:.0f} mm².")
+    return Missing(f"{name}-end-cut", f"The {name} end is cut: it has a flat face of {face.area_mm2:.0f} mm².")
 
 
-def is_flat(face: FlatFace, largest_mm2: float) -> bool:
+def is_flat(face: FlatFace, largest_mm2: float, voxel_mm: float = 0.0) -> bool:
     """Return True if a flat face is larger than those of whole femurs.
 
     Args:
         face: The largest face at an end.
-        largest_mm2: Largest face at that end of a whole femur: PROXIMAL_FLAT_MM2 or DISTAL_FLAT_MM2.
+        largest_mm2: Largest weight at that end of a whole femur: PROXIMAL_FLAT_MM2 or DISTAL_FLAT_MM2.
+        voxel_mm: Largest spacing of the mask.
     """
-    return face.area_mm2 > largest_mm2 or face.share > FLAT_SHARE
+    thick = max(1.0, voxel_mm / THIN_MM)
+    return face.weight_mm2 > largest_mm2 * thick**2 or face.share > FLAT_SHARE * thick
 
 
 def _beside_shaft(anatomy: Anatomy) -> Missing | None:

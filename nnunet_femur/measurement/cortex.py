@@ -1,13 +1,14 @@
 """Cortex and marrow in cross-sections of the shaft, by the half-maximum edges of radial profiles.
 
-The CT is sampled in a slab across the shaft on rays from the centre of the bone. On each ray the edges of the cortex are
-found. A cortex that is thin compared with the blur or the voxels would be measured too thick (Prevrhal et al. 1999,
-Treece et al. 2010), so it is refused.
+The CT is sampled in a slab across the shaft on rays from the centre of the bone, and the edges of the cortex are found
+on each ray. A cortex that is thin compared with the blur or the voxels would be measured too thick (Prevrhal et al.
+1999, Treece et al. 2010), so it is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,7 +66,7 @@ class CorticalSection:
         """Area between the edges."""
         return self.total_area_mm2 - self.marrow_area_mm2
 
-    @property
+    @cached_property
     def thickness_mm(self) -> float:
         """Mean shortest distance from the outer to the inner edge, along the outer edge."""
         outer = _on_rays(self.edges.outer_mm, RAYS)
@@ -125,7 +126,7 @@ def cortical_section(
     thickness = section.thickness_mm
     voxel_mm = voxel_across_mm(geometry, axis)
     if thickness < LEAST_VOXELS * voxel_mm:
-        return too_thin(f"is {thickness / voxel_mm:.1f} voxels thick; expected at least {LEAST_VOXELS:g}")
+        return too_thin(f"{thickness / voxel_mm:.1f} voxels thick; expected at least {LEAST_VOXELS:g}")
     return section
 
 
@@ -168,7 +169,8 @@ def _sampled(volume_zyx: NDArray, geometry: Geometry, points_mm: NDArray[np.floa
     """Return a volume at points of any shape (..., 3), interpolated linearly; 0 outside."""
     import scipy.ndimage
 
-    index_zyx = geometry.index_of(points_mm.reshape(-1, 3))[:, ::-1].T
+    inverse = np.linalg.inv(geometry.steps_mm)
+    index_zyx = (inverse @ (points_mm.reshape(-1, 3) - geometry.origin_mm_xyz).T)[::-1]
     found = scipy.ndimage.map_coordinates(volume_zyx, index_zyx, np.float32, order=1, mode="constant")
     return found.reshape(points_mm.shape[:-1])
 
@@ -205,4 +207,4 @@ def _profiles(
     return 0.5 * profiles + 0.25 * (np.roll(profiles, 1, 0) + np.roll(profiles, -1, 0))
 
 
-_NOT_CLOSED = Missing("section-not-closed", "has no closed outline of the mask in this cross-section.")
+_NOT_CLOSED = Missing("section-not-closed", "The mask has no closed outline in this cross-section.")

@@ -2,8 +2,8 @@
 
 An edge is where the profile crosses half of the difference between the cortex and the tissue beside it: soft tissue
 outside, marrow inside, each with its own value (Hangartner and Short 2001). Symmetric blur does not move this crossing
-at a straight edge, if the value of the cortex is known. The blur is estimated from the outer edge. It corrects the value
-of the cortex for its width, as Hangartner and Short do, and both edges for their curvature.
+at a straight edge, if the value of the cortex is known. The blur is estimated from the outer edge. The value of the
+cortex is corrected for blur and width, as by Hangartner and Short, and both edges are corrected for their curvature.
 """
 
 from __future__ import annotations
@@ -33,8 +33,14 @@ _MASK_OFF_MM = 3.0
 _LEAST_CONTRAST_HU = 300.0
 """Least difference between the cortex and the marrow."""
 
-_PASSES = 12
-"""Number of passes; each uses the edges of the one before for the values of cortex, marrow and soft tissue."""
+_SAMPLES = 15
+"""Number of samples of a profile from which a value is estimated."""
+
+_PASSES, _SETTLED_MM = 30, 0.005
+"""Largest number of passes, and the change of all thicknesses at which they end.
+
+Each pass uses the edges of the one before for the values of cortex, marrow and soft tissue.
+"""
 
 _QUARTER_SIGMAS = 0.6745
 """Distance between the half and the quarter level of an edge blurred by a Gaussian, in standard deviations."""
@@ -91,7 +97,7 @@ def find_edges(
         >>> sharp = np.where(radii > 14, 50.0, np.where(radii > 9, 1500.0, -50.0))
         >>> profile = scipy.ndimage.gaussian_filter1d(sharp, 0.8 / STEP_MM, mode="nearest")
         >>> edges = find_edges(np.tile(profile, (8, 1)), radii, np.full(8, 14.0))
-        >>> round(float(edges.blur_mm), 1), round(edges.cortex_hu, -1)
+        >>> round(float(edges.blur_mm), 1), round(edges.cortex_hu, -2)
         (0.8, 1500.0)
     """
     beyond = radii[None] > outline[:, None] + 1
@@ -102,41 +108,39 @@ def find_edges(
     sigma_mm, wide = 0.0, np.ones(len(profiles), bool)
     for _ in range(_PASSES):
         marrow = float(np.median(profiles[radii[None] < 0.5 * inner[:, None]]))
-        soft = _soft_tissue(profiles, radii, outer)
+        soft = _soft_tissue(profiles, outer)
+        if np.median(cortex) - marrow < _LEAST_CONTRAST_HU or np.median(cortex - soft) < _LEAST_CONTRAST_HU:
+            return _NOT_FOUND
         outer_found = _crossing(profiles, radii, start, (cortex + soft) / 2, outwards=True)
         inner_found = _crossing(profiles, radii, start, (cortex + marrow) / 2, outwards=False)
         outer_found[np.abs(outer_found - outline) > _MASK_OFF_MM] = np.nan
         if np.isnan(outer_found).mean() > _MOST_LOST or np.isnan(inner_found).mean() > _MOST_LOST:
             return _NOT_FOUND
         quarter = _crossing(profiles, radii, start, (cortex + 3 * soft) / 4, outwards=True)
-        outer, inner = _filled(outer_found), _filled(inner_found)
+        before, outer, inner = outer - inner, _filled(outer_found), _filled(inner_found)
         inner = np.minimum(inner, outer)
         sigma_mm = float(np.nanmedian((_filled(quarter) - outer)[wide])) / _QUARTER_SIGMAS
         wide = outer - inner >= WIDE_SIGMAS * sigma_mm
         if wide.mean() < _LEAST_WIDE:
-            return too_thin(f"is less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")
-        cortex = _cortex_value(profiles, radii, outer, inner, (soft + marrow) / 2, sigma_mm)
+            return too_thin(f"less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")
+        cortex = _cortex_value(profiles, outer, inner, (soft + marrow) / 2, sigma_mm)
         cortex[~wide] = np.median(cortex[wide])
         start = np.rint((outer + inner) / 2 / STEP_MM).astype(int)
-    if np.median(cortex) - marrow < _LEAST_CONTRAST_HU or np.median(cortex - soft) < _LEAST_CONTRAST_HU:
-        return _NOT_FOUND
+        if np.abs(outer - inner - before).max() < _SETTLED_MM:
+            break
     # Blur moves the half level of a curved edge towards the centre of its curvature.
     outer, inner = (radius + sigma_mm**2 / (2 * np.maximum(radius, sigma_mm)) for radius in (outer, inner))
     return CortexEdges(outer, inner, float(np.median(cortex)), marrow, sigma_mm)
 
 
-def _soft_tissue(
-    profiles: NDArray[np.float64], radii: NDArray[np.float64], outer: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _soft_tissue(profiles: NDArray[np.float64], outer: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the value outside of the bone on each ray, smoothed over its neighbours."""
-    near = radii[None] - outer[:, None]
-    beside = np.where((near >= _OUTSIDE_MM[0]) & (near <= _OUTSIDE_MM[1]), profiles, np.nan)
-    return np.clip(_smoothed(np.nanmedian(beside, axis=1)), *_SOFT_HU)
+    beside = _median_between(profiles, outer + _OUTSIDE_MM[0], outer + _OUTSIDE_MM[1])
+    return np.clip(_smoothed(beside), *_SOFT_HU)
 
 
 def _cortex_value(
     profiles: NDArray[np.float64],
-    radii: NDArray[np.float64],
     outer: NDArray[np.float64],
     inner: NDArray[np.float64],
     beside: NDArray[np.float64],
@@ -150,13 +154,20 @@ def _cortex_value(
     import scipy.special
 
     width = np.maximum(outer - inner, STEP_MM)
-    middle, reach = (outer + inner) / 2, np.maximum(width / 4, STEP_MM)
-    core = np.where(np.abs(radii[None] - middle[:, None]) <= reach[:, None], profiles, np.nan)
-    value = _smoothed(np.nanmedian(core, axis=1))
+    value = _smoothed(_median_between(profiles, inner + width / 4, outer - width / 4))
     # The median of the middle half is the value at an eighth of the width from the middle.
     scale = width / (np.sqrt(2) * max(sigma_mm, 1e-3))
     share = (scipy.special.erf(5 / 8 * scale) + scipy.special.erf(3 / 8 * scale)) / 2
     return np.asarray(beside + (value - beside) / np.maximum(share, 0.5))
+
+
+def _median_between(
+    profiles: NDArray[np.float64], low_mm: NDArray[np.float64], high_mm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the median of each profile between two radii."""
+    places = np.linspace(low_mm, high_mm, _SAMPLES, axis=1) / STEP_MM
+    index = np.clip(np.rint(places).astype(int), 0, profiles.shape[1] - 1)
+    return np.asarray(np.median(np.take_along_axis(profiles, index, 1), axis=1))
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,8 +207,8 @@ def _filled(radii_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def too_thin(text: str) -> Missing:
-    """Return the reason for which a thin cortex is not measured."""
-    return Missing("cortex-too-thin", f"{text}, so it would be measured too thick.")
+    """Return the reason for which a cortex of such a thickness is not measured."""
+    return Missing("cortex-too-thin", f"The cortex is {text}, so it would be measured too thick.")
 
 
-_NOT_FOUND = Missing("cortex-not-found", "has no cortex around a marrow in this cross-section.")
+_NOT_FOUND = Missing("cortex-not-found", "The CT has no cortex around a marrow in this cross-section.")

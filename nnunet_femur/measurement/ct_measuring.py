@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.boxes import box_of, is_empty
+from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
 from nnunet_femur.imaging.surface_mesh import Surface
 from nnunet_femur.measurement.anatomy import Anatomy
-from nnunet_femur.measurement.bone_parts import parts_of, shaft_levels
+from nnunet_femur.measurement.bone_parts import heights_mm, parts_of, shaft_levels
 from nnunet_femur.measurement.cortex import SLAB_MM, CorticalSection, cortical_section
 from nnunet_femur.measurement.ct_quantities import (
     CT_QUANTITIES,
@@ -24,7 +26,7 @@ from nnunet_femur.measurement.ct_quantities import (
 )
 from nnunet_femur.measurement.density import density_values, outermost
 from nnunet_femur.measurement.femur_measurements import Missing
-from nnunet_femur.measurement.unmeasured import find_unmeasured
+from nnunet_femur.measurement.unmeasured import MeasuredCt, find_unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from nnunet_femur.measurement.anatomy import Point
     from nnunet_femur.measurement.calibration import Calibration
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+
+
+_OWN_FINDINGS = ("metal", "padding")
+"""Findings about the whole CT, which those about the mask replace."""
 
 
 def measure_ct(
@@ -57,7 +63,8 @@ def measure_ct(
 
     Returns:
         Value of each quantity of :data:`CT_QUANTITIES` that could be measured, the reason for each of the others, both
-        in the order of that table, and findings about metal and padding in the mask.
+        in the order of that table, and findings: warnings about the values of the CT, and metal and padding in the
+        mask. All are missing if the values are not HU.
 
     Raises:
         InputError: CT, mask and geometry differ in shape ("grid-differs").
@@ -70,18 +77,21 @@ def measure_ct(
         raise InputError(msg, code="grid-differs")
     mask = np.ascontiguousarray(mask_zyx != 0)
     if is_empty(box_of(mask)):
-        return {}, dict.fromkeys(CT_QUANTITIES, Missing("empty-mask", "has an empty mask.")), ()
+        return {}, dict.fromkeys(CT_QUANTITIES, Missing("empty-mask", "The mask is empty.")), ()
+    ct = MeasuredCt.of(ct_hu_zyx, geometry)
+    checked = tuple(each for each in IMAGE_CHECKS.run(ct.facts, measurements.case) if each.code not in _OWN_FINDINGS)
+    errors = [each for each in checked if each.severity is Severity.ERROR]
+    if errors:
+        return {}, dict.fromkeys(CT_QUANTITIES, Missing(errors[0].code, f"The CT {errors[0].problem}")), tuple(errors)
     anatomy = measurements.anatomy or Anatomy(Surface(np.empty((0, 3)), np.empty((0, 3), np.int64)))
-    unmeasured = find_unmeasured(ct_hu_zyx, mask, geometry.spacing_mm_zyx, measurements.case)
+    unmeasured = find_unmeasured(ct, mask, geometry, measurements.case)
     box = unmeasured.box
     part = mask[box]
-    index_zyx = np.argwhere(part) + [each.start for each in box]
-    points_mm = index_zyx[:, ::-1] @ geometry.steps_mm.T + geometry.origin_mm_xyz
-    # NaN is excluded from all values, but would spread over the neighbours when it is interpolated.
-    ct = ct_hu_zyx if np.issubdtype(ct_hu_zyx.dtype, np.integer) else np.nan_to_num(ct_hu_zyx, nan=-1024.0)
+    index_xyz = np.stack(np.nonzero(part)[::-1]).astype(np.float64) + [[each.start] for each in box[::-1]]
+    points_mm = (geometry.steps_mm @ index_xyz).T + geometry.origin_mm_xyz
     excluded = {"metal": unmeasured.metal_zyx[part], "padding": unmeasured.blank_zyx[part]}
     values, missing = density_values(
-        ct[box][part],
+        ct.hu_zyx[box][part],
         outermost(mask[box])[part],
         excluded,
         parts_of(points_mm, anatomy, measurements.missing),
@@ -90,13 +100,13 @@ def measure_ct(
     )
     values[METAL_QUANTITY.key] = unmeasured.metal_ml
     levels = _levels(anatomy, points_mm, measurements.missing)
-    of_cortex, without_cortex = _cortex_values(ct, mask, geometry, points_mm, excluded, levels)
+    of_cortex, without_cortex = _cortex_values(ct.hu_zyx, mask, geometry, points_mm, excluded, levels)
     values |= of_cortex
     missing |= without_cortex
     return (
         {key: values[key] for key in CT_QUANTITIES if key in values},
         {key: missing[key] for key in CT_QUANTITIES if key in missing},
-        unmeasured.findings,
+        (*(each for each in checked if each.severity is Severity.WARNING), *unmeasured.findings),
     )
 
 
@@ -124,7 +134,7 @@ def _cortex_values(
     for level in levels:
         found = level.reason
         if level.axis is not None and level.heights_mm is not None:
-            center = _center(level.heights_mm, points_mm, excluded, max(geometry.spacing_mm_xyz))
+            center = _center(level.axis, level.heights_mm, points_mm, excluded, max(geometry.spacing_mm_xyz))
             found = center if isinstance(center, Missing) else None
             if not isinstance(center, Missing):
                 section = cortical_section(ct_hu_zyx, mask_zyx, geometry, center, level.axis)
@@ -140,25 +150,26 @@ def _levels(anatomy: Anatomy, points_mm: NDArray[np.float64], reasons: Mapping[s
     """Return all levels, those in % of the length first."""
     found = []
     whole = shaft_levels(anatomy)
+    depths = whole.depths_mm(points_mm) if whole is not None else points_mm[:0, 0]
     for percent in LEVELS_PERCENT:
         name = level_name(percent, in_radii=False)
         if whole is None:
             found.append(_Level(name, reason=reasons.get("length_mechanical_mm", _NO_LENGTH)))
         else:
-            heights = whole.heights_mm(points_mm) - percent / 100 * whole.length_mm
-            found.append(_Level(name, whole.axis.direction, heights))
+            found.append(_Level(name, whole.axis.direction, percent / 100 * whole.length_mm - depths))
     head, axis = anatomy.head, anatomy.proximal_shaft
     for radii in LEVELS_R:
         name = level_name(radii, in_radii=True)
         if head is None or axis is None:
             found.append(_Level(name, reason=reasons.get("proximal_shaft_axis_lps", _NO_SHAFT)))
         else:
-            heights = (points_mm - head.center_mm) @ axis.direction + radii * head.radius_mm
-            found.append(_Level(name, axis.direction, heights))
+            level_mm = head.center_mm - radii * head.radius_mm * axis.direction
+            found.append(_Level(name, axis.direction, heights_mm(points_mm, axis.direction, level_mm)))
     return found
 
 
 def _center(
+    axis: Point,
     heights_mm: NDArray[np.float64],
     points_mm: NDArray[np.float64],
     excluded: Mapping[str, NDArray[np.bool_]],
@@ -170,10 +181,10 @@ def _center(
         return _OUTSIDE
     for name, lost in excluded.items():
         if np.any(near & lost):
-            return Missing(name, f"has {name} in or beside this cross-section.")
-    return np.asarray(points_mm[near].mean(0))
+            return Missing(name, f"This cross-section contains {name}, or is beside it.")
+    return np.asarray(points_mm[near].mean(0) - heights_mm[near].mean() * axis)
 
 
-_OUTSIDE = Missing("outside-mask", "has no bone at this level.")
-_NO_LENGTH = Missing("distal-end-missing", "needs the length of the whole bone.")
-_NO_SHAFT = Missing("head-missing", "needs the head and the shaft below it.")
+_OUTSIDE = Missing("outside-mask", "The mask does not reach this level.")
+_NO_LENGTH = Missing("distal-end-missing", "The mask does not contain the whole bone, whose length is needed.")
+_NO_SHAFT = Missing("head-missing", "The mask does not contain the head and the shaft below it.")

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     from nnunet_femur.measurement.cortex import CorticalSection
 
+_NEEDS = {"head": "neck", "neck": "neck", "trochanter": "proximal-shaft", "upper_shaft": "proximal-shaft"}
+"""Part of the bone that each part needs, if not the whole bone."""
+
 WHOLE = ""
 """Name of the whole femur among parts; its keys have no suffix."""
 
 LEVELS_PERCENT = (30, 40, 50, 60, 70)
-"""Levels of cross-sections in % of the length from the distal end, of a whole femur."""
+"""Levels of cross-sections in % of the length from the top, of a whole femur."""
 
 LEVELS_R = (3.5, 5.0, 6.0)
 """Levels of cross-sections below the head centre in head radii, also of a femur without its distal end."""
@@ -131,7 +134,9 @@ def _density() -> Iterator[Quantity]:
                 detail = PART_DEFINITIONS[part]
                 text = f"{text} {detail[0].upper()}{detail[1:]}."
             place = f", {words}" if part else ""
-            yield Quantity(part_key(key, part), label.format(place), unit, text, source=PART_SOURCES.get(part, ""))
+            needs = _NEEDS.get(part, "whole") if part else "bone"
+            source = PART_SOURCES.get(part, "")
+            yield Quantity(part_key(key, part), label.format(place), unit, text, needs, source=source)
 
 
 def _cortex() -> Iterator[Quantity]:
@@ -139,7 +144,7 @@ def _cortex() -> Iterator[Quantity]:
         (
             level_name(level, in_radii=False),
             f"at {level} % of the length",
-            f"across the whole-shaft axis at {level} % of the bone's length along it, from the distal end",
+            f"across the whole-shaft axis at {level} % of the bone's length along it, from the top",
         )
         for level in LEVELS_PERCENT
     ] + [
@@ -152,8 +157,8 @@ def _cortex() -> Iterator[Quantity]:
     ]
     for name, label, words in levels:
         for key, kind, unit, definition in _CORTEX:
-            text = definition.format(words)
-            yield Quantity(key.format(name), f"{kind} {label}", unit, text, source=_HALF_MAXIMUM)
+            text, needs = definition.format(words), "proximal-shaft" if name.endswith("r") else "whole"
+            yield Quantity(key.format(name), f"{kind} {label}", unit, text, needs, source=_HALF_MAXIMUM)
 
 
 METAL_QUANTITY = Quantity(
@@ -161,7 +166,7 @@ METAL_QUANTITY = Quantity(
     "metal",
     "ml",
     "Volume of connected pieces of at least 0.05 ml above 2500 HU within 15 mm of the box around the mask; 0 without "
-    "metal. Values within 5 mm of metal are excluded.",
+    "metal. Values within 5 mm of metal, or within 3 voxels if they are larger, are excluded.",
 )
 
 DENSITY_QUANTITIES = tuple(_density())

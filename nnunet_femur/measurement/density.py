@@ -27,7 +27,7 @@ _LEAST_MEASURED = 0.5
 _HU_KINDS = ("hu_mean{}", "hu_median{}", "hu_sd{}", "hu_mean_interior{}", "hu_mean_shell{}")
 _BMD_KINDS = {"bmd_mean{}_mg_cm3": "hu_mean{}", "bmd_mean_interior{}_mg_cm3": "hu_mean_interior{}"}
 
-NO_CALIBRATION = Missing("no-calibration", "needs a calibration of the CT; HU alone are not a density.")
+NO_CALIBRATION = Missing("no-calibration", "No calibration of the CT was given.")
 
 
 def outermost(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -131,7 +131,7 @@ def _too_few(
     if count < _LEAST_VOXELS:
         return _TOO_FEW
     main = max(excluded, key=lambda name: np.count_nonzero(inside & excluded[name]))
-    return Missing(main, f"has {1 - kept / count:.0%} of its voxels in or beside {main}.")
+    return Missing(main, f"{1 - kept / count:.0%} of the voxels are {main}, or beside it.")
 
 
-_TOO_FEW = Missing("too-few-voxels", f"has fewer than {_LEAST_VOXELS} voxels.")
+_TOO_FEW = Missing("too-few-voxels", f"There are fewer than {_LEAST_VOXELS} voxels.")

@@ -20,7 +20,7 @@ class Missing:
 
     Attributes:
         code: Short name of the reason: "distal-end-missing", "head-missing", "two-bones", ...
-        text: The reason as a sentence without its subject.
+        text: The reason as a sentence.
     """
 
     code: str

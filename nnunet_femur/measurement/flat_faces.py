@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 END_MM = 80.0
 """Length of the part at each end in which flat faces are searched; it contains cuts that are tilted by 30 degrees."""
 
-LARGEST_TILT_DEG = 50
-"""Largest angle between the axis and the normal of a flat face at an end."""
+LARGEST_TILT_DEG = 40.0
+"""Largest angle between the axis and the normal of a flat face at an end; the side of a trochanter is beyond it."""
 
 _STEP_DEG = 5.0
 """Angle between neighbouring directions of the first search."""
@@ -80,6 +80,11 @@ class FlatFace:
         """Area of the face by area of the section 10 mm further in; 0 if there is no such section."""
         return self.area_mm2 / self.inner_mm2 if self.inner_mm2 > 0 else 0.0
 
+    @property
+    def weight_mm2(self) -> float:
+        """Area of the face times its share, which separates cuts from round ends better than either."""
+        return self.area_mm2 * self.share
+
 
 def flat_face(mesh: BoneMesh, axis_out: Point) -> FlatFace:
     """Return the largest flat face at one end of a bone.
@@ -103,6 +108,8 @@ def flat_face(mesh: BoneMesh, axis_out: Point) -> FlatFace:
         if face is not None and face[0] > best.area_mm2:
             area, normal, center = face
             tilt = float(np.degrees(np.arccos(np.clip(normal @ axis_out, -1, 1))))
+            if tilt > LARGEST_TILT_DEG + _STEP_DEG:
+                continue
             best = FlatFace(area, 0.0, normal, tilt, center)
     level = float(best.center_mm @ best.normal) - _INNER_MM
     inner = section_area_mm2(mesh, best.normal, level)

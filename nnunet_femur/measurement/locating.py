@@ -47,6 +47,7 @@ def locate_head(mesh: BoneMesh) -> Anatomy:
         return replace(anatomy, shaft=axis)
     axis = Line(axis.point_mm, found[1] * axis.direction, axis.rms_mm)
     head, _ = refined
+    head = replace(head, radius_mm=mesh.unsmoothed_radius_mm(head.radius_mm))
     medial = unit(across(head.center_mm - axis.point_mm, axis.direction))
     return replace(anatomy, up=axis.direction, shaft=axis, head=head, medial=medial)
 
@@ -81,22 +82,13 @@ def locate_side(mesh: BoneMesh, anatomy: Anatomy) -> Anatomy:
 def locate_distal_end(mesh: BoneMesh, anatomy: Anatomy) -> Anatomy:
     """Return the landmarks of :func:`locate_neck` with the condyles, the lesser trochanter and the side."""
     anatomy = locate_side(mesh, anatomy)
-    shaft, posterior = anatomy.shaft, anatomy.posterior
-    if shaft is None or posterior is None:
+    head, shaft, medial, posterior = anatomy.head, anatomy.shaft, anatomy.medial, anatomy.posterior
+    if head is None or shaft is None or medial is None or posterior is None:
         return anatomy
-    distal = find_distal_end(mesh, shaft, anatomy.head, medial=anatomy.medial, posterior=posterior)
+    distal = find_distal_end(mesh, shaft, head, medial=medial, posterior=posterior)
     if distal is None:
         return replace(anatomy, posterior=None, side=UNKNOWN)
-    line = unit(across(distal.posterior_medial_mm - distal.posterior_lateral_mm, shaft.direction))
-    backwards = np.cross(shaft.direction, line)
-    backwards = backwards * np.sign(backwards @ posterior)
-    trochanter = None
+    medial, posterior, trochanter = distal.to_medial, distal.posterior, None
     if anatomy.proximal_shaft is not None:
-        trochanter = lesser_trochanter(mesh, anatomy.head, anatomy.proximal_shaft, medial=line, posterior=backwards)
-    return replace(
-        anatomy,
-        distal=distal,
-        medial=line,
-        posterior=backwards,
-        lesser_trochanter_mm=trochanter,
-    )
+        trochanter = lesser_trochanter(mesh, head, anatomy.proximal_shaft, medial=medial, posterior=posterior)
+    return replace(anatomy, distal=distal, medial=medial, posterior=posterior, lesser_trochanter_mm=trochanter)

@@ -21,25 +21,25 @@ _LARGEST_TILT_DEG = 35.0
 _CENTER_RADII = (0.8, 1.1)
 """Distances from the head's centre of the sections that determine the neck's centre, in head radii.
 
-The narrowest section is between them (1.01 ± 0.09 radii). Its own centroid moves three times as much between scans of one
-bone, since the area hardly changes there.
+The narrowest section is between them (1.01 ± 0.09 radii). Its own centroid moves three times as much between scans of
+one bone, since the area hardly changes there.
 """
 
 _CENTER_SECTIONS = 9
 
 
 def find_neck(mesh: BoneMesh, head: Sphere, neck_point_mm: Point) -> Neck | None:
-    """Return the centre of the neck and its plane section with the smallest area, or None if a section is not closed.
+    """Return the neck: its centre and its smallest plane section; None if a section is not closed.
 
     The centre is the mean of the centroids of nine sections across the axis from the head's centre to the neck's.
 
-    For the smallest section, the position of the plane along the axis and its two tilts are free: a coarse scan is followed by the method of
-    Nelder and Mead. The axis leads from the head's centre through `neck_point_mm`.
+    For the smallest section, the position of the plane along the axis and its two tilts are free: a coarse scan is
+    followed by the method of Nelder and Mead. The axis leads from the head's centre through `neck_point_mm`.
 
     Args:
         mesh: The bone.
         head: Its head.
-        neck_point_mm: A point within the neck, in LPS mm, as :func:`~nnunet_femur.measurement.head.refine_head` returns.
+        neck_point_mm: A point within the neck, in LPS mm, as :func:`~nnunet_femur.measurement.head.neck_point` returns.
     """
     from scipy.optimize import minimize
 

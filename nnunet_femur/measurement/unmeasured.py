@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of
-from nnunet_femur.imaging.image_facts import METAL_HU
-from nnunet_femur.imaging.padding import Histogram, find_padding
+from nnunet_femur.imaging.image_facts import METAL_HU, ImageFacts, hounsfield
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -17,15 +16,59 @@ if TYPE_CHECKING:
 
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.boxes import Box
+    from nnunet_femur.imaging.geometry import Geometry
 
 LEAST_METAL_ML = 0.05
 """Least volume of a connected piece above METAL_HU that counts as metal; single bright voxels are noise."""
 
 METAL_MARGIN_MM = 5.0
-"""Distance from metal within which blur and streaks change the values, so that they are excluded."""
+METAL_MARGIN_VOXELS = 3
+"""Distance from metal, in mm and in voxels along the coarsest axis, within which blur and streaks are strongest.
+
+The larger one is excluded. At a nail in a CT of 3 mm, the standard deviation in bone fell from 490 HU at 4 mm to 180 HU
+at 10 mm.
+"""
+
+_BLANK_HU = -1024
+"""Value that replaces those that are not numbers."""
 
 _NEAR_MM = 15.0
 """Distance from the box of the mask within which metal is searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredCt:
+    """A CT without values that are not numbers, with the facts about its values.
+
+    Attributes:
+        hu_zyx: HU; -1024 where the value was not a number.
+        not_finite_zyx: Voxels whose value was not a number; None if there are none.
+        facts: Range, histogram and padding.
+    """
+
+    hu_zyx: NDArray
+    not_finite_zyx: NDArray[np.bool_] | None
+    facts: ImageFacts
+
+    @classmethod
+    def of(cls, values_zyx: NDArray, geometry: Geometry) -> MeasuredCt:
+        """Return the CT of values as read: integers or floating point."""
+        lost = None
+        if not np.issubdtype(values_zyx.dtype, np.integer):
+            finite = np.isfinite(values_zyx)
+            if not finite.all():
+                lost = ~finite
+                values_zyx = np.where(finite, values_zyx, _BLANK_HU)
+        _, facts = hounsfield(values_zyx, padding_hu=None, voxel_volume_ml=geometry.voxel_volume_ml)
+        return cls(values_zyx, lost, facts)
+
+    def blank(self, box: Box) -> NDArray[np.bool_]:
+        """Return the voxels of a box without a measured value: padding, and values that are not numbers."""
+        part, padding = self.hu_zyx[box], self.facts.padding.of(box)
+        blank = np.isin(part, padding.everywhere) if padding.everywhere else np.zeros(part.shape, bool)
+        if padding.region_zyx is not None:
+            blank |= padding.region_zyx
+        return blank if self.not_finite_zyx is None else blank | self.not_finite_zyx[box]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,38 +95,38 @@ class Unmeasured:
         return self.metal_zyx | self.blank_zyx
 
 
-def find_unmeasured(
-    ct_hu_zyx: NDArray, mask_zyx: NDArray[np.bool_], spacing_mm_zyx: tuple[float, float, float], case: str
-) -> Unmeasured:
+def find_unmeasured(ct: MeasuredCt, mask_zyx: NDArray[np.bool_], geometry: Geometry, case: str) -> Unmeasured:
     """Return the voxels near a mask that contain no measured bone.
 
     Args:
-        ct_hu_zyx: CT in HU; integers, or floating point with NaN where nothing was measured.
+        ct: The CT, with its padding.
         mask_zyx: Mask of the femur on the same grid; not empty.
-        spacing_mm_zyx: Distance between voxel centres in mm.
+        geometry: Geometry of both.
         case: Name of the case, for findings.
 
     Example:
-        >>> ct = np.full((20, 20, 20), 300, np.int16)
-        >>> ct[9:11, 9:11, :] = 3071
-        >>> found = find_unmeasured(ct, np.ones(ct.shape, bool), (1.0, 1.0, 1.0), "L1")
+        >>> from nnunet_femur.imaging import Geometry
+        >>> hu = np.random.default_rng(0).integers(100, 1000, (20, 20, 20), np.int16)
+        >>> hu[9:11, 9:11, :] = 3071
+        >>> grid = Geometry((20, 20, 20), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        >>> found = find_unmeasured(MeasuredCt.of(hu, grid), np.ones(hu.shape, bool), grid, "L1")
         >>> round(found.metal_ml, 3), [each.code for each in found.findings]
         (0.08, ['metal'])
     """
-    spacing = np.asarray(spacing_mm_zyx)
+    spacing = np.asarray(geometry.spacing_mm_zyx)
     margin = int(np.ceil(_NEAR_MM / spacing.min()))
     box = box_of(mask_zyx, margin=margin)
-    part, mask = ct_hu_zyx[box], mask_zyx[box]
-    blank = _blank(ct_hu_zyx, box)
-    metal, metal_ml = _metal(np.where(blank, -1024, part) if blank.any() else part, spacing)
-    near = _within(metal, METAL_MARGIN_MM, spacing)
+    mask, blank = mask_zyx[box], ct.blank(box)
+    metal, metal_ml = _metal((ct.hu_zyx[box] > METAL_HU) & ~blank, spacing)
+    margin_mm = max(METAL_MARGIN_MM, METAL_MARGIN_VOXELS * float(spacing.max()))
+    near = _within(metal, margin_mm, spacing)
     voxel_ml = float(spacing.prod()) / 1000
     findings = []
     lost_metal, lost_blank, whole = (int(np.count_nonzero(each)) for each in (near & mask, blank & mask, mask))
     if lost_metal:
         problem = (
             f"contains {metal_ml:.2f} ml of metal above {METAL_HU} HU near the femur; {lost_metal * voxel_ml:.1f} ml "
-            f"({lost_metal / whole:.1%}) of the mask within {METAL_MARGIN_MM:g} mm of it were excluded from HU, "
+            f"({lost_metal / whole:.1%}) of the mask within {margin_mm:g} mm of it were excluded from HU, "
             "density and cortex."
         )
         findings.append(finding("metal", case, problem, "Streaks reach farther: check the values of parts beside it."))
@@ -93,30 +136,10 @@ def find_unmeasured(
     return Unmeasured(box, near, blank, metal_ml, tuple(findings))
 
 
-def _blank(ct_hu_zyx: NDArray, box: Box) -> NDArray[np.bool_]:
-    """Return padding and values that are not numbers within a box."""
-    part = ct_hu_zyx[box]
-    if np.issubdtype(ct_hu_zyx.dtype, np.integer):
-        whole, blank = ct_hu_zyx, np.zeros(part.shape, bool)
-    else:
-        finite = np.isfinite(ct_hu_zyx)
-        blank = ~finite[box]
-        whole = np.where(finite, ct_hu_zyx, 0)
-    limits = np.iinfo(np.int16)
-    hu = whole if whole.dtype == np.int16 else np.clip(np.rint(whole), limits.min, limits.max).astype(np.int16)
-    padding = find_padding(hu, Histogram.of(hu), float(hu.min()))
-    for value in padding.everywhere:
-        blank |= hu[box] == value
-    if padding.region_zyx is not None:
-        blank |= padding.region_zyx[box]
-    return blank
-
-
-def _metal(hu: NDArray, spacing: NDArray[np.float64]) -> tuple[NDArray[np.bool_], float]:
-    """Return connected pieces of metal of sufficient volume, and their volume in ml."""
+def _metal(bright: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[NDArray[np.bool_], float]:
+    """Return connected pieces of sufficient volume, and their volume in ml."""
     import scipy.ndimage
 
-    bright = hu > METAL_HU
     if not bright.any():
         return bright, 0.0
     labels, _ = scipy.ndimage.label(bright, np.ones((3, 3, 3), bool))

@@ -111,6 +111,7 @@ def tell_sides(
         return SidedFemurs(np.zeros(mask_zyx.shape, np.uint8), (), ())
     bones = _bones(inside, None if network_zyx is None else network_zyx[box], geometry, box)
     measured = [_measured(bone, box, geometry, case) for bone in bones]
+    bones, measured = _mended(bones, measured, box, geometry, case)
     told = _sides(bones, measured, side_in_name(case))
     femurs = tuple(with_side(each, *side) for each, side in zip(measured, told, strict=True))
     values = np.zeros(mask_zyx.shape, np.uint8)
@@ -177,6 +178,25 @@ def _measured(bone: _Bone, box: Box, geometry: Geometry, case: str) -> FemurMeas
     whole = np.zeros(geometry.shape_zyx, np.uint8)
     whole[box] = bone.voxels_zyx
     return measure_bone(whole, geometry, case=case)
+
+
+def _mended(
+    bones: list[_Bone], measured: list[FemurMeasurements], box: Box, geometry: Geometry, case: str
+) -> tuple[list[_Bone], list[FemurMeasurements]]:
+    """Join two pieces that are a femur only together, as where a fracture or metal interrupts the mask."""
+    parts = [index for index, femur in enumerate(measured) if femur.side == UNKNOWN]
+    if len(parts) != 2 or _beside(*(bones[index] for index in parts)):
+        return bones, measured
+    one, other = (bones[index] for index in parts)
+    if one.by_network != other.by_network:
+        return bones, measured
+    voxels = one.voxels_zyx | other.voxels_zyx
+    joined = _Bone(voxels, one.by_network, _points_mm(voxels, geometry, box))
+    whole = _measured(joined, box, geometry, case)
+    if whole.side == UNKNOWN:
+        return bones, measured
+    rest = [index for index in range(len(bones)) if index not in parts]
+    return [joined, *(bones[index] for index in rest)], [whole, *(measured[index] for index in rest)]
 
 
 def _bones(inside: NDArray[np.bool_], network: NDArray[np.int8] | None, geometry: Geometry, box: Box) -> list[_Bone]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RECORD, TABLE = "predictions.json", "predictions.csv"
 
 _COLUMNS = (
-    *("case", "side", "side_source", "volume_ml", "pieces", "disagreement", "seconds"),
+    *("case", "review_score", "side", "side_source", "volume_ml", "pieces", "disagreement", "seconds"),
     *("warnings", "findings", "error", "source", "files"),
 )
 
@@ -40,7 +40,10 @@ class CaseResult:
         warnings: Short texts about what is doubtful in the CT or implausible in the mask.
         side: "left", "right", "both" or "unknown"; empty in records of older versions, and without a mask.
         side_source: Origin of the side, see :attr:`Femur.side_source`.
-        findings: Codes of :data:`nnunet_femur.kinds.KINDS` of those warnings that have one.
+        findings: Codes of those warnings that have one, of :data:`nnunet_femur.kinds.KINDS` or of
+            :data:`nnunet_femur.prediction.prediction_kinds.PREDICTION_KINDS`.
+        review_score: Urgency of a look at the case, from 0 (nothing is doubtful) to 1 (or no mask), see
+            :func:`nnunet_femur.prediction.prediction_kinds.review_score`; None in records of older versions.
         error: Reason why there is no mask; empty if there is one.
         code: Code of the error, of :data:`nnunet_femur.errors.CODES` or of a finding; empty for an unexpected one.
     """
@@ -59,6 +62,7 @@ class CaseResult:
     side: str = ""
     side_source: str = ""
     findings: tuple[str, ...] = ()
+    review_score: float | None = None
     error: str = ""
     code: str = ""
 
@@ -85,8 +89,9 @@ class PredictionResult:
 
     Example:
         >>> from pathlib import Path
-        >>> done = CaseResult("L001", "L001.nrrd", volume_ml=412.0, pieces=1)
-        >>> failed = CaseResult("L002", "L002.nrrd", error="L002.nrrd: is truncated. Copy it again.")
+        >>> done = CaseResult("L001", "L001.nrrd", volume_ml=412.0, pieces=1, review_score=0.05)
+        >>> problem = "L002.nrrd: is truncated. Copy it again."
+        >>> failed = CaseResult("L002", "L002.nrrd", error=problem, review_score=1.0)
         >>> result = PredictionResult(Path("out"), (done, failed), skipped=())
         >>> result
         PredictionResult(out: 2 cases, 1 failed)
@@ -94,6 +99,8 @@ class PredictionResult:
         False
         >>> result.to_frame().loc["L001", "volume_ml"]
         412.0
+        >>> result.review_list()["review_score"].to_dict()
+        {'L002': 1.0, 'L001': 0.05}
     """
 
     folder: Path
@@ -113,6 +120,14 @@ class PredictionResult:
     def to_frame(self) -> pd.DataFrame:
         """Return a table with a row for each case, indexed by case, with the columns of ``predictions.csv``."""
         return _frame(self.results).set_index("case")
+
+    def review_list(self) -> pd.DataFrame:
+        """Return the table of :meth:`to_frame` in the order of review: the largest ``review_score`` first."""
+        return _frame(self.for_review()).set_index("case")
+
+    def for_review(self) -> tuple[CaseResult, ...]:
+        """Return the cases in the order of review: the largest score first, equal ones in their given order."""
+        return tuple(sorted(self.results, key=lambda result: -(result.review_score or 0.0)))
 
     def __repr__(self) -> str:
         """Return the folder and the numbers of cases."""
@@ -173,6 +188,6 @@ def write_results(folder: Path, results: Iterable[CaseResult], about: Mapping[st
     ordered = sorted(results, key=lambda result: result.case)
     write_json(folder / RECORD, {**about, "cases": [asdict(result) for result in ordered]})
     table = _frame(ordered)
-    for column, digits in (("volume_ml", 2), ("disagreement", 4)):
+    for column, digits in (("review_score", 3), ("volume_ml", 2), ("disagreement", 4)):
         table[column] = [None if value is None else f"{value:.{digits}f}" for value in table[column]]
     write_text(folder / TABLE, table.to_csv(index=False, lineterminator="\n"))

@@ -19,7 +19,8 @@ from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import FEMUR_SEGMENTS, WRITTEN_ENDINGS, segment_fields, write_volume
 from nnunet_femur.prediction.bone_sides import VALUES, SidedFemurs, given_sides, side_of, tell_sides
 from nnunet_femur.prediction.femur_picture import projections
-from nnunet_femur.prediction.postprocessing import Plausibility, check_plausibility
+from nnunet_femur.prediction.plausibility import check_femurs
+from nnunet_femur.prediction.prediction_kinds import review_score
 from nnunet_femur.prediction.prediction_options import require_formats
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.surface_mesh import Surface
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+    from nnunet_femur.prediction.ct_under_mask import CtSample
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +53,7 @@ class Femur:
         right: The right femur, likewise.
         precision: Precision that the network computed in, such as "float32"; empty if it is not known.
         measurements: Measurements of each femur in the mask, the largest first, with its side and the side's origin.
-        findings: Findings with codes about sides and shape, whose problems are also among the warnings.
+        findings: Findings with codes about CT, mask, shape and sides, whose problems are also among the warnings.
         sides: True if :meth:`save` distinguishes the sides.
 
     Example:
@@ -60,7 +62,7 @@ class Femur:
         >>> femur
         Femur('L001', 418.7 ml, pieces=1, warnings=())
         >>> femur.side, femur.side_source
-        ('left', 'shape')
+        ('left', 'id')
         >>> femur.surface().volume_ml > 0
         True
         >>> [path.name for path in femur.save("out", formats=("seg.nrrd",), stl=True)]
@@ -97,6 +99,8 @@ class Femur:
         precision: str = "",
         told: SidedFemurs | None = None,
         sides: bool = False,
+        findings: Sequence[Finding] = (),
+        ct: CtSample | None = None,
     ) -> Femur:
         """Measure a mask, tell its sides, and check whether it is plausible.
 
@@ -112,6 +116,8 @@ class Femur:
             told: The femurs of the mask with their sides. Default: those of `left` and `right`, or by shape.
             sides: Distinguish the sides in files. There is then a warning about a side that is unknown, or that was
                 determined neither by a network nor by shape.
+            findings: Findings about the CT, whose problems come after `warnings`.
+            ct: A sample of the CT in HU, on the grid of the mask, with which the mask is compared.
 
         Raises:
             InputError: The mask is not an image (code "invalid-option").
@@ -130,30 +136,33 @@ class Femur:
             left, right = (
                 image_of(each.astype(np.uint8), geometry) if each.any() else None for each in of_side.values()
             )
-        whole = check_plausibility(voxels, geometry)
-        found = {name: each for name, each in ((LEFT, left), (RIGHT, right)) if each is not None}
-        checked = {name: check for name, each in found.items() if (check := _check(each)).pieces}
-        if len(checked) > 1 and not told.unknown:
-            about_mask = [f"{name}: {text}" for name, check in checked.items() for text in check.warnings]
-        else:
-            about_mask = list(whole.warnings)
-        about_mask += [each.problem.rstrip(".") for each in told.findings]
-        about_mask += told.doubts() if sides else []
+        of_sides = {
+            name: sitk.GetArrayViewFromImage(each) for name, each in ((LEFT, left), (RIGHT, right)) if each is not None
+        }
+        of_sides = {} if told.unknown else {name: each for name, each in of_sides.items() if each.any()}
+        whole, implausible = check_femurs(voxels, geometry, told.femurs, case=case, sides_zyx=of_sides, ct=ct)
+        found = (*findings, *implausible, *told.findings)
+        texts = [each.problem.rstrip(".") for each in found]
         return cls(
             case,
             mask,
             whole.volume_ml,
             whole.pieces,
-            (*warnings, *about_mask),
+            (*warnings, *texts, *(told.doubts() if sides else ())),
             disagreement,
             uncertainty,
             left,
             right,
             precision,
             told.femurs,
-            told.findings,
+            found,
             sides,
         )
+
+    @property
+    def review_score(self) -> float:
+        """Urgency of a look at the mask, 0 to 1, by its findings and the disagreement of the folds."""
+        return review_score((each.code for each in self.findings), self.disagreement)
 
     @property
     def side(self) -> str:
@@ -287,9 +296,3 @@ def _write_surface(mask: sitk.Image, path: Path) -> bool:
         return False
     write_stl(surface, path)
     return True
-
-
-def _check(mask: sitk.Image) -> Plausibility:
-    import SimpleITK as sitk
-
-    return check_plausibility(sitk.GetArrayViewFromImage(mask), Geometry.of(mask))

@@ -186,7 +186,8 @@ class Segmenter:
         return Femur.from_mask(
             image_of(mask, seen.geometry),
             case=source.case,
-            warnings=seen.warnings,
+            findings=seen.findings,
+            ct=seen.sample,
             disagreement=exported.disagreement,
             uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
             precision=self.precision,

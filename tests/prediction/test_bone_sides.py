@@ -17,7 +17,8 @@ from nnunet_femur.prediction import bone_sides
 from nnunet_femur.prediction.bone_sides import given_sides, side_of, tell_sides
 from nnunet_femur.testing import make_phantom
 
-GRID = (5.0, 3.0, 3.0)
+GRID = (2.0, 2.0, 2.0)
+SHAPE = (240, 96, 96)
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 HALF_TURN_ABOUT_Y = (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 
@@ -25,7 +26,7 @@ HALF_TURN_ABOUT_Y = (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 @cache
 def leg(side: str) -> np.ndarray:
     """A whole femur, z, y, x; x increases to the patient's left."""
-    mask = sitk.GetArrayFromImage(make_phantom(3, side=side, spacing_mm_zyx=GRID).mask)
+    mask = sitk.GetArrayFromImage(make_phantom(3, side=side, size_zyx=SHAPE, spacing_mm_zyx=GRID).mask)
     mask.flags.writeable = False
     return mask
 
@@ -98,12 +99,19 @@ class TestByShape:
         assert np.array_equal(values, 2 * leg("right"))
         assert (sources, codes) == (["shape"], ["upside-down"])
 
+    def test_of_a_broken_femur(self) -> None:
+        mask = leg("right").copy()
+        mask[SHAPE[0] // 2 : SHAPE[0] // 2 + 3] = 0
+        values, sources, _ = told(mask)
+        assert np.array_equal(values, 2 * mask)
+        assert sources == ["shape"]
+
     def test_of_two_femurs_with_fragments(self) -> None:
         mask = legs(leg("right"), leg("left"))
         expected = legs(2 * leg("right"), leg("left"))
         for x in (1, mask.shape[2] - 2):
-            mask[48, 32, x] = 1
-            expected[48, 32, x] = 2 if x == 1 else 1
+            mask[120, 48, x] = 1
+            expected[120, 48, x] = 2 if x == 1 else 1
         values, sources, codes = told(mask, case="L1")
         assert np.array_equal(values, expected)
         assert (sources, codes) == (["shape", "shape"], [])
@@ -147,9 +155,9 @@ class TestOfParts:
         assert found.unknown == (value == 3)
         assert len(found.doubts()) == 1
 
-    def test_a_broken_femur_is_not_two(self) -> None:
-        mask = leg("right").copy()
-        mask[40:44] = 0
+    def test_two_parts_of_one_femur_are_not_beside_each_other(self) -> None:
+        mask = proximal("right").copy()
+        mask[mask.shape[0] * 3 // 4] = 0
         values, sources, _ = told(mask)
         assert np.array_equal(values, 3 * mask)
         assert set(sources) == {""}
@@ -167,14 +175,14 @@ class TestByNetwork:
 
     def test_is_made_clean_in_each_femur(self) -> None:
         network = leg("left").astype(np.int8)
-        network[:12] *= -1
+        network[:35] *= -1
         assert 0.05 < np.mean(network[leg("left") > 0] < 0) < 0.2
         values, sources, _ = told(leg("left"), network=network)
         assert np.array_equal(values, leg("left"))
         assert sources == ["network"]
 
     def test_that_prefers_neither_side_leaves_the_shape_to_decide(self) -> None:
-        undecided = leg("left") * np.where(np.arange(96) % 2, 1, -1)[:, None, None]
+        undecided = leg("left") * np.where(np.arange(SHAPE[0]) % 2, 1, -1)[:, None, None]
         for network in (undecided.astype(np.int8), np.zeros(leg("left").shape, np.int8)):
             values, sources, _ = told(leg("left"), network=network)
             assert np.array_equal(values, leg("left"))
@@ -187,7 +195,7 @@ class TestByNetwork:
 
     def test_divides_two_femurs_in_one_piece(self) -> None:
         mask = legs(leg("right"), leg("left"))
-        mask[48, 30:33, 20:108] = 1
+        mask[120, 45:50, 30:160] = 1
         middle = mask.shape[2] // 2
         network = mask * np.where(np.arange(mask.shape[2]) < middle, -1, 1)
         values, sources, _ = told(mask, network=network.astype(np.int8))
