@@ -38,8 +38,8 @@ def points_of(anatomy: Anatomy) -> dict[str, Point]:
             "condyle sphere medial": distal.medial_condyle.center_mm,
             "condyle sphere lateral": distal.lateral_condyle.center_mm,
             "notch": distal.notch_mm,
-            "epicondyle medial": distal.epicondyle_medial_mm,
-            "epicondyle lateral": distal.epicondyle_lateral_mm,
+            "flank medial": distal.flank_medial_mm,
+            "flank lateral": distal.flank_lateral_mm,
         }
     return {name: point for name, point in found.items() if point is not None}
 
@@ -70,8 +70,7 @@ def segments_of(anatomy: Anatomy) -> dict[str, tuple[Point, Point]]:
     if (distal := anatomy.distal) is not None:
         found["posterior condylar line"] = (distal.posterior_medial_mm, distal.posterior_lateral_mm)
         found["distal joint line"] = (distal.distal_medial_mm, distal.distal_lateral_mm)
-        if distal.epicondyle_medial_mm is not None and distal.epicondyle_lateral_mm is not None:
-            found["transepicondylar axis"] = (distal.epicondyle_medial_mm, distal.epicondyle_lateral_mm)
+        found["flank axis"] = (distal.flank_medial_mm, distal.flank_lateral_mm)
     return found
 
 
@@ -105,7 +104,7 @@ _COLOURS = {
     "mechanical axis": "#0072B2",
     "posterior condylar line": "#CC79A7",
     "distal joint line": "#E69F00",
-    "transepicondylar axis": "#999999",
+    "flank axis": "#999999",
 }
 """Colours of Okabe & Ito, which differ for every kind of colour vision."""
 

@@ -53,7 +53,11 @@ def anatomy(matrix: np.ndarray | None = None, **changes: Any) -> Anatomy:
         sphere(medial, FEMUR.condyle_radii_mm[0]),
         sphere(lateral, FEMUR.condyle_radii_mm[1]),
         turn @ KNEE,
+        turn @ X,
+        turn @ Y,
         turn @ np.array([0.0, 10.0, 20.0]),
+        contact(medial, FEMUR.condyle_radii_mm[0], X),
+        contact(lateral, FEMUR.condyle_radii_mm[1], -X),
     )
     whole = Anatomy(
         moved(surface(), turn),
