@@ -63,7 +63,7 @@ def _anatomy(turn: np.ndarray = UNTURNED, shift: np.ndarray = ORIGIN) -> Anatomy
         proximal_shaft=Line(at(SHAFT - 80 * Z), turn @ Z),
         head=Sphere(at(np.zeros(3)), 20.0),
         neck=Neck(at(-20 * X), np.empty((0, 3)), 800, 28, 36),
-        distal=DistalFemur(contact, contact, contact, contact, condyle, condyle, contact, contact),
+        distal=DistalFemur(*[contact] * 4, condyle, condyle, *[contact] * 6),
         medial=turn @ X,
     )
 
