@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from nnunet_femur.cli.options import Segments  # noqa: TC001 (typer reads them)
 
-if TYPE_CHECKING:
-    from click import Context
-
 
 class MeasureCommand(TyperCommand):
     """A command whose option ``--ct`` takes several paths, as a shell writes them for ``--ct scans/*.nrrd``."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments with ``--ct`` before each CT."""
         return super().parse_args(ctx, several_cts(args))
 
