@@ -184,7 +184,9 @@ class AnalyticFemur:
         size = np.ceil((high - start) / step_mm).astype(int) + _MARGIN_STEPS
         x, y, z = (s + step_mm * np.arange(n) for s, n in zip(start, size, strict=True))
         grid = Points(x[None, None, :], y[None, :, None], z[:, None, None])
-        grid = Points(np.broadcast_to(grid.x, (1, size[1], size[0])), np.broadcast_to(grid.y, (1, size[1], size[0])), grid.z)
+        grid = Points(
+            np.broadcast_to(grid.x, (1, size[1], size[0])), np.broadcast_to(grid.y, (1, size[1], size[0])), grid.z
+        )
         values = self.distance(grid)
         image = vtkImageData()
         image.SetDimensions(*(int(n) for n in size))
