@@ -8,6 +8,7 @@ Every command of ``nnfemur`` is a function or class of this package too::
     nf.plan(1, source="totalsegmentator")           # plans, preprocessing, folds and recipe
     segmenter = nf.Segmenter("model_folder_or.zip") # loads the networks once
     femur = segmenter("ct.nrrd")                    # path, DICOM folder or SimpleITK image
+    nf.measure(femur.mask)                          # head, neck, axes, angles, lengths, volume
     nf.score(femur.mask, "reference.nrrd")          # images, arrays or paths
     nf.compare("nnUNet_results").scores             # a pandas DataFrame
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nnunet_femur.errors import FemurError, InputError, SetupError
     from nnunet_femur.evaluation import CaseScores, score
     from nnunet_femur.findings import Finding
+    from nnunet_femur.measurement import FemurMeasurements, Measurements, measure
     from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
@@ -39,8 +41,10 @@ __all__ = [
     "ConversionResult",
     "Femur",
     "FemurError",
+    "FemurMeasurements",
     "Finding",
     "InputError",
+    "Measurements",
     "PlannedDataset",
     "PredictionResult",
     "Progress",
@@ -52,6 +56,7 @@ __all__ = [
     "baseline",
     "compare",
     "convert",
+    "measure",
     "plan",
     "predict",
     "run_study",
@@ -68,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "errors": ("FemurError", "InputError", "SetupError"),
         "evaluation": ("CaseScores", "score"),
         "findings": ("Finding",),
+        "measurement": ("FemurMeasurements", "Measurements", "measure"),
         "planning": ("PlannedDataset", "plan"),
         "prediction": ("Femur", "PredictionResult", "Segmenter", "predict"),
         "progress": ("Progress", "TerminalProgress"),

@@ -210,6 +210,31 @@ _ALL = (
         "a mask on the other side of the body than its id or table states",
         "Check the id, and that left and right are not exchanged in the files.",
     ),
+    _warning(
+        "side-contradiction",
+        "a femur whose shape is that of the other side than its id, table, label or network states",
+        "Check the id, and that the volume is not mirrored: a mirrored femur has the shape of the other side.",
+    ),
+    _warning(
+        "upside-down",
+        "a femur whose head is below its condyles by the header",
+        "Compare the orientation in the header with the original.",
+    ),
+    _warning(
+        "back-to-front",
+        "a femur whose condyles point to the front by the header",
+        "Compare the orientation in the header with the original.",
+    ),
+    _warning(
+        "same-side",
+        "two femurs in one volume that have the shape of the same side",
+        "Check that no bone was mirrored or copied onto the other leg.",
+    ),
+    _warning(
+        "sides-exchanged",
+        "a left femur to the patient's right of a right femur, by the header",
+        "Compare left and right in the header with the original.",
+    ),
     _warning("mask-components", "a mask in several pieces", "Remove stray voxels, or check the pieces."),
     _warning("mask-tiny", "a mask too small for a part of a femur", "Check the mask."),
     _warning("mask-volume", "a mask larger than any femur", "Check labels and spacing."),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SUB_VERBS = {"study": ("run", "init"), "weights": ("path", "verify", "download", "encoders")}
 """The commands of verbs that have several."""
 
-VERBS = ("demo", "env", "phantoms", "convert", "plan", "baseline", "predict", "score", "compare", "doctor")
+VERBS = ("demo", "env", "phantoms", "convert", "plan", "baseline", "predict", "measure", "score", "compare", "doctor")
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -89,6 +89,7 @@ class TestProblems:
             (("compare", "nowhere"), "nowhere"),
             (("compare",), "compare"),
             (("score", "nowhere", "neither"), "nowhere"),
+            (("measure", "nowhere.nrrd"), "nowhere.nrrd"),
             (("phantoms", "x", "--spacing", "0", "1", "1"), "0.0"),
             (("weights", "path"), "nnfemur weights download"),
             (("weights", "download", "--from-zip", "nowhere.zip"), "nowhere.zip"),
@@ -116,6 +117,7 @@ class TestProblems:
             ("plan", "-d", "1000"),
             ("nonsense",),
             ("score",),
+            ("measure",),
             ("baseline",),
             ("baseline", "-i", "a"),
             ("study",),

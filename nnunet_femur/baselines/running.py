@@ -68,8 +68,8 @@ def baseline(
 
     Returns:
         The femur, on the CT's own grid. Its ``mask`` contains both femurs if the CT shows both; ``left`` and ``right``
-        contain one each. They are None if an `output` was written without `sides`, since its mask does not
-        distinguish them.
+        contain one each. They are TotalSegmentator's, or by the shape of each femur if an `output` was written without
+        `sides`, since its mask does not distinguish them.
 
     Raises:
         InputError: The CT cannot be read or used (the code is that of the finding), the name of the output is invalid,
@@ -85,15 +85,15 @@ def baseline(
         >>> baseline("ct.nrrd", "femur.nrrd", sides=True).volume_ml  # doctest: +SKIP
         412.3
     """
-    sides = sides or output is None
+    told = sides or output is None
     settings = Settings(
-        fast=fast, sides=sides, robust_crop=robust_crop, device=device_name(device), any_values=any_values
+        fast=fast, sides=told, robust_crop=robust_crop, device=device_name(device), any_values=any_values
     )
     with _as_file(ct) as file, _temporary_folder() as scratch:
         mask = scratch / "femur.nrrd" if output is None else Path(output)
         record = run_on_volume(file, mask, settings, progress=progress)
         case = case_name(Path(ct)) if isinstance(ct, str | Path) else "image"
-        return _femur(mask, case, sides=sides, warnings=recorded_warnings(record))
+        return _femur(mask, case, told=told, sides=sides, warnings=recorded_warnings(record))
 
 
 def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progress = SILENT) -> Path:
@@ -250,12 +250,12 @@ def _temporary_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _femur(path: Path, case: str, *, sides: bool, warnings: Sequence[str]) -> Femur:
+def _femur(path: Path, case: str, *, told: bool, sides: bool, warnings: Sequence[str]) -> Femur:
     import SimpleITK as sitk
 
     labels = sitk.ReadImage(str(path), sitk.sitkUInt8)
-    left, right = (labels == 1, labels == 2) if sides else (None, None)
-    return Femur.from_mask(labels > 0, case=case, left=left, right=right, warnings=warnings)
+    left, right = (labels == 1, labels == 2) if told else (None, None)
+    return Femur.from_mask(labels > 0, case=case, left=left, right=right, warnings=warnings, sides=sides)
 
 
 def _jobs(dataset: RawDataset, folder: Path) -> Iterator[Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,18 @@ def compare(
     segment: Segments = None,
     labels: Labels = None,
     slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
+    measurements: Annotated[
+        bool | None,
+        typer.Option(
+            "--measurements/--no-measurements",
+            help="Measure every femur, and compare head centre, angles, lengths, volume and HU with the reference. "
+            "[default: if it takes less time than scoring]",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Processes that measure. [default: one per core, at most 4]"),
+    ] = None,
 ) -> None:
     """Score the predictions of all methods, and write scores.csv, tables, figures and a report.
 
@@ -91,6 +104,8 @@ def compare(
         slice_surfaces=slice_surfaces,
         segments=segment or (),
         labels=parse_labels(labels),
+        measurements=measurements,
+        jobs=jobs or min(4, os.cpu_count() or 1),
         progress=TerminalProgress(),
     )
     outcome.print()

@@ -31,6 +31,12 @@ def predict(
         ),
     ] = None,
     stl: Annotated[bool, typer.Option("--stl", help="Write the surface of the bone as STL, too, in mm (LPS).")] = False,  # noqa: FBT002
+    sides: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--sides", help="Write the left femur as 1 and the right one as 2 (unknown side: 3), and an STL of each."
+        ),
+    ] = False,
     fold: Annotated[
         list[str] | None, typer.Option("--fold", help="Fold to use; may be repeated. [default: all that are trained]")
     ] = None,
@@ -101,6 +107,7 @@ def predict(
         fill_holes=fill_holes,
         mirror=mirror,
         any_values=any_values,
+        sides=sides,
         **choices,
     )
     result = run(
@@ -120,7 +127,7 @@ def predict(
 
 
 def _print_table(result: PredictionResult) -> None:
-    """Print a row for each case, and the folder of the masks."""
+    """Print a row for each case, those to look at first at the top, and the folder of the masks."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -129,15 +136,17 @@ def _print_table(result: PredictionResult) -> None:
     table = Table(box=None, pad_edge=False)
     ensemble = any(case.disagreement is not None for case in result.results)
     table.add_column("case", overflow="fold")
-    for name in ("volume (ml)", "pieces", *(("disagreement",) if ensemble else ()), "time (s)"):
+    table.add_column("side")
+    for name in ("review score", "volume (ml)", "pieces", *(("disagreement",) if ensemble else ()), "time (s)"):
         table.add_column(name, justify="right")
     table.add_column("to check", overflow="fold")
-    for case in result.results:
-        numbers = ["-" if case.volume_ml is None else f"{case.volume_ml:.1f}", str(case.pieces or 0)]
+    for case in result.for_review():
+        numbers = ["-" if case.review_score is None else f"{case.review_score:.2f}"]
+        numbers += ["-" if case.volume_ml is None else f"{case.volume_ml:.1f}", str(case.pieces or 0)]
         if ensemble:
             numbers.append("-" if case.disagreement is None else f"{case.disagreement:.3f}")
         seconds = "done before" if case.case in result.skipped else f"{case.seconds:.1f}"
         notes = f"[red]failed[/] {escape(case.error)}" if case.error else escape("; ".join(case.warnings))
-        table.add_row(escape(case.case), *numbers, seconds, notes)
+        table.add_row(escape(case.case), case.side or "-", *numbers, seconds, notes)
     console.print(table)
     console.print(str(result.folder), highlight=False, soft_wrap=True)

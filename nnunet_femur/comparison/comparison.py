@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from nnunet_femur.arguments import require_one_of, require_type, several
+from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
+from nnunet_femur.comparison.clinical.measurement_errors import with_errors
+from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, measure_predictions
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.output import print_tables, write_all
@@ -17,6 +20,7 @@ from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpoints
 from nnunet_femur.comparison.statistics.paired_tests import TestName
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS, Scoring, find_policy
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
+    from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.evaluation import EmptyPolicy
 
 _SHOWN = ("dice", "iou", "hd95", "assd", "nsd2")
@@ -52,6 +57,9 @@ class Comparison:
         statistics: Summaries, tests and ranks of each group of methods.
         rescored: Number of predictions that were scored now; the scores of the others come from the last run.
         unscored: Predictions that could not be scored, with the reason.
+        measurements: Clinical measurements of every predicted femur and of its reference, as in measurements.csv; None
+            if nothing was measured.
+        endpoints: Statistics of the errors of measurements of each group of methods.
 
     Example:
         >>> from nnunet_femur import compare
@@ -74,6 +82,8 @@ class Comparison:
     statistics: list[GroupStatistics]
     rescored: int = 0
     unscored: tuple[Unscored, ...] = ()
+    measurements: pd.DataFrame | None = None
+    endpoints: tuple[GroupEndpoints, ...] = ()
 
     def summary(self) -> pd.DataFrame:
         """Return the mean scores of the whole volume: a row for each set and method, a column for each score.
@@ -127,6 +137,8 @@ def compare(
     slice_surfaces: bool = False,
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
+    measurements: bool | None = None,
+    jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Comparison:
     """Score the fold validations and test predictions of all methods from their masks, and write a report.
@@ -151,6 +163,10 @@ def compare(
         slice_surfaces: Compute surface metrics in slices as well, about half a second per case.
         segments: Names of the segments of segmentations that are femur; empty: the only one, or those named femur.
         labels: Values of masks that are femur; empty: 1, or the only value above 0.
+        measurements: Measure every femur, and compare head centre, angles, lengths, volume and HU with those of the
+            reference. Default: if it takes less time than scoring, see
+            :func:`~nnunet_femur.comparison.clinical.measuring_predictions.is_quick`.
+        jobs: Number of processes that measure. With more than 1, a script needs ``if __name__ == "__main__"``.
         progress: Receives the progress.
 
     Returns:
@@ -176,6 +192,9 @@ def compare(
     if methods is not None:
         require_type("methods", methods, Mapping, "a mapping from names to folders")
     require_one_of("test", test, get_args(TestName))
+    if jobs < 1:
+        msg = f"jobs must be 1 or more, got {jobs}."
+        raise InputError(msg, code="invalid-option")
     scoring = Scoring(find_policy(policy), slice_surfaces, several(segments), several(labels))
     results = None if results is None else Path(results)
     folder = Path(output) if output else (results or Path()) / "comparison"
@@ -200,16 +219,21 @@ def compare(
         reasons = dict.fromkeys(one.reason for one in found.unscored)
         msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
         raise InputError(msg, code="unscorable")
+    known = MeasurementCache.read(folder)
+    measured = None
+    if measurements or (measurements is None and is_quick(found.predictions)):
+        measured = measure_predictions(
+            found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
+        )
+        scored = replace(scored, scores=with_errors(scored.scores, measured))
     statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
+    endpoints = [] if measured is None else analyse_endpoints([one.group for one in statistics], measured, test=test)
     report = build_report(
-        scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder
-    )
-    path = write_all(folder, report, scored.scores)
-    if scored.cache:
-        try:
-            scored.cache.write(folder)
-        except OSError as error:
-            raise _unwritable(folder, error) from error
+        scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
+        endpoints=endpoints, measurements=measured,
+    )  # fmt: skip
+    path = write_all(folder, report, scored.scores, measured)
+    _write_caches(folder, scored.cache, None if measured is None else known)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),
@@ -220,7 +244,18 @@ def compare(
         statistics=statistics,
         rescored=scored.rescored,
         unscored=tuple(found.unscored),
+        measurements=measured,
+        endpoints=tuple(endpoints),
     )
+
+
+def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:
+    try:
+        for cache in caches:
+            if cache is not None:
+                cache.write(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def _require_writable(folder: Path) -> None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.folds import SPLITS_FILE, Fold
 from nnunet_femur.dataset.raw import DATASET_JSON, LABELS_TR, LABELS_TS, RawDataset
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.imaging.files import read_volume
+from nnunet_femur.imaging.geometry import AxisOrder, Geometry
 from nnunet_femur.imaging.sources import MaskFiles, find_masks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nnunet_femur.evaluation import Mask
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,26 @@ def open_references(
         patients=dataset.patients(),
         problems=problems,
     )
+
+
+def read_ct_like(path: Path, reference: Mask) -> NDArray[Any] | None:
+    """Return the CT of a case along the axes of its reference mask in HU, shape (z, y, x); None if its grid differs.
+
+    Args:
+        path: The CT in the raw dataset.
+        reference: The reference mask.
+
+    Raises:
+        InputError: The CT cannot be read.
+    """
+    import SimpleITK as sitk
+
+    image = read_volume(path)
+    stored = Geometry.of(image)
+    order = AxisOrder.between(stored, reference.geometry)
+    if order.of_geometry(stored).differences(reference.geometry):
+        return None
+    return order.of_array(sitk.GetArrayFromImage(image))
 
 
 def _masks(reference: Path) -> MaskFiles:

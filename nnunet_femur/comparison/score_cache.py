@@ -88,7 +88,7 @@ class ScoreCache:
 
     def key(self, reference: Path, prediction: Path, scoring: Scoring, *, in_slices: bool) -> str | None:
         """Return the key of a prediction's scores; None if a mask has no checksum, so that it is always scored."""
-        masks = [self._checksum(path) for path in (reference, prediction)]
+        masks = [self.checksum(path) for path in (reference, prediction)]
         if None in masks:
             return None
         options = [scoring.policy.name, scoring.slice_surfaces, in_slices, scoring.segments, scoring.labels]
@@ -137,7 +137,8 @@ class ScoreCache:
             return cls()
         return cls(cases, checksums)
 
-    def _checksum(self, path: Path) -> str | None:
+    def checksum(self, path: Path) -> str | None:
+        """Return the SHA-256 of a mask or CT; None for a missing file, and for one whose voxels are in another file."""
         if volume_ending(path) in _DETACHED or not path.is_file():
             return None
         name = str(path)

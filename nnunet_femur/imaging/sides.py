@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,34 @@ def side_called(word: str) -> str:
         ('left', 'right', 'unknown')
     """
     return SIDES.get(word.strip().lower(), UNKNOWN)
+
+
+_ID_SIDE = re.compile(r"([LRB])\d+(?![^\W_])", re.IGNORECASE)
+"""An id that begins with a side, as in L442; ``[LRB]\\d+`` within a word is not one."""
+
+
+_NAMED = {"l", "r", LEFT, RIGHT, BOTH}
+"""Words of a name that state its side; a single "b" is usually a second exam."""
+
+
+def side_in_name(name: str) -> str:
+    """Return the side that the name of a case states, or :data:`UNKNOWN`.
+
+    It is the first letter of an id such as ``L442``, or a word of the name: ``left``, ``right``, ``both``, ``L`` or
+    ``R``. A name with two different sides states none.
+
+    Args:
+        name: The name, without the ending of a file.
+
+    Example:
+        >>> side_in_name("R101"), side_in_name("P7_femur_left"), side_in_name("leftover"), side_in_name("L1_right")
+        ('right', 'left', 'unknown', 'unknown')
+    """
+    words = {word.lower() for word in re.split(r"[\W_]+", name)} & _NAMED
+    found = {side_called(word) for word in words}
+    match = _ID_SIDE.match(name)
+    found |= {side_called(match[1])} if match else set()
+    return found.pop() if len(found) == 1 else UNKNOWN
 
 
 def faces_of(geometry: Geometry, axis_xyz: int) -> tuple[str, str]:

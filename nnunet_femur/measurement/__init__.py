@@ -1,1 +1,35 @@
-"""A femur mask in millimetres, degrees and Hounsfield units."""
+"""A femur mask in millimetres, degrees and Hounsfield units.
+
+The modules, in the order in which data passes through them:
+
+- `batch_measuring`: :func:`measure`, for many masks. It uses `batch_inputs` (masks and their CTs) and
+  `mask_measuring` (all femurs of one mask), which uses `mask_femurs`, `ct_on_mask`, `separation` and `side_checks`.
+- `measuring`: the measurements of one femur, by `anatomy` (landmarks) and `quantities` (the table of all quantities).
+- `femur_measurements`, `measurements`: results of one femur and of a batch, written by `measurement_tables` (CSV,
+  JSON), `measurement_report` (terminal), `slicer_markups` (landmarks for 3D Slicer) and `landmark_picture`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnunet_femur.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from nnunet_femur.measurement.batch_measuring import measure
+    from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
+    from nnunet_femur.measurement.measurements import Measurements
+    from nnunet_femur.measurement.quantities import QUANTITIES, Quantity
+
+__all__ = ["QUANTITIES", "FemurMeasurements", "Measurements", "Missing", "Quantity", "measure"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    __all__,
+    {
+        "batch_measuring": ("measure",),
+        "femur_measurements": ("FemurMeasurements", "Missing"),
+        "measurements": ("Measurements",),
+        "quantities": ("QUANTITIES", "Quantity"),
+    },
+)

@@ -63,12 +63,12 @@ class Sphere:
 
 @dataclass(frozen=True)
 class Neck:
-    """The narrowest section of the femoral neck.
+    """The femoral neck.
 
     Attributes:
-        center_mm: Centroid of the section in LPS mm.
-        outline_mm: Closed outline of the section in LPS mm, shape (n, 3).
-        area_mm2: Area of the section.
+        center_mm: Mean centroid of its sections near the narrowest one, in LPS mm.
+        outline_mm: Closed outline of the narrowest section in LPS mm, shape (n, 3).
+        area_mm2: Area of that section.
         width_min_mm: Smallest distance of two parallel lines that touch the outline from both sides.
         width_max_mm: Largest such distance.
     """
@@ -92,9 +92,11 @@ class DistalFemur:
         medial_condyle: Sphere fitted to the posterior medial condyle.
         lateral_condyle: Sphere fitted to the posterior lateral condyle.
         knee_center_mm: Middle of the centres of the two spheres, LPS mm.
+        to_medial: Direction of the posterior condylar line to medial: unit vector in LPS, across the shaft axis.
+        posterior: Unit vector to posterior, perpendicular to the shaft axis and to `to_medial`.
         notch_mm: Highest point of the distal outline between the condyles, LPS mm.
-        epicondyle_medial_mm: Medial epicondyle; None if it could not be located.
-        epicondyle_lateral_mm: Lateral epicondyle, likewise.
+        flank_medial_mm: Most prominent point of the medial flank, LPS mm; it is near the epicondyle, but not the same.
+        flank_lateral_mm: Most prominent point of the lateral flank, likewise.
     """
 
     posterior_medial_mm: Point
@@ -104,9 +106,11 @@ class DistalFemur:
     medial_condyle: Sphere
     lateral_condyle: Sphere
     knee_center_mm: Point
+    to_medial: Point
+    posterior: Point
     notch_mm: Point
-    epicondyle_medial_mm: Point | None = None
-    epicondyle_lateral_mm: Point | None = None
+    flank_medial_mm: Point
+    flank_lateral_mm: Point
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ _PATCH_RADII = 0.4
 """Radius of the surface around a point of contact that determines it, in head radii."""
 
 
+_FLANK_RADII, _FLANK_MM = (-0.2, 1.2), 1.5
+"""Levels above the knee centre at which a flank is looked for, in head radii, and depth of its most prominent part."""
+
+
 @dataclass(frozen=True)
 class _Contacts:
     """Two points at which a plane touches the condyles, and the direction from the lateral to the medial one."""
@@ -88,7 +92,23 @@ def find_distal_end(
     if distal is None:
         return None
     notch = _notch(part, sideways, mechanical, *distal)
-    return DistalFemur(line.medial_mm, line.lateral_mm, *distal, spheres[0], spheres[1], knee, notch)
+    across_shaft = unit(across(spheres[0].center_mm - spheres[1].center_mm, shaft.direction))
+    zone = (part.centers_mm @ shaft.direction - float(knee @ shaft.direction)) / head.radius_mm
+    flanks = (
+        _flank(part, (zone > _FLANK_RADII[0]) & (zone < _FLANK_RADII[1]), sign * across_shaft) for sign in (1, -1)
+    )
+    return DistalFemur(
+        line.medial_mm,
+        line.lateral_mm,
+        *distal,
+        spheres[0],
+        spheres[1],
+        knee,
+        line.to_medial,
+        backwards,
+        notch,
+        *flanks,
+    )
 
 
 def _perpendicular(vector: Point, axis: Point, towards: Point) -> Point:
@@ -100,6 +120,7 @@ def _perpendicular(vector: Point, axis: Point, towards: Point) -> Point:
 def _posterior_contacts(part: BoneMesh, shaft: Line, head: Sphere, medial: Point, posterior: Point) -> _Contacts | None:
     """Return the two points on which the distal end rests on a posterior plane that is parallel to the shaft."""
     backwards = unit(across(posterior, shaft.direction))
+    contacts = None
     for _ in range(10):
         sideways = _perpendicular(backwards, shaft.direction, medial)
         positions = part.points_mm @ sideways
@@ -109,11 +130,12 @@ def _posterior_contacts(part: BoneMesh, shaft: Line, head: Sphere, medial: Point
             return None
         to_medial = unit(across(points[0] - points[1], shaft.direction))
         turned = _perpendicular(to_medial, shaft.direction, backwards)
+        contacts = _Contacts(points[0], points[1], to_medial)
         settled = float(np.linalg.norm(turned - backwards)) < 1e-5
         backwards = turned
         if settled:
             break
-    return _Contacts(*points, to_medial)
+    return contacts
 
 
 def _touching_points(
@@ -213,6 +235,13 @@ def _condyle_sphere(part: BoneMesh, contact_mm: Point, backwards: Point, radius_
     sphere = refine_sphere(near, start, weigh)
     sensible = 0.5 * radius_mm < sphere.radius_mm < 2 * radius_mm and np.isfinite(sphere.rms_mm)
     return sphere if sensible else None
+
+
+def _flank(part: BoneMesh, zone: NDArray[np.bool_], outwards: Point) -> Point:
+    """Return the mean of the surface near the point of a zone that is farthest in a direction, by area."""
+    reach = part.centers_mm @ outwards
+    cap = zone & (reach > reach[zone].max() - _FLANK_MM)
+    return np.average(part.centers_mm[cap], axis=0, weights=part.areas_mm2[cap])
 
 
 def _notch(part: BoneMesh, sideways: Point, up: Point, medial_mm: Point, lateral_mm: Point) -> Point:

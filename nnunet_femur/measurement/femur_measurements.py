@@ -20,7 +20,7 @@ class Missing:
 
     Attributes:
         code: Short name of the reason: "distal-end-missing", "head-missing", "two-bones", ...
-        text: The reason as a sentence without its subject.
+        text: The reason as a sentence.
     """
 
     code: str
@@ -39,6 +39,14 @@ class FemurMeasurements:
         missing: Reason for each quantity that could not be measured, by key.
         findings: Doubtful properties of the mask, such as a side that contradicts the case id.
         anatomy: Landmarks in LPS mm, for pictures and further measurements; None if there is no bone.
+
+    Example:
+        >>> reason = Missing("distal-end-missing", "The distal end is missing.")
+        >>> femur = FemurMeasurements("L1", "left", "id", {"head_radius_mm": 24.0}, {"mldfa_deg": reason})
+        >>> femur
+        FemurMeasurements('L1', left, 1 measured, 1 missing)
+        >>> femur["head_radius_mm"], femur["mldfa_deg"], femur.missing["mldfa_deg"].code
+        (24.0, None, 'distal-end-missing')
     """
 
     case: str
@@ -58,3 +66,8 @@ class FemurMeasurements:
         if key in self.missing:
             return None
         return self.values[key]
+
+    def __repr__(self) -> str:
+        """Return case, side, and the numbers of measured and missing quantities."""
+        counts = f"{len(self.values)} measured, {len(self.missing)} missing"
+        return f"{type(self).__name__}({self.case!r}, {self.side}, {counts})"

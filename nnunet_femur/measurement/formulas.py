@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.measurement.anatomy import Anatomy, Line, across, unit
+from nnunet_femur.measurement.anatomy import Anatomy, DistalFemur, Line, Sphere, across, unit
 from nnunet_femur.measurement.trochanter import section_above
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ def proximal_values(anatomy: Anatomy) -> dict[str, float | Point]:
 
 def whole_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
     """Return the quantities that need both ends of the bone; empty if one is missing."""
-    head, distal, shaft, mechanical = anatomy.head, anatomy.distal, anatomy.shaft, anatomy.mechanical
-    if head is None or distal is None or shaft is None or mechanical is None:
+    head, distal, shaft = anatomy.head, anatomy.distal, anatomy.shaft
+    if head is None or distal is None or shaft is None:
         return {}
-    up = mechanical.direction
+    up = unit(head.center_mm - distal.knee_center_mm)
     # Without its part along the shaft: on rounded condyles, the level of a point of contact is uncertain.
-    line = anatomy.medial
+    line, posterior = distal.to_medial, distal.posterior
     # The frontal plane contains the mechanical axis and the posterior condylar line.
     forwards = unit(np.cross(line, up))
     joint = across(distal.distal_medial_mm - distal.distal_lateral_mm, forwards)
@@ -90,9 +90,12 @@ def whole_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
     values: dict[str, float | Point] = {
         "posterior_condyle_medial_mm_lps": distal.posterior_medial_mm,
         "posterior_condyle_lateral_mm_lps": distal.posterior_lateral_mm,
+        "flank_medial_mm_lps": distal.flank_medial_mm,
+        "flank_lateral_mm_lps": distal.flank_lateral_mm,
+        "flank_axis_angle_deg": version_deg(distal.flank_medial_mm - distal.flank_lateral_mm, up, line, posterior),
         "knee_center_mm_lps": distal.knee_center_mm,
         "mechanical_axis_lps": up,
-        "condylar_axis_angle_deg": version_deg(condyles, up, line, anatomy.posterior),
+        "condylar_axis_angle_deg": version_deg(condyles, up, line, posterior),
         "anatomical_mechanical_angle_3d_deg": angle_deg(shaft.direction, up),
         "anatomical_mechanical_angle_deg": angle_deg(across(shaft.direction, forwards), up),
         "mldfa_deg": angle_deg(-joint, up),
@@ -109,23 +112,26 @@ def whole_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
         if anatomy.neck is not None:
             to_head = across(head.center_mm - anatomy.neck.center_mm, forwards)
             values["neck_shaft_angle_frontal_deg"] = angle_deg(to_head, -flat.direction)
-    return values | _versions(mesh, anatomy, up, line)
+    return values | _versions(mesh, anatomy, head, distal, up)
 
 
-def _versions(mesh: BoneMesh, anatomy: Anatomy, up: Point, line: Point) -> dict[str, float | Point]:
-    head, shaft = anatomy.head, anatomy.shaft
+def _versions(
+    mesh: BoneMesh, anatomy: Anatomy, head: Sphere, distal: DistalFemur, up: Point
+) -> dict[str, float | Point]:
+    line, posterior = distal.to_medial, distal.posterior
     values: dict[str, float | Point] = {}
-    if anatomy.neck is not None:
+    shaft = anatomy.shaft
+    if anatomy.neck is not None and shaft is not None:
         vector = head.center_mm - anatomy.neck.center_mm
-        values["version_neck_deg"] = version_deg(vector, up, line, anatomy.posterior)
-        values["version_neck_shaft_plane_deg"] = version_deg(vector, shaft.direction, line, anatomy.posterior)
+        values["version_neck_deg"] = version_deg(vector, up, line, posterior)
+        values["version_neck_shaft_plane_deg"] = version_deg(vector, shaft.direction, line, posterior)
     point, axis = anatomy.lesser_trochanter_mm, anatomy.proximal_shaft
     if point is not None and axis is not None:
-        values["version_head_shaft_deg"] = version_deg(head.center_mm - point, up, line, anatomy.posterior)
+        values["version_head_shaft_deg"] = version_deg(head.center_mm - point, up, line, posterior)
         section = section_above(mesh, axis, point, MURPHY_ABOVE_MM)
         if section is not None:
             vector = head.center_mm - section.centroid_mm
-            values["version_murphy_deg"] = version_deg(vector, up, line, anatomy.posterior)
+            values["version_murphy_deg"] = version_deg(vector, up, line, posterior)
     return values
 
 
@@ -142,8 +148,6 @@ def longest_mm(mesh: BoneMesh) -> float:
     from scipy.spatial.distance import pdist
 
     corners = mesh.points_mm[ConvexHull(mesh.points_mm).vertices]
-    along = corners @ unit(corners.max(axis=0) - corners.min(axis=0))
-    del along
     return float(pdist(corners).max())
 
 

@@ -32,7 +32,7 @@ _LEAST_RMS_MM = 0.05
 
 _CONE_TAPER_DEG = 5.0
 _CUT_RADII = 1.4
-"""Radius of the sphere around the head that cuts the neck, in radii of the head (as method 5 of J Exp Orthop 2023 10:141)."""
+"""Radius in head radii of a sphere around the head that cuts the neck (as method 5 of J Exp Orthop 2023 10:141)."""
 
 
 def find_head(mesh: BoneMesh, axis: Line) -> tuple[Sphere, int] | None:

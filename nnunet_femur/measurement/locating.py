@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 from nnunet_femur.measurement.anatomy import Anatomy, Line, across, unit
 from nnunet_femur.measurement.condyles import find_distal_end, posterior_direction
-from nnunet_femur.measurement.head import find_head, refine_head
+from nnunet_femur.measurement.head import find_head, neck_point, refine_head
 from nnunet_femur.measurement.neck import find_neck
 from nnunet_femur.measurement.shaft import axis_between, principal_axis, shaft_axis
 from nnunet_femur.measurement.trochanter import lesser_trochanter
@@ -24,60 +25,70 @@ _LEAST_CERTAINTY = 0.7
 """Smallest triple product of up, medial and posterior that determines the side; that of whole femurs is above 0.78."""
 
 
-def locate(mesh: BoneMesh, *, has_distal_end: bool = True) -> Anatomy:
+def locate(mesh: BoneMesh) -> Anatomy:
     """Return the landmarks of one femur; those that its surface does not have are None.
 
     Args:
         mesh: The surface.
-        has_distal_end: False if the bone is known to be cut at its distal end, which is not searched then.
     """
+    anatomy = locate_head(mesh)
+    return locate_distal_end(mesh, locate_neck(mesh, anatomy))
+
+
+def locate_head(mesh: BoneMesh) -> Anatomy:
+    """Return the shaft axis, the head, and the directions to proximal and medial; the head is None if there is none."""
     anatomy = Anatomy(mesh.surface)
     axis = shaft_axis(mesh, principal_axis(mesh))
     if axis is None:
         return anatomy
     found = find_head(mesh, axis)
-    if found is None:
+    refined = None if found is None else refine_head(mesh, found[0])
+    if found is None or refined is None:
         return replace(anatomy, shaft=axis)
-    first, sign = found
-    axis = Line(axis.point_mm, sign * axis.direction, axis.rms_mm)
-    refined = refine_head(mesh, first)
-    if refined is None:
-        return replace(anatomy, shaft=axis)
-    head, neck_point = refined
+    axis = Line(axis.point_mm, found[1] * axis.direction, axis.rms_mm)
+    head, _ = refined
+    head = replace(head, radius_mm=mesh.unsmoothed_radius_mm(head.radius_mm))
+    medial = unit(across(head.center_mm - axis.point_mm, axis.direction))
+    return replace(anatomy, up=axis.direction, shaft=axis, head=head, medial=medial)
+
+
+def locate_neck(mesh: BoneMesh, anatomy: Anatomy) -> Anatomy:
+    """Return the landmarks of :func:`locate_head` with the proximal shaft axis and the neck."""
+    head, shaft = anatomy.head, anatomy.shaft
+    if head is None or shaft is None:
+        return anatomy
     near, far = (radii * head.radius_mm for radii in PROXIMAL_SHAFT_RADII)
-    proximal = axis_between(mesh, axis, head.center_mm, near, far)
-    anatomy = replace(
-        anatomy,
-        up=axis.direction,
-        shaft=axis,
-        proximal_shaft=proximal,
-        head=head,
-        neck=find_neck(mesh, head, neck_point),
-        medial=unit(across(head.center_mm - axis.point_mm, axis.direction)),
-    )
-    return _with_distal_end(mesh, anatomy) if has_distal_end else anatomy
+    proximal = axis_between(mesh, shaft, head.center_mm, near, far)
+    middle = neck_point(mesh.near(head.center_mm, 2.0 * head.radius_mm), head)
+    neck = None if middle is None else find_neck(mesh, head, middle)
+    return replace(anatomy, proximal_shaft=proximal, neck=neck)
 
 
-def _with_distal_end(mesh: BoneMesh, anatomy: Anatomy) -> Anatomy:
+def locate_side(mesh: BoneMesh, anatomy: Anatomy) -> Anatomy:
+    """Return the landmarks of :func:`locate_head` with a first direction to posterior, and the side.
+
+    The direction is that of the distal end from the shaft axis, so the bone must have its distal end.
+    """
     shaft, medial = anatomy.shaft, anatomy.medial
-    posterior = posterior_direction(mesh, shaft)
-    triple = float(np.cross(medial, unit(posterior)) @ shaft.direction)
+    if shaft is None or medial is None:
+        return anatomy
+    posterior = unit(posterior_direction(mesh, shaft))
+    triple = float(np.cross(medial, posterior) @ shaft.direction)
     if abs(triple) < _LEAST_CERTAINTY:
         return anatomy
-    distal = find_distal_end(mesh, shaft, anatomy.head, medial=medial, posterior=posterior)
-    if distal is None:
+    return replace(anatomy, posterior=posterior, side=RIGHT if triple > 0 else LEFT)
+
+
+def locate_distal_end(mesh: BoneMesh, anatomy: Anatomy) -> Anatomy:
+    """Return the landmarks of :func:`locate_neck` with the condyles, the lesser trochanter and the side."""
+    anatomy = locate_side(mesh, anatomy)
+    head, shaft, medial, posterior = anatomy.head, anatomy.shaft, anatomy.medial, anatomy.posterior
+    if head is None or shaft is None or medial is None or posterior is None:
         return anatomy
-    line = unit(across(distal.posterior_medial_mm - distal.posterior_lateral_mm, shaft.direction))
-    backwards = np.cross(shaft.direction, line)
-    backwards = backwards * np.sign(backwards @ posterior)
-    trochanter = None
+    distal = find_distal_end(mesh, shaft, head, medial=medial, posterior=posterior)
+    if distal is None:
+        return replace(anatomy, posterior=None, side=UNKNOWN)
+    medial, posterior, trochanter = distal.to_medial, distal.posterior, None
     if anatomy.proximal_shaft is not None:
-        trochanter = lesser_trochanter(mesh, anatomy.head, anatomy.proximal_shaft, medial=line, posterior=backwards)
-    return replace(
-        anatomy,
-        side="right" if triple > 0 else "left",
-        distal=distal,
-        medial=line,
-        posterior=backwards,
-        lesser_trochanter_mm=trochanter,
-    )
+        trochanter = lesser_trochanter(mesh, head, anatomy.proximal_shaft, medial=medial, posterior=posterior)
+    return replace(anatomy, distal=distal, medial=medial, posterior=posterior, lesser_trochanter_mm=trochanter)

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.sides import UNKNOWN
+from nnunet_femur.measurement.border import border_contacts
+from nnunet_femur.measurement.completeness import examine
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.formulas import proximal_values, whole_values
-from nnunet_femur.measurement.locating import locate
 from nnunet_femur.measurement.mesh import BoneMesh
 from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
 from nnunet_femur.measurement.shaft import ShaftProfile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.surface_mesh import Surface
     from nnunet_femur.measurement.anatomy import Anatomy, Point
+    from nnunet_femur.measurement.border import BorderContact
+
+_NOT_FOUND = Missing("not-found", "It was not found.")
 
 
 def measure_mask(
@@ -31,13 +37,15 @@ def measure_mask(
         mask_zyx: The mask (z, y, x), not 0 in the femur.
         geometry: Geometry of its voxels, in any direction.
         case: Name of the mask.
-        side: "left" or "right" if a label or an id determines it, else "unknown": the shape of a whole bone determines it.
+        side: "left" or "right" if a label or an id determines it, else "unknown": then the shape of a whole bone does.
 
     Returns:
         The measurements. A quantity that the mask does not determine is missing, with the reason; nothing is raised.
     """
     volume_ml = float(np.count_nonzero(mask_zyx)) * geometry.voxel_volume_ml
-    return _measured(BoneMesh.of_mask(mask_zyx, geometry), volume_ml, case=case, side=side)
+    border = border_contacts(mask_zyx, geometry)
+    mesh = BoneMesh.of_mask(mask_zyx, geometry)
+    return _measured(mesh, volume_ml, case=case, side=side, border=border, voxel_mm=max(geometry.spacing_mm_zyx))
 
 
 def measure_surface(surface: Surface, *, case: str = "femur", side: str = UNKNOWN) -> FemurMeasurements:
@@ -51,14 +59,23 @@ def measure_surface(surface: Surface, *, case: str = "femur", side: str = UNKNOW
     return _measured(BoneMesh.of_surface(surface), surface.volume_ml, case=case, side=side)
 
 
-def _measured(mesh: BoneMesh, volume_ml: float, *, case: str, side: str) -> FemurMeasurements:
+def _measured(
+    mesh: BoneMesh,
+    volume_ml: float,
+    *,
+    case: str,
+    side: str,
+    border: Sequence[BorderContact] = (),
+    voxel_mm: float = 0.0,
+) -> FemurMeasurements:
     if not len(mesh.triangles):
-        missing = Missing("empty-mask", "The mask is empty.")
+        few = Missing("too-small", "The mask has too few voxels for a surface.")
+        missing = few if volume_ml > 0 else Missing("empty-mask", "The mask is empty.")
         return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, _all_missing(missing))
-    anatomy = locate(mesh)
+    anatomy, state = examine(mesh, border=border, voxel_mm=voxel_mm)
     values: dict[str, float | Point] = {"volume_ml": volume_ml, "surface_area_cm2": float(mesh.areas_mm2.sum()) / 100}
     values |= proximal_values(anatomy)
-    values |= _shaft_values(mesh, anatomy) if anatomy.distal is not None else {}
+    values |= _shaft_values(mesh, anatomy)
     values |= whole_values(mesh, anatomy)
     source = "label" if side != UNKNOWN else ("shape" if anatomy.side != UNKNOWN else "")
     return FemurMeasurements(
@@ -66,18 +83,21 @@ def _measured(mesh: BoneMesh, volume_ml: float, *, case: str, side: str) -> Femu
         side if side != UNKNOWN else anatomy.side,
         source,
         {each.key: _plain(values[each.key]) for each in SHAPE_QUANTITIES if each.key in values},
-        {each.key: Missing("not-found", "It was not found.") for each in SHAPE_QUANTITIES if each.key not in values},
+        {each.key: state.reason(each.needs) or _NOT_FOUND for each in SHAPE_QUANTITIES if each.key not in values},
         anatomy=anatomy,
     )
 
 
 def _shaft_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
-    profile = ShaftProfile.of(mesh, anatomy.shaft)
+    shaft, distal = anatomy.shaft, anatomy.distal
+    if shaft is None or distal is None:
+        return {}
+    profile = ShaftProfile.of(mesh, shaft)
     diameter, level = profile.isthmus()
     return {
-        "shaft_axis_lps": anatomy.shaft.direction,
-        "shaft_fit_rms_mm": anatomy.shaft.rms_mm,
-        "bow_anterior_mm": profile.bow_mm(-anatomy.posterior),
+        "shaft_axis_lps": shaft.direction,
+        "shaft_fit_rms_mm": shaft.rms_mm,
+        "bow_anterior_mm": profile.bow_mm(-distal.posterior),
         "isthmus_diameter_mm": diameter,
         "isthmus_level_percent": 100 * level,
         "shaft_area_mid_mm2": profile.area_at(0.5),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ class BoneMesh:
         points_mm: Corners in LPS mm, shape (n, 3).
         triangles: Indices of the corners of each triangle, counter-clockwise seen from outside, shape (m, 3).
         weight: Number of triangles of the whole mesh that each stands for, above 1 after :meth:`thinned`.
+        smoothing_mm2: Variance of the filter that smoothed the mask, summed over the three axes, in mm²; 0 for none.
 
     Example:
         >>> corners_mm = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
@@ -42,6 +43,7 @@ class BoneMesh:
     points_mm: NDArray[np.float64]
     triangles: NDArray[np.int64]
     weight: float = 1.0
+    smoothing_mm2: float = 0.0
 
     @classmethod
     def of_mask(cls, mask_zyx: NDArray, geometry: Geometry) -> BoneMesh:
@@ -63,8 +65,8 @@ class BoneMesh:
         axes = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
         points_mm = (corners + start) @ axes.T + geometry.origin_mm_xyz
         mirrored = np.linalg.det(axes) < 0
-        # Isosurfaces of a sharp mask have no triangles without area, but those of a filtered one may have.
-        return cls(points_mm, triangles[:, ::-1] if mirrored else triangles)
+        smoothing_mm2 = float(np.sum((_SIGMA_VOXELS * np.array(geometry.spacing_mm_xyz)) ** 2))
+        return cls(points_mm, triangles[:, ::-1] if mirrored else triangles, smoothing_mm2=smoothing_mm2)
 
     @classmethod
     def of_surface(cls, surface: Surface) -> BoneMesh:
@@ -101,6 +103,13 @@ class BoneMesh:
         """Centre of each triangle in LPS mm, shape (m, 3)."""
         return self.points_mm[self.triangles].mean(axis=1)
 
+    def unsmoothed_radius_mm(self, radius_mm: float) -> float:
+        """Return the radius of a sphere before the filter, which moves a surface inwards by its variance and curvature.
+
+        A filter with the variances s along the axes makes a sphere of radius r smaller by sum(s) / (3 r).
+        """
+        return radius_mm + self.smoothing_mm2 / (3 * radius_mm)
+
     def part(self, chosen: NDArray[np.bool_]) -> BoneMesh:
         """Return some triangles of the mesh, which is then open; unused corners are dropped.
 
@@ -111,13 +120,13 @@ class BoneMesh:
         used = np.zeros(len(self.points_mm), bool)
         used[kept.ravel()] = True
         number = np.cumsum(used) - 1
-        return BoneMesh(self.points_mm[used], number[kept], self.weight)
+        return replace(self, points_mm=self.points_mm[used], triangles=number[kept])
 
     def thinned(self, count: int) -> BoneMesh:
         """Return about as many triangles as asked for, evenly spread, each with a larger weight."""
         step = max(1, len(self.triangles) // count)
         part = self.part(np.arange(len(self.triangles)) % step == 0)
-        return BoneMesh(part.points_mm, part.triangles, self.weight * step)
+        return replace(part, weight=self.weight * step)
 
     def between(self, axis: Point, low: float, high: float) -> BoneMesh:
         """Return the triangles that reach into a slab.

@@ -21,8 +21,8 @@ class Quantity:
         label: Name in tables and reports, without the unit.
         unit: "mm", "deg", "ml", "mm2", "cm2", "HU", "mg/cm3"; "%" for a share; "1" for a number without unit.
         definition: One or two sentences.
-        needs: Part of the bone without which it cannot be measured: "bone" (any part), "head", "neck", "proximal-shaft",
-            or "whole".
+        needs: Part of the bone without which it cannot be measured: "bone" (any part), "head", "neck",
+            "proximal-shaft", or "whole".
         normal: Range that includes about 95 % of adults; None if it is not known.
         source: Source of the definition or of the range.
         is_vector: True for a position or direction in LPS, three numbers.
@@ -74,7 +74,7 @@ SHAPE_QUANTITIES = (
         "neck_center_mm_lps",
         "neck centre",
         "mm",
-        "Centroid of the plane section of the neck with the least area.",
+        "Mean of the centroids of nine sections across the neck, 0.8 to 1.1 head radii from the head centre.",
         "neck",
     ),
     _vector("neck_axis_lps", "neck axis", "1", "Direction from the neck centre to the head centre.", "neck"),
@@ -124,8 +124,8 @@ SHAPE_QUANTITIES = (
         "posterior_condyle_medial_mm_lps",
         "posterior medial condyle",
         "mm",
-        "Medial point of contact of the posterior condylar line: a line across the shaft axis that touches both condyles "
-        "from behind.",
+        "Medial point of contact of the posterior condylar line: a line across the shaft axis that touches both "
+        "condyles from behind.",
         "whole",
     ),
     _vector(
@@ -136,20 +136,23 @@ SHAPE_QUANTITIES = (
         "whole",
     ),
     _vector(
-        "epicondyle_medial_mm_lps", "medial epicondyle", "mm", "Most prominent point of the medial flank.", "whole"
-    ),
-    _vector(
-        "epicondyle_lateral_mm_lps", "lateral epicondyle", "mm", "Most prominent point of the lateral flank.", "whole"
-    ),
-    Quantity(
-        "transepicondylar_angle_deg",
-        "transepicondylar angle",
-        "deg",
-        "Angle of the line between the epicondyles to the posterior condylar line, across the mechanical axis; positive if "
-        "the medial epicondyle is more posterior.",
+        "flank_medial_mm_lps",
+        "medial flank",
+        "mm",
+        "Mean of the surface within 1.5 mm of the most prominent point of the medial flank, up to 1.2 head radii above "
+        "the centre of the condyle. It is near the medial epicondyle, but not the same point.",
         "whole",
-        (2, 8.5),
-        "5.2 ± 1.6 degrees (orthoglobe 42116605)",
+    ),
+    _vector("flank_lateral_mm_lps", "lateral flank", "mm", "The same on the lateral side.", "whole"),
+    Quantity(
+        "flank_axis_angle_deg",
+        "flank axis angle",
+        "deg",
+        "Angle of the line between the flank points to the posterior condylar line, across the mechanical "
+        "axis; positive if the medial end is anterior. It is not the transepicondylar axis (5.2 ± 1.6 degrees).",
+        "whole",
+        (-3, 5),
+        COHORT,
     ),
     Quantity(
         "condylar_axis_angle_deg",
@@ -216,8 +219,8 @@ SHAPE_QUANTITIES = (
         "version_murphy_deg",
         "version (Murphy)",
         "deg",
-        "As version (neck), from the centroid of the shaft section 8 mm above the peak of the lesser trochanter to the head "
-        "centre.",
+        "As version (neck), from the centroid of the shaft section 8 mm above the peak of the lesser trochanter to the "
+        "head centre.",
         "whole",
         (1, 45),
         "after Murphy et al. 1987; range of 23.2 ± 11.2 degrees (orthoglobe 42116605)",
@@ -226,8 +229,8 @@ SHAPE_QUANTITIES = (
         "version_head_shaft_deg",
         "version (head-shaft)",
         "deg",
-        "As version (neck), from the point of the proximal shaft axis at the peak of the lesser trochanter to the head "
-        "centre.",
+        "As version (neck), from the point of the proximal shaft axis at the peak of the lesser trochanter to the "
+        "head centre.",
         "whole",
         (0, 37),
         "after Schmaranzer et al. 2024",
@@ -263,8 +266,8 @@ SHAPE_QUANTITIES = (
         "mldfa_deg",
         "mLDFA",
         "deg",
-        "Mechanical lateral distal femoral angle: in the frontal plane, between the line that touches both condyles from "
-        "below, to lateral, and the mechanical axis.",
+        "Mechanical lateral distal femoral angle: in the frontal plane, between the line that touches both condyles "
+        "from below, to lateral, and the mechanical axis.",
         "whole",
         (81, 91),
         COHORT,

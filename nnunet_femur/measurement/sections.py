@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -239,7 +240,7 @@ def _loops_of_planes(
     number, labels = _connected(np.stack([keys[:, 0] + span * plane, keys[:, 1] + span * plane], 1))
     arranged = np.argsort(labels, kind="stable")
     bounds = np.searchsorted(labels[arranged], np.arange(number + 1))
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         chosen = arranged[low:high]
         loops[order[plane[chosen[0]]]].append(Loop(starts[chosen], ends[chosen], normal))
     return loops

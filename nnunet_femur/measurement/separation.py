@@ -17,14 +17,15 @@ BONE_SHARE = 0.2
 """Smallest volume of a further bone, as a share of the largest piece; smaller pieces are fragments."""
 
 _SIDE_BY_SIDE = 0.5
-"""Smallest overlap of two bones along the longer one, as a share of the shorter one; pieces of one bone overlap less."""
+"""Smallest overlap of two bones along the longer one, as a share of the shorter; pieces of one bone overlap less."""
 
 
 def separate_bones(mask_zyx: NDArray, geometry: Geometry) -> list[NDArray[np.bool_]]:
     """Return the bones of a mask, the largest first, without fragments.
 
-    Pieces that are connected by a face, an edge or a corner of voxels are one bone. Two pieces of similar volume that are
-    side by side are two bones. Pieces behind one another along the bone are one broken femur, and are returned together.
+    Pieces that are connected by a face, an edge or a corner of voxels are one bone. Two pieces of similar volume that
+    are side by side are two bones. Pieces behind one another along the bone are one broken femur; they are returned
+    together.
 
     Args:
         mask_zyx: The mask (z, y, x), not 0 in bone.

@@ -11,6 +11,8 @@ from nnunet_femur.measurement.anatomy import Line
 from nnunet_femur.measurement.sections import Loop, plane_sections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
     from nnunet_femur.measurement.anatomy import Point
@@ -79,7 +81,9 @@ def axis_between(mesh: BoneMesh, start: Line, center_mm: Point, near_mm: float, 
     return _fitted(mesh, start, zone, whole_zone=True)
 
 
-def _fitted(mesh: BoneMesh, start: Line, zone, *, whole_zone: bool = False) -> Line | None:
+def _fitted(
+    mesh: BoneMesh, start: Line, zone: Callable[[Line], tuple[float, float]], *, whole_zone: bool = False
+) -> Line | None:
     axis = start
     for _ in range(_ITERATIONS):
         low, high = zone(axis)
@@ -95,7 +99,7 @@ def _fitted(mesh: BoneMesh, start: Line, zone, *, whole_zone: bool = False) -> L
     return axis
 
 
-def _sections(mesh: BoneMesh, axis: Line, positions: NDArray[np.float64]):
+def _sections(mesh: BoneMesh, axis: Line, positions: NDArray[np.float64]) -> Iterator[tuple[float, list[Loop]]]:
     return zip(positions, plane_sections(mesh, axis.direction, positions), strict=True)
 
 

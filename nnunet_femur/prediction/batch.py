@@ -148,11 +148,15 @@ def _one_case(source: Source, segmenter: Segmenter, output: Path, options: Optio
         result = replace(result, error=_unexpected(error, source, output))
     finally:
         progress.end(task, f"failed {source.case}: {result.error}" if result.error else "")
-    return result if result.error else replace(result, seconds=round(time.monotonic() - start, 2))
+    if result.error:
+        return replace(result, review_score=1.0)
+    return replace(result, seconds=round(time.monotonic() - start, 2))
 
 
 def _measures(femur: Femur) -> dict[str, Any]:
-    return {name: getattr(femur, name) for name in ("volume_ml", "pieces", "disagreement", "warnings")}
+    names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source", "review_score")
+    codes = tuple(dict.fromkeys(found.code for found in femur.findings))
+    return {**{name: getattr(femur, name) for name in names}, "findings": codes}
 
 
 def _unexpected(error: Exception, source: Source, output: Path) -> str:

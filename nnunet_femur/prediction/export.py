@@ -7,18 +7,19 @@ a fold's mask and its probability agree, and networks with merged heads are trai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.imaging.sides import LEFT, RIGHT, side_in_name
 from nnunet_femur.prediction.axis_resampling import Resampling, along, plan_resampling, reach, support
 from nnunet_femur.prediction.preprocessing import Preprocessed, is_default, network_spacing_mm, slabs, work_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -35,11 +36,47 @@ class Exported:
             a single fold.
         deviation_zyx: Standard deviation over the folds of the femur's probability in each voxel, 0 to 0.5; None
             unless it was asked for.
+        sides_zyx: 1 in the femur where the network's channel of the left femur is larger than that of the right one, -1
+            where it is smaller, 0 elsewhere; None if the network does not distinguish the sides.
     """
 
     mask_zyx: NDArray[np.uint8]
     disagreement: float | None = None
     deviation_zyx: NDArray[np.float32] | None = None
+    sides_zyx: NDArray[np.int8] | None = None
+
+
+class SideChannels(NamedTuple):
+    """Output channels of a network that distinguishes the sides.
+
+    Attributes:
+        left: Channel of the left femur.
+        right: Channel of the right femur.
+    """
+
+    left: int
+    right: int
+
+
+def side_channels(predictor: nnUNetPredictor, labels: Mapping[str, Any], femur: Sequence[int]) -> SideChannels | None:
+    """Return the channels of the left and of the right femur; None if the network does not have both.
+
+    Networks of fine-tuning have TotalSegmentator's channels, the left one first in their plans. Others have a channel
+    for each label.
+
+    Args:
+        predictor: nnU-Net's predictor with plans and network.
+        labels: ``labels`` of the model's ``dataset.json``.
+        femur: Labels that are femur.
+    """
+    manager = predictor.label_manager
+    if manager.has_regions:
+        return None
+    merged = getattr(manager, "femur_channels", None)
+    if merged is not None:
+        return SideChannels(*merged) if len(merged) == 2 else None
+    of_side = {side_in_name(name): int(value) for name, value in labels.items() if value in femur}
+    return SideChannels(of_side[LEFT], of_side[RIGHT]) if of_side.keys() == {LEFT, RIGHT} and len(femur) == 2 else None
 
 
 def export(
@@ -49,6 +86,7 @@ def export(
     *,
     femur: Sequence[int],
     deviation: bool = False,
+    sides: SideChannels | None = None,
 ) -> Exported:
     """Bring the logits of one or several folds back to the CT's grid.
 
@@ -61,17 +99,21 @@ def export(
         predictor: nnU-Net's predictor with plans and network.
         femur: Labels that are femur.
         deviation: Compute the standard deviation over the folds in every voxel.
+        sides: Channels to compare in the voxels of the mask, which itself does not depend on them.
     """
-    folds = _Folds(logits, preprocessed.properties, predictor, femur, deviation)
+    folds = _Folds(logits, preprocessed.properties, predictor, femur, deviation, sides)
     shape = preprocessed.properties["shape_before_cropping"]
     mask = np.zeros(shape, np.uint8)
     spread = np.zeros(shape, np.float32) if deviation else None
+    of_sides = np.zeros(shape, np.int8) if sides else None
     pairs = list(combinations(range(len(logits)), 2))
     common, voxels = np.zeros(len(pairs), np.int64), np.zeros(len(logits), np.int64)
     for part in folds.parts() if is_default(predictor) else folds.parts_by_nnunet():
         mask[part.place] = part.mask
         if spread is not None and part.deviation is not None:
             spread[part.place] = part.deviation
+        if of_sides is not None and part.sides is not None:
+            of_sides[part.place] = part.sides * part.mask
         voxels += [np.count_nonzero(each) for each in part.of_folds]
         for index, (a, b) in enumerate(pairs):
             common[index] += np.count_nonzero(part.of_folds[a] & part.of_folds[b])
@@ -80,6 +122,7 @@ def export(
         mask.transpose(back),
         disagreement(voxels, common) if pairs else None,
         None if spread is None else spread.transpose(back),
+        None if of_sides is None else of_sides.transpose(back),
     )
 
 
@@ -103,6 +146,7 @@ class _Part:
     of_folds: list[NDArray[np.bool_]]
     mask: NDArray[np.bool_]
     deviation: NDArray[np.float32] | None
+    sides: NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +158,7 @@ class _Folds:
     predictor: nnUNetPredictor
     femur: Sequence[int]
     deviation: bool
+    sides: SideChannels | None
 
     def parts(self) -> Iterator[_Part]:
         """Yield the masks slab by slab, only where there can be femur."""
@@ -147,7 +192,8 @@ class _Folds:
                 slice(start + part.start, start + part.stop)
                 for start, part in zip(corner, (rows, *box[1:]), strict=True)
             )
-            yield decide(resampled, place, channels, deviation=self.deviation, merges=merges)
+            part = decide(resampled, place, channels, deviation=self.deviation, merges=merges)
+            yield replace(part, sides=_larger_side(resampled, self.sides))
 
     def _resampling(self) -> Resampling:
         own, of_network = network_spacing_mm(self.predictor, self.properties["spacing"])
@@ -161,7 +207,7 @@ class _Folds:
         from nnunetv2.inference import export_prediction
 
         plans, labels = self.predictor.plans_manager, self.predictor.label_manager
-        of_folds, pairs = [], []
+        of_folds, pairs, balances = [], [], []
         total: Any = 0
         for each in self.logits:
             segmentation, probabilities = export_prediction.convert_predicted_logits_to_segmentation_with_correct_shape(
@@ -184,6 +230,8 @@ class _Folds:
                 pair = against_the_rest(torch.from_numpy(turned), self.femur)
                 # The softmax of two logits is the ratio of their classes' probabilities.
                 pairs.append(pair / pair.sum(0) if len(turned) > 2 else pair)
+                if self.sides is not None and len(turned) > max(self.sides):
+                    balances.append(turned[self.sides.left] - turned[self.sides.right])
         if labels.has_regions:
             together = np.isin(labels.convert_probabilities_to_segmentation(total / len(self.logits)), self.femur)
         elif len(self.logits) == 1:
@@ -192,7 +240,25 @@ class _Folds:
             rest, bone = _mean(pairs).numpy()
             together = bone > rest
         spread = np.std([pair[1].numpy() for pair in pairs], axis=0).astype(np.float32) if self.deviation else None
-        yield _Part((slice(None),) * 3, of_folds, together, spread)
+        of_sides = np.sign(np.sum(balances, axis=0)).astype(np.int8) if balances else None
+        yield _Part((slice(None),) * 3, of_folds, together, spread, of_sides)
+
+
+def _larger_side(channels: Sequence[torch.Tensor], sides: SideChannels | None) -> NDArray[np.int8] | None:
+    """Return 1 where the left channel is the larger one, -1 where the right one is, 0 where both are equal.
+
+    Args:
+        channels: Logits of each fold, shape (channels, *part of the CT). Folds are averaged as probabilities of left
+            against right.
+        sides: The channels to compare.
+    """
+    import torch
+
+    if sides is None:
+        return None
+    # Above 0 exactly where the left channel is larger, also with a single fold.
+    balance = sum(torch.tanh((each[sides.left] - each[sides.right]) / 2) for each in channels)
+    return np.asarray(torch.as_tensor(balance).sign().to(torch.int8).cpu().numpy())
 
 
 def _whole(resampling: Resampling) -> list[slice]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.geometry import AxisOrder, Geometry, VolumeError, oriented
 from nnunet_femur.imaging.reading import SourceHeader, Volume
 from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.kinds import KINDS
+from nnunet_femur.prediction.ct_under_mask import CtSample
 from nnunet_femur.prediction.preprocessing import Preprocessed, bone_box, network_spacing_mm, preprocess
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from numpy.typing import NDArray
+
+    from nnunet_femur.findings import Finding
 
 CANONICAL = "RAS"
 """Orientation that nnU-Net's readers with "WithReorient" in their name bring a volume to."""
@@ -81,14 +85,16 @@ class NetworkInput:
         box: That part (z, y, x) of the CT in the network's orientation.
         oriented: Geometry of the whole CT in the network's orientation.
         geometry: The CT's own geometry.
-        warnings: Short texts about what is doubtful about the CT.
+        findings: Findings about what is doubtful about the CT.
+        sample: Every n-th voxel of the CT on its own grid; None if its values are not HU.
     """
 
     preprocessed: Preprocessed
     box: tuple[slice, ...]
     oriented: Geometry
     geometry: Geometry
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    sample: CtSample | None
 
     def on_own_grid(self, part_zyx: NDArray) -> NDArray:
         """Return the predicted part on the CT's own grid, 0 elsewhere.
@@ -109,7 +115,7 @@ def read_input(
     """Read and preprocess a CT for a network.
 
     Args:
-        source: The CT. It is not kept: its memory is free when this function returns.
+        source: The CT. Only a sample of it is kept: the rest of its memory is free when this function returns.
         predictor: nnU-Net's predictor with plans and network.
         crop_to_bone: Take only the box around everything as dense as bone.
         any_values: Values that are not HU are a warning instead of an error.
@@ -122,24 +128,28 @@ def read_input(
     volume = source.read(any_values=any_values)
     image = volume.image
     geometry = Geometry.of(image)
-    warnings = _warnings(source, volume, any_values=any_values)
+    findings = _findings(source, volume, any_values=any_values)
+    sample = None
+    if not errors_of(findings):
+        sample = CtSample.of(sitk.GetArrayViewFromImage(image), geometry.spacing_mm_zyx)
     if predictor.plans_manager.plans.get("image_reader_writer", "").endswith("WithReorient"):
         image = oriented(image, CANONICAL)
     seen = Geometry.of(image)
     voxels = sitk.GetArrayViewFromImage(image)
     box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
     _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
-    return NetworkInput(preprocess(voxels[box], seen.spacing_mm_zyx, predictor), box, seen, geometry, warnings)
+    prepared = preprocess(voxels[box], seen.spacing_mm_zyx, predictor)
+    return NetworkInput(prepared, box, seen, geometry, findings, sample)
 
 
-def _warnings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[str, ...]:
-    """Return what is doubtful about a CT, as short texts; refuse one that `nnfemur convert` would refuse."""
+def _findings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[Finding, ...]:
+    """Return what is doubtful about a CT; refuse one that `nnfemur convert` would refuse."""
     import SimpleITK as sitk
 
     voxels = sitk.GetArrayViewFromImage(volume.image)
     of_values = require_usable(voxels, volume.header.geometry, source.path, any_values=any_values)
     # Whatever reading left out or corrected is reported too, also where it is only a note in `convert`.
-    return tuple(found.problem.rstrip(".") for found in (*volume.header.findings, *of_values))
+    return (*volume.header.findings, *of_values)
 
 
 def _require_thickness(

@@ -15,6 +15,10 @@ QUICK: dict[str, Any] = {"step_size": 0.8, "crop_to_bone": True, "half": True}
 """Options for speed. The step is TotalSegmentator's, which also predicts only a part of the CT."""
 
 
+_LATER = ("any_values", "sides")
+"""Options that the first versions did not have."""
+
+
 class PredictionSettings(TypedDict, total=False):
     """The attributes of :class:`Options` as keyword arguments, all of them optional."""
 
@@ -29,6 +33,7 @@ class PredictionSettings(TypedDict, total=False):
     crop_to_bone: bool
     half: bool
     any_values: bool
+    sides: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,8 @@ class Options:
             voxels at the bone's edge can differ.
         half: Compute in float16 on a CUDA device, or in bfloat16 on a processor that has it, instead of float32.
         any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
+        sides: Write the left femur as 1 and the right one as 2, and the surface of each to a file of its own, instead
+            of one mask and surface of both. A femur of unknown side is 3.
 
     Example:
         >>> Options(stl=True, step_size=0.8).formats
@@ -68,6 +75,7 @@ class Options:
     crop_to_bone: bool = False
     half: bool = False
     any_values: bool = False
+    sides: bool = False
 
     def __post_init__(self) -> None:
         """Refuse invalid values.
@@ -85,9 +93,9 @@ class Options:
     def deciding(self) -> dict[str, Any]:
         """Return the options that the written files depend on, as JSON content.
 
-        Records of versions before `any_values` do not have it, so it counts only where it is set.
+        Records of older versions do not have :data:`_LATER`, so these count only where they are set.
         """
-        return {name: value for name, value in self.as_dict().items() if name != "any_values" or value}
+        return {name: value for name, value in self.as_dict().items() if name not in _LATER or value}
 
     def of_mask(self) -> dict[str, Any]:
         """Return the options that :class:`~nnunet_femur.prediction.Segmenter` has too."""

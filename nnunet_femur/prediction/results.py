@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 RECORD, TABLE = "predictions.json", "predictions.csv"
 
-_COLUMNS = ("case", "volume_ml", "pieces", "disagreement", "seconds", "warnings", "error", "source", "files")
+_COLUMNS = (
+    *("case", "review_score", "side", "side_source", "volume_ml", "pieces", "disagreement", "seconds"),
+    *("warnings", "findings", "error", "source", "files"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class CaseResult:
         seconds: Time that the case took, in s.
         precision: Precision that the network computed in, such as "float32"; empty in records of older versions.
         warnings: Short texts about what is doubtful in the CT or implausible in the mask.
+        side: "left", "right", "both" or "unknown"; empty in records of older versions, and without a mask.
+        side_source: Origin of the side, see :attr:`Femur.side_source`.
+        findings: Codes of those warnings that have one, of :data:`nnunet_femur.kinds.KINDS` or of
+            :data:`nnunet_femur.prediction.prediction_kinds.PREDICTION_KINDS`.
+        review_score: Urgency of a look at the case, from 0 (nothing is doubtful) to 1 (or no mask), see
+            :func:`nnunet_femur.prediction.prediction_kinds.review_score`; None in records of older versions.
         error: Reason why there is no mask; empty if there is one.
         code: Code of the error, of :data:`nnunet_femur.errors.CODES` or of a finding; empty for an unexpected one.
     """
@@ -50,6 +59,10 @@ class CaseResult:
     seconds: float = 0.0
     precision: str = ""
     warnings: tuple[str, ...] = ()
+    side: str = ""
+    side_source: str = ""
+    findings: tuple[str, ...] = ()
+    review_score: float | None = None
     error: str = ""
     code: str = ""
 
@@ -76,8 +89,9 @@ class PredictionResult:
 
     Example:
         >>> from pathlib import Path
-        >>> done = CaseResult("L001", "L001.nrrd", volume_ml=412.0, pieces=1)
-        >>> failed = CaseResult("L002", "L002.nrrd", error="L002.nrrd: is truncated. Copy it again.")
+        >>> done = CaseResult("L001", "L001.nrrd", volume_ml=412.0, pieces=1, review_score=0.05)
+        >>> problem = "L002.nrrd: is truncated. Copy it again."
+        >>> failed = CaseResult("L002", "L002.nrrd", error=problem, review_score=1.0)
         >>> result = PredictionResult(Path("out"), (done, failed), skipped=())
         >>> result
         PredictionResult(out: 2 cases, 1 failed)
@@ -85,6 +99,8 @@ class PredictionResult:
         False
         >>> result.to_frame().loc["L001", "volume_ml"]
         412.0
+        >>> result.review_list()["review_score"].to_dict()
+        {'L002': 1.0, 'L001': 0.05}
     """
 
     folder: Path
@@ -105,6 +121,14 @@ class PredictionResult:
         """Return a table with a row for each case, indexed by case, with the columns of ``predictions.csv``."""
         return _frame(self.results).set_index("case")
 
+    def review_list(self) -> pd.DataFrame:
+        """Return the table of :meth:`to_frame` in the order of review: the largest ``review_score`` first."""
+        return _frame(self.for_review()).set_index("case")
+
+    def for_review(self) -> tuple[CaseResult, ...]:
+        """Return the cases in the order of review: the largest score first, equal ones in their given order."""
+        return tuple(sorted(self.results, key=lambda result: -(result.review_score or 0.0)))
+
     def __repr__(self) -> str:
         """Return the folder and the numbers of cases."""
         counts = [f"{len(self.results)} cases"]
@@ -122,7 +146,12 @@ def _frame(results: Iterable[CaseResult]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {**asdict(result), "warnings": "; ".join(result.warnings), "files": " ".join(result.files)}
+        {
+            **asdict(result),
+            "warnings": "; ".join(result.warnings),
+            "findings": " ".join(result.findings),
+            "files": " ".join(result.files),
+        }
         for result in results
     ]
     # Objects, since integers beside missing values would become floats.
@@ -137,7 +166,12 @@ def read_results(folder: Path) -> dict[str, CaseResult]:
     """
     content = read_json(folder / RECORD)
     try:
-        results = [CaseResult(**{**case, "warnings": tuple(case["warnings"])}) for case in content["cases"]]
+        results = [
+            CaseResult(
+                **{**case, "warnings": tuple(case["warnings"]), "findings": tuple(case.get("findings", ()))},
+            )
+            for case in content["cases"]
+        ]
     except (TypeError, KeyError):
         return {}
     return {result.case: result for result in results}
@@ -154,6 +188,6 @@ def write_results(folder: Path, results: Iterable[CaseResult], about: Mapping[st
     ordered = sorted(results, key=lambda result: result.case)
     write_json(folder / RECORD, {**about, "cases": [asdict(result) for result in ordered]})
     table = _frame(ordered)
-    for column, digits in (("volume_ml", 2), ("disagreement", 4)):
+    for column, digits in (("review_score", 3), ("volume_ml", 2), ("disagreement", 4)):
         table[column] = [None if value is None else f"{value:.{digits}f}" for value in table[column]]
     write_text(folder / TABLE, table.to_csv(index=False, lineterminator="\n"))

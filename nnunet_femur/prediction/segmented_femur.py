@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,22 +13,25 @@ import numpy as np
 from nnunet_femur.arguments import require_type, several
 from nnunet_femur.atomic_files import make_folder
 from nnunet_femur.errors import InputError
-from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
+from nnunet_femur.imaging.geometry import Geometry, image_of
+from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
-from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, segment_fields, write_volume
-from nnunet_femur.prediction.postprocessing import Plausibility, check_plausibility
+from nnunet_femur.imaging.writing import FEMUR_SEGMENTS, WRITTEN_ENDINGS, segment_fields, write_volume
+from nnunet_femur.prediction.bone_sides import VALUES, SidedFemurs, given_sides, side_of, tell_sides
+from nnunet_femur.prediction.femur_picture import projections
+from nnunet_femur.prediction.plausibility import check_femurs
+from nnunet_femur.prediction.prediction_kinds import review_score
 from nnunet_femur.prediction.prediction_options import require_formats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import SimpleITK as sitk
-    from numpy.typing import NDArray
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.surface_mesh import Surface
-
-_PANEL_PIXELS = 180
-"""Height of the pictures in a notebook."""
+    from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+    from nnunet_femur.prediction.ct_under_mask import CtSample
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,15 +49,20 @@ class Femur:
         disagreement: 1 minus the mean Dice of all pairs of folds, from 0 (all folds agree) to 1; None with one fold.
         uncertainty: Standard deviation over the folds of the femur's probability, float32, from 0 to 0.5; None unless
             it was asked for and there are several folds.
-        left: The left femur, uint8, if the network distinguishes the sides, as TotalSegmentator's does; else None.
+        left: The left femur, uint8; None if no femur of the mask is known to be the left one.
         right: The right femur, likewise.
         precision: Precision that the network computed in, such as "float32"; empty if it is not known.
+        measurements: Measurements of each femur in the mask, the largest first, with its side and the side's origin.
+        findings: Findings with codes about CT, mask, shape and sides, whose problems are also among the warnings.
+        sides: True if :meth:`save` distinguishes the sides.
 
     Example:
         >>> import SimpleITK as sitk
         >>> femur = Femur.from_mask(sitk.ReadImage("reference.nrrd"), case="L001")
         >>> femur
         Femur('L001', 418.7 ml, pieces=1, warnings=())
+        >>> femur.side, femur.side_source
+        ('left', 'id')
         >>> femur.surface().volume_ml > 0
         True
         >>> [path.name for path in femur.save("out", formats=("seg.nrrd",), stl=True)]
@@ -74,6 +81,9 @@ class Femur:
     left: sitk.Image | None = None
     right: sitk.Image | None = None
     precision: str = field(default="")
+    measurements: tuple[FemurMeasurements, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    sides: bool = False
 
     @classmethod
     def from_mask(
@@ -87,18 +97,27 @@ class Femur:
         disagreement: float | None = None,
         uncertainty: sitk.Image | None = None,
         precision: str = "",
+        told: SidedFemurs | None = None,
+        sides: bool = False,
+        findings: Sequence[Finding] = (),
+        ct: CtSample | None = None,
     ) -> Femur:
-        """Measure a mask and check whether it is plausible.
+        """Measure a mask, tell its sides, and check whether it is plausible.
 
         Args:
             mask: The mask, not 0 in the femur.
-            case: Name of the CT.
+            case: Name of the CT. A side in it ("L001") is compared with the shape.
             left: The left femur alone, if the sides are known. Each side is checked by itself then.
             right: The right femur alone, likewise.
             warnings: Warnings about the CT, which come first.
             disagreement: Disagreement of the folds.
             uncertainty: Standard deviation over the folds.
             precision: Precision that the network computed in.
+            told: The femurs of the mask with their sides. Default: those of `left` and `right`, or by shape.
+            sides: Distinguish the sides in files. There is then a warning about a side that is unknown, or that was
+                determined neither by a network nor by shape.
+            findings: Findings about the CT, whose problems come after `warnings`.
+            ct: A sample of the CT in HU, on the grid of the mask, with which the mask is compared.
 
         Raises:
             InputError: The mask is not an image (code "invalid-option").
@@ -106,34 +125,72 @@ class Femur:
         import SimpleITK as sitk
 
         require_type("mask", mask, sitk.Image, "a SimpleITK image")
-        whole = _check(mask)
-        found = {name: each for name, each in (("left", left), ("right", right)) if each is not None}
-        sides = {name: check for name, each in found.items() if (check := _check(each)).pieces}
-        if len(sides) > 1:
-            about_mask = tuple(f"{name}: {text}" for name, check in sides.items() for text in check.warnings)
-        else:
-            about_mask = whole.warnings
+        voxels, geometry = sitk.GetArrayViewFromImage(mask), Geometry.of(mask)
+        given = {
+            name: sitk.GetArrayViewFromImage(each) for name, each in ((LEFT, left), (RIGHT, right)) if each is not None
+        }
+        if told is None:
+            told = given_sides(voxels, given, geometry, case=case) if given else tell_sides(voxels, geometry, case=case)
+        if not given:
+            of_side = {name: told.values_zyx == VALUES[name] for name in (LEFT, RIGHT)}
+            left, right = (
+                image_of(each.astype(np.uint8), geometry) if each.any() else None for each in of_side.values()
+            )
+        of_sides = {
+            name: sitk.GetArrayViewFromImage(each) for name, each in ((LEFT, left), (RIGHT, right)) if each is not None
+        }
+        of_sides = {} if told.unknown else {name: each for name, each in of_sides.items() if each.any()}
+        whole, implausible = check_femurs(voxels, geometry, told.femurs, case=case, sides_zyx=of_sides, ct=ct)
+        found = (*findings, *implausible, *told.findings)
+        texts = [each.problem.rstrip(".") for each in found]
         return cls(
             case,
             mask,
             whole.volume_ml,
             whole.pieces,
-            (*warnings, *about_mask),
+            (*warnings, *texts, *(told.doubts() if sides else ())),
             disagreement,
             uncertainty,
             left,
             right,
             precision,
+            told.femurs,
+            found,
+            sides,
         )
+
+    @property
+    def review_score(self) -> float:
+        """Urgency of a look at the mask, 0 to 1, by its findings and the disagreement of the folds."""
+        return review_score((each.code for each in self.findings), self.disagreement)
+
+    @property
+    def side(self) -> str:
+        """Side of the femur: "left", "right", "both" for two femurs, or "unknown"."""
+        return side_of(self.measurements)
+
+    @property
+    def side_source(self) -> str:
+        """Origin of the side: "network", "shape", "other-bone", "position" or "id"; several are joined by a plus."""
+        return "+".join(dict.fromkeys(each.side_source for each in self.measurements if each.side_source))
+
+    @property
+    def labels(self) -> sitk.Image:
+        """The mask with sides, uint8: 1 in the left femur, 2 in the right one, 3 in a femur of unknown side."""
+        import SimpleITK as sitk
+
+        values = (sitk.GetArrayViewFromImage(self.mask) != 0) * np.uint8(VALUES[UNKNOWN])
+        for name, each in ((LEFT, self.left), (RIGHT, self.right)):
+            if each is not None:
+                values[sitk.GetArrayViewFromImage(each) != 0] = VALUES[name]
+        return image_of(values, Geometry.of(self.mask))
 
     def surface(self) -> Surface:
         """Return the smoothed, closed surface of the mask: points in LPS mm and triangles.
 
         No point is moved by more than half a voxel along any axis. An empty mask has no triangles.
         """
-        import SimpleITK as sitk
-
-        return bone_surface(sitk.GetArrayViewFromImage(self.mask), Geometry.of(self.mask))
+        return _surface(self.mask)
 
     def save(
         self, path: str | Path, *, formats: str | Sequence[str] = ("nrrd",), stl: bool = False
@@ -144,6 +201,8 @@ class Femur:
             path: A file, whose ending chooses its kind: ``.nrrd .nii.gz .nii .mha`` for the mask, ``.seg.nrrd`` for
                 3D Slicer, ``.stl`` for the surface. Or a folder, which is created if it does not exist: it gets
                 ``CASE.FORMAT`` for each format, ``CASE_uncertainty.nrrd`` if there is an uncertainty, and ``CASE.stl``.
+                With :attr:`sides`, masks have the values of :attr:`labels`, segmentations a segment for each side, and
+                the folder gets ``CASE_left.stl`` and ``CASE_right.stl`` (``CASE_unknown.stl``) instead.
             formats: Formats of the masks in a folder: "nrrd", "seg.nrrd", "nii.gz".
             stl: Write the surface into the folder. An empty mask has none, and that of an earlier run is removed.
 
@@ -163,7 +222,7 @@ class Femur:
             return self._save_case(folder, several(formats), stl=stl)
         if not name.endswith(".stl"):
             self._write_mask(path)
-        elif not self._write_surface(path):
+        elif not _write_surface(self.mask, path):
             msg = f"{path}: not written, since the mask is empty and has no surface."
             raise InputError(msg, code="no-femur")
         return (path,)
@@ -182,29 +241,28 @@ class Femur:
             image = sitk.GetImageFromArray(rounded)
             image.CopyInformation(self.uncertainty)
             write_volume(image, paths[-1])
-        surface = folder / f"{self.case}.stl"
-        if stl and self._write_surface(surface):
-            paths.append(surface)
+        if stl:
+            surfaces = {folder / f"{self.case}{ending}.stl": mask for ending, mask in self._surface_masks().items()}
+            paths += [path for path, mask in surfaces.items() if _write_surface(mask, path)]
         return tuple(paths)
+
+    def _surface_masks(self) -> dict[str, sitk.Image]:
+        """Return the masks whose surfaces are written, by the end of their names."""
+        if not self.sides:
+            return {"": self.mask}
+        labels = self.labels
+        return {f"_{side}": labels == value for side, value in VALUES.items()}
 
     def _write_mask(self, path: Path) -> None:
         import SimpleITK as sitk
 
-        image = self.mask
+        image = self.labels if self.sides else self.mask
         if path.name.lower().endswith(".seg.nrrd"):
             image = sitk.Image(image)
-            for key, value in segment_fields(sitk.GetArrayViewFromImage(image)).items():
+            segments = FEMUR_SEGMENTS if self.sides else None
+            for key, value in segment_fields(sitk.GetArrayViewFromImage(image), segments).items():
                 image.SetMetaData(key, value)
         write_volume(image, path)
-
-    def _write_surface(self, path: Path) -> bool:
-        """Write the surface and return True; for an empty mask, remove an earlier file and return False."""
-        surface = self.surface()
-        if not len(surface.triangles):
-            path.unlink(missing_ok=True)
-            return False
-        write_stl(surface, path)
-        return True
 
     def __repr__(self) -> str:
         """Return case, volume, pieces and warnings."""
@@ -219,41 +277,22 @@ class Femur:
             numbers.append(f"disagreement {self.disagreement:.3f}")
         caption = html.escape(f"{self.case}: {', '.join(numbers)}")
         warnings = "".join(f"<li>{html.escape(text)}</li>" for text in self.warnings)
-        picture = base64.b64encode(_picture(self.mask)).decode("ascii")
+        picture = base64.b64encode(projections(self.mask)).decode("ascii")
         image = f'<img alt="coronal, sagittal and axial projection of the mask" src="data:image/png;base64,{picture}">'
         return f"<figure>{image}<figcaption>{caption}</figcaption></figure><ul>{warnings}</ul>"
 
 
-def _check(mask: sitk.Image) -> Plausibility:
+def _surface(mask: sitk.Image) -> Surface:
     import SimpleITK as sitk
 
-    return check_plausibility(sitk.GetArrayViewFromImage(mask), Geometry.of(mask))
+    return bone_surface(sitk.GetArrayViewFromImage(mask), Geometry.of(mask))
 
 
-def _picture(mask: sitk.Image) -> bytes:
-    """Return a PNG of the mask's thickness, coronal, sagittal and axial, the patient's right on the left."""
-    import SimpleITK as sitk
-    from matplotlib.image import imsave
-
-    geometry = Geometry.of(mask)
-    order = AxisOrder.between(geometry, RAS)
-    # From superior to inferior, from anterior to posterior, from right to left.
-    voxels = order.of_array(sitk.GetArrayViewFromImage(mask))[::-1, ::-1, ::-1] > 0
-    z_mm, y_mm, x_mm = order.of_geometry(geometry).spacing_mm_zyx
-    panels = [
-        _scaled(voxels.sum(1) * y_mm, z_mm, x_mm),
-        _scaled(voxels.sum(2) * x_mm, z_mm, y_mm),
-        _scaled(voxels.sum(0) * z_mm, y_mm, x_mm),
-    ]
-    file = io.BytesIO()
-    imsave(file, np.hstack(panels), cmap="bone", format="png")
-    return file.getvalue()
-
-
-def _scaled(thickness_mm: NDArray[np.float64], row_mm: float, column_mm: float) -> NDArray[np.float64]:
-    """Bring a projection to square pixels and the height of the picture, its brightest pixel to 1."""
-    rows, columns = thickness_mm.shape
-    width = max(1, round(_PANEL_PIXELS * (columns * column_mm) / (rows * row_mm)))
-    row = (np.arange(_PANEL_PIXELS) * rows) // _PANEL_PIXELS
-    column = (np.arange(width) * columns) // width
-    return thickness_mm[row][:, column] / max(float(thickness_mm.max()), 1.0)
+def _write_surface(mask: sitk.Image, path: Path) -> bool:
+    """Write the surface and return True; for an empty mask, remove an earlier file and return False."""
+    surface = _surface(mask)
+    if not len(surface.triangles):
+        path.unlink(missing_ok=True)
+        return False
+    write_stl(surface, path)
+    return True

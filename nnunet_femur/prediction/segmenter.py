@@ -10,7 +10,8 @@ from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
-from nnunet_femur.prediction.export import export
+from nnunet_femur.prediction.bone_sides import tell_sides
+from nnunet_femur.prediction.export import export, side_channels
 from nnunet_femur.prediction.network_input import ImageInMemory, Readable, read_input
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
 from nnunet_femur.prediction.prediction_options import Options
@@ -49,6 +50,7 @@ class Segmenter:
         largest_component: Keep only the largest piece.
         fill_holes: Fill cavities.
         uncertainty: Compute the standard deviation over the folds, see :attr:`Femur.uncertainty`.
+        sides: Distinguish the sides in the files that :meth:`Femur.save` writes. They are told in any case.
         any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
 
     Attributes:
@@ -87,6 +89,7 @@ class Segmenter:
         largest_component: bool = False,
         fill_holes: bool = False,
         uncertainty: bool = False,
+        sides: bool = False,
         any_values: bool = False,
     ) -> None:
         self.options = Options(
@@ -98,6 +101,7 @@ class Segmenter:
             largest_component=largest_component,
             fill_holes=fill_holes,
             uncertainty=uncertainty,
+            sides=sides,
             any_values=any_values,
         )
         if isinstance(model, Model):
@@ -118,6 +122,7 @@ class Segmenter:
         self._predictor: PrecisePredictor | None = load_predictor(
             model, device=target, step_size=self.options.step_size, mirror=self.options.mirror
         )
+        self._sides = side_channels(self._predictor, model.dataset["labels"], self._femur)
 
     def __call__(self, ct: str | Path | sitk.Image, *, progress: Progress = SILENT) -> Femur:
         """Segment the femur in one CT.
@@ -163,20 +168,31 @@ class Segmenter:
         seen = read_input(source, predictor, crop_to_bone=options.crop_to_bone, any_values=options.any_values)
         logits = logits_of_folds(predictor, seen.preprocessed.data, half=options.half, on_window=on_window)
         wants_map = options.uncertainty and len(logits) > 1
-        exported = export(logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map)
+        exported = export(
+            logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map, sides=self._sides
+        )
         mask = seen.on_own_grid(exported.mask_zyx)
         if options.largest_component:
             mask = keep_largest(mask)
         if options.fill_holes:
             mask = fill_holes(mask)
-        deviation = exported.deviation_zyx
+        deviation, of_network = exported.deviation_zyx, exported.sides_zyx
+        told = tell_sides(
+            mask,
+            seen.geometry,
+            case=source.case,
+            network_zyx=None if of_network is None else seen.on_own_grid(of_network),
+        )
         return Femur.from_mask(
             image_of(mask, seen.geometry),
             case=source.case,
-            warnings=seen.warnings,
+            findings=seen.findings,
+            ct=seen.sample,
             disagreement=exported.disagreement,
             uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
             precision=self.precision,
+            told=told,
+            sides=options.sides,
         )
 
     def _require_open(self) -> PrecisePredictor:

@@ -117,7 +117,8 @@ class _Builder:
             yield job
             last.append(job.name)
         report = study.results / "comparison" / "report.html"
-        command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *_options(study.compare))
+        options = _options({"measurements": True, **study.compare})
+        command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *options)
         settings = {"compare": dict(study.compare), "of": last}
         yield Job("compare", "", (script("nnfemur"), *command), report, settings, after=tuple(last))
 
@@ -232,7 +233,7 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         if value is True:
             typed.append(f"--{name}")
         elif value is False:
-            typed += [f"--no-{name}"] if name == "pretrained" else []
+            typed += [f"--no-{name}"] if name in ("pretrained", "measurements") else []
         else:
             for each in value if isinstance(value, list) else [value]:
                 typed += [f"--{name}", str(each)]

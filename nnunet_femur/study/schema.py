@@ -130,6 +130,7 @@ class CompareOptions(_Section):
     test: Literal["wilcoxon", "permutation"] = _optional("Paired test.")
     in_slices: list[str] = _optional("Methods that work in slices.")
     slice_surfaces: bool = _optional("Measure surface distances in slices too.")
+    measurements: bool = _optional("Compare clinical measurements of the femurs too; by default, yes.")
 
 
 class JobResources(_Section):

@@ -25,6 +25,12 @@ _SHARP_MM = 1e-3
 
 _MARGIN_STEPS = 3
 
+_FLARE_MM = 110.0
+"""Height below which the shaft widens to the condyles."""
+
+_WAIST_PER_MM = 8e-5
+"""Growth of the shaft's half axes with the square of the distance from the isthmus, per mm."""
+
 
 @dataclass(frozen=True)
 class Waist:
@@ -113,12 +119,12 @@ class AnalyticFemur:
     neck_radii_mm: tuple[float, float] = (13.0, 15.0)
     shaft_radii_mm: tuple[float, float] = (13.0, 14.0)
     isthmus_mm: float = 240.0
-    condyle_medial_mm: tuple[float, float, float] = (25.0, 22.0, 24.0)
-    condyle_lateral_mm: tuple[float, float, float] = (-25.0, 22.0, 29.0)
-    condyle_radii_mm: tuple[float, float] = (20.0, 20.0)
-    distal_medial_mm: tuple[float, float, float] = (26.0, 2.0, 21.0)
-    distal_lateral_mm: tuple[float, float, float] = (-26.0, 2.0, 28.0)
-    distal_radii_mm: tuple[float, float] = (21.0, 21.0)
+    condyle_medial_mm: tuple[float, float, float] = (25.0, 22.0, 33.0)
+    condyle_lateral_mm: tuple[float, float, float] = (-25.0, 22.0, 36.0)
+    condyle_radii_mm: tuple[float, float] = (19.0, 19.0)
+    distal_medial_mm: tuple[float, float, float] = (25.0, 2.0, 20.0)
+    distal_lateral_mm: tuple[float, float, float] = (-25.0, 2.0, 27.0)
+    distal_radii_mm: tuple[float, float] = (20.0, 20.0)
     lesser_trochanter_mm: float = 367.0
 
     @cached_property
@@ -128,9 +134,13 @@ class AnalyticFemur:
         return np.array([np.sin(angle) * np.cos(version), -np.sin(angle) * np.sin(version), -np.cos(angle)])
 
     @property
-    def neck_center_mm(self) -> NDArray[np.float64]:
+    def waist_center_mm(self) -> NDArray[np.float64]:
         """Centre of the narrowest section of the neck."""
         return np.array(self.head_mm) - self.waist_mm * self.neck_axis
+
+    def shaft_half_axes_mm(self, height_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the half axes (x, y) of the shaft at heights above its flare, shape (n, 2)."""
+        return np.add.outer(_WAIST_PER_MM * (height_mm - self.isthmus_mm) ** 2, self.shaft_radii_mm)
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -139,10 +149,10 @@ class AnalyticFemur:
         base = head - self.neck_length_mm * self.neck_axis
         third = np.cross(self.neck_axis, [0.0, 0.0, 1.0])
         across = np.cross(third / np.linalg.norm(third), self.neck_axis)
-        x, y = self.shaft_radii_mm
+        x, _ = self.shaft_radii_mm
         top = base[2] - 15
-        heights = np.array([24.0, 45.0, 110.0, self.isthmus_mm, top])
-        radii = np.array([[24, 16], [30, 20], [x + 1.5, y + 1.5], [x, y], [15, 15]], float)
+        heights = np.concatenate([[24.0, 45.0], np.linspace(_FLARE_MM, top, 40)])
+        radii = np.concatenate([[[24, 16], [30, 20]], self.shaft_half_axes_mm(heights[2:])])
         turned = np.deg2rad(35)
         lesser = np.array([12 * np.sin(turned), 12 * np.cos(turned), self.lesser_trochanter_mm])
         spheres = [
@@ -153,17 +163,17 @@ class AnalyticFemur:
             *zip((self.distal_medial_mm, self.distal_lateral_mm), self.distal_radii_mm, strict=True),
         ]
         return [
-            Tube(heights, np.zeros((5, 2)), radii, _SHARP_MM),
-            Cone(np.array([[0, 0, top], base]), (15, 15), _SHARP_MM),
+            Tube(heights, np.zeros((42, 2)), radii, _SHARP_MM),
+            Cone(np.array([[0, 0, top], base]), (x, x), _SHARP_MM),
             Waist(
-                self.neck_center_mm,
+                self.waist_center_mm,
                 self.neck_axis,
                 across,
                 self.neck_radii_mm,
                 45.0,
                 (self.waist_mm - self.neck_length_mm, self.waist_mm),
             ),
-            Ellipsoid(base + [-13, 4, 8], np.array([15, 17, 26]), _SHARP_MM),
+            Ellipsoid(base + np.array([-13, 4, 8]), np.array([15, 17, 26]), _SHARP_MM),
             *(Ellipsoid(np.array(c, float), np.full(3, r), _SHARP_MM) for c, r in spheres),
         ]
 
@@ -171,25 +181,26 @@ class AnalyticFemur:
         """Return the signed distance in mm, negative inside, on the full grid of `at`."""
         return union(self.parts, at)
 
+    def points(self, step_mm: float) -> tuple[Points, NDArray[np.float64]]:
+        """Return the points of a grid around the femur, and the first of them in mm."""
+        low, high = bounding_box_mm(self.parts)
+        # An irrational part of a step, so that no flat face is exactly on the grid.
+        start = low - step_mm * (_MARGIN_STEPS + 1 / np.array([np.pi, np.e, np.sqrt(2)]))
+        size = np.ceil((high - start) / step_mm).astype(int) + _MARGIN_STEPS
+        x, y, z = (s + step_mm * np.arange(n) for s, n in zip(start, size, strict=True))
+        plane = (1, len(y), len(x))
+        return Points(np.broadcast_to(x, plane), np.broadcast_to(y[:, None], plane), z[:, None, None]), start
+
     def surface(self, *, step_mm: float = 1.25) -> Surface:
         """Return the surface as a closed mesh, whose corners are within about `step_mm`**2 / 200 of the true one."""
         from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
         from vtkmodules.vtkCommonDataModel import vtkImageData
         from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
 
-        low, high = bounding_box_mm(self.parts)
-        start = low - _MARGIN_STEPS * step_mm
-        # An irrational part of a step, so that no flat face is exactly on the grid.
-        start -= step_mm / np.array([np.pi, np.e, np.sqrt(2)])
-        size = np.ceil((high - start) / step_mm).astype(int) + _MARGIN_STEPS
-        x, y, z = (s + step_mm * np.arange(n) for s, n in zip(start, size, strict=True))
-        grid = Points(x[None, None, :], y[None, :, None], z[:, None, None])
-        grid = Points(
-            np.broadcast_to(grid.x, (1, size[1], size[0])), np.broadcast_to(grid.y, (1, size[1], size[0])), grid.z
-        )
+        grid, start = self.points(step_mm)
         values = self.distance(grid)
         image = vtkImageData()
-        image.SetDimensions(*(int(n) for n in size))
+        image.SetDimensions(*values.shape[::-1])
         image.SetSpacing(step_mm, step_mm, step_mm)
         image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(values, np.float32).ravel()))
         edges = vtkFlyingEdges3D()

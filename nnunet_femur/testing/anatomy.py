@@ -32,7 +32,7 @@ def draw_leg(rng: np.random.Generator) -> Leg:
         share = np.asarray(height)
         return np.stack([-np.tan(lean) * length * share, bow * ((share - 0.5) / 0.4) ** 2], -1)
 
-    head, radius, top = _proximal(rng, length, girth, lean, axis)
+    head, radius, neck_axis, top = _proximal(rng, length, girth, lean, axis)
     knee = axis(0.1) * [0, 1]
     distal, notch = _distal(rng, girth, knee)
     heights = np.array([0.07, 0.12, 0.15, 0.19, 0.25, 0.35, 0.5, 0.7, 0.78, 0.85, 0.92])
@@ -43,6 +43,8 @@ def draw_leg(rng: np.random.Generator) -> Leg:
         length_mm=length,
         head_mm=head,
         head_radius_mm=radius,
+        neck_axis=neck_axis,
+        shaft=shaft,
         parts=[shaft, *top, *distal],
         notch=notch,
         adjacent=(_pelvis(rng, head, radius), _knee(rng, girth, knee)),
@@ -62,8 +64,8 @@ def _proximal(
     girth: float,
     lean: float,
     axis: Callable[[ArrayLike], np.ndarray],
-) -> tuple[np.ndarray, float, list[Part]]:
-    """Return centre and radius of the femoral head in mm, and the parts of the proximal end."""
+) -> tuple[np.ndarray, float, np.ndarray, list[Part]]:
+    """Return centre and radius of the femoral head in mm, the neck's axis, and the parts of the proximal end."""
     radius = float(np.clip(24 * girth * rng.uniform(0.94, 1.06), 21, 27))
     neck_angle, anteversion = np.deg2rad([rng.uniform(120, 133), rng.uniform(5, 25)])
     sideways, upwards = np.sin(neck_angle + lean), -np.cos(neck_angle + lean)
@@ -84,6 +86,7 @@ def _proximal(
     return (
         head,
         radius,
+        direction,
         [
             Cone(np.stack([base, head - 0.3 * radius * direction]), (18.5 * girth, 0.63 * radius), 12),
             Ellipsoid(head, np.full(3, radius), 5),

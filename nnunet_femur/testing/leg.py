@@ -53,6 +53,8 @@ class Leg:
         length_mm: Length of the femur along z in mm.
         head_mm: Centre of the femoral head (x, y, z) in mm.
         head_radius_mm: Radius of the femoral head in mm.
+        neck_axis: Unit vector along the axis of the neck, towards the head.
+        shaft: The shaft; its centre line is the shaft axis.
         parts: Shapes whose union is the femur.
         notch: The intercondylar notch, cut out of them.
         adjacent: Bones of the pelvis and of the knee.
@@ -68,6 +70,8 @@ class Leg:
     length_mm: float
     head_mm: np.ndarray
     head_radius_mm: float
+    neck_axis: np.ndarray
+    shaft: Tube
     parts: list[Part]
     notch: Part
     adjacent: tuple[AdjacentBones, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from nnunet_femur.atomic_files import cannot_write, write_json
 from nnunet_femur.errors import InputError
-from nnunet_femur.imaging.geometry import volume_ending
+from nnunet_femur.imaging.geometry import Geometry, volume_ending
 from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.testing.anatomy import draw_leg
@@ -19,9 +19,11 @@ from nnunet_femur.testing.shapes import Points
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import SimpleITK as sitk
+
+    from nnunet_femur.testing.leg import Leg
 
 
 Side = Literal["left", "right"]
@@ -41,6 +43,9 @@ HU_RANGE = (-1024, 3071)
 PADDINGS_HU = (-1024, -3024)
 """Padding in HU of most cases, and of one in seven."""
 
+_PROXIMAL_SHAFT_RADII = (3.2, 6.4)
+"""Distances below the head's centre between which the shaft's axis is that of its neck-shaft angle, in head radii."""
+
 _SLAB_VOXELS = 2**18
 """Voxels of a slab; its arrays of about 1 MB stay in the processor's cache."""
 
@@ -53,16 +58,22 @@ class Phantom:
         image: CT in HU, int16; outside the scanner's circular field of view, the padding value.
         mask: Exact mask, uint8: 1 where the centre of a voxel is in the femur (cortex and marrow), else 0.
         side: Side of the leg, "left" or "right".
+        truth: Values that the bone was constructed with, by their keys in measurements: `head_center_mm_lps`,
+            `head_radius_mm`, `neck_axis_lps`, and `neck_shaft_angle_deg`. The bone's surface, which has small bumps and
+            fillets, follows them to about one millimetre and three degrees.
 
     Example:
         >>> phantom = make_phantom(3, side="right")
         >>> phantom
         Phantom(right, 64 x 64 x 96 voxels of 3 x 3 x 5 mm)
+        >>> 115 < phantom.truth["neck_shaft_angle_deg"] < 135
+        True
     """
 
     image: sitk.Image
     mask: sitk.Image
     side: Side
+    truth: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return the side, and the size and spacing along x, y, z."""
@@ -143,7 +154,13 @@ def make_phantom(
     for volume in volumes:
         volume.SetSpacing([float(s) for s in reversed(spacing_mm_zyx)])
         volume.SetOrigin(origin_mm_xyz.tolist())
-    return Phantom(volumes[0], volumes[1], side)
+    # From the leg's frame to the patient's: the inverse of the points above, which is the same reflection.
+    outwards = 1 if side == "left" else -1
+    axes = np.array(
+        [[-np.cos(turn) * outwards, np.sin(turn) * outwards, 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+    )
+    center = Geometry.of(volumes[1]).corners_mm.mean(0)
+    return Phantom(volumes[0], volumes[1], side, _truth(leg, axes, center - axes @ middle))
 
 
 def write_phantoms(
@@ -225,6 +242,20 @@ def _require(seed: int, size_zyx: Size, spacing_mm_zyx: Spacing) -> None:
         problem = f"spacing_mm_zyx must be three numbers above 0, got {spacing_mm_zyx}."
     if problem is not None:
         raise InputError(problem, code="invalid-option")
+
+
+def _truth(leg: Leg, axes: np.ndarray, shift_mm: np.ndarray) -> dict[str, float | tuple[float, ...]]:
+    """Return the values that a leg was drawn with, in the patient's space: `axes @ point + shift_mm`."""
+    heights = leg.head_mm[2] - leg.head_radius_mm * np.linspace(*_PROXIMAL_SHAFT_RADII, 25)
+    line = np.stack([*(np.interp(heights, leg.shaft.z, values) for values in leg.shaft.centre.T), heights], axis=1)
+    upwards = np.linalg.svd(line - line.mean(0))[2][0]
+    cosine = abs(upwards[2]) / upwards[2] * (leg.neck_axis @ -upwards)
+    return {
+        "head_center_mm_lps": tuple(float(x) for x in axes @ leg.head_mm + shift_mm),
+        "head_radius_mm": leg.head_radius_mm,
+        "neck_axis_lps": tuple(float(x) for x in axes @ leg.neck_axis),
+        "neck_shaft_angle_deg": float(np.rad2deg(np.arccos(cosine))),
+    }
 
 
 def _slabs(size_zyx: Size) -> Iterator[slice]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.findings import Finding, Severity
 from nnunet_femur.kinds import KINDS
+from nnunet_femur.testing import make_phantom
 from tests.dicom_writing import BASIC_TEXT_SR, RT_STRUCTURE_SET, change, dataset, enhanced_ct, save
 from tests.legs import leg, spin_echo
 
@@ -379,6 +381,30 @@ def _thigh(*, mirrored: bool):
     return change
 
 
+@cache
+def _phantom(side: str):
+    return make_phantom(7, side=side)
+
+
+def _diagonal(*axes: int) -> tuple[int, ...]:
+    return tuple(np.diag(axes).ravel().tolist())
+
+
+def _whole_femur(side: str, direction: tuple[int, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1), *, from_above: bool = False):
+    """The CT and the mask of a phantom, as those of a left femur, with this direction in both headers.
+
+    The slices are stored upwards, or from above.
+    """
+
+    def make(source: Source) -> None:
+        made = _phantom(side)
+        for name, image in ((IMAGE, made.image), (MASK, made.mask)):
+            array = sitk.GetArrayFromImage(image)[:: -1 if from_above else 1]
+            source.hospital.write(name, array, spacing=image.GetSpacing(), direction=direction)
+
+    return make
+
+
 GRADIENT = np.linspace(0, 1, 5 * 6 * 7).reshape(5, 6, 7)
 
 
@@ -664,6 +690,14 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: s.segmentation({"Femur implant": (2, 0), "Left femur": (1, 0)}),
     ),
     ("mask-side", MASK, _two_legs("right"), _two_legs("left")),
+    ("side-contradiction", MASK, _whole_femur("right"), _whole_femur("left")),
+    (
+        "upside-down",
+        MASK,
+        _whole_femur("left", _diagonal(-1, 1, -1)),
+        _whole_femur("left", _diagonal(1, 1, -1), from_above=True),
+    ),
+    ("back-to-front", MASK, _whole_femur("left", _diagonal(-1, -1, 1)), _whole_femur("left")),
     ("mask-border", MASK, lambda s: s.mask(_set(1, np.s_[0:2, 2, 1])), lambda s: s.mask()),
     (
         "mask-padding",
@@ -707,9 +741,13 @@ OF_A_RUN = {"crash", "reader-warning", "too-large", "patient-without-case", "cas
 """Kinds that no single file shows; the tests of the whole conversion and of ITK's warnings have them."""
 
 
+OF_TWO_FEMURS = {"same-side", "sides-exchanged"}
+"""Kinds that conversion does not find, since a mask of two femurs is not compared."""
+
+
 def test_every_kind_is_tried():
     assert [code for code, *_ in KINDS_AND_SOURCES if code not in KINDS] == []
-    assert set(KINDS) - OF_A_RUN == {code for code, *_ in KINDS_AND_SOURCES}
+    assert set(KINDS) - OF_A_RUN - OF_TWO_FEMURS == {code for code, *_ in KINDS_AND_SOURCES}
 
 
 @pytest.mark.parametrize(

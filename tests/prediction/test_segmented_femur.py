@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_femur.imaging.geometry import Geometry, image_of
+from nnunet_femur import score
+from nnunet_femur.imaging import read_femur, read_mask_header
+from nnunet_femur.imaging.geometry import Geometry, VolumeError, image_of
 from nnunet_femur.prediction import Femur
 from tests.refusing import refused
 
@@ -21,6 +23,7 @@ GEOMETRY = Geometry((20, 20, 20), (10.0, 10.0, 10.0), (3.0, -4.0, 5.0), (1.0, 0.
 
 ONE = (slice(2, 18), slice(5, 9), slice(5, 9))
 OTHER = (slice(2, 18), slice(5, 9), slice(12, 16))
+REST = (slice(2, 6), slice(14, 18), slice(5, 9))
 
 
 def _image(*parts: tuple[slice, slice, slice]) -> sitk.Image:
@@ -32,14 +35,16 @@ def _image(*parts: tuple[slice, slice, slice]) -> sitk.Image:
 
 class TestMeasures:
     def test_of_a_whole_femur(self) -> None:
-        femur = Femur.from_mask(_image(ONE), case="L001", warnings=["a window"])
+        femur = Femur.from_mask(_image(ONE), case="case", warnings=["a window"])
         assert (femur.volume_ml, femur.pieces, femur.warnings) == (256.0, 1, ("a window",))
         assert (femur.left, femur.right, femur.uncertainty, femur.disagreement) == (None,) * 4
         assert femur.surface().volume_ml == pytest.approx(256, rel=0.1)
 
     def test_of_two_femurs_each_side_is_checked_alone(self) -> None:
         both = _image(ONE, OTHER)
-        assert len(Femur.from_mask(both).warnings) == 1, "two pieces"
+        above = (slice(10, 19), slice(5, 9), slice(5, 9))
+        below = (slice(1, 9), slice(5, 9), slice(5, 9))
+        assert len(Femur.from_mask(_image(above, below)).warnings) == 1, "two pieces of unknown side"
         femur = Femur.from_mask(both, left=_image(ONE), right=_image(OTHER))
         assert (femur.volume_ml, femur.pieces, femur.warnings) == (512.0, 2, ())
         small = (slice(5, 8), slice(5, 8), slice(12, 15))
@@ -90,3 +95,84 @@ class TestSave:
         (tmp_path / "file").write_text("")
         with refused("cannot-write", tmp_path / "file"):
             femur.save(tmp_path / "file")
+
+
+class TestSaveSides:
+    """Two blocks that a network told apart, and a third of unknown side."""
+
+    @pytest.fixture(scope="class")
+    def femur(self) -> Femur:
+        return Femur.from_mask(
+            _image(ONE, OTHER, REST), case="L001", left=_image(OTHER), right=_image(ONE), sides=True, warnings=["a"]
+        )
+
+    def test_are_known(self, femur: Femur) -> None:
+        assert (femur.side, femur.side_source, femur.pieces) == ("both", "network", 3)
+        assert [each.side for each in femur.measurements] == ["left", "right"]
+        assert len([text for text in femur.warnings if "unknown" in text]) == 1
+
+    @pytest.mark.parametrize("name", ["a.nrrd", "a.nii.gz", "a.mha", "a.seg.nrrd"])
+    def test_as_values(self, name: str, femur: Femur, tmp_path: Path) -> None:
+        femur.save(tmp_path / name)
+        image = sitk.ReadImage(str(tmp_path / name))
+        expected = np.zeros((20, 20, 20))
+        for part, value in ((OTHER, 1), (ONE, 2), (REST, 3)):
+            expected[part] = value
+        assert np.array_equal(sitk.GetArrayFromImage(image), expected)
+        assert np.array_equal(sitk.GetArrayFromImage(femur.labels), expected)
+        assert np.array_equal(sitk.GetArrayFromImage(femur.mask), expected > 0)
+        assert Geometry.of(image).differences(GEOMETRY, tolerance_voxels=1e-5) == []
+
+    def test_as_named_segments(self, femur: Femur, tmp_path: Path) -> None:
+        femur.save(tmp_path / "a.seg.nrrd")
+        header = read_mask_header(tmp_path / "a.seg.nrrd")
+        assert [(each.name, each.value, each.layer) for each in header.segments] == [
+            ("femur_left", 1, 0),
+            ("femur_right", 2, 0),
+            ("femur", 3, 0),
+        ]
+        image = sitk.ReadImage(str(tmp_path / "a.seg.nrrd"))
+        assert [image.GetMetaData(f"Segment{index}_ID") for index in range(3)] == [
+            "Segment_1",
+            "Segment_2",
+            "Segment_3",
+        ]
+        assert image.GetMetaData("Segment1_Extent") == "5 8 5 8 2 17"
+        assert len({image.GetMetaData(f"Segment{index}_Color") for index in (0, 1)}) == 2
+
+    def test_that_every_command_reads_as_one_femur(self, femur: Femur, tmp_path: Path) -> None:
+        femur.save(tmp_path / "a.seg.nrrd")
+        whole = sitk.GetArrayFromImage(femur.mask) > 0
+        assert np.array_equal(read_femur(tmp_path / "a.seg.nrrd").voxels_zyx, whole)
+        left = read_femur(tmp_path / "a.seg.nrrd", segments=["femur_left"]).voxels_zyx
+        assert np.array_equal(left, sitk.GetArrayFromImage(femur.left) > 0)
+        femur.save(tmp_path / "a.nrrd")
+        with pytest.raises(VolumeError) as error:
+            read_femur(tmp_path / "a.nrrd")
+        assert error.value.code == "mask-labels"
+        assert np.array_equal(read_femur(tmp_path / "a.nrrd", labels=[1, 2, 3]).voxels_zyx, whole)
+        assert score(tmp_path / "a.seg.nrrd", tmp_path / "a.nrrd", labels=(1, 2, 3))["dice"] == 1
+
+    def test_as_a_surface_each(self, femur: Femur, tmp_path: Path) -> None:
+        names = [path.name for path in femur.save(tmp_path, stl=True)]
+        assert names == ["L001.nrrd", "L001_left.stl", "L001_right.stl", "L001_unknown.stl"]
+        x_mm = {name: _points_mm(tmp_path / name)[:, 0] for name in names[1:]}
+        # x of the voxels' borders: 3 mm + 10 mm x (index -+ 0.5), and half a voxel of smoothing.
+        assert x_mm["L001_left.stl"].min() >= 3 + 115 - 5
+        assert x_mm["L001_right.stl"].max() <= 3 + 85 + 5
+        only_right = Femur.from_mask(_image(ONE), case="L001", right=_image(ONE), sides=True)
+        assert [path.name for path in only_right.save(tmp_path, stl=True)] == ["L001.nrrd", "L001_right.stl"]
+        assert not (tmp_path / "L001_left.stl").exists(), "of the run before"
+
+    def test_of_an_empty_mask(self, tmp_path: Path) -> None:
+        empty = Femur.from_mask(_image(), case="L001", sides=True)
+        assert (empty.side, empty.side_source, empty.measurements) == ("unknown", "", ())
+        assert len(empty.save(tmp_path, formats=("nrrd", "seg.nrrd"), stl=True)) == 2
+        assert not read_femur(tmp_path / "L001.seg.nrrd").voxels_zyx.any()
+
+
+def _points_mm(stl: Path) -> np.ndarray:
+    """Corners of the triangles of a binary STL: 80 bytes of header, a count, and 50 bytes for each triangle."""
+    content = stl.read_bytes()[84:]
+    triangles = np.frombuffer(content, np.dtype([("floats", "<f4", 12), ("rest", "<u2")]))
+    return triangles["floats"][:, 3:].reshape(-1, 3)

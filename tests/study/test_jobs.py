@@ -44,7 +44,9 @@ class TestCommands:
             f"nnfemur predict -i nnUNet_raw/Dataset001_Femur/imagesTs -m nnUNet_results/Dataset001_Femur/{unet} "
             f"-o nnUNet_results/Dataset001_Femur/{unet}/fold_1/test.partial --fold 1 --device cpu"
         )
-        assert typed["compare"] == ("nnfemur compare nnUNet_results/Dataset001_Femur -o nnUNet_results/comparison")
+        assert typed["compare"] == (
+            "nnfemur compare nnUNet_results/Dataset001_Femur -o nnUNet_results/comparison --measurements"
+        )
         assert len(jobs) == 3 + 2 * 2 * 2 + 1
 
     def test_options_are_typed_in_every_form(self, write: Callable[..., Path], tmp_path: Path) -> None:
@@ -53,15 +55,23 @@ class TestCommands:
             write(
                 dataset={"source": "source", "convert": {"qc": True, "keep-padding": False, "segment": ["a b", "c"]}},
                 plans={"nnUNetPlans": {"pretrained": False, "epochs": 2}},
+                compare={"measurements": False, "intersect": False},
             )
         )
         jobs = jobs_of(study)
+        assert jobs["compare"].command[-1:] == ("--no-measurements",)
         assert jobs["convert"].command[-5:] == ("--qc", "--segment", "a b", "--segment", "c")
         assert {"--no-pretrained", "--epochs"} <= set(jobs["plan-nnUNetPlans"].command)
 
     def test_are_accepted_by_the_command_line(self, write: Callable[..., Path], tmp_path: Path) -> None:
         (tmp_path / "source").mkdir()
-        compare = {"published": "paper", "reference": "paper", "empty-masks": "brats", "in-slices": ["a"]}
+        compare = {
+            "published": "paper",
+            "reference": "paper",
+            "empty-masks": "brats",
+            "in-slices": ["a"],
+            "measurements": True,
+        }
         convert = {"qc": True, "test-ids": "t.txt", "min-volume-ml": 5, "split": "2/1/1"}
         plans = {"nnUNetPlans": {"preset": "small", "pretrained": False, "epochs": 2}}
         for dataset in ({"phantoms": 8}, {"source": "source", "convert": convert}):

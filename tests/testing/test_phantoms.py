@@ -348,3 +348,33 @@ class TestWriting:
         with refused("invalid-option", next(iter(options))):
             write_phantoms(tmp_path / "source", **{"cases": 1, "seed": 0, **SMALL, **options})
         assert not (tmp_path / "source").exists()
+
+
+class TestTruth:
+    """The values that a phantom was constructed with, against its voxels."""
+
+    @pytest.mark.parametrize("side", ["left", "right"])
+    def test_the_head_is_a_sphere_of_voxels_around_its_centre(self, side) -> None:
+        phantom = make_phantom(5, side=side, size_zyx=(240, 100, 100), spacing_mm_zyx=(2.0, 1.5, 1.5))
+        center, radius = np.array(phantom.truth["head_center_mm_lps"]), phantom.truth["head_radius_mm"]
+        neck = np.array(phantom.truth["neck_axis_lps"])
+        assert np.linalg.norm(neck) == pytest.approx(1)
+        mask = _arrays(phantom)[1]
+        grid = Geometry.of(phantom.mask)
+        index_xyz = np.argwhere(np.ones_like(mask))[:, ::-1]
+        offsets = index_xyz @ grid.steps_mm.T + grid.origin_mm_xyz - center
+        distances = np.linalg.norm(offsets, axis=1)
+        away = offsets @ neck > 0.2 * distances
+        inside = mask.ravel()
+        assert inside[away & (distances < radius - 1.0)].all()
+        assert not inside[away & (distances > radius + 1.0) & (distances < radius + 6.0)].any()
+        # The neck leads from the head into the bone.
+        assert all(inside[np.argmin(np.linalg.norm(offsets + step * neck, axis=1))] for step in (25, 35, 45))
+
+    def test_the_neck_points_to_medial_and_upwards_on_both_sides(self) -> None:
+        left, right = (make_phantom(5, side=side, **SMALL).truth for side in ("left", "right"))
+        assert left["neck_axis_lps"][0] < 0 < right["neck_axis_lps"][0]
+        assert left["neck_axis_lps"][1:] == pytest.approx(right["neck_axis_lps"][1:], abs=0.3)
+        assert 0.5 < left["neck_axis_lps"][2] < 0.9
+        assert left["neck_shaft_angle_deg"] == right["neck_shaft_angle_deg"]
+        assert all(118 < make_phantom(s, **SMALL).truth["neck_shaft_angle_deg"] < 135 for s in range(6))

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _LIST = "tables/index.json"
 """Names of the tables and figures of a report. The next report deletes those that it does not write itself."""
 
+MEASUREMENTS = "measurements.csv"
+"""Table of the clinical measurements in the folder of a report."""
+
 _FILE_COLUMNS = 200
 """Width of the output in characters if it goes to a file or a pipe."""
 
@@ -40,8 +43,10 @@ _GAP = 3
 """Characters between two columns."""
 
 
-def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path:
-    """Write scores.csv, report.md, report.html, tables/ and figures/.
+def write_all(
+    folder: Path, report: Report, scores: pd.DataFrame | None, measurements: pd.DataFrame | None = None
+) -> Path:
+    """Write scores.csv, measurements.csv, report.md, report.html, tables/ and figures/.
 
     All text is rendered before the first file is written, and each file is written completely or not at all. Tables and
     figures of an earlier report that this one does not contain are deleted.
@@ -50,6 +55,7 @@ def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path
         folder: Folder of the report.
         report: The report.
         scores: The table of all scores; None to keep scores.csv as it is.
+        measurements: The table of measurements; None to write no measurements.csv.
 
     Returns:
         Path of the HTML report.
@@ -64,9 +70,13 @@ def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path
     texts["tables/all.tex"] = latex_document(report.tables)
     texts[INDEX] = index_of(report.drawings, report.provenance)
     files = figure_files(report.drawings)
-    texts[_LIST] = json.dumps(sorted([*files, *texts]), indent=1) + "\n"
+    frames = {} if scores is None else {"scores.csv": scores}
+    if measurements is not None:
+        frames[MEASUREMENTS] = measurements
+    listed = [*files, *texts, *(name for name in frames if name == MEASUREMENTS)]
+    texts[_LIST] = json.dumps(sorted(listed), indent=1) + "\n"
     try:
-        _delete_outdated(folder, files.keys() | texts.keys())
+        _delete_outdated(folder, files.keys() | texts.keys() | frames.keys())
         for name in ("figures", "tables"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -75,9 +85,9 @@ def write_all(folder: Path, report: Report, scores: pd.DataFrame | None) -> Path
                 partial.write_bytes(content)
         for name, text in texts.items():
             write_text(folder / name, text, durable=False)
-        if scores is not None:
-            with written_beside(folder / "scores.csv", durable=False) as partial:
-                scores.to_csv(partial, index=False, lineterminator="\n")
+        for name, frame in frames.items():
+            with written_beside(folder / name, durable=False) as partial:
+                frame.to_csv(partial, index=False, lineterminator="\n")
     except OSError as error:
         msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
         raise InputError(msg, code="cannot-write") from error
@@ -128,7 +138,8 @@ def _delete_outdated(folder: Path, kept: AbstractSet[str]) -> None:
     with suppress(OSError, ValueError, TypeError):
         for name in json.loads((folder / _LIST).read_text(encoding="utf-8")):
             parts = name.split("/")
-            if name not in kept and len(parts) == 2 and parts[0] in {"figures", "tables"} and ".." not in parts:
+            of_report = len(parts) == 2 and parts[0] in {"figures", "tables"} and ".." not in parts
+            if name not in kept and (of_report or name == MEASUREMENTS):
                 (folder / name).unlink(missing_ok=True)
 
 

@@ -20,12 +20,15 @@ from nnunet_femur.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from nnunet_femur.comparison.discovery import Found
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.drawing import Drawing
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
+    from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.records import Provenance
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -72,6 +75,8 @@ def build_report(
     published: str | None = None,
     policy: EmptyPolicy = STRICT,
     earlier: Path | None = None,
+    endpoints: Sequence[GroupEndpoints] = (),
+    measurements: pd.DataFrame | None = None,
 ) -> Report:
     """Make the tables and figures of a report, without writing files.
 
@@ -83,6 +88,8 @@ def build_report(
             :func:`~nnunet_femur.comparison.report.published.published_names`.
         policy: The policy for empty masks that the scores follow.
         earlier: Folder of an earlier report. Its figures are used if they show the same.
+        endpoints: Statistics of clinical measurements of each group.
+        measurements: The table of measurements; None if nothing was measured.
 
     Raises:
         InputError: `published` is unknown (code "invalid-option").
@@ -95,6 +102,8 @@ def build_report(
         statistics,
         published=read_published(published) if published else None,
         unscored=found.unscored,
+        endpoints=endpoints,
+        measurements=measurements,
     )
     tables = tabulate(data)
     provenance = figure_provenance(data, tables)
@@ -108,7 +117,7 @@ def build_report(
         unscored=found.unscored,
         warnings=[*found.warnings, *problems],
         notes=found.notes,
-        cautions=_cautions(statistics),
+        cautions=[*_cautions(statistics), *_clinical_cautions(endpoints)],
         policy=policy,
         published=data.published,
         # Without a provenance the next report draws the figures again, and reports the problems again.
@@ -164,6 +173,21 @@ def _cautions(statistics: Sequence[GroupStatistics]) -> list[str]:
     for one in statistics:
         first = next(iter(one.measures.values()), None)
         found += [f"{one.group.title}. {caution}" for caution in (first.cautions if first else ())]
+    return found
+
+
+def _clinical_cautions(endpoints: Sequence[GroupEndpoints]) -> list[str]:
+    """Return a caution for each group in which femurs could not be measured."""
+    found = []
+    for one in endpoints:
+        numbers = {label: count for label, count in one.failed.items() if count}
+        if numbers:
+            named = ", ".join(f"{label} ({count})" for label, count in numbers.items())
+            found.append(
+                f"{one.group.title}. Clinical measurements: femurs that could be measured in the reference, but not in "
+                f"the prediction: {named}. The mean errors of these methods leave these femurs out; tests and ranks "
+                "count them as the largest errors."
+            )
     return found
 
 

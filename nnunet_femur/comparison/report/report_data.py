@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.clinical.endpoints import PROTOCOL, metric_of
 from nnunet_femur.comparison.grouping import Measure, group_scores
-from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from nnunet_femur.comparison.grouping import Entry, Group
     from nnunet_femur.comparison.predictions import Predictions, Unscored
     from nnunet_femur.comparison.report.published import PublishedFigures
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
+    from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
 
 DICE = Measure("volume", "all", "whole", "dice")
 """3D Dice of the whole bone, the main score."""
@@ -34,6 +37,8 @@ class ReportData:
         statistics: Tests, ranks and agreement of every group, in the order of the report; may be empty.
         published: Published figures to print beside these scores; None for none.
         unscored: Predictions that could not be scored.
+        endpoints: Statistics of clinical measurements of each group; empty if nothing was measured.
+        measurements: The table of measurements; None if nothing was measured.
     """
 
     scored: Scored
@@ -41,6 +46,8 @@ class ReportData:
     statistics: Sequence[GroupStatistics] = ()
     published: PublishedFigures | None = None
     unscored: Sequence[Unscored] = ()
+    endpoints: Sequence[GroupEndpoints] = ()
+    measurements: pd.DataFrame | None = None
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -69,7 +76,9 @@ def measure_title(measure: Measure) -> str:
         >>> measure_title(Measure("slices", "axial", "ends", "dice"))
         'axial slices Dice, ends'
     """
-    label = METRICS[measure.metric].label
+    label = metric_of(measure).label
+    if measure.protocol == PROTOCOL:
+        return f"{label}, absolute error"
     protocol = _PROTOCOLS.get(measure.protocol, measure.protocol)
     plane = "" if measure.plane == "all" else f"{measure.plane} "
     region = "" if measure.region == "whole" else f", {measure.region}"

@@ -2,6 +2,7 @@
 
 SCORES = "Scores"
 UNSCORED = "Predictions that could not be scored"
+CLINICAL = "Clinical measurements"
 STATISTICS = "Statistical comparison"
 STUDY = "Tables of the study"
 SURFACES = "Surface distances and regions"
@@ -16,7 +17,7 @@ FOLDS = "Scores by fold"
 CASES = "Scores by case"
 
 ORDER = (
-    SCORES, UNSCORED, STATISTICS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES, BY_PLANE, FOLDS,
-    CASES,
+    SCORES, UNSCORED, CLINICAL, STATISTICS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES, BY_PLANE,
+    FOLDS, CASES,
 )  # fmt: skip
 """The sections in the order of the report, overviews before details."""

@@ -1,4 +1,4 @@
-"""Bland-Altman agreement of predicted and reference volumes."""
+"""Bland-Altman agreement of predicted and reference values: volumes, angles, lengths."""
 
 from __future__ import annotations
 
@@ -18,71 +18,75 @@ LIMIT_SDS = 1.96
 
 @dataclass(frozen=True)
 class BlandAltman:
-    """Agreement of predicted and reference volumes of one method (Bland & Altman, The Lancet 327, 1986).
+    """Agreement of predicted and reference values of one method (Bland & Altman, The Lancet 327, 1986).
 
     Values that one case or one patient does not determine are None.
 
     Attributes:
         entry: Label of the method's entry.
         cases: Names of the n cases.
-        means_ml: Mean of predicted and reference volume of each case.
-        differences_ml: Predicted minus reference volume of each case.
-        bias_ml: Mean difference.
-        sd_ml: Sample standard deviation of the differences.
-        low_ml: Lower limit of agreement, bias - 1.96 SD.
-        high_ml: Upper limit of agreement, bias + 1.96 SD.
-        bias_interval_ml: 95 % interval of the bias, bias ± t * SD / sqrt(n) with Student's t of n - 1 degrees of
+        means: Mean of predicted and reference value of each case.
+        differences: Predicted minus reference value of each case.
+        bias: Mean difference.
+        sd: Sample standard deviation of the differences.
+        low: Lower limit of agreement, bias - 1.96 SD.
+        high: Upper limit of agreement, bias + 1.96 SD.
+        bias_interval: 95 % interval of the bias, bias ± t * SD / sqrt(n) with Student's t of n - 1 degrees of
             freedom. If patients have several cases, this and the other intervals are percentile intervals of a
             bootstrap that resamples patients.
-        low_interval_ml: 95 % interval of the lower limit, low ± t * sqrt(3 SD² / n).
-        high_interval_ml: 95 % interval of the upper limit, high ± t * sqrt(3 SD² / n).
+        low_interval: 95 % interval of the lower limit, low ± t * sqrt(3 SD² / n).
+        high_interval: 95 % interval of the upper limit, high ± t * sqrt(3 SD² / n).
+        unit: Unit of all values.
     """
 
     entry: str
     cases: tuple[str, ...]
-    means_ml: tuple[float, ...]
-    differences_ml: tuple[float, ...]
-    bias_ml: float
-    sd_ml: float | None
-    low_ml: float | None
-    high_ml: float | None
-    bias_interval_ml: Interval | None
-    low_interval_ml: Interval | None
-    high_interval_ml: Interval | None
+    means: tuple[float, ...]
+    differences: tuple[float, ...]
+    bias: float
+    sd: float | None
+    low: float | None
+    high: float | None
+    bias_interval: Interval | None
+    low_interval: Interval | None
+    high_interval: Interval | None
+    unit: str = "ml"
 
 
 def bland_altman(
     entry: str,
     cases: tuple[str, ...],
-    reference_ml: NDArray[np.float64],
-    prediction_ml: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    prediction: NDArray[np.float64],
     *,
     patients: NDArray[Any] | None = None,
+    unit: str = "ml",
 ) -> BlandAltman:
-    """Return the agreement of n volumes of one method.
+    """Return the agreement of n values of one method.
 
     Patients count as independent, several cases of one patient do not.
 
     Args:
         entry: Label of the method's entry.
         cases: Names of the n cases.
-        reference_ml: Reference volumes, shape (n,).
-        prediction_ml: Predicted volumes, shape (n,).
+        reference: Reference values, shape (n,).
+        prediction: Predicted values, shape (n,).
         patients: Patient of each case, shape (n,); None if all cases are of different patients.
+        unit: Unit of the values.
 
     Example:
         Differences of +1, +2 and +3 ml have the mean 2 ml and the standard deviation 1 ml.
 
         >>> import numpy as np
         >>> found = bland_altman("A", ("x", "y", "z"), np.array([99.0, 199, 299]), np.array([100.0, 201, 302]))
-        >>> found.bias_ml, found.sd_ml
+        >>> found.bias, found.sd
         (2.0, 1.0)
-        >>> round(found.low_ml, 2), round(found.high_ml, 2)
+        >>> round(found.low, 2), round(found.high, 2)
         (0.04, 3.96)
     """
     from scipy.stats import t
 
-    differences = prediction_ml - reference_ml
+    differences = prediction - reference
     n, bias = len(cases), float(differences.mean())
     sd = low = high = None
     intervals: list[Interval | None] = [None, None, None]
@@ -99,9 +103,20 @@ def bland_altman(
                 Interval(centre - quantile * error, centre + quantile * error)
                 for centre, error in zip((bias, low, high), errors, strict=True)
             ]
-    means = (prediction_ml + reference_ml) / 2
+    of_bias, of_low, of_high = intervals
     return BlandAltman(
-        entry, cases, tuple(means.tolist()), tuple(differences.tolist()), bias, sd, low, high, *intervals
+        entry=entry,
+        cases=cases,
+        means=tuple(((prediction + reference) / 2).tolist()),
+        differences=tuple(differences.tolist()),
+        bias=bias,
+        sd=sd,
+        low=low,
+        high=high,
+        bias_interval=of_bias,
+        low_interval=of_low,
+        high_interval=of_high,
+        unit=unit,
     )
 
 

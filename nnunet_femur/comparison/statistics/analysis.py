@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.clinical.endpoints import metric_of
 from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.statistics.agreement import BlandAltman, bland_altman
 from nnunet_femur.comparison.statistics.cautions import Caution, cautions_of
 from nnunet_femur.comparison.statistics.descriptive import Summary, summarise
 from nnunet_femur.comparison.statistics.paired_tests import PairTest, TestName, compare_pairs
 from nnunet_femur.comparison.statistics.ranking import Ranking, rank_methods
-from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,7 +86,9 @@ def analyse_groups(
     ]
 
 
-def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> Statistics:
+def analyse(
+    group: Group, measure: Measure, *, test: TestName = "wilcoxon", tested: Measure | None = None
+) -> Statistics:
     """Return summaries, tests and ranks of one measure in one group.
 
     The methods are compared, not their folds: where several folds predict a case, their mean score counts. Tests and
@@ -96,6 +98,7 @@ def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> S
         group: The methods to compare.
         measure: The measure to compare. The nearer a score is to the metric's ideal, the better.
         test: The paired test, see :func:`~nnunet_femur.comparison.statistics.paired_tests.compare_pairs`.
+        tested: The measure of tests and ranks, if it is another one than that of the summaries.
 
     Example:
         >>> import pandas as pd
@@ -118,19 +121,20 @@ def analyse(group: Group, measure: Measure, *, test: TestName = "wilcoxon") -> S
     """
     import pandas as pd
 
-    ideal = METRICS[measure.metric].ideal
+    ideal = metric_of(measure).ideal
     by_patient = {
-        entry.label: entry.column(measure).groupby(entry.patients.to_numpy(), sort=True).mean()
+        entry.label: entry.column(tested or measure).groupby(entry.patients.to_numpy(), sort=True).mean()
         for entry in group.entries
     }
     pairs = compare_pairs(by_patient, ideal=ideal, test=test)
     summaries = tuple(summarise(entry, measure) for entry in group.entries)
+    of_tested = tuple(summarise(entry, tested) for entry in group.entries) if tested else summaries
     return Statistics(
         measure=measure,
         summaries=summaries,
         pairs=pairs,
         ranking=rank_methods(pd.DataFrame(by_patient), ideal=ideal),
-        cautions=tuple(cautions_of(group, summaries, pairs)),
+        cautions=tuple(cautions_of(group, of_tested, pairs)),
     )
 
 

@@ -1,8 +1,8 @@
-"""Check the femur of a mask: size, shape, position, and the values of the CT that it covers."""
+"""Check the femur of a mask: size, shape, position, side, and the values of the CT that it covers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -11,6 +11,9 @@ import numpy as np
 
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, faces_of
 from nnunet_femur.kinds import Checks
+from nnunet_femur.measurement.coarse_anatomy import coarse_anatomy
+from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+from nnunet_femur.measurement.side_checks import check_sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +34,9 @@ LARGEST_ML = 1000.0
 
 LENGTHS_MM = (30.0, 600.0)
 """Smallest and largest length of a femur or a part of one; the longest whole femurs are a little above 500 mm."""
+
+LENGTHS_OF_WHOLE_MM = (250.0, 600.0)
+"""Lengths of masks that may contain a whole femur."""
 
 BONE_HU = 100
 """Voxels above this count as bone."""
@@ -115,6 +121,23 @@ class MaskFacts:
         axis = np.linalg.eigh(points_mm.T @ points_mm)[1][:, -1]
         along = points_mm @ axis
         return float(along.max() - along.min() + np.abs(axis) @ (np.array(self.image.spacing_mm_xyz[::-1]) * step))
+
+    @cached_property
+    def side_problems(self) -> dict[str, str]:
+        """Contradictions of the femur's shape to header and id, by code; none for a mask of a part or of two femurs."""
+        low, high = LENGTHS_OF_WHOLE_MM
+        if not low <= self.length_mm <= high or self.volume_ml > LARGEST_ML:
+            return {}
+        # A bone that does not touch the border of its CT must not touch that of its box either.
+        margins = [
+            (int(here.start > 0), int(here.stop < length))
+            for here, length in zip(self.femur.slices, self.image.shape_zyx, strict=True)
+        ]
+        mask_zyx = np.pad(self.femur.voxels_zyx, margins)
+        anatomy = coarse_anatomy(mask_zyx, replace(self.image, size_xyz=mask_zyx.shape[::-1]))
+        femur = FemurMeasurements("", UNKNOWN, "", {}, {}, anatomy=anatomy)
+        found = check_sides([femur], "", expected=self.side, expected_by="id or table")
+        return {each.code: each.problem for each in found}
 
     @cached_property
     def pieces(self) -> list[int]:
@@ -240,6 +263,21 @@ def _on_side(mask: MaskFacts) -> str | None:
     if found == mask.side or abs(to_left_mm) < _ASIDE_MM:
         return None
     return f"is {abs(to_left_mm):.0f} mm to the {found} of the middle of the body, but the case is {mask.side}."
+
+
+@MASK_CHECKS.register("side-contradiction")
+def _other_side(mask: MaskFacts) -> str | None:
+    return mask.side_problems.get("side-contradiction")
+
+
+@MASK_CHECKS.register("upside-down")
+def _upside_down(mask: MaskFacts) -> str | None:
+    return mask.side_problems.get("upside-down")
+
+
+@MASK_CHECKS.register("back-to-front")
+def _back_to_front(mask: MaskFacts) -> str | None:
+    return mask.side_problems.get("back-to-front")
 
 
 @MASK_CHECKS.register("mask-components")

@@ -14,11 +14,11 @@ class TestAgreement:
     def test_a_published_example(self):
         found = bland_altman("mini", tuple("abcdefghijklmnopq"), np.array(MINI, float), np.array(WRIGHT, float))
         # Bland & Altman: -2.1 l/min, SD 38.8, limits -79.7 and 75.5; intervals -22.0 to 17.8, -114.3 to -45.1.
-        assert (found.bias_ml, found.sd_ml) == pytest.approx((-2.1, 38.8), abs=0.05)
+        assert (found.bias, found.sd) == pytest.approx((-2.1, 38.8), abs=0.05)
         # They took 2 SD; 1.96 SD are nearer by 1.6.
-        assert (found.low_ml, found.high_ml) == pytest.approx((-79.7 + 1.55, 75.5 - 1.55), abs=0.1)
-        assert found.bias_interval_ml == pytest.approx((-22.0, 17.8), abs=0.1)
-        assert found.low_interval_ml == pytest.approx((-114.3 + 1.55, -45.1 + 1.55), abs=0.9)
+        assert (found.low, found.high) == pytest.approx((-79.7 + 1.55, 75.5 - 1.55), abs=0.1)
+        assert found.bias_interval == pytest.approx((-22.0, 17.8), abs=0.1)
+        assert found.low_interval == pytest.approx((-114.3 + 1.55, -45.1 + 1.55), abs=0.9)
 
     def test_two_cases_of_a_patient_are_not_two_patients(self):
         rng = np.random.default_rng(4)
@@ -30,14 +30,14 @@ class TestAgreement:
         )
         as_one = bland_altman("a", cases[:20], reference[:20], reference[:20] + of_patient)
         naive = bland_altman("a", cases, reference, reference + np.repeat(of_patient, 4))
-        assert found.bias_ml == pytest.approx(as_one.bias_ml)
+        assert found.bias == pytest.approx(as_one.bias)
         # Four equal cases tell no more than one, and 80 cases that were independent would give half the width.
-        assert np.ptp(found.bias_interval_ml) == pytest.approx(np.ptp(as_one.bias_interval_ml), rel=0.15)
-        assert np.ptp(found.bias_interval_ml) > 1.6 * np.ptp(naive.bias_interval_ml)
-        assert found.low_interval_ml.low < found.low_ml < found.low_interval_ml.high
+        assert np.ptp(found.bias_interval) == pytest.approx(np.ptp(as_one.bias_interval), rel=0.15)
+        assert np.ptp(found.bias_interval) > 1.6 * np.ptp(naive.bias_interval)
+        assert found.low_interval.low < found.low < found.low_interval.high
         unknown = bland_altman("a", cases[:2], reference[:2], reference[:2] + 1, patients=np.array(["p", "p"]))
-        assert unknown.bias_interval_ml is None
+        assert unknown.bias_interval is None
 
     def test_a_single_case_has_no_limits(self):
         found = bland_altman("a", ("x",), np.array([10.0]), np.array([11.0]))
-        assert (found.bias_ml, found.sd_ml, found.low_ml, found.bias_interval_ml) == (1, None, None, None)
+        assert (found.bias, found.sd, found.low, found.bias_interval) == (1, None, None, None)

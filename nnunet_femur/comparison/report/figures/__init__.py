@@ -16,6 +16,11 @@ from nnunet_femur.comparison.report.drawing import Drawing, save_figure, style
 from nnunet_femur.comparison.report.figure_cache import read_figures
 from nnunet_femur.comparison.report.figures.agreement_plots import draw_agreement
 from nnunet_femur.comparison.report.figures.box_plots import draw_boxes
+from nnunet_femur.comparison.report.figures.clinical_plots import (
+    draw_clinical_agreement,
+    draw_clinical_boxes,
+    draw_clinical_ranks,
+)
 from nnunet_femur.comparison.report.figures.extreme_slices import draw_extreme_slices
 from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
 from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
@@ -35,6 +40,9 @@ if TYPE_CHECKING:
 
 FIGURES: tuple[Callable[[ReportData, SliceReader], Iterator[Sketch]], ...] = (
     draw_boxes,
+    draw_clinical_boxes,
+    draw_clinical_ranks,
+    draw_clinical_agreement,
     draw_ranks,
     draw_significance,
     draw_agreement,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 METRICS_SHOWN = ("dice", "hd95")
 """Metrics of whole volumes with a panel."""
 
-_MANY = 60
+MANY = 60
 """Number of cases above which points are small, spread over the row, and not joined by lines."""
 
 
@@ -43,10 +43,12 @@ def draw_boxes(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
         figure, panels = method_rows(labels, len(keys), height=0.8 + 0.52 * len(entries))
         figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]
         for axes, key in zip(panels, keys, strict=True):
-            _draw_panel(axes, [frame[key].dropna() for frame in frames], [colours[entry.method] for entry in entries])
+            draw_box_panel(
+                axes, [frame[key].dropna() for frame in frames], [colours[entry.method] for entry in entries]
+            )
             metric = METRICS[key[3]]
             axes.set_xlabel(f"3D {metric.label}" + ("" if metric.unit == "1" else f" ({metric.unit})"))
-        many = max(map(len, frames)) > _MANY
+        many = max(map(len, frames)) > MANY
         yield Sketch(
             figure,
             name=file_name("boxes", group.dataset, group.key),
@@ -56,7 +58,14 @@ def draw_boxes(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
         )
 
 
-def _draw_panel(axes: Axes, values: Sequence[pd.Series], colours: Sequence[str]) -> None:
+def draw_box_panel(axes: Axes, values: Sequence[pd.Series], colours: Sequence[str]) -> None:
+    """Draw the boxes of one measure, one below the other.
+
+    Args:
+        axes: The panel.
+        values: Values of each method by case.
+        colours: Colour of each method.
+    """
     from matplotlib.collections import LineCollection
 
     boxes = axes.boxplot(
@@ -70,7 +79,7 @@ def _draw_panel(axes: Axes, values: Sequence[pd.Series], colours: Sequence[str])
         manage_ticks=False,
         medianprops={"linewidth": 1.8},
     )
-    many = max(map(len, values)) > _MANY
+    many = max(map(len, values)) > MANY
     offsets = [row + _spread(len(one)) for row, one in enumerate(values)]
     for row, (one, colour) in enumerate(zip(values, colours, strict=True)):
         boxes["boxes"][row].set(facecolor=f"{colour}26", edgecolor=colour, linewidth=0.9)
@@ -91,7 +100,7 @@ def _draw_panel(axes: Axes, values: Sequence[pd.Series], colours: Sequence[str])
 
 def _spread(count: int) -> np.ndarray:
     """Return offsets of points across a row, so that equal scores do not cover each other; equal in every run."""
-    if count > _MANY:
+    if count > MANY:
         # Multiples of the golden ratio fill an interval evenly, without a visible order.
         return 0.4 * (np.arange(count) * 0.618034 % 1 - 0.5)
     return np.zeros(count)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.reference_masks import read_ct_like
 from nnunet_femur.errors import FemurError
 from nnunet_femur.evaluation import PLANES, Mask, read_mask
-from nnunet_femur.imaging.files import read_volume
-from nnunet_femur.imaging.geometry import AxisOrder, Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,24 +104,12 @@ class SliceReader:
     def _read_scan(self, reference: Path, image: Path | None) -> tuple[Mask, NDArray[Any] | None]:
         mask = read_mask(reference)
         try:
-            return mask, None if image is None else _read_ct(image, mask)
+            return mask, None if image is None else read_ct_like(image, mask)
         except FemurError as error:
             self.problems[image or reference] = str(error)
         except Exception as error:  # noqa: BLE001 - a figure shows the masks without the CT, whatever the reason
             self.problems[image or reference] = f"{image}: cannot be read ({type(error).__name__}). Convert it again."
         return mask, None
-
-
-def _read_ct(path: Path, reference: Mask) -> NDArray[Any] | None:
-    """Return the CT along the axes of the reference, shape (z, y, x), or None if it has another grid."""
-    import SimpleITK as sitk
-
-    image = read_volume(path)
-    stored = Geometry.of(image)
-    order = AxisOrder.between(stored, reference.geometry)
-    if order.of_geometry(stored).differences(reference.geometry):
-        return None
-    return order.of_array(sitk.GetArrayFromImage(image))
 
 
 def _slice_image(view: SliceView, reference: Mask, prediction: Mask, ct: NDArray[Any] | None) -> SliceImage:

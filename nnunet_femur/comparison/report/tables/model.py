@@ -10,7 +10,7 @@ from typing import Literal
 DIGITS = 3
 """Decimals of a mean and of a standard deviation without unit. Means that are printed alike count as equal."""
 
-UNIT_DIGITS = {"mm": 2, "ml": 1, "min": 1}
+UNIT_DIGITS = {"mm": 2, "ml": 1, "min": 1, "deg": 2, "HU": 1, "mm2": 1, "cm2": 1, "%": 1}
 """Decimals of numbers with these units."""
 
 
@@ -158,6 +158,22 @@ def number(value: float | None, unit: str = "1") -> Cell:
 def count(value: float) -> Cell:
     """Return a cell with a whole number."""
     return Cell(f"{round(value)}", float(value))
+
+
+def signed(value: float | None, places: int) -> Cell:
+    """Return a cell with one number and its sign, or :data:`GAP` for None and NaN.
+
+    Example:
+        >>> str(signed(1.25, 1)), str(signed(-0.5, 2))
+        ('+1.2', '−0.50')
+    """
+    cell = number(value)
+    return cell if value is None or cell is GAP else Cell(f"{value:+.{places}f}".replace("-", "−"), value)
+
+
+def interval_text(low: float, high: float, places: int) -> str:
+    """Return an interval as text, with a minus sign as journals print it."""
+    return f"{low:.{places}f} to {high:.{places}f}".replace("-", "−")
 
 
 def with_deviation(mean: float, deviation: float | None, *, unit: str = "1", best: bool = False) -> Cell:

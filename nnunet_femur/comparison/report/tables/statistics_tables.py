@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from nnunet_femur.comparison.clinical.endpoints import PROTOCOL, metric_of
 from nnunet_femur.comparison.report import sections
 from nnunet_femur.comparison.report.report_data import file_name, measure_title
 from nnunet_femur.comparison.report.tables.model import (
@@ -15,11 +16,10 @@ from nnunet_femur.comparison.report.tables.model import (
     Table,
     count,
     digits,
-    number,
     p_value,
+    signed,
     with_deviation,
 )
-from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,18 +41,35 @@ def statistics_tables(data: ReportData) -> Iterator[Table]:
     """
     for statistics in data.statistics:
         for position, (measure, one) in enumerate(statistics.measures.items()):
-            yield _methods(statistics.group, measure, one, first=position == 0)
-            if one.pairs:
-                yield _pairs(statistics.group, measure, one)
+            yield from tables_of(statistics.group, measure, one, place="open" if position == 0 else "folded")
+
+
+def tables_of(group: Group, measure: Measure, one: Statistics, *, place: Literal["open", "folded"]) -> Iterator[Table]:
+    """Yield the tables of the methods and of their pairs for one measure.
+
+    Args:
+        group: The methods.
+        measure: The measure.
+        one: Its statistics.
+        place: Place of the first table; that of the pairs is folded.
+    """
+    yield _methods(group, measure, one, place)
+    if one.pairs:
+        yield _pairs(group, measure, one)
+
+
+def _section(measure: Measure) -> str:
+    return sections.CLINICAL if measure.protocol == PROTOCOL else sections.STATISTICS
 
 
 def _name(kind: str, group: Group, measure: Measure) -> str:
     parts = (measure.protocol, measure.plane, measure.region, measure.metric)
-    return file_name(kind, group.dataset, group.key, *(part for part in parts if part not in {"all", "whole"}))
+    kept = (part for part in parts if part not in {"all", "whole", "absolute"})
+    return file_name(kind, group.dataset, group.key, *kept)
 
 
-def _methods(group: Group, measure: Measure, one: Statistics, *, first: bool) -> Table:
-    unit = METRICS[measure.metric].unit
+def _methods(group: Group, measure: Measure, one: Statistics, place: Literal["open", "folded"]) -> Table:
+    unit = metric_of(measure).unit
     ranks = {rank.entry: rank for rank in one.ranking.ranks} if one.ranking else {}
     several_folds = any(summary.fold_mean is not None for summary in one.summaries)
     columns = [
@@ -90,12 +107,12 @@ def _methods(group: Group, measure: Measure, one: Statistics, *, first: bool) ->
         rows.append(Row(summary.entry, tuple(cells)))
     return Table(
         name=_name("statistics", group, measure),
-        section=sections.STATISTICS,
+        section=_section(measure),
         title=f"{group.title}: {measure_title(measure)}",
         columns=tuple(columns),
         rows=tuple(rows),
         note=_note(one),
-        place="open" if first else "folded",
+        place=place,
     )
 
 
@@ -128,7 +145,7 @@ def _note(one: Statistics) -> str:
 
 
 def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
-    unit = METRICS[measure.metric].unit
+    unit = metric_of(measure).unit
     shown = sorted(one.pairs, key=lambda pair: (pair.p_holm, pair.p))[:PAIRS]
     hows = sorted({pair.how for pair in one.pairs})
     note = (
@@ -140,7 +157,7 @@ def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
         note += f" The table shows the {len(shown)} pairs with the lowest p-values."
     return Table(
         name=_name("pairs", group, measure),
-        section=sections.STATISTICS,
+        section=_section(measure),
         title=f"{group.title}: {measure_title(measure)}, pairs of methods",
         stub="First method",
         columns=(
@@ -160,8 +177,8 @@ def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
                 (
                     Cell(pair.second),
                     *map(count, (pair.n, pair.wins, pair.ties, pair.losses)),
-                    _signed(pair.median_difference, digits(unit) + 1),
-                    _signed(pair.effect, 2),
+                    signed(pair.median_difference, digits(unit) + 1),
+                    signed(pair.effect, 2),
                     p_value(pair.p),
                     p_value(pair.p_holm),
                 ),
@@ -171,8 +188,3 @@ def _pairs(group: Group, measure: Measure, one: Statistics) -> Table:
         note=note,
         place="folded",
     )
-
-
-def _signed(value: float, places: int) -> Cell:
-    cell = number(value)
-    return cell if cell is GAP else Cell(f"{value:+.{places}f}".replace("-", "−"), value)

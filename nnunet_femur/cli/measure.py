@@ -1,0 +1,72 @@
+"""``nnfemur measure``: head, neck, axes, angles, lengths and volume of femurs in masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nnunet_femur.cli.options import Segments  # noqa: TC001 (typer reads them)
+
+
+def measure(
+    masks: Annotated[list[Path], typer.Argument(metavar="MASK...", help="Masks, segmentations, or folders of them.")],
+    ct: Annotated[
+        list[Path] | None,
+        typer.Option("--ct", help="CT of a mask, or a folder of CTs, paired by name; may be repeated. Adds HU."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Table to write (.csv or .json), or a folder for both tables, landmarks (.mrk.json) and pictures.",
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(metavar="SLOPE,INTERCEPT", help="Line from HU to mg/cm3 of K2HPO4. [default: HU only]"),
+    ] = None,
+    segment: Segments = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Values of a mask that are femur. [default: 1 left and 2 right, or the only one]"),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Masks to measure at the same time.")] = 1,
+) -> None:
+    """Measure femurs: head, neck, axes, angles, lengths and volume; with their CTs, density and cortex as well.
+
+    Example: nnfemur measure masks --ct scans -o measured
+
+    One mask: nnfemur measure femur.seg.nrrd -o femur.json
+    """
+    from rich.console import Console
+
+    from nnunet_femur.imaging.labels import parse_labels
+    from nnunet_femur.measurement.batch_measuring import measure as run
+    from nnunet_femur.measurement.measurement_report import notes, table
+    from nnunet_femur.progress import TerminalProgress
+
+    measurements = run(
+        masks,
+        ct=ct or None,
+        calibration=calibration,
+        segments=segment or (),
+        labels=parse_labels(labels),
+        output=output,
+        jobs=jobs,
+        progress=TerminalProgress(),
+    )
+    console = Console(highlight=False)
+    read = [femur for femur in measurements if femur.values or femur.case not in measurements.errors]
+    if read:
+        console.print(table(read))
+    for note in notes(read):
+        console.print(note, style="dim", markup=False, soft_wrap=True)
+    for error in measurements.errors.values():
+        typer.echo(f"not read: {error}", err=True)
+    if output is not None:
+        console.print(str(output), soft_wrap=True)
+    if not measurements.complete:
+        raise typer.Exit(1)

@@ -1,0 +1,179 @@
+"""Femurs of a mask, and their measurements as a comparison keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_femur.comparison.clinical.endpoints import MEAN_HU
+from nnunet_femur.comparison.reference_masks import read_ct_like
+from nnunet_femur.errors import FemurError
+from nnunet_femur.evaluation import Scoring, read_mask
+from nnunet_femur.evaluation.mask_input import on_one_grid
+from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.separation import separate_bones
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from nnunet_femur.evaluation import Mask
+    from nnunet_femur.imaging.geometry import Geometry
+    from nnunet_femur.measurement.femur_measurements import Value
+
+Engine = Callable[..., FemurMeasurements]
+"""Function with the arguments and the result of :func:`nnunet_femur.measurement.measuring.measure_mask`."""
+
+NO_CT, OTHER_GRID, UNREADABLE_CT = "no-ct", "ct-grid-differs", "ct-unreadable"
+"""Reasons for which a mask has no mean HU."""
+
+FAILED = "measuring-failed"
+"""Reason for which no quantity of a mask is known: an error while it was measured."""
+
+
+@dataclass(frozen=True)
+class MeasuredFemur:
+    """Measurements of one femur of a mask.
+
+    Attributes:
+        side: "left", "right" or "unknown".
+        center_mm: Centre of its voxels in LPS mm; None for an empty mask.
+        values: Value of each measured quantity by key.
+        missing: Code of the reason, by key, for each quantity that could not be measured.
+    """
+
+    side: str
+    center_mm: tuple[float, float, float] | None
+    values: dict[str, Value] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def reason(self, quantity: str) -> str:
+        """Return the code of the reason for which a quantity is missing; empty if it was measured."""
+        return "" if quantity in self.values else self.missing.get(quantity, FAILED)
+
+
+MeasuredMask = tuple[MeasuredFemur, ...]
+"""The femurs of one mask, at least one; that of an empty mask has no values."""
+
+NOTHING: MeasuredMask = (MeasuredFemur("unknown", None),)
+"""A mask whose measuring failed."""
+
+
+@dataclass(frozen=True)
+class CaseMasks:
+    """Masks of one case that are measured together, so that the CT is read once.
+
+    Attributes:
+        reference: The reference mask; predictions are read along its axes.
+        masks: The masks to measure, which may include the reference.
+        ct: The CT of the case; None without one.
+        scoring: Options that determine which voxels of a mask are femur.
+    """
+
+    reference: Path
+    masks: tuple[Path, ...]
+    ct: Path | None
+    scoring: Scoring
+
+
+def measure_masks(case: CaseMasks, engine: Engine | None = None) -> list[MeasuredMask]:
+    """Measure the femurs of the masks of one case; the result of a mask that cannot be measured is :data:`NOTHING`.
+
+    Args:
+        case: The masks.
+        engine: Measures one femur. Default: :func:`nnunet_femur.measurement.measuring.measure_mask`.
+    """
+    read = partial(read_mask, segments=case.scoring.segments, labels=case.scoring.labels)
+    try:
+        reference = read(case.reference)
+    except Exception:  # noqa: BLE001 - as below
+        return [NOTHING] * len(case.masks)
+    ct, reason = _ct(case.ct, reference)
+    found = []
+    for path in case.masks:
+        try:
+            mask = reference
+            if path != case.reference:
+                _, mask = on_one_grid(reference, read(path, like=reference.geometry))
+            found.append(measure_femurs(mask, ct=ct, ct_reason=reason, engine=engine))
+        except Exception:  # noqa: BLE001 - no problem of one mask may end the comparison; it is counted and named
+            found.append(NOTHING)
+    return found
+
+
+def default_engine() -> Engine:
+    """Return the function that measures one femur."""
+    from nnunet_femur.measurement.measuring import measure_mask
+
+    return measure_mask
+
+
+def failed(case: CaseMasks) -> list[MeasuredMask]:
+    """Return the result of masks whose process ended unexpectedly."""
+    return [NOTHING] * len(case.masks)
+
+
+def measure_femurs(
+    mask: Mask, *, ct: NDArray | None = None, ct_reason: str = NO_CT, engine: Engine | None = None
+) -> MeasuredMask:
+    """Measure every femur of a mask.
+
+    Args:
+        mask: The mask.
+        ct: The CT on the grid of the mask in HU, shape (z, y, x); None without one.
+        ct_reason: Code of the reason for a missing CT.
+        engine: As in :func:`measure_masks`.
+    """
+    measure = engine or default_engine()
+    if ct is not None and ct.shape != mask.voxels.shape:
+        ct, ct_reason = None, OTHER_GRID
+    found = []
+    for voxels in separate_bones(mask.voxels, mask.geometry) or [mask.voxels]:
+        one = measure(voxels, mask.geometry, case=mask.name)
+        values = {key: _plain(value) for key, value in one.values.items() if key in QUANTITIES}
+        missing = {key: reason.code for key, reason in one.missing.items() if key in QUANTITIES}
+        if ct is None or not voxels.any():
+            missing[MEAN_HU.key] = ct_reason if ct is None else "empty-mask"
+        else:
+            values[MEAN_HU.key] = float(ct[voxels].mean(dtype=np.float64))
+        found.append(MeasuredFemur(one.side, _center_mm(voxels, mask.geometry), values, missing))
+    return tuple(found)
+
+
+def _ct(path: Path | None, reference: Mask) -> tuple[NDArray | None, str]:
+    """Return the CT on the grid of the reference, or None and the code of the reason."""
+    if path is None:
+        return None, NO_CT
+    try:
+        return read_ct_like(path, reference), OTHER_GRID
+    except (FemurError, OSError, RuntimeError, ValueError):
+        return None, UNREADABLE_CT
+
+
+def _plain(value: Value) -> Value:
+    """Return a value as Python numbers, as JSON stores them."""
+    if isinstance(value, float | int):
+        return float(value)
+    x, y, z = (float(each) for each in np.ravel(value))
+    return x, y, z
+
+
+def _center_mm(voxels_zyx: NDArray[np.bool_], geometry: Geometry) -> tuple[float, float, float] | None:
+    """Return the mean position of the voxels of a mask in LPS mm."""
+    box = box_of(voxels_zyx)
+    part = voxels_zyx[box]
+    if not part.any():
+        return None
+    index_zyx = []
+    for axis in range(3):
+        counts = part.sum(axis=tuple(other for other in range(3) if other != axis), dtype=np.int64)
+        index_zyx.append(box[axis].start + float(counts @ np.arange(len(counts))) / float(counts.sum()))
+    x, y, z = geometry.steps_mm @ np.array(index_zyx[::-1]) + geometry.origin_mm_xyz
+    return float(x), float(y), float(z)
