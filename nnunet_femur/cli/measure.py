@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from nnunet_femur.cli.options import Segments  # noqa: TC001 (typer reads them)
 
 
+class MeasureCommand(TyperCommand):
+    """A command whose option ``--ct`` takes several paths, as a shell writes them for ``--ct scans/*.nrrd``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments with ``--ct`` before each CT."""
+        return super().parse_args(ctx, several_cts(args))
+
+
+def several_cts(arguments: list[str]) -> list[str]:
+    """Return arguments with ``--ct`` before each of the paths that follow it, up to the next option.
+
+    If no mask is in front of ``--ct``, only the first path is a CT, and the others are masks.
+
+    Example:
+        >>> several_cts(["m.nrrd", "--ct", "a.nrrd", "b.nrrd", "-o", "out"])
+        ['m.nrrd', '--ct', 'a.nrrd', '--ct', 'b.nrrd', '-o', 'out']
+        >>> several_cts(["--ct", "a.nrrd", "m.nrrd"])
+        ['--ct', 'a.nrrd', 'm.nrrd']
+    """
+    if "--ct" not in arguments or arguments[0].startswith("-"):
+        return arguments
+    found: list[str] = []
+    follows_ct = False
+    for each in arguments:
+        if each.startswith("-"):
+            follows_ct = each == "--ct"
+        elif follows_ct and found[-1] != "--ct":
+            found.append("--ct")
+        found.append(each)
+    return found
+
+
 def measure(
-    masks: Annotated[list[Path], typer.Argument(metavar="MASK...", help="Masks, segmentations, or folders of them.")],
+    masks: Annotated[list[Path], typer.Argument(metavar="MASK", help="Masks, segmentations, or folders of them.")],
     ct: Annotated[
         list[Path] | None,
-        typer.Option("--ct", help="CT of a mask, or a folder of CTs, paired by name; may be repeated. Adds HU."),
+        typer.Option(
+            "--ct",
+            metavar="CT...",
+            help="CTs of the masks, or folders of CTs, paired by name. Adds HU, density, cortex.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -26,7 +63,11 @@ def measure(
     ] = None,
     calibration: Annotated[
         str | None,
-        typer.Option(metavar="SLOPE,INTERCEPT", help="Line from HU to mg/cm3 of K2HPO4. [default: HU only]"),
+        typer.Option(
+            metavar="SLOPE,INTERCEPT",
+            help="Line from HU to mg/cm3 of K2HPO4; or a phantom's rods as HU:DENSITY,HU:DENSITY,...; or a CSV or JSON "
+            "file of rods. [default: HU only]",
+        ),
     ] = None,
     segment: Segments = None,
     labels: Annotated[

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.batch_inputs import MaskToMeasure
     from nnunet_femur.measurement.calibration import Calibration
+    from nnunet_femur.measurement.ct_on_mask import CtOfMask
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.measurement.mask_femurs import MaskFemurs
 
@@ -91,7 +91,7 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
     measured = []
     for side, voxels_zyx in _separated(mask, options.side):
         femur = measure_mask(voxels_zyx, mask.geometry, case=given.case, side=side)
-        measured.append(femur if ct is None else _with_ct(femur, ct, voxels_zyx, mask.geometry, options.calibration))
+        measured.append(femur if ct is None else _with_ct(femur, ct, voxels_zyx, options.calibration))
     femurs = _with_sides(measured, given.case)
     expected = side_in_name(given.case)
     findings = (*mask.findings, *check_sides(femurs, given.name, expected=expected))
@@ -104,8 +104,8 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
     return MaskResult(tuple(femurs), ct.text if isinstance(ct, Missing) else "")
 
 
-def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> NDArray | Missing:
-    """Return the CT on the grid of the mask, or the reason why there is none."""
+def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> CtOfMask | Missing:
+    """Return the CT of a mask, or the reason why there is none."""
     if given.ct is None:
         return Missing("no-ct", given.problem)
     try:
@@ -118,15 +118,15 @@ def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> NDArray | Missing:
 
 def _with_ct(
     femur: FemurMeasurements,
-    ct: NDArray | Missing,
+    ct: CtOfMask | Missing,
     voxels_zyx: NDArray[np.bool_],
-    geometry: Geometry,
     calibration: Calibration | None,
 ) -> FemurMeasurements:
     """Return a femur with HU, density and cortex, or the reason why they are missing."""
     if isinstance(ct, Missing):
         return replace(femur, missing={**femur.missing, **dict.fromkeys(CT_QUANTITIES, ct)})
-    values, missing, findings = measure_ct(ct, voxels_zyx, geometry, femur, calibration=calibration)
+    mask_zyx = ct.placed(voxels_zyx)
+    values, missing, findings = measure_ct(ct.hu_zyx, mask_zyx, ct.geometry, femur, calibration=calibration)
     return replace(
         femur,
         values={**femur.values, **values},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ TABLE_ENDINGS = (".csv", ".json")
 
 TABLE_NAME = "measurements"
 """Name of the tables in a folder, without their endings."""
+
+_MOST_PICTURES = 2
+"""Largest number of femurs whose pictures are shown in a notebook."""
 
 _OTHER_ENDINGS = {".xlsx", ".xls", ".ods", ".tsv", ".txt", ".md", ".html", ".pdf", ".png", ".nrrd", ".stl", ".ply"}
 
@@ -123,12 +127,19 @@ class Measurements(Sequence[FemurMeasurements]):
         return f"{type(self).__name__}({', '.join(counts)})"
 
     def _repr_html_(self) -> str:
-        """Show the main quantities of all femurs."""
+        """Show the main quantities of all femurs, and pictures if there are at most two."""
+        from nnunet_femur.measurement.landmark_picture import draw_femur
         from nnunet_femur.measurement.measurement_report import main_frame
 
-        errors = "".join(f"<li>{html.escape(text)}</li>" for text in self.errors.values())
         table: str = main_frame(self.femurs).to_html(na_rep="-", index=False)
-        return f"{table}<ul>{errors}</ul>" if errors else table
+        errors = "".join(f"<li>{html.escape(text)}</li>" for text in self.errors.values())
+        drawn = [femur for femur in self.femurs if femur.anatomy is not None and len(femur.anatomy.surface.triangles)]
+        pictures = [
+            f'<img alt="{html.escape(femur.case)}" width="900" src="data:image/png;base64,'
+            f'{base64.b64encode(draw_femur(femur)).decode("ascii")}">'
+            for femur in (drawn if len(drawn) <= _MOST_PICTURES else ())
+        ]
+        return "".join([table, f"<ul>{errors}</ul>" if errors else "", *pictures])
 
 
 def require_table_name(path: Path) -> None:

@@ -118,5 +118,9 @@ class TestCts:
     def test_images(self) -> None:
         assert find_inputs([IMAGE, IMAGE], [IMAGE, IMAGE])[1].ct is IMAGE
         assert find_inputs(IMAGE, IMAGE)[0].ct is IMAGE
+        assert [each.ct for each in find_inputs([IMAGE, IMAGE], ["b.nrrd", "a.nrrd"])] == [
+            Path("b.nrrd"),
+            Path("a.nrrd"),
+        ]
         with refused("invalid-option", "ct"):
             find_inputs([IMAGE, IMAGE], IMAGE)

@@ -28,7 +28,7 @@ class Case:
     """A phantom, its mask, and the measurements of the mask."""
 
     def __init__(self) -> None:
-        phantom = make_phantom(SEED, size_zyx=(160, 64, 64), spacing_mm_zyx=(3.0, 1.8, 1.8))
+        phantom = make_phantom(SEED, size_zyx=(160, 72, 72), spacing_mm_zyx=(3.0, 1.8, 1.8))
         self.ct = sitk.GetArrayFromImage(phantom.image)
         self.mask = sitk.GetArrayFromImage(phantom.mask)
         self.geometry = Geometry.of(phantom.image)
