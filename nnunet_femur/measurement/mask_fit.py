@@ -76,7 +76,7 @@ class MaskSurfaces:
     def __init__(self, mask_zyx: NDArray, geometry: Geometry) -> None:
         solid, self.pieces_left_out, self.cavities_ml = _solid(mask_zyx != 0, geometry.voxel_volume_ml)
         self.geometry = geometry
-        self.mask_ml = np.count_nonzero(mask_zyx) * geometry.voxel_volume_ml
+        self.mask_ml = float(np.count_nonzero(mask_zyx) * geometry.voxel_volume_ml)
         self.smooth = bone_surface(solid, geometry)
         self.rough = bone_surface(solid, geometry, smooth=False)
         self.off_smooth_mm = signed_distance_to(self.smooth)
@@ -137,4 +137,4 @@ def _solid(mask_zyx: NDArray[np.bool_], voxel_ml: float) -> tuple[NDArray[np.boo
     filled = ndimage.binary_fill_holes(body)
     solid = np.zeros(mask_zyx.shape, bool)
     solid[box] = filled
-    return solid, int(np.count_nonzero(~kept)), np.count_nonzero(filled & ~body) * voxel_ml
+    return solid, int(np.count_nonzero(~kept)), float(np.count_nonzero(filled & ~body) * voxel_ml)

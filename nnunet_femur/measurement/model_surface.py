@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +16,14 @@ from nnunet_femur.measurement.remeshing import fitted, remeshed
 from nnunet_femur.measurement.surface_distance import samples_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.geometry import Geometry
+
+EDGE_MM = 3.0
+"""Edge length in mm if none is stated: usual for finite elements of a femur."""
 
 LONGEST_EDGE_MM = 10.0
 """Longest edge: with longer ones a femoral head of 20 mm radius is no longer round."""
@@ -63,8 +67,8 @@ class ModelSurface:
         >>> model = model_surface(femur.voxels_zyx, femur.header.geometry, edge_mm=6)
         >>> model.quality.closed, model.quality.crossing_triangles, model.fit.off_mask_voxels <= 0.5
         (True, 0, True)
-        >>> write_model_surface(model, "femur.ply")
-        >>> Path("femur.ply").unlink()
+        >>> model.problems
+        ()
     """
 
     surface: Surface
@@ -85,7 +89,7 @@ QUALITY_COLUMNS = {"edge_mm": ("stated edge length", "mm"), **quality_columns(Me
 """Label and unit of each value of :meth:`ModelSurface.row`."""
 
 
-def model_surface(mask_zyx: NDArray, geometry: Geometry, *, edge_mm: float = 3.0) -> ModelSurface:
+def model_surface(mask_zyx: NDArray, geometry: Geometry, *, edge_mm: float = EDGE_MM) -> ModelSurface:
     """Return a closed surface of uniform triangles for models, such as finite elements or printing.
 
     The smoothed surface of the mask (:func:`~nnunet_femur.imaging.bone_surface`) is remeshed by pyacvd and fitted.
@@ -111,7 +115,7 @@ def model_surface(mask_zyx: NDArray, geometry: Geometry, *, edge_mm: float = 3.0
         >>> model.quality.smallest_angle_deg > 15
         True
     """
-    _require_edge(edge_mm, geometry)
+    require_edge(edge_mm, geometry)
     if not np.any(mask_zyx):
         msg = "An empty mask has no surface. Check the mask."
         raise InputError(msg, code="no-femur")
@@ -142,7 +146,6 @@ def write_model_surface(model: ModelSurface, path: Path | str) -> None:
         >>> import nnunet_femur.imaging as imaging
         >>> femur = imaging.read_femur("reference.nrrd")
         >>> write_model_surface(model_surface(femur.voxels_zyx, femur.header.geometry, edge_mm=6), "femur.stl")
-        >>> Path("femur.stl").unlink()
     """
     write_surface(model.surface, path)
 
@@ -222,11 +225,21 @@ def _problems(quality: MeshQuality, fit: MaskFit) -> list[str]:
     return problems
 
 
-def _require_edge(edge_mm: float, geometry: Geometry) -> None:
-    shortest = min(geometry.spacing_mm_xyz) / 2
-    if not shortest <= edge_mm <= LONGEST_EDGE_MM:
-        msg = (
-            f"The edge length must be from {shortest:g} mm (half a voxel of this mask) to {LONGEST_EDGE_MM:g} mm, "
-            f"got {edge_mm:g}."
-        )
+def require_edge(edge_mm: float, geometry: Geometry | None = None) -> None:
+    """Refuse an edge length that is out of range.
+
+    Args:
+        edge_mm: The edge length in mm.
+        geometry: Geometry of the mask; without one, only the upper limit is checked.
+
+    Raises:
+        InputError: It is above 10 mm, or below half the smallest spacing ("invalid-option").
+
+    Example:
+        >>> require_edge(2.5)
+    """
+    shortest = 0 if geometry is None else min(geometry.spacing_mm_xyz) / 2
+    if not max(shortest, 1e-3) <= edge_mm <= LONGEST_EDGE_MM:
+        least = f"{shortest:g} mm (half a voxel of this mask)" if geometry else "half a voxel"
+        msg = f"The edge length must be from {least} to {LONGEST_EDGE_MM:g} mm, got {edge_mm:g}."
         raise InputError(msg, code="invalid-option")
