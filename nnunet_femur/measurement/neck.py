@@ -33,8 +33,8 @@ def find_neck(mesh: BoneMesh, head: Sphere, neck_point_mm: Point) -> Neck | None
     """Return the neck: its centre and its narrowest section; None if a section is not closed.
 
     The centre is the mean of the centroids of nine sections across the axis from the head's centre to the neck's. The
-    narrowest section is across the same axis. A plane that is free to tilt has an area that is 1 % smaller, but tilts and
-    widths that differ between scans of one bone.
+    narrowest section is across the same axis: a plane that is free to tilt tilts differently in each scan of one bone,
+    and its widths differ.
 
     Args:
         mesh: The bone.
