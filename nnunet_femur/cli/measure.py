@@ -74,6 +74,13 @@ def measure(
         str | None,
         typer.Option(help="Values of a mask that are femur. [default: 1 left and 2 right, or the only one]"),
     ] = None,
+    stl: Annotated[  # noqa: FBT002
+        bool, typer.Option("--stl", help="Write a closed surface for models of each femur into the folder, as STL.")
+    ] = False,
+    ply: Annotated[bool, typer.Option("--ply", help="The same as PLY.")] = False,  # noqa: FBT002
+    edge_mm: Annotated[
+        float, typer.Option("--edge-mm", help="Edge length of these surfaces in mm, from half a voxel to 10.")
+    ] = 3.0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Masks to measure at the same time.")] = 1,
 ) -> None:
     """Measure femurs: head, neck, axes, angles, lengths and volume; with their CTs, density and cortex as well.
@@ -81,12 +88,15 @@ def measure(
     Example: nnfemur measure masks --ct scans -o measured
 
     One mask: nnfemur measure femur.seg.nrrd -o femur.json
+
+    Surfaces for models: nnfemur measure masks -o models --stl --edge-mm 2
     """
     from rich.console import Console
 
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.measurement.batch_measuring import measure as run
     from nnunet_femur.measurement.measurement_report import notes, table
+    from nnunet_femur.measurement.surface_files import quality_table, surface_notes
     from nnunet_femur.progress import TerminalProgress
 
     measurements = run(
@@ -96,6 +106,9 @@ def measure(
         segments=segment or (),
         labels=parse_labels(labels),
         output=output,
+        stl=stl,
+        ply=ply,
+        edge_mm=edge_mm,
         jobs=jobs,
         progress=TerminalProgress(),
     )
@@ -105,9 +118,13 @@ def measure(
         console.print(table(read))
     for note in notes(read):
         console.print(note, style="dim", markup=False, soft_wrap=True)
+    if measurements.surfaces:
+        console.print(quality_table(measurements.surfaces))
+    for note in surface_notes(measurements.surfaces):
+        console.print(note, style="dim", markup=False, soft_wrap=True)
     for error in measurements.errors.values():
         typer.echo(f"not read: {error}", err=True)
     if output is not None:
         console.print(str(output), soft_wrap=True)
-    if not measurements.complete:
+    if not measurements.complete or any(surface.error for surface in measurements.surfaces):
         raise typer.Exit(1)
