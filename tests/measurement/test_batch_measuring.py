@@ -246,12 +246,18 @@ class TestBatch:
         nf.measure(masks, output=out)
         files = {path.name for path in out.iterdir()}
         assert {"P1_left.png", "P2_right.mrk.json", "P3.png"} <= files
+        for name in ("P2.png", "P1.mrk.json", "P1_right.stl"):
+            (out / name).write_text("made by somebody else")
         _write(masks, P1=_cubes(3))
         (masks / "P2.nrrd").write_bytes(b"NRRD0004\n")
         nf.measure([masks / "P1.nrrd", masks / "P2.nrrd"], output=out)
         assert {path.name for path in out.iterdir()} == {
-            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png")
+            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png"),
+            *("P2.png", "P1.mrk.json", "P1_right.stl"),
         }
+        (out / "measurements.json").write_text('[{"case": "P1", "side": "/../P3"}, 3, {"case": []}]')
+        nf.measure(masks / "P1.nrrd", output=out)
+        assert (out / "P3.png").is_file()
 
     def test_progress(self, tmp_path: Path) -> None:
         reports: list[tuple[str, float]] = []
