@@ -25,7 +25,8 @@ CUT_VOXELS = 40
 
 def _masks() -> tuple[dict[str, np.ndarray], object]:
     """Masks by the name of the method, and their grid; that of "reference" is the reference."""
-    femur = AnalyticFemur()
+    # Condyles that reach less far below the knee centre than those of the default do: within the range of adults.
+    femur = AnalyticFemur(distal_medial_mm=(25.0, 2.0, 26.0), distal_lateral_mm=(-25.0, 2.0, 30.0))
     surface = femur.surface(step_mm=2.0)
     grid = grid_around(surface, SPACING_MM_XYZ, margin_voxels=25, shift_voxels_xyz=(0.3, 0.4, 0.2))
     centre_mm = np.array([0.0, 0.0, 220.0])
