@@ -87,6 +87,6 @@ def _draw_panel(axes: Axes, one: BlandAltman, colour: str) -> None:
     unit = unit_text(one.unit)
     half = "" if one.sd is None else f" ± {LIMIT_SDS * one.sd:.1f}"
     axes.annotate(
-        f"{one.bias:+.1f}{half} {unit}".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
+        f"{round(one.bias, 1) + 0.0:+.1f}{half} {unit}".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
         fontsize=7.5, color=INK, bbox={"facecolor": "white", "edgecolor": GRID, "linewidth": 0.5, "pad": 1.5},
     )  # fmt: skip
