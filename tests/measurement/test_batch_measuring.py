@@ -115,8 +115,8 @@ class TestRealMasks:
         assert not len(made[1].anatomy.surface.points_mm)
 
     def test_density(self, right: sitk.Image, alone: FemurMeasurements, tmp_path: Path) -> None:
-        """Bone of 500 HU in fat of -100 HU: the inner mean is exact; calibration is a line."""
-        hu = np.where(sitk.GetArrayViewFromImage(right) > 0, 500, -100).astype(np.int16)
+        """Bone of 500 HU in air: the inner mean is exact; calibration is a line."""
+        hu = np.where(sitk.GetArrayViewFromImage(right) > 0, 500, -1000).astype(np.int16)
         ct = sitk.GetImageFromArray(hu)
         ct.CopyInformation(right)
         masks, cts = (
