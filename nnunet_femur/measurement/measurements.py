@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from nnunet_femur.measurement.surface_files import WrittenSurface
+
 TABLE_ENDINGS = (".csv", ".json")
 """Endings of the tables that can be written."""
 
@@ -43,6 +45,7 @@ class Measurements(Sequence[FemurMeasurements]):
         femurs: The entries in the order of the masks; of two femurs of a mask, the left one is first.
         errors: Reason by case for which a mask or its CT could not be read; empty if all could.
         folder: The folder that the files were written to; None if none was given.
+        surfaces: Quality of the surfaces for models that were written, by femur; empty if none was asked for.
 
     Example:
         >>> import nnunet_femur as nf
@@ -59,6 +62,7 @@ class Measurements(Sequence[FemurMeasurements]):
     femurs: tuple[FemurMeasurements, ...]
     errors: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    surfaces: tuple[WrittenSurface, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 import nnunet_femur as nf
+from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.measurement import mask_measuring
 from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
@@ -115,7 +116,7 @@ class TestRealMasks:
         assert not len(made[1].anatomy.surface.points_mm)
 
     def test_density(self, right: sitk.Image, alone: FemurMeasurements, tmp_path: Path) -> None:
-        """Bone of 500 HU in air: the inner mean is exact; calibration is a line."""
+        """Bone of 500 HU in air: the inner mean is exact; calibration is a line; a crop changes nothing."""
         hu = np.where(sitk.GetArrayViewFromImage(right) > 0, 500, -1000).astype(np.int16)
         ct = sitk.GetImageFromArray(hu)
         ct.CopyInformation(right)
@@ -128,6 +129,12 @@ class TestRealMasks:
         assert flipped["bmd_mean_interior_mg_cm3"] == pytest.approx(398)
         assert plain.missing["bmd_mean_interior_mg_cm3"].code == "no-calibration"
         assert plain["neck_shaft_angle_deg"] == alone["neck_shaft_angle_deg"]
+        box = box_of(hu > 0)[::-1]
+        cropped = right[tuple(box)]
+        inside = nf.measure(cropped, ct=ct)[0]
+        assert [inside[key] for key in CT_QUANTITIES] == pytest.approx(
+            [plain[key] for key in CT_QUANTITIES], nan_ok=True
+        )
 
 
 def _quick(mask_zyx: np.ndarray, geometry: Any, *, case: str, side: str) -> FemurMeasurements:
@@ -230,6 +237,18 @@ class TestBatch:
             path.write_bytes(b"old")
         nf.measure(masks, output=out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+    def test_files_of_an_earlier_result_are_removed(self, tmp_path: Path) -> None:
+        masks, out = _write(tmp_path / "m", P1=_cubes(2), P2=_cubes(3), P3=_cubes(4)), tmp_path / "out"
+        nf.measure(masks, output=out)
+        files = {path.name for path in out.iterdir()}
+        assert {"P1_left.png", "P2_right.mrk.json", "P3.png"} <= files
+        _write(masks, P1=_cubes(3))
+        (masks / "P2.nrrd").write_bytes(b"NRRD0004\n")
+        nf.measure([masks / "P1.nrrd", masks / "P2.nrrd"], output=out)
+        assert {path.name for path in out.iterdir()} == {
+            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png")
+        }
 
     def test_progress(self, tmp_path: Path) -> None:
         reports: list[tuple[str, float]] = []
