@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-MARGIN = 12
+MARGIN = 24
 """Background voxels around each bone, so that no change of it touches the border of the volume."""
 
 
@@ -95,7 +95,7 @@ class Broken:
         upwards = (np.arange(mask.shape[0]) - center[0])[:, None, None] * self.spacing[0]
         cup = ball(center, 33) & ~ball(center, 20) & (outwards + upwards > 0)
         yield "acetabulum included", mask | cup
-        yield "pelvis included", mask | cup | ball(center + np.array([30 / self.spacing[0], 0, self.medial * 20]), 28)
+        yield "pelvis included", mask | cup | ball(center + np.array([24 / self.spacing[0], 0, self.medial * 10]), 26)
         yield "tibia included", self._with_tibia()
         yield "two joined legs", self._joined()
         for percent in (5, 30):
