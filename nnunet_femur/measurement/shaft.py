@@ -168,7 +168,10 @@ class ShaftProfile:
         from scipy.ndimage import gaussian_filter1d
 
         inside = np.flatnonzero((self.levels >= 0.3) & (self.levels <= 0.75))
-        areas = gaussian_filter1d(self.areas_mm2, 0.03 / (self.levels[1] - self.levels[0]))
+        # Levels near the ends have no section around the axis; the filter would spread their gaps.
+        known = np.isfinite(self.areas_mm2)
+        filled = np.interp(self.levels, self.levels[known], self.areas_mm2[known])
+        areas = gaussian_filter1d(filled, 0.03 / (self.levels[1] - self.levels[0]))
         place = int(inside[np.argmin(areas[inside])])
         before, here, after = areas[place - 1 : place + 2]
         bend = before - 2 * here + after
