@@ -9,8 +9,8 @@ import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.surface_mesh import Surface, bone_surface
-from nnunet_femur.measurement.mesh_quality import directed_edges, quality_column, topology
 from nnunet_femur.measurement.surface_distance import samples_of, signed_distance_to
+from nnunet_femur.measurement.triangle_quality import directed_edges, quality_column, topology
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,9 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.surface_mesh import Surface, write_surface
 from nnunet_femur.measurement.bisection import bisected
 from nnunet_femur.measurement.mask_fit import FRAGMENT_ML, MaskFit, MaskSurfaces
-from nnunet_femur.measurement.mesh_quality import MeshQuality, faulty_places, mesh_quality, quality_columns
 from nnunet_femur.measurement.remeshing import fitted, remeshed
 from nnunet_femur.measurement.surface_distance import samples_of
+from nnunet_femur.measurement.triangle_quality import MeshQuality, faulty_places, mesh_quality, quality_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,12 +212,12 @@ def _problems(quality: MeshQuality, fit: MaskFit) -> list[str]:
         problems.append(f"the surface is up to {largest:.2f} voxels from the mask; shorter edges come nearer")
     if quality.components > 1:
         problems.append(f"the surface consists of {quality.components} separate parts")
-    if quality.genus:
-        problems.append(f"the surface has {quality.genus} tunnels; check the mask for holes")
     if quality.genus != fit.mask_genus:
-        problems.append(f"the mask has {fit.mask_genus} tunnels, and the surface {quality.genus}")
+        problems.append(f"tunnels: {fit.mask_genus} in the mask, and {quality.genus} in the surface")
+    elif quality.genus:
+        problems.append(f"tunnels through the surface: {quality.genus}; check the mask for holes")
     if fit.pieces_left_out:
-        problems.append(f"{fit.pieces_left_out} pieces of the mask below {FRAGMENT_ML:g} ml are left out")
+        problems.append(f"pieces of the mask below {FRAGMENT_ML:g} ml that were left out: {fit.pieces_left_out}")
     if fit.cavities_filled_ml:
         problems.append(f"cavities of {fit.cavities_filled_ml:.2f} ml in the mask are filled")
     if quality.smallest_angle_deg < SMALLEST_ANGLE_DEG:
