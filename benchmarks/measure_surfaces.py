@@ -79,7 +79,8 @@ def _print_rows(name: str, mask_zyx: NDArray[np.uint8], geometry: Geometry) -> N
 def _row(quality: MeshQuality, fit: MaskFit) -> str:
     return (
         f"{quality.triangles:11}  {quality.smallest_angle_deg:9.1f} ({quality.smallest_angle_p5_deg:.1f})"
-        f"  {quality.edge_mean_mm:12.2f} +- {quality.edge_sd_mm:.2f} ({quality.edge_min_mm:.2f}-{quality.edge_max_mm:.2f})"
+        f"  {quality.edge_mean_mm:12.2f} +- {quality.edge_sd_mm:.2f}"
+        f" ({quality.edge_min_mm:.2f}-{quality.edge_max_mm:.2f})"
         f"  {fit.off_mask_voxels:12.2f} ({fit.off_mask_mm:.2f})  {fit.missed_voxels:12.2f}"
         f"  {fit.volume_difference_percent:+10.2f}  {quality.crossing_triangles:8}"
     )

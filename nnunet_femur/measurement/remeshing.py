@@ -140,7 +140,8 @@ def _subdivided(surface: Surface, density: NDArray[np.float64]) -> tuple[Surface
 def _corner_areas_mm2(surface: Surface) -> NDArray[np.float64]:
     """Return a third of the area of the triangles at each point."""
     _, _, areas_mm2 = _normals(surface)
-    return np.bincount(surface.triangles.ravel(), np.repeat(areas_mm2 / 3, 3), minlength=len(surface.points_mm))
+    shares_mm2 = np.repeat(areas_mm2 / 3, 3)
+    return np.bincount(surface.triangles.ravel(), shares_mm2, minlength=len(surface.points_mm)).astype(np.float64)
 
 
 def _normals(surface: Surface) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
