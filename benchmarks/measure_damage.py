@@ -48,8 +48,7 @@ _NEEDS_KNEE = (
     "knee_center",
     "mechanical_axis",
     "posterior_condyle",
-    "epicondyle",
-    "transepicondylar",
+    "flank_",
     "condylar_axis",
     "isb_",
     "neck_shaft_angle_frontal",
@@ -92,7 +91,7 @@ def damages(mask: Mask, head: tuple[NDArray[np.float64], float], grid: Geometry)
         head: Centre of its head in mm, and radius.
         grid: Geometry of the mask.
     """
-    yield Damage("whole", mask, set(), EVERYTHING - {k for k in QUANTITIES if "epicond" in k})
+    yield Damage("whole", mask, set(), EVERYTHING - {k for k in QUANTITIES if "flank" in k})
     filled = np.flatnonzero(mask.any(axis=(1, 2)))
     low, length = int(filled[0]), len(filled)
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 VolumeInput = Union["str | PathLike[str]", "sitk.Image"]
 """The path of a file or folder, or an image in memory."""
 
+_UNCERTAINTY = "_uncertainty"
+"""Suffix of the volumes that ``nnfemur predict --uncertainty`` writes beside the masks; they are not masks."""
+
 IMAGE_NAME = "femur"
 """Case of a mask in memory; several are numbered."""
 
@@ -109,7 +112,11 @@ def _masks_of(path: Path) -> list[MaskToMeasure]:
     if not files and not ambiguous:
         msg = f"{path}: contains no masks. Give the folder that contains the masks themselves."
         raise InputError(msg, code="no-cases")
-    found = [MaskToMeasure(case, file) for case, file in files.items()]
+    found = [
+        MaskToMeasure(case, file)
+        for case, file in files.items()
+        if not (case.endswith(_UNCERTAINTY) and case.removesuffix(_UNCERTAINTY) in files)
+    ]
     found += [MaskToMeasure(case, None, problem=problem) for case, problem in ambiguous.items()]
     return sorted(found, key=lambda each: each.case)
 

@@ -14,6 +14,7 @@ from nnunet_femur.kinds import unexpected
 from nnunet_femur.measurement.batch_inputs import MaskToMeasure, find_inputs
 from nnunet_femur.measurement.calibration import read_calibration
 from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.femur_files import remove_earlier
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.mask_measuring import MaskResult, Options, measure_femurs
 from nnunet_femur.measurement.measurements import TABLE_ENDINGS, TABLE_NAME, Measurements, is_table
@@ -160,6 +161,8 @@ def _crashed(task: _Task) -> MaskResult:
 
 def _failed(task: _Task, code: str, text: str) -> MaskResult:
     """Return the entry of a mask that cannot be read; its side is the one that its name states."""
+    if task.options.folder is not None:
+        remove_earlier(task.options.folder, task.given.case)
     side = side_in_name(task.given.case)
     known = side in (LEFT, RIGHT)
     keys = (*QUANTITIES, *(CT_QUANTITIES if task.options.with_ct else ()))

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.anatomy import Anatomy
 
-COARSE_MM, COARSEST_MM = 3.3, 6.0
+COARSE_MM, COARSEST_MM = 3.3, 5.0
 """Spacing of the coarse copy, and the largest spacing that is used; side and direction are right at 4 x 4 x 5 mm."""
+
+_EFFORT = 0.2
+"""Part of the spheres that a measurement tries; if none of them is the head, the result is None."""
 
 
 def coarse_anatomy(mask_zyx: NDArray, geometry: Geometry) -> Anatomy | None:
@@ -48,7 +51,7 @@ def coarse_anatomy(mask_zyx: NDArray, geometry: Geometry) -> Anatomy | None:
     mesh = BoneMesh.of_mask(bones[0], grid)
     if no_femur(mesh) is not None:
         return None
-    anatomy = locate_head(mesh)
+    anatomy = locate_head(mesh, effort=_EFFORT)
     border = border_contacts(mask_zyx, geometry)
     if not assess(mesh, anatomy, border=border, voxel_mm=max(grid.spacing_mm_xyz)).is_whole:
         return None

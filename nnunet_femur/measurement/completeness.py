@@ -18,6 +18,7 @@ from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.flat_faces import flat_face
 from nnunet_femur.measurement.locating import locate_distal_end, locate_head, locate_neck
+from nnunet_femur.measurement.protrusions import protrusions
 from nnunet_femur.measurement.sections import plane_sections
 from nnunet_femur.measurement.shaft import elongation, principal_axis
 
@@ -76,6 +77,7 @@ class Completeness:
 
     Attributes:
         reasons: Reason by part of the bone, as in :attr:`Quantity.needs`.
+        of_keys: Reason by key of a quantity, for those that something beside the bone changes.
 
     Example:
         >>> cut = Completeness({"whole": Missing("distal-end-cut", "The distal end is cut.")})
@@ -84,10 +86,16 @@ class Completeness:
     """
 
     reasons: Mapping[str, Missing] = field(default_factory=lambda: MappingProxyType({}))
+    of_keys: Mapping[str, Missing] = field(default_factory=lambda: MappingProxyType({}))
 
-    def reason(self, needs: str) -> Missing | None:
-        """Return the reason why a quantity that needs this part cannot be measured, or None if it can."""
-        return self.reasons.get(needs)
+    def reason(self, needs: str, key: str = "") -> Missing | None:
+        """Return the reason why a quantity cannot be measured, or None if it can.
+
+        Args:
+            needs: Part of the bone that it needs.
+            key: Its key.
+        """
+        return self.reasons.get(needs) or self.of_keys.get(key)
 
     @property
     def is_whole(self) -> bool:
@@ -117,18 +125,19 @@ def examine(
     if "head" in state.reasons:
         return Anatomy(mesh.surface), state
     anatomy = locate_neck(mesh, anatomy)
-    reasons = dict(state.reasons)
     if anatomy.neck is None:
-        reasons["neck"] = Missing("neck-not-found", "No section of the neck was found.")
+        # A condyle may be as round as a head, but it has no neck.
+        return Anatomy(mesh.surface), _without(PARTS, _NO_NECK)
+    reasons = dict(state.reasons)
     if anatomy.proximal_shaft is None:
         reasons["proximal-shaft"] = Missing("too-short", "The shaft ends less than 6.4 head radii below the head.")
     if "whole" in reasons:
         # The axis of a part of the shaft is not that of the whole one.
-        return replace(anatomy, shaft=None), Completeness(reasons)
+        return replace(anatomy, shaft=None), Completeness(reasons, protrusions(mesh, anatomy, voxel_mm=voxel_mm))
     anatomy = locate_distal_end(mesh, anatomy)
     if anatomy.distal is None:
         reasons["whole"] = Missing("condyles-not-found", "The distal end does not have the shape of two condyles.")
-    return anatomy, Completeness(reasons)
+    return anatomy, Completeness(reasons, protrusions(mesh, anatomy, voxel_mm=voxel_mm))
 
 
 def assess(
@@ -162,6 +171,7 @@ def assess(
 
 
 _NO_HEAD = Missing("head-missing", "No end of the bone has the shape of a femoral head.")
+_NO_NECK = Missing("neck-not-found", "The rounder end of the bone is not a femoral head with a neck.")
 
 
 def _without(parts: Sequence[str], reason: Missing) -> Completeness:

@@ -35,7 +35,7 @@ _CUT_RADII = 1.4
 """Radius in head radii of a sphere around the head that cuts the neck (as method 5 of J Exp Orthop 2023 10:141)."""
 
 
-def find_head(mesh: BoneMesh, axis: Line) -> tuple[Sphere, int] | None:
+def find_head(mesh: BoneMesh, axis: Line, *, effort: float = 1.0) -> tuple[Sphere, int] | None:
     """Return the sphere of the head and the sign of the axis towards it, or None if neither end has a sphere.
 
     A sphere is fitted to both ends. The end whose sphere covers more of itself for its residual is the proximal one.
@@ -43,6 +43,7 @@ def find_head(mesh: BoneMesh, axis: Line) -> tuple[Sphere, int] | None:
     Args:
         mesh: The bone.
         axis: Its long axis, in either direction.
+        effort: Number of tried spheres, relative to those of a measurement.
     """
     along = mesh.points_mm @ axis.direction
     low, high = float(along.min()), float(along.max())
@@ -51,7 +52,7 @@ def find_head(mesh: BoneMesh, axis: Line) -> tuple[Sphere, int] | None:
     for sign, (start, end) in ((1, (high - reach, high)), (-1, (low, low + reach))):
         part = mesh.between(axis.direction, start, end)
         thinned = part.thinned(_TRIANGLES)
-        for first in find_spheres(thinned):
+        for first in find_spheres(thinned, effort=effort):
             sphere = refine_sphere(thinned, first, _on_sphere)
             if np.isfinite(sphere.rms_mm) and RADII_MM[0] < sphere.radius_mm < RADII_MM[1]:
                 found.append((sphere.covered / max(sphere.rms_mm, _LEAST_RMS_MM), sign, sphere))
@@ -80,6 +81,7 @@ def refine_head(mesh: BoneMesh, first: Sphere) -> tuple[Sphere, Point] | None:
         away = unit(sphere.center_mm - neck)
 
         def weigh(now: Sphere, distance: Values, radial: Values, cosine: Values, away: Point = away) -> Values:
+            """Weigh the surface of the head within the cone."""
             cone = tapered(radial @ away, np.cos(np.deg2rad(CONE_DEG)), np.cos(np.deg2rad(CONE_DEG - _CONE_TAPER_DEG)))
             return _on_sphere(now, distance, radial, cosine) * cone
 

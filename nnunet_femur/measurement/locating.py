@@ -35,13 +35,18 @@ def locate(mesh: BoneMesh) -> Anatomy:
     return locate_distal_end(mesh, locate_neck(mesh, anatomy))
 
 
-def locate_head(mesh: BoneMesh) -> Anatomy:
-    """Return the shaft axis, the head, and the directions to proximal and medial; the head is None if there is none."""
+def locate_head(mesh: BoneMesh, *, effort: float = 1.0) -> Anatomy:
+    """Return the shaft axis, the head, and the directions to proximal and medial; the head is None if there is none.
+
+    Args:
+        mesh: The surface.
+        effort: Number of tried spheres, relative to those of a measurement.
+    """
     anatomy = Anatomy(mesh.surface)
     axis = shaft_axis(mesh, principal_axis(mesh))
     if axis is None:
         return anatomy
-    found = find_head(mesh, axis)
+    found = find_head(mesh, axis, effort=effort)
     refined = None if found is None else refine_head(mesh, found[0])
     if found is None or refined is None:
         return replace(anatomy, shaft=axis)

@@ -43,7 +43,7 @@ def measure_mask(
         The measurements. A quantity that the mask does not determine is missing, with the reason; nothing is raised.
     """
     volume_ml = float(np.count_nonzero(mask_zyx)) * geometry.voxel_volume_ml
-    border = border_contacts(mask_zyx, geometry)
+    border = border_contacts(mask_zyx, geometry) if volume_ml > 0 else ()
     mesh = BoneMesh.of_mask(mask_zyx, geometry)
     return _measured(mesh, volume_ml, case=case, side=side, border=border, voxel_mm=max(geometry.spacing_mm_zyx))
 
@@ -72,18 +72,21 @@ def _measured(
         few = Missing("too-small", "The mask has too few voxels for a surface.")
         missing = few if volume_ml > 0 else Missing("empty-mask", "The mask is empty.")
         return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, _all_missing(missing))
+    mesh = mesh.without_fragments()
     anatomy, state = examine(mesh, border=border, voxel_mm=voxel_mm)
     values: dict[str, float | Point] = {"volume_ml": volume_ml, "surface_area_cm2": float(mesh.areas_mm2.sum()) / 100}
     values |= proximal_values(anatomy)
     values |= _shaft_values(mesh, anatomy)
     values |= whole_values(mesh, anatomy)
+    reasons = {each.key: state.reason(each.needs, each.key) for each in SHAPE_QUANTITIES}
+    values = {key: value for key, value in values.items() if reasons[key] is None}
     source = "label" if side != UNKNOWN else ("shape" if anatomy.side != UNKNOWN else "")
     return FemurMeasurements(
         case,
         side if side != UNKNOWN else anatomy.side,
         source,
         {each.key: _plain(values[each.key]) for each in SHAPE_QUANTITIES if each.key in values},
-        {each.key: state.reason(each.needs) or _NOT_FOUND for each in SHAPE_QUANTITIES if each.key not in values},
+        {key: reason or _NOT_FOUND for key, reason in reasons.items() if key not in values},
         anatomy=anatomy,
     )
 

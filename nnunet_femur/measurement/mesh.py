@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.imaging.geometry import AxisOrder
 from nnunet_femur.imaging.surface_mesh import Surface, isosurface
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.geometry import Geometry
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 _SIGMA_VOXELS = 0.7
 """Standard deviation of the filter that smooths the steps between voxels; less leaves steps, more shrinks the bone."""
+
+_FRAGMENT_SHARE = 0.05
+"""Area of a piece of a mesh, as a share of the largest piece's, below which it is a fragment."""
 
 _MARGIN_VOXELS = 4
 """Background around the mask, so that the filter does not reach the border."""
@@ -56,15 +62,21 @@ class BoneMesh:
         from scipy import ndimage
 
         box = box_of(mask_zyx)
-        part = np.pad(mask_zyx[box] != 0, _MARGIN_VOXELS).astype(np.float32)
+        part = mask_zyx[box] != 0
         if not part.any():
             return cls(np.empty((0, 3)), np.empty((0, 3), np.int64))
-        smooth = ndimage.gaussian_filter(part, _SIGMA_VOXELS, truncate=4.0)
+        start_xyz = np.array([each.start for each in box[::-1]])
+        origin = geometry.origin_mm_xyz + geometry.steps_mm @ start_xyz
+        cropped = replace(geometry, size_xyz=part.shape[::-1], origin_mm_xyz=tuple(float(each) for each in origin))
+        # The triangles of a surface depend on the order of the axes, so the mask determines it, not the file.
+        order = _own_order(part, geometry.spacing_mm_xyz)
+        part, grid = order.of_array(part), order.of_geometry(cropped)
+        smooth = ndimage.gaussian_filter(
+            np.pad(part, _MARGIN_VOXELS).astype(np.float32, order="C"), _SIGMA_VOXELS, truncate=4.0
+        )
         corners, triangles = isosurface(smooth, np.ones(3))
-        start = np.array([each.start for each in box[::-1]]) - _MARGIN_VOXELS
-        axes = np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz
-        points_mm = (corners + start) @ axes.T + geometry.origin_mm_xyz
-        mirrored = np.linalg.det(axes) < 0
+        points_mm = (corners - _MARGIN_VOXELS) @ grid.steps_mm.T + grid.origin_mm_xyz
+        mirrored = np.linalg.det(grid.steps_mm) < 0
         smoothing_mm2 = float(np.sum((_SIGMA_VOXELS * np.array(geometry.spacing_mm_xyz)) ** 2))
         return cls(points_mm, triangles[:, ::-1] if mirrored else triangles, smoothing_mm2=smoothing_mm2)
 
@@ -122,6 +134,26 @@ class BoneMesh:
         number = np.cumsum(used) - 1
         return replace(self, points_mm=self.points_mm[used], triangles=number[kept])
 
+    def without_fragments(self) -> BoneMesh:
+        """Return the mesh without its small pieces, such as specks beside the bone and bubbles in it.
+
+        A piece is small if its area is less than 5 % of the largest one's.
+        """
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import connected_components
+
+        if not len(self.triangles):
+            return self
+        size = len(self.points_mm)
+        a, b, c = self.triangles.T
+        edges = np.ones(2 * len(a), bool), (np.concatenate([a, b]), np.concatenate([b, c]))
+        number, labels = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)
+        if number == 1:
+            return self
+        pieces = labels[a]
+        areas = np.bincount(pieces, self.areas_mm2, number)
+        return self.part(areas[pieces] >= _FRAGMENT_SHARE * areas.max())
+
     def thinned(self, count: int) -> BoneMesh:
         """Return about as many triangles as asked for, evenly spread, each with a larger weight."""
         step = max(1, len(self.triangles) // count)
@@ -145,6 +177,18 @@ class BoneMesh:
         offsets = self.points_mm - point_mm
         close = np.einsum("ij,ij->i", offsets, offsets) <= radius_mm**2
         return self.part(_any(close[self.triangles]))
+
+
+def _own_order(part_zyx: NDArray[np.bool_], spacing_mm_xyz: Sequence[float]) -> AxisOrder:
+    """Return the order of a mask's axes that its shape determines: along the largest spread last, skewed upwards."""
+    spread, is_low = [], []
+    for axis, spacing in zip((2, 1, 0), spacing_mm_xyz, strict=True):
+        counts = np.count_nonzero(part_zyx, axis=tuple(other for other in range(3) if other != axis))
+        places = (np.arange(len(counts)) - np.average(np.arange(len(counts)), weights=counts)) * spacing
+        spread.append(float(np.average(places**2, weights=counts)))
+        is_low.append(bool(np.average(places**3, weights=counts) < 0))
+    axes = tuple(int(axis) for axis in np.argsort(spread))
+    return AxisOrder(axes, tuple(is_low[axis] for axis in axes))
 
 
 def _any(of_corners: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -56,6 +56,7 @@ def shaft_axis(mesh: BoneMesh, start: Line, share: tuple[float, float] = WHOLE_S
     """
 
     def zone(axis: Line) -> tuple[float, float]:
+        """Return the first and the last position of the sections along an axis."""
         along = mesh.points_mm @ axis.direction
         low, high = float(along.min()), float(along.max())
         return low + share[0] * (high - low), low + share[1] * (high - low)
@@ -75,6 +76,7 @@ def axis_between(mesh: BoneMesh, start: Line, center_mm: Point, near_mm: float, 
     """
 
     def zone(axis: Line) -> tuple[float, float]:
+        """Return the first and the last position of the sections along an axis."""
         level = float(center_mm @ axis.direction)
         return level - far_mm, level - near_mm
 

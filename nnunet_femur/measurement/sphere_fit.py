@@ -35,7 +35,7 @@ _STEPS, _CONVERGED_MM = 100, 1e-4
 _LEAST_TRIANGLES = 20
 
 
-def find_spheres(mesh: BoneMesh, *, seed: int = 0) -> list[Sphere]:
+def find_spheres(mesh: BoneMesh, *, seed: int = 0, effort: float = 1.0) -> list[Sphere]:
     """Return the spheres that most of a surface agrees with, the best first (RANSAC).
 
     Spheres through four random points near each other are rated by the area whose distance from the sphere is below
@@ -44,6 +44,7 @@ def find_spheres(mesh: BoneMesh, *, seed: int = 0) -> list[Sphere]:
     Args:
         mesh: The part of the surface to search.
         seed: Seed of the draws.
+        effort: Number of draws and of returned spheres, relative to those of a measurement.
     """
     if len(mesh.triangles) < 50:
         return []
@@ -53,7 +54,7 @@ def find_spheres(mesh: BoneMesh, *, seed: int = 0) -> list[Sphere]:
     points, normals = mesh.centers_mm[places], mesh.normals[places]
     middle = points.mean(axis=0)
     points = points - middle
-    drawn = points[_drawn(points, rng)]
+    drawn = points[_drawn(points, rng, round(effort * _DRAWS))]
     # A sphere through p with centre c and radius r: 2 p·c + (r² - c·c) = p·p.
     matrix = np.concatenate([2 * drawn, np.ones((len(drawn), 4, 1))], axis=2)
     usable = np.abs(np.linalg.det(matrix)) > 1.0
@@ -68,19 +69,19 @@ def find_spheres(mesh: BoneMesh, *, seed: int = 0) -> list[Sphere]:
         distance = np.sqrt(np.einsum("ij,ij->i", radial, radial))
         near = np.abs(distance - radius) < _TOLERANCE_MM
         agreeing[place] = (near & (np.einsum("ij,ij->i", radial, normals) > _LEAST_COSINE * distance)).sum()
-    best = np.argsort(-agreeing, kind="stable")[:_KEPT]
+    best = np.argsort(-agreeing, kind="stable")[: max(1, round(effort * _KEPT))]
     return [Sphere(centers[place] + middle, float(radii[place])) for place in best]
 
 
-def _drawn(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _drawn(points: NDArray[np.float64], rng: np.random.Generator, draws: int) -> NDArray[np.int64]:
     """Return the indices of four points for each sphere, shape (n, 4): one, and three near it."""
     from scipy.spatial.distance import cdist
 
     near = cdist(points, points) < _NEIGHBOURHOOD_MM
     neighbours = np.argsort(~near, axis=1, kind="stable")
     counts = near.sum(axis=1)
-    first = rng.integers(0, len(points), _DRAWS)
-    others = (rng.random((_DRAWS, 3)) * counts[first][:, None]).astype(np.int64)
+    first = rng.integers(0, len(points), draws)
+    others = (rng.random((draws, 3)) * counts[first][:, None]).astype(np.int64)
     return np.concatenate([first[:, None], neighbours[first[:, None], others]], axis=1)
 
 

@@ -62,8 +62,8 @@ class Femur:
         >>> femur = Femur.from_mask(sitk.ReadImage("reference.nrrd"), case="L001")
         >>> femur
         Femur('L001', 418.7 ml, pieces=1, warnings=())
-        >>> femur.side, femur.side_source
-        ('left', 'id')
+        >>> femur.side
+        'left'
         >>> femur.surface().volume_ml > 0
         True
         >>> [path.name for path in femur.save("out", formats=("seg.nrrd",), stl=True)]

@@ -119,8 +119,8 @@ class AnalyticFemur:
     neck_radii_mm: tuple[float, float] = (13.0, 15.0)
     shaft_radii_mm: tuple[float, float] = (13.0, 14.0)
     isthmus_mm: float = 240.0
-    condyle_medial_mm: tuple[float, float, float] = (25.0, 22.0, 33.0)
-    condyle_lateral_mm: tuple[float, float, float] = (-25.0, 22.0, 36.0)
+    condyle_medial_mm: tuple[float, float, float] = (25.0, 22.0, 29.0)
+    condyle_lateral_mm: tuple[float, float, float] = (-25.0, 22.0, 33.0)
     condyle_radii_mm: tuple[float, float] = (19.0, 19.0)
     distal_medial_mm: tuple[float, float, float] = (25.0, 2.0, 20.0)
     distal_lateral_mm: tuple[float, float, float] = (-25.0, 2.0, 27.0)

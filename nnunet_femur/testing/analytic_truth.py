@@ -30,7 +30,7 @@ def true_measurements(femur: AnalyticFemur) -> Truth:
     """Return the true value of each quantity by its key in ``nnunet_femur.measurement``, for a right femur.
 
     The definitions are those of the documentation ("Measurements"). Quantities that rest on the fillets of a real bone,
-    such as the epicondyles, are not included.
+    such as the flank points, are not included.
 
     Example:
         >>> from nnunet_femur.testing import AnalyticFemur

@@ -39,6 +39,10 @@ class TestMasks:
         _made("in/c.nrrd", "in/c.seg.nrrd")
         assert _pairs("in")["c"][0].endswith("c.nrrd")
 
+    def test_of_a_folder_of_predictions(self) -> None:
+        _made("in/c.nrrd", "in/c.stl", "in/c_uncertainty.nrrd", "in/d_uncertainty.nrrd", "in/predictions.json")
+        assert list(_pairs("in")) == ["c", "d_uncertainty"]
+
     def test_twice_the_same_file_is_one(self) -> None:
         _made("in/c.nrrd")
         _made("in/a.nrrd")

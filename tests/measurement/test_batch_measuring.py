@@ -238,6 +238,18 @@ class TestBatch:
         nf.measure(masks, output=out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
+    def test_files_of_an_earlier_result_are_removed(self, tmp_path: Path) -> None:
+        masks, out = _write(tmp_path / "m", P1=_cubes(2), P2=_cubes(3), P3=_cubes(4)), tmp_path / "out"
+        nf.measure(masks, output=out)
+        files = {path.name for path in out.iterdir()}
+        assert {"P1_left.png", "P2_right.mrk.json", "P3.png"} <= files
+        _write(masks, P1=_cubes(3))
+        (masks / "P2.nrrd").write_bytes(b"NRRD0004\n")
+        nf.measure([masks / "P1.nrrd", masks / "P2.nrrd"], output=out)
+        assert {path.name for path in out.iterdir()} == {
+            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png")
+        }
+
     def test_progress(self, tmp_path: Path) -> None:
         reports: list[tuple[str, float]] = []
 

@@ -180,6 +180,15 @@ class TestMissing:
         assert not values
         assert {reason.code for reason in missing.values()} == {findings[0].code} == {"image-positive"}
 
+    @pytest.mark.parametrize(("low", "high", "kept"), [(-200, 400, False), (-1000, 1200, False), (-300, 3000, True)])
+    def test_values_that_were_clipped(self, case: Case, low: int, high: int, *, kept: bool) -> None:
+        """A window below the values of bone; soft tissue that was clipped does not matter."""
+        values, missing, findings = case.measured(ct=np.clip(case.ct, low, high))
+        assert "image-windowed" in [each.code for each in findings]
+        assert bool(values) is kept
+        if not kept:
+            assert {reason.code for reason in missing.values()} == {"image-windowed"}
+
     def test_values_without_numbers_are_left_out(self, case: Case) -> None:
         ct = case.ct.astype(np.float32)
         top = np.argwhere(case.mask)[-40:]

@@ -22,7 +22,7 @@ SHAPES = {
     "valgus": {"neck_shaft_angle_deg": 138.0, "neck_version_deg": -10.0, "head_mm": (40.0, 4.0, 430.0)},
     "uneven": {
         "condyle_radii_mm": (20.0, 18.0),
-        "condyle_lateral_mm": (-24.0, 20.0, 42.0),
+        "condyle_lateral_mm": (-24.0, 20.0, 33.0),
         "distal_radii_mm": (20.5, 19.0),
     },
     "small": {
