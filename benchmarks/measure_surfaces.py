@@ -1,9 +1,10 @@
 """Surfaces for models beside VTK's quadric decimation to as many triangles: quality, distance from the mask, time.
 
-Run: uv run python benchmarks/measure_surfaces.py MESHES [--bones 1] [--figure PATH]
+Run: uv run python benchmarks/measure_surfaces.py [MESHES] [--bones 1] [--figure PATH]
 
-MESHES is an archive of femurs as closed triangle meshes, ``ID_v`` (corners in mm) and ``ID_f`` (triangles), such as
-``meshes.npz``. The first bones are voxelised at 1 mm and at 2 x 2 x 3 mm. --figure draws the head of the first bone.
+Without MESHES, the femur of nnunet_femur.testing is used. MESHES is an archive of femurs as closed triangle meshes,
+``ID_v`` (corners in mm) and ``ID_f`` (triangles). The first bones are voxelised at 1 mm and at 2 x 2 x 3 mm. --figure
+draws the upper end of the first bone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, vtk_mesh  #
 from nnunet_femur.measurement.mask_fit import MaskFit, MaskSurfaces  # noqa: E402
 from nnunet_femur.measurement.model_surfaces import model_surface  # noqa: E402
 from nnunet_femur.measurement.triangle_quality import MeshQuality, mesh_quality  # noqa: E402
+from nnunet_femur.testing.analytic_femur import AnalyticFemur  # noqa: E402
 from nnunet_femur.testing.voxelising import grid_around, voxelise  # noqa: E402
 
 if TYPE_CHECKING:
@@ -34,22 +36,18 @@ SPACINGS_MM = ((1.0, 1.0, 1.0), (2.0, 2.0, 3.0))
 EDGES_MM = (2.0, 3.0, 4.0)
 HEADER = (
     "bone  voxel mm   edge mm  method     triangles  angle min (p5) deg  edge mean +- SD (min-max) mm"
-    "  off mask voxels (mm)  missed voxels  volume %  crossing  seconds"
+    "  off mask voxels (mm)  missed voxels  volume %  crossing  CPU seconds"
 )
 
 
 def main() -> None:
     """Print the table, and draw the picture if it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("meshes", type=Path)
+    parser.add_argument("meshes", type=Path, nargs="?")
     parser.add_argument("--bones", type=int, default=1)
     parser.add_argument("--figure", type=Path, help="draw this picture instead")
     given = parser.parse_args()
-    with np.load(given.meshes) as archive:
-        names = sorted({name.rpartition("_")[0] for name in archive.files})[: given.bones]
-        bones = {
-            name: Surface(archive[f"{name}_v"].astype(float), archive[f"{name}_f"].astype(np.int64)) for name in names
-        }
+    bones = _bones(given.meshes, given.bones) if given.meshes else {"known": AnalyticFemur().surface(step_mm=1.0)}
     if given.figure:
         _draw(next(iter(bones.values())), given.figure)
         return
@@ -60,18 +58,26 @@ def main() -> None:
             _print_rows(name, voxelise(bone, geometry), geometry)
 
 
+def _bones(path: Path, count: int) -> dict[str, Surface]:
+    with np.load(path) as archive:
+        names = sorted({name.rpartition("_")[0] for name in archive.files})[:count]
+        return {
+            name: Surface(archive[f"{name}_v"].astype(float), archive[f"{name}_f"].astype(np.int64)) for name in names
+        }
+
+
 def _print_rows(name: str, mask_zyx: NDArray[np.uint8], geometry: Geometry) -> None:
     surfaces = MaskSurfaces(mask_zyx, geometry)
     for edge_mm in EDGES_MM:
-        start = time.perf_counter()
+        start = time.process_time()
         model = model_surface(mask_zyx, geometry, edge_mm=edge_mm)
-        taken = time.perf_counter() - start
+        taken = time.process_time() - start
         voxel = " x ".join(f"{each:g}" for each in geometry.spacing_mm_xyz)
         first = f"{name:5} {voxel:10} {edge_mm:7g}  "
         print(f"{first}ours     {_row(model.quality, model.fit)}{taken:9.1f}", flush=True)
-        start = time.perf_counter()
+        start = time.process_time()
         mesh = _decimated(bone_surface(mask_zyx, geometry), len(model.surface.triangles))
-        taken = time.perf_counter() - start
+        taken = time.process_time() - start
         fit = surfaces.fit_of(mesh, edge_mm, surfaces.distances_voxels(mesh))
         print(f"{first}quadric  {_row(mesh_quality(mesh), fit)}{taken:9.1f}", flush=True)
 

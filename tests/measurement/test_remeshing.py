@@ -43,7 +43,7 @@ def test_fitting_restores_volume_and_halves_distances() -> None:
     assert better.volume_ml == pytest.approx(BALL.volume_ml, rel=0.005)
     before, after = (np.sqrt((distance(samples_of(each)) ** 2).mean()) for each in (mesh, better))
     assert after < before / 2
-    assert distance(samples_of(better)).mean() == pytest.approx(0, abs=0.02)
+    assert distance(samples_of(better)).mean() == pytest.approx(0, abs=0.06)
 
 
 def test_is_the_same_each_time() -> None:
