@@ -7,8 +7,8 @@ The modules, in the order in which data passes through them:
 - `measuring`: the measurements of one femur, by `anatomy` (landmarks) and `quantities` (the table of all quantities).
 - `ct_measuring`: HU, density and cortex of one femur in its CT, by `bone_parts`, `density` with `calibration`, and
   `cortex` with `cortex_edges`; `unmeasured` excludes metal and padding, and `ct_quantities` is the table.
-- `model_surface`: surfaces for models, by `remeshing`, `bisection`, `mask_fit` and `surface_distance`; their quality by
-  `mesh_quality` and `self_intersections`; their files in a batch by `surface_files`.
+- `model_surfaces`: surfaces for models, by `remeshing`, `bisection`, `mask_fit` and `surface_distance`; their quality
+  by `triangle_quality` and `self_intersections`; their files in a batch by `surface_files`.
 - `femur_measurements`, `measurements`: results of one femur and of a batch, written by `measurement_tables` (CSV,
   JSON), `measurement_report` (terminal), `slicer_markups` (landmarks for 3D Slicer) and `landmark_picture`.
 """
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
     from nnunet_femur.measurement.measurements import Measurements
-    from nnunet_femur.measurement.mesh_quality import MeshQuality, mesh_quality
-    from nnunet_femur.measurement.model_surface import ModelSurface, model_surface, write_model_surface
+    from nnunet_femur.measurement.model_surfaces import ModelSurface, model_surface, write_model_surface
     from nnunet_femur.measurement.quantities import QUANTITIES, Quantity
+    from nnunet_femur.measurement.triangle_quality import MeshQuality, mesh_quality
 
 __all__ = [
     "CT_QUANTITIES",
@@ -55,8 +55,8 @@ __getattr__, __dir__ = lazy_names(
         "ct_quantities": ("CT_QUANTITIES",),
         "femur_measurements": ("FemurMeasurements", "Missing"),
         "measurements": ("Measurements",),
-        "mesh_quality": ("MeshQuality", "mesh_quality"),
-        "model_surface": ("ModelSurface", "model_surface", "write_model_surface"),
+        "triangle_quality": ("MeshQuality", "mesh_quality"),
+        "model_surfaces": ("ModelSurface", "model_surface", "write_model_surface"),
         "quantities": ("QUANTITIES", "Quantity"),
     },
 )
