@@ -15,7 +15,7 @@ from nnunet_femur.cli.convert import convert
 from nnunet_femur.cli.demo import demo
 from nnunet_femur.cli.doctor import doctor
 from nnunet_femur.cli.env import env
-from nnunet_femur.cli.measure import measure
+from nnunet_femur.cli.measure import MeasureCommand, measure
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
 from nnunet_femur.cli.predict import predict
@@ -68,7 +68,7 @@ for verb in (demo, doctor, env, phantoms):
     app.command(rich_help_panel=_FIRST)(verb)
 app.add_typer(weights, name="weights", rich_help_panel=_FIRST)
 for stage in (convert, plan, baseline, predict, measure, score, compare):
-    app.command(rich_help_panel=_STAGES)(stage)
+    app.command(rich_help_panel=_STAGES, cls=MeasureCommand if stage is measure else None)(stage)
 app.add_typer(study, name="study", rich_help_panel=_WHOLE)
 
 _compare = typer.Typer(**_SETTINGS)

@@ -221,7 +221,9 @@ def compare(
         raise InputError(msg, code="unscorable")
     known = MeasurementCache.read(folder)
     measured = None
-    if measurements or (measurements is None and is_quick(found.predictions)):
+    if measurements is None and not is_quick(found.predictions):
+        found.notes.append("The femurs were not measured, which takes longer than scoring. Pass --measurements.")
+    elif measurements is not False:
         measured = measure_predictions(
             found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
         )

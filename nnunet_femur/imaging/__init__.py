@@ -22,7 +22,7 @@ The modules, in the order in which data passes through them:
   segmented.
 - `femur_mask`: the femur among the `labels` of a mask or the `segments` of a segmentation.
 - `grids`: the transfer of a mask onto the grid of its CT.
-- `writing`, `surface_mesh`: volumes, segmentations of 3D Slicer, and STL.
+- `writing`, `surface_mesh`: volumes, segmentations of 3D Slicer, STL and PLY.
 
 Importing this package loads none of them: its names are loaded when they are first used.
 """
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         read_mask_header,
     )
     from nnunet_femur.imaging.sources import Source, find_masks, find_sources
-    from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl
+    from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl, write_surface
     from nnunet_femur.imaging.writing import write_nrrd, write_volume
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "read_mask_header",
     "write_nrrd",
     "write_stl",
+    "write_surface",
     "write_volume",
 ]
 
@@ -86,7 +87,7 @@ __getattr__, __dir__ = lazy_names(
         "hounsfield": ("image_findings",),
         "reading": ("SourceHeader", "Volume", "read_ct", "read_ct_header", "read_mask", "read_mask_header"),
         "sources": ("Source", "find_masks", "find_sources"),
-        "surface_mesh": ("Surface", "bone_surface", "write_stl"),
+        "surface_mesh": ("Surface", "bone_surface", "write_stl", "write_surface"),
         "writing": ("write_nrrd", "write_volume"),
     },
 )

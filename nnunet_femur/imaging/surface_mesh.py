@@ -1,4 +1,4 @@
-"""Surface of a bone as a mesh of triangles in the patient's space, and as an STL file."""
+"""Surface of a bone as a mesh of triangles in the patient's space, and as an STL or PLY file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from vtkmodules.vtkCommonDataModel import vtkPolyData
     from vtkmodules.vtkIOGeometry import vtkSTLWriter
+    from vtkmodules.vtkIOPLY import vtkPLYWriter
 
     from nnunet_femur.imaging.geometry import Geometry
 
@@ -53,7 +54,7 @@ class Surface:
         return float(np.einsum("ij,ij->", a, np.cross(b, c))) / 6000.0
 
 
-def bone_surface(mask_zyx: NDArray, geometry: Geometry) -> Surface:
+def bone_surface(mask_zyx: NDArray, geometry: Geometry, *, smooth: bool = True) -> Surface:
     """Return the smoothed surface of a mask, which is closed even if the field of view cuts the bone.
 
     Flying edges (VTK's marching cubes) are followed by a windowed sinc filter in mm. Smoothing moves no point by more
@@ -62,6 +63,7 @@ def bone_surface(mask_zyx: NDArray, geometry: Geometry) -> Surface:
     Args:
         mask_zyx: The mask, other than 0 in the bone; it may be empty.
         geometry: Geometry of the mask, in any direction.
+        smooth: Smooth the surface. Otherwise it is the mask's own: half-way between voxels in and outside the bone.
 
     Example:
         >>> from nnunet_femur.imaging import Geometry
@@ -77,7 +79,7 @@ def bone_surface(mask_zyx: NDArray, geometry: Geometry) -> Surface:
         return Surface(np.empty((0, 3)), np.empty((0, 3), np.int64))
     spacing = np.array(geometry.spacing_mm_xyz)
     rough_mm, smooth_mm, triangles = _triangulated(np.pad(part, 1).astype(np.uint8), spacing)
-    largest = _LARGEST_STEP * spacing
+    largest = _LARGEST_STEP * spacing if smooth else 0
     smooth_mm = rough_mm + np.clip(smooth_mm - rough_mm, -largest, largest)
     # The padding added one voxel before the box.
     start_mm = (np.array([part.start for part in box[::-1]]) - 1) * spacing
@@ -109,21 +111,60 @@ def write_stl(surface: Surface, path: Path | str) -> None:
         b'SPACE=LPS'
         >>> Path("femur.stl").unlink()
     """
-    from vtkmodules.vtkIOGeometry import vtkSTLWriter
+    write_surface(surface, path, ending=".stl")
 
+
+def write_surface(surface: Surface, path: Path | str, *, ending: str = "") -> None:
+    """Write a surface to a binary STL or PLY file in LPS millimetres, atomically.
+
+    The header contains ``SPACE=LPS``, by which 3D Slicer recognises the patient's axes.
+
+    Args:
+        surface: The surface; not empty.
+        path: The file; its folder must exist.
+        ending: Format: ".stl" or ".ply". Default: the ending of the path.
+
+    Raises:
+        InputError: The surface is empty ("unsupported"), or the format is another one ("invalid-option").
+        SetupError: The file cannot be written ("cannot-write").
+
+    Example:
+        >>> corners_mm = np.array([[0.0, 0, 0], [30, 0, 0], [0, 20, 0], [0, 0, 10]])
+        >>> surface = Surface(corners_mm, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]))
+        >>> write_surface(surface, "femur.ply")
+        >>> Path("femur.ply").read_bytes()[:3]
+        b'ply'
+        >>> Path("femur.ply").unlink()
+    """
     path = Path(path)
     if not len(surface.triangles):
-        msg = f"{path}: an empty surface cannot be written as STL. Check the mask."
+        msg = f"{path}: an empty surface cannot be written. Check the mask."
         raise InputError(msg, code="unsupported")
-    writer = vtkSTLWriter()
-    writer.SetInputData(_mesh_of(surface))
+    writer = _writer(path, ending or path.suffix.lower())
+    writer.SetInputData(vtk_mesh(surface))
     writer.SetFileTypeToBinary()
-    writer.SetHeader(_HEADER)
     try:
         with written_beside(path) as partial:
             _write(writer, partial)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _writer(path: Path, ending: str) -> vtkSTLWriter | vtkPLYWriter:
+    if ending == ".stl":
+        from vtkmodules.vtkIOGeometry import vtkSTLWriter
+
+        writer = vtkSTLWriter()
+        writer.SetHeader(_HEADER)
+        return writer
+    if ending == ".ply":
+        from vtkmodules.vtkIOPLY import vtkPLYWriter
+
+        writer = vtkPLYWriter()
+        writer.AddComment(_HEADER)
+        return writer
+    msg = f"{path}: a surface is written as .stl or .ply. Use one of these endings."
+    raise InputError(msg, code="invalid-option")
 
 
 def isosurface(
@@ -202,7 +243,7 @@ def _triangles_of(mesh: vtkPolyData) -> NDArray[np.int64]:
     return vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
 
 
-def _write(writer: vtkSTLWriter, path: Path) -> None:
+def _write(writer: vtkSTLWriter | vtkPLYWriter, path: Path) -> None:
     """Write a file with VTK, which reports errors by a code instead of an exception.
 
     Raises:
@@ -219,7 +260,7 @@ def _write(writer: vtkSTLWriter, path: Path) -> None:
         raise OSError(0, vtkErrorCode.GetStringFromErrorCode(writer.GetErrorCode()))
 
 
-def _mesh_of(surface: Surface) -> vtkPolyData:
+def vtk_mesh(surface: Surface) -> vtkPolyData:
     """Return a surface as VTK's mesh."""
     from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
     from vtkmodules.vtkCommonCore import vtkPoints

@@ -5,6 +5,8 @@ The modules, in the order in which data passes through them:
 - `batch_measuring`: :func:`measure`, for many masks. It uses `batch_inputs` (masks and their CTs) and
   `mask_measuring` (all femurs of one mask), which uses `mask_femurs`, `ct_on_mask`, `separation` and `side_checks`.
 - `measuring`: the measurements of one femur, by `anatomy` (landmarks) and `quantities` (the table of all quantities).
+- `model_surface`: surfaces for models, by `remeshing`, `bisection`, `mask_fit` and `surface_distance`; their quality by
+  `mesh_quality` and `self_intersections`; their files in a batch by `surface_files`.
 - `femur_measurements`, `measurements`: results of one femur and of a batch, written by `measurement_tables` (CSV,
   JSON), `measurement_report` (terminal), `slicer_markups` (landmarks for 3D Slicer) and `landmark_picture`.
 """
@@ -19,9 +21,23 @@ if TYPE_CHECKING:
     from nnunet_femur.measurement.batch_measuring import measure
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
     from nnunet_femur.measurement.measurements import Measurements
+    from nnunet_femur.measurement.mesh_quality import MeshQuality, mesh_quality
+    from nnunet_femur.measurement.model_surface import ModelSurface, model_surface, write_model_surface
     from nnunet_femur.measurement.quantities import QUANTITIES, Quantity
 
-__all__ = ["QUANTITIES", "FemurMeasurements", "Measurements", "Missing", "Quantity", "measure"]
+__all__ = [
+    "QUANTITIES",
+    "FemurMeasurements",
+    "Measurements",
+    "MeshQuality",
+    "Missing",
+    "ModelSurface",
+    "Quantity",
+    "measure",
+    "mesh_quality",
+    "model_surface",
+    "write_model_surface",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -30,6 +46,8 @@ __getattr__, __dir__ = lazy_names(
         "batch_measuring": ("measure",),
         "femur_measurements": ("FemurMeasurements", "Missing"),
         "measurements": ("Measurements",),
+        "mesh_quality": ("MeshQuality", "mesh_quality"),
+        "model_surface": ("ModelSurface", "model_surface", "write_model_surface"),
         "quantities": ("QUANTITIES", "Quantity"),
     },
 )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 VolumeInput = Union["str | PathLike[str]", "sitk.Image"]
 """The path of a file or folder, or an image in memory."""
 
+_UNCERTAINTY = "_uncertainty"
+"""Suffix of the volumes that ``nnfemur predict --uncertainty`` writes beside the masks; they are not masks."""
+
 IMAGE_NAME = "femur"
 """Case of a mask in memory; several are numbered."""
 
@@ -59,7 +62,8 @@ def find_inputs(
 
     Args:
         masks: Files, DICOM SEG, folders of masks, or images; one or several.
-        ct: CTs: files, DICOM folders, folders of CTs, or images; as many images as masks, in the same order.
+        ct: CTs: files, DICOM folders, folders of CTs, or images. If masks or CTs are images, one CT per mask in the
+            same order.
 
     Raises:
         InputError: A path does not exist ("not-found"), no mask or no CT of a mask was found ("no-cases"), two masks
@@ -108,7 +112,11 @@ def _masks_of(path: Path) -> list[MaskToMeasure]:
     if not files and not ambiguous:
         msg = f"{path}: contains no masks. Give the folder that contains the masks themselves."
         raise InputError(msg, code="no-cases")
-    found = [MaskToMeasure(case, file) for case, file in files.items()]
+    found = [
+        MaskToMeasure(case, file)
+        for case, file in files.items()
+        if not (case.endswith(_UNCERTAINTY) and case.removesuffix(_UNCERTAINTY) in files)
+    ]
     found += [MaskToMeasure(case, None, problem=problem) for case, problem in ambiguous.items()]
     return sorted(found, key=lambda each: each.case)
 
@@ -136,9 +144,10 @@ def _with_folder(each: MaskToMeasure) -> MaskToMeasure:
 
 
 def _with_cts(masks: list[MaskToMeasure], cts: list[Any]) -> list[MaskToMeasure]:
-    if any(not isinstance(each, Path) for each in cts):
+    in_memory = [*(mask.mask for mask in masks if mask.mask is not None), *cts]
+    if any(not isinstance(each, Path) for each in in_memory):
         if len(cts) != len(masks):
-            msg = f"ct must be one image per mask, got {len(cts)} for {len(masks)} masks."
+            msg = f"ct must be one CT per mask, in the same order, got {len(cts)} for {len(masks)} masks."
             raise InputError(msg, code="invalid-option")
         return [replace(mask, ct=ct) for mask, ct in zip(masks, cts, strict=True)]
     sources = find_sources(cts)

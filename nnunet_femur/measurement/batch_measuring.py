@@ -14,10 +14,13 @@ from nnunet_femur.kinds import unexpected
 from nnunet_femur.measurement.batch_inputs import MaskToMeasure, find_inputs
 from nnunet_femur.measurement.calibration import read_calibration
 from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.femur_files import remove_earlier
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.mask_measuring import MaskResult, Options, measure_femurs
 from nnunet_femur.measurement.measurements import TABLE_ENDINGS, TABLE_NAME, Measurements, is_table
+from nnunet_femur.measurement.model_surface import EDGE_MM, require_edge
 from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.surface_files import SURFACE_ENDINGS, SurfaceOptions, write_quality
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 
@@ -44,6 +47,9 @@ def measure(
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
     output: str | PathLike[str] | None = None,
+    stl: bool = False,
+    ply: bool = False,
+    edge_mm: float = EDGE_MM,
     jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Measurements:
@@ -64,6 +70,10 @@ def measure(
         output: A ``.csv`` or ``.json`` file for the table, or a folder, which gets both tables, and for each femur
             ``CASE_SIDE.mrk.json`` (landmarks for 3D Slicer) and ``CASE_SIDE.png`` (a picture). Surfaces are then
             removed from the returned landmarks, to save memory.
+        stl: Write a surface for models of each femur into the folder, ``CASE_SIDE.stl``, and their quality,
+            ``surface_quality.csv``, see :func:`~nnunet_femur.measurement.model_surface`.
+        ply: The same as ``CASE_SIDE.ply``.
+        edge_mm: Edge length of these surfaces in mm, up to 10.
         jobs: Number of processes, from 1; images in memory are measured in this process.
         progress: Receives the progress.
 
@@ -93,6 +103,11 @@ def measure(
     folder = None if path is None or is_table(path) else path
     if folder is not None:
         make_folder(folder)
+    endings = tuple(ending for ending, asked in zip(SURFACE_ENDINGS, (stl, ply), strict=True) if asked)
+    if endings and folder is None:
+        msg = "stl and ply need a folder as output. Pass a folder, or omit them."
+        raise InputError(msg, code="invalid-option")
+    require_edge(edge_mm)
     options = Options(
         side=side or UNKNOWN,
         segments=several(segments),
@@ -100,6 +115,7 @@ def measure(
         with_ct=ct is not None,
         calibration=line,
         folder=folder,
+        surfaces=SurfaceOptions(endings, edge_mm),
     )
     tasks = [_Task(one, options) for one in found]
     jobs = jobs if all(isinstance(one.mask, Path) for one in found) else 1
@@ -109,10 +125,13 @@ def measure(
         tuple(femur for number in range(len(tasks)) for femur in done[number].femurs),
         {task.given.case: done[number].error for number, task in enumerate(tasks) if done[number].error},
         folder,
+        tuple(surface for number in range(len(tasks)) for surface in done[number].surfaces),
     )
     if path is not None:
         for table in [path] if folder is None else [folder / f"{TABLE_NAME}{ending}" for ending in TABLE_ENDINGS]:
             measurements.save(table)
+    if endings and folder is not None:
+        write_quality(measurements.surfaces, folder)
     return measurements
 
 
@@ -142,6 +161,8 @@ def _crashed(task: _Task) -> MaskResult:
 
 def _failed(task: _Task, code: str, text: str) -> MaskResult:
     """Return the entry of a mask that cannot be read; its side is the one that its name states."""
+    if task.options.folder is not None:
+        remove_earlier(task.options.folder, task.given.case)
     side = side_in_name(task.given.case)
     known = side in (LEFT, RIGHT)
     keys = (*QUANTITIES, *(CT_QUANTITIES if task.options.with_ct else ()))

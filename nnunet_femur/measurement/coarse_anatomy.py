@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.anatomy import Anatomy
 
-COARSE_MM, COARSEST_MM = 3.3, 6.0
+COARSE_MM, COARSEST_MM = 3.3, 5.0
 """Spacing of the coarse copy, and the largest spacing that is used; side and direction are right at 4 x 4 x 5 mm."""
 
 _EFFORT = 0.2

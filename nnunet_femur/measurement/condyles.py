@@ -226,6 +226,7 @@ def _condyle_sphere(part: BoneMesh, contact_mm: Point, backwards: Point, radius_
     least, full = np.cos(np.deg2rad(_CONE_DEG))
 
     def weigh(sphere: Sphere, distance: Values, radial: Values, cosine: Values) -> Values:
+        """Weigh the surface near the sphere that faces outwards, within the cone."""
         tolerance = float(np.clip(2.5 * sphere.rms_mm if sphere.rms_mm > 0 else 3.0, 0.8, 3.0))
         near = 1 - tapered(np.abs(distance - sphere.radius_mm), tolerance, 1.5 * tolerance)
         return near * tapered(cosine, 0.7, 0.85) * tapered(radial @ backwards, least, full)

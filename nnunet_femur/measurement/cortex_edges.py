@@ -30,6 +30,9 @@ _SOFT_HU = (-150.0, 250.0)
 _MASK_OFF_MM = 3.0
 """Largest distance of the outer edge from the outline of the mask."""
 
+_LEAST_MARROW_MM = 1.0
+"""Least radius around the middle in which the marrow is sampled."""
+
 _LEAST_CONTRAST_HU = 300.0
 """Least difference between the cortex and the marrow."""
 
@@ -107,7 +110,7 @@ def find_edges(
     outer, inner = outline, 0.6 * outline
     sigma_mm, wide = 0.0, np.ones(len(profiles), bool)
     for _ in range(_PASSES):
-        marrow = float(np.median(profiles[radii[None] < 0.5 * inner[:, None]]))
+        marrow = float(np.median(profiles[radii[None] < np.maximum(0.5 * inner, _LEAST_MARROW_MM)[:, None]]))
         soft = _soft_tissue(profiles, outer)
         if np.median(cortex) - marrow < _LEAST_CONTRAST_HU or np.median(cortex - soft) < _LEAST_CONTRAST_HU:
             return _NOT_FOUND
@@ -119,7 +122,10 @@ def find_edges(
         quarter = _crossing(profiles, radii, start, (cortex + 3 * soft) / 4, outwards=True)
         before, outer, inner = outer - inner, _filled(outer_found), _filled(inner_found)
         inner = np.minimum(inner, outer)
-        sigma_mm = float(np.nanmedian((_filled(quarter) - outer)[wide])) / _QUARTER_SIGMAS
+        distances = (quarter - outer)[wide]
+        if np.isnan(distances).mean() > _MOST_LOST:
+            return _NOT_FOUND
+        sigma_mm = float(np.nanmedian(distances)) / _QUARTER_SIGMAS
         wide = outer - inner >= WIDE_SIGMAS * sigma_mm
         if wide.mean() < _LEAST_WIDE:
             return too_thin(f"less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")

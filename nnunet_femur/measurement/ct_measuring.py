@@ -11,6 +11,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.boxes import box_of, is_empty
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
+from nnunet_femur.imaging.image_facts import METAL_HU
 from nnunet_femur.imaging.surface_mesh import Surface
 from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.bone_parts import heights_mm, parts_of, shaft_levels
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.boxes import Box
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.anatomy import Point
     from nnunet_femur.measurement.calibration import Calibration
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 _OWN_FINDINGS = ("metal", "padding")
 """Findings about the whole CT, which those about the mask replace."""
+
+_LEAST_CLIPPED, _LEAST_CLIPPED_SHARE = 20, 0.002
+"""Least number and share of the bone's voxels with its largest value, in a CT that was clipped to a window."""
 
 
 def measure_ct(
@@ -64,7 +69,7 @@ def measure_ct(
     Returns:
         Value of each quantity of :data:`CT_QUANTITIES` that could be measured, the reason for each of the others, both
         in the order of that table, and findings: warnings about the values of the CT, and metal and padding in the
-        mask. All are missing if the values are not HU.
+        mask. All are missing if the values are not HU, or were clipped below those of bone.
 
     Raises:
         InputError: CT, mask and geometry differ in shape ("grid-differs").
@@ -77,26 +82,25 @@ def measure_ct(
         raise InputError(msg, code="grid-differs")
     mask = np.ascontiguousarray(mask_zyx != 0)
     if is_empty(box_of(mask)):
-        return {}, dict.fromkeys(CT_QUANTITIES, Missing("empty-mask", "The mask is empty.")), ()
+        return _nothing(Missing("empty-mask", "The mask is empty."), ())
     ct = MeasuredCt.of(ct_hu_zyx, geometry)
     checked = tuple(each for each in IMAGE_CHECKS.run(ct.facts, measurements.case) if each.code not in _OWN_FINDINGS)
-    errors = [each for each in checked if each.severity is Severity.ERROR]
+    errors = tuple(each for each in checked if each.severity is Severity.ERROR)
     if errors:
-        return {}, dict.fromkeys(CT_QUANTITIES, Missing(errors[0].code, f"The CT {errors[0].problem}")), tuple(errors)
-    anatomy = measurements.anatomy or Anatomy(Surface(np.empty((0, 3)), np.empty((0, 3), np.int64)))
+        return _nothing(Missing(errors[0].code, f"The CT {errors[0].problem}"), errors)
     unmeasured = find_unmeasured(ct, mask, geometry, measurements.case)
-    box = unmeasured.box
-    part = mask[box]
-    index_xyz = np.stack(np.nonzero(part)[::-1]).astype(np.float64) + [[each.start] for each in box[::-1]]
-    points_mm = (geometry.steps_mm @ index_xyz).T + geometry.origin_mm_xyz
+    findings = (*(each for each in checked if each.severity is Severity.WARNING), *unmeasured.findings)
+    part = mask[unmeasured.box]
+    hu = ct.hu_zyx[unmeasured.box][part]
     excluded = {"metal": unmeasured.metal_zyx[part], "padding": unmeasured.blank_zyx[part]}
+    clipped = _clipped(hu[~(excluded["metal"] | excluded["padding"])])
+    if clipped is not None and any(each.code == clipped.code for each in findings):
+        return _nothing(clipped, findings)
+    anatomy = measurements.anatomy or Anatomy(Surface(np.empty((0, 3)), np.empty((0, 3), np.int64)))
+    points_mm = _centers_mm(part, unmeasured.box, geometry)
+    parts = parts_of(points_mm, anatomy, measurements.missing)
     values, missing = density_values(
-        ct.hu_zyx[box][part],
-        outermost(mask[box])[part],
-        excluded,
-        parts_of(points_mm, anatomy, measurements.missing),
-        voxel_ml=geometry.voxel_volume_ml,
-        calibration=calibration,
+        hu, outermost(part)[part], excluded, parts, voxel_ml=geometry.voxel_volume_ml, calibration=calibration
     )
     values[METAL_QUANTITY.key] = unmeasured.metal_ml
     levels = _levels(anatomy, points_mm, measurements.missing)
@@ -106,8 +110,32 @@ def measure_ct(
     return (
         {key: values[key] for key in CT_QUANTITIES if key in values},
         {key: missing[key] for key in CT_QUANTITIES if key in missing},
-        (*(each for each in checked if each.severity is Severity.WARNING), *unmeasured.findings),
+        findings,
     )
+
+
+def _nothing(
+    reason: Missing, findings: tuple[Finding, ...]
+) -> tuple[dict[str, float], dict[str, Missing], tuple[Finding, ...]]:
+    """Return a result in which every quantity is missing for the same reason."""
+    return {}, dict.fromkeys(CT_QUANTITIES, reason), findings
+
+
+def _clipped(hu: NDArray) -> Missing | None:
+    """Return the reason for which a bone whose values end at one value cannot be measured; None for other bones."""
+    if not hu.size or hu.max() > METAL_HU:
+        return None
+    count = int(np.count_nonzero(hu == hu.max()))
+    if count < max(_LEAST_CLIPPED, _LEAST_CLIPPED_SHARE * hu.size):
+        return None
+    text = f"{count / hu.size:.1%} of the bone have the value {hu.max():g} HU, and none more: the CT was clipped."
+    return Missing("image-windowed", text)
+
+
+def _centers_mm(part_zyx: NDArray[np.bool_], box: Box, geometry: Geometry) -> NDArray[np.float64]:
+    """Return the centres of the voxels of a mask that is given in a box, in LPS mm, shape (n, 3)."""
+    index_xyz = np.stack(np.nonzero(part_zyx)[::-1]).astype(np.float64) + [[each.start] for each in box[::-1]]
+    return np.asarray((geometry.steps_mm @ index_xyz).T + geometry.origin_mm_xyz)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Read the CT of a mask on the mask's own grid."""
+"""Read the CT of a mask, with its axes in the order of the mask's."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def read_ct_on(path: Path, geometry: Geometry, mask: str) -> NDArray:
-    """Return the HU of a CT at each voxel of a mask's grid.
+@dataclass(frozen=True, eq=False)
+class CtOfMask:
+    """A CT whose grid contains the grid of a mask.
 
-    The CT may store the same voxels in another order of axes, and may be larger: programs store a segmentation in the
-    smallest box that contains it.
+    Attributes:
+        hu_zyx: The whole CT; its axes are in the order of the mask's.
+        geometry: Geometry of the CT in this order.
+        start_zyx: Index in the CT of the mask's first voxel.
+    """
+
+    hu_zyx: NDArray
+    geometry: Geometry
+    start_zyx: tuple[int, int, int]
+
+    def placed(self, mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return a mask on the grid of the CT.
+
+        Programs store a segmentation in the smallest box that contains it, but the tissue around the bone counts too.
+
+        Args:
+            mask_zyx: The mask on its own grid.
+        """
+        if mask_zyx.shape == self.hu_zyx.shape:
+            return mask_zyx
+        placed = np.zeros(self.hu_zyx.shape, bool)
+        box = (slice(start, start + count) for start, count in zip(self.start_zyx, mask_zyx.shape, strict=True))
+        placed[tuple(box)] = mask_zyx
+        return placed
+
+
+def read_ct_on(path: Path, geometry: Geometry, mask: str) -> CtOfMask:
+    """Return the CT of a mask.
+
+    The CT may store the same voxels in another order of axes, and may be larger than the mask.
 
     Args:
         path: The CT.
@@ -36,29 +66,36 @@ def read_ct_on(path: Path, geometry: Geometry, mask: str) -> NDArray:
     volume = Source(mask, path).read()
     candidates = (volume.header.geometry, *volume.header.alternatives)
     stored = settled(candidates, ((geometry,),))[0]
-    return _placed(volume.image, stored, geometry, str(path), mask)
+    return _checked(volume.image, stored, geometry, str(path), mask)
 
 
-def image_on(ct: sitk.Image, geometry: Geometry, name: str, mask: str) -> NDArray:
-    """Return the values of a CT in memory at each voxel of a mask's grid; see :func:`read_ct_on`."""
-    return _placed(ct, Geometry.of(ct), geometry, name, mask)
+def image_on(ct: sitk.Image, geometry: Geometry, name: str, mask: str) -> CtOfMask:
+    """Return a CT in memory as the CT of a mask; see :func:`read_ct_on`.
+
+    Args:
+        ct: The CT.
+        geometry: Geometry of the mask.
+        name: The CT, as messages name it.
+        mask: The mask, as messages name it.
+    """
+    return _checked(ct, Geometry.of(ct), geometry, name, mask)
 
 
-def _placed(ct: sitk.Image, stored: Geometry, geometry: Geometry, name: str, mask: str) -> NDArray:
+def _checked(ct: sitk.Image, stored: Geometry, geometry: Geometry, name: str, mask: str) -> CtOfMask:
     import SimpleITK as sitk
 
-    # The CT is placed on the mask's grid, so the mask is the volume that contains the box here.
+    # The CT is placed on the mask's grid, so the offset is that of the CT in the mask.
     placement = Placement.of(stored, geometry, trust="headers")
-    values_zyx = placement.order.of_array(sitk.GetArrayViewFromImage(ct))
-    first = -np.array(placement.offset_zyx)
-    end = first + geometry.shape_zyx
+    z, y, x = (-offset for offset in placement.offset_zyx)
+    # A view would end with the image.
+    hu_zyx = np.array(placement.order.of_array(sitk.GetArrayViewFromImage(ct)))
     known = placement.relation in (Relation.SAME, Relation.SHIFTED)
-    if not known or (first < 0).any() or (end > values_zyx.shape).any():
+    ends = np.array([z, y, x]) + geometry.shape_zyx
+    if not known or min(z, y, x) < 0 or (ends > hu_zyx.shape).any():
         differences = "; ".join(geometry.differences(placement.turned))
         msg = (
-            f"{name}: not on the grid of its mask {mask}: {differences or 'the mask is larger'} (mask against CT). "
+            f"{name}: not on the grid of its mask {mask}: {differences} (mask against CT). "
             "Export the mask on the CT's grid."
         )
         raise InputError(msg, code="grid-differs")
-    # A view would end with the image.
-    return np.array(values_zyx[tuple(slice(int(a), int(b)) for a, b in zip(first, end, strict=True))])
+    return CtOfMask(hu_zyx, placement.turned, (z, y, x))

@@ -81,6 +81,7 @@ def refine_head(mesh: BoneMesh, first: Sphere) -> tuple[Sphere, Point] | None:
         away = unit(sphere.center_mm - neck)
 
         def weigh(now: Sphere, distance: Values, radial: Values, cosine: Values, away: Point = away) -> Values:
+            """Weigh the surface of the head within the cone."""
             cone = tapered(radial @ away, np.cos(np.deg2rad(CONE_DEG)), np.cos(np.deg2rad(CONE_DEG - _CONE_TAPER_DEG)))
             return _on_sphere(now, distance, radial, cosine) * cone
 

@@ -15,6 +15,7 @@ from nnunet_femur.measurement.femur_views import anatomical_views
 from nnunet_femur.measurement.measurement_report import unit_text
 from nnunet_femur.measurement.measurement_tables import ALL_QUANTITIES, keys_of, number_text, reason_of, value_of
 from nnunet_femur.measurement.slicer_markups import colour_of, segments_of
+from nnunet_femur.measurement.surface_shading import corner_normals
 from nnunet_femur.measurement.view_drawing import DOUBT, GREY, INK, TEXT_POINTS, ViewDrawing
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _DPI = 130
 
 _AREAS = {"front": (0.2, 0.25, 3.55, 7.2), "side": (4.0, 0.25, 2.95, 7.2), "above": (7.3, 4.6, 3.5, 2.85)}
 """Left edge, lower edge, width and height of each view in inches."""
+
+_SMOOTHING = 6
+"""Smoothing of the normals that light the bone; the surface itself is not changed."""
 
 _LEAST_MM_PER_INCH = {"front": 50.0, "side": 50.0, "above": 36.0}
 
@@ -80,16 +84,18 @@ def femur_figure(femur: FemurMeasurements) -> Figure:
         raise ValueError(msg)
     figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, facecolor="white")
     _head(figure, femur)
-    front, side, above = anatomical_views(anatomy)
-    _draw_front(_opened(figure, "front", front, anatomy), femur, anatomy)
-    _draw_side(_opened(figure, "side", side, anatomy), femur, anatomy)
-    _draw_above(_opened(figure, "above", above, anatomy), femur, anatomy)
+    normals = corner_normals(anatomy.surface, smoothing=_SMOOTHING)
+    drawers = (_draw_front, _draw_side, _draw_above)
+    for area, named, draw in zip(_AREAS, anatomical_views(anatomy), drawers, strict=True):
+        drawing = _opened(figure, area, named, anatomy)
+        drawing.bone(anatomy.surface, normals)
+        draw(drawing, femur, anatomy)
     _write_values(figure, femur)
     return figure
 
 
 def _opened(figure: Figure, area: str, named: NamedView, anatomy: Anatomy) -> ViewDrawing:
-    """Return the drawing of a view with the bone in it, at a scale at which the bone fits."""
+    """Return the empty drawing of a view, at a scale at which the bone fits."""
     left, low, width, height = _AREAS[area]
     points = named.view.project(anatomy.surface.points_mm)
     smallest, largest = points.min(axis=0), points.max(axis=0)
@@ -99,13 +105,11 @@ def _opened(figure: Figure, area: str, named: NamedView, anatomy: Anatomy) -> Vi
     scale = max(_LEAST_MM_PER_INCH[area], float(fits))
     axes = figure.add_axes((left / _WIDTH, low / _HEIGHT, width / _WIDTH, height / _HEIGHT))
     axes.set_axis_off()
-    drawing = ViewDrawing(axes, named, scale)
-    drawing.bone(anatomy.surface)
     half_width, half_height = width * scale / 2, height * scale / 2
     axes.set_xlim(middle[0] - half_width, middle[0] + half_width)
     axes.set_ylim(middle[1] - half_height - 0.05 * scale, middle[1] + half_height - 0.05 * scale)
     axes.set_aspect("equal")
-    return drawing
+    return ViewDrawing(axes, named, scale)
 
 
 def _draw_front(drawing: ViewDrawing, femur: FemurMeasurements, anatomy: Anatomy) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.findings import errors_of
-from nnunet_femur.imaging.femur_mask import read_femur
+from nnunet_femur.imaging.femur_mask import femur_box
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.imaging.labels import femur_of, label_counts, whole_labels
 from nnunet_femur.imaging.reading import read_mask
@@ -88,13 +88,13 @@ def read_femurs(path: Path, *, segments: Sequence[str] = (), labels: Sequence[in
     elif not labels and _are_sides(values_zyx):
         labels_zyx = whole_labels(values_zyx)[0].astype(np.uint8)
         return MaskFemurs(header.geometry, labels_zyx, has_sides=True, findings=header.findings)
-    femur = read_femur(path, segments=segments, labels=labels)
-    return MaskFemurs(
-        femur.header.geometry,
-        femur.voxels_zyx.astype(np.uint8),
-        has_sides=False,
-        findings=femur.findings,
-    )
+    femur_zyx, box, found = femur_box(header, volume.image, path, segments=segments, labels=labels)
+    for error in errors_of(found):
+        raise VolumeError(path, error.problem, error.remedy, code=error.code)
+    labels_zyx = np.zeros(header.geometry.shape_zyx, np.uint8)
+    if box is not None:
+        labels_zyx[box] = femur_zyx
+    return MaskFemurs(header.geometry, labels_zyx, has_sides=False, findings=(*header.findings, *found))
 
 
 def image_femurs(image: sitk.Image, name: str, *, labels: Sequence[int] = ()) -> MaskFemurs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +14,23 @@ from nnunet_femur.imaging.surface_mesh import Surface
 from nnunet_femur.measurement.ct_measuring import measure_ct
 from nnunet_femur.measurement.ct_on_mask import image_on, read_ct_on
 from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.femur_files import write_femur_files
+from nnunet_femur.measurement.femur_files import remove_earlier, write_femur_files
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.mask_femurs import SIDE_LABELS, image_femurs, read_femurs
 from nnunet_femur.measurement.measurements import file_names
 from nnunet_femur.measurement.measuring import measure_mask
 from nnunet_femur.measurement.separation import separate_bones
 from nnunet_femur.measurement.side_checks import check_sides
+from nnunet_femur.measurement.surface_files import SurfaceOptions, WrittenSurface, write_surfaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.measurement.batch_inputs import MaskToMeasure
     from nnunet_femur.measurement.calibration import Calibration
+    from nnunet_femur.measurement.ct_on_mask import CtOfMask
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.measurement.mask_femurs import MaskFemurs
 
@@ -48,6 +49,7 @@ class Options:
         with_ct: True if CTs were given; what cannot be measured without a CT is then missing with a reason.
         calibration: Calibration of the CTs; None without one.
         folder: Folder for the files of each femur; None to write none.
+        surfaces: Surfaces for models to write into the folder.
     """
 
     side: str = UNKNOWN
@@ -56,6 +58,7 @@ class Options:
     with_ct: bool = False
     calibration: Calibration | None = None
     folder: Path | None = None
+    surfaces: SurfaceOptions = field(default_factory=SurfaceOptions)
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,12 @@ class MaskResult:
     Attributes:
         femurs: An entry for each femur, the left one first.
         error: Reason why the mask or its CT could not be read; empty if both could.
+        surfaces: Surfaces for models of the femurs, if they were asked for.
     """
 
     femurs: tuple[FemurMeasurements, ...]
     error: str = ""
+    surfaces: tuple[WrittenSurface, ...] = ()
 
 
 def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
@@ -88,24 +93,41 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
     else:
         mask = image_femurs(given.mask, given.case, labels=options.labels)
     ct = _ct_of(given, mask) if options.with_ct else None
-    measured = []
-    for side, voxels_zyx in _separated(mask, options.side):
+    measured, bones = [], _separated(mask, options.side)
+    for side, voxels_zyx in bones:
         femur = measure_mask(voxels_zyx, mask.geometry, case=given.case, side=side)
-        measured.append(femur if ct is None else _with_ct(femur, ct, voxels_zyx, mask.geometry, options.calibration))
+        measured.append(femur if ct is None else _with_ct(femur, ct, voxels_zyx, options.calibration))
     femurs = _with_sides(measured, given.case)
     expected = side_in_name(given.case)
     findings = (*mask.findings, *check_sides(femurs, given.name, expected=expected))
     femurs = [replace(femur, findings=(*femur.findings, *findings)) for femur in femurs]
-    femurs.sort(key=lambda femur: _ORDER[femur.side])
+    order = sorted(range(len(femurs)), key=lambda number: _ORDER[femurs[number].side])
+    femurs = [femurs[number] for number in order]
+    surfaces: list[WrittenSurface] = []
     if options.folder is not None:
+        if options.surfaces.endings:
+            for femur, name, number in zip(femurs, file_names(femurs), order, strict=True):
+                voxels_zyx = bones[number][1]
+                found = write_surfaces(
+                    voxels_zyx,
+                    mask.geometry,
+                    options.folder,
+                    name,
+                    case=femur.case,
+                    side=femur.side,
+                    options=options.surfaces,
+                )
+                surfaces.append(found)
+        written: list[Path] = []
         for femur, name in zip(femurs, file_names(femurs), strict=True):
-            write_femur_files(femur, options.folder, name)
+            written += write_femur_files(femur, options.folder, name)
+        remove_earlier(options.folder, given.case, written=written)
         femurs = [_without_surface(femur) for femur in femurs]
-    return MaskResult(tuple(femurs), ct.text if isinstance(ct, Missing) else "")
+    return MaskResult(tuple(femurs), ct.text if isinstance(ct, Missing) else "", tuple(surfaces))
 
 
-def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> NDArray | Missing:
-    """Return the CT on the grid of the mask, or the reason why there is none."""
+def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> CtOfMask | Missing:
+    """Return the CT of a mask, or the reason why there is none."""
     if given.ct is None:
         return Missing("no-ct", given.problem)
     try:
@@ -118,15 +140,15 @@ def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> NDArray | Missing:
 
 def _with_ct(
     femur: FemurMeasurements,
-    ct: NDArray | Missing,
+    ct: CtOfMask | Missing,
     voxels_zyx: NDArray[np.bool_],
-    geometry: Geometry,
     calibration: Calibration | None,
 ) -> FemurMeasurements:
     """Return a femur with HU, density and cortex, or the reason why they are missing."""
     if isinstance(ct, Missing):
         return replace(femur, missing={**femur.missing, **dict.fromkeys(CT_QUANTITIES, ct)})
-    values, missing, findings = measure_ct(ct, voxels_zyx, geometry, femur, calibration=calibration)
+    mask_zyx = ct.placed(voxels_zyx)
+    values, missing, findings = measure_ct(ct.hu_zyx, mask_zyx, ct.geometry, femur, calibration=calibration)
     return replace(
         femur,
         values={**femur.values, **values},

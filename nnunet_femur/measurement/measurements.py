@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections import Counter
 from collections.abc import Sequence
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from nnunet_femur.measurement.surface_files import WrittenSurface
+
 TABLE_ENDINGS = (".csv", ".json")
 """Endings of the tables that can be written."""
 
 TABLE_NAME = "measurements"
 """Name of the tables in a folder, without their endings."""
+
+_MOST_PICTURES = 2
+"""Largest number of femurs whose pictures are shown in a notebook."""
 
 _OTHER_ENDINGS = {".xlsx", ".xls", ".ods", ".tsv", ".txt", ".md", ".html", ".pdf", ".png", ".nrrd", ".stl", ".ply"}
 
@@ -39,6 +45,7 @@ class Measurements(Sequence[FemurMeasurements]):
         femurs: The entries in the order of the masks; of two femurs of a mask, the left one is first.
         errors: Reason by case for which a mask or its CT could not be read; empty if all could.
         folder: The folder that the files were written to; None if none was given.
+        surfaces: Quality of the surfaces for models that were written, by femur; empty if none was asked for.
 
     Example:
         >>> import nnunet_femur as nf
@@ -55,6 +62,7 @@ class Measurements(Sequence[FemurMeasurements]):
     femurs: tuple[FemurMeasurements, ...]
     errors: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    surfaces: tuple[WrittenSurface, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -123,12 +131,19 @@ class Measurements(Sequence[FemurMeasurements]):
         return f"{type(self).__name__}({', '.join(counts)})"
 
     def _repr_html_(self) -> str:
-        """Show the main quantities of all femurs."""
+        """Show the main quantities of all femurs, and pictures if there are at most two."""
+        from nnunet_femur.measurement.landmark_picture import draw_femur
         from nnunet_femur.measurement.measurement_report import main_frame
 
-        errors = "".join(f"<li>{html.escape(text)}</li>" for text in self.errors.values())
         table: str = main_frame(self.femurs).to_html(na_rep="-", index=False)
-        return f"{table}<ul>{errors}</ul>" if errors else table
+        errors = "".join(f"<li>{html.escape(text)}</li>" for text in self.errors.values())
+        drawn = [femur for femur in self.femurs if femur.anatomy is not None and len(femur.anatomy.surface.triangles)]
+        pictures = [
+            f'<img alt="{html.escape(femur.case)}" width="900" src="data:image/png;base64,'
+            f'{base64.b64encode(draw_femur(femur)).decode("ascii")}">'
+            for femur in (drawn if len(drawn) <= _MOST_PICTURES else ())
+        ]
+        return "".join([table, f"<ul>{errors}</ul>" if errors else "", *pictures])
 
 
 def require_table_name(path: Path) -> None:

@@ -196,6 +196,7 @@ def _crossings(
     is_above = above[rows, alone]
 
     def crossing(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the points at which edges are cut, shape (k, 3)."""
         # The same edge gives the same point from both of its triangles.
         low, high = np.minimum(one, other), np.maximum(one, other)
         share = (levels - along[low]) / (along[high] - along[low])

@@ -56,6 +56,7 @@ def shaft_axis(mesh: BoneMesh, start: Line, share: tuple[float, float] = WHOLE_S
     """
 
     def zone(axis: Line) -> tuple[float, float]:
+        """Return the first and the last position of the sections along an axis."""
         along = mesh.points_mm @ axis.direction
         low, high = float(along.min()), float(along.max())
         return low + share[0] * (high - low), low + share[1] * (high - low)
@@ -75,6 +76,7 @@ def axis_between(mesh: BoneMesh, start: Line, center_mm: Point, near_mm: float, 
     """
 
     def zone(axis: Line) -> tuple[float, float]:
+        """Return the first and the last position of the sections along an axis."""
         level = float(center_mm @ axis.direction)
         return level - far_mm, level - near_mm
 
@@ -168,7 +170,10 @@ class ShaftProfile:
         from scipy.ndimage import gaussian_filter1d
 
         inside = np.flatnonzero((self.levels >= 0.3) & (self.levels <= 0.75))
-        areas = gaussian_filter1d(self.areas_mm2, 0.03 / (self.levels[1] - self.levels[0]))
+        # Levels near the ends have no section around the axis; the filter would spread their gaps.
+        known = np.isfinite(self.areas_mm2)
+        filled = np.interp(self.levels, self.levels[known], self.areas_mm2[known])
+        areas = gaussian_filter1d(filled, 0.03 / (self.levels[1] - self.levels[0]))
         place = int(inside[np.argmin(areas[inside])])
         before, here, after = areas[place - 1 : place + 2]
         bend = before - 2 * here + after

@@ -63,7 +63,7 @@ class ShadedImage:
     extent_mm: tuple[float, float, float, float]
 
 
-def shade(surface: Surface, view: View, *, pixel_mm: float) -> ShadedImage:
+def shade(surface: Surface, view: View, *, pixel_mm: float, normals: NDArray[np.float64] | None = None) -> ShadedImage:
     """Return the image of a surface in a view.
 
     Points are spread over all triangles, and each pixel shows the point nearest to the viewer.
@@ -72,6 +72,8 @@ def shade(surface: Surface, view: View, *, pixel_mm: float) -> ShadedImage:
         surface: The surface; not empty.
         view: The direction.
         pixel_mm: Width of a pixel.
+        normals: Unit normal of each corner in LPS, shape (n, 3), by which the surface is lit. Default:
+            :func:`corner_normals`.
 
     Example:
         >>> from nnunet_femur.imaging import Surface
@@ -86,7 +88,8 @@ def shade(surface: Surface, view: View, *, pixel_mm: float) -> ShadedImage:
     points = surface.points_mm @ axes.T
     low = points[:, :2].min(axis=0) - pixel_mm
     width, height = (int(np.ceil(n)) for n in (points[:, :2].max(axis=0) + pixel_mm - low) / pixel_mm)
-    samples = _spread(points, _light(_normals(points, surface.triangles)), surface.triangles, pixel_mm)
+    lit = _light((corner_normals(surface) if normals is None else normals) @ axes.T)
+    samples = _spread(points, lit, surface.triangles, pixel_mm)
     column, row = ((samples[:, axis] - low[axis]) / pixel_mm for axis in range(2))
     pixel = row.astype(np.intp) * width + column.astype(np.intp)
     # Of several values for one pixel, numpy keeps the last.
@@ -125,15 +128,31 @@ _GAP_MM = 4.0
 """Difference in depth from its neighbours that shows a pixel to be a hole."""
 
 
-def _normals(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the unit normal of each corner, the mean of those of its triangles weighted by area."""
-    a, b, c = (points[triangles[:, corner]] for corner in range(3))
-    areas = np.cross(b - a, c - a)
-    normals = np.stack(
-        [np.bincount(triangles.ravel(), np.repeat(areas[:, axis], 3), minlength=len(points)) for axis in range(3)],
-        axis=1,
-    )
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+def corner_normals(surface: Surface, *, smoothing: int = 0) -> NDArray[np.float64]:
+    """Return the unit normal of each corner in LPS, shape (n, 3): the mean of its triangles' weighted by area.
+
+    Args:
+        surface: The surface.
+        smoothing: Number of times that each normal is replaced by the mean of those around it, which hides the steps
+            of voxels.
+    """
+    triangles = surface.triangles
+    a, b, c = (surface.points_mm[triangles[:, corner]] for corner in range(3))
+    normals = _normalised(_summed(np.cross(b - a, c - a), triangles, len(surface.points_mm)))
+    for _ in range(smoothing):
+        of_triangles = normals[triangles[:, 0]] + normals[triangles[:, 1]] + normals[triangles[:, 2]]
+        normals = _normalised(_summed(of_triangles, triangles, len(normals)))
+    return normals
+
+
+def _summed(vectors: NDArray[np.float64], triangles: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Return the sum of the vectors of the triangles around each corner."""
+    corners = triangles.ravel()
+    return np.stack([np.bincount(corners, np.repeat(vectors[:, k], 3), minlength=count) for k in range(3)], axis=1)
+
+
+def _normalised(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 def _spread(

@@ -52,11 +52,11 @@ class ViewDrawing:
     mm_per_inch: float
     labels: list[tuple[NDArray[np.float64], str, str]] = field(default_factory=list)
 
-    def bone(self, surface: Surface) -> None:
-        """Draw the shaded surface."""
+    def bone(self, surface: Surface, normals: NDArray[np.float64]) -> None:
+        """Draw the surface, lit by the normals of its corners."""
         from scipy import ndimage
 
-        image = shade(surface, self.named.view, pixel_mm=self.mm_per_inch / _PIXELS_PER_INCH)
+        image = shade(surface, self.named.view, pixel_mm=self.mm_per_inch / _PIXELS_PER_INCH, normals=normals)
         brightness = np.pad(image.brightness, _PAD, constant_values=np.nan)
         seen = np.isfinite(brightness).astype(np.float32)
         # A soft edge has no steps; its colour is that of the bone beside it.

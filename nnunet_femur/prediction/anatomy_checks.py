@@ -224,19 +224,19 @@ def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: 
     proximal, distal = ("inferior", "superior") if upside_down else ("superior", "inferior")
     sideways = bool(set(cut) - {"superior", "inferior"})
     no_head, no_length = femur.missing.get("head_radius_mm"), femur.missing.get("length_longest_mm")
-    if no_head is not None:
-        if no_head.code in _NOT_ONE_FEMUR:
-            code, explained = "not-one-femur", False
-        else:
-            code, explained = "head-not-found", sideways or proximal in cut
-    elif no_length is not None:
-        code, explained = "end-not-found", sideways or distal in cut
-    else:
+    reason = no_head or no_length
+    if reason is None:
         return []
+    if no_head is None:
+        code, explained = "end-not-found", sideways or distal in cut
+    elif no_head.code in _NOT_ONE_FEMUR:
+        code, explained = "not-one-femur", False
+    else:
+        code, explained = "head-not-found", sideways or proximal in cut
     if explained:
         return []
-    text = (no_head or no_length).text
-    return [_finding(code, femur.case, _of_side(femur), [text[:1].lower() + text[1:].rstrip(".")])]
+    text = reason.text[:1].lower() + reason.text[1:].rstrip(".")
+    return [_finding(code, femur.case, _of_side(femur), [text])]
 
 
 def _numbers(femur: FemurMeasurements) -> dict[str, float]:

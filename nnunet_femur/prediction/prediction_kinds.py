@@ -155,4 +155,4 @@ def review_score(codes: Iterable[str], disagreement: float | None = None) -> flo
     trusted = 1.0 - (disagreement or 0.0)
     for code in sorted(set(codes)):
         trusted *= 1.0 - WEIGHTS.get(code, _OF_OTHERS[Severity.WARNING])
-    return min(1.0, max(0.0, 1.0 - trusted))
+    return round(min(1.0, max(0.0, 1.0 - trusted)), 6)

@@ -17,6 +17,7 @@ from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import FEMUR_SEGMENTS, WRITTEN_ENDINGS, segment_fields, write_volume
+from nnunet_femur.measurement.model_surface import model_surface
 from nnunet_femur.prediction.bone_sides import VALUES, SidedFemurs, given_sides, side_of, tell_sides
 from nnunet_femur.prediction.femur_picture import projections
 from nnunet_femur.prediction.plausibility import check_femurs
@@ -61,8 +62,8 @@ class Femur:
         >>> femur = Femur.from_mask(sitk.ReadImage("reference.nrrd"), case="L001")
         >>> femur
         Femur('L001', 418.7 ml, pieces=1, warnings=())
-        >>> femur.side, femur.side_source
-        ('left', 'id')
+        >>> femur.side
+        'left'
         >>> femur.surface().volume_ml > 0
         True
         >>> [path.name for path in femur.save("out", formats=("seg.nrrd",), stl=True)]
@@ -185,15 +186,28 @@ class Femur:
                 values[sitk.GetArrayViewFromImage(each) != 0] = VALUES[name]
         return image_of(values, Geometry.of(self.mask))
 
-    def surface(self) -> Surface:
+    def surface(self, *, edge_mm: float | None = None) -> Surface:
         """Return the smoothed, closed surface of the mask: points in LPS mm and triangles.
 
         No point is moved by more than half a voxel along any axis. An empty mask has no triangles.
+
+        Args:
+            edge_mm: Edge length of uniform triangles in mm, as models need them, see
+                :func:`~nnunet_femur.measurement.model_surface`. None: triangles of the size of the voxels.
+
+        Raises:
+            InputError: With an edge length: the mask is empty ("no-femur"), the length is out of range
+                ("invalid-option"), or no closed mesh was found ("unsupported").
         """
-        return _surface(self.mask)
+        return _surface(self.mask, edge_mm)
 
     def save(
-        self, path: str | Path, *, formats: str | Sequence[str] = ("nrrd",), stl: bool = False
+        self,
+        path: str | Path,
+        *,
+        formats: str | Sequence[str] = ("nrrd",),
+        stl: bool = False,
+        edge_mm: float | None = None,
     ) -> tuple[Path, ...]:
         """Save the femur, as one file or as all files of a case in a folder.
 
@@ -204,6 +218,7 @@ class Femur:
                 With :attr:`sides`, masks have the values of :attr:`labels`, segmentations a segment for each side, and
                 the folder gets ``CASE_left.stl`` and ``CASE_right.stl`` (``CASE_unknown.stl``) instead.
             formats: Formats of the masks in a folder: "nrrd", "seg.nrrd", "nii.gz".
+            edge_mm: Edge length of surfaces for models in mm, see :meth:`surface`; None: as fine as the voxels.
             stl: Write the surface into the folder. An empty mask has none, and that of an earlier run is removed.
 
         Returns:
@@ -219,15 +234,17 @@ class Femur:
         folder = path.parent if name.endswith((".stl", *WRITTEN_ENDINGS)) else path
         make_folder(folder)
         if folder == path:
-            return self._save_case(folder, several(formats), stl=stl)
+            return self._save_case(folder, several(formats), stl=stl, edge_mm=edge_mm)
         if not name.endswith(".stl"):
             self._write_mask(path)
-        elif not _write_surface(self.mask, path):
+        elif not _write_surface(self.mask, path, edge_mm):
             msg = f"{path}: not written, since the mask is empty and has no surface."
             raise InputError(msg, code="no-femur")
         return (path,)
 
-    def _save_case(self, folder: Path, formats: tuple[str, ...], *, stl: bool) -> tuple[Path, ...]:
+    def _save_case(
+        self, folder: Path, formats: tuple[str, ...], *, stl: bool, edge_mm: float | None
+    ) -> tuple[Path, ...]:
         import SimpleITK as sitk
 
         require_formats(formats)
@@ -243,7 +260,7 @@ class Femur:
             write_volume(image, paths[-1])
         if stl:
             surfaces = {folder / f"{self.case}{ending}.stl": mask for ending, mask in self._surface_masks().items()}
-            paths += [path for path, mask in surfaces.items() if _write_surface(mask, path)]
+            paths += [path for path, mask in surfaces.items() if _write_surface(mask, path, edge_mm)]
         return tuple(paths)
 
     def _surface_masks(self) -> dict[str, sitk.Image]:
@@ -282,17 +299,21 @@ class Femur:
         return f"<figure>{image}<figcaption>{caption}</figcaption></figure><ul>{warnings}</ul>"
 
 
-def _surface(mask: sitk.Image) -> Surface:
+def _surface(mask: sitk.Image, edge_mm: float | None = None) -> Surface:
     import SimpleITK as sitk
 
-    return bone_surface(sitk.GetArrayViewFromImage(mask), Geometry.of(mask))
+    voxels, geometry = sitk.GetArrayViewFromImage(mask), Geometry.of(mask)
+    if edge_mm is None:
+        return bone_surface(voxels, geometry)
+    return model_surface(voxels, geometry, edge_mm=edge_mm).surface
 
 
-def _write_surface(mask: sitk.Image, path: Path) -> bool:
+def _write_surface(mask: sitk.Image, path: Path, edge_mm: float | None) -> bool:
     """Write the surface and return True; for an empty mask, remove an earlier file and return False."""
-    surface = _surface(mask)
-    if not len(surface.triangles):
+    import SimpleITK as sitk
+
+    if not sitk.GetArrayViewFromImage(mask).any():
         path.unlink(missing_ok=True)
         return False
-    write_stl(surface, path)
+    write_stl(_surface(mask, edge_mm), path)
     return True

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from typer.testing import CliRunner, Result
 
 from nnunet_femur.cli import app
+from nnunet_femur.cli.measure import several_cts
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.testing.analytic_femur import AnalyticFemur
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``R1.nrrd``, a right femur, and ``ct/R1.nrrd``, its CT of 500 HU."""
+    """``R1.nrrd``, a right femur, and ``ct/R1.nrrd``, its CT: 500 HU in air."""
     folder = tmp_path_factory.mktemp("masks")
     surface = AnalyticFemur().surface(step_mm=4.0)
     grid = grid_around(surface, (2.0, 2.0, 2.0))
     image = image_of(voxelise(surface, grid), grid)
     sitk.WriteImage(image, str(folder / "R1.nrrd"), True)
     (folder / "ct").mkdir()
-    sitk.WriteImage(sitk.Cast(image, sitk.sitkInt16) * 500, str(folder / "ct" / "R1_0000.nrrd"), True)
+    sitk.WriteImage(sitk.Cast(image, sitk.sitkInt16) * 1500 - 1000, str(folder / "ct" / "R1_0000.nrrd"), True)
     return folder
 
 
@@ -80,6 +81,32 @@ def test_wrong_arguments(masks: Path, arguments: tuple[str, ...], code: str) -> 
     result = _run(*(each.format(masks=masks) for each in arguments))
     assert isinstance(result.exception, FemurError)
     assert result.exception.code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("m --ct a b -o out", "m --ct a --ct b -o out"),
+        ("m n --ct a b c", "m n --ct a --ct b --ct c"),
+        ("m --ct a --ct b c -j 2", "m --ct a --ct b --ct c -j 2"),
+        ("m -o out --ct a", "m -o out --ct a"),
+        ("--ct a m", "--ct a m"),
+        ("m -o out", "m -o out"),
+        ("", ""),
+    ],
+)
+def test_several_cts(given: str, meant: str) -> None:
+    assert several_cts(given.split()) == meant.split()
+
+
+def test_cts_of_a_shell_pattern(masks: Path, tmp_path: Path) -> None:
+    """Without care for it, the second CT would be a mask."""
+    other = tmp_path / "L9.nrrd"
+    other.write_bytes((masks / "ct" / "R1_0000.nrrd").read_bytes())
+    out = tmp_path / "one.json"
+    result = _run(masks / "R1.nrrd", "--ct", other, masks / "ct" / "R1_0000.nrrd", "-o", out)
+    assert result.exit_code == 0
+    assert [record["hu_mean"] for record in json.loads(out.read_text())] == [500]
 
 
 def test_without_masks_is_wrong_usage() -> None:

@@ -24,6 +24,14 @@ def bone(shift: int = 0) -> np.ndarray:
     return voxels
 
 
+def ct_of(voxels: np.ndarray, bone_hu: int = 400) -> np.ndarray:
+    """A CT of soft tissue with noise, air in front, and a bone of this mean HU."""
+    hu = np.random.default_rng(0).normal(50, 20, voxels.shape).round().astype(np.int16)
+    hu[:, :3] = -1000
+    hu[voxels > 0] += np.int16(bone_hu - 50)
+    return hu
+
+
 def write(path: Path, voxels: np.ndarray, *, origin_mm: float = 0.0) -> Path:
     """Write voxels of 2 x 2 x 5 mm, which is 0.02 ml."""
     path.parent.mkdir(parents=True, exist_ok=True)

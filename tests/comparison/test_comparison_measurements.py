@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from nnunet_femur.cli import app
 from nnunet_femur.comparison import compare
 from nnunet_femur.comparison.clinical.measurement_cache import CACHE_FILE
-from tests.comparison.conftest import bone, write
+from tests.comparison.conftest import bone, ct_of, write
 from tests.comparison.made import by_box
 from tests.refusing import refused
 
@@ -25,6 +25,8 @@ def by_boxes(monkeypatch):
 class TestFiles:
     def test_errors_in_scores_csv_and_values_in_measurements_csv(self, tree):
         tree.test(SCRATCH, shift=1)
+        hu = ct_of(bone())
+        write(tree.raw / "imagesTs" / "L6_0000.nrrd", hu)
         outcome = compare(tree.results, measurements=True)
         folder = outcome.report.parent
         scores = pd.read_csv(folder / "scores.csv", dtype={"unit": str})
@@ -36,7 +38,7 @@ class TestFiles:
             5.0,
             "mm",
         ]
-        assert errors.loc["hu_mean", "value"] == -175
+        assert errors.loc["hu_mean", "value"] == pytest.approx(hu[bone(1) > 0].mean() - hu[bone() > 0].mean())
         assert pd.isna(errors.loc["mldfa_deg", "value"])
         values = pd.read_csv(
             folder / "measurements.csv", dtype={"unit": str}, keep_default_na=False, na_values={"error": [""]}

@@ -21,7 +21,8 @@ X, Y, Z = np.eye(3)
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 FEMUR = AnalyticFemur()
 HEAD = np.array(FEMUR.head_mm)
-NECK = HEAD - 0.95 * FEMUR.head_radius_mm * FEMUR.neck_axis
+KNEE = (np.array(FEMUR.condyle_medial_mm) + FEMUR.condyle_lateral_mm) / 2
+NECK = HEAD - FEMUR.waist_mm * FEMUR.neck_axis
 
 
 @cache
@@ -51,7 +52,7 @@ def anatomy(matrix: np.ndarray | None = None, **changes: Any) -> Anatomy:
         contact(FEMUR.distal_lateral_mm, FEMUR.distal_radii_mm[1], -Z),
         sphere(medial, FEMUR.condyle_radii_mm[0]),
         sphere(lateral, FEMUR.condyle_radii_mm[1]),
-        turn @ (np.array(medial) + lateral) / 2,
+        turn @ KNEE,
         turn @ X,
         turn @ Y,
         turn @ np.array([0.0, 10.0, 20.0]),

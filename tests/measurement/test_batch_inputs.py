@@ -39,6 +39,10 @@ class TestMasks:
         _made("in/c.nrrd", "in/c.seg.nrrd")
         assert _pairs("in")["c"][0].endswith("c.nrrd")
 
+    def test_of_a_folder_of_predictions(self) -> None:
+        _made("in/c.nrrd", "in/c.stl", "in/c_uncertainty.nrrd", "in/d_uncertainty.nrrd", "in/predictions.json")
+        assert list(_pairs("in")) == ["c", "d_uncertainty"]
+
     def test_twice_the_same_file_is_one(self) -> None:
         _made("in/c.nrrd")
         _made("in/a.nrrd")
@@ -118,5 +122,9 @@ class TestCts:
     def test_images(self) -> None:
         assert find_inputs([IMAGE, IMAGE], [IMAGE, IMAGE])[1].ct is IMAGE
         assert find_inputs(IMAGE, IMAGE)[0].ct is IMAGE
+        assert [each.ct for each in find_inputs([IMAGE, IMAGE], ["b.nrrd", "a.nrrd"])] == [
+            Path("b.nrrd"),
+            Path("a.nrrd"),
+        ]
         with refused("invalid-option", "ct"):
             find_inputs([IMAGE, IMAGE], IMAGE)

@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 import nnunet_femur as nf
+from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.measurement import mask_measuring
 from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
@@ -35,6 +36,12 @@ def right() -> sitk.Image:
 
 
 @pytest.fixture(scope="module")
+def alone(right: sitk.Image) -> FemurMeasurements:
+    """Its measurements."""
+    return nf.measure(right)[0]
+
+
+@pytest.fixture(scope="module")
 def both() -> sitk.Image:
     """A right femur, label 2, and its mirror image to the patient's left, label 1."""
     other = moved(surface(), MIRROR, (170.0, 0, 0))
@@ -51,8 +58,8 @@ def _write(folder: Path, **images: sitk.Image) -> Path:
 
 
 class TestRealMasks:
-    def test_values_are_those_of_the_construction(self, right: sitk.Image) -> None:
-        femur = nf.measure(right)[0]
+    def test_values_are_those_of_the_construction(self, right: sitk.Image, alone: FemurMeasurements) -> None:
+        femur = alone
         assert (femur.case, femur.side, femur.side_source) == ("femur", "right", "shape")
         np.testing.assert_allclose(femur["head_center_mm_lps"], FEMUR.head_mm, atol=0.5)
         assert femur["head_radius_mm"] == pytest.approx(24, abs=0.6)
@@ -60,13 +67,12 @@ class TestRealMasks:
         voxels = int(sitk.GetArrayViewFromImage(right).sum())
         assert femur["volume_ml"] == pytest.approx(voxels * 0.008)
 
-    def test_both_femurs_of_a_mask(self, both: sitk.Image, right: sitk.Image) -> None:
+    def test_both_femurs_of_a_mask(self, both: sitk.Image, alone: FemurMeasurements) -> None:
         by_label = nf.measure(both)
         pieces = sitk.Cast(both > 0, sitk.sitkUInt8)
         by_shape = nf.measure(pieces)
         assert [(each.side, each.side_source) for each in by_label] == [("left", "label"), ("right", "label")]
         assert [(each.side, each.side_source) for each in by_shape] == [("left", "shape"), ("right", "shape")]
-        alone = nf.measure(right)[0]
         for pair in (by_label, by_shape):
             assert pair[1]["neck_shaft_angle_deg"] == pytest.approx(alone["neck_shaft_angle_deg"], abs=1)
             assert pair[0]["version_neck_deg"] == pytest.approx(pair[1]["version_neck_deg"], abs=2)
@@ -109,9 +115,9 @@ class TestRealMasks:
         assert made[1].anatomy is not None
         assert not len(made[1].anatomy.surface.points_mm)
 
-    def test_density(self, right: sitk.Image, tmp_path: Path) -> None:
-        """Bone of 500 HU in soft tissue of 40 HU: the inner mean is exact; calibration is a line."""
-        hu = np.where(sitk.GetArrayViewFromImage(right) > 0, 500, 40).astype(np.int16)
+    def test_density(self, right: sitk.Image, alone: FemurMeasurements, tmp_path: Path) -> None:
+        """Bone of 500 HU in fat of -100 HU: the inner mean is exact; calibration is a line; a crop changes nothing."""
+        hu = np.where(sitk.GetArrayViewFromImage(right) > 0, 500, -100).astype(np.int16)
         ct = sitk.GetImageFromArray(hu)
         ct.CopyInformation(right)
         masks, cts = (
@@ -122,7 +128,13 @@ class TestRealMasks:
         assert plain["hu_mean_interior"] == flipped["hu_mean_interior"] == 500
         assert flipped["bmd_mean_interior_mg_cm3"] == pytest.approx(398)
         assert plain.missing["bmd_mean_interior_mg_cm3"].code == "no-calibration"
-        assert plain["neck_shaft_angle_deg"] == nf.measure(right)[0]["neck_shaft_angle_deg"]
+        assert plain["neck_shaft_angle_deg"] == alone["neck_shaft_angle_deg"]
+        box = box_of(hu > 0)[::-1]
+        cropped = right[tuple(box)]
+        inside = nf.measure(cropped, ct=ct)[0]
+        assert [inside[key] for key in CT_QUANTITIES] == pytest.approx(
+            [plain[key] for key in CT_QUANTITIES], nan_ok=True
+        )
 
 
 def _quick(mask_zyx: np.ndarray, geometry: Any, *, case: str, side: str) -> FemurMeasurements:
@@ -225,6 +237,18 @@ class TestBatch:
             path.write_bytes(b"old")
         nf.measure(masks, output=out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+    def test_files_of_an_earlier_result_are_removed(self, tmp_path: Path) -> None:
+        masks, out = _write(tmp_path / "m", P1=_cubes(2), P2=_cubes(3), P3=_cubes(4)), tmp_path / "out"
+        nf.measure(masks, output=out)
+        files = {path.name for path in out.iterdir()}
+        assert {"P1_left.png", "P2_right.mrk.json", "P3.png"} <= files
+        _write(masks, P1=_cubes(3))
+        (masks / "P2.nrrd").write_bytes(b"NRRD0004\n")
+        nf.measure([masks / "P1.nrrd", masks / "P2.nrrd"], output=out)
+        assert {path.name for path in out.iterdir()} == {
+            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png")
+        }
 
     def test_progress(self, tmp_path: Path) -> None:
         reports: list[tuple[str, float]] = []

@@ -28,7 +28,7 @@ class Case:
     """A phantom, its mask, and the measurements of the mask."""
 
     def __init__(self) -> None:
-        phantom = make_phantom(SEED, size_zyx=(160, 64, 64), spacing_mm_zyx=(3.0, 1.8, 1.8))
+        phantom = make_phantom(SEED, size_zyx=(160, 72, 72), spacing_mm_zyx=(3.0, 1.8, 1.8))
         self.ct = sitk.GetArrayFromImage(phantom.image)
         self.mask = sitk.GetArrayFromImage(phantom.mask)
         self.geometry = Geometry.of(phantom.image)
@@ -179,6 +179,15 @@ class TestMissing:
         values, missing, findings = case.measured(ct=np.abs(case.ct) + np.int16(10))
         assert not values
         assert {reason.code for reason in missing.values()} == {findings[0].code} == {"image-positive"}
+
+    @pytest.mark.parametrize(("low", "high", "kept"), [(-200, 400, False), (-1000, 1200, False), (-300, 3000, True)])
+    def test_values_that_were_clipped(self, case: Case, low: int, high: int, *, kept: bool) -> None:
+        """A window below the values of bone; soft tissue that was clipped does not matter."""
+        values, missing, findings = case.measured(ct=np.clip(case.ct, low, high))
+        assert "image-windowed" in [each.code for each in findings]
+        assert bool(values) is kept
+        if not kept:
+            assert {reason.code for reason in missing.values()} == {"image-windowed"}
 
     def test_values_without_numbers_are_left_out(self, case: Case) -> None:
         ct = case.ct.astype(np.float32)

@@ -29,7 +29,14 @@ def _ct(shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0), *, spacing: floa
 
 
 def _on(ct: sitk.Image, mask: sitk.Image) -> np.ndarray:
-    return image_on(ct, Geometry.of(mask), "ct.nrrd", "mask.nrrd")
+    """The values of the CT at the voxels of the mask's grid."""
+    found = image_on(ct, Geometry.of(mask), "ct.nrrd", "mask.nrrd")
+    assert found.geometry.shape_zyx == found.hu_zyx.shape
+    placed = found.placed(np.ones(Geometry.of(mask).shape_zyx, bool))
+    assert placed.shape == found.hu_zyx.shape
+    first = found.geometry.steps_mm @ np.argwhere(placed)[0][::-1] + found.geometry.origin_mm_xyz
+    np.testing.assert_allclose(first, mask.GetOrigin(), atol=0.01)
+    return found.hu_zyx[placed].reshape(mask.GetSize()[::-1])
 
 
 VALUES = sitk.GetArrayFromImage(_ct())
@@ -77,7 +84,6 @@ def test_other_grids_are_refused(mask: sitk.Image) -> None:
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "ct.nrrd"
     sitk.WriteImage(_ct(), str(path))
-    hu_zyx = read_ct_on(path, Geometry.of(_ct()), "mask.nrrd")
-    np.testing.assert_array_equal(hu_zyx, VALUES)
+    np.testing.assert_array_equal(read_ct_on(path, Geometry.of(_ct()), "mask.nrrd").hu_zyx, VALUES)
     with refused("unreadable", "none.nrrd"):
         read_ct_on(tmp_path / "none.nrrd", Geometry.of(_ct()), "mask.nrrd")

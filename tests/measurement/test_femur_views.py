@@ -10,9 +10,8 @@ import pytest
 from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.femur_views import anatomical_views
 from nnunet_femur.testing.voxelising import rotation_xyz
-from tests.measurement.known_femur import HEAD, MIRROR, X, Y, Z, anatomy, surface
+from tests.measurement.known_femur import HEAD, KNEE, MIRROR, X, Y, Z, anatomy, surface
 
-KNEE = np.array([0, 22, 26.5])
 UP = (HEAD - KNEE) / np.linalg.norm(HEAD - KNEE)
 
 

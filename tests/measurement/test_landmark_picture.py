@@ -23,7 +23,7 @@ from nnunet_femur.measurement.landmark_picture import draw_femur, femur_figure
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.measurement.view_drawing import ViewDrawing
 from nnunet_femur.testing.voxelising import rotation_xyz
-from tests.measurement.known_femur import HEAD, MIRROR, VALUES, anatomy, measurements, surface
+from tests.measurement.known_femur import HEAD, KNEE, MIRROR, VALUES, anatomy, measurements, surface
 
 SIZE = (1430, 1040)
 EMPTY = Surface(np.empty((0, 3)), np.empty((0, 3), np.int64))
@@ -96,7 +96,7 @@ def test_the_bone_is_where_its_landmarks_are() -> None:
     femur = measurements()
     figure, pixels = femur_figure(femur), np.asarray(Image.open(io.BytesIO(draw_femur(femur))).convert("RGB"))
     assert pixels.shape == (SIZE[1], SIZE[0], 3)
-    up = (HEAD - [0, 22, 26.5]) / np.linalg.norm(HEAD - [0, 22, 26.5])
+    up = (HEAD - KNEE) / np.linalg.norm(HEAD - KNEE)
     for axes, named in zip(figure.axes, anatomical_views(anatomy()), strict=True):
 
         def brightness(offset_radii: float, axes=axes, view=named.view) -> int:

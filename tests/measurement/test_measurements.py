@@ -12,6 +12,7 @@ import pytest
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.measurements import Measurements, file_names, is_table
 from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.view_drawing import ViewDrawing
 from tests.measurement.known_femur import VALUES, measurements
 from tests.refusing import refused
 
@@ -45,6 +46,13 @@ class TestMeasurements:
         html = Measurements((BAD,), {"L2": "<L2>: cut off."})._repr_html_()
         assert "&lt;L2&gt;: cut off." in html
         assert "<L2>" not in html
+
+    def test_html_shows_pictures_of_few_femurs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ViewDrawing, "bone", lambda *_: None)
+        one, three = Measurements((measurements("a&b"),)), Measurements((measurements(),) * 3)
+        assert one._repr_html_().count("data:image/png;base64,iVBOR") == 1
+        assert 'alt="a&amp;b"' in one._repr_html_()
+        assert "<img" not in three._repr_html_()
 
     def test_without_femurs(self, tmp_path: Path) -> None:
         none = Measurements(())

@@ -12,7 +12,7 @@ import pytest
 from nnunet_femur.measurement.anatomy import Anatomy
 from nnunet_femur.measurement.slicer_markups import colour_of, markups, points_of, segments_of
 from nnunet_femur.testing.voxelising import rotation_xyz
-from tests.measurement.known_femur import FEMUR, HEAD, MIRROR, anatomy, surface
+from tests.measurement.known_femur import FEMUR, HEAD, KNEE, MIRROR, Y, Z, anatomy, surface
 
 YES_OR_NO, SIZE = {"type": "boolean"}, {"type": "number", "minimum": 0}
 NUMBERS = {"type": "array", "items": {"type": "number"}}
@@ -99,9 +99,11 @@ def test_files_have_the_form_of_the_schema(missing: tuple[str, ...]) -> None:
 def test_landmarks_have_their_positions() -> None:
     positions = _positions(_by_name(anatomy())["landmarks"])
     np.testing.assert_allclose(positions["head center"], FEMUR.head_mm, atol=1e-4)
-    np.testing.assert_allclose(positions["knee center"], [0, 22, 26.5], atol=1e-4)
-    np.testing.assert_allclose(positions["posterior condyle medial"], [25, 42, 24], atol=1e-4)
-    np.testing.assert_allclose(positions["distal condyle lateral"], [-26, 2, 7], atol=1e-4)
+    np.testing.assert_allclose(positions["knee center"], KNEE, atol=1e-4)
+    behind = np.array(FEMUR.condyle_medial_mm) + FEMUR.condyle_radii_mm[0] * Y
+    below = np.array(FEMUR.distal_lateral_mm) - FEMUR.distal_radii_mm[1] * Z
+    np.testing.assert_allclose(positions["posterior condyle medial"], behind, atol=1e-4)
+    np.testing.assert_allclose(positions["distal condyle lateral"], below, atol=1e-4)
 
 
 def test_an_empty_mask_has_no_landmarks() -> None:
@@ -128,7 +130,7 @@ class TestAxes:
 
     def test_mechanical_axis_joins_knee_and_head(self) -> None:
         start, end = segments_of(anatomy())["mechanical axis"]
-        np.testing.assert_allclose([start, end], [[0, 22, 26.5], HEAD])
+        np.testing.assert_allclose([start, end], [KNEE, HEAD])
 
     @pytest.mark.parametrize("matrix", [rotation_xyz(20, -70, 140), MIRROR], ids=["turned", "left"])
     def test_move_with_the_bone(self, matrix: np.ndarray) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunet_femur.imaging.surface_mesh import Surface
-from nnunet_femur.measurement.surface_shading import View, shade
+from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.surface_mesh import Surface, bone_surface
+from nnunet_femur.measurement.surface_shading import View, corner_normals, shade
 from nnunet_femur.testing.voxelising import rotation_xyz
 
 X, Y, Z = np.eye(3)
@@ -84,6 +85,28 @@ def test_what_is_in_front_hides_what_is_behind() -> None:
     changed = ~np.isclose(before, alone, atol=1e-6) & np.isfinite(alone)
     assert np.pi * 15**2 < changed.sum() < np.pi * 16**2
     assert np.isnan(shade(wall, View(up=Z, towards=Y), pixel_mm=1.0).brightness).all()
+
+
+class TestNormals:
+    def test_of_a_sphere_point_outwards(self) -> None:
+        sphere = _sphere(20, (5.0, 6.0, 7.0))
+        for smoothing in (0, 3):
+            outwards = (sphere.points_mm - [5.0, 6.0, 7.0]) / 20
+            found = corner_normals(sphere, smoothing=smoothing)
+            np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
+            assert np.einsum("ij,ij->i", found, outwards).min() > np.cos(0.1)
+
+    def test_smoothing_hides_the_steps_of_voxels(self) -> None:
+        grid = Geometry((44, 44, 44), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        z, y, x = np.indices(grid.shape_zyx) - 21.5
+        steps = bone_surface(z**2 + y**2 + x**2 < 400, grid)
+        outwards = steps.points_mm - 21.5
+        outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
+        rough, smooth = (
+            np.degrees(np.arccos(np.clip(np.einsum("ij,ij->i", normals, outwards), -1, 1))).mean()
+            for normals in (corner_normals(steps), corner_normals(steps, smoothing=6))
+        )
+        assert smooth < rough / 2
 
 
 def test_projection() -> None:

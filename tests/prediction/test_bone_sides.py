@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.prediction import bone_sides
 from nnunet_femur.prediction.bone_sides import given_sides, side_of, tell_sides
 from nnunet_femur.testing import make_phantom
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GRID = (2.0, 2.0, 2.0)
 SHAPE = (240, 96, 96)
@@ -216,3 +220,15 @@ class TestByNetwork:
         assert found.findings == ()
         exchanged = given_sides(mask, dict(zip(sides, reversed(sides.values()), strict=True)), grid(mask), case="case")
         assert [each.code for each in exchanged.findings] == ["side-contradiction", "side-contradiction"]
+
+
+def test_of_real_femurs_that_are_cut(shared: Path) -> None:
+    """54 mm of both femurs, in which the position alone determines the sides; and of one, in which nothing does."""
+    image = sitk.ReadImage(str(shared / "ct" / "hips_femurs_by_totalsegmentator.nrrd"))
+    mask, geometry = sitk.GetArrayFromImage(image), Geometry.of(image)
+    found = tell_sides(mask, geometry, case="hips")
+    assert [each.side_source for each in found.femurs] == ["position", "position"]
+    x_mm = [(np.argwhere(found.values_zyx == value)[:, ::-1] @ geometry.steps_mm.T)[:, 0].mean() for value in (1, 2)]
+    assert x_mm[0] > x_mm[1] + 100
+    one = (found.values_zyx == 2).astype(np.uint8)
+    assert tell_sides(one, geometry, case="hips").unknown

@@ -39,10 +39,10 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert [row["findings"] for row in rows] == ["", "pieces cut-by-view", ""]
 
 
-def test_records_of_older_versions_have_no_score(tmp_path: Path) -> None:
+def test_records_of_older_versions_have_no_score_and_no_side(tmp_path: Path) -> None:
     write_results(tmp_path, (OLD,), {})
     content = json.loads((tmp_path / RECORD).read_text())
-    for key in ("review_score", "findings"):
+    for key in ("review_score", "findings", "side", "side_source"):
         del content["cases"][0][key]
     (tmp_path / RECORD).write_text(json.dumps(content))
     assert read_results(tmp_path) == {"a": OLD}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from typer.testing import CliRunner
 
+from nnunet_femur.cli import app
+from nnunet_femur.imaging import read_femur
 from nnunet_femur.prediction import Options, Segmenter, bone_sides, predict
 from nnunet_femur.prediction.export import SideChannels, side_channels
 
@@ -20,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("nowhere")]
 SIDED = {"background": 0, "femur_right": 1, "hip": 2, "femur_left": 3}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def without_measuring(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The sides of the voxels as they reach the postprocessing; shapeless blobs need not be measured."""
     calls: list[dict[str, Any]] = []
@@ -121,8 +126,6 @@ def test_channels_by_labels(labels: dict[str, int], femur: tuple[int, ...], expe
 def test_of_plans_that_nnunet_exports_itself(
     make_model: Callable[..., Path], ct: Path, without_measuring: list[dict[str, Any]]
 ) -> None:
-    import json
-
     model = make_model(spacing=[8.0, 5.0, 5.0], labels=SIDED)
     plans = json.loads((model / "plans.json").read_text())
     settings = {"is_seg": False, "force_separate_z": None, "memefficient_seg_resampling": False}
@@ -160,3 +163,28 @@ class TestOptions:
         again = predict([ct], model, tmp_path, sides=True, **options)
         assert again.skipped == ()
         assert set(again.results[0].files) == {f"{case}.nrrd", f"{case}_left.stl"}
+
+
+def test_the_command_writes_sides(make_model: Callable[..., Path], ct: Path, tmp_path: Path) -> None:
+    model = make_model(spacing=[8.0, 5.0, 5.0], labels=SIDED)
+    arguments = ["predict", "-i", str(ct), "-m", str(model), "-o", str(tmp_path), "--sides", "--stl"]
+    more = ["--format", "nrrd", "--format", "seg.nrrd", "--device", "cpu", "--no-mirror", "--largest-component"]
+    result = CliRunner().invoke(app, [*arguments, *more])
+    assert result.exit_code == 0, result.output
+    (case,) = json.loads((tmp_path / "predictions.json").read_text())["cases"]
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["side"], row["side_source"], row["findings"]) == (
+        case["side"],
+        case["side_source"],
+        " ".join(case["findings"]),
+    )
+    values = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{case['case']}.nrrd")))
+    named = {1: "left", 2: "right", 3: "unknown"}
+    found = {named[int(value)] for value in np.unique(values) if value}
+    assert found
+    assert case["side"] == ("both" if {"left", "right"} <= found else min(found - {"unknown"} or {"unknown"}))
+    surfaces = {f"{case['case']}_{side}.stl" for side in found}
+    assert set(case["files"]) == surfaces | {f"{case['case']}.nrrd", f"{case['case']}.seg.nrrd"}
+    whole = read_femur(tmp_path / f"{case['case']}.seg.nrrd").voxels_zyx
+    assert np.array_equal(whole, values > 0)

@@ -45,7 +45,7 @@ def test_vtk_finds_the_same_voxels(long_axis):
     vtk = pytest.importorskip("vtkmodules.vtkImagingStencil")
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    from nnunet_femur.imaging.surface_mesh import _mesh_of
+    from nnunet_femur.imaging.surface_mesh import vtk_mesh
 
     stretch = np.ones(3)
     stretch[long_axis] = 2.5
@@ -53,7 +53,7 @@ def test_vtk_finds_the_same_voxels(long_axis):
     surface = moved(Surface(ball.points_mm * stretch, ball.triangles), rotation_xyz(11, -7, 23), (3.3, -40.1, 7.7))
     grid = grid_around(surface, (0.8, 1.1, 1.7), shift_voxels_xyz=(0.13, 0.71, 0.37))
     stencil = vtk.vtkPolyDataToImageStencil()
-    stencil.SetInputData(_mesh_of(surface))
+    stencil.SetInputData(vtk_mesh(surface))
     stencil.SetOutputOrigin(grid.origin_mm_xyz)
     stencil.SetOutputSpacing(grid.spacing_mm_xyz)
     stencil.SetOutputWholeExtent(*(n for size in grid.size_xyz for n in (0, size - 1)))

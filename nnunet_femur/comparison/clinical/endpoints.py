@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nnunet_femur.evaluation import METRICS, Measure, Metric
+from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES, Quantity
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 PROTOCOL = "measurements"
 """Protocol of the errors in scores.csv."""
-
-MEAN_HU = Quantity("hu_mean", "mean CT value", "HU", "Mean CT value of all voxels of the mask.")
-"""Quantity that is measured in the CT, on all voxels of a mask."""
 
 MAIN = (
     "head_center_mm", "neck_shaft_angle_deg", "version_neck_deg", "version_murphy_deg", "mldfa_deg",
@@ -65,6 +63,8 @@ class Endpoint:
     def title(self) -> str:
         """Label and unit."""
         unit = unit_text(self.unit)
+        if self.label.endswith(f" {unit}"):
+            return self.label
         return f"{self.label[:-1]}, {unit})" if self.label.endswith(")") else f"{self.label} ({unit})"
 
     @property
@@ -116,7 +116,7 @@ def endpoints_of(quantities: Iterable[Quantity]) -> dict[str, Endpoint]:
     return found
 
 
-ENDPOINTS: dict[str, Endpoint] = endpoints_of((*SHAPE_QUANTITIES, MEAN_HU))
+ENDPOINTS: dict[str, Endpoint] = endpoints_of((*SHAPE_QUANTITIES, CT_QUANTITIES["hu_mean"]))
 """All endpoints by name, in the order of the quantities."""
 
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.comparison.clinical.endpoints import MEAN_HU
-from nnunet_femur.comparison.reference_masks import read_ct_like
-from nnunet_femur.errors import FemurError
+from nnunet_femur.comparison.clinical.case_ct import MEAN_HU, NO_CT, CaseCt
 from nnunet_femur.evaluation import Scoring, read_mask
 from nnunet_femur.evaluation.mask_input import on_one_grid
 from nnunet_femur.imaging.boxes import box_of
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 
 Engine = Callable[..., FemurMeasurements]
 """Function with the arguments and the result of :func:`nnunet_femur.measurement.measuring.measure_mask`."""
-
-NO_CT, OTHER_GRID, UNREADABLE_CT = "no-ct", "ct-grid-differs", "ct-unreadable"
-"""Reasons for which a mask has no mean HU."""
 
 FAILED = "measuring-failed"
 """Reason for which no quantity of a mask is known: an error while it was measured."""
@@ -95,14 +90,14 @@ def measure_masks(case: CaseMasks, engine: Engine | None = None) -> list[Measure
         reference = read(case.reference)
     except Exception:  # noqa: BLE001 - as below
         return [NOTHING] * len(case.masks)
-    ct, reason = _ct(case.ct, reference)
+    ct = CaseCt.read(case.ct, reference)
     found = []
     for path in case.masks:
         try:
             mask = reference
             if path != case.reference:
                 _, mask = on_one_grid(reference, read(path, like=reference.geometry))
-            found.append(measure_femurs(mask, ct=ct, ct_reason=reason, engine=engine))
+            found.append(measure_femurs(mask, ct=ct, engine=engine))
         except Exception:  # noqa: BLE001 - no problem of one mask may end the comparison; it is counted and named
             found.append(NOTHING)
     return found
@@ -120,41 +115,27 @@ def failed(case: CaseMasks) -> list[MeasuredMask]:
     return [NOTHING] * len(case.masks)
 
 
-def measure_femurs(
-    mask: Mask, *, ct: NDArray | None = None, ct_reason: str = NO_CT, engine: Engine | None = None
-) -> MeasuredMask:
+def measure_femurs(mask: Mask, *, ct: CaseCt | None = None, engine: Engine | None = None) -> MeasuredMask:
     """Measure every femur of a mask.
 
     Args:
         mask: The mask.
-        ct: The CT on the grid of the mask in HU, shape (z, y, x); None without one.
-        ct_reason: Code of the reason for a missing CT.
+        ct: The CT on the grid of the mask; None without one.
         engine: As in :func:`measure_masks`.
     """
-    measure = engine or default_engine()
-    if ct is not None and ct.shape != mask.voxels.shape:
-        ct, ct_reason = None, OTHER_GRID
+    measure, ct = engine or default_engine(), ct or CaseCt(None, NO_CT)
     found = []
     for voxels in separate_bones(mask.voxels, mask.geometry) or [mask.voxels]:
         one = measure(voxels, mask.geometry, case=mask.name)
         values = {key: _plain(value) for key, value in one.values.items() if key in QUANTITIES}
         missing = {key: reason.code for key, reason in one.missing.items() if key in QUANTITIES}
-        if ct is None or not voxels.any():
-            missing[MEAN_HU.key] = ct_reason if ct is None else "empty-mask"
+        mean_hu = ct.mean_hu(voxels, mask.geometry, mask.name)
+        if isinstance(mean_hu, str):
+            missing[MEAN_HU.key] = mean_hu
         else:
-            values[MEAN_HU.key] = float(ct[voxels].mean(dtype=np.float64))
+            values[MEAN_HU.key] = mean_hu
         found.append(MeasuredFemur(one.side, _center_mm(voxels, mask.geometry), values, missing))
     return tuple(found)
-
-
-def _ct(path: Path | None, reference: Mask) -> tuple[NDArray | None, str]:
-    """Return the CT on the grid of the reference, or None and the code of the reason."""
-    if path is None:
-        return None, NO_CT
-    try:
-        return read_ct_like(path, reference), OTHER_GRID
-    except (FemurError, OSError, RuntimeError, ValueError):
-        return None, UNREADABLE_CT
 
 
 def _plain(value: Value) -> Value:

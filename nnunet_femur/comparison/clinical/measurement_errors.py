@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, MEAN_HU, PROTOCOL
-from nnunet_femur.comparison.clinical.measured_masks import NO_CT
+from nnunet_femur.comparison.clinical.case_ct import MEAN_HU, NO_CT
+from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, PROTOCOL
 from nnunet_femur.comparison.scoring import COLUMNS as SCORES
 
 if TYPE_CHECKING:

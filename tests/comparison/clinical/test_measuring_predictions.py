@@ -9,7 +9,7 @@ from nnunet_femur.comparison.clinical.measuring_predictions import measure_predi
 from nnunet_femur.comparison.discovery import discover
 from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.evaluation import Scoring
-from tests.comparison.conftest import bone, write
+from tests.comparison.conftest import bone, ct_of, write
 from tests.comparison.made import by_box
 
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
@@ -47,12 +47,14 @@ def _errors(table, name):
 def test_a_shift_is_the_error_of_the_head_centre(tree, engine, measured):
     tree.test(SCRATCH, shift=1)
     tree.test(BASELINE)
+    hu = ct_of(bone())
+    write(tree.raw / "imagesTs" / "L6_0000.nrrd", hu)
     table = _measure(tree, engine)
     assert _errors(table, "head_center_mm") == {
         (SCRATCH, "L6"): 5.0, (SCRATCH, "R7"): 5.0, (BASELINE, "L6"): 0.0, (BASELINE, "R7"): 0.0,
     }  # fmt: skip
-    # The CT is 700 HU in the reference and 0 elsewhere; a quarter of the shifted prediction is outside.
-    assert _errors(table, "hu_mean")[SCRATCH, "L6"] == -175
+    difference = hu[bone(1) > 0].mean() - hu[bone() > 0].mean()
+    assert _errors(table, "hu_mean")[SCRATCH, "L6"] == pytest.approx(difference)
     assert set(table["patient"]) == {"patient6", "patient7"}
 
 
