@@ -127,6 +127,8 @@ def measure(
         folder,
         tuple(surface for number in range(len(tasks)) for surface in done[number].surfaces),
     )
+    if folder is not None:
+        remove_earlier(folder, measurements)
     if path is not None:
         for table in [path] if folder is None else [folder / f"{TABLE_NAME}{ending}" for ending in TABLE_ENDINGS]:
             measurements.save(table)
@@ -161,8 +163,6 @@ def _crashed(task: _Task) -> MaskResult:
 
 def _failed(task: _Task, code: str, text: str) -> MaskResult:
     """Return the entry of a mask that cannot be read; its side is the one that its name states."""
-    if task.options.folder is not None:
-        remove_earlier(task.options.folder, task.given.case)
     side = side_in_name(task.given.case)
     known = side in (LEFT, RIGHT)
     keys = (*QUANTITIES, *(CT_QUANTITIES if task.options.with_ct else ()))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import cannot_write, write_json, written_beside
-from nnunet_femur.imaging.sides import LEFT, RIGHT
+from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
+from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.measurement.landmark_picture import draw_femur
+from nnunet_femur.measurement.measurements import TABLE_NAME, file_names
 from nnunet_femur.measurement.slicer_markups import markups
+from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from nnunet_femur.measurement.femur_measurements import FemurMeasurements
-
 LANDMARKS_ENDING, PICTURE_ENDING = ".mrk.json", ".png"
-
-_ENDINGS = (LANDMARKS_ENDING, PICTURE_ENDING)
-"""Endings of all files of a femur."""
 
 
 def write_femur_files(femur: FemurMeasurements, folder: Path, name: str) -> tuple[Path, ...]:
@@ -53,18 +52,37 @@ def write_femur_files(femur: FemurMeasurements, folder: Path, name: str) -> tupl
     return landmarks, picture
 
 
-def remove_earlier(folder: Path, case: str, *, written: Sequence[Path] = ()) -> None:
-    """Remove files that an earlier run wrote for a mask, and that do not belong to its present result.
+def remove_earlier(folder: Path, femurs: Sequence[FemurMeasurements]) -> None:
+    """Remove landmarks and pictures of an earlier run that do not belong to the present result of their mask.
 
-    They would contradict the tables: the side of a femur may have changed, or its mask may be unreadable now.
+    They would contradict the tables: the side of a femur may have changed, or its mask may be unreadable now. Only
+    files of femurs that the earlier ``measurements.json`` of the folder lists are removed.
 
     Args:
-        folder: The output folder.
-        case: The case of the mask.
-        written: Files of the present result, which are kept.
+        folder: The output folder, with the tables of the earlier run.
+        femurs: The present result of all masks of this run.
     """
-    for name in (case, *(f"{case}_{side}" for side in (LEFT, RIGHT))):
-        for ending in _ENDINGS:
-            path = folder / f"{name}{ending}"
-            if path not in written:
-                path.unlink(missing_ok=True)
+    records = read_json(folder / f"{TABLE_NAME}.json")
+    # A list, because a value of the file may be of any type.
+    cases = [femur.case for femur in femurs]
+    earlier = [
+        FemurMeasurements(record["case"], record["side"], "", {}, {})
+        for record in (records if isinstance(records, list) else [])
+        if isinstance(record, dict) and record.get("case") in cases and record.get("side") in (LEFT, RIGHT, UNKNOWN)
+    ]
+    kept = {name for of_mask in _by_case(femurs) for femur, name in _named(of_mask) if femur.anatomy is not None}
+    for of_mask in _by_case(earlier):
+        for _, name in _named(of_mask):
+            for ending in (LANDMARKS_ENDING, PICTURE_ENDING) if name not in kept else ():
+                (folder / f"{name}{ending}").unlink(missing_ok=True)
+
+
+def _by_case(femurs: Sequence[FemurMeasurements]) -> list[list[FemurMeasurements]]:
+    by_case: dict[str, list[FemurMeasurements]] = defaultdict(list)
+    for femur in femurs:
+        by_case[femur.case].append(femur)
+    return list(by_case.values())
+
+
+def _named(of_mask: list[FemurMeasurements]) -> list[tuple[FemurMeasurements, str]]:
+    return list(zip(of_mask, file_names(of_mask), strict=True))

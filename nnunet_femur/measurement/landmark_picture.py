@@ -40,13 +40,17 @@ _WIDTH, _HEIGHT = 11.0, 8.0
 
 _DPI = 130
 
-_AREAS = {"front": (0.2, 0.25, 3.55, 7.2), "side": (4.0, 0.25, 2.95, 7.2), "above": (7.3, 4.6, 3.5, 2.85)}
+_AREAS = {"front": (0.2, 0.25, 3.8, 7.2), "side": (4.2, 0.25, 2.9, 7.2), "above": (7.3, 4.6, 3.5, 2.85)}
 """Left edge, lower edge, width and height of each view in inches."""
 
 _SMOOTHING = 6
 """Smoothing of the normals that light the bone; the surface itself is not changed."""
 
-_LEAST_MM_PER_INCH = {"front": 50.0, "side": 50.0, "above": 36.0}
+_LEAST_MM_PER_INCH = {"front": 64.0, "side": 64.0, "above": 50.0}
+"""Scale of small bones; a larger picture of them would leave no room for labels."""
+
+_BONE_SHARE = 0.5
+"""Largest share of the width of a view that the bone takes; the labels need the rest."""
 
 
 def draw_femur(femur: FemurMeasurements) -> bytes:
@@ -86,23 +90,30 @@ def femur_figure(femur: FemurMeasurements) -> Figure:
     _head(figure, femur)
     normals = corner_normals(anatomy.surface, smoothing=_SMOOTHING)
     drawers = (_draw_front, _draw_side, _draw_above)
-    for area, named, draw in zip(_AREAS, anatomical_views(anatomy), drawers, strict=True):
-        drawing = _opened(figure, area, named, anatomy)
+    views = dict(zip(_AREAS, anatomical_views(anatomy), strict=True))
+    scales = {area: _mm_per_inch(area, named, anatomy) for area, named in views.items()}
+    scales["front"] = scales["side"] = max(scales["front"], scales["side"])
+    for (area, named), draw in zip(views.items(), drawers, strict=True):
+        drawing = _opened(figure, area, named, anatomy, scales[area])
         drawing.bone(anatomy.surface, normals)
         draw(drawing, femur, anatomy)
     _write_values(figure, femur)
     return figure
 
 
-def _opened(figure: Figure, area: str, named: NamedView, anatomy: Anatomy) -> ViewDrawing:
-    """Return the empty drawing of a view, at a scale at which the bone fits."""
+def _mm_per_inch(area: str, named: NamedView, anatomy: Anatomy) -> float:
+    """Return a scale at which the bone fits into the area of a view, with room for labels, headings and a scale bar."""
+    _, _, width, height = _AREAS[area]
+    size = np.ptp(named.view.project(anatomy.surface.points_mm), axis=0)
+    fits = max(size[0] / (_BONE_SHARE * width), size[1] / (height - 0.75))
+    return max(_LEAST_MM_PER_INCH[area], float(fits))
+
+
+def _opened(figure: Figure, area: str, named: NamedView, anatomy: Anatomy, scale: float) -> ViewDrawing:
+    """Return the empty drawing of a view, with the bone's place in the middle."""
     left, low, width, height = _AREAS[area]
     points = named.view.project(anatomy.surface.points_mm)
-    smallest, largest = points.min(axis=0), points.max(axis=0)
-    middle, size = (smallest + largest) / 2, largest - smallest
-    # Labels need about half of the width, and headings and the scale bar need some of the height.
-    fits = max(size[0] / (0.56 * width), size[1] / (height - 0.75))
-    scale = max(_LEAST_MM_PER_INCH[area], float(fits))
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
     axes = figure.add_axes((left / _WIDTH, low / _HEIGHT, width / _WIDTH, height / _HEIGHT))
     axes.set_axis_off()
     half_width, half_height = width * scale / 2, height * scale / 2
@@ -131,9 +142,9 @@ def _draw_front(drawing: ViewDrawing, femur: FemurMeasurements, anatomy: Anatomy
         corner = anatomy.proximal_shaft.nearest(corner)
         drawing.arc(corner, neck, -shaft, 0.8 * anatomy.head.radius_mm, colour_of("neck axis"))
         text = _text(femur, "neck_shaft_angle_deg", "neck-shaft")
-        drawing.label(
-            corner, f"{text}\n{_text(femur, 'neck_shaft_angle_frontal_deg', 'frontal')}", colour_of("neck axis")
-        )
+        if value_of(femur, "neck_shaft_angle_frontal_deg") is not None:
+            text += f"\n{_text(femur, 'neck_shaft_angle_frontal_deg', 'frontal')}"
+        drawing.label(corner, text, colour_of("neck axis"))
     _label_middle(drawing, axes, "shaft axis", 0.42, "shaft axis")
     _label_middle(drawing, axes, "proximal shaft axis", 0.3, "proximal\nshaft axis")
     _label_middle(drawing, axes, "mechanical axis", 0.62, "mechanical axis")
@@ -158,7 +169,7 @@ def _draw_side(drawing: ViewDrawing, femur: FemurMeasurements, anatomy: Anatomy)
         drawing.label(anatomy.head.center_mm, "head centre", INK)
     if anatomy.lesser_trochanter_mm is not None:
         drawing.point(anatomy.lesser_trochanter_mm)
-        drawing.label(anatomy.lesser_trochanter_mm, "lesser trochanter\nlevel", GREY)
+        drawing.label(anatomy.lesser_trochanter_mm, "lesser\ntrochanter", GREY)
     if anatomy.distal is not None:
         distal = anatomy.distal
         for sphere in (distal.medial_condyle, distal.lateral_condyle):

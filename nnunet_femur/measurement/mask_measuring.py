@@ -14,7 +14,7 @@ from nnunet_femur.imaging.surface_mesh import Surface
 from nnunet_femur.measurement.ct_measuring import measure_ct
 from nnunet_femur.measurement.ct_on_mask import image_on, read_ct_on
 from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.femur_files import remove_earlier, write_femur_files
+from nnunet_femur.measurement.femur_files import write_femur_files
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.mask_femurs import SIDE_LABELS, image_femurs, read_femurs
 from nnunet_femur.measurement.measurements import file_names
@@ -118,10 +118,8 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
                     options=options.surfaces,
                 )
                 surfaces.append(found)
-        written: list[Path] = []
         for femur, name in zip(femurs, file_names(femurs), strict=True):
-            written += write_femur_files(femur, options.folder, name)
-        remove_earlier(options.folder, given.case, written=written)
+            write_femur_files(femur, options.folder, name)
         femurs = [_without_surface(femur) for femur in femurs]
     return MaskResult(tuple(femurs), ct.text if isinstance(ct, Missing) else "", tuple(surfaces))
 

@@ -140,6 +140,7 @@ class ViewDrawing:
                     color=colour,
                     size=TEXT_POINTS,
                     zorder=7,
+                    bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.6},
                     arrowprops={"arrowstyle": "-", "lw": 0.5, "color": FAINT, "shrinkA": 2, "shrinkB": 2.5},
                 )
         for x, text, align in ((left, self.named.left, "left"), (right, self.named.right, "right")):

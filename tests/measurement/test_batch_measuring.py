@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 import nnunet_femur as nf
 from nnunet_femur.imaging.boxes import box_of
@@ -116,8 +117,10 @@ class TestRealMasks:
         assert not len(made[1].anatomy.surface.points_mm)
 
     def test_density(self, right: sitk.Image, alone: FemurMeasurements, tmp_path: Path) -> None:
-        """Bone of 500 HU in fat of -100 HU: the inner mean is exact; calibration is a line; a crop changes nothing."""
-        hu = np.where(sitk.GetArrayViewFromImage(right) > 0, 500, -100).astype(np.int16)
+        """Bone of 500 HU in fat in air: the inner mean is exact; calibration is a line; a crop changes nothing."""
+        bone = sitk.GetArrayViewFromImage(right) > 0
+        fat = ndimage.binary_dilation(bone, iterations=5)
+        hu = np.where(bone, 500, np.where(fat, -100, -1000)).astype(np.int16)
         ct = sitk.GetImageFromArray(hu)
         ct.CopyInformation(right)
         masks, cts = (
@@ -129,7 +132,7 @@ class TestRealMasks:
         assert flipped["bmd_mean_interior_mg_cm3"] == pytest.approx(398)
         assert plain.missing["bmd_mean_interior_mg_cm3"].code == "no-calibration"
         assert plain["neck_shaft_angle_deg"] == alone["neck_shaft_angle_deg"]
-        box = box_of(hu > 0)[::-1]
+        box = box_of(bone)[::-1]
         cropped = right[tuple(box)]
         inside = nf.measure(cropped, ct=ct)[0]
         assert [inside[key] for key in CT_QUANTITIES] == pytest.approx(
@@ -243,12 +246,18 @@ class TestBatch:
         nf.measure(masks, output=out)
         files = {path.name for path in out.iterdir()}
         assert {"P1_left.png", "P2_right.mrk.json", "P3.png"} <= files
+        for name in ("P2.png", "P1.mrk.json", "P1_right.stl"):
+            (out / name).write_text("made by somebody else")
         _write(masks, P1=_cubes(3))
         (masks / "P2.nrrd").write_bytes(b"NRRD0004\n")
         nf.measure([masks / "P1.nrrd", masks / "P2.nrrd"], output=out)
         assert {path.name for path in out.iterdir()} == {
-            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png")
+            *("measurements.csv", "measurements.json", "P1_right.mrk.json", "P1_right.png", "P3.mrk.json", "P3.png"),
+            *("P2.png", "P1.mrk.json", "P1_right.stl"),
         }
+        (out / "measurements.json").write_text('[{"case": "P1", "side": "/../P3"}, 3, {"case": []}]')
+        nf.measure(masks / "P1.nrrd", output=out)
+        assert (out / "P3.png").is_file()
 
     def test_progress(self, tmp_path: Path) -> None:
         reports: list[tuple[str, float]] = []

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from nnunet_femur.imaging.surface_mesh import Surface
@@ -27,7 +28,7 @@ from tests.measurement.known_femur import HEAD, KNEE, MIRROR, VALUES, anatomy, m
 
 SIZE = (1430, 1040)
 EMPTY = Surface(np.empty((0, 3)), np.empty((0, 3), np.int64))
-ALL_VALUES = {key: VALUES.get(key, 1234.5) for key, quantity in QUANTITIES.items() if not quantity.is_vector}
+ALL_VALUES = {key: VALUES.get(key, 123.4) for key, quantity in QUANTITIES.items() if not quantity.is_vector}
 PARTS = ("head", "neck", "proximal_shaft", "shaft", "distal", "medial", "posterior", "lesser_trochanter_mm")
 WORN_OUT = finding("side-contradiction", "R1.nrrd", "is left by its shape, " + "but right by its id. " * 9)
 
@@ -52,7 +53,7 @@ def _texts(femur: Any) -> dict[str, np.ndarray]:
     texts = [*figure.texts, *itertools.chain.from_iterable(axes.texts for axes in figure.axes)]
     renderer = canvas.get_renderer()
     return {
-        f"{number} {text.get_text()}": text.get_window_extent(renderer).extents
+        f"{number} {text.get_text()}": Text.get_window_extent(text, renderer).extents
         for number, text in enumerate(texts)
         if text.get_text()
     }
@@ -76,6 +77,22 @@ def test_texts_do_not_overlap_and_are_inside(changes: dict[str, Any]) -> None:
     for text, (left, low, right, high) in boxes.items():
         assert 0 <= left < right <= width, text
         assert 0 <= low < high <= height, text
+
+
+@pytest.mark.usefixtures("without_bone")
+@pytest.mark.parametrize("changes", BONES.values(), ids=BONES)
+def test_labels_are_beside_the_bone(changes: dict[str, Any]) -> None:
+    femur = measurements(**changes)
+    assert femur.anatomy is not None
+    figure = femur_figure(femur)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axes, named in zip(figure.axes, anatomical_views(femur.anatomy), strict=True):
+        bone = axes.transData.transform(named.view.project(femur.anatomy.surface.points_mm))
+        for text in axes.texts:
+            box = Text.get_window_extent(text, canvas.get_renderer())
+            covered = (bone > [box.x0, box.y0]).all(axis=1) & (bone < [box.x1, box.y1]).all(axis=1)
+            assert not covered.any(), text.get_text()
 
 
 @pytest.mark.usefixtures("without_bone")
