@@ -140,11 +140,13 @@ def write_surface(surface: Surface, path: Path | str, *, ending: str = "") -> No
     if not len(surface.triangles):
         msg = f"{path}: an empty surface cannot be written. Check the mask."
         raise InputError(msg, code="unsupported")
-    writer = _writer(path, ending or path.suffix.lower())
+    ending = ending or path.suffix.lower()
+    writer = _writer(path, ending)
     writer.SetInputData(vtk_mesh(surface))
     writer.SetFileTypeToBinary()
     try:
-        with written_beside(path) as partial:
+        # VTK adds .ply to other endings, such as .PLY.
+        with written_beside(path, ending=".ply" if ending == ".ply" else None) as partial:
             _write(writer, partial)
     except OSError as error:
         raise cannot_write(path, error) from error

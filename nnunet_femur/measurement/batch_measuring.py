@@ -18,7 +18,7 @@ from nnunet_femur.measurement.femur_files import remove_earlier
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.mask_measuring import MaskResult, Options, measure_femurs
 from nnunet_femur.measurement.measurements import TABLE_ENDINGS, TABLE_NAME, Measurements, is_table
-from nnunet_femur.measurement.model_surface import EDGE_MM, require_edge
+from nnunet_femur.measurement.model_surfaces import EDGE_MM, require_edge
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.measurement.surface_files import SURFACE_ENDINGS, SurfaceOptions, write_quality
 from nnunet_femur.processes import each

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.surface_mesh import Surface
+from nnunet_femur.measurement.mesh_edges import unique_edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,9 +31,7 @@ def bisected(mesh: Surface, marked: NDArray[np.bool_]) -> Surface:
         ([[1, 4, 0], [1, 3, 4], [4, 2, 0], [3, 2, 4]], [2.0, 1.5, 0.0])
     """
     triangles = mesh.triangles
-    pairs = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]], axis=2)
-    edges, numbers = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
-    numbers = numbers.reshape(-1, 3)
+    edges, numbers = unique_edges(triangles)
     lengths_mm = np.linalg.norm(mesh.points_mm[edges[:, 0]] - mesh.points_mm[edges[:, 1]], axis=1)
     longest = numbers[np.arange(len(triangles)), lengths_mm[numbers].argmax(axis=1)]
     divided = np.zeros(len(edges), bool)

@@ -9,8 +9,9 @@ import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.surface_mesh import Surface, bone_surface
-from nnunet_femur.measurement.mesh_quality import directed_edges, quality_column, topology
+from nnunet_femur.measurement.mesh_edges import unique_edges
 from nnunet_femur.measurement.surface_distance import samples_of, signed_distance_to
+from nnunet_femur.measurement.triangle_quality import quality_column, topology
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ class MaskSurfaces:
 
     def fit_of(self, mesh: Surface, edge_mm: float, distances_voxels: tuple[NDArray, NDArray]) -> MaskFit:
         """Return the facts about a mesh with a stated edge length and its :meth:`distances_voxels`."""
-        edges = directed_edges(mesh.triangles)
+        edges, _ = unique_edges(mesh.triangles)
         lengths_mm = np.linalg.norm(mesh.points_mm[edges[:, 0]] - mesh.points_mm[edges[:, 1]], axis=1)
         off_mask, missed = distances_voxels
         return MaskFit(

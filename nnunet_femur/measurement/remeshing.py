@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.surface_mesh import Surface, vtk_mesh
-from nnunet_femur.measurement.surface_distance import SAMPLES
+from nnunet_femur.measurement.mesh_edges import unique_edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,17 +86,21 @@ def fitted(mesh: Surface, distance: Distance) -> Surface:
 
 
 def _step(mesh: Surface, distance: Distance) -> Surface:
+    from scipy.sparse import vstack
     from scipy.sparse.linalg import cg
 
     normals, facing, _ = _normals(mesh)
+    edges, numbers = unique_edges(mesh.triangles)
+    across = np.stack([np.bincount(numbers.ravel(), np.repeat(axis, 3)) for axis in facing.T], axis=1).astype(float)
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), np.finfo(float).tiny)
+    offsets_mm = distance(np.concatenate([mesh.points_mm[each].mean(axis=1) for each in (mesh.triangles, edges)]))
     points = len(mesh.points_mm)
-    samples_mm = np.einsum("sk,fkc->fsc", SAMPLES, mesh.points_mm[mesh.triangles]).reshape(-1, 3)
-    offsets_mm = distance(samples_mm)
-    along = np.einsum("fkc,fc->fk", normals[mesh.triangles], facing)
-    effect = _sparse(
-        (SAMPLES[None] * along[:, None, :]).reshape(-1, 3), np.repeat(mesh.triangles, len(SAMPLES), axis=0), points
-    )
-    edges = mesh.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    # Displacement of each centre and middle along its normal by that of the corners along theirs.
+    effects = [
+        _sparse(np.einsum("nkc,nc->nk", normals[corners], towards) / corners.shape[1], corners, points)
+        for corners, towards in ((mesh.triangles, facing), (edges, across))
+    ]
+    effect = vstack(effects).tocsr()
     differences = _sparse(np.tile([1.0, -1.0], (len(edges), 1)), edges, points)
     system = effect.T @ effect + _STIFFNESS * differences.T @ differences
     steps_mm, _ = cg(system, -(effect.T @ offsets_mm), rtol=1e-4, maxiter=300)
@@ -140,7 +144,8 @@ def _subdivided(surface: Surface, density: NDArray[np.float64]) -> tuple[Surface
 def _corner_areas_mm2(surface: Surface) -> NDArray[np.float64]:
     """Return a third of the area of the triangles at each point."""
     _, _, areas_mm2 = _normals(surface)
-    return np.bincount(surface.triangles.ravel(), np.repeat(areas_mm2 / 3, 3), minlength=len(surface.points_mm))
+    shares_mm2 = np.repeat(areas_mm2 / 3, 3)
+    return np.bincount(surface.triangles.ravel(), shares_mm2, minlength=len(surface.points_mm)).astype(np.float64)
 
 
 def _normals(surface: Surface) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

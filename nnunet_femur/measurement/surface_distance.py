@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.surface_mesh import vtk_mesh
+from nnunet_femur.measurement.mesh_edges import unique_edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.surface_mesh import Surface
-
-SAMPLES = np.array([[1, 1, 1], [1.5, 1.5, 0], [0, 1.5, 1.5], [1.5, 0, 1.5]]) / 3
-"""Samples of a triangle as shares of its corners: the centre, and the middle of each edge."""
 
 
 def signed_distance_to(surface: Surface) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
@@ -51,7 +49,6 @@ def signed_distance_to(surface: Surface) -> Callable[[NDArray[np.float64]], NDAr
 
 def samples_of(surface: Surface) -> NDArray[np.float64]:
     """Return corners, centres of triangles and middles of edges, each once, shape (n, 3)."""
-    triangles = surface.triangles
-    edges = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
+    edges, _ = unique_edges(surface.triangles)
     corners = surface.points_mm
-    return np.concatenate([corners, corners[triangles].mean(axis=1), corners[edges].mean(axis=1)])
+    return np.concatenate([corners, corners[surface.triangles].mean(axis=1), corners[edges].mean(axis=1)])

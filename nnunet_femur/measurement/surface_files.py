@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import cannot_write, write_text
 from nnunet_femur.errors import FemurError
-from nnunet_femur.measurement.model_surface import (
+from nnunet_femur.measurement.model_surfaces import (
     EDGE_MM,
     QUALITY_COLUMNS,
     model_surface,
@@ -51,7 +51,7 @@ class WrittenSurface:
     Attributes:
         case: Name of the mask.
         side: "left", "right" or "unknown".
-        values: Its quality by the keys of :data:`~nnunet_femur.measurement.model_surface.QUALITY_COLUMNS`.
+        values: Its quality by the keys of :data:`~nnunet_femur.measurement.model_surfaces.QUALITY_COLUMNS`.
         problems: Doubts about it.
         error: Reason why no surface was made; empty if one was.
     """

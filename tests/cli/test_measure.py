@@ -111,3 +111,19 @@ def test_cts_of_a_shell_pattern(masks: Path, tmp_path: Path) -> None:
 
 def test_without_masks_is_wrong_usage() -> None:
     assert _run().exit_code == 2
+
+
+def test_surfaces(masks: Path, tmp_path: Path) -> None:
+    result = _run(masks / "R1.nrrd", "-o", tmp_path, "--stl", "--ply", "--edge-mm", 8)
+    assert result.exit_code == 0
+    assert {"R1_right.stl", "R1_right.ply", "surface_quality.csv"} <= {path.name for path in tmp_path.iterdir()}
+    assert "smallest angle" in result.stdout
+    assert "stated edge length" in result.stdout
+
+
+def test_a_surface_that_cannot_be_made_gives_status_1(masks: Path, tmp_path: Path) -> None:
+    result = _run(masks / "R1.nrrd", "-o", tmp_path, "--stl", "--edge-mm", 0.5)
+    assert result.exit_code == 1
+    assert "R1 right: no surface" in result.stdout
+    assert (tmp_path / "measurements.csv").is_file()
+    assert not list(tmp_path.glob("*.stl"))

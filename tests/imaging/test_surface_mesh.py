@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.geometry import Geometry
-from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl
+from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, write_stl, write_surface
 from nnunet_femur.testing import make_phantom
 from tests.full_disk import full_disk, needs_file_size_limit
 from tests.refusing import refused
@@ -148,6 +148,26 @@ def test_files_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert list(tmp_path.iterdir()) == []
     captured = capfd.readouterr()
     assert captured.out + captured.err == "", "VTK prints nothing"
+
+
+def test_without_smoothing_corners_are_half_way_between_voxels(geometry: Geometry) -> None:
+    positions = _positions(bone_surface(_ball(), geometry, smooth=False), geometry)
+    halves = np.abs(positions * 2 - np.round(positions * 2)).max()
+    assert halves < 1e-4
+    assert (np.round(positions * 2).astype(int) % 2).sum(axis=1).tolist() == [1] * len(positions)
+
+
+def test_ply_has_the_corners_once(geometry: Geometry, tmp_path: Path) -> None:
+    surface = bone_surface(_ball(), geometry)
+    write_surface(surface, tmp_path / "ball.PLY")
+    header, _, body = (tmp_path / "ball.PLY").read_bytes().partition(b"end_header\n")
+    lines = header.decode("ascii").splitlines()
+    assert f"element vertex {len(surface.points_mm)}" in lines
+    assert f"element face {len(surface.triangles)}" in lines
+    assert any("SPACE=LPS" in line for line in lines)
+    assert len(body) == 12 * len(surface.points_mm) + 13 * len(surface.triangles)
+    with refused("invalid-option", ".ply"):
+        write_surface(surface, tmp_path / "ball.vtk")
 
 
 @needs_file_size_limit

@@ -176,3 +176,21 @@ def _points_mm(stl: Path) -> np.ndarray:
     content = stl.read_bytes()[84:]
     triangles = np.frombuffer(content, np.dtype([("floats", "<f4", 12), ("rest", "<u2")]))
     return triangles["floats"][:, 3:].reshape(-1, 3)
+
+
+class TestSurfacesForModels:
+    def test_have_the_stated_edge_length(self, tmp_path: Path) -> None:
+        femur = Femur.from_mask(_image(ONE), case="case")
+        mesh = femur.surface(edge_mm=8.0)
+        corners = mesh.points_mm[mesh.triangles]
+        assert np.linalg.norm(corners[:, 0] - corners[:, 1], axis=1).mean() == pytest.approx(8, rel=0.2)
+        femur.save(tmp_path, stl=True, edge_mm=8.0)
+        assert (tmp_path / "case.stl").stat().st_size == 84 + 50 * len(mesh.triangles)
+        femur.save(tmp_path / "one.stl", edge_mm=8.0)
+        assert (tmp_path / "one.stl").read_bytes() == (tmp_path / "case.stl").read_bytes()
+
+    def test_of_an_empty_mask(self, tmp_path: Path) -> None:
+        femur = Femur.from_mask(_image(), case="case")
+        assert [path.suffix for path in femur.save(tmp_path, stl=True, edge_mm=8.0)] == [".nrrd"]
+        with refused("no-femur"):
+            femur.surface(edge_mm=8.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.measurement.mesh_edges import directed_edges, unique_edges
 from nnunet_femur.measurement.self_intersections import crossing_triangles
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def mesh_quality(surface: Surface) -> MeshQuality:
     sides_mm = np.linalg.norm(corners_mm[:, [1, 2, 0]] - corners_mm[:, [2, 0, 1]], axis=2)
     angles = _angles_deg(sides_mm)
     smallest = angles.min(axis=1)
-    edges = np.unique(np.sort(directed_edges(surface.triangles), axis=1), axis=0)
+    edges, _ = unique_edges(surface.triangles)
     lengths_mm = np.linalg.norm(surface.points_mm[edges[:, 0]] - surface.points_mm[edges[:, 1]], axis=1)
     components, genus = topology(surface)
     areas_mm2 = _areas_mm2(corners_mm)
@@ -146,16 +147,12 @@ class Faults:
 def faulty_places(surface: Surface) -> Faults:
     """Return the places at which a mesh is not closed, not a manifold, or crosses itself."""
     directed = directed_edges(surface.triangles)
-    once, counts = np.unique(directed, axis=0, return_counts=True)
-    codes, reverse = (each[:, 0] * len(surface.points_mm) + each[:, 1] for each in (once, once[:, ::-1]))
-    faulty = once[(counts != 1) | ~np.isin(codes, reverse)]
+    base = len(surface.points_mm)
+    codes, counts = np.unique(directed[:, 0] * base + directed[:, 1], return_counts=True)
+    once = np.stack(np.divmod(codes, base), axis=1)
+    faulty = once[(counts != 1) | ~np.isin(once[:, 1] * base + once[:, 0], codes)]
     edges = np.unique(np.sort(faulty, axis=1), axis=0)
     return Faults(edges, _points_of_several_fans(surface), crossing_triangles(surface))
-
-
-def directed_edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return start and end of the three edges of each triangle, shape (3 n, 2)."""
-    return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
 
 
 def _points_of_several_fans(surface: Surface) -> NDArray[np.int64]:
@@ -180,8 +177,8 @@ def _points_of_several_fans(surface: Surface) -> NDArray[np.int64]:
     one, other = ends[order][:-1][same], ends[order][1:][same]
     links = coo_matrix((np.ones(2 * len(one)), (one.ravel(), other.ravel())), shape=(3 * count, 3 * count))
     _, fans = connected_components(links, directed=False)
-    pairs = np.unique(np.stack([first, fans], axis=1), axis=0)
-    points, fans_of_each = np.unique(pairs[:, 0], return_counts=True)
+    pairs = np.unique(first * np.int64(3 * count) + fans)
+    points, fans_of_each = np.unique(pairs // (3 * count), return_counts=True)
     return points[fans_of_each > 1]
 
 
@@ -210,7 +207,7 @@ def topology(surface: Surface) -> tuple[int, int]:
     from scipy.sparse.csgraph import connected_components
 
     used, triangles = np.unique(surface.triangles, return_inverse=True)
-    edges = np.unique(np.sort(directed_edges(triangles.reshape(-1, 3)), axis=1), axis=0)
+    edges, _ = unique_edges(triangles.reshape(-1, 3))
     links = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(used), len(used)))
     components = int(connected_components(links, directed=False)[0])
     euler = len(used) - len(edges) + len(surface.triangles)

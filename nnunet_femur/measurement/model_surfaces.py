@@ -11,9 +11,9 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.surface_mesh import Surface, write_surface
 from nnunet_femur.measurement.bisection import bisected
 from nnunet_femur.measurement.mask_fit import FRAGMENT_ML, MaskFit, MaskSurfaces
-from nnunet_femur.measurement.mesh_quality import MeshQuality, faulty_places, mesh_quality, quality_columns
 from nnunet_femur.measurement.remeshing import fitted, remeshed
 from nnunet_femur.measurement.surface_distance import samples_of
+from nnunet_femur.measurement.triangle_quality import MeshQuality, faulty_places, mesh_quality, quality_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,9 @@ _SHORTEST = 0.4
 
 _REACH = 1.5
 """Radius of a refinement in edge lengths; less would make neighbouring triangles too different in size."""
+
+LARGEST_VOLUME_DIFFERENCE_PERCENT = 3.0
+"""Difference from the mask's volume from which a surface has a problem; a whole femur differs by up to 0.4 %."""
 
 SMALLEST_ANGLE_DEG = 15.0
 """Smallest angle below which a mesh has a problem; solvers of finite elements often ask for 10 to 20 degrees."""
@@ -122,8 +125,8 @@ def model_surface(mask_zyx: NDArray, geometry: Geometry, *, edge_mm: float = EDG
     found = _closed_and_near(MaskSurfaces(mask_zyx, geometry), edge_mm)
     if found is None:
         msg = (
-            f"No closed surface with edges of {edge_mm:g} mm was found: parts of the mask are thinner than its edges. "
-            "Use shorter edges, or remove the thin parts."
+            f"No closed surface with edges of {edge_mm:g} mm was found: parts of the mask are thinner or "
+            "rougher than that. Use shorter edges, or smooth the mask."
         )
         raise InputError(msg, code="unsupported")
     mesh, fit = found
@@ -154,8 +157,12 @@ def _closed_and_near(surfaces: MaskSurfaces, edge_mm: float) -> tuple[Surface, M
     """Return a mesh without faults whose triangles were divided to come near the mask; None if none is found."""
     density = np.ones(len(surfaces.smooth.points_mm))
     for _ in range(_ROUNDS):
-        mesh = fitted(remeshed(surfaces.smooth, edge_mm, density), surfaces.off_smooth_mm)
-        found = _nearer(mesh, surfaces, edge_mm)
+        mesh = remeshed(surfaces.smooth, edge_mm, density)
+        if not len(mesh.triangles):
+            # The edges are longer than the circumference of the bone.
+            density = 4 * density
+            continue
+        found = _nearer(fitted(mesh, surfaces.off_smooth_mm), surfaces, edge_mm)
         faulty_mm = faulty_places(found[0]).places_mm(found[0])
         if not len(faulty_mm):
             return found[0], surfaces.fit_of(found[0], edge_mm, found[1])
@@ -210,16 +217,18 @@ def _problems(quality: MeshQuality, fit: MaskFit) -> list[str]:
     largest = max(fit.off_mask_voxels, fit.missed_voxels)
     if largest > LARGEST_DISTANCE_VOXELS:
         problems.append(f"the surface is up to {largest:.2f} voxels from the mask; shorter edges come nearer")
+    if abs(fit.volume_difference_percent) > LARGEST_VOLUME_DIFFERENCE_PERCENT:
+        problems.append(f"its volume differs from the mask's by {fit.volume_difference_percent:+.1f} %")
     if quality.components > 1:
         problems.append(f"the surface consists of {quality.components} separate parts")
-    if quality.genus:
-        problems.append(f"the surface has {quality.genus} tunnels; check the mask for holes")
     if quality.genus != fit.mask_genus:
-        problems.append(f"the mask has {fit.mask_genus} tunnels, and the surface {quality.genus}")
+        problems.append(f"tunnels: {fit.mask_genus} in the mask, and {quality.genus} in the surface")
+    elif quality.genus:
+        problems.append(f"tunnels through the surface: {quality.genus}; check the mask for holes")
     if fit.pieces_left_out:
-        problems.append(f"{fit.pieces_left_out} pieces of the mask below {FRAGMENT_ML:g} ml are left out")
+        problems.append(f"pieces of the mask below {FRAGMENT_ML:g} ml that were left out: {fit.pieces_left_out}")
     if fit.cavities_filled_ml:
-        problems.append(f"cavities of {fit.cavities_filled_ml:.2f} ml in the mask are filled")
+        problems.append(f"cavities of {fit.cavities_filled_ml:.2g} ml in the mask are filled")
     if quality.smallest_angle_deg < SMALLEST_ANGLE_DEG:
         problems.append(f"the smallest angle is {quality.smallest_angle_deg:.1f} degrees")
     return problems
