@@ -3,8 +3,8 @@
 Every quantity needs a part of the bone (:attr:`Quantity.needs`). A cut at the knee leaves the head, the neck and their
 angle to the shaft. Without a whole head, only volume and areas are left: which end is the proximal one is then a guess.
 
-The thresholds were chosen on one half of 50 femurs and tried on the other half (``benchmarks/cut_ends.py``). The limit of
-flat faces at the distal end was raised afterwards, because a whole bone of the other half came close to it.
+The thresholds were chosen on one half of 50 femurs and tried on the other half (``benchmarks/cut_ends.py``). The limit
+of flat faces at the distal end was raised afterwards, because a whole bone of the other half came close to it.
 """
 
 from __future__ import annotations
