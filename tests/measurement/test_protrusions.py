@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nnunet_femur.measurement.measuring import measure_mask
-from nnunet_femur.measurement.protrusions import OF_CONDYLES, OF_HEAD
+from nnunet_femur.measurement.mesh import BoneMesh
+from nnunet_femur.measurement.protrusions import OF_CONDYLES, OF_HEAD, contact_mm2
 from tests.measurement.leg_masks import GRID, UP, ball, femur, leg
 
 
@@ -47,6 +48,14 @@ def test_behind_a_condyle_leaves_no_version(whole, side):
     if found["version_neck_deg"] is not None:
         assert found["version_neck_deg"] == pytest.approx(whole["version_neck_deg"], abs=1.0)
     assert found["head_radius_mm"] == pytest.approx(whole["head_radius_mm"], abs=0.1)
+
+
+@pytest.mark.parametrize(("radius_mm", "tolerance"), [(8.0, 0.4), (24.0, 0.15)])
+def test_area_of_contact_is_that_of_a_cap(radius_mm, tolerance):
+    """A cap of height h of a sphere has the area 2 pi r h; the smoothing of the mask changes small spheres more."""
+    mesh = BoneMesh.of_mask(ball((0, 0, 200), radius_mm), GRID)
+    area = contact_mm2(mesh, np.array([0, 0, 200 - radius_mm]), -UP, depth_mm=3.0)
+    assert area == pytest.approx(2 * np.pi * radius_mm * 3, rel=tolerance)
 
 
 def test_on_the_shaft_changes_nothing(whole):
