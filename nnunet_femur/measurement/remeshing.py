@@ -91,8 +91,8 @@ def _step(mesh: Surface, distance: Distance) -> Surface:
 
     normals, facing, _ = _normals(mesh)
     edges, numbers = unique_edges(mesh.triangles)
-    across = np.stack([np.bincount(numbers.ravel(), np.repeat(axis, 3)) for axis in facing.T], axis=1)
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), np.finfo(float).tiny)
+    sums = np.stack([np.bincount(numbers.ravel(), np.repeat(axis, 3)) for axis in facing.T], axis=1)
+    across = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(float).tiny)
     offsets_mm = distance(np.concatenate([mesh.points_mm[each].mean(axis=1) for each in (mesh.triangles, edges)]))
     points = len(mesh.points_mm)
     # Displacement of each centre and middle along its normal by that of the corners along theirs.
