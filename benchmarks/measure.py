@@ -59,6 +59,7 @@ def main() -> int:
     parser.add_argument("--meshes", type=Path, default=os.environ.get("NNFEMUR_MESHES"))
     parser.add_argument("--bones", type=int, help="number of bones; all by default")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--rotations", type=int, help="orientations of each bone and side for the sides; 20 by default")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--quick", action="store_true", help="four bones, 2 x 2 x 3 mm, few rotations")
     parser.add_argument("--json", type=Path, help="file for all numbers")
@@ -81,9 +82,11 @@ def main() -> int:
     if "invariance" in arguments.parts:
         results["invariance"] = invariance(bones, rotations=2 if arguments.quick else 4, jobs=arguments.jobs)
     if "sides" in arguments.parts:
-        results["sides"] = sides(bones, rotations=2 if arguments.quick else 20, jobs=arguments.jobs)
+        results["sides"] = sides(
+            bones, rotations=arguments.rotations or (2 if arguments.quick else 20), jobs=arguments.jobs
+        )
     if "refusals" in arguments.parts:
-        results["refusals"] = refusals(bones, spacings[-2:] if len(spacings) > 1 else spacings, jobs=arguments.jobs)
+        results["refusals"] = refusals(bones, SPACINGS[2:3], jobs=arguments.jobs)
     if "times" in arguments.parts:
         results["times"] = times(rounds=2 if arguments.quick else 5)
     if arguments.json:

@@ -3,7 +3,7 @@
 Run: uv run python benchmarks/measure_cortex.py [--figure]
 
 The cylinder has an outer radius of 13.4 mm, is tilted by 8 degrees, and is sampled at 0.25 mm or finer before it is
-blurred and averaged over each voxel. --figure draws a section of a phantom to docs/images/cortex.png.
+blurred and averaged over each voxel. --figure draws the parts and a section of a phantom to docs/images/cortex.png.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +19,16 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nnunet_femur.imaging import Geometry  # noqa: E402
-from nnunet_femur.measurement.bone_parts import shaft_levels  # noqa: E402
+from nnunet_femur.measurement.bone_parts import parts_of, shaft_levels  # noqa: E402
 from nnunet_femur.measurement.cortex import RAYS, CorticalSection, cortical_section  # noqa: E402
 from nnunet_femur.measurement.measuring import measure_mask  # noqa: E402
 from nnunet_femur.testing import make_phantom  # noqa: E402
 from tests.measurement.tubes import tube  # noqa: E402
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from nnunet_femur.measurement.anatomy import Anatomy
 
 OUTER_MM = 13.4
 SPACINGS_MM = ((0.8, 0.8, 0.8), (1.0, 1.0, 1.0), (1.0, 1.0, 3.0), (1.5, 1.5, 2.0), (2.0, 2.0, 2.0), (3.0, 3.0, 3.0))
@@ -73,7 +79,7 @@ def _draw(path: Path) -> None:
     grid = Geometry.of(phantom.image)
     anatomy = measure_mask(mask, grid).anatomy
     levels = None if anatomy is None else shaft_levels(anatomy)
-    if levels is None:
+    if anatomy is None or levels is None:
         msg = "The phantom was not measured."
         raise SystemExit(msg)
     along = (levels.top_mm - levels.length_mm / 2) * levels.axis.direction
@@ -90,7 +96,8 @@ def _draw(path: Path) -> None:
         index = grid.index_of(points.reshape(-1, 3))[:, ::-1].T
         return np.asarray(map_coordinates(ct, index, float, order=1)).reshape(u.shape)
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), width_ratios=(1, 1.4), layout="constrained")
+    figure, (front, left, right) = plt.subplots(1, 3, figsize=(11, 4), width_ratios=(0.5, 1, 1.4), layout="constrained")
+    _draw_parts(front, mask, grid, anatomy)
     reach = np.arange(-22, 22, 0.2)
     left.imshow(values(*np.meshgrid(reach, reach)), cmap="gray", vmin=-200, vmax=1900, extent=(-22, 22, 22, -22))
     angles = np.arange(RAYS + 1) * 2 * np.pi / RAYS
@@ -110,6 +117,25 @@ def _draw(path: Path) -> None:
     right.legend(fontsize=8)
     figure.savefig(path, dpi=110)
     print(path)
+
+
+def _draw_parts(axes: Axes, mask_zyx: np.ndarray, grid: Geometry, anatomy: Anatomy) -> None:
+    """Draw the parts of the bone as seen from the front."""
+    from matplotlib.colors import ListedColormap
+
+    index = np.argwhere(mask_zyx)
+    labels = np.zeros(mask_zyx.shape, int)
+    points = index[:, ::-1] @ grid.steps_mm.T + grid.origin_mm_xyz
+    labels[tuple(index.T)] = parts_of(points, anatomy, {}).labels
+    seen = np.take_along_axis(labels, (labels > 0).argmax(1)[:, None], 1)[::-1, 0]
+    colors = ("white", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink")
+    x, _, z = grid.spacing_mm_xyz
+    axes.imshow(seen, cmap=ListedColormap(colors), vmin=0, vmax=6, aspect=z / x, interpolation="nearest")
+    names = ("head", "neck", "trochanter", "upper shaft", "shaft", "condyles")
+    for label, name in enumerate(names, 1):
+        rows, columns = np.nonzero(seen == label)
+        axes.text(columns.mean(), rows.mean(), name, ha="center", va="center", fontsize=7)
+    axes.set(xticks=[], yticks=[], title="Parts")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-MARGIN = 12
+MARGIN = 24
 """Background voxels around each bone, so that no change of it touches the border of the volume."""
 
 
@@ -95,13 +95,17 @@ class Broken:
         upwards = (np.arange(mask.shape[0]) - center[0])[:, None, None] * self.spacing[0]
         cup = ball(center, 33) & ~ball(center, 20) & (outwards + upwards > 0)
         yield "acetabulum included", mask | cup
-        yield "pelvis included", mask | cup | ball(center + np.array([30 / self.spacing[0], 0, self.medial * 20]), 28)
+        wing = (np.abs(outwards - 25) < 35) & (np.abs(upwards - 45) < 30) & (np.abs(self._backwards(center)) < 8)
+        yield "pelvis included", mask | cup | wing
         yield "tibia included", self._with_tibia()
         yield "two joined legs", self._joined()
         for percent in (5, 30):
             rng = np.random.default_rng(percent)
             flipped = (mask ^ ndimage.binary_erosion(mask)) | (mask ^ ndimage.binary_dilation(mask))
             yield f"{percent} % of the surface flipped", mask ^ (flipped & (rng.random(mask.shape) < percent / 100))
+
+    def _backwards(self, center: NDArray) -> NDArray[np.float64]:
+        return (np.arange(self.mask.shape[1]) - center[1])[None, :, None] * self.spacing[1]
 
     def _with_tibia(self) -> Mask:
         end = self._between(0, 0.05)
@@ -130,7 +134,7 @@ def findings_of(mask: Mask, geometry: Geometry, ct: CtSample | None = None) -> t
 
 
 def shape_versions(
-    meshes: Path, spacing: tuple[float, float, float], start: int, every: int
+    meshes: Path, spacing: tuple[float, float, float], start: int, every: int, only: str = ""
 ) -> Iterator[tuple[str, tuple[Finding, ...]]]:
     """Yield the findings of the masks of meshes, and of their broken versions."""
     for number, surface in enumerate(load_meshes(meshes).values()):
@@ -139,6 +143,8 @@ def shape_versions(
         mask, grid, _, _ = tilted_mask(surface, spacing, seed=number, left=number % 4 > 1)
         padded = np.pad(mask > 0, MARGIN)
         for name, version in Broken(padded, grid.spacing_mm_zyx).versions():
+            if only not in name:
+                continue
             geometry = Geometry(version.shape[::-1], grid.spacing_mm_xyz, grid.origin_mm_xyz, grid.direction)
             yield name, findings_of(version, geometry)
 
@@ -182,13 +188,14 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, nargs=3, default=(2.0, 2.0, 3.0), metavar=("X", "Y", "Z"))
     parser.add_argument("--start", type=int, default=0, help="number of the first mesh")
     parser.add_argument("--every", type=int, default=1, help="take every n-th mesh")
+    parser.add_argument("--only", default="", help="a version of the masks, such as correct; then without CTs")
     parser.add_argument("--pairs", type=Path, help="folder of CTs and masks")
     parser.add_argument("--phantoms", type=int, default=6, help="number of phantoms without --pairs")
     arguments = parser.parse_args()
     scores, codes = defaultdict(list), defaultdict(Counter)
     versions = (
-        *shape_versions(arguments.meshes, tuple(arguments.spacing), arguments.start, arguments.every),
-        *hu_versions(arguments.pairs, arguments.phantoms),
+        *shape_versions(arguments.meshes, tuple(arguments.spacing), arguments.start, arguments.every, arguments.only),
+        *(() if arguments.only else hu_versions(arguments.pairs, arguments.phantoms)),
     )
     for name, findings in versions:
         found = {finding.code for finding in findings}

@@ -39,21 +39,30 @@ PARTS = (*PROXIMAL_PARTS, "whole")
 SHORTEST_MM, LONGEST_MM = 150.0, 580.0
 """Shortest part of a femur that has angles, and a length that no femur has."""
 
-_LEAST_ELONGATION = 3.5
-"""Least ratio of the two largest standard deviations of the surface; whole femurs have 6.4 to 8.7."""
+LEAST_ELONGATION, LEAST_OF_PART = 3.5, 2.0
+"""Least ratio of the two largest standard deviations of the surface; whole femurs have 6.4 to 8.7.
+
+The second limit is that of a bone with the stump of a shaft: the proximal 15 to 25 cm of a femur have 2.0 to 3.5.
+"""
+
+_STUMP, _LARGEST_STUMP_MM2 = (0.04, 0.25), 1500.0
+"""Part of the length in which a stump is a tube, and its largest section."""
+
+_TUBE = 1.6
+"""Largest ratio of the sections of a tube."""
 
 HEAD_RADII_MM = (17.0, 31.0)
 LEAST_COVERED, MOST_RMS_MM = 0.55, 0.9
 """Least part of the sphere that a head covers, and its largest residual; other ends of a bone cover less than 0.53."""
 
-PROXIMAL_FLAT_MM2, DISTAL_FLAT_MM2 = 190.0, 270.0
+PROXIMAL_FLAT_MM2, DISTAL_FLAT_MM2 = 240.0, 330.0
 """Largest :attr:`FlatFace.weight_mm2` of a whole femur: on its head or greater trochanter, and on both condyles."""
 
 FLAT_SHARE = 0.5
 """Largest :attr:`FlatFace.share` of a whole femur; that of a cut shaft is larger, at any size of the bone."""
 
 THIN_MM = 3.0
-"""Spacing up to which these limits hold. A thicker slice is itself a flat face, in proportion to its thickness."""
+"""Spacing up to which these limits hold. A thicker slice is itself a flat face; the areas grow with its thickness."""
 
 LEAST_FLARE = 4.0
 """Least ratio of the largest distal section to the smallest section of the shaft; whole femurs have 5.4 to 8.6."""
@@ -182,13 +191,13 @@ def no_femur(mesh: BoneMesh) -> Missing | None:
     """Return the reason why a surface is not that of one femur or of a long part of one."""
     if not len(mesh.triangles):
         return Missing("empty-mask", "The mask is empty.")
-    stretch = elongation(mesh)
     axis = principal_axis(mesh).direction
     along = mesh.points_mm @ axis
-    length_mm = float(along.max() - along.min())
+    length_mm = float(np.ptp(along))
     if length_mm > LONGEST_MM:
         return Missing("two-bones", f"The bone is {length_mm:.0f} mm long; more than one bone is in one piece.")
-    if stretch < _LEAST_ELONGATION:
+    stretch = elongation(mesh)
+    if stretch < (LEAST_ELONGATION if not _has_stump(mesh, axis) else LEAST_OF_PART):
         text = f"The shape is not that of one femur: it is only {stretch:.1f} times as long as wide (by its spread)."
         return Missing("not-femur", text)
     if length_mm < SHORTEST_MM:
@@ -199,6 +208,20 @@ def no_femur(mesh: BoneMesh) -> Missing | None:
     if sum(count > 1 for count in tubes) > 2:
         return Missing("two-bones", "The shaft has two separate sections: two bones are in one piece.")
     return None
+
+
+def _has_stump(mesh: BoneMesh, axis: Point) -> bool:
+    """Return True if one end of a bone is a single tube of the width of a shaft."""
+    along = mesh.points_mm @ axis
+    low, length_mm = float(along.min()), float(np.ptp(along))
+    for start, end in (_STUMP, (1 - _STUMP[1], 1 - _STUMP[0])):
+        planes = plane_sections(mesh, axis, low + length_mm * np.linspace(start, end, 6))
+        areas = [[loop.area_mm2 for loop in loops if loop.area_mm2 > _SECOND_BONE_MM2] for loops in planes]
+        if all(len(each) == 1 for each in areas):
+            tube = np.concatenate(areas)
+            if tube.max() < _LARGEST_STUMP_MM2 and tube.max() < _TUBE * tube.min():
+                return True
+    return False
 
 
 def _no_head(head: Sphere) -> Missing | None:
@@ -245,7 +268,7 @@ def is_flat(face: FlatFace, largest_mm2: float, voxel_mm: float = 0.0) -> bool:
         voxel_mm: Largest spacing of the mask.
     """
     thick = max(1.0, voxel_mm / THIN_MM)
-    return face.weight_mm2 > largest_mm2 * thick**2 or face.share > FLAT_SHARE * thick
+    return face.weight_mm2 > largest_mm2 * thick or face.share > FLAT_SHARE
 
 
 def _beside_shaft(anatomy: Anatomy) -> Missing | None:

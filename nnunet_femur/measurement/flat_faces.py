@@ -36,7 +36,7 @@ _DEPTH_MM = 3.0
 _SEARCHED = 3000
 """Number of triangles of the first search."""
 
-_ALIGNED = 0.9
+_ALIGNED = 0.8
 """Least cosine between the normals of a flat face and that of its plane."""
 
 _BIN_MM = 0.25
@@ -62,7 +62,7 @@ class FlatFace:
     """The largest flat face at one end of a bone.
 
     Attributes:
-        area_mm2: Area of the surface within 1 mm of the plane, with normals within 25 degrees of the plane's.
+        area_mm2: Area of the surface within 1 mm of the plane, with normals within 37 degrees of the plane's.
         inner_mm2: Area of the section 10 mm further in, parallel to the face.
         normal: Unit normal in LPS, outwards.
         tilt_deg: Angle between the normal and the axis.

@@ -78,6 +78,9 @@ def _of_radius(label: str, key: str, low: float, high: float) -> Limit:
     return Limit("proportions", label, low, high, lambda values: values[key] / values["head_radius_mm"])
 
 
+_CONDYLE_COVERED, _CONDYLE_RATIO = "condyle_covered", "condyle_radius_ratio"
+"""Numbers of the spheres of the condyles, which are landmarks and not quantities."""
+
 LIMITS = (
     # In units of the head's radius, which is known best. A cut, a wrong spacing or a wrong head changes all of them.
     _of_radius("length in head radii", "length_longest_mm", 15, 24.5),
@@ -96,10 +99,13 @@ LIMITS = (
     Limit(
         "proportions",
         "bicondylar minus mechanical length in head radii",
-        0.85,
-        1.75,
+        0.95,
+        1.68,
         lambda values: (values["length_bicondylar_mm"] - values["length_mechanical_mm"]) / values["head_radius_mm"],
     ),
+    # A hole in a condyle leaves too little of it, and a hole or a blob makes one condyle larger than the other.
+    Limit("proportions", "covered part of a condyle", 0.19, 1, lambda values: values[_CONDYLE_COVERED]),
+    Limit("proportions", "medial by lateral condyle radius", 0.68, 1.4, lambda values: values[_CONDYLE_RATIO]),
     # Hollow bones are too light for their section, and bones with blobs too heavy.
     Limit(
         "proportions",
@@ -240,7 +246,14 @@ def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: 
 
 
 def _numbers(femur: FemurMeasurements) -> dict[str, float]:
-    return {key: value for key, value in femur.values.items() if not isinstance(value, tuple)}
+    """Return the measured numbers of a femur, and those of its condyles."""
+    numbers = {key: value for key, value in femur.values.items() if not isinstance(value, tuple)}
+    distal = None if femur.anatomy is None else femur.anatomy.distal
+    if distal is not None:
+        medial, lateral = distal.medial_condyle, distal.lateral_condyle
+        numbers[_CONDYLE_COVERED] = min(medial.covered, lateral.covered)
+        numbers[_CONDYLE_RATIO] = medial.radius_mm / lateral.radius_mm
+    return numbers
 
 
 def _of_side(femur: FemurMeasurements) -> str:

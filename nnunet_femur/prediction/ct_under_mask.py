@@ -140,7 +140,7 @@ def hu_under_mask(ct: CtSample, mask_zyx: NDArray) -> HuUnderMask | None:
     ]
     at_surface = here & near_other
     values, beside = hu[here], hu[~here & near_other]
-    if min(np.count_nonzero(at_surface), len(beside)) < _LEAST_SAMPLES:
+    if min(int(np.count_nonzero(at_surface)), len(beside)) < _LEAST_SAMPLES:
         return None
     return HuUnderMask(
         float(np.median(values)),

@@ -47,13 +47,13 @@ _PARAMETERS = {"ResNet34": 25e6, "ResNet50": 40e6, "DeepLabV3": 44e6, "MobileNet
 _VOLUME_PARAMETERS = 31e6
 """Parameters of the 2D networks by encoder, and of nnU-Net's network of default size."""
 
-_CASE_S = {"phantoms": 0.2, "convert": 3.0, "plan": 10.0, "predict": 15.0, "baseline": 60.0, "compare": 0.2}
+_CASE_S = {"phantoms": 0.2, "convert": 3.0, "plan": 10.0, "predict": 15.0, "baseline": 60.0, "compare": 0.7}
 """Seconds of a case of the study's size (of a prediction, for comparisons), with a GPU where it is used."""
 
 _CPU_SLOWDOWN = {"predict": 4.0, "baseline": 5.0}
 """Time of a case without a GPU relative to the time with one."""
 
-_START_S = {"phantoms": 1, "convert": 2, "plan": 12, "train": 15, "predict": 12, "baseline": 20, "compare": 8}
+_START_S = {"phantoms": 1, "convert": 2, "plan": 12, "train": 15, "predict": 12, "baseline": 20, "compare": 12}
 """Seconds until a command has started."""
 
 _CASE_VOXELS = 300 * 336 * 256

@@ -155,10 +155,8 @@ def make_phantom(
         volume.SetSpacing([float(s) for s in reversed(spacing_mm_zyx)])
         volume.SetOrigin(origin_mm_xyz.tolist())
     # From the leg's frame to the patient's: the inverse of the points above, which is the same reflection.
-    outwards = 1 if side == "left" else -1
-    axes = np.array(
-        [[-np.cos(turn) * outwards, np.sin(turn) * outwards, 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
-    )
+    away = 1 if side == "left" else -1
+    axes = np.array([[-np.cos(turn) * away, np.sin(turn) * away, 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
     center = Geometry.of(volumes[1]).corners_mm.mean(0)
     return Phantom(volumes[0], volumes[1], side, _truth(leg, axes, center - axes @ middle))
 

@@ -53,7 +53,7 @@ def test_thigh(shared, tmp_path):
 
 
 def _rough_femur(image: sitk.Image) -> sitk.Image:
-    """Return a rough mask of the femur of the thigh CT: a flood over bone from head and shaft, up to pelvis and patella."""
+    """Return a rough mask of the thigh CT: a flood over bone from head and shaft, up to pelvis and patella."""
     hu = ndimage.gaussian_filter(sitk.GetArrayFromImage(image).astype(float), 0.5)
     z, y, x = np.indices(hu.shape)
     from_head_mm = np.sqrt((3 * (z - 21.5)) ** 2 + (1.7 * (y - 60)) ** 2 + (1.7 * (x - 29)) ** 2)

@@ -92,8 +92,9 @@ class TestCutKnee:
         assert set(part.values) == OF_PROXIMAL_PART
         assert set(part.missing) == {each.key for each in SHAPE_QUANTITIES} - OF_PROXIMAL_PART
         assert {reason.code for reason in part.missing.values()} == {"distal-end-cut"}
-        for key in ("head_radius_mm", "neck_shaft_angle_deg", "offset_mm", "neck_width_min_mm"):
+        for key in ("head_radius_mm", "neck_shaft_angle_deg", "offset_mm"):
             assert part[key] == pytest.approx(whole[key], abs=0.05)
+        assert part["neck_width_min_mm"] == pytest.approx(whole["neck_width_min_mm"], abs=0.3)
         assert (whole.side, part.side) == ("right", "unknown")
 
     def test_by_the_border_of_the_volume_is_found_earlier(self):
@@ -109,11 +110,15 @@ class TestCutKnee:
         stump = femur(0) & ball((-0.1 * leg(0).length_mm * 0.25, 2.0, z_mm), 17.0)
         assert reasons(part | stump)["whole"] in ("distal-end-missing", "distal-end-cut")
 
-    @pytest.mark.parametrize(
-        ("share", "codes"), [(0.5, {"not-femur", "distal-end-cut"}), (0.7, {"not-femur", "too-short"})]
-    )
-    def test_of_a_short_part(self, share, codes):
-        assert set(reasons(cut(femur(0), share, -UP)).values()) <= codes
+    def test_of_a_proximal_part_of_20_cm_keeps_its_angle(self):
+        """The usual field of view of a hip: the shaft is long enough for its proximal axis."""
+        whole, part = (measure_mask(mask, GRID) for mask in (femur(0), cut(femur(0), 0.53, -UP)))
+        assert set(part.values) == OF_PROXIMAL_PART
+        assert part["neck_shaft_angle_deg"] == pytest.approx(whole["neck_shaft_angle_deg"], abs=0.1)
+
+    @pytest.mark.parametrize("share", [0.7, 0.85])
+    def test_of_a_shorter_part_refuses_all(self, share):
+        assert set(reasons(cut(femur(0), share, -UP)).values()) <= {"not-femur", "too-short"}
 
 
 class TestCutHead:
@@ -144,6 +149,9 @@ class TestSeveralBones:
         both = femur(0).copy()
         both[:, :, 20:] |= femur(0)[:, :, :-20]
         assert reasons(both) in refused("two-bones", "head-missing", "not-femur")
+
+    def test_both_proximal_femurs_joined_at_the_hip(self):
+        assert reasons(mirrored_beside(cut(femur(0), 0.5, -UP))) in refused("not-femur", "two-bones", "head-missing")
 
     def test_femurs_end_to_end(self):
         assert reasons(np.concatenate([femur(0), femur(1)[3:]])) in refused("two-bones")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nnunet_femur.measurement.anatomy import Anatomy, Sphere
+from nnunet_femur.measurement.anatomy import Anatomy, DistalFemur, Sphere
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.prediction.anatomy_checks import (
@@ -93,6 +95,22 @@ class TestCheckAnatomy:
         found = check_anatomy(_femur(**{key: value}))
         assert code in _codes(found)
         assert all(names(each.problem, "left femur") and each.problem.endswith(".") for each in found)
+
+    @pytest.mark.parametrize(
+        ("medial", "lateral", "codes"),
+        [
+            ((20.0, 0.3), (20.5, 0.28), []),
+            ((20.0, 0.1), (20.5, 0.28), ["proportions"]),
+            ((20.0, 0.3), (20.5, 0.1), ["proportions"]),
+            ((30.0, 0.3), (20.0, 0.3), ["proportions"]),
+            ((13.0, 0.3), (20.0, 0.3), ["proportions"]),
+        ],
+    )
+    def test_condyles(self, medial: tuple[float, float], lateral: tuple[float, float], codes: list[str]) -> None:
+        spheres = [Sphere(np.zeros(3), radius, 0.6, covered) for radius, covered in (medial, lateral)]
+        femur = _femur()
+        distal = DistalFemur(*[np.zeros(3)] * 4, *spheres, *[np.zeros(3)] * 6)
+        assert _codes(check_anatomy(replace(femur, anatomy=replace(femur.anatomy, distal=distal)))) == codes
 
     def test_what_is_unusual_is_plausible(self) -> None:
         # Published extremes of neck-shaft angle and version, and the largest and smallest of 50 femurs.

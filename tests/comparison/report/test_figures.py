@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from matplotlib.figure import Figure
 
+from nnunet_femur.comparison.clinical.measuring_predictions import measure_predictions
 from nnunet_femur.comparison.discovery import discover
 from nnunet_femur.comparison.grouping import group_scores
 from nnunet_femur.comparison.report import figures
@@ -32,7 +33,9 @@ from nnunet_femur.comparison.report.figures.slice_panels import choose_example, 
 from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
-from tests.comparison.made import data_of
+from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpoints
+from nnunet_femur.evaluation import Scoring
+from tests.comparison.made import by_box, data_of
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
 SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
@@ -41,7 +44,18 @@ SCRATCH = "FemurScratchTrainer__nnUNetPlans__3d_fullres"
 def _data(tree) -> ReportData:
     found = discover(tree.results)
     scored = score_predictions(found.predictions)
-    return ReportData(scored, found.predictions, analyse_groups(group_scores(scored.scores)))
+    measured = measure_predictions(found.predictions, scoring=Scoring(), engine=_with_angle)
+    statistics = analyse_groups(group_scores(scored.scores))
+    endpoints = analyse_endpoints([one.group for one in statistics], measured)
+    return ReportData(scored, found.predictions, statistics, endpoints=endpoints, measurements=measured)
+
+
+def _with_angle(mask_zyx, geometry, *, case="femur", side="unknown"):
+    """Measure a mask in place of the engine; the neck-shaft angle is the height of its centre."""
+    found = by_box(mask_zyx, geometry, case=case, side=side)
+    missing = {key: reason for key, reason in found.missing.items() if key != "neck_shaft_angle_deg"}
+    values = {**found.values, "neck_shaft_angle_deg": found.values["head_center_mm_lps"][2]}
+    return replace(found, values=values, missing=missing)
 
 
 class TestSliceImages:

@@ -58,9 +58,11 @@ def _boxes(one: GroupEndpoints, colours: Mapping[str, str]) -> Figure:
     main = list(one.main.values())
     labels = [entry.label for entry in main[0].group.entries]
     rows, columns = rows_and_columns(len(main))
-    figure = Figure(figsize=(WIDTH, rows * (0.75 + 0.28 * len(labels))), layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * (0.75 + 0.34 * len(labels))), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    panels[0, 0].set_yticks(range(len(labels)), labels)
+    fewest = [min(counts, key=lambda one: one.measured) for counts in zip(*(one.counts for one in main), strict=True)]
+    named = [f"{one.entry}\nat least {one.measured} of {one.femurs} measured" for one in fewest]
+    panels[0, 0].set_yticks(range(len(labels)), named)
     panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
     for axes, endpoint in zip(panels.ravel(), main, strict=False):
         _draw_boxes(axes, endpoint, labels, colours)
@@ -75,7 +77,7 @@ def _draw_boxes(axes: Axes, one: EndpointStatistics, labels: list[str], colours:
     axes.axvline(0, color=SOFT, linewidth=0.8)
     values = [entries[label].column(measure).dropna() for label in labels]
     draw_box_panel(axes, values, [colours[entries[label].method] for label in labels])
-    axes.tick_params(axis="y", length=0, labelsize=7)
+    axes.tick_params(axis="y", length=0, labelsize=6.5)
     axes.tick_params(axis="x", labelsize=8)
     clear_frame(axes, grid="x")
     axes.spines["left"].set_visible(False)

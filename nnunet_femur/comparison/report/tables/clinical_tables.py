@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LIMIT = 400
 """Largest number of missing measurements that the report lists; measurements.csv contains all."""
 
+_NAMED = 5
+"""Largest number of missing measurements, besides the main endpoints, that are listed by name."""
+
 _LEFT_OUT = (
     "Femurs that could not be measured are counted, and left out of means and limits. A method that could not be "
     "measured on a femur whose reference could is never marked as best; in tests and ranks such a femur counts as an "
@@ -242,7 +245,10 @@ def _missing(data: ReportData) -> Iterator[Table]:
 
 
 def _names(names: Sequence[str]) -> str:
+    """Return the labels of the main endpoints among the names, and the number of the others."""
     kept = list(dict.fromkeys(names))
     if len(kept) >= len(ENDPOINTS) - 1:
         return "everything"
-    return ", ".join(f"{ENDPOINTS[name].label}" for name in kept)
+    main = [ENDPOINTS[name].label for name in kept if name in MAIN]
+    others = [ENDPOINTS[name].label for name in kept if name not in MAIN]
+    return ", ".join([*main, *(others if len(others) <= _NAMED else [f"{len(others)} others"])])
