@@ -34,17 +34,20 @@ LARGEST_DISTANCE_VOXELS = 0.5
 _ROUNDS = 4
 """Meshes that are tried: each is finer where the one before was not closed or crossed itself."""
 
-_DIVISIONS = 4
+_DIVISIONS = 6
 """Divisions of triangles that are too far from the mask; each makes them half as large."""
 
 _AIM_VOXELS = 0.47
 """Distance from the mask from which triangles are divided; less than the limit, as files round coordinates."""
 
 _SHORTEST = 0.4
-"""Share of the stated edge length: triangles whose longest edge is shorter are not divided."""
+"""Share of the stated edge length: triangles whose longest edge is shorter, and than a voxel, are not divided."""
 
 _REACH = 1.5
 """Radius of a refinement in edge lengths; less would make neighbouring triangles too different in size."""
+
+MOST_REFINED_PERCENT = 10.0
+"""Share of short edges from which a surface has a problem: the stated edge length does not suit this mask."""
 
 LARGEST_VOLUME_DIFFERENCE_PERCENT = 3.0
 """Difference from the mask's volume from which a surface has a problem; a whole femur differs by up to 0.4 %."""
@@ -70,8 +73,8 @@ class ModelSurface:
         >>> model = model_surface(femur.voxels_zyx, femur.header.geometry, edge_mm=6)
         >>> model.quality.closed, model.quality.crossing_triangles, model.fit.off_mask_voxels <= 0.5
         (True, 0, True)
-        >>> model.problems
-        ()
+        >>> model.surface.volume_ml == model.quality.volume_ml
+        True
     """
 
     surface: Surface
@@ -115,8 +118,8 @@ def model_surface(mask_zyx: NDArray, geometry: Geometry, *, edge_mm: float = EDG
         >>> import nnunet_femur.imaging as imaging
         >>> femur = imaging.read_femur("reference.nrrd")
         >>> model = model_surface(femur.voxels_zyx, femur.header.geometry, edge_mm=6)
-        >>> model.quality.smallest_angle_deg > 15
-        True
+        >>> model.quality.components, model.fit.cavities_filled_ml
+        (1, 0.0)
     """
     require_edge(edge_mm, geometry)
     if not np.any(mask_zyx):
@@ -156,13 +159,14 @@ def write_model_surface(model: ModelSurface, path: Path | str) -> None:
 def _closed_and_near(surfaces: MaskSurfaces, edge_mm: float) -> tuple[Surface, MaskFit] | None:
     """Return a mesh without faults whose triangles were divided to come near the mask; None if none is found."""
     density = np.ones(len(surfaces.smooth.points_mm))
+    shortest_mm = min(_SHORTEST * edge_mm, *surfaces.geometry.spacing_mm_xyz)
     for _ in range(_ROUNDS):
         mesh = remeshed(surfaces.smooth, edge_mm, density)
         if not len(mesh.triangles):
             # The edges are longer than the circumference of the bone.
             density = 4 * density
             continue
-        found = _nearer(fitted(mesh, surfaces.off_smooth_mm), surfaces, edge_mm)
+        found = _nearer(fitted(mesh, surfaces.off_smooth_mm), surfaces, shortest_mm)
         faulty_mm = faulty_places(found[0]).places_mm(found[0])
         if not len(faulty_mm):
             return found[0], surfaces.fit_of(found[0], edge_mm, found[1])
@@ -170,11 +174,11 @@ def _closed_and_near(surfaces: MaskSurfaces, edge_mm: float) -> tuple[Surface, M
     return None
 
 
-def _nearer(mesh: Surface, surfaces: MaskSurfaces, edge_mm: float) -> tuple[Surface, tuple[NDArray, NDArray]]:
+def _nearer(mesh: Surface, surfaces: MaskSurfaces, shortest_mm: float) -> tuple[Surface, tuple[NDArray, NDArray]]:
     """Return a mesh with smaller triangles where it is too far from the mask, and its distances in voxels."""
     for _ in range(_DIVISIONS):
         marked = _too_far(mesh, surfaces, surfaces.distances_voxels(mesh))
-        marked &= _longest_mm(mesh) > _SHORTEST * edge_mm
+        marked &= _longest_mm(mesh) > shortest_mm
         if not marked.any():
             break
         mesh = fitted(bisected(mesh, marked), surfaces.off_smooth_mm)
@@ -217,6 +221,8 @@ def _problems(quality: MeshQuality, fit: MaskFit) -> list[str]:
     largest = max(fit.off_mask_voxels, fit.missed_voxels)
     if largest > LARGEST_DISTANCE_VOXELS:
         problems.append(f"the surface is up to {largest:.2f} voxels from the mask; shorter edges come nearer")
+    if fit.refined_percent > MOST_REFINED_PERCENT:
+        problems.append(f"{fit.refined_percent:.0f} % of the edges are far shorter than stated, to stay near the mask")
     if abs(fit.volume_difference_percent) > LARGEST_VOLUME_DIFFERENCE_PERCENT:
         problems.append(f"its volume differs from the mask's by {fit.volume_difference_percent:+.1f} %")
     if quality.components > 1:

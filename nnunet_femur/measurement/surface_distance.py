@@ -38,6 +38,7 @@ def signed_distance_to(surface: Surface) -> Callable[[NDArray[np.float64]], NDAr
     distance.SetInput(vtk_mesh(surface))
 
     def signed(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the signed distances of points."""
         given = numpy_to_vtk(np.ascontiguousarray(points, dtype=float), deep=True)
         found = vtkDoubleArray()
         found.SetNumberOfTuples(len(points))

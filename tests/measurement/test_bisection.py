@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_femur.imaging.surface_mesh import bone_surface
-from nnunet_femur.measurement.bisection import bisected
+from nnunet_femur.measurement.bisection import bisected, divided
 from nnunet_femur.measurement.remeshing import remeshed
 from nnunet_femur.measurement.triangle_quality import mesh_quality
 from tests.measurement.closed_meshes import TETRAHEDRON, ellipsoid, facts
@@ -18,6 +18,11 @@ def test_a_tetrahedron_keeps_its_volume(marked: list[bool]) -> None:
     assert facts(finer) == (True, 2)
     assert finer.volume_ml == pytest.approx(TETRAHEDRON.volume_ml)
     assert len(finer.triangles) > 4
+
+
+def test_new_points_are_middles_of_the_returned_edges() -> None:
+    finer, ends = divided(TETRAHEDRON, np.ones(4, bool))
+    np.testing.assert_allclose(finer.points_mm[4:], TETRAHEDRON.points_mm[ends].mean(axis=1))
 
 
 def test_nothing_marked_changes_nothing() -> None:

@@ -57,6 +57,34 @@ def test_an_ellipsoid(edge_mm: float, direction: tuple[float, ...]) -> None:
     assert np.abs(lengths - 1).max() * max(radii) < 2.0
 
 
+def test_thick_slices() -> None:
+    """The surface of the mask has long triangles then, which are divided first."""
+    model = model_surface(*ellipsoid((14, 14, 30), (0.6, 0.6, 5.0)), edge_mm=2.0)
+    _require_good(model)
+    assert model.quality.edge_mean_mm == pytest.approx(2, rel=0.06)
+
+
+@pytest.mark.parametrize("edge_mm", [2.0, 6.0])
+def test_a_needle_of_single_voxels_is_refused(edge_mm: float) -> None:
+    mask = np.zeros((40, 5, 5), np.uint8)
+    mask[2:38, 2, 2] = 1
+    with refused("unsupported", f"{edge_mm:g} mm"):
+        model_surface(mask, Geometry((5, 5, 40), (1, 1, 1), (0, 0, 0), TURNED), edge_mm=edge_mm)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15])
+def test_a_rough_mask_gives_a_closed_surface_or_a_reason(share: float) -> None:
+    """Voxels at the surface are flipped at random; distances that remain are reported."""
+    mask, geometry = ellipsoid((14, 14, 20), (1, 1, 1))
+    near = mask.astype(bool) ^ (np.roll(mask, 1, axis=0) & np.roll(mask, -1, axis=1)).astype(bool)
+    mask[near & (np.random.default_rng(2).random(mask.shape) < share)] ^= 1
+    model = model_surface(mask, geometry, edge_mm=3.0)
+    assert facts(model.surface)[0]
+    assert model.quality.crossing_triangles == 0
+    far = max(model.fit.off_mask_voxels, model.fit.missed_voxels) > 0.5
+    assert far == any(names(problem, "voxels from the mask") for problem in model.problems)
+
+
 def test_a_phantom_of_both_femurs_cut_by_the_field_of_view() -> None:
     phantom = make_phantom(1, size_zyx=(64, 48, 48), spacing_mm_zyx=(7.0, 4.0, 4.0))
     mask, geometry = sitk.GetArrayFromImage(phantom.mask), Geometry.of(phantom.mask)
