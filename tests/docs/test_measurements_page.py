@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.measurement.quantities import COHORT, SHAPE_QUANTITIES
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
+from nnunet_femur.measurement.quantity import COHORT
 
 if TYPE_CHECKING:
-    from nnunet_femur.measurement.quantities import Quantity
+    from nnunet_femur.measurement.quantity import Quantity
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "measurements.md").read_text(encoding="utf-8")

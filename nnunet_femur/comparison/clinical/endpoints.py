@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nnunet_femur.evaluation import METRICS, Measure, Metric
-from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES, Quantity
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
+from nnunet_femur.measurement.quantity import Quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
