@@ -39,7 +39,8 @@ def find_neck(mesh: BoneMesh, head: Sphere, neck_point_mm: Point) -> Neck | None
     Args:
         mesh: The bone.
         head: Its head.
-        neck_point_mm: A point within the neck, in LPS mm, as :func:`~nnunet_femur.measurement.shape.head.neck_point` returns.
+        neck_point_mm: A point within the neck, in LPS mm, as
+            :func:`~nnunet_femur.measurement.shape.head.neck_point` returns.
     """
     zone = mesh.near(head.center_mm, 3.2 * head.radius_mm)
     center = neck_point_mm

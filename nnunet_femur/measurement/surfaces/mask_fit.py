@@ -91,8 +91,8 @@ class MaskSurfaces:
             mesh: A mesh in LPS mm; not empty.
 
         Returns:
-            Distances of the mesh's samples (:func:`~nnunet_femur.measurement.surfaces.surface_distance.samples_of`) from the
-            mask's surface, and distances of the corners of the smoothed surface from the mesh.
+            Distances of the mesh's samples (:func:`~nnunet_femur.measurement.surfaces.surface_distance.samples_of`)
+            from the mask's surface, and distances of the corners of the smoothed surface from the mesh.
         """
         scaled = self._in_voxels(mesh)
         off_mask = np.abs(self._off_rough_voxels(samples_of(scaled)))
