@@ -38,7 +38,7 @@ SHAPE_QUANTITIES = (
         "%",
         "Area of the fitted surface as a share of the whole sphere.",
         "head",
-        (56, 68),
+        (60, 67),
         COHORT,
     ),
     _vector(
@@ -64,7 +64,7 @@ SHAPE_QUANTITIES = (
         "mm",
         "Largest Feret diameter of the narrowest section across the neck axis.",
         "neck",
-        (30.5, 42.5),
+        (30.5, 43),
         COHORT,
     ),
     Quantity(
@@ -73,7 +73,7 @@ SHAPE_QUANTITIES = (
         "mm2",
         "Area of the narrowest section across the neck axis.",
         "neck",
-        (510, 1085),
+        (510, 1105),
         COHORT,
     ),
     _vector(
@@ -128,7 +128,7 @@ SHAPE_QUANTITIES = (
         "Angle of the line between the flank points to the posterior condylar line, across the mechanical "
         "axis; positive if the medial end is anterior. It is not the transepicondylar axis (5.2 ± 1.6 degrees).",
         "whole",
-        (-3, 5),
+        (-2.5, 4.5),
         COHORT,
     ),
     Quantity(
@@ -189,7 +189,7 @@ SHAPE_QUANTITIES = (
         "deg",
         "Angle of the neck axis to the posterior condylar line, across the mechanical axis; positive to anterior.",
         "whole",
-        (-5, 27),
+        (-6, 23),
         COHORT,
     ),
     Quantity(
@@ -209,8 +209,8 @@ SHAPE_QUANTITIES = (
         "As version (neck), from the point of the proximal shaft axis at the peak of the lesser trochanter to the "
         "head centre.",
         "whole",
-        (0, 37),
-        "after Schmaranzer et al. 2024",
+        (-0.5, 33),
+        f"after Schmaranzer et al. 2024; range of {COHORT}",
     ),
     Quantity(
         "version_neck_shaft_plane_deg",
@@ -218,7 +218,7 @@ SHAPE_QUANTITIES = (
         "deg",
         "As version (neck), across the shaft axis.",
         "whole",
-        (-3, 29),
+        (-3.5, 27),
         COHORT,
     ),
     Quantity(
@@ -227,7 +227,7 @@ SHAPE_QUANTITIES = (
         "deg",
         "Angle between shaft axis and mechanical axis in the frontal plane.",
         "whole",
-        (3, 9.5),
+        (3, 9),
         COHORT,
     ),
     Quantity(
@@ -236,7 +236,7 @@ SHAPE_QUANTITIES = (
         "deg",
         "Angle between shaft axis and mechanical axis in space.",
         "whole",
-        (5, 12),
+        (5.5, 11.5),
         COHORT,
     ),
     Quantity(
@@ -246,7 +246,7 @@ SHAPE_QUANTITIES = (
         "Mechanical lateral distal femoral angle: in the frontal plane, between the line that touches both condyles "
         "from below, to lateral, and the mechanical axis.",
         "whole",
-        (81, 91),
+        (81, 90),
         COHORT,
     ),
     Quantity(
@@ -268,7 +268,7 @@ SHAPE_QUANTITIES = (
         COHORT,
     ),
     Quantity(
-        "offset_frontal_mm", "offset (frontal)", "mm", "The same in the frontal plane.", "whole", (20, 60), COHORT
+        "offset_frontal_mm", "offset (frontal)", "mm", "The same in the frontal plane.", "whole", (22, 56), COHORT
     ),
     Quantity(
         "length_longest_mm",
@@ -303,7 +303,7 @@ SHAPE_QUANTITIES = (
         "mm",
         "Distance of the shaft's centroid at 50 % of the length from the chord between 20 and 80 %, to anterior.",
         "whole",
-        (4, 14),
+        (5.5, 12.5),
         COHORT,
     ),
     Quantity(
@@ -316,7 +316,13 @@ SHAPE_QUANTITIES = (
         COHORT,
     ),
     Quantity(
-        "isthmus_level_percent", "isthmus level", "%", "Its level, from the top of the bone.", "whole", (37, 61), COHORT
+        "isthmus_level_percent",
+        "isthmus level",
+        "%",
+        "Its level, from the top of the bone.",
+        "whole",
+        (39.5, 59.5),
+        COHORT,
     ),
     Quantity(
         "shaft_area_mid_mm2",
