@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.sides import UNKNOWN
-from nnunet_femur.measurement.completeness import SHORTEST_MM
 from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.shape.completeness import SHORTEST_MM
 from nnunet_femur.prediction.prediction_kinds import predicted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def is_whole(values: Mapping[str, object]) -> bool:
     Args:
         values: The measured quantities by key.
     """
-    return "length_longest_mm" in values
+    return "length_mechanical_mm" in values
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,9 @@ LIMITS = (
 _NOT_ONE_FEMUR = ("two-bones", "not-femur", "too-short", "too-small")
 """Reasons of missing quantities that concern the whole bone."""
 
+_PROTRUSIONS = ("head-protrusion", "distal-protrusion")
+"""Reasons of missing lengths that concern something beside the bone."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -229,8 +232,8 @@ def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: 
     upside_down = anatomy is not None and anatomy.up is not None and anatomy.up[2] < 0
     proximal, distal = ("inferior", "superior") if upside_down else ("superior", "inferior")
     sideways = bool(set(cut) - {"superior", "inferior"})
-    no_head, no_length = femur.missing.get("head_radius_mm"), femur.missing.get("length_longest_mm")
-    reason = no_head or no_length
+    no_head, no_distal_end = femur.missing.get("head_radius_mm"), femur.missing.get("length_mechanical_mm")
+    reason = no_head or no_distal_end
     if reason is None:
         return []
     if no_head is None:
@@ -241,8 +244,17 @@ def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: 
         code, explained = "head-not-found", sideways or proximal in cut
     if explained:
         return []
-    text = reason.text[:1].lower() + reason.text[1:].rstrip(".")
-    return [_finding(code, femur.case, _of_side(femur), [text])]
+    return [_finding(code, femur.case, _of_side(femur), [_as_clause(reason.text)])]
+
+
+def check_protrusions(femur: FemurMeasurements) -> list[Finding]:
+    """Return the finding about something that protrudes from the head or from below the condyles.
+
+    Args:
+        femur: Measurements of one femur.
+    """
+    texts = {reason.text for reason in femur.missing.values() if reason.code in _PROTRUSIONS}
+    return [_finding("protrusion", femur.case, _of_side(femur), map(_as_clause, sorted(texts)))] if texts else []
 
 
 def _numbers(femur: FemurMeasurements) -> dict[str, float]:
@@ -254,6 +266,10 @@ def _numbers(femur: FemurMeasurements) -> dict[str, float]:
         numbers[_CONDYLE_COVERED] = min(medial.covered, lateral.covered)
         numbers[_CONDYLE_RATIO] = medial.radius_mm / lateral.radius_mm
     return numbers
+
+
+def _as_clause(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
 def _of_side(femur: FemurMeasurements) -> str:

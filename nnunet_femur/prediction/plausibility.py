@@ -7,7 +7,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.boxes import box_of
-from nnunet_femur.prediction.anatomy_checks import check_anatomy, check_completeness, check_pair, has_end
+from nnunet_femur.prediction.anatomy_checks import (
+    check_anatomy,
+    check_completeness,
+    check_pair,
+    check_protrusions,
+    has_end,
+)
 from nnunet_femur.prediction.ct_under_mask import CtSample, check_hu
 from nnunet_femur.prediction.postprocessing import Plausibility, check_plausibility
 
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
 
 COARSEST_MM = 6.0
 """Largest spacing at which the shape is checked; in coarser voxels a femur has neither a neck nor condyles."""
+
+_SHARP_MM = 3.5
+"""Largest spacing at which protrusions are reported; thicker slices lengthen the condyles of correct masks, too."""
 
 
 @dataclass(frozen=True)
@@ -93,4 +102,5 @@ def _shape(part: _Part, checked: Plausibility, geometry: Geometry) -> list[Findi
     for femur in part.femurs:
         findings += check_completeness(femur, checked.cut, extent_mm)
         findings += check_anatomy(femur)
+        findings += check_protrusions(femur) if max(geometry.spacing_mm_xyz) <= _SHARP_MM else []
     return findings

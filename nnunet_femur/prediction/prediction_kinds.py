@@ -71,6 +71,14 @@ _WEIGHTED = (
         ),
     ),
     (
+        0.5,
+        _kind(
+            "protrusion",
+            "something protrudes from the head or from below the condyles, in voxels of up to 3.5 mm",
+            "Look at the joint: a part of the next bone may be in the mask.",
+        ),
+    ),
+    (
         0.4,
         _kind(
             "angles",

@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnunet_femur.measurement.anatomy import Anatomy, DistalFemur, Sphere
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
+from nnunet_femur.measurement.landmarks import Anatomy, DistalFemur, Sphere
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.prediction.anatomy_checks import (
     LIMITS,
     check_anatomy,
     check_completeness,
     check_pair,
+    check_protrusions,
     has_end,
     is_whole,
 )
@@ -175,8 +176,8 @@ class TestCheckPair:
 
 class TestCompleteness:
     WHOLE = _femur()
-    PROXIMAL = _femur(keys=PROXIMAL, missing={"length_longest_mm": "distal-end-cut"})
-    HEADLESS = _femur(keys=(), missing={"head_radius_mm": "head-missing", "length_longest_mm": "head-missing"})
+    PROXIMAL = _femur(keys=PROXIMAL, missing={"length_mechanical_mm": "distal-end-cut"})
+    HEADLESS = _femur(keys=(), missing={"head_radius_mm": "head-missing", "length_mechanical_mm": "head-missing"})
 
     def test_whole(self) -> None:
         assert is_whole(self.WHOLE.values)
@@ -189,7 +190,7 @@ class TestCompleteness:
 
     @pytest.mark.parametrize("code", ["two-bones", "not-femur", "too-short", "too-small"])
     def test_another_shape(self, code: str) -> None:
-        odd = _femur(keys=(), missing={"head_radius_mm": code, "length_longest_mm": code})
+        odd = _femur(keys=(), missing={"head_radius_mm": code, "length_mechanical_mm": code})
         assert _codes(check_completeness(odd, (), 90.0)) == ["not-one-femur"]
         assert _codes(check_completeness(odd, ("superior",), 300.0)) == ["not-one-femur"]
         assert check_completeness(odd, ("inferior",), 54.0) == [], "the CT shows a short part"
@@ -204,10 +205,19 @@ class TestCompleteness:
         assert _codes(check_completeness(self.HEADLESS, ("inferior",), 300.0)) == ["head-not-found"]
 
     def test_upside_down(self) -> None:
-        femur = _femur(keys=PROXIMAL, up=-1.0, missing={"length_longest_mm": "distal-end-cut"})
+        femur = _femur(keys=PROXIMAL, up=-1.0, missing={"length_mechanical_mm": "distal-end-cut"})
         assert check_completeness(femur, ("superior",), 300.0) == []
         assert _codes(check_completeness(femur, ("inferior",), 300.0)) == ["end-not-found"]
 
     def test_the_reason_is_in_the_text(self) -> None:
         (found,) = check_completeness(self.PROXIMAL, (), 300.0)
         assert names(found.problem, "reason distal-end-cut")
+
+    def test_a_protrusion_is_not_a_missing_end(self) -> None:
+        missing = {"length_longest_mm": "head-protrusion", "length_bicondylar_mm": "head-protrusion"}
+        keys = tuple(key for key in TYPICAL if key not in missing)
+        femur = _femur(keys=keys, missing=missing)
+        assert is_whole(femur.values)
+        assert check_completeness(femur, (), 450.0) == []
+        assert _codes(check_protrusions(femur)) == ["protrusion"]
+        assert check_protrusions(self.WHOLE) == check_protrusions(self.HEADLESS) == []
