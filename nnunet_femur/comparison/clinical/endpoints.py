@@ -13,10 +13,10 @@ from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
 
 if TYPE_CHECKING:
-    from nnunet_femur.measurement.quantity import Quantity
     from collections.abc import Iterable
 
     from nnunet_femur.measurement.femur_measurements import Value
+    from nnunet_femur.measurement.quantity import Quantity
 
 PROTOCOL = "measurements"
 """Protocol of the errors in scores.csv."""
@@ -101,6 +101,7 @@ def endpoints_of(quantities: Iterable[Quantity]) -> dict[str, Endpoint]:
     """Return the endpoint of each quantity, by the endpoint's name.
 
     Example:
+        >>> from nnunet_femur.measurement import Quantity
         >>> [*endpoints_of([Quantity("shaft_axis_lps", "Shaft axis", "1", "Axis.", is_vector=True)])]
         ['shaft_axis_deg']
     """
