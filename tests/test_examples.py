@@ -147,7 +147,10 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
     assert result.failed == 0
 
 
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("python", "conversion", "prediction", "scoring", "measuring")))
+PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("python", "conversion", "prediction", "scoring", "measuring", "surfaces")),
+)
 """Pages whose Python code runs in the folder of the examples, from the first block to the last."""
 
 

@@ -46,7 +46,7 @@ _SHORTEST = 0.4
 _REACH = 1.5
 """Radius of a refinement in edge lengths; less would make neighbouring triangles too different in size."""
 
-MOST_REFINED_PERCENT = 10.0
+MOST_REFINED_PERCENT = 20.0
 """Share of short edges from which a surface has a problem: the stated edge length does not suit this mask."""
 
 LARGEST_VOLUME_DIFFERENCE_PERCENT = 3.0
@@ -166,25 +166,28 @@ def _closed_and_near(surfaces: MaskSurfaces, edge_mm: float) -> tuple[Surface, M
             # The edges are longer than the circumference of the bone.
             density = 4 * density
             continue
-        found = _nearer(fitted(mesh, surfaces.off_smooth_mm), surfaces, shortest_mm)
-        faulty_mm = faulty_places(found[0]).places_mm(found[0])
-        if not len(faulty_mm):
-            return found[0], surfaces.fit_of(found[0], edge_mm, found[1])
+        # Divided triangles at a sharp place can cross each other, while the larger ones before do not.
+        for stage in reversed(_stages(fitted(mesh, surfaces.off_smooth_mm), surfaces, shortest_mm)):
+            # As the files store it.
+            rounded = Surface(stage.points_mm.astype(np.float32).astype(float), stage.triangles)
+            faulty_mm = faulty_places(rounded).places_mm(rounded)
+            if not len(faulty_mm):
+                return rounded, surfaces.fit_of(rounded, edge_mm, surfaces.distances_voxels(rounded))
         density = _denser(density, surfaces.smooth.points_mm, faulty_mm, edge_mm)
     return None
 
 
-def _nearer(mesh: Surface, surfaces: MaskSurfaces, shortest_mm: float) -> tuple[Surface, tuple[NDArray, NDArray]]:
-    """Return a mesh with smaller triangles where it is too far from the mask, and its distances in voxels."""
+def _stages(mesh: Surface, surfaces: MaskSurfaces, shortest_mm: float) -> list[Surface]:
+    """Return a mesh, and further ones with smaller triangles where the one before is too far from the mask."""
+    stages = [mesh]
     for _ in range(_DIVISIONS):
         marked = _too_far(mesh, surfaces, surfaces.distances_voxels(mesh))
         marked &= _longest_mm(mesh) > shortest_mm
         if not marked.any():
             break
         mesh = fitted(bisected(mesh, marked), surfaces.off_smooth_mm)
-    # As the files store it.
-    mesh = Surface(mesh.points_mm.astype(np.float32).astype(float), mesh.triangles)
-    return mesh, surfaces.distances_voxels(mesh)
+        stages.append(mesh)
+    return stages
 
 
 def _too_far(mesh: Surface, surfaces: MaskSurfaces, distances_voxels: tuple[NDArray, NDArray]) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.surface_mesh import Surface, vtk_mesh
+from nnunet_femur.imaging.surface_mesh import Surface
+from nnunet_femur.measurement.surfaces.bisection import divided
 from nnunet_femur.measurement.surfaces.mesh_edges import unique_edges
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     Distance = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-_POINTS_OF_A_CLUSTER = 12
-"""Least number of surface points to a point of the new mesh; with fewer, the new triangles become uneven."""
+_LONGEST = 0.33
+"""Longest edge of the surface that is grouped into clusters, in wanted edge lengths: about twenty points a cluster."""
 
 _FITS = 2
 """Rounds of fitting: after the second, nothing changes by more than a hundredth of a voxel."""
@@ -31,7 +32,7 @@ _STIFFNESS = 0.02
 def remeshed(surface: Surface, edge_mm: float, density: NDArray[np.float64] | None = None) -> Surface:
     """Return a mesh of nearly equilateral triangles with the shape of a surface, inside which its edges cut corners.
 
-    The points of the surface, subdivided if they are too few, are divided into connected clusters of equal size by
+    The points of the surface, whose long edges are divided first, are grouped into connected clusters of equal area by
     pyacvd (Valette and Chassery, "Approximated centroidal Voronoi diagrams for uniform polygonal mesh coarsening",
     Computer Graphics Forum 23, 2004). Each cluster becomes a point, and each triangle between three clusters becomes
     a triangle.
@@ -55,8 +56,7 @@ def remeshed(surface: Surface, edge_mm: float, density: NDArray[np.float64] | No
     density = np.ones(len(surface.points_mm)) if density is None else density
     area_mm2 = _corner_areas_mm2(surface)
     wanted = max(4, round(float((area_mm2 * density).sum()) / (edge_mm**2 * np.sqrt(3) / 2)))
-    while len(surface.points_mm) < _POINTS_OF_A_CLUSTER * wanted:
-        surface, density = _subdivided(surface, density)
+    surface, density = _finer(surface, density, edge_mm)
     clusters = _clusters(surface, density, wanted)
     corners = clusters[surface.triangles]
     first, second, third = corners.T
@@ -91,8 +91,8 @@ def _step(mesh: Surface, distance: Distance) -> Surface:
 
     normals, facing, _ = _normals(mesh)
     edges, numbers = unique_edges(mesh.triangles)
-    across = np.stack([np.bincount(numbers.ravel(), np.repeat(axis, 3)) for axis in facing.T], axis=1).astype(float)
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), np.finfo(float).tiny)
+    sums = np.stack([np.bincount(numbers.ravel(), np.repeat(axis, 3)) for axis in facing.T], axis=1)
+    across = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(float).tiny)
     offsets_mm = distance(np.concatenate([mesh.points_mm[each].mean(axis=1) for each in (mesh.triangles, edges)]))
     points = len(mesh.points_mm)
     # Displacement of each centre and middle along its normal by that of the corners along theirs.
@@ -122,23 +122,16 @@ def _clusters(surface: Surface, density: NDArray[np.float64], wanted: int) -> ND
         return np.asarray(division.cluster(wanted)).astype(np.int64)
 
 
-def _subdivided(surface: Surface, density: NDArray[np.float64]) -> tuple[Surface, NDArray[np.float64]]:
-    """Return a surface with four triangles instead of each, and the density at its points."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-    from vtkmodules.vtkFiltersModeling import vtkLinearSubdivisionFilter
-
-    mesh = vtk_mesh(surface)
-    values = numpy_to_vtk(np.ascontiguousarray(density, dtype=float), deep=True)
-    values.SetName("density")
-    mesh.GetPointData().AddArray(values)
-    subdivision = vtkLinearSubdivisionFilter()
-    subdivision.SetInputData(mesh)
-    subdivision.SetNumberOfSubdivisions(1)
-    subdivision.Update()
-    finer = subdivision.GetOutput()
-    points_mm = vtk_to_numpy(finer.GetPoints().GetData()).astype(float)
-    triangles = vtk_to_numpy(finer.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-    return Surface(points_mm, triangles), vtk_to_numpy(finer.GetPointData().GetArray("density")).copy()
+def _finer(surface: Surface, density: NDArray[np.float64], edge_mm: float) -> tuple[Surface, NDArray[np.float64]]:
+    """Return a surface whose triangles are short in relation to the wanted edges, and the density at its points."""
+    while True:
+        corners_mm = surface.points_mm[surface.triangles]
+        longest_mm = np.linalg.norm(corners_mm - corners_mm[:, [1, 2, 0]], axis=2).max(axis=1)
+        long = longest_mm * np.sqrt(density[surface.triangles].max(axis=1)) > _LONGEST * edge_mm
+        if not long.any():
+            return surface, density
+        surface, ends = divided(surface, long)
+        density = np.concatenate([density, density[ends].mean(axis=1)])
 
 
 def _corner_areas_mm2(surface: Surface) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.surface_mesh import Surface
-from nnunet_femur.measurement import model_surfaces as module
+from nnunet_femur.measurement.surfaces import model_surfaces as module
 from nnunet_femur.measurement.surfaces.model_surfaces import (
     QUALITY_COLUMNS,
     ModelSurface,
