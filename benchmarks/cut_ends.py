@@ -18,9 +18,9 @@ import numpy as np
 from femur_masks import load_meshes, tilted_mask
 from scipy import ndimage
 
-from nnunet_femur.measurement.completeness import DISTAL_FLAT_MM2, PROXIMAL_FLAT_MM2, is_flat
-from nnunet_femur.measurement.flat_faces import flat_face
-from nnunet_femur.measurement.mesh import BoneMesh
+from nnunet_femur.measurement.shape.completeness import DISTAL_FLAT_MM2, PROXIMAL_FLAT_MM2, is_flat
+from nnunet_femur.measurement.shape.flat_faces import flat_face
+from nnunet_femur.measurement.shape.mesh import BoneMesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

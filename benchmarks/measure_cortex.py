@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nnunet_femur.imaging import Geometry  # noqa: E402
-from nnunet_femur.measurement.bone_parts import parts_of, shaft_levels  # noqa: E402
-from nnunet_femur.measurement.cortex import RAYS, CorticalSection, cortical_section  # noqa: E402
+from nnunet_femur.measurement.density.bone_parts import parts_of, shaft_levels  # noqa: E402
+from nnunet_femur.measurement.density.cortex import RAYS, CorticalSection, cortical_section  # noqa: E402
 from nnunet_femur.measurement.measuring import measure_mask  # noqa: E402
 from nnunet_femur.testing import make_phantom  # noqa: E402
 from tests.measurement.tubes import tube  # noqa: E402
@@ -28,7 +28,7 @@ from tests.measurement.tubes import tube  # noqa: E402
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from nnunet_femur.measurement.anatomy import Anatomy
+    from nnunet_femur.measurement.landmarks import Anatomy
 
 OUTER_MM = 13.4
 SPACINGS_MM = ((0.8, 0.8, 0.8), (1.0, 1.0, 1.0), (1.0, 1.0, 3.0), (1.5, 1.5, 2.0), (2.0, 2.0, 2.0), (3.0, 3.0, 3.0))

@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nnunet_femur.imaging.surface_mesh import Surface, bone_surface, vtk_mesh  # noqa: E402
-from nnunet_femur.measurement.mask_fit import MaskFit, MaskSurfaces  # noqa: E402
-from nnunet_femur.measurement.model_surfaces import model_surface  # noqa: E402
-from nnunet_femur.measurement.triangle_quality import MeshQuality, mesh_quality  # noqa: E402
+from nnunet_femur.measurement.surfaces.mask_fit import MaskFit, MaskSurfaces  # noqa: E402
+from nnunet_femur.measurement.surfaces.model_surfaces import model_surface  # noqa: E402
+from nnunet_femur.measurement.surfaces.triangle_quality import MeshQuality, mesh_quality  # noqa: E402
 from nnunet_femur.testing.analytic_femur import AnalyticFemur  # noqa: E402
 from nnunet_femur.testing.voxelising import grid_around, voxelise  # noqa: E402
 

@@ -24,7 +24,7 @@ from matplotlib.collections import PolyCollection
 from PIL import Image
 
 from nnunet_femur.imaging.geometry import Geometry
-from nnunet_femur.measurement.anatomy import across, unit
+from nnunet_femur.measurement.landmarks import across, unit
 from nnunet_femur.measurement.measuring import measure_mask
 from nnunet_femur.testing import make_phantom
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from nnunet_femur.measurement.anatomy import Anatomy
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+    from nnunet_femur.measurement.landmarks import Anatomy
 
     Vector = NDArray[np.float64]
 

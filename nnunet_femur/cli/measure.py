@@ -95,8 +95,8 @@ def measure(
 
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.measurement.batch_measuring import measure as run
-    from nnunet_femur.measurement.measurement_report import notes, table
-    from nnunet_femur.measurement.surface_files import quality_table, surface_notes
+    from nnunet_femur.measurement.output.measurement_report import notes, table
+    from nnunet_femur.measurement.surfaces.surface_files import quality_table, surface_notes
     from nnunet_femur.progress import TerminalProgress
 
     measurements = run(

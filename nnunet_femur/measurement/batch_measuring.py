@@ -12,15 +12,15 @@ from nnunet_femur.errors import FemurError, InputError
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, side_in_name
 from nnunet_femur.kinds import unexpected
 from nnunet_femur.measurement.batch_inputs import MaskToMeasure, find_inputs
-from nnunet_femur.measurement.calibration import read_calibration
-from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.femur_files import remove_earlier
+from nnunet_femur.measurement.density.calibration import read_calibration
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.mask_measuring import MaskResult, Options, measure_femurs
 from nnunet_femur.measurement.measurements import TABLE_ENDINGS, TABLE_NAME, Measurements, is_table
-from nnunet_femur.measurement.model_surfaces import EDGE_MM, require_edge
+from nnunet_femur.measurement.output.femur_files import remove_earlier
 from nnunet_femur.measurement.quantities import QUANTITIES
-from nnunet_femur.measurement.surface_files import SURFACE_ENDINGS, SurfaceOptions, write_quality
+from nnunet_femur.measurement.surfaces.model_surfaces import EDGE_MM, require_edge
+from nnunet_femur.measurement.surfaces.surface_files import SURFACE_ENDINGS, SurfaceOptions, write_quality
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from nnunet_femur.measurement.batch_inputs import VolumeInput
-    from nnunet_femur.measurement.calibration import Calibration
+    from nnunet_femur.measurement.density.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def measure(
         masks: Masks or segmentations: files, DICOM SEG, folders of these, or SimpleITK images; one or several.
         ct: The CT of each mask, paired by name, see :func:`~nnunet_femur.measurement.batch_inputs.find_inputs`.
         calibration: Calibration of the CTs from HU to mg/cm3 of K2HPO4, for example ``"0.8,-2"`` (slope, intercept),
-            see :func:`~nnunet_femur.measurement.calibration.read_calibration`; None for HU only.
+            see :func:`~nnunet_femur.measurement.density.calibration.read_calibration`; None for HU only.
         side: Side of masks with one femur, "left" or "right", if you know it.
         segments: Names of the segments of a segmentation that are femur; empty: the only one, or those named femur.
         labels: Values of a mask that are femur, which then state no side; empty: 1 and 2, or the only value above 0.

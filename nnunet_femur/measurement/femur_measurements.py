@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.measurement.anatomy import Anatomy
+    from nnunet_femur.measurement.landmarks import Anatomy
 
     Value = float | tuple[float, float, float]
 

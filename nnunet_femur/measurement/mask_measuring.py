@@ -11,17 +11,17 @@ import numpy as np
 from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, side_in_name
 from nnunet_femur.imaging.surface_mesh import Surface
-from nnunet_femur.measurement.ct_measuring import measure_ct
-from nnunet_femur.measurement.ct_on_mask import image_on, read_ct_on
-from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.femur_files import write_femur_files
+from nnunet_femur.measurement.density.ct_measuring import measure_ct
+from nnunet_femur.measurement.density.ct_on_mask import image_on, read_ct_on
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.mask_femurs import SIDE_LABELS, image_femurs, read_femurs
 from nnunet_femur.measurement.measurements import file_names
 from nnunet_femur.measurement.measuring import measure_mask
+from nnunet_femur.measurement.output.femur_files import write_femur_files
 from nnunet_femur.measurement.separation import separate_bones
 from nnunet_femur.measurement.side_checks import check_sides
-from nnunet_femur.measurement.surface_files import SurfaceOptions, WrittenSurface, write_surfaces
+from nnunet_femur.measurement.surfaces.surface_files import SurfaceOptions, WrittenSurface, write_surfaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.measurement.batch_inputs import MaskToMeasure
-    from nnunet_femur.measurement.calibration import Calibration
-    from nnunet_femur.measurement.ct_on_mask import CtOfMask
+    from nnunet_femur.measurement.density.calibration import Calibration
+    from nnunet_femur.measurement.density.ct_on_mask import CtOfMask
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.measurement.mask_femurs import MaskFemurs
 

@@ -14,14 +14,14 @@ from nnunet_femur.atomic_files import cannot_write, make_folder, write_text
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sides import UNKNOWN
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements
-from nnunet_femur.measurement.measurement_tables import as_record, as_row, csv_text, json_text, keys_of
+from nnunet_femur.measurement.output.measurement_tables import as_record, as_row, csv_text, json_text, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
 
-    from nnunet_femur.measurement.surface_files import WrittenSurface
+    from nnunet_femur.measurement.surfaces.surface_files import WrittenSurface
 
 TABLE_ENDINGS = (".csv", ".json")
 """Endings of the tables that can be written."""
@@ -132,8 +132,8 @@ class Measurements(Sequence[FemurMeasurements]):
 
     def _repr_html_(self) -> str:
         """Show the main quantities of all femurs, and pictures if there are at most two."""
-        from nnunet_femur.measurement.landmark_picture import draw_femur
-        from nnunet_femur.measurement.measurement_report import main_frame
+        from nnunet_femur.measurement.output.landmark_picture import draw_femur
+        from nnunet_femur.measurement.output.measurement_report import main_frame
 
         table: str = main_frame(self.femurs).to_html(na_rep="-", index=False)
         errors = "".join(f"<li>{html.escape(text)}</li>" for text in self.errors.values())

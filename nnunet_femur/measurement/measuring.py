@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.sides import UNKNOWN
-from nnunet_femur.measurement.border import border_contacts
-from nnunet_femur.measurement.completeness import examine
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
-from nnunet_femur.measurement.formulas import proximal_values, whole_values
-from nnunet_femur.measurement.mesh import BoneMesh
 from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
-from nnunet_femur.measurement.shaft import ShaftProfile
+from nnunet_femur.measurement.shape.border import border_contacts
+from nnunet_femur.measurement.shape.completeness import examine
+from nnunet_femur.measurement.shape.formulas import proximal_values, whole_values
+from nnunet_femur.measurement.shape.mesh import BoneMesh
+from nnunet_femur.measurement.shape.shaft import ShaftProfile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from nnunet_femur.imaging.geometry import Geometry
     from nnunet_femur.imaging.surface_mesh import Surface
-    from nnunet_femur.measurement.anatomy import Anatomy, Point
-    from nnunet_femur.measurement.border import BorderContact
+    from nnunet_femur.measurement.landmarks import Anatomy, Point
+    from nnunet_femur.measurement.shape.border import BorderContact
 
 _NOT_FOUND = Missing("not-found", "It was not found.")
 

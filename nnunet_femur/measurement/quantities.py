@@ -1,42 +1,13 @@
-"""Measured quantities of a femur: key, unit, definition, and the range in adults, in one table."""
+"""Quantities of a femur's shape, in the order of tables and files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
-COHORT = "50 adult femora (SICAS Medical Image Repository), measured with these definitions"
-"""Source of the ranges for which no published one has the same definition."""
+from nnunet_femur.measurement.quantity import COHORT, Quantity
 
 _HARTEL = "Hartel et al. 2016, 1070 CTs"
 _WU = "Wu et al. 2002 (ISB)"
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One measured quantity.
-
-    Attributes:
-        key: Name in files and in Python, which ends with its unit: "neck_shaft_angle_deg".
-        label: Name in tables and reports, without the unit.
-        unit: "mm", "deg", "ml", "mm2", "cm2", "HU", "mg/cm3"; "%" for a share; "1" for a number without unit.
-        definition: One or two sentences.
-        needs: Part of the bone without which it cannot be measured: "bone" (any part), "head", "neck",
-            "proximal-shaft", or "whole".
-        normal: Range that includes about 95 % of adults; None if it is not known.
-        source: Source of the definition or of the range.
-        is_vector: True for a position or direction in LPS, three numbers.
-    """
-
-    key: str
-    label: str
-    unit: str
-    definition: str
-    needs: str = "bone"
-    normal: tuple[float, float] | None = None
-    source: str = ""
-    is_vector: bool = False
-
 
 _vector = partial(Quantity, is_vector=True)
 

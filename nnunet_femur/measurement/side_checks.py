@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnunet_femur.findings import Finding
-    from nnunet_femur.measurement.anatomy import Anatomy
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+    from nnunet_femur.measurement.landmarks import Anatomy
 
 SHAPE = "shape"
 """Value of :attr:`FemurMeasurements.side_source` of a side that the shape determined."""
@@ -45,7 +45,7 @@ def side_by_shape(anatomy: Anatomy | None) -> str:
         anatomy: Landmarks of the femur. Without a head or condyles the side is unknown.
 
     Example:
-        >>> from nnunet_femur.measurement.anatomy import Anatomy
+        >>> from nnunet_femur.measurement.landmarks import Anatomy
         >>> x, y, z = np.eye(3)
         >>> side_by_shape(Anatomy(None, up=z, medial=x, posterior=y)), side_by_shape(Anatomy(None, up=z, medial=x))
         ('right', 'unknown')

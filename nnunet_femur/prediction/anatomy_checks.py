@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.sides import UNKNOWN
-from nnunet_femur.measurement.completeness import SHORTEST_MM
 from nnunet_femur.measurement.quantities import QUANTITIES
+from nnunet_femur.measurement.shape.completeness import SHORTEST_MM
 from nnunet_femur.prediction.prediction_kinds import predicted
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
 from nnunet_femur.imaging.writing import FEMUR_SEGMENTS, WRITTEN_ENDINGS, segment_fields, write_volume
-from nnunet_femur.measurement.model_surfaces import model_surface
+from nnunet_femur.measurement.surfaces.model_surfaces import model_surface
 from nnunet_femur.prediction.bone_sides import VALUES, SidedFemurs, given_sides, side_of, tell_sides
 from nnunet_femur.prediction.femur_picture import projections
 from nnunet_femur.prediction.plausibility import check_femurs

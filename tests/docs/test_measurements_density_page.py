@@ -6,11 +6,17 @@ import re
 from pathlib import Path
 
 from nnunet_femur.measurement import CT_QUANTITIES
-from nnunet_femur.measurement.bone_parts import HEAD_END_R, NECK_END_R, PARTS, TROCHANTER_END_R, UPPER_SHAFT_END_R
-from nnunet_femur.measurement.cortex import LEAST_VOXELS, RAYS, SLAB_MM
-from nnunet_femur.measurement.cortex_edges import WIDE_SIGMAS
-from nnunet_femur.measurement.ct_quantities import LEVELS_PERCENT, LEVELS_R, level_name
-from nnunet_femur.measurement.unmeasured import LEAST_METAL_ML, METAL_MARGIN_MM, METAL_MARGIN_VOXELS
+from nnunet_femur.measurement.density.bone_parts import (
+    HEAD_END_R,
+    NECK_END_R,
+    PARTS,
+    TROCHANTER_END_R,
+    UPPER_SHAFT_END_R,
+)
+from nnunet_femur.measurement.density.cortex import LEAST_VOXELS, RAYS, SLAB_MM
+from nnunet_femur.measurement.density.cortex_edges import WIDE_SIGMAS
+from nnunet_femur.measurement.density.ct_quantities import LEVELS_PERCENT, LEVELS_R, level_name
+from nnunet_femur.measurement.density.unmeasured import LEAST_METAL_ML, METAL_MARGIN_MM, METAL_MARGIN_VOXELS
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "measurements_density.md").read_text(encoding="utf-8")

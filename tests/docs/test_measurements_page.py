@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.measurement.quantities import COHORT, SHAPE_QUANTITIES
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
+from nnunet_femur.measurement.quantity import COHORT
 
 if TYPE_CHECKING:
-    from nnunet_femur.measurement.quantities import Quantity
+    from nnunet_femur.measurement.quantity import Quantity
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "measurements.md").read_text(encoding="utf-8")
@@ -39,10 +40,17 @@ def test_every_quantity_has_its_row():
 def test_every_reason_of_the_shape_is_explained():
     """The codes that the modules of the shape give are those of the table."""
     modules = ("completeness", "protrusions", "measuring")
-    source = "".join((PACKAGE / f"{module}.py").read_text(encoding="utf-8") for module in modules)
+    files = [next(PACKAGE.rglob(f"{module}.py")) for module in modules]
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
     given = set(re.findall(r'Missing\(\s*"([a-z-]+)"', source)) | {"proximal-end-cut", "distal-end-cut"}
     rows = [line for line in _section("What is refused").splitlines() if line.startswith("| `")]
     assert set(re.findall(r"`([a-z-]+)`", " ".join(row.split("|")[1] for row in rows))) == given
+
+
+def test_every_number_has_its_error():
+    rows = [line for line in _section("Error by voxel size").splitlines() if line.startswith("| ")]
+    named = {match.group(1) for match in (re.match(r"\| ([a-z_0-9]+)(?: \(%\))? \|", row) for row in rows) if match}
+    assert named >= {quantity.key for quantity in SHAPE_QUANTITIES}
 
 
 def test_the_pictures_exist():

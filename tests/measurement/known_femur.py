@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.measurement.anatomy import Anatomy, DistalFemur, Line, Neck, Sphere
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
+from nnunet_femur.measurement.landmarks import Anatomy, DistalFemur, Line, Neck, Sphere
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.testing.analytic_femur import AnalyticFemur
 from nnunet_femur.testing.voxelising import moved

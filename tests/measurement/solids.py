@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.surface_mesh import isosurface
-from nnunet_femur.measurement.mesh import BoneMesh
+from nnunet_femur.measurement.shape.mesh import BoneMesh
 from nnunet_femur.testing.analytic_femur import AnalyticFemur
 
 if TYPE_CHECKING:

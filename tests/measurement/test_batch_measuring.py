@@ -16,7 +16,7 @@ import nnunet_femur as nf
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.measurement import mask_measuring
-from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.testing.voxelising import grid_around, moved, voxelise

@@ -11,8 +11,8 @@ import pytest
 
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
 from nnunet_femur.measurement.measurements import Measurements, file_names, is_table
+from nnunet_femur.measurement.output.view_drawing import ViewDrawing
 from nnunet_femur.measurement.quantities import QUANTITIES
-from nnunet_femur.measurement.view_drawing import ViewDrawing
 from tests.measurement.known_femur import VALUES, measurements
 from tests.refusing import refused
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nnunet_femur.measurement.completeness import PARTS
 from nnunet_femur.measurement.quantities import QUANTITIES, SHAPE_QUANTITIES
+from nnunet_femur.measurement.shape.completeness import PARTS
 
 ENDS = {"mm": "_mm", "deg": "_deg", "ml": "_ml", "mm2": "_mm2", "cm2": "_cm2", "%": "_percent"}
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nnunet_femur.imaging.surface_mesh import Surface
-from nnunet_femur.measurement.anatomy import Anatomy, Sphere
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+from nnunet_femur.measurement.landmarks import Anatomy, Sphere
 from nnunet_femur.measurement.side_checks import check_sides, side_by_shape
 
 NOTHING = np.ones(3)

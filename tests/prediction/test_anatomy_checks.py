@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnunet_femur.measurement.anatomy import Anatomy, DistalFemur, Sphere
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
+from nnunet_femur.measurement.landmarks import Anatomy, DistalFemur, Sphere
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.prediction.anatomy_checks import (
     LIMITS,

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry
 from nnunet_femur.imaging.surface_mesh import Surface
-from nnunet_femur.measurement.anatomy import Anatomy, Sphere
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+from nnunet_femur.measurement.landmarks import Anatomy, Sphere
 from nnunet_femur.prediction import bone_sides
 from nnunet_femur.prediction.bone_sides import given_sides, side_of, tell_sides
 from nnunet_femur.testing import make_phantom

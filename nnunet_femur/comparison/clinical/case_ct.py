@@ -11,11 +11,11 @@ from nnunet_femur.comparison.reference_masks import read_ct_like
 from nnunet_femur.errors import FemurError
 from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
-from nnunet_femur.measurement.bone_parts import PARTS, BoneParts
-from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.density import density_values
+from nnunet_femur.measurement.density.bone_parts import PARTS, BoneParts
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.density.density import density_values
+from nnunet_femur.measurement.density.unmeasured import MeasuredCt, find_unmeasured
 from nnunet_femur.measurement.femur_measurements import Missing
-from nnunet_femur.measurement.unmeasured import MeasuredCt, find_unmeasured
 
 if TYPE_CHECKING:
     from pathlib import Path

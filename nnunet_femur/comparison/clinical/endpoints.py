@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from nnunet_femur.evaluation import METRICS, Measure, Metric
-from nnunet_femur.measurement.ct_quantities import CT_QUANTITIES
-from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES, Quantity
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
 
 if TYPE_CHECKING:
+    from nnunet_femur.measurement.quantity import Quantity
     from collections.abc import Iterable
 
     from nnunet_femur.measurement.femur_measurements import Value

@@ -11,8 +11,8 @@ import numpy as np
 
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, faces_of
 from nnunet_femur.kinds import Checks
-from nnunet_femur.measurement.coarse_anatomy import coarse_anatomy
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements
+from nnunet_femur.measurement.shape.coarse_anatomy import coarse_anatomy
 from nnunet_femur.measurement.side_checks import check_sides
 
 if TYPE_CHECKING:

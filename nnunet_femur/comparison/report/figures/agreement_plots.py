@@ -84,9 +84,10 @@ def _draw_panel(axes: Axes, one: BlandAltman, colour: str) -> None:
         one.means, one.differences, s=3 if many else 14, color=colour, alpha=0.3 if many else 0.85, linewidths=0,
         rasterized=many, zorder=3,
     )  # fmt: skip
-    unit = unit_text(one.unit)
+    # Without the sign of a negative zero.
+    unit, bias = unit_text(one.unit), round(one.bias, 1) + 0.0
     half = "" if one.sd is None else f" ± {LIMIT_SDS * one.sd:.1f}"
     axes.annotate(
-        f"{one.bias:+.1f}{half} {unit}".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
+        f"{bias:+.1f}{half} {unit}".replace("-", "−"), (0.97, 0.96), xycoords="axes fraction", ha="right", va="top",
         fontsize=7.5, color=INK, bbox={"facecolor": "white", "edgecolor": GRID, "linewidth": 0.5, "pad": 1.5},
     )  # fmt: skip

@@ -164,16 +164,25 @@ def signed(value: float | None, places: int) -> Cell:
     """Return a cell with one number and its sign, or :data:`GAP` for None and NaN.
 
     Example:
-        >>> str(signed(1.25, 1)), str(signed(-0.5, 2))
-        ('+1.2', '−0.50')
+        >>> str(signed(1.25, 1)), str(signed(-0.5, 2)), str(signed(-0.001, 2))
+        ('+1.2', '−0.50', '+0.00')
     """
     cell = number(value)
-    return cell if value is None or cell is GAP else Cell(f"{value:+.{places}f}".replace("-", "−"), value)
+    return (
+        cell
+        if value is None or cell is GAP
+        else Cell(f"{_rounded(value, places):+.{places}f}".replace("-", "−"), value)
+    )
 
 
 def interval_text(low: float, high: float, places: int) -> str:
     """Return an interval as text, with a minus sign as journals print it."""
-    return f"{low:.{places}f} to {high:.{places}f}".replace("-", "−")
+    return f"{_rounded(low, places):.{places}f} to {_rounded(high, places):.{places}f}".replace("-", "−")
+
+
+def _rounded(value: float, places: int) -> float:
+    """Return a rounded number without the sign of a negative zero."""
+    return round(value, places) + 0.0
 
 
 def with_deviation(mean: float, deviation: float | None, *, unit: str = "1", best: bool = False) -> Cell:
