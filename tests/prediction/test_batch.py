@@ -79,6 +79,10 @@ def test_one_bad_file_does_not_stop_the_others(model: Path, ct: Path, tmp_path: 
     rows = {row["case"]: row for row in csv.DictReader((out / "predictions.csv").open(encoding="utf-8"))}
     assert set(rows) == {"a", "b", "c"}
     assert "a.nrrd" in rows["a"]["error"]
+    assert rows["a"]["review_score"] == "1.000"
+    # The masks of random weights are no femurs: the HU under them show it too.
+    assert {"surface-off-bone", "pieces"} & set(rows["c"]["findings"].split())
+    assert 0 < float(rows["c"]["review_score"]) <= 1
     counted = np.count_nonzero(_voxels(out / "c.nrrd")) * 0.36
     assert float(rows["c"]["volume_ml"]) == pytest.approx(counted, abs=0.01)
     record = json.loads((out / "predictions.json").read_text())

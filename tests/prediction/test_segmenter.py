@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.geometry import Geometry
-from nnunet_femur.prediction import Options, Segmenter, predict
+from nnunet_femur.prediction import Femur, Options, Segmenter, predict
 from nnunet_femur.progress import Silent
 from tests.refusing import refused
 
@@ -173,3 +173,34 @@ class TestLife:
     def test_invalid_options_are_refused(self, ensemble_on_grid: Path, options: dict[str, Any], code: str) -> None:
         with refused(code):
             Segmenter(ensemble_on_grid, **options)
+
+
+class TestHuUnderTheMask:
+    """The sample of the CT that a mask is compared with."""
+
+    def _sample(self, monkeypatch: pytest.MonkeyPatch, model: Path, image: sitk.Image, **options: Any) -> Any:
+        found = {}
+        from_mask = Femur.from_mask
+
+        def kept(*arguments: Any, **given: Any) -> Femur:
+            found.update(given)
+            return from_mask(*arguments, **given)
+
+        monkeypatch.setattr(Femur, "from_mask", kept)
+        Segmenter(model, device="cpu", mirror=False, **options)(image)
+        return found["ct"]
+
+    def test_is_on_the_cts_own_grid(
+        self, make_model: Callable[..., Path], ct: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        turned = sitk.DICOMOrient(sitk.ReadImage(str(ct)), "PIL")
+        sample = self._sample(monkeypatch, make_model(), turned)
+        assert sample.steps_zyx == (1, 1, 1)
+        assert np.array_equal(sample.hu_zyx, _array(turned))
+        assert sample.spacing_mm_zyx == pytest.approx(turned.GetSpacing()[::-1])
+
+    def test_is_none_for_other_values(
+        self, make_model: Callable[..., Path], ct: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        raw = sitk.ReadImage(str(ct)) + 1024
+        assert self._sample(monkeypatch, make_model(), raw, any_values=True) is None
