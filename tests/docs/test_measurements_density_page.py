@@ -20,7 +20,7 @@ from nnunet_femur.measurement.density.unmeasured import LEAST_METAL_ML, METAL_MA
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "measurements_density.md").read_text(encoding="utf-8")
-PACKAGE = Path(__file__).parents[2] / "nnunet_femur" / "measurement"
+PACKAGE = Path(__file__).parents[2] / "nnunet_femur" / "measurement" / "density"
 
 
 def test_every_quantity_is_defined():
