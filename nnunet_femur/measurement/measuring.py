@@ -8,7 +8,7 @@ import numpy as np
 
 from nnunet_femur.imaging.sides import UNKNOWN
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
-from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
+from nnunet_femur.measurement.quantities import QUANTITIES, SHAPE_QUANTITIES
 from nnunet_femur.measurement.shape.border import border_contacts
 from nnunet_femur.measurement.shape.completeness import examine
 from nnunet_femur.measurement.shape.formulas import proximal_values, whole_values
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nnunet_femur.measurement.landmarks import Anatomy, Point
     from nnunet_femur.measurement.shape.border import BorderContact
 
-_NOT_FOUND = Missing("not-found", "It was not found.")
+_NOT_FOUND = Missing("not-found", "A landmark or section that it needs was not found.")
 
 
 def measure_mask(
@@ -71,7 +71,7 @@ def _measured(
     if not len(mesh.triangles):
         few = Missing("too-small", "The mask has too few voxels for a surface.")
         missing = few if volume_ml > 0 else Missing("empty-mask", "The mask is empty.")
-        return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, _all_missing(missing))
+        return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, dict.fromkeys(QUANTITIES, missing))
     mesh = mesh.without_fragments()
     anatomy, state = examine(mesh, border=border, voxel_mm=voxel_mm)
     values: dict[str, float | Point] = {"volume_ml": volume_ml, "surface_area_cm2": float(mesh.areas_mm2.sum()) / 100}
@@ -79,7 +79,8 @@ def _measured(
     values |= _shaft_values(mesh, anatomy)
     values |= whole_values(mesh, anatomy)
     reasons = {each.key: state.reason(each.needs, each.key) for each in SHAPE_QUANTITIES}
-    values = {key: value for key, value in values.items() if reasons[key] is None}
+    # A section at which the shaft has a gap is NaN.
+    values = {key: value for key, value in values.items() if reasons[key] is None and np.isfinite(value).all()}
     source = "label" if side != UNKNOWN else ("shape" if anatomy.side != UNKNOWN else "")
     return FemurMeasurements(
         case,
@@ -105,10 +106,6 @@ def _shaft_values(mesh: BoneMesh, anatomy: Anatomy) -> dict[str, float | Point]:
         "isthmus_level_percent": 100 * level,
         "shaft_area_mid_mm2": profile.area_at(0.5),
     }
-
-
-def _all_missing(missing: Missing) -> dict[str, Missing]:
-    return {each.key: missing for each in SHAPE_QUANTITIES}
 
 
 def _plain(value: float | Point) -> float | tuple[float, float, float]:

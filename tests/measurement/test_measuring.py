@@ -156,6 +156,34 @@ def test_without_the_head_no_angle_is_left(whole, slices):
     assert other.missing["version_neck_deg"].code in ("head-missing", "proximal-end-cut", "neck-not-found")
 
 
+def _along(grid, shape, direction):
+    """Return the position of each voxel along a direction in mm."""
+    index_xyz = np.indices(shape).reshape(3, -1)[::-1]
+    return ((grid.steps_mm @ index_xyz).T @ direction).reshape(shape)
+
+
+@pytest.mark.parametrize("level", [0.2, 0.5, 0.8])
+def test_a_gap_in_the_shaft_gives_reasons_and_no_nan(whole, level):
+    mask, grid, found = whole
+    heights = _along(grid, mask.shape, found.anatomy.up)
+    low, high = heights[mask > 0].min(), heights[mask > 0].max()
+    other = measure_mask(mask & (np.abs(high - heights - level * (high - low)) > 6), grid)
+    assert _everything_is_explained(other)
+    assert other.missing["bow_anterior_mm"].code == "not-found"
+    assert all(np.isfinite(value).all() for value in other.values.values())
+
+
+def test_condyles_with_a_gap_between_them_are_not_found(whole):
+    mask, grid, found = whole
+    heights = _along(grid, mask.shape, found.anatomy.up)
+    low, high = heights[mask > 0].min(), heights[mask > 0].max()
+    beside = _along(grid, mask.shape, found.anatomy.medial) - found["knee_center_mm_lps"] @ found.anatomy.medial
+    other = measure_mask(mask & ((np.abs(beside) > 8) | (heights > low + 0.18 * (high - low))), grid)
+    assert _everything_is_explained(other)
+    assert other.missing["length_mechanical_mm"].code == "condyles-not-found"
+    assert other["neck_shaft_angle_deg"] == pytest.approx(found["neck_shaft_angle_deg"], abs=0.1)
+
+
 def test_a_mask_at_the_border_is_cut(whole):
     mask, grid, _ = whole
     rows = np.flatnonzero(mask.any(axis=(1, 2)))

@@ -24,10 +24,8 @@ _END, _DISTAL = 0.15, 0.08
 _CONE_DEG = (75.0, 65.0)
 """Angles from posterior at which the surface of a condyle has no weight and full weight in its sphere."""
 
-
 _PATCH_RADII = 0.4
 """Radius of the surface around a point of contact that determines it, in head radii."""
-
 
 _FLANK_RADII, _FLANK_MM = (-0.2, 1.2), 1.5
 """Levels above the knee centre at which a flank is looked for, in head radii, and depth of its most prominent part."""
@@ -61,7 +59,7 @@ def posterior_direction(mesh: BoneMesh, shaft: Line) -> Point:
 def find_distal_end(
     mesh: BoneMesh, shaft: Line, head: Sphere, *, medial: Point, posterior: Point
 ) -> DistalFemur | None:
-    """Return the landmarks of the distal end, or None if the condyles have no spheres.
+    """Return the landmarks of the distal end, or None if it does not have the shape of two connected condyles.
 
     Args:
         mesh: The bone.
@@ -92,6 +90,8 @@ def find_distal_end(
     if distal is None:
         return None
     notch = _notch(part, sideways, mechanical, *distal)
+    if notch is None:
+        return None
     across_shaft = unit(across(spheres[0].center_mm - spheres[1].center_mm, shaft.direction))
     zone = (part.centers_mm @ shaft.direction - float(knee @ shaft.direction)) / head.radius_mm
     flanks = (
@@ -157,8 +157,7 @@ def _touching_points(
     if first is None:
         return None
     line = unit(across(first[0] - first[1], np.cross(sideways, towards)))
-    outwards = towards - (towards @ line) * line
-    outwards = outwards / np.linalg.norm(outwards)
+    outwards = unit(across(towards, line))
     medial, lateral = (_apex(part, point, outwards, radius_mm) for point in first)
     return medial, lateral
 
@@ -245,13 +244,15 @@ def _flank(part: BoneMesh, zone: NDArray[np.bool_], outwards: Point) -> Point:
     return np.average(part.centers_mm[cap], axis=0, weights=part.areas_mm2[cap])
 
 
-def _notch(part: BoneMesh, sideways: Point, up: Point, medial_mm: Point, lateral_mm: Point) -> Point:
-    """Return the highest point of the lower outline between two contact points, seen from the front."""
+def _notch(part: BoneMesh, sideways: Point, up: Point, medial_mm: Point, lateral_mm: Point) -> Point | None:
+    """Return the highest point of the lower outline between two contacts, seen from the front; None if it has a gap."""
     from scipy.ndimage import gaussian_filter1d
 
     positions = np.linspace(lateral_mm @ sideways, medial_mm @ sideways, 101)[1:-1]
     lowest = []
     for loops in plane_sections(part, sideways, positions):
+        if not loops:
+            return None
         points = np.concatenate([loop.starts_mm for loop in loops])
         lowest.append(points[np.argmin(points @ up)])
     heights = np.array(lowest) @ up
