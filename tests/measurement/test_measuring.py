@@ -159,7 +159,7 @@ def test_without_the_head_no_angle_is_left(whole, slices):
 def _along(grid, shape, direction):
     """Return the position of each voxel along a direction in mm."""
     index_xyz = np.indices(shape).reshape(3, -1)[::-1]
-    return ((grid.steps_mm @ index_xyz).T @ direction).reshape(shape)
+    return (((grid.steps_mm @ index_xyz).T + grid.origin_mm_xyz) @ direction).reshape(shape)
 
 
 @pytest.mark.parametrize("level", [0.2, 0.5, 0.8])
