@@ -65,6 +65,8 @@ class Sphere:
 class Neck:
     """The femoral neck.
 
+    Its sections are across the neck axis, which leads from its centre to the head's.
+
     Attributes:
         center_mm: Mean centroid of its sections near the narrowest one, in LPS mm.
         outline_mm: Closed outline of the narrowest section in LPS mm, shape (n, 3).
@@ -119,16 +121,17 @@ class Anatomy:
 
     Attributes:
         surface: Surface of the mask that the landmarks were found on, LPS mm.
-        side: "left", "right", or "unknown" if neither shape nor label determine it.
+        side: Side by the shape: "left", "right", or "unknown".
         up: Unit vector along the shaft from distal to proximal; None if the proximal end is unknown.
         shaft: Whole-shaft axis; its direction is `up`.
         proximal_shaft: Axis of the shaft below the lesser trochanter; its direction is upwards.
         head: Sphere of the head.
-        neck: Narrowest section of the neck.
+        neck: Centre and narrowest section of the neck.
         lesser_trochanter_mm: Point of the proximal shaft axis at the level of the lesser trochanter's peak, LPS mm.
         distal: Landmarks of the distal end.
         medial: Unit vector to medial, perpendicular to the shaft; None without a head.
-        posterior: Unit vector to posterior, perpendicular to shaft and `medial`; None without a distal end.
+        posterior: Unit vector to posterior, perpendicular to the shaft, and also to `medial` if `distal` is known; None
+            without a distal end.
     """
 
     surface: Surface
@@ -161,11 +164,23 @@ def unit(vector: Point) -> Point:
     return np.asarray(vector / np.linalg.norm(vector))
 
 
-def across(vector: Point, axis: Point) -> Point:
-    """Return the part of a vector that is perpendicular to a unit vector.
+def across(vectors: NDArray[np.float64], axis: Point) -> NDArray[np.float64]:
+    """Return the part of a vector, shape (3,), or of several, shape (n, 3), that is perpendicular to a unit vector.
 
     Example:
         >>> across(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0])).tolist()
         [1.0, 2.0, 0.0]
     """
-    return np.asarray(vector - (vector @ axis) * axis)
+    return np.asarray(vectors - (vectors @ axis)[..., None] * axis)
+
+
+def plane_axes(normal: Point) -> tuple[Point, Point]:
+    """Return two unit vectors that span the plane with a unit normal; x, y and the normal are right-handed.
+
+    Example:
+        >>> x, y = plane_axes(np.array([0.0, 0.0, 1.0]))
+        >>> np.cross(x, y).tolist()
+        [0.0, 0.0, 1.0]
+    """
+    x = unit(across(np.eye(3)[int(np.argmin(np.abs(normal)))], normal))
+    return x, np.cross(normal, x)

@@ -63,7 +63,7 @@ def separate_bones(mask_zyx: NDArray, geometry: Geometry) -> list[NDArray[np.boo
 
 def _are_side_by_side(pieces: list[NDArray[np.bool_]], geometry: Geometry) -> bool:
     """Return True if all pieces reach along the largest one's long axis beside each other."""
-    steps = (np.reshape(geometry.direction, (3, 3)) * geometry.spacing_mm_xyz).T
+    steps = geometry.steps_mm.T
     points = [np.argwhere(piece)[:, ::-1] @ steps for piece in pieces]
     axis = np.linalg.eigh(np.cov(points[0].T))[1][:, -1]
     extents = [(float((each @ axis).min()), float((each @ axis).max())) for each in points]

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnunet_femur.measurement.femur_measurements import Missing
 from nnunet_femur.measurement.landmarks import unit
+from nnunet_femur.measurement.shape.shaft import PROXIMAL_SHAFT_RADII
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ It is a multiple of the radius, and not the level of the lesser trochanter itsel
 has no posterior direction in which the lesser trochanter could be found.
 """
 
-UPPER_SHAFT_END_R = 6.4
+UPPER_SHAFT_END_R = PROXIMAL_SHAFT_RADII[1]
 """End of the upper shaft below the head centre, in head radii; the proximal shaft axis is fitted down to it."""
 
 _DISTAL_SHARE = 0.15

@@ -15,6 +15,7 @@ import numpy as np
 
 from nnunet_femur.measurement.density.cortex_edges import STEP_MM, CortexEdges, find_edges, too_thin
 from nnunet_femur.measurement.femur_measurements import Missing
+from nnunet_femur.measurement.landmarks import plane_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,11 +146,9 @@ def voxel_across_mm(geometry: Geometry, axis: Point) -> float:
 
 def _ray_directions(axis: Point) -> NDArray[np.float64]:
     """Return unit vectors across an axis, evenly spaced, shape (RAYS, 3)."""
-    first = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
-    first = first / np.linalg.norm(first)
-    second = np.cross(axis, first)
+    x, y = plane_axes(axis)
     angles = np.arange(RAYS) * 2 * np.pi / RAYS
-    return np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second
+    return np.cos(angles)[:, None] * y - np.sin(angles)[:, None] * x
 
 
 def _on_rays(radii_mm: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Severity
-from nnunet_femur.imaging.boxes import box_of, is_empty
+from nnunet_femur.imaging.boxes import box_of, is_empty, start_of
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
 from nnunet_femur.imaging.image_facts import METAL_HU
 from nnunet_femur.imaging.surface_mesh import Surface
@@ -134,7 +134,7 @@ def _clipped(hu: NDArray) -> Missing | None:
 
 def _centers_mm(part_zyx: NDArray[np.bool_], box: Box, geometry: Geometry) -> NDArray[np.float64]:
     """Return the centres of the voxels of a mask that is given in a box, in LPS mm, shape (n, 3)."""
-    index_xyz = np.stack(np.nonzero(part_zyx)[::-1]).astype(np.float64) + [[each.start] for each in box[::-1]]
+    index_xyz = np.stack(np.nonzero(part_zyx)[::-1]).astype(np.float64) + np.array(start_of(box)[::-1])[:, None]
     return np.asarray((geometry.steps_mm @ index_xyz).T + geometry.origin_mm_xyz)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.boxes import box_at
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.grids import Placement, Relation, settled
 from nnunet_femur.imaging.sources import Source
@@ -44,8 +45,7 @@ class CtOfMask:
         if mask_zyx.shape == self.hu_zyx.shape:
             return mask_zyx
         placed = np.zeros(self.hu_zyx.shape, bool)
-        box = (slice(start, start + count) for start, count in zip(self.start_zyx, mask_zyx.shape, strict=True))
-        placed[tuple(box)] = mask_zyx
+        placed[box_at(self.start_zyx, mask_zyx.shape)] = mask_zyx
         return placed
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.measurement.landmarks import Line, unit
+from nnunet_femur.measurement.shape.shaft import PROXIMAL_SHAFT_RADII
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def segments_of(anatomy: Anatomy) -> dict[str, tuple[Point, Point]]:
     if anatomy.proximal_shaft is not None:
         low_mm, high_mm = _along_bone(anatomy, anatomy.proximal_shaft)
         if head is not None:
-            below = _PROXIMAL_SHAFT_RADII * head.radius_mm * anatomy.proximal_shaft.direction
+            below = PROXIMAL_SHAFT_RADII[1] * head.radius_mm * anatomy.proximal_shaft.direction
             low_mm = anatomy.proximal_shaft.nearest(head.center_mm) - below
         found["proximal shaft axis"] = (low_mm, high_mm)
     if anatomy.neck is not None and head is not None:
@@ -73,9 +74,6 @@ def segments_of(anatomy: Anatomy) -> dict[str, tuple[Point, Point]]:
         found["flank axis"] = (distal.flank_medial_mm, distal.flank_lateral_mm)
     return found
 
-
-_PROXIMAL_SHAFT_RADII = 6.4
-"""End of the proximal shaft axis below the head centre, in radii of the head; it was fitted down to this level."""
 
 _BEYOND_RADII = 1.2
 """End of the neck axis beyond the head centre, in radii of the head."""

@@ -21,7 +21,7 @@ from nnunet_femur.measurement.shape.flat_faces import flat_face
 from nnunet_femur.measurement.shape.locating import locate_distal_end, locate_head, locate_neck
 from nnunet_femur.measurement.shape.mesh_sections import plane_sections
 from nnunet_femur.measurement.shape.protrusions import protrusions
-from nnunet_femur.measurement.shape.shaft import elongation, principal_axis
+from nnunet_femur.measurement.shape.shaft import PROXIMAL_SHAFT_RADII, elongation, principal_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,7 +143,8 @@ def examine(
         return Anatomy(mesh.surface), _without(PARTS, _NO_NECK)
     reasons = dict(state.reasons)
     if anatomy.proximal_shaft is None:
-        reasons["proximal-shaft"] = Missing("too-short", "The shaft ends less than 6.4 head radii below the head.")
+        text = f"The shaft ends less than {PROXIMAL_SHAFT_RADII[1]:g} head radii below the head's centre."
+        reasons["proximal-shaft"] = Missing("too-short", text)
     if "whole" in reasons:
         # The axis of a part of the shaft is not that of the whole one.
         return replace(anatomy, shaft=None), Completeness(reasons, protrusions(mesh, anatomy, voxel_mm=voxel_mm))

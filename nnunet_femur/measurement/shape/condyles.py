@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.measurement.landmarks import DistalFemur, Line, Sphere, across, unit
-from nnunet_femur.measurement.shape.mesh_sections import plane_axes, plane_sections
+from nnunet_femur.measurement.landmarks import DistalFemur, Line, Sphere, across, plane_axes, unit
+from nnunet_femur.measurement.shape.mesh_sections import plane_sections
 from nnunet_femur.measurement.shape.sphere_fit import refine_sphere, tapered
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.measurement.landmarks import plane_axes
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -167,13 +169,10 @@ def _refined(facets: _Facets, direction: Point, level: float) -> tuple[float, Po
 
 def _cone(axis: Point, most_deg: float, step_deg: float) -> NDArray[np.float64]:
     """Return unit vectors around an axis, shape (n, 3), about `step_deg` apart."""
-    helper = np.eye(3)[int(np.argmin(np.abs(axis)))]
-    u = np.cross(axis, helper)
-    u /= np.linalg.norm(u)
-    w = np.cross(axis, u)
+    x, y = plane_axes(axis)
     vectors = [axis[None]]
     for tilt in np.radians(np.arange(step_deg, most_deg + 1e-6, step_deg)):
         count = int(np.ceil(2 * np.pi * np.sin(tilt) / np.radians(step_deg)))
         turn = 2 * np.pi * np.arange(count)[:, None] / count
-        vectors.append(np.cos(tilt) * axis + np.sin(tilt) * (np.cos(turn) * u + np.sin(turn) * w))
+        vectors.append(np.cos(tilt) * axis + np.sin(tilt) * (np.cos(turn) * y - np.sin(turn) * x))
     return np.concatenate(vectors)

@@ -62,15 +62,15 @@ def find_head(mesh: BoneMesh, axis: Line, *, effort: float = 1.0) -> tuple[Spher
     return sphere, sign
 
 
-def refine_head(mesh: BoneMesh, first: Sphere) -> tuple[Sphere, Point] | None:
-    """Return the sphere of the head within the cone, and the middle of the neck where a larger sphere cuts it.
+def refine_head(mesh: BoneMesh, first: Sphere) -> Sphere | None:
+    """Return the sphere of the head within the cone about the direction away from the neck.
 
     Args:
         mesh: The bone.
         first: The sphere of :func:`find_head`.
 
     Returns:
-        The sphere, and the point in LPS mm; None if the larger sphere does not cut the bone.
+        The sphere; None if too little of the surface is near it, or if a larger sphere does not cut the neck.
     """
     part = mesh.near(first.center_mm, 2.0 * first.radius_mm)
     sphere = first
@@ -92,8 +92,7 @@ def refine_head(mesh: BoneMesh, first: Sphere) -> tuple[Sphere, Point] | None:
         sphere = refined
         if moved < 1e-4:
             break
-    neck = neck_point(part, sphere)
-    return None if neck is None else (sphere, neck)
+    return None if neck_point(part, sphere) is None else sphere
 
 
 def neck_point(mesh: BoneMesh, head: Sphere) -> Point | None:

@@ -12,14 +12,11 @@ from nnunet_femur.measurement.landmarks import Anatomy, Line, across, unit
 from nnunet_femur.measurement.shape.condyles import find_distal_end, posterior_direction
 from nnunet_femur.measurement.shape.head import find_head, neck_point, refine_head
 from nnunet_femur.measurement.shape.neck import find_neck
-from nnunet_femur.measurement.shape.shaft import axis_between, principal_axis, shaft_axis
+from nnunet_femur.measurement.shape.shaft import PROXIMAL_SHAFT_RADII, axis_between, principal_axis, shaft_axis
 from nnunet_femur.measurement.shape.trochanter import lesser_trochanter
 
 if TYPE_CHECKING:
     from nnunet_femur.measurement.shape.mesh import BoneMesh
-
-PROXIMAL_SHAFT_RADII = (3.2, 6.4)
-"""Distances below the head's centre between which the proximal shaft axis is fitted, in head radii."""
 
 _LEAST_CERTAINTY = 0.7
 """Smallest triple product of up, medial and posterior that determines the side; that of whole femurs is above 0.78."""
@@ -51,8 +48,7 @@ def locate_head(mesh: BoneMesh, *, effort: float = 1.0) -> Anatomy:
     if found is None or refined is None:
         return replace(anatomy, shaft=axis)
     axis = Line(axis.point_mm, found[1] * axis.direction, axis.rms_mm)
-    head, _ = refined
-    head = replace(head, radius_mm=mesh.unsmoothed_radius_mm(head.radius_mm))
+    head = replace(refined, radius_mm=mesh.unsmoothed_radius_mm(refined.radius_mm))
     medial = unit(across(head.center_mm - axis.point_mm, axis.direction))
     return replace(anatomy, up=axis.direction, shaft=axis, head=head, medial=medial)
 

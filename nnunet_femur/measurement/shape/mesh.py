@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.boxes import box_of
+from nnunet_femur.imaging.boxes import box_of, start_of
 from nnunet_femur.imaging.geometry import AxisOrder
 from nnunet_femur.imaging.surface_mesh import Surface, isosurface
 
@@ -65,8 +65,7 @@ class BoneMesh:
         part = mask_zyx[box] != 0
         if not part.any():
             return cls(np.empty((0, 3)), np.empty((0, 3), np.int64))
-        start_xyz = np.array([each.start for each in box[::-1]])
-        origin = geometry.origin_mm_xyz + geometry.steps_mm @ start_xyz
+        origin = geometry.origin_mm_xyz + geometry.steps_mm @ start_of(box)[::-1]
         cropped = replace(geometry, size_xyz=part.shape[::-1], origin_mm_xyz=tuple(float(each) for each in origin))
         # The triangles of a surface depend on the order of the axes, so the mask determines it, not the file.
         order = _own_order(part, geometry.spacing_mm_xyz)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.measurement.landmarks import across
+from nnunet_femur.measurement.landmarks import across, plane_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from nnunet_femur.measurement.landmarks import Point
@@ -62,7 +64,7 @@ class Loop:
 
     def encloses(self, point_mm: Point) -> bool:
         """Return True if the curve winds once around a point of the plane."""
-        p, q = (across_all(each - point_mm, self.normal) for each in (self.starts_mm, self.ends_mm))
+        p, q = (across(each - point_mm, self.normal) for each in (self.starts_mm, self.ends_mm))
         angles = np.arctan2(np.cross(p, q) @ self.normal, (p * q).sum(axis=1))
         return bool(abs(angles.sum() - 2 * np.pi) < 0.1)
 
@@ -96,23 +98,10 @@ class Loop:
         return self.starts_mm[order]
 
 
-def plane_axes(normal: Point) -> tuple[Point, Point]:
-    """Return two unit vectors that span the plane with a unit normal; x, y and the normal are right-handed.
-
-    Example:
-        >>> x, y = plane_axes(np.array([0.0, 0.0, 1.0]))
-        >>> np.cross(x, y).tolist()
-        [0.0, 0.0, 1.0]
-    """
-    start = np.eye(3)[int(np.argmin(np.abs(normal)))]
-    x = across(start, normal)
-    x = x / np.linalg.norm(x)
-    return x, np.cross(normal, x)
-
-
-def across_all(vectors: NDArray[np.float64], axis: Point) -> NDArray[np.float64]:
-    """Return the parts of vectors, shape (n, 3), that are perpendicular to a unit vector."""
-    return np.asarray(vectors - (vectors @ axis)[:, None] * axis)
+def loop_around(loops: Sequence[Loop], point_mm: Point) -> Loop | None:
+    """Return the largest outer curve that encloses a point of its plane, or None if none does."""
+    around = [loop for loop in loops if loop.area_mm2 > 0 and loop.encloses(point_mm)]
+    return max(around, key=lambda loop: loop.area_mm2) if around else None
 
 
 def plane_sections(mesh: BoneMesh, normal: Point, positions_mm: NDArray[np.float64]) -> list[list[Loop]]:

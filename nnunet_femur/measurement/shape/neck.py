@@ -1,4 +1,4 @@
-"""The femoral neck: its centre and its narrowest section."""
+"""The femoral neck: its centre and its narrowest section across the neck axis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.measurement.landmarks import Neck, Sphere, unit
-from nnunet_femur.measurement.shape.mesh_sections import Loop, plane_sections
+from nnunet_femur.measurement.shape.mesh_sections import Loop, loop_around, plane_sections
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,10 +80,4 @@ def _sections(zone: BoneMesh, head: Sphere, toward_mm: Point, radii: NDArray[np.
     axis = unit(toward_mm - head.center_mm)
     steps = radii * head.radius_mm
     sections = plane_sections(zone, axis, head.center_mm @ axis + steps)
-    return [_around(loops, head.center_mm + step * axis) for step, loops in zip(steps, sections, strict=True)]
-
-
-def _around(loops: list[Loop], point_mm: Point) -> Loop | None:
-    """Return the outer curve that encloses a point."""
-    found = [loop for loop in loops if loop.area_mm2 > 0 and loop.encloses(point_mm)]
-    return max(found, key=lambda loop: loop.area_mm2) if found else None
+    return [loop_around(loops, head.center_mm + step * axis) for step, loops in zip(steps, sections, strict=True)]

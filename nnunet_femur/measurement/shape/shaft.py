@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.measurement.landmarks import Line
-from nnunet_femur.measurement.shape.mesh_sections import Loop, plane_sections
+from nnunet_femur.measurement.shape.mesh_sections import Loop, loop_around, plane_sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,9 @@ _LEAST_SECTIONS = 8
 
 WHOLE_SHAFT = (0.3, 0.7)
 """Part of the bone's length that determines the whole-shaft axis."""
+
+PROXIMAL_SHAFT_RADII = (3.2, 6.4)
+"""Distances below the head's centre between which the proximal shaft axis is fitted, in head radii."""
 
 
 def principal_axis(mesh: BoneMesh) -> Line:
@@ -106,7 +109,7 @@ def _sections(mesh: BoneMesh, axis: Line, positions: NDArray[np.float64]) -> Ite
 
 
 def loop_at(loops: list[Loop], axis: Line, position_mm: float) -> Loop | None:
-    """Return the outer curve of a section that is nearest to an axis.
+    """Return the largest outer curve of a section that encloses an axis, or None if none does.
 
     Args:
         loops: The curves of the section.
@@ -114,11 +117,7 @@ def loop_at(loops: list[Loop], axis: Line, position_mm: float) -> Loop | None:
         position_mm: Position of the plane along the axis.
     """
     point = axis.point_mm + (position_mm - axis.point_mm @ axis.direction) * axis.direction
-    outer = [loop for loop in loops if loop.area_mm2 > 0]
-    around = [loop for loop in outer if loop.encloses(point)]
-    if around:
-        return max(around, key=lambda loop: loop.area_mm2)
-    return None
+    return loop_around(loops, point)
 
 
 def _line_through(points: NDArray[np.float64]) -> Line:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.surface_mesh import Surface
-from nnunet_femur.measurement.surfaces.mesh_edges import unique_edges
+from nnunet_femur.measurement.surfaces.mesh_edges import edge_lengths, unique_edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def divided(mesh: Surface, marked: NDArray[np.bool_]) -> tuple[Surface, NDArray[
     """
     triangles = mesh.triangles
     edges, numbers = unique_edges(triangles)
-    lengths_mm = np.linalg.norm(mesh.points_mm[edges[:, 0]] - mesh.points_mm[edges[:, 1]], axis=1)
+    lengths_mm = edge_lengths(mesh.points_mm, edges)
     longest = numbers[np.arange(len(triangles)), lengths_mm[numbers].argmax(axis=1)]
     cut = np.zeros(len(edges), bool)
     cut[longest[marked]] = True

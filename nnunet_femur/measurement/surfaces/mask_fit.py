@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of
 from nnunet_femur.imaging.surface_mesh import Surface, bone_surface
-from nnunet_femur.measurement.surfaces.mesh_edges import unique_edges
+from nnunet_femur.measurement.surfaces.mesh_edges import edge_lengths, unique_edges
 from nnunet_femur.measurement.surfaces.surface_distance import samples_of, signed_distance_to
 from nnunet_femur.measurement.surfaces.triangle_quality import quality_column, topology
 
@@ -101,7 +101,7 @@ class MaskSurfaces:
     def fit_of(self, mesh: Surface, edge_mm: float, distances_voxels: tuple[NDArray, NDArray]) -> MaskFit:
         """Return the facts about a mesh with a stated edge length and its :meth:`distances_voxels`."""
         edges, _ = unique_edges(mesh.triangles)
-        lengths_mm = np.linalg.norm(mesh.points_mm[edges[:, 0]] - mesh.points_mm[edges[:, 1]], axis=1)
+        lengths_mm = edge_lengths(mesh.points_mm, edges)
         off_mask, missed = distances_voxels
         return MaskFit(
             off_mask_voxels=float(off_mask.max()),

@@ -20,6 +20,27 @@ def directed_edges(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
 
 
+def edge_lengths(points: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the lengths of edges in the unit of the points.
+
+    Example:
+        >>> edge_lengths(np.array([[0.0, 0, 0], [3, 4, 0]]), np.array([[0, 1]])).tolist()
+        [5.0]
+    """
+    return np.asarray(np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1))
+
+
+def longest_edges(points: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the length of the longest edge of each triangle in the unit of the points.
+
+    Example:
+        >>> longest_edges(np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0]]), np.array([[0, 1, 2]])).tolist()
+        [5.0]
+    """
+    corners = points[triangles]
+    return np.asarray(np.linalg.norm(corners - corners[:, [1, 2, 0]], axis=2).max(axis=1))
+
+
 def unique_edges(triangles: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the edges of a mesh, each once, and the numbers of the three edges of each triangle.
 

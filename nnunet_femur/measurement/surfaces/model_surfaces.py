@@ -11,6 +11,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.surface_mesh import Surface, write_surface
 from nnunet_femur.measurement.surfaces.bisection import bisected
 from nnunet_femur.measurement.surfaces.mask_fit import FRAGMENT_ML, MaskFit, MaskSurfaces
+from nnunet_femur.measurement.surfaces.mesh_edges import longest_edges
 from nnunet_femur.measurement.surfaces.remeshing import fitted, remeshed
 from nnunet_femur.measurement.surfaces.surface_distance import samples_of
 from nnunet_femur.measurement.surfaces.triangle_quality import MeshQuality, faulty_places, mesh_quality, quality_columns
@@ -65,7 +66,7 @@ class ModelSurface:
         edge_mm: Stated edge length in mm.
         quality: Quality of the mesh.
         fit: Distance from the mask.
-        problems: Short texts about what is not as it should be; empty if nothing is.
+        problems: Properties that deviate, as short texts; empty if none do.
 
     Example:
         >>> import nnunet_femur.imaging as imaging
@@ -182,7 +183,7 @@ def _stages(mesh: Surface, surfaces: MaskSurfaces, shortest_mm: float) -> list[S
     stages = [mesh]
     for _ in range(_DIVISIONS):
         marked = _too_far(mesh, surfaces, surfaces.distances_voxels(mesh))
-        marked &= _longest_mm(mesh) > shortest_mm
+        marked &= longest_edges(mesh.points_mm, mesh.triangles) > shortest_mm
         if not marked.any():
             break
         mesh = fitted(bisected(mesh, marked), surfaces.off_smooth_mm)
@@ -191,7 +192,7 @@ def _stages(mesh: Surface, surfaces: MaskSurfaces, shortest_mm: float) -> list[S
 
 
 def _too_far(mesh: Surface, surfaces: MaskSurfaces, distances_voxels: tuple[NDArray, NDArray]) -> NDArray[np.bool_]:
-    """Tell for each triangle of a mesh whether it is too far from the mask."""
+    """Return True for each triangle of a mesh that is too far from the mask."""
     from scipy.spatial import cKDTree
 
     tree = cKDTree(mesh.points_mm[mesh.triangles].mean(axis=1))
@@ -201,11 +202,6 @@ def _too_far(mesh: Surface, surfaces: MaskSurfaces, distances_voxels: tuple[NDAr
         # An edge's middle is as near to the centres of both of its triangles.
         marked[tree.query(far_mm, k=2)[1].ravel()] = True
     return marked
-
-
-def _longest_mm(mesh: Surface) -> NDArray[np.float64]:
-    corners_mm = mesh.points_mm[mesh.triangles]
-    return np.linalg.norm(corners_mm - corners_mm[:, [1, 2, 0]], axis=2).max(axis=1)
 
 
 def _denser(

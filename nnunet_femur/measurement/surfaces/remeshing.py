@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_femur.imaging.surface_mesh import Surface
 from nnunet_femur.measurement.surfaces.bisection import divided
-from nnunet_femur.measurement.surfaces.mesh_edges import unique_edges
+from nnunet_femur.measurement.surfaces.mesh_edges import longest_edges, unique_edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +125,7 @@ def _clusters(surface: Surface, density: NDArray[np.float64], wanted: int) -> ND
 def _finer(surface: Surface, density: NDArray[np.float64], edge_mm: float) -> tuple[Surface, NDArray[np.float64]]:
     """Return a surface whose triangles are short in relation to the wanted edges, and the density at its points."""
     while True:
-        corners_mm = surface.points_mm[surface.triangles]
-        longest_mm = np.linalg.norm(corners_mm - corners_mm[:, [1, 2, 0]], axis=2).max(axis=1)
+        longest_mm = longest_edges(surface.points_mm, surface.triangles)
         long = longest_mm * np.sqrt(density[surface.triangles].max(axis=1)) > _LONGEST * edge_mm
         if not long.any():
             return surface, density

@@ -80,7 +80,7 @@ def _cross(surface: Surface, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
 def _edge_crosses(
     points_mm: NDArray[np.float64], edges: NDArray[np.int64], triangles: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Tell whether each edge passes through the inside of the triangle in the same place of the list.
+    """Return True for each edge that passes through the inside of the triangle in the same place of the list.
 
     An edge that shares a corner with its triangle cannot pass through the inside, since it starts in its plane.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.measurement.surfaces.mesh_edges import directed_edges, unique_edges
+from nnunet_femur.measurement.surfaces.mesh_edges import directed_edges, edge_lengths, unique_edges
 from nnunet_femur.measurement.surfaces.self_intersections import crossing_triangles
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MeshQuality:
 
     @property
     def closed(self) -> bool:
-        """Tell whether the surface is watertight, and a manifold at each edge and corner."""
+        """True if the surface is watertight, and a manifold at each edge and corner."""
         return self.triangles > 0 and not self.faulty_edges and not self.faulty_points
 
 
@@ -97,7 +97,7 @@ def mesh_quality(surface: Surface) -> MeshQuality:
     angles = _angles_deg(sides_mm)
     smallest = angles.min(axis=1)
     edges, _ = unique_edges(surface.triangles)
-    lengths_mm = np.linalg.norm(surface.points_mm[edges[:, 0]] - surface.points_mm[edges[:, 1]], axis=1)
+    lengths_mm = edge_lengths(surface.points_mm, edges)
     components, genus = topology(surface)
     areas_mm2 = _areas_mm2(corners_mm)
     with np.errstate(divide="ignore", invalid="ignore"):

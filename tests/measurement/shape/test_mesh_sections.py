@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from nnunet_femur.measurement.landmarks import plane_axes
 from nnunet_femur.measurement.shape.mesh import BoneMesh
-from nnunet_femur.measurement.shape.mesh_sections import plane_axes, plane_sections, sphere_section
+from nnunet_femur.measurement.shape.mesh_sections import plane_sections, sphere_section
 from tests.measurement.solids import ball, rod
 
 UP = np.array([0.0, 0.0, 1.0])
