@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.sides import SIDE_WORDS
+from nnunet_femur.imaging.sides import SIDE_OF_WORD, SIDE_WORDS, UNKNOWN
 from nnunet_femur.kinds import finding
 
 if TYPE_CHECKING:
@@ -126,6 +126,17 @@ def choose_segments(segments: Sequence[Segment], wanted: Sequence[str]) -> tuple
 def named_femur(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Return the segments with the word femur in their names."""
     return tuple(each for each in segments if _words(each.name) & _FEMUR_WORDS)
+
+
+def side_of(segment: Segment) -> str:
+    """Return the side that the name of a segment states: "left", "right", or "unknown" for none or for both.
+
+    Example:
+        >>> side_of(Segment("femur_left", 1, 0)), side_of(Segment("Femur", 1, 0))
+        ('left', 'unknown')
+    """
+    sides = {SIDE_OF_WORD[word] for word in _words(segment.name) & SIDE_OF_WORD.keys()}
+    return sides.pop() if len(sides) == 1 else UNKNOWN
 
 
 def femur_segments(

@@ -20,9 +20,13 @@ SIDES = {
 }
 """Side that a file name or a table means by a word in lower case."""
 
-SIDE_WORDS = frozenset(
-    {"l", "r", LEFT, RIGHT, "lt", "rt", "sin", "sinister", "dex", "dexter", BOTH, "bilateral"},
-)
+SIDE_OF_WORD = {
+    **dict.fromkeys(("l", "lt", LEFT, "sin", "sinister"), LEFT),
+    **dict.fromkeys(("r", "rt", RIGHT, "dex", "dexter"), RIGHT),
+}
+"""Side that a word in the name of a segment means, in lower case."""
+
+SIDE_WORDS = frozenset({*SIDE_OF_WORD, BOTH, "bilateral"})
 """Words for a side, in lower case, that the name of a segment may contain."""
 
 _FACES = ((RIGHT, LEFT), ("anterior", "posterior"), ("inferior", "superior"))

@@ -57,7 +57,8 @@ def measure(
 
     A mask can contain one femur or both. Both are told apart by the labels 1 (left) and 2 (right), by segments such as
     ``femur_left`` and ``femur_right``, or as two pieces. The side of a femur is that of its label or segment, or else
-    that of its shape, or else that of the case's name (``R101``). What cannot be measured is None, with a reason.
+    that of its shape, or else that of the other femur of the mask, or else that of the case's name (``R101``). What
+    cannot be measured is None, with a reason.
 
     Args:
         masks: Masks or segmentations: files, DICOM SEG, folders of these, or SimpleITK images; one or several.
@@ -101,13 +102,13 @@ def measure(
     found = find_inputs(masks, ct)
     path = None if output is None else Path(output)
     folder = None if path is None or is_table(path) else path
-    if folder is not None:
-        make_folder(folder)
     endings = tuple(ending for ending, asked in zip(SURFACE_ENDINGS, (stl, ply), strict=True) if asked)
     if endings and folder is None:
         msg = "stl and ply need a folder as output. Pass a folder, or omit them."
         raise InputError(msg, code="invalid-option")
     require_edge(edge_mm)
+    if folder is not None:
+        make_folder(folder)
     options = Options(
         side=side or UNKNOWN,
         segments=several(segments),
@@ -138,7 +139,7 @@ def measure(
 
 
 def _measured(task: _Task) -> MaskResult:
-    """Return the entries of one mask; nothing that a mask raises stops the others."""
+    """Return the entries of one mask; only an error of writing stops the other masks."""
     given = task.given
     if given.mask is None:
         return _failed(task, "duplicate-case", given.problem)

@@ -1,4 +1,4 @@
-"""Measurements of one femur, and of all femurs of a batch."""
+"""Measurements of one femur, and the reasons for what could not be measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Missing:
 
     Attributes:
         code: Short name of the reason: "distal-end-missing", "head-missing", "two-bones", ...
-        text: The reason as a sentence.
+        text: The reason as a sentence, or as an error message that begins with a file.
     """
 
     code: str
@@ -34,7 +34,8 @@ class FemurMeasurements:
     Attributes:
         case: Name of the mask.
         side: "left", "right" or "unknown".
-        side_source: Origin of the side: "shape", "label", "other-bone", "id"; empty if it is unknown.
+        side_source: Origin of the side: "label" (also a segment or an option), "shape", "other-bone", or "id"; empty if
+            it is unknown.
         values: Value of each measured quantity by key, in the order of the table; vectors as three numbers in LPS.
         missing: Reason for each quantity that could not be measured, by key.
         findings: Doubtful properties of the mask, such as a side that contradicts the case id.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from nnunet_femur.imaging.femur_mask import femur_box
 from nnunet_femur.imaging.geometry import Geometry, VolumeError
 from nnunet_femur.imaging.labels import femur_of, label_counts, whole_labels
 from nnunet_femur.imaging.reading import read_mask
-from nnunet_femur.imaging.segments import choose_segments, femur_segments, join_segments
+from nnunet_femur.imaging.segments import choose_segments, femur_segments, join_segments, side_of
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
 
 SIDE_LABELS = {1: LEFT, 2: RIGHT}
 """Sides by label, as ``nnfemur predict --sides`` and ``nnfemur baseline --sides`` write them."""
-
-_WORDS_OF_SIDES = {
-    **dict.fromkeys(("l", "lt", "left", "sin", "sinister"), LEFT),
-    **dict.fromkeys(("r", "rt", "right", "dex", "dexter"), RIGHT),
-}
 
 
 @dataclass(frozen=True)
@@ -140,9 +134,7 @@ def _segments_by_side(segments: Sequence[Segment], wanted: Sequence[str]) -> dic
     """Return the segments of each side; empty unless every segment that is femur states its side."""
     by_side: dict[str, list[Segment]] = {}
     for each in choose_segments(segments, wanted):
-        words = {word.casefold() for word in re.findall(r"[^\W\d_]+", each.name)}
-        sides = {_WORDS_OF_SIDES[word] for word in words & _WORDS_OF_SIDES.keys()}
-        by_side.setdefault(sides.pop() if len(sides) == 1 else UNKNOWN, []).append(each)
+        by_side.setdefault(side_of(each), []).append(each)
     return {} if UNKNOWN in by_side else by_side
 
 

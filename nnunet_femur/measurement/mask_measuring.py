@@ -105,11 +105,10 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
     femurs = [femurs[number] for number in order]
     surfaces: list[WrittenSurface] = []
     if options.folder is not None:
-        if options.surfaces.endings:
-            for femur, name, number in zip(femurs, file_names(femurs), order, strict=True):
-                voxels_zyx = bones[number][1]
+        for femur, name, number in zip(femurs, file_names(femurs), order, strict=True):
+            if options.surfaces.endings:
                 found = write_surfaces(
-                    voxels_zyx,
+                    bones[number][1],
                     mask.geometry,
                     options.folder,
                     name,
@@ -118,7 +117,6 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
                     options=options.surfaces,
                 )
                 surfaces.append(found)
-        for femur, name in zip(femurs, file_names(femurs), strict=True):
             write_femur_files(femur, options.folder, name)
         femurs = [_without_surface(femur) for femur in femurs]
     return MaskResult(tuple(femurs), ct.text if isinstance(ct, Missing) else "", tuple(surfaces))

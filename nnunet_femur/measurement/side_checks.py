@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.findings import Finding
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
-    from nnunet_femur.measurement.landmarks import Anatomy
+    from nnunet_femur.measurement.landmarks import Anatomy, Point
 
 SHAPE = "shape"
 """Value of :attr:`FemurMeasurements.side_source` of a side that the shape determined."""
@@ -38,8 +38,8 @@ _SUPERIOR, _POSTERIOR, _TO_LEFT = 2, 1, 0
 def side_by_shape(anatomy: Anatomy | None) -> str:
     """Return the side that the shape of a femur determines: "left", "right" or "unknown".
 
-    Seen from its condyles, the head of a right femur is where medial x posterior points upwards. This is independent
-    of the header's orientation, except that a mirrored header gives the other side.
+    A femur is a right one if the cross product of its medial and posterior directions points upwards. This does not
+    depend on the header's orientation, except that a mirrored header gives the other side.
 
     Args:
         anatomy: Landmarks of the femur. Without a head or condyles the side is unknown.
@@ -105,7 +105,7 @@ def _directions(femurs: Sequence[FemurMeasurements]) -> Iterator[tuple[str, str]
 
 def _pairs(femurs: Sequence[FemurMeasurements]) -> Iterator[tuple[str, str]]:
     placed = [
-        (side_by_shape(femur.anatomy), place_mm(femur.anatomy))
+        (side_by_shape(femur.anatomy), _place_mm(femur.anatomy))
         for femur in femurs
         if femur.anatomy is not None and side_by_shape(femur.anatomy) != UNKNOWN
     ]
@@ -119,6 +119,6 @@ def _pairs(femurs: Sequence[FemurMeasurements]) -> Iterator[tuple[str, str]]:
             yield "sides-exchanged", f"has its left femur {apart:.0f} mm to the patient's right of its right femur."
 
 
-def place_mm(anatomy: Anatomy) -> np.ndarray:
+def _place_mm(anatomy: Anatomy) -> Point:
     """Return the position of a femur in LPS mm: the centre of its head, or else the mean of its surface."""
     return anatomy.head.center_mm if anatomy.head is not None else np.asarray(anatomy.surface.points_mm.mean(axis=0))

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_femur.imaging.segments import Segment, choose_segments, femur_segments, join_segments, parse_segments
+from nnunet_femur.imaging.segments import (
+    Segment,
+    choose_segments,
+    femur_segments,
+    join_segments,
+    parse_segments,
+    side_of,
+)
 
 
 def _named(*names: str) -> tuple[Segment, ...]:
@@ -100,3 +107,11 @@ class TestJoin:
         layers = np.stack([values, values[::-1]], -1)
         joined = join_segments(layers, (Segment("a", 3, 0), Segment("b", 3, 1)))
         assert np.flatnonzero(joined).tolist() == [3, 7]
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("Femur links L", "left"), ("femur_dexter", "right"), ("Femur", "unknown"), ("Femur left right", "unknown")],
+)
+def test_the_side_of_a_segment_is_that_of_its_words(name, side):
+    assert side_of(Segment(name, 1, 0)) == side

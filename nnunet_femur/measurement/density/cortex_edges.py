@@ -128,7 +128,7 @@ def find_edges(
         sigma_mm = float(np.nanmedian(distances)) / _QUARTER_SIGMAS
         wide = outer - inner >= WIDE_SIGMAS * sigma_mm
         if wide.mean() < _LEAST_WIDE:
-            return too_thin(f"less than {WIDE_SIGMAS:g} standard deviations of its blur ({sigma_mm:.2f} mm) thick")
+            return too_thin(f"mostly thinner than {WIDE_SIGMAS:g} standard deviations of the blur ({sigma_mm:.2f} mm)")
         cortex = _cortex_value(profiles, outer, inner, (soft + marrow) / 2, sigma_mm)
         cortex[~wide] = np.median(cortex[wide])
         start = np.rint((outer + inner) / 2 / STEP_MM).astype(int)
@@ -213,7 +213,11 @@ def _filled(radii_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def too_thin(text: str) -> Missing:
-    """Return the reason for which a cortex of such a thickness is not measured."""
+    """Return the reason for which a thin cortex is not measured.
+
+    Args:
+        text: Its thickness in words, which follow "The cortex is".
+    """
     return Missing("cortex-too-thin", f"The cortex is {text}, so it would be measured too thick.")
 
 

@@ -128,7 +128,7 @@ def _clipped(hu: NDArray) -> Missing | None:
     count = int(np.count_nonzero(hu == hu.max()))
     if count < max(_LEAST_CLIPPED, _LEAST_CLIPPED_SHARE * hu.size):
         return None
-    text = f"{count / hu.size:.1%} of the bone have the value {hu.max():g} HU, and none more: the CT was clipped."
+    text = f"The CT was clipped: {count / hu.size:.1%} of the bone's voxels have its largest value, {hu.max():g} HU."
     return Missing("image-windowed", text)
 
 

@@ -33,7 +33,7 @@ NO_CALIBRATION = Missing("no-calibration", "No calibration of the CT was given."
 def outermost(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the outermost voxels of a mask: those with a face towards a voxel outside of it.
 
-    Outside the volume nothing is known, so a face at its border does not count.
+    A face at the border of the volume does not count.
 
     Example:
         >>> cube = np.zeros((5, 5, 5), bool)
@@ -131,7 +131,7 @@ def _too_few(
     if count < _LEAST_VOXELS:
         return _TOO_FEW
     main = max(excluded, key=lambda name: np.count_nonzero(inside & excluded[name]))
-    return Missing(main, f"{1 - kept / count:.0%} of the voxels are {main}, or beside it.")
+    return Missing(main, f"{1 - kept / count:.0%} of the voxels are excluded, mainly because of {main}.")
 
 
-_TOO_FEW = Missing("too-few-voxels", f"There are fewer than {_LEAST_VOXELS} voxels.")
+_TOO_FEW = Missing("too-few-voxels", f"Fewer than {_LEAST_VOXELS} voxels can be measured.")

@@ -89,11 +89,6 @@ class Unmeasured:
     metal_ml: float
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def excluded_zyx(self) -> NDArray[np.bool_]:
-        """All excluded voxels, in the box."""
-        return self.metal_zyx | self.blank_zyx
-
 
 def find_unmeasured(ct: MeasuredCt, mask_zyx: NDArray[np.bool_], geometry: Geometry, case: str) -> Unmeasured:
     """Return the voxels near a mask that contain no measured bone.
@@ -120,14 +115,13 @@ def find_unmeasured(ct: MeasuredCt, mask_zyx: NDArray[np.bool_], geometry: Geome
     metal, metal_ml = _metal((ct.hu_zyx[box] > METAL_HU) & ~blank, spacing)
     margin_mm = max(METAL_MARGIN_MM, METAL_MARGIN_VOXELS * float(spacing.max()))
     near = _within(metal, margin_mm, spacing)
-    voxel_ml = float(spacing.prod()) / 1000
     findings = []
     lost_metal, lost_blank, whole = (int(np.count_nonzero(each)) for each in (near & mask, blank & mask, mask))
     if lost_metal:
         problem = (
-            f"contains {metal_ml:.2f} ml of metal above {METAL_HU} HU near the femur; {lost_metal * voxel_ml:.1f} ml "
-            f"({lost_metal / whole:.1%}) of the mask within {margin_mm:g} mm of it were excluded from HU, "
-            "density and cortex."
+            f"contains {metal_ml:.2f} ml of metal above {METAL_HU} HU near the femur; "
+            f"{lost_metal * geometry.voxel_volume_ml:.1f} ml ({lost_metal / whole:.1%}) of the mask within "
+            f"{margin_mm:g} mm of it were excluded from HU, density and cortex."
         )
         findings.append(finding("metal", case, problem, "Streaks reach farther: check the values of parts beside it."))
     if lost_blank:

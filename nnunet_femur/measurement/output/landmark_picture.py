@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from nnunet_femur.findings import Severity
 from nnunet_femur.measurement.landmarks import unit
 from nnunet_femur.measurement.output.femur_views import anatomical_views
-from nnunet_femur.measurement.output.measurement_report import unit_text
+from nnunet_femur.measurement.output.measurement_report import range_text, unit_text
 from nnunet_femur.measurement.output.measurement_tables import ALL_QUANTITIES, keys_of, number_text, reason_of, value_of
 from nnunet_femur.measurement.output.slicer_markups import colour_of, segments_of
 from nnunet_femur.measurement.output.surface_shading import corner_normals
@@ -90,7 +91,8 @@ def femur_figure(femur: FemurMeasurements) -> Figure:
     _head(figure, femur)
     normals = corner_normals(anatomy.surface, smoothing=_SMOOTHING)
     drawers = (_draw_front, _draw_side, _draw_above)
-    views = dict(zip(_AREAS, anatomical_views(anatomy), strict=True))
+    # A label or a name may state the side of a bone without condyles.
+    views = dict(zip(_AREAS, anatomical_views(replace(anatomy, side=femur.side)), strict=True))
     scales = {area: _mm_per_inch(area, named, anatomy) for area, named in views.items()}
     scales["front"] = scales["side"] = max(scales["front"], scales["side"])
     for (area, named), draw in zip(views.items(), drawers, strict=True):
@@ -252,7 +254,7 @@ def _write_values(figure: Figure, femur: FemurMeasurements) -> None:
             write(value_at, number_text(quantity, value), _colour(quantity, value), "right")
             write(unit_at, unit_text(quantity.unit), GREY)
             if quantity.normal is not None:
-                write(normal_at, "–".join(f"{limit:g}" for limit in quantity.normal), GREY, "right", TEXT_POINTS - 1)
+                write(normal_at, range_text(quantity), GREY, "right", TEXT_POINTS - 1)
         y -= 0.06
     y -= 0.12
     for line, colour in _notes(femur, lines=int((y - 0.25) / 0.13)):

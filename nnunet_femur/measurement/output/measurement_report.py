@@ -56,6 +56,16 @@ def unit_text(unit: str) -> str:
     return _UNITS.get(unit, unit)
 
 
+def range_text(quantity: Quantity) -> str:
+    """Return the range of adults as it is printed; empty if it is not known.
+
+    Example:
+        >>> range_text(ALL_QUANTITIES["head_radius_mm"])
+        '20–27.5'
+    """
+    return "" if quantity.normal is None else "–".join(f"{limit:g}" for limit in quantity.normal)
+
+
 def title(femur: FemurMeasurements) -> str:
     """Return case and side of a femur."""
     return femur.case if femur.side == UNKNOWN else f"{femur.case} {femur.side}"
@@ -85,9 +95,8 @@ def _all_quantities(femurs: Sequence[FemurMeasurements]) -> RenderableType:
         grid.add_column("adults", justify="right", style="dim")
     for quantity in _printed(femurs):
         values = [_cell(quantity, femur) for femur in femurs]
-        low_high = "" if quantity.normal is None else "–".join(f"{limit:g}" for limit in quantity.normal)
         label = quantity.label.removesuffix(" of the length")
-        grid.add_row(escape(label), *values, unit_text(quantity.unit), *([low_high] if with_range else []))
+        grid.add_row(escape(label), *values, unit_text(quantity.unit), *([range_text(quantity)] if with_range else []))
     return grid
 
 

@@ -1,4 +1,4 @@
-"""Measurements as rows of a table: CSV, JSON, and the table in the terminal.
+"""Measurements as rows and objects of CSV and JSON files, and as texts.
 
 A position or direction is a list of three numbers in JSON, and three columns in CSV: ``head_center_mm_lps_x``, ``_y``
 and ``_z``.
@@ -112,7 +112,7 @@ def reason_of(femur: FemurMeasurements, key: str) -> Missing | None:
 
 
 _NOT_FINITE = Missing("not-finite", "The result is not a finite number.")
-_NOT_ASKED = Missing("not-asked", "It was not asked for with this mask.")
+_NOT_ASKED = Missing("not-asked", "This quantity was not asked for.")
 
 
 def _rounded(quantity: Quantity, value: Value | None) -> float | list[float] | None:

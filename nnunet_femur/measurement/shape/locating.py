@@ -1,4 +1,8 @@
-"""Locate the landmarks of one femur on its surface, from the shaft to the knee."""
+"""Locate the landmarks of one femur on its surface, from the shaft to the knee.
+
+The order is :func:`locate_head`, :func:`locate_neck`, :func:`locate_distal_end`. Landmarks that the surface does not
+have are None.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +24,6 @@ if TYPE_CHECKING:
 
 _LEAST_CERTAINTY = 0.7
 """Smallest triple product of up, medial and posterior that determines the side; that of whole femurs is above 0.78."""
-
-
-def locate(mesh: BoneMesh) -> Anatomy:
-    """Return the landmarks of one femur; those that its surface does not have are None.
-
-    Args:
-        mesh: The surface.
-    """
-    anatomy = locate_head(mesh)
-    return locate_distal_end(mesh, locate_neck(mesh, anatomy))
 
 
 def locate_head(mesh: BoneMesh, *, effort: float = 1.0) -> Anatomy:

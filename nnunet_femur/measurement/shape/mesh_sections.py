@@ -57,11 +57,6 @@ class Loop:
         """Centroid of the enclosed area in LPS mm."""
         return self._moments[1]
 
-    @property
-    def perimeter_mm(self) -> float:
-        """Length of the curve."""
-        return float(np.linalg.norm(self.ends_mm - self.starts_mm, axis=1).sum())
-
     def encloses(self, point_mm: Point) -> bool:
         """Return True if the curve winds once around a point of the plane."""
         p, q = (across(each - point_mm, self.normal) for each in (self.starts_mm, self.ends_mm))

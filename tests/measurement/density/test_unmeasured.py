@@ -107,7 +107,7 @@ class TestBlankVoxels:
 
     def test_none_in_an_ordinary_ct(self) -> None:
         found = _found(leg())
-        assert not found.excluded_zyx.any()
+        assert not (found.metal_zyx | found.blank_zyx).any()
         assert not found.findings
 
     def test_marrow_is_not_padding(self) -> None:

@@ -66,6 +66,15 @@ def without_bone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_bone")
+@pytest.mark.parametrize(("side", "at_left"), [("left", "medial"), ("right", "lateral")])
+def test_a_stated_side_determines_the_front_of_a_bone_without_condyles(side: str, at_left: str) -> None:
+    of = anatomy(distal=None, posterior=None, shaft=None, side="unknown")
+    front = femur_figure(measurements(anatomy=of, side=side, side_source="label")).axes[0]
+    edges = {text.get_ha(): text.get_text() for text in front.texts if text.get_text() in {"medial", "lateral"}}
+    assert edges["left"] == at_left
+
+
+@pytest.mark.usefixtures("without_bone")
 @pytest.mark.parametrize("changes", BONES.values(), ids=BONES)
 def test_texts_do_not_overlap_and_are_inside(changes: dict[str, Any]) -> None:
     boxes = _texts(measurements(**changes))
