@@ -48,6 +48,12 @@ class Surface:
     triangles: NDArray[np.int64]
 
     @property
+    def normals_mm2(self) -> NDArray[np.float64]:
+        """Normal of each triangle, whose length is twice the area of the triangle in mm², shape (m, 3)."""
+        a, b, c = (self.points_mm[self.triangles[:, corner]] for corner in range(3))
+        return np.cross(b - a, c - a)
+
+    @property
     def volume_ml(self) -> float:
         """Volume inside the mesh in ml; negative if the triangles face inwards."""
         a, b, c = (self.points_mm[self.triangles[:, corner]] for corner in range(3))

@@ -34,8 +34,8 @@ class FemurMeasurements:
     Attributes:
         case: Name of the mask.
         side: "left", "right" or "unknown".
-        side_source: Origin of the side: "label" (also a segment or an option), "shape", "other-bone", or "id"; empty if
-            it is unknown.
+        side_source: Origin of the side: "label" (also a segment or a stated side), "shape", "other-bone", or "id";
+            empty if it is unknown.
         values: Value of each measured quantity by key, in the order of the table; vectors as three numbers in LPS.
         missing: Reason for each quantity that could not be measured, by key.
         findings: Doubtful properties of the mask, such as a side that contradicts the case id.

@@ -111,11 +111,16 @@ class ShaftLevels:
 
     def depths_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distances of points below the highest point of the bone along the axis, shape (n,)."""
-        return heights_mm(points_mm, self.axis.direction, self.axis.point_mm) * -1 + self.top_mm
+        return self.top_mm - heights_mm(points_mm, self.axis.direction, self.axis.point_mm)
 
 
 def heights_mm(points_mm: NDArray[np.float64], axis: Point, above_mm: Point) -> NDArray[np.float64]:
     """Return the positions of points along a unit vector, measured from a point, shape (n,).
+
+    Args:
+        points_mm: The points in LPS mm, shape (n, 3).
+        axis: The unit vector.
+        above_mm: The point in LPS mm, at which the position is 0.
 
     Example:
         >>> heights_mm(np.array([[1.0, 2.0, 3.0]]), np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 5.0])).tolist()

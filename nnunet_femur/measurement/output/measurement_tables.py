@@ -80,7 +80,13 @@ def as_record(femur: FemurMeasurements, keys: Sequence[str], error: str = "") ->
 
 
 def as_row(femur: FemurMeasurements, keys: Sequence[str], error: str = "") -> dict[str, Any]:
-    """Return one femur as a row of the CSV: numbers and texts by column, None for what is missing."""
+    """Return one femur as a row of the CSV: numbers and texts by column, None for what is missing.
+
+    Args:
+        femur: The femur.
+        keys: Quantities of the file, which all rows have.
+        error: As in :func:`as_record`.
+    """
     row: dict[str, Any] = {"case": femur.case, "side": femur.side, "side_source": femur.side_source}
     for key in keys:
         quantity = ALL_QUANTITIES[key]

@@ -137,8 +137,7 @@ def corner_normals(surface: Surface, *, smoothing: int = 0) -> NDArray[np.float6
             of voxels.
     """
     triangles = surface.triangles
-    a, b, c = (surface.points_mm[triangles[:, corner]] for corner in range(3))
-    normals = _normalised(_summed(np.cross(b - a, c - a), triangles, len(surface.points_mm)))
+    normals = _normalised(_summed(surface.normals_mm2, triangles, len(surface.points_mm)))
     for _ in range(smoothing):
         of_triangles = normals[triangles[:, 0]] + normals[triangles[:, 1]] + normals[triangles[:, 2]]
         normals = _normalised(_summed(of_triangles, triangles, len(normals)))

@@ -300,7 +300,13 @@ def _no_knee(mesh: BoneMesh, up: Point, radius_mm: float) -> Missing | None:
 
 
 def distal_flare(mesh: BoneMesh, up: Point) -> float:
-    """Return the largest section of the distal 15 % of a bone by its smallest one between 30 and 75 % of the length."""
+    """Return the largest section of the distal 15 % of a bone divided by the smallest one of its shaft.
+
+    Args:
+        mesh: Closed surface of the bone.
+        up: Unit vector along the bone from distal to proximal. The shaft is from 25 to 70 % of the length, measured
+            from the distal end.
+    """
     along = mesh.centers_mm @ up
     low, high = float(along.min()), float(along.max())
     # The section at a level is the flux of the vector `up` through the surface above it.

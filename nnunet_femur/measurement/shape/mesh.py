@@ -95,19 +95,18 @@ class BoneMesh:
         return self.surface.volume_ml
 
     @cached_property
-    def _crossed(self) -> NDArray[np.float64]:
-        a, b, c = (self.points_mm[self.triangles[:, corner]] for corner in range(3))
-        return np.cross(b - a, c - a)
+    def _normals_mm2(self) -> NDArray[np.float64]:
+        return self.surface.normals_mm2
 
     @cached_property
     def areas_mm2(self) -> NDArray[np.float64]:
         """Area that each triangle stands for in mm², shape (m,)."""
-        return np.linalg.norm(self._crossed, axis=1) / 2 * self.weight
+        return np.linalg.norm(self._normals_mm2, axis=1) / 2 * self.weight
 
     @cached_property
     def normals(self) -> NDArray[np.float64]:
         """Outward unit normal of each triangle, shape (m, 3)."""
-        return self._crossed / np.maximum(np.linalg.norm(self._crossed, axis=1), 1e-30)[:, None]
+        return self._normals_mm2 / np.maximum(np.linalg.norm(self._normals_mm2, axis=1), 1e-30)[:, None]
 
     @cached_property
     def centers_mm(self) -> NDArray[np.float64]:

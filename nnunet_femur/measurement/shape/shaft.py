@@ -31,19 +31,23 @@ PROXIMAL_SHAFT_RADII = (3.2, 6.4)
 
 def principal_axis(mesh: BoneMesh) -> Line:
     """Return the line through the centre of a surface in the direction of its largest spread, by area."""
-    weights = mesh.areas_mm2
-    center = np.average(mesh.centers_mm, axis=0, weights=weights)
-    offsets = mesh.centers_mm - center
-    spread = (offsets * weights[:, None]).T @ offsets / weights.sum()
+    center, spread = _center_and_spread(mesh)
     return Line(center, np.linalg.eigh(spread)[1][:, -1])
 
 
 def elongation(mesh: BoneMesh) -> float:
     """Return the ratio of the two largest standard deviations of a surface: 6.4 to 8.7 for a whole femur."""
-    weights = mesh.areas_mm2
-    offsets = mesh.centers_mm - np.average(mesh.centers_mm, axis=0, weights=weights)
-    values = np.linalg.eigvalsh((offsets * weights[:, None]).T @ offsets / weights.sum())
+    _, spread = _center_and_spread(mesh)
+    values = np.linalg.eigvalsh(spread)
     return float(np.sqrt(values[-1] / max(values[-2], 1e-12)))
+
+
+def _center_and_spread(mesh: BoneMesh) -> tuple[Point, NDArray[np.float64]]:
+    """Return the centre of a surface in LPS mm, and its covariance matrix in mm², by area."""
+    weights = mesh.areas_mm2
+    center = np.average(mesh.centers_mm, axis=0, weights=weights)
+    offsets = mesh.centers_mm - center
+    return center, (offsets * weights[:, None]).T @ offsets / weights.sum()
 
 
 def shaft_axis(mesh: BoneMesh, start: Line, share: tuple[float, float] = WHOLE_SHAFT) -> Line | None:
@@ -145,7 +149,13 @@ class ShaftProfile:
 
     @classmethod
     def of(cls, mesh: BoneMesh, axis: Line, *, step: float = 0.01) -> ShaftProfile:
-        """Cut a bone across an axis that is directed upwards, at levels that are `step` apart."""
+        """Return the sections across an axis.
+
+        Args:
+            mesh: The bone.
+            axis: The axis, directed upwards.
+            step: Distance of the levels as a share of the length.
+        """
         along = mesh.points_mm @ axis.direction
         low, high = float(along.min()), float(along.max())
         levels = np.arange(step / 2, 1, step)

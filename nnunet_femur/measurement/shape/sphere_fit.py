@@ -128,6 +128,11 @@ def tapered(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.
 
     A step would make a fit jump when the voxels shift by a little.
 
+    Args:
+        values: The values.
+        low: Largest value with the weight 0.
+        high: Smallest value with the weight 1.
+
     Example:
         >>> tapered(np.array([0.0, 1.0, 1.5, 2.0, 9.0]), 1.0, 2.0).tolist()
         [0.0, 0.0, 0.5, 1.0, 1.0]

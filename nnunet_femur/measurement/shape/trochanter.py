@@ -66,7 +66,14 @@ def lesser_trochanter(mesh: BoneMesh, head: Sphere, axis: Line, *, medial: Point
 
 
 def section_above(mesh: BoneMesh, axis: Line, point_mm: Point, above_mm: float) -> Loop | None:
-    """Return the section across an axis at a distance above one of its points, or None if none encloses the axis."""
+    """Return the section across an axis at a distance above one of its points, or None if none encloses the axis.
+
+    Args:
+        mesh: The bone.
+        axis: The axis, directed upwards.
+        point_mm: The point in LPS mm.
+        above_mm: The distance in mm.
+    """
     position = float(point_mm @ axis.direction) + above_mm
     zone = mesh.between(axis.direction, position - 1, position + 1)
     return loop_at(plane_sections(zone, axis.direction, np.array([position]))[0], axis, position)

@@ -143,8 +143,7 @@ def _corner_areas_mm2(surface: Surface) -> NDArray[np.float64]:
 def _normals(surface: Surface) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return unit normals of the points, unit normals of the triangles, and areas of the triangles in mm2."""
     tiny = np.finfo(float).tiny
-    a, b, c = (surface.points_mm[surface.triangles[:, corner]] for corner in range(3))
-    facing = np.cross(b - a, c - a)
+    facing = surface.normals_mm2
     doubles = np.maximum(np.linalg.norm(facing, axis=1), tiny)
     indices = surface.triangles.ravel()
     sums = np.stack(

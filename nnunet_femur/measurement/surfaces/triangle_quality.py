@@ -99,7 +99,7 @@ def mesh_quality(surface: Surface) -> MeshQuality:
     edges, _ = unique_edges(surface.triangles)
     lengths_mm = edge_lengths(surface.points_mm, edges)
     components, genus = topology(surface)
-    areas_mm2 = _areas_mm2(corners_mm)
+    areas_mm2 = np.linalg.norm(surface.normals_mm2, axis=1) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         # Circumscribed radius abc / 4A, inscribed radius 2A / (a + b + c).
         ratios = sides_mm.prod(axis=1) * sides_mm.sum(axis=1) / (16 * areas_mm2**2)
@@ -188,11 +188,6 @@ def _angles_deg(sides_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     opposite, one, other = squares, squares[:, [1, 2, 0]], squares[:, [2, 0, 1]]
     products = np.maximum(2 * np.sqrt(one * other), np.finfo(float).tiny)
     return np.degrees(np.arccos(np.clip((one + other - opposite) / products, -1, 1)))
-
-
-def _areas_mm2(corners_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    normals = np.cross(corners_mm[:, 1] - corners_mm[:, 0], corners_mm[:, 2] - corners_mm[:, 0])
-    return np.linalg.norm(normals, axis=1) / 2
 
 
 def topology(surface: Surface) -> tuple[int, int]:
