@@ -35,26 +35,6 @@ PARTS = {
 }
 """Labels of each measured part, by the name that keys contain."""
 
-PART_DEFINITIONS = {
-    "head": "head: proximal to the plane across the neck axis at 0.5 R from the head centre",
-    "neck": "neck: between the planes across the neck axis at 0.5 R and 1.5 R from the head centre, and within R of "
-    "the neck axis",
-    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at 2.8 R "
-    "below the head centre, near the lower edge of the lesser trochanter",
-    "upper_shaft": "upper shaft: between the planes across the proximal shaft axis at 2.8 R and 6.4 R below the head "
-    "centre; also present in a femur without its distal end",
-    "shaft": "shaft: between the trochanteric region and the condyles",
-    "condyles": "condyles: the distal end, as long along the shaft axis as it is wide (the rule of squares)",
-}
-"""Definition of each part; R is the head radius."""
-
-PART_SOURCES = {
-    "trochanter": "AO/OTA classification (2018): the proximal segment ends at the lower edge of the lesser trochanter, "
-    "whose peak is 2.32 ± 0.16 R below the head centre (BMC Musculoskelet Disord 2021, 22)",
-    "shaft": "AO/OTA classification (2018)",
-    "condyles": "AO/OTA classification (2018): Mueller's rule of squares for end segments",
-}
-
 HEAD_END_R, NECK_END_R = 0.5, 1.5
 """Ends of head and neck along the neck axis, from the head centre towards the shaft, in head radii."""
 
@@ -67,6 +47,26 @@ has no posterior direction in which the lesser trochanter could be found.
 
 UPPER_SHAFT_END_R = PROXIMAL_SHAFT_RADII[1]
 """End of the upper shaft below the head centre, in head radii; the proximal shaft axis is fitted down to it."""
+
+PART_DEFINITIONS = {
+    "head": f"head: proximal to the plane across the neck axis at {HEAD_END_R:g} R from the head centre",
+    "neck": f"neck: between the planes across the neck axis at {HEAD_END_R:g} R and {NECK_END_R:g} R from the head "
+    "centre, and within R of the neck axis",
+    "trochanter": "trochanteric region: below head and neck, to the plane across the proximal shaft axis at "
+    f"{TROCHANTER_END_R:g} R below the head centre, near the lower edge of the lesser trochanter",
+    "upper_shaft": f"upper shaft: between the planes across the proximal shaft axis at {TROCHANTER_END_R:g} R and "
+    f"{UPPER_SHAFT_END_R:g} R below the head centre; also present in a femur without its distal end",
+    "shaft": "shaft: between the trochanteric region and the condyles",
+    "condyles": "condyles: the distal end, as long along the shaft axis as it is wide (the rule of squares)",
+}
+"""Definition of each part; R is the head radius."""
+
+PART_SOURCES = {
+    "trochanter": "AO/OTA classification (2018): the proximal segment ends at the lower edge of the lesser trochanter, "
+    "whose peak is 2.32 ± 0.16 R below the head centre (BMC Musculoskelet Disord 2021, 22)",
+    "shaft": "AO/OTA classification (2018)",
+    "condyles": "AO/OTA classification (2018): Mueller's rule of squares for end segments",
+}
 
 _DISTAL_SHARE = 0.15
 """Part of the length, from the distal end, whose width the rule of squares uses."""

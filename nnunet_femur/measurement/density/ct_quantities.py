@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnunet_femur.imaging.image_facts import METAL_HU
 from nnunet_femur.measurement.density.bone_parts import PART_DEFINITIONS, PART_SOURCES
+from nnunet_femur.measurement.density.unmeasured import (
+    LEAST_METAL_ML,
+    METAL_MARGIN_MM,
+    METAL_MARGIN_VOXELS,
+    NEAR_MM,
+)
 from nnunet_femur.measurement.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -165,8 +172,9 @@ METAL_QUANTITY = Quantity(
     "metal_volume_ml",
     "metal",
     "ml",
-    "Volume of connected pieces of at least 0.05 ml above 2500 HU within 15 mm of the box around the mask; 0 without "
-    "metal. Values within 5 mm of metal, or within 3 voxels if they are larger, are excluded.",
+    f"Volume of connected pieces of at least {LEAST_METAL_ML:g} ml above {METAL_HU} HU within {NEAR_MM:g} mm of the "
+    f"box around the mask; 0 without metal. Values within {METAL_MARGIN_MM:g} mm of metal, or within "
+    f"{METAL_MARGIN_VOXELS} voxels if they are larger, are excluded.",
 )
 
 DENSITY_QUANTITIES = tuple(_density())

@@ -32,7 +32,7 @@ at 10 mm.
 _BLANK_HU = -1024
 """Value that replaces those that are not numbers."""
 
-_NEAR_MM = 15.0
+NEAR_MM = 15.0
 """Distance from the box of the mask within which metal is searched."""
 
 
@@ -109,7 +109,7 @@ def find_unmeasured(ct: MeasuredCt, mask_zyx: NDArray[np.bool_], geometry: Geome
         (0.08, ['metal'])
     """
     spacing = np.asarray(geometry.spacing_mm_zyx)
-    margin = int(np.ceil(_NEAR_MM / spacing.min()))
+    margin = int(np.ceil(NEAR_MM / spacing.min()))
     box = box_of(mask_zyx, margin=margin)
     mask, blank = mask_zyx[box], ct.blank(box)
     metal, metal_ml = _metal((ct.hu_zyx[box] > METAL_HU) & ~blank, spacing)
