@@ -45,6 +45,9 @@ _BONE_SHARE = 0.15
 _MOST_BONES = 4
 """Largest number of pieces that are measured: two femurs, each in two pieces."""
 
+_LARGEST_ML = 4000.0
+"""Largest volume of a piece that is measured. A network's noise in a whole CT has a surface that takes gigabytes."""
+
 _ONE_SIDE = 0.8
 """Least share of a femur's voxels in which the network must prefer one side."""
 
@@ -176,7 +179,8 @@ def _is_weak(femur: FemurMeasurements) -> bool:
 def measure_bone(mask_zyx: NDArray, geometry: Geometry, *, case: str) -> FemurMeasurements:
     """Measure the femur in a mask of one femur; its side is that of its shape, or unknown.
 
-    An unexpected error is a finding of the result, and the reason of all its missing quantities.
+    An unexpected error is a finding of the result, and the reason of all its missing quantities. A piece that is far
+    too large for a femur is not measured.
 
     Args:
         mask_zyx: The mask (z, y, x), not 0 in the femur.
@@ -185,15 +189,21 @@ def measure_bone(mask_zyx: NDArray, geometry: Geometry, *, case: str) -> FemurMe
     """
     from nnunet_femur.measurement.measuring import measure_mask
 
+    volume_ml = np.count_nonzero(mask_zyx) * geometry.voxel_volume_ml
+    if volume_ml > _LARGEST_ML:
+        return _unmeasured(case, Missing("not-femur", f"One piece of {volume_ml:.0f} ml is larger than two femurs."))
     try:
         found = measure_mask(mask_zyx, geometry, case=case)
     except Exception as error:  # noqa: BLE001 - a mask exists, and must not be lost
         failed = not_measured(error, case)
-        reason = Missing(failed.code, f"The femur {failed.problem}")
-        missing = {each.key: reason for each in SHAPE_QUANTITIES}
-        return FemurMeasurements(case, UNKNOWN, "", {}, missing, findings=(failed,))
+        return _unmeasured(case, Missing(failed.code, f"The femur {failed.problem}"), failed)
     side = side_by_shape(found.anatomy)
     return with_side(found, side, "" if side == UNKNOWN else SHAPE)
+
+
+def _unmeasured(case: str, reason: Missing, *findings: Finding) -> FemurMeasurements:
+    missing = {each.key: reason for each in SHAPE_QUANTITIES}
+    return FemurMeasurements(case, UNKNOWN, "", {}, missing, findings=findings)
 
 
 def _measured(bone: _Bone, box: Box, geometry: Geometry, case: str) -> FemurMeasurements:

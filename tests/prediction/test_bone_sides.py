@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.measurement.landmarks import Anatomy, Sphere
 from nnunet_femur.prediction import bone_sides
 from nnunet_femur.prediction.bone_sides import given_sides, side_of, tell_sides
+from nnunet_femur.prediction.plausibility import check_femurs
 from nnunet_femur.testing import make_phantom
 
 if TYPE_CHECKING:
@@ -266,3 +268,19 @@ class TestAnUnexpectedError:
         values, sources, codes = told(leg("left"))
         assert np.array_equal(values, 3 * leg("left"))
         assert (sources, codes) == ([], ["not-measured"])
+
+
+@pytest.mark.usefixtures("not_called")
+def test_a_piece_that_is_far_too_large_is_not_measured() -> None:
+    mask = np.ones((100, 300, 300), np.uint8)
+    geometry = replace(grid(mask), spacing_mm_xyz=(1.0, 1.0, 1.0))
+    found = tell_sides(mask, geometry, case="case")
+    assert found.unknown
+    assert {each.code for each in found.femurs[0].missing.values()} == {"not-femur"}
+    _, findings = check_femurs(mask, geometry, found.femurs, case="case")
+    assert [each.code for each in findings] == ["cut-by-view", "volume", "not-one-femur"]
+
+
+@pytest.fixture
+def not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnunet_femur.measurement.measuring.measure_mask", lambda *_, **__: pytest.fail("measured"))
