@@ -77,7 +77,7 @@ class TestCases:
             ("nnunet_femur.comparison.clinical.case_ct.find_unmeasured", "measuring-failed"),
             ("nnunet_femur.comparison.clinical.case_ct.read_ct_like", "ct-unreadable"),
         ):
-            monkeypatch.setattr(place, lambda *_: [][0])
+            monkeypatch.setattr(place, lambda *_: 1 / 0)
             for (one,) in measure_masks(case, by_box):
                 assert (one.reason("hu_mean"), one.reason("volume_ml")) == (code, "")
                 assert not is_lasting((one,))
