@@ -133,7 +133,7 @@ def _told(mask_zyx: NDArray, geometry: Geometry, case: str, network_zyx: NDArray
 
 
 def given_sides(mask_zyx: NDArray, sides_zyx: Mapping[str, NDArray], geometry: Geometry, *, case: str) -> SidedFemurs:
-    """Measure the femurs of a mask whose sides a network has told, and compare these with the shape.
+    """Measure the femurs of a mask whose sides a network determined, and compare these with the shape.
 
     Args:
         mask_zyx: The mask (z, y, x), not 0 in the femur.
