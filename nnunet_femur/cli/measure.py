@@ -118,7 +118,7 @@ def measure(
         console.print(table(read))
     for note in notes(read):
         console.print(note, style="dim", markup=False, soft_wrap=True)
-    if measurements.surfaces:
+    if any(surface.values for surface in measurements.surfaces):
         console.print(quality_table(measurements.surfaces))
     for note in surface_notes(measurements.surfaces):
         console.print(note, style="dim", markup=False, soft_wrap=True)

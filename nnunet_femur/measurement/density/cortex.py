@@ -126,7 +126,7 @@ def cortical_section(
     thickness = section.thickness_mm
     voxel_mm = voxel_across_mm(geometry, axis)
     if thickness < LEAST_VOXELS * voxel_mm:
-        return too_thin(f"{thickness / voxel_mm:.1f} voxels thick; expected at least {LEAST_VOXELS:g}")
+        return too_thin(f"{thickness / voxel_mm:.2f} voxels thick; expected at least {LEAST_VOXELS:g}")
     return section
 
 
