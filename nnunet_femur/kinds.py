@@ -235,6 +235,11 @@ _ALL = (
         "a left femur to the patient's right of a right femur, by the header",
         "Compare left and right in the header with the original.",
     ),
+    _note(
+        "shape-unchecked",
+        "a femur whose shape could not be compared with header and id, because of an unexpected error",
+        "Report this line to the developers.",
+    ),
     _warning("mask-components", "a mask in several pieces", "Remove stray voxels, or check the pieces."),
     _warning("mask-tiny", "a mask too small for a part of a femur", "Check the mask."),
     _warning("mask-volume", "a mask larger than any femur", "Check labels and spacing."),
@@ -267,10 +272,20 @@ def unexpected(error: Exception, file: Path | str) -> Finding:
 
     It names the place in the code, and does not quote the message, which may contain a patient's name.
     """
+    problem = f"caused an unexpected error ({error_place(error)})."
+    return finding("crash", file, problem, "Report this line to the developers, and leave the case out.")
+
+
+def error_place(error: Exception) -> str:
+    """Return the type of an exception and the file and line that raised it, without its message.
+
+    Example:
+        >>> error_place(ValueError("L001"))
+        'ValueError'
+    """
     last = traceback.extract_tb(error.__traceback__)[-1:]
     place = f" in {PurePath(last[0].filename).name}, line {last[0].lineno}" if last else ""
-    problem = f"caused an unexpected error ({type(error).__name__}{place})."
-    return finding("crash", file, problem, "Report this line to the developers, and leave the case out.")
+    return f"{type(error).__name__}{place}"
 
 
 class Checks(dict[str, "Callable[..., str | None]"]):

@@ -234,7 +234,7 @@ def check_completeness(femur: FemurMeasurements, cut: Sequence[str], extent_mm: 
     sideways = bool(set(cut) - {"superior", "inferior"})
     no_head, no_distal_end = femur.missing.get("head_radius_mm"), femur.missing.get("length_mechanical_mm")
     reason = no_head or no_distal_end
-    if reason is None:
+    if reason is None or reason.code == "not-measured":
         return []
     if no_head is None:
         code, explained = "end-not-found", sideways or distal in cut

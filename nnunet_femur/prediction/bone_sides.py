@@ -12,8 +12,11 @@ import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of, is_empty
 from nnunet_femur.imaging.sides import BOTH, LEFT, RIGHT, UNKNOWN, side_in_name
+from nnunet_femur.measurement.femur_measurements import FemurMeasurements, Missing
+from nnunet_femur.measurement.quantities import SHAPE_QUANTITIES
 from nnunet_femur.measurement.side_checks import SHAPE, check_sides, side_by_shape
 from nnunet_femur.prediction.postprocessing import FRAGMENT_ML, keep_largest, label_pieces
+from nnunet_femur.prediction.prediction_kinds import not_measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from nnunet_femur.findings import Finding
     from nnunet_femur.imaging.boxes import Box
     from nnunet_femur.imaging.geometry import Geometry
-    from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 
 VALUES = {LEFT: 1, RIGHT: 2, UNKNOWN: 3}
 """Value of a voxel by the side of its femur, in masks with sides."""
@@ -42,6 +44,9 @@ _BONE_SHARE = 0.15
 
 _MOST_BONES = 4
 """Largest number of pieces that are measured: two femurs, each in two pieces."""
+
+_LARGEST_ML = 4000.0
+"""Largest volume of a piece that is measured. A network's noise in a whole CT has a surface that takes gigabytes."""
 
 _ONE_SIDE = 0.8
 """Least share of a femur's voxels in which the network must prefer one side."""
@@ -105,6 +110,14 @@ def tell_sides(
         network_zyx: Above 0 where the network prefers left, below 0 where it prefers right, of the shape of the mask;
             None if it does not distinguish the sides.
     """
+    try:
+        return _told(mask_zyx, geometry, case, network_zyx)
+    except Exception as error:  # noqa: BLE001 - a mask exists, and must not be lost
+        values = (mask_zyx != 0) * np.uint8(VALUES[UNKNOWN])
+        return SidedFemurs(values, (), (not_measured(error, case),))
+
+
+def _told(mask_zyx: NDArray, geometry: Geometry, case: str, network_zyx: NDArray[np.int8] | None) -> SidedFemurs:
     box = box_of(mask_zyx)
     inside = mask_zyx[box] != 0
     if is_empty(box):
@@ -116,11 +129,11 @@ def tell_sides(
     femurs = tuple(with_side(each, *side) for each, side in zip(measured, told, strict=True))
     values = np.zeros(mask_zyx.shape, np.uint8)
     values[box] = _values(inside, bones, [VALUES[side] for side, _ in told], geometry, box)
-    return SidedFemurs(values, femurs, tuple(check_sides(femurs, case, expected=side_in_name(case))))
+    return SidedFemurs(values, femurs, _findings(femurs, case))
 
 
 def given_sides(mask_zyx: NDArray, sides_zyx: Mapping[str, NDArray], geometry: Geometry, *, case: str) -> SidedFemurs:
-    """Measure the femurs of a mask whose sides a network has told, and compare these with the shape.
+    """Measure the femurs of a mask whose sides a network determined, and compare these with the shape.
 
     Args:
         mask_zyx: The mask (z, y, x), not 0 in the femur.
@@ -134,7 +147,12 @@ def given_sides(mask_zyx: NDArray, sides_zyx: Mapping[str, NDArray], geometry: G
         values[voxels != 0] = VALUES[side]
         if voxels.any():
             femurs.append(with_side(measure_bone(keep_largest(voxels), geometry, case=case), side, NETWORK))
-    return SidedFemurs(values, tuple(femurs), tuple(check_sides(femurs, case, expected=side_in_name(case))))
+    return SidedFemurs(values, tuple(femurs), _findings(femurs, case))
+
+
+def _findings(femurs: Sequence[FemurMeasurements], case: str) -> tuple[Finding, ...]:
+    failures = [each for femur in femurs for each in femur.findings]
+    return (*failures, *check_sides(femurs, case, expected=side_in_name(case)))
 
 
 def with_side(femur: FemurMeasurements, side: str, source: str) -> FemurMeasurements:
@@ -161,6 +179,9 @@ def _is_weak(femur: FemurMeasurements) -> bool:
 def measure_bone(mask_zyx: NDArray, geometry: Geometry, *, case: str) -> FemurMeasurements:
     """Measure the femur in a mask of one femur; its side is that of its shape, or unknown.
 
+    An unexpected error is a finding of the result, and the reason of all its missing quantities. A piece that is far
+    too large for a femur is not measured.
+
     Args:
         mask_zyx: The mask (z, y, x), not 0 in the femur.
         geometry: Geometry of its voxels.
@@ -168,9 +189,21 @@ def measure_bone(mask_zyx: NDArray, geometry: Geometry, *, case: str) -> FemurMe
     """
     from nnunet_femur.measurement.measuring import measure_mask
 
-    found = measure_mask(mask_zyx, geometry, case=case)
+    volume_ml = np.count_nonzero(mask_zyx) * geometry.voxel_volume_ml
+    if volume_ml > _LARGEST_ML:
+        return _unmeasured(case, Missing("not-femur", f"One piece of {volume_ml:.0f} ml is larger than two femurs."))
+    try:
+        found = measure_mask(mask_zyx, geometry, case=case)
+    except Exception as error:  # noqa: BLE001 - a mask exists, and must not be lost
+        failed = not_measured(error, case)
+        return _unmeasured(case, Missing(failed.code, f"The femur {failed.problem}"), failed)
     side = side_by_shape(found.anatomy)
     return with_side(found, side, "" if side == UNKNOWN else SHAPE)
+
+
+def _unmeasured(case: str, reason: Missing, *findings: Finding) -> FemurMeasurements:
+    missing = {each.key: reason for each in SHAPE_QUANTITIES}
+    return FemurMeasurements(case, UNKNOWN, "", {}, missing, findings=findings)
 
 
 def _measured(bone: _Bone, box: Box, geometry: Geometry, case: str) -> FemurMeasurements:
@@ -230,8 +263,9 @@ def _sided_bones(
 
 
 def _points_mm(voxels: NDArray[np.bool_], geometry: Geometry, box: Box) -> NDArray[np.float64]:
-    index_zyx = np.argwhere(voxels)
-    index_zyx = index_zyx[:: 1 + len(index_zyx) // _POINTS] + [part.start for part in box]
+    places = np.flatnonzero(voxels)
+    places = places[:: 1 + len(places) // _POINTS]
+    index_zyx = np.stack(np.unravel_index(places, voxels.shape), axis=-1) + [part.start for part in box]
     return np.asarray(index_zyx[:, ::-1] @ geometry.steps_mm.T + geometry.origin_mm_xyz)
 
 

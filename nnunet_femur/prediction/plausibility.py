@@ -16,6 +16,7 @@ from nnunet_femur.prediction.anatomy_checks import (
 )
 from nnunet_femur.prediction.ct_under_mask import CtSample, check_hu
 from nnunet_femur.prediction.postprocessing import Plausibility, check_plausibility
+from nnunet_femur.prediction.prediction_kinds import not_measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ def check_femurs(
     sides_zyx: Mapping[str, NDArray] | None = None,
     ct: CtSample | None = None,
 ) -> tuple[Plausibility, tuple[Finding, ...]]:
-    """Check a mask and the measurements of its femurs.
+    """Check a mask and the measurements of its femurs; an unexpected error of a check is a finding.
 
     Args:
         mask_zyx: The mask (z, y, x), not 0 in the femur.
@@ -65,6 +66,21 @@ def check_femurs(
     Returns:
         Measures of the whole mask, and all findings.
     """
+    try:
+        return _checked(mask_zyx, geometry, femurs, case, sides_zyx, ct)
+    except Exception as error:  # noqa: BLE001 - a mask exists, and must not be lost
+        whole = check_plausibility(mask_zyx, geometry, case=case)
+        return whole, (*whole.findings, not_measured(error, case))
+
+
+def _checked(
+    mask_zyx: NDArray,
+    geometry: Geometry,
+    femurs: Sequence[FemurMeasurements],
+    case: str,
+    sides_zyx: Mapping[str, NDArray] | None,
+    ct: CtSample | None,
+) -> tuple[Plausibility, tuple[Finding, ...]]:
     is_fine = max(geometry.spacing_mm_xyz) <= COARSEST_MM
     count = sum(has_end(femur) for femur in femurs) if is_fine else 0
     whole = check_plausibility(mask_zyx, geometry, case=case, femurs=max(1, count))

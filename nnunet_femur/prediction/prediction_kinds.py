@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnunet_femur.findings import Finding, Severity
-from nnunet_femur.kinds import KINDS, Kind
+from nnunet_femur.kinds import KINDS, Kind, error_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,6 +87,14 @@ _WEIGHTED = (
         ),
     ),
     (0.4, _kind("legs-differ", "two femurs that differ more than those of one person", "Look at both masks.")),
+    (
+        0.5,
+        _kind(
+            "not-measured",
+            "an unexpected error while the mask was measured or checked, which does not change the mask",
+            "Look at the mask, and report the error to the developers.",
+        ),
+    ),
     # HU under the mask.
     (
         0.7,
@@ -142,6 +150,22 @@ def predicted(code: str, file: str, problem: str) -> Finding:
     """
     kind = PREDICTION_KINDS[code]
     return Finding(code, kind.severity, file, problem, kind.remedy)
+
+
+def not_measured(error: Exception, file: str) -> Finding:
+    """Return the finding about an unexpected exception of a measurement or a check.
+
+    It names the place in the code, and does not quote the message, which may contain a patient's name.
+
+    Args:
+        error: The exception.
+        file: Name of the case.
+
+    Example:
+        >>> not_measured(ZeroDivisionError("L001"), "L001").problem
+        'could not be measured or checked completely (ZeroDivisionError).'
+    """
+    return predicted("not-measured", file, f"could not be measured or checked completely ({error_place(error)}).")
 
 
 def review_score(codes: Iterable[str], disagreement: float | None = None) -> float:

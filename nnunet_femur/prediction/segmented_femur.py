@@ -103,10 +103,10 @@ class Femur:
         findings: Sequence[Finding] = (),
         ct: CtSample | None = None,
     ) -> Femur:
-        """Measure a mask, tell its sides, and check whether it is plausible.
+        """Measure a mask, determine its sides, and check whether it is plausible.
 
         Args:
-            mask: The mask, not 0 in the femur.
+            mask: The mask, not 0 in the femur, of any integer type.
             case: Name of the CT. A side in it ("L001") is compared with the shape.
             left: The left femur alone, if the sides are known. Each side is checked by itself then.
             right: The right femur alone, likewise.
@@ -127,6 +127,10 @@ class Femur:
 
         require_type("mask", mask, sitk.Image, "a SimpleITK image")
         voxels, geometry = sitk.GetArrayViewFromImage(mask), Geometry.of(mask)
+        if voxels.dtype != np.uint8 or voxels.max(initial=0) > 1:
+            # Files of a mask of other values would contradict the value of their segment.
+            mask = image_of((voxels != 0).astype(np.uint8), geometry)
+            voxels = sitk.GetArrayViewFromImage(mask)
         given = {
             name: sitk.GetArrayViewFromImage(each) for name, each in ((LEFT, left), (RIGHT, right)) if each is not None
         }

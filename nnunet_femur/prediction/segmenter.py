@@ -50,7 +50,7 @@ class Segmenter:
         largest_component: Keep only the largest piece.
         fill_holes: Fill cavities.
         uncertainty: Compute the standard deviation over the folds, see :attr:`Femur.uncertainty`.
-        sides: Distinguish the sides in the files that :meth:`Femur.save` writes. They are told in any case.
+        sides: Distinguish the sides in the files that :meth:`Femur.save` writes. They are determined in any case.
         any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
 
     Attributes:

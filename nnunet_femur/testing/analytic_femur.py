@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.imaging.surface_mesh import Surface
+from nnunet_femur.imaging.surface_mesh import Surface, isosurface
 from nnunet_femur.testing.shapes import Cone, Ellipsoid, Points, Tube, bounding_box_mm, union
 
 if TYPE_CHECKING:
@@ -193,24 +193,8 @@ class AnalyticFemur:
 
     def surface(self, *, step_mm: float = 1.25) -> Surface:
         """Return the surface as a closed mesh, whose corners are within about `step_mm`**2 / 200 of the true one."""
-        from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-        from vtkmodules.vtkCommonDataModel import vtkImageData
-        from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
-
         grid, start = self.points(step_mm)
-        values = self.distance(grid)
-        image = vtkImageData()
-        image.SetDimensions(*values.shape[::-1])
-        image.SetSpacing(step_mm, step_mm, step_mm)
-        image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(values, np.float32).ravel()))
-        edges = vtkFlyingEdges3D()
-        edges.SetInputData(image)
-        edges.SetValue(0, 0.0)
-        edges.ComputeNormalsOff()
-        edges.ComputeScalarsOff()
-        edges.Update()
-        mesh = edges.GetOutput()
-        points = vtk_to_numpy(mesh.GetPoints().GetData()).astype(float) + start
-        triangles = vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
+        points, triangles = isosurface(0.5 - self.distance(grid), np.full(3, step_mm))
+        points += start
         surface = Surface(points, triangles)
         return surface if surface.volume_ml > 0 else Surface(points, triangles[:, ::-1])

@@ -745,9 +745,23 @@ OF_TWO_FEMURS = {"same-side", "sides-exchanged"}
 """Kinds that conversion does not find, since a mask of two femurs is not compared."""
 
 
+OF_AN_ERROR = {"shape-unchecked"}
+"""Kinds that report an unexpected error of a check."""
+
+
+def test_an_error_of_the_shape_keeps_no_case_out(source, monkeypatch):
+    monkeypatch.setattr("nnunet_femur.conversion.checks.mask_checks.coarse_anatomy", lambda *_: 1 / 0)
+    _whole_femur("left")(source)
+    findings = source.findings()
+    assert not [each for each in findings if each.severity is Severity.ERROR]
+    (found,) = (each for each in findings if each.code == "shape-unchecked")
+    assert (found.severity, found.file) == (Severity.NOTE, MASK)
+    assert "ZeroDivisionError" in found.problem
+
+
 def test_every_kind_is_tried():
     assert [code for code, *_ in KINDS_AND_SOURCES if code not in KINDS] == []
-    assert set(KINDS) - OF_A_RUN - OF_TWO_FEMURS == {code for code, *_ in KINDS_AND_SOURCES}
+    assert set(KINDS) - OF_A_RUN - OF_TWO_FEMURS - OF_AN_ERROR == {code for code, *_ in KINDS_AND_SOURCES}
 
 
 @pytest.mark.parametrize(

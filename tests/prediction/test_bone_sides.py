@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.measurement.landmarks import Anatomy, Sphere
 from nnunet_femur.prediction import bone_sides
 from nnunet_femur.prediction.bone_sides import given_sides, side_of, tell_sides
+from nnunet_femur.prediction.plausibility import check_femurs
 from nnunet_femur.testing import make_phantom
 
 if TYPE_CHECKING:
@@ -232,3 +234,53 @@ def test_of_real_femurs_that_are_cut(shared: Path) -> None:
     assert x_mm[0] > x_mm[1] + 100
     one = (found.values_zyx == 2).astype(np.uint8)
     assert tell_sides(one, geometry, case="hips").unknown
+
+
+class TestAnUnexpectedError:
+    @pytest.fixture
+    def failing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def measure_mask(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("nnunet_femur.measurement.measuring.measure_mask", measure_mask)
+
+    @pytest.mark.usefixtures("failing")
+    def test_of_a_measurement_is_a_finding(self) -> None:
+        values, sources, codes = told(leg("left"), case="L3")
+        assert np.array_equal(values, leg("left"))
+        assert (sources, codes) == (["id"], ["not-measured"])
+
+    @pytest.mark.usefixtures("failing")
+    def test_of_two_measurements_leaves_the_position(self) -> None:
+        values, sources, codes = told(legs(leg("right"), leg("left")))
+        assert np.array_equal(values, legs(leg("right") * 2, leg("left")))
+        assert (sources, codes) == (["position", "position"], ["not-measured", "not-measured"])
+
+    @pytest.mark.usefixtures("failing")
+    def test_keeps_the_sides_of_a_network(self) -> None:
+        found = given_sides(leg("left"), {"left": leg("left")}, grid(leg("left")), case="case")
+        assert np.array_equal(found.values_zyx, leg("left"))
+        assert [(each.side, each.side_source) for each in found.femurs] == [("left", "network")]
+        assert [each.code for each in found.findings] == ["not-measured"]
+
+    def test_elsewhere_leaves_the_side_unknown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bone_sides, "_bones", lambda *_: 1 / 0)
+        values, sources, codes = told(leg("left"))
+        assert np.array_equal(values, 3 * leg("left"))
+        assert (sources, codes) == ([], ["not-measured"])
+
+
+@pytest.mark.usefixtures("not_called")
+def test_a_piece_that_is_far_too_large_is_not_measured() -> None:
+    mask = np.ones((100, 300, 300), np.uint8)
+    geometry = replace(grid(mask), spacing_mm_xyz=(1.0, 1.0, 1.0))
+    found = tell_sides(mask, geometry, case="case")
+    assert found.unknown
+    assert {each.code for each in found.femurs[0].missing.values()} == {"not-femur"}
+    _, findings = check_femurs(mask, geometry, found.femurs, case="case")
+    assert [each.code for each in findings] == ["cut-by-view", "volume", "not-one-femur"]
+
+
+@pytest.fixture
+def not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnunet_femur.measurement.measuring.measure_mask", lambda *_, **__: pytest.fail("measured"))

@@ -138,3 +138,21 @@ def test_the_shape_in_coarse_voxels_is_not_checked() -> None:
     femurs = _checked(mask).measurements
     assert check_femurs(mask, coarse, femurs, case="a")[1] == ()
     assert check_femurs(mask, fine, femurs, case="a")[1]
+
+
+@pytest.mark.parametrize(
+    ("place", "codes"),
+    [
+        ("nnunet_femur.measurement.measuring.measure_mask", {"not-measured"}),
+        ("nnunet_femur.prediction.plausibility.check_anatomy", {"not-measured"}),
+        ("nnunet_femur.prediction.plausibility.check_hu", {"not-measured"}),
+    ],
+)
+def test_an_unexpected_error_is_a_finding(place: str, codes: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, lambda *_, **__: 1 / 0)
+    mask = _phantom(0)[1]
+    femur = _checked(mask, with_ct=True)
+    assert np.array_equal(sitk.GetArrayFromImage(femur.mask), mask)
+    assert _codes(femur) == codes
+    assert "Error" in femur.warnings[0]
+    assert femur.review_score == 0.5

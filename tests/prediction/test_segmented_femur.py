@@ -73,6 +73,16 @@ class TestSave:
         assert ("Segment0_Name" in image.GetMetaDataKeys()) == name.endswith(".seg.nrrd")
         assert femur.mask.GetMetaDataKeys() == (), "the image itself is not changed"
 
+    @pytest.mark.parametrize("kind", [np.uint8, np.int16])
+    @pytest.mark.parametrize("sides", [False, True])
+    def test_a_mask_of_another_value(self, kind: type, sides: bool, tmp_path: Path) -> None:
+        mask = sitk.GetImageFromArray(3 * np.pad(np.ones((4, 4, 4), kind), 2))
+        (path,) = Femur.from_mask(mask, case="L1", sides=sides).save(tmp_path / "femur.seg.nrrd")
+        written = sitk.ReadImage(str(path))
+        assert written.GetPixelID() == sitk.sitkUInt8
+        assert written.GetMetaData("Segment0_LabelValue") == "1"
+        assert np.array_equal(sitk.GetArrayFromImage(written), sitk.GetArrayFromImage(mask) // 3)
+
     def test_one_surface(self, tmp_path: Path) -> None:
         Femur.from_mask(_image(ONE)).save(tmp_path / "a.stl")
         assert (tmp_path / "a.stl").stat().st_size > 84

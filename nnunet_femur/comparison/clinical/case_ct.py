@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.comparison.reference_masks import read_ct_like
-from nnunet_femur.errors import FemurError
 from nnunet_femur.findings import errors_of
 from nnunet_femur.imaging.hounsfield import IMAGE_CHECKS
 from nnunet_femur.measurement.density.bone_parts import PARTS, BoneParts
@@ -60,7 +59,7 @@ class CaseCt:
                 return cls(None, OTHER_GRID)
             ct = MeasuredCt.of(values_zyx, reference.geometry)
             errors = errors_of(IMAGE_CHECKS.run(ct.facts, path.name))
-        except (FemurError, OSError, RuntimeError, ValueError):
+        except Exception:  # noqa: BLE001 - without its CT, the shape of a case is still compared
             return cls(None, UNREADABLE)
         return cls(None, errors[0].code) if errors else cls(ct)
 

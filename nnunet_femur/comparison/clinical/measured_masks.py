@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.comparison.clinical.case_ct import MEAN_HU, NO_CT, CaseCt
+from nnunet_femur.comparison.clinical.case_ct import MEAN_HU, NO_CT, UNREADABLE, CaseCt
 from nnunet_femur.evaluation import Scoring, read_mask
 from nnunet_femur.evaluation.mask_input import on_one_grid
 from nnunet_femur.imaging.boxes import box_of
@@ -30,7 +30,7 @@ Engine = Callable[..., FemurMeasurements]
 """Function with the arguments and the result of :func:`nnunet_femur.measurement.measuring.measure_mask`."""
 
 FAILED = "measuring-failed"
-"""Reason for which no quantity of a mask is known: an error while it was measured."""
+"""Reason for which a quantity of a mask, or all of them, are unknown: an error while it was measured."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,16 @@ class CaseMasks:
     masks: tuple[Path, ...]
     ct: Path | None
     scoring: Scoring
+
+
+def is_lasting(mask: MeasuredMask) -> bool:
+    """Return True if another run would measure the same; False after an error, which may have been one of the moment.
+
+    Example:
+        >>> is_lasting(NOTHING), is_lasting((MeasuredFemur("left", None, {}, {"hu_mean": "no-ct"}),))
+        (False, True)
+    """
+    return mask != NOTHING and not any(femur.missing.get(MEAN_HU.key) in (FAILED, UNREADABLE) for femur in mask)
 
 
 def measure_masks(case: CaseMasks, engine: Engine | None = None) -> list[MeasuredMask]:
@@ -129,7 +139,10 @@ def measure_femurs(mask: Mask, *, ct: CaseCt | None = None, engine: Engine | Non
         one = measure(voxels, mask.geometry, case=mask.name)
         values = {key: _plain(value) for key, value in one.values.items() if key in QUANTITIES}
         missing = {key: reason.code for key, reason in one.missing.items() if key in QUANTITIES}
-        mean_hu = ct.mean_hu(voxels, mask.geometry, mask.name)
+        try:
+            mean_hu = ct.mean_hu(voxels, mask.geometry, mask.name)
+        except Exception:  # noqa: BLE001 - the measurements of the shape must not be lost
+            mean_hu = FAILED
         if isinstance(mean_hu, str):
             missing[MEAN_HU.key] = mean_hu
         else:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnunet_femur.comparison.clinical.case_ct import MEAN_HU, NO_CT
 from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, PROTOCOL
+from nnunet_femur.comparison.clinical.measured_masks import FAILED
 from nnunet_femur.comparison.scoring import COLUMNS as SCORES
 
 if TYPE_CHECKING:
@@ -121,8 +122,9 @@ def error_table(measured: Iterable[tuple[Label, MeasuredMask, MeasuredMask]]) ->
     numbers = ("reference", "prediction", "error")
     table = table.astype({name: float if name in numbers else "str" for name in COLUMNS})
     of_ct = table["measurement"] == MEAN_HU.key
-    without = of_ct & (table["reference_missing"] == NO_CT)
-    return table[~of_ct].reset_index(drop=True) if without.sum() == of_ct.sum() else table
+    reasons = set(table.loc[of_ct, "reference_missing"])
+    # A reference whose measuring failed has that reason also for the CT value.
+    return table[~of_ct].reset_index(drop=True) if reasons - {FAILED} == {NO_CT} else table
 
 
 def _rows(pair: FemurPair) -> Iterator[tuple[str, str, float, float, float, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nnunet_femur.comparison.clinical.measured_masks import NOTHING, CaseMasks, failed, measure_masks
+from nnunet_femur.comparison.clinical.measured_masks import CaseMasks, failed, is_lasting, measure_masks
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache, measurement_key
 from nnunet_femur.comparison.clinical.measurement_errors import error_table
 from nnunet_femur.comparison.score_cache import ScoreCache
@@ -93,7 +93,7 @@ def measure_predictions(
     for pair, key in keys.items():
         if pair not in measured and key is not None:
             measured[pair] = measured[twins[key]]
-        if measured[pair] != NOTHING:
+        if is_lasting(measured[pair]):
             store.put(key, measured[pair])
     return error_table(_labelled(whole, measured))
 

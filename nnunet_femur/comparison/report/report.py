@@ -186,7 +186,7 @@ def _clinical_cautions(endpoints: Sequence[GroupEndpoints]) -> list[str]:
             found.append(
                 f"{one.group.title}. Clinical measurements: femurs that could be measured in the reference, but not in "
                 f"the prediction: {named}. The mean errors of these methods leave these femurs out; tests and ranks "
-                "count them as the largest errors."
+                "count each as an error at least twice as large as any measured one."
             )
     return found
 

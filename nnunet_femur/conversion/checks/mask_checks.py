@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN, faces_of
-from nnunet_femur.kinds import Checks
+from nnunet_femur.kinds import Checks, error_place
 from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.measurement.shape.coarse_anatomy import coarse_anatomy
 from nnunet_femur.measurement.side_checks import check_sides
@@ -124,7 +124,10 @@ class MaskFacts:
 
     @cached_property
     def side_problems(self) -> dict[str, str]:
-        """Contradictions of the femur's shape to header and id, by code; none for a mask of a part or of two femurs."""
+        """Contradictions of the femur's shape to header and id, by code; none for a mask of a part or of two femurs.
+
+        An unexpected error is the problem "shape-unchecked".
+        """
         low, high = LENGTHS_OF_WHOLE_MM
         if not low <= self.length_mm <= high or self.volume_ml > LARGEST_ML:
             return {}
@@ -134,7 +137,10 @@ class MaskFacts:
             for here, length in zip(self.femur.slices, self.image.shape_zyx, strict=True)
         ]
         mask_zyx = np.pad(self.femur.voxels_zyx, margins)
-        anatomy = coarse_anatomy(mask_zyx, replace(self.image, size_xyz=mask_zyx.shape[::-1]))
+        try:
+            anatomy = coarse_anatomy(mask_zyx, replace(self.image, size_xyz=mask_zyx.shape[::-1]))
+        except Exception as error:  # noqa: BLE001 - a check that fails must not keep a case out of the dataset
+            return {"shape-unchecked": f"could not be compared with header and id ({error_place(error)})."}
         femur = FemurMeasurements("", UNKNOWN, "", {}, {}, anatomy=anatomy)
         found = check_sides([femur], "", expected=self.side, expected_by="id or table")
         return {each.code: each.problem for each in found}
@@ -278,6 +284,11 @@ def _upside_down(mask: MaskFacts) -> str | None:
 @MASK_CHECKS.register("back-to-front")
 def _back_to_front(mask: MaskFacts) -> str | None:
     return mask.side_problems.get("back-to-front")
+
+
+@MASK_CHECKS.register("shape-unchecked")
+def _unchecked_shape(mask: MaskFacts) -> str | None:
+    return mask.side_problems.get("shape-unchecked")
 
 
 @MASK_CHECKS.register("mask-components")

@@ -8,6 +8,7 @@ from nnunet_femur.comparison.clinical.measured_masks import (
     NOTHING,
     CaseMasks,
     failed,
+    is_lasting,
     measure_femurs,
     measure_masks,
 )
@@ -68,6 +69,18 @@ class TestCases:
         ct.write_bytes(b"NRRD")
         (reference,), _ = measure_masks(self._case(tmp_path, ct=ct), by_box)
         assert reference.reason("hu_mean") == "ct-unreadable"
+
+    def test_an_error_of_the_ct_leaves_the_shape(self, tmp_path, monkeypatch):
+        ct = write(tmp_path / "ct.nrrd", ct_of(bone()))
+        case = self._case(tmp_path, ct=ct)
+        for place, code in (
+            ("nnunet_femur.comparison.clinical.case_ct.find_unmeasured", "measuring-failed"),
+            ("nnunet_femur.comparison.clinical.case_ct.read_ct_like", "ct-unreadable"),
+        ):
+            monkeypatch.setattr(place, lambda *_: 1 / 0)
+            for (one,) in measure_masks(case, by_box):
+                assert (one.reason("hu_mean"), one.reason("volume_ml")) == (code, "")
+                assert not is_lasting((one,))
 
     def test_an_error_of_one_mask_does_not_stop_the_others(self, tmp_path):
         case = self._case(tmp_path)

@@ -67,10 +67,13 @@ class TestTable:
         assert _row(table, "volume_ml", "left")["error"] == -5.0
         assert _row(table, "volume_ml", "right")["prediction_missing"] == "femur-missing"
 
-    @pytest.mark.parametrize("reasons", [("no-ct",), ("no-ct", "ct-grid-differs")])
-    def test_the_ct_value_is_left_out_only_if_no_case_has_a_ct(self, reasons):
+    @pytest.mark.parametrize(
+        ("reasons", "is_there"),
+        [(("no-ct",), False), (("no-ct", "measuring-failed"), False), (("no-ct", "ct-grid-differs"), True)],
+    )
+    def test_the_ct_value_is_left_out_only_if_no_case_has_a_ct(self, reasons, is_there):
         table = error_table((LABEL, (femur(reason=reason),), (femur(reason=reason),)) for reason in reasons)
-        assert ("hu_mean" in set(table["measurement"])) == (len(reasons) > 1)
+        assert ("hu_mean" in set(table["measurement"])) == is_there
 
     def test_scores_get_a_row_for_each_error(self):
         scores = scores_of(("A", "test", "none", "L1", 0.9))
