@@ -116,14 +116,17 @@ def measure(
     read = [femur for femur in measurements if femur.values or femur.case not in measurements.errors]
     if read:
         console.print(table(read))
+    errors = tuple(measurements.errors.values())
     for note in notes(read):
+        if errors and note.endswith(errors):  # It is printed as an error below.
+            continue
         console.print(note, style="dim", markup=False, soft_wrap=True)
-    if measurements.surfaces:
+    if any(surface.values for surface in measurements.surfaces):
         console.print(quality_table(measurements.surfaces))
     for note in surface_notes(measurements.surfaces):
         console.print(note, style="dim", markup=False, soft_wrap=True)
-    for error in measurements.errors.values():
-        typer.echo(f"not read: {error}", err=True)
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
     if output is not None:
         console.print(str(output), soft_wrap=True)
     if not measurements.complete or any(surface.error for surface in measurements.surfaces):

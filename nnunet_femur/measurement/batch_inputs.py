@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -94,10 +95,13 @@ def find_inputs(
 def _several(given: Any, option: str) -> list[Any]:
     import SimpleITK as sitk
 
+    expected = "a path, a SimpleITK image, or several of them"
+    if not isinstance(given, str | PathLike | sitk.Image):
+        require_type(option, given, Iterable, expected)
     items = [given] if isinstance(given, str | PathLike | sitk.Image) else list(given)
     for each in items:
         if not isinstance(each, str | PathLike):
-            require_type(option, each, sitk.Image, "a path, a SimpleITK image, or several of them")
+            require_type(option, each, sitk.Image, expected)
     return [Path(each) if isinstance(each, str | PathLike) else each for each in items]
 
 

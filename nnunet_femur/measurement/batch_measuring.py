@@ -98,6 +98,9 @@ def measure(
     if calibration is not None and ct is None:
         msg = "calibration is for CTs. Pass ct as well, or omit it."
         raise InputError(msg, code="invalid-option")
+    if jobs < 1:
+        msg = f"jobs must be 1 or more, got {jobs}."
+        raise InputError(msg, code="invalid-option")
     line = read_calibration(calibration)
     found = find_inputs(masks, ct)
     path = None if output is None else Path(output)

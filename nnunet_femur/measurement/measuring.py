@@ -70,7 +70,7 @@ def _measured(
 ) -> FemurMeasurements:
     if not len(mesh.triangles):
         few = Missing("too-small", "The mask has too few voxels for a surface.")
-        missing = few if volume_ml > 0 else Missing("empty-mask", "The mask is empty.")
+        missing = few if volume_ml > 0 else Missing("empty-mask", "No voxel of the mask is femur.")
         return FemurMeasurements(case, side, "label" if side != UNKNOWN else "", {}, dict.fromkeys(QUANTITIES, missing))
     mesh = mesh.without_fragments()
     anatomy, state = examine(mesh, border=border, voxel_mm=voxel_mm)

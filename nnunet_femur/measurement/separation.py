@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of, is_empty
+from nnunet_femur.measurement.landmarks import unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +19,10 @@ BONE_SHARE = 0.2
 
 _SIDE_BY_SIDE = 0.5
 """Smallest overlap of two bones along the longer one, as a share of the shorter; pieces of one bone overlap less."""
+
+
+_ACROSS = 0.8
+"""Cosine between the patient's left-right axis and the line between two bones, above which they are side by side."""
 
 
 def separate_bones(mask_zyx: NDArray, geometry: Geometry) -> list[NDArray[np.bool_]]:
@@ -62,9 +67,15 @@ def separate_bones(mask_zyx: NDArray, geometry: Geometry) -> list[NDArray[np.boo
 
 
 def _are_side_by_side(pieces: list[NDArray[np.bool_]], geometry: Geometry) -> bool:
-    """Return True if all pieces reach along the largest one's long axis beside each other."""
+    """Return True if the pieces are beside each other: along the largest one, or from left to right of the patient.
+
+    The long axis of a stub, such as the proximal ends of a pelvis CT, may be across the patient.
+    """
     steps = geometry.steps_mm.T
     points = [np.argwhere(piece)[:, ::-1] @ steps for piece in pieces]
+    first, *others = (each.mean(axis=0) for each in points)
+    if all(abs(float(unit(other - first)[0])) > _ACROSS for other in others):
+        return True
     axis = np.linalg.eigh(np.cov(points[0].T))[1][:, -1]
     extents = [(float((each @ axis).min()), float((each @ axis).max())) for each in points]
     low, high = max(each[0] for each in extents), min(each[1] for each in extents)

@@ -216,6 +216,12 @@ class TestBatch:
         with refused("invalid-option", "side"):
             nf.measure(_cubes(4), side="up")
 
+    def test_arguments_are_checked(self) -> None:
+        with refused("invalid-option", "masks", "None"):
+            nf.measure(None)
+        with refused("invalid-option", "jobs", "0"):
+            nf.measure(_cubes(4), jobs=0)
+
     def test_output_to_a_table(self, tmp_path: Path) -> None:
         made = nf.measure(_cubes(2), output=tmp_path / "new" / "one.csv")
         assert made.folder is None

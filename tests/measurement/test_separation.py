@@ -26,6 +26,11 @@ def test_two_bones_side_by_side_the_larger_first():
     assert all(bone.dtype == bool and bone.shape == SHAPE for bone in bones)
 
 
+def test_stubs_that_are_wider_than_long_are_two_bones():
+    stubs = ((80, 95), (5, 15), (2, 26)), ((82, 95), (5, 15), (34, 58))
+    assert [int(bone.sum()) for bone in separate_bones(_mask(*stubs), grid_of(SHAPE, 4.0))] == [3600, 3120]
+
+
 def test_pieces_behind_one_another_are_one_broken_bone():
     upper, lower = ((5, 45), (5, 15), (5, 15)), ((50, 95), (5, 15), (6, 16))
     (bone,) = separate_bones(_mask(upper, lower), grid_of(SHAPE, 4.0))

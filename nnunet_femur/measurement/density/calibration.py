@@ -69,8 +69,9 @@ def fit_rods(rods: Iterable[tuple[float, float]], *, name: str = _NAME) -> Calib
     pairs = tuple((float(hu), float(density)) for hu, density in rods)
     if not all(math.isfinite(number) for pair in pairs for number in pair):
         raise _invalid(name, "contains numbers that are not finite.")
-    if len({hu for hu, _ in pairs}) < 2:
-        raise _invalid(name, f"needs rods with at least two different HU, got {len(pairs)}.")
+    different = len({hu for hu, _ in pairs})
+    if different < 2:
+        raise _invalid(name, f"needs rods with at least two different HU, got {different}.")
     count = len(pairs)
     mean_hu, mean_density = sum(hu for hu, _ in pairs) / count, sum(density for _, density in pairs) / count
     spread = sum((hu - mean_hu) ** 2 for hu, _ in pairs)

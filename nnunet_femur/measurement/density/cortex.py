@@ -127,7 +127,7 @@ def cortical_section(
     thickness = section.thickness_mm
     voxel_mm = voxel_across_mm(geometry, axis)
     if thickness < LEAST_VOXELS * voxel_mm:
-        return too_thin(f"only {thickness / voxel_mm:.1f} voxels thick, less than {LEAST_VOXELS:g}")
+        return too_thin(f"only {thickness / voxel_mm:.2f} voxels thick, less than {LEAST_VOXELS:g}")
     return section
 
 

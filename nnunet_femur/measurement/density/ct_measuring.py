@@ -82,7 +82,7 @@ def measure_ct(
         raise InputError(msg, code="grid-differs")
     mask = np.ascontiguousarray(mask_zyx != 0)
     if is_empty(box_of(mask)):
-        return _nothing(Missing("empty-mask", "The mask is empty."), ())
+        return _nothing(Missing("empty-mask", "No voxel of the mask is femur."), ())
     ct = MeasuredCt.of(ct_hu_zyx, geometry)
     checked = tuple(each for each in IMAGE_CHECKS.run(ct.facts, measurements.case) if each.code not in _OWN_FINDINGS)
     errors = tuple(each for each in checked if each.severity is Severity.ERROR)

@@ -11,6 +11,7 @@ from nnunet_femur.measurement.femur_measurements import FemurMeasurements
 from nnunet_femur.measurement.measurements import TABLE_NAME, file_names
 from nnunet_femur.measurement.output.landmark_picture import draw_femur
 from nnunet_femur.measurement.output.slicer_markups import markups
+from nnunet_femur.measurement.surfaces.surface_files import SURFACE_ENDINGS
 from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def write_femur_files(femur: FemurMeasurements, folder: Path, name: str) -> tupl
 
 
 def remove_earlier(folder: Path, femurs: Sequence[FemurMeasurements]) -> None:
-    """Remove landmarks and pictures of an earlier run that do not belong to the present result of their mask.
+    """Remove landmarks, pictures and surfaces of an earlier run that do not belong to the present result of their mask.
 
     They would contradict the tables: the side of a femur may have changed, or its mask may be unreadable now. Only
     files of femurs that the earlier ``measurements.json`` of the folder lists are removed.
@@ -73,7 +74,7 @@ def remove_earlier(folder: Path, femurs: Sequence[FemurMeasurements]) -> None:
     kept = {name for of_mask in _by_case(femurs) for femur, name in _named(of_mask) if femur.anatomy is not None}
     for of_mask in _by_case(earlier):
         for _, name in _named(of_mask):
-            for ending in (LANDMARKS_ENDING, PICTURE_ENDING) if name not in kept else ():
+            for ending in (LANDMARKS_ENDING, PICTURE_ENDING, *SURFACE_ENDINGS) if name not in kept else ():
                 (folder / f"{name}{ending}").unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.findings import Severity
+from nnunet_femur.measurement.density.ct_quantities import CT_QUANTITIES
 from nnunet_femur.measurement.landmarks import unit
 from nnunet_femur.measurement.output.femur_views import anatomical_views
 from nnunet_femur.measurement.output.measurement_report import range_text, unit_text
@@ -271,10 +272,13 @@ def _colour(quantity: Quantity, value: Value | None) -> str:
 
 
 def _notes(femur: FemurMeasurements, *, lines: int) -> list[tuple[str, str]]:
-    """Return lines about what is missing and doubtful; those that do not fit are left out, with a remark."""
+    """Return lines about what is missing and doubtful; those that do not fit are left out, with a remark.
+
+    Reasons for missing quantities of the CT are in the tables only: the picture contains no values of the CT.
+    """
     labels: dict[str, list[str]] = defaultdict(list)
     for key in keys_of([femur]):
-        if (reason := reason_of(femur, key)) is not None:
+        if key not in CT_QUANTITIES and (reason := reason_of(femur, key)) is not None:
             labels[reason.text].append(ALL_QUANTITIES[key].label)
     texts = [(each.problem, DOUBT) for each in femur.findings if each.severity is not Severity.NOTE]
     for text, missing in labels.items():

@@ -147,7 +147,7 @@ _NOT_ASKED_FOR = {"no-calibration"}
 def notes(femurs: Sequence[FemurMeasurements]) -> Iterator[str]:
     """Yield the reasons for what is missing, and warnings, each with the femur in front.
 
-    The quantities of one reason are one line.
+    The quantities of one reason are one line. A warning about the whole mask is printed once.
     """
     keys = keys_of(femurs)
     for femur in femurs:
@@ -163,9 +163,11 @@ def notes(femurs: Sequence[FemurMeasurements]) -> Iterator[str]:
             what = f"not measured: {named}" if measured else "nothing measured"
             yield f"{title(femur)}: {what} ({code}): {text}"
         for found in femur.findings:
-            if found.severity is Severity.NOTE:
+            sharing = [other for other in femurs if other.case == femur.case and found in other.findings]
+            if found.severity is Severity.NOTE or sharing[0] is not femur:
                 continue
-            yield f"{title(femur)}: {found.severity.value}: {found.problem} {found.remedy}".rstrip()
+            name = title(femur) if len(sharing) == 1 else femur.case
+            yield f"{name}: {found.severity.value}: {found.problem} {found.remedy}".rstrip()
 
 
 def main_frame(femurs: Sequence[FemurMeasurements]) -> pd.DataFrame:

@@ -195,7 +195,7 @@ def _without(parts: Sequence[str], reason: Missing) -> Completeness:
 def no_femur(mesh: BoneMesh) -> Missing | None:
     """Return the reason why a surface is not that of one femur or of a long part of one."""
     if not len(mesh.triangles):
-        return Missing("empty-mask", "The mask is empty.")
+        return Missing("empty-mask", "No voxel of the mask is femur.")
     axis = principal_axis(mesh).direction
     along = mesh.points_mm @ axis
     length_mm = float(np.ptp(along))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.atomic_files import cannot_write, write_text
 from nnunet_femur.errors import FemurError
+from nnunet_femur.imaging.sides import UNKNOWN
 from nnunet_femur.measurement.surfaces.model_surfaces import (
     EDGE_MM,
     QUALITY_COLUMNS,
@@ -125,7 +126,8 @@ def quality_table(surfaces: Sequence[WrittenSurface]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("surface")
     for each in made:
-        table.add_column(f"{each.case}\n{each.side}", justify="right")
+        side = "" if each.side == UNKNOWN else each.side
+        table.add_column(f"{each.case}\n{side}".rstrip(), justify="right")
     table.add_column("\nunit")
     for key, (label, unit) in QUALITY_COLUMNS.items():
         values = [each.values[key] for each in made]
@@ -138,7 +140,8 @@ def surface_notes(surfaces: Sequence[WrittenSurface]) -> list[str]:
     """Return a line for each problem, and for each femur without a surface."""
     notes = []
     for each in surfaces:
-        notes += [f"{each.case} {each.side}: {problem}" for problem in each.problems]
+        name = each.case if each.side == UNKNOWN else f"{each.case} {each.side}"
+        notes += [f"{name}: {problem}" for problem in each.problems]
         if each.error:
-            notes.append(f"{each.case} {each.side}: no surface. {each.error}")
+            notes.append(f"{name}: no surface. {each.error}")
     return notes

@@ -100,6 +100,12 @@ class TestNotes:
         assert sum("is left." in line for line in lines) == 1
         assert not any("label 2" in line for line in lines)
 
+    def test_a_warning_about_the_whole_mask_is_printed_once(self) -> None:
+        shared, own = finding("same-side", "R1.nrrd", "has two."), finding("upside-down", "R1.nrrd", "is upside down.")
+        first = FemurMeasurements("R1", "left", "label", {}, {}, findings=(shared,))
+        second = FemurMeasurements("R1", "right", "label", {}, {}, findings=(shared, own))
+        assert [line.split(":")[0] for line in notes([first, second])] == ["R1", "R1 right"]
+
     def test_density_without_calibration_is_not_worth_a_line(self) -> None:
         missing = {"bmd_mean_mg_cm3": Missing("no-calibration", "No.")}
         assert list(notes([measurements(missing=missing, values=dict.fromkeys(QUANTITIES, 1.0))])) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,3 +99,4 @@ def test_the_table_of_the_terminal_has_a_row_for_each_column() -> None:
     assert table.row_count == len(QUALITY_COLUMNS)
     assert len(table.columns) == 3
     assert surface_notes([surface]) == ["L1 left: far from the mask"]
+    assert surface_notes([replace(surface, side="unknown")]) == ["L1: far from the mask"]

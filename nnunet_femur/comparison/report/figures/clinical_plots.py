@@ -61,7 +61,10 @@ def _boxes(one: GroupEndpoints, colours: Mapping[str, str]) -> Figure:
     figure = Figure(figsize=(WIDTH, rows * (0.75 + 0.34 * len(labels))), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     fewest = [min(counts, key=lambda one: one.measured) for counts in zip(*(one.counts for one in main), strict=True)]
-    named = [f"{one.entry}\nat least {one.measured} of {one.femurs} measured" for one in fewest]
+    named = [
+        f"{one.entry}\n{'at least ' if one.measured < one.femurs else ''}{one.measured} of {one.femurs} measured"
+        for one in fewest
+    ]
     panels[0, 0].set_yticks(range(len(labels)), named)
     panels[0, 0].set_ylim(len(labels) - 0.5, -0.5)
     for axes, endpoint in zip(panels.ravel(), main, strict=False):
