@@ -38,7 +38,7 @@ class MaskToMeasure:
         case: Name of the case.
         mask: The file, or an image; None if the folder contains several masks of this case.
         ct: The CT, likewise; None without one.
-        problem: Reason why there is no mask or no CT; empty if there is none.
+        problem: Reason why the mask or the CT is missing; empty if both were found.
     """
 
     case: str

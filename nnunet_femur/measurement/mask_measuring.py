@@ -123,7 +123,7 @@ def measure_femurs(given: MaskToMeasure, options: Options) -> MaskResult:
 
 
 def _ct_of(given: MaskToMeasure, mask: MaskFemurs) -> CtOfMask | Missing:
-    """Return the CT of a mask, or the reason why there is none."""
+    """Return the CT of a mask, or the reason why it is missing."""
     if given.ct is None:
         return Missing("no-ct", given.problem)
     try:

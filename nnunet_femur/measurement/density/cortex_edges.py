@@ -216,7 +216,7 @@ def too_thin(text: str) -> Missing:
     """Return the reason for which a thin cortex is not measured.
 
     Args:
-        text: Its thickness in words, which follow "The cortex is".
+        text: Its thickness, which completes the sentence "The cortex is ...".
     """
     return Missing("cortex-too-thin", f"The cortex is {text}, so it would be measured too thick.")
 

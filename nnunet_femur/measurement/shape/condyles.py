@@ -163,7 +163,7 @@ def _touching_points(
 
 
 def _apex(part: BoneMesh, point_mm: Point, outwards: Point, radius_mm: float) -> Point:
-    """Return the outermost point of a quadratic surface fitted around a point, or the point itself if there is none."""
+    """Return the apex of a quadratic surface fitted around a point, or the point itself if there is no apex."""
     x, y = plane_axes(outwards)
     point = point_mm
     for _ in range(20):

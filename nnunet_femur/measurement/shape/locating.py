@@ -27,7 +27,7 @@ _LEAST_CERTAINTY = 0.7
 
 
 def locate_head(mesh: BoneMesh, *, effort: float = 1.0) -> Anatomy:
-    """Return the shaft axis, the head, and the directions to proximal and medial; the head is None if there is none.
+    """Return the shaft axis, the head, and the directions to proximal and medial; the head is None if no end has one.
 
     Args:
         mesh: The surface.
