@@ -65,7 +65,7 @@ def check_sides(
             network), that side is compared with its shape.
         file: The volume, as the findings name it.
         expected: Side of the volume by its id or table: "left", "right"; others are not compared.
-        expected_by: Origin of `expected` in words: "id", "table".
+        expected_by: Origin of `expected`, as the finding names it: "id", "table".
 
     Returns:
         Findings with the codes "side-contradiction", "upside-down", "back-to-front", "same-side", "sides-exchanged".
