@@ -223,6 +223,8 @@ def compare(
         methods={name: Path(of) for name, of in (methods or {}).items()},
         in_slices=several(in_slices),
     )
+    if margins is not None:
+        margins.require_among(one.method for one in found.predictions)
     require_equal_cases(found, intersect=intersect)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = leave_out_unscored(found, scored, everywhere=intersect)
@@ -241,8 +243,6 @@ def compare(
         )
         scored = replace(scored, scores=with_errors(scored.scores, measured))
     groups = group_scores(scored.scores, ends_only=scored.ends_only)
-    if margins is not None:
-        margins.require_in(groups)
     statistics = analyse_groups(groups, test=test, margins=margins)
     endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
     report = build_report(

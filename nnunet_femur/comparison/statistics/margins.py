@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nnunet_femur.arguments import suggestion
 from nnunet_femur.comparison.clinical.endpoints import MAIN, PROTOCOL
+from nnunet_femur.comparison.predictions import method_names
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from nnunet_femur.comparison.grouping import Entry, Group, Measure
+
+_Known = TypeVar("_Known")
 
 DEFAULT_METRIC = "dice"
 """Metric of a margin without a name."""
@@ -72,28 +75,38 @@ class Margins:
         Raises:
             InputError: Several entries have the name (code "invalid-option").
         """
-        wanted = self.against.casefold()
-        named = [
-            (entry, [name.casefold() for name in (entry.method, entry.name, entry.label)]) for entry in group.entries
-        ]
-        found = [entry for entry, names in named if wanted in names]
-        found = found or [entry for entry, names in named if any(wanted in name for name in names)]
-        if len(found) > 1:
-            labels = ", ".join(entry.label for entry in found)
-            msg = f"{self.against}: is the name of several methods ({labels}). Pass --against with the whole name."
-            raise InputError(msg, code="invalid-option")
+        found = self._named([(entry, (entry.method, entry.name, entry.label)) for entry in group.entries])
         return found[0] if found else None
 
-    def require_in(self, groups: Sequence[Group]) -> None:
-        """Check that at least one group has the method.
+    def require_among(self, methods: Iterable[str]) -> None:
+        """Check that one of the methods that will be compared has the name.
+
+        Args:
+            methods: The methods as in scores.csv. If several datasets are compared, each of them may have one.
 
         Raises:
-            InputError: No group has it (code "invalid-option").
+            InputError: No method has the name, or several have it (code "invalid-option").
         """
-        if groups and not any(self.entry_of(group) for group in groups):
-            known = dict.fromkeys(entry.label for group in groups for entry in group.entries)
-            msg = f"{self.against}: no method has this name.{suggestion(self.against, known)}"
+        names = method_names(methods)
+        datasets = {method.rpartition("/")[0] for method in names}
+        named = [
+            self._named([(each, (each, name)) for each, name in names.items() if each.rpartition("/")[0] == dataset])
+            for dataset in datasets
+        ]
+        if not any(named):
+            msg = f"{self.against}: no method has this name.{suggestion(self.against, names.values())}"
             raise InputError(msg, code="invalid-option")
+
+    def _named(self, known: Sequence[tuple[_Known, Sequence[str]]]) -> list[_Known]:
+        """Return the only object that has the name, or whose name contains it; empty if there is none."""
+        wanted = self.against.casefold()
+        found = [(one, names) for one, names in known if wanted in map(str.casefold, names)]
+        found = found or [(one, names) for one, names in known if any(wanted in name.casefold() for name in names)]
+        if len(found) > 1:
+            labels = ", ".join(names[-1] for _, names in found)
+            msg = f"{self.against}: is the name of several methods ({labels}). Pass --against with the whole name."
+            raise InputError(msg, code="invalid-option")
+        return [one for one, _ in found]
 
 
 def parse_margins(texts: Sequence[str]) -> dict[str, float]:
