@@ -78,8 +78,24 @@ def predict(
     ] = False,
     half: Annotated[  # noqa: FBT002
         bool,
-        typer.Option("--half", help="Faster: float16 on NVIDIA GPUs, bfloat16 on CPUs that have it. Edges may differ."),
+        typer.Option(
+            "--half", help="Faster: bfloat16 on CPUs that are fast in it, but not in float16. Edges may differ."
+        ),
     ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Precision of the network: 'float32', 'float16', 'bfloat16', or 'auto': float16 on NVIDIA GPUs and CPUs "
+            "that are fast in it.",
+        ),
+    ] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", help="Library of the network: 'torch', 'openvino' (CPUs), or 'auto': the faster one installed."
+        ),
+    ] = "auto",
     any_values: AnyValues = False,  # noqa: FBT002
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="File name of the checkpoint in each fold.")
@@ -106,6 +122,8 @@ def predict(
         largest_component=largest_component,
         fill_holes=fill_holes,
         mirror=mirror,
+        backend=backend,
+        precision=precision,
         any_values=any_values,
         sides=sides,
         **choices,

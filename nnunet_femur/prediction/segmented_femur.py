@@ -53,6 +53,7 @@ class Femur:
         left: The left femur, uint8; None if no femur of the mask is known to be the left one.
         right: The right femur, likewise.
         precision: Precision that the network computed in, such as "float32"; empty if it is not known.
+        backend: Library that computed the network, "torch" or "openvino"; empty if it is not known.
         measurements: Measurements of each femur in the mask, the largest first, with its side and the side's origin.
         findings: Findings with codes about CT, mask, shape and sides, whose problems are also among the warnings.
         sides: True if :meth:`save` distinguishes the sides.
@@ -88,6 +89,7 @@ class Femur:
     findings: tuple[Finding, ...] = ()
     sides: bool = False
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    backend: str = ""
 
     @classmethod
     def from_mask(

@@ -63,7 +63,10 @@ class Segmenter:
         step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
         mirror: Average over mirrored CTs too, where the model's trainer allows it.
         crop_to_bone: Predict only the box around everything as dense as bone: faster; voxels at the edge can differ.
-        half: Compute in half precision where the device has it: faster; voxels at the edge can differ.
+        half: Compute in bfloat16 on processors that are fast in it, but not in float16; voxels at the edge can differ.
+        backend: Library of the network: "torch", "openvino" (processors), or "auto" for the faster one installed.
+        precision: Precision of the network: "float32", "float16", "bfloat16", or "auto" for float16 on CUDA devices and
+            on processors that are fast in it, else float32.
         largest_component: Keep only the largest piece.
         fill_holes: Fill cavities.
         uncertainty: Compute the standard deviation over the folds, see :attr:`Femur.uncertainty`.
@@ -74,7 +77,9 @@ class Segmenter:
         model: The model: its folder, folds, plans and labels.
         options: The options above.
         device: Name of the device that the networks run on.
+        backend: Library that computes them: "torch" or "openvino".
         precision: Precision that they compute in: "float32", "float16" or "bfloat16".
+        notes: Deviations from the options, such as a library that does not compute the network; texts for users.
 
     Raises:
         InputError: The model, a fold, a label or an option is invalid, or a checkpoint contains code.
@@ -103,6 +108,8 @@ class Segmenter:
         mirror: bool = True,
         crop_to_bone: bool = False,
         half: bool = False,
+        backend: str = "auto",
+        precision: str = "auto",
         largest_component: bool = False,
         fill_holes: bool = False,
         uncertainty: bool = False,
@@ -115,6 +122,8 @@ class Segmenter:
             mirror=mirror,
             crop_to_bone=crop_to_bone,
             half=half,
+            backend=backend,
+            precision=precision,
             largest_component=largest_component,
             fill_holes=fill_holes,
             uncertainty=uncertainty,
