@@ -86,8 +86,8 @@ def predict(
         str,
         typer.Option(
             "--precision",
-            help="Precision of the network: 'float32', 'float16', 'bfloat16', or 'auto': float16 on NVIDIA GPUs and CPUs "
-            "that are fast in it.",
+            help="Precision of the network: 'float32', 'float16', 'bfloat16', or 'auto': float16 on NVIDIA GPUs and on "
+            "CPUs that are fast in it.",
         ),
     ] = "auto",
     backend: Annotated[

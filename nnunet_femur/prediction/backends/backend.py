@@ -22,6 +22,16 @@ class Backend(Protocol):
         device: Device of the logits.
         batch: Number of windows to compute at once.
         notes: Deviations from the options, such as a smaller batch since memory was short; texts for users.
+
+    Example:
+        >>> import torch
+        >>> from nnunet_femur.prediction.backends import make_backend
+        >>> network = torch.nn.Conv3d(1, 2, 3, padding=1).eval()
+        >>> folds = [network.state_dict()]
+        >>> backend: Backend = make_backend(network, folds, patch_size=(8, 8, 8), device=torch.device("cpu"))
+        >>> backend.load(folds[0])
+        >>> backend(torch.zeros(backend.batch, 1, 8, 8, 8)).shape
+        torch.Size([1, 2, 8, 8, 8])
     """
 
     name: str

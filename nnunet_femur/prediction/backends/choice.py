@@ -9,12 +9,11 @@ import torch
 
 from nnunet_femur.arguments import require_one_of
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.precision import Precision, calculates_in_bfloat16
+from nnunet_femur.networks.precision import Precision, calculates_in_bfloat16, openvino_precisions
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.prediction.backends.openvino_backend import (
     NotConvertibleError,
     OpenVinoBackend,
-    openvino_precisions,
     part_to_convert,
 )
 from nnunet_femur.prediction.backends.torch_backend import TorchBackend

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nnunet_femur.networks.precision import Precision
     from nnunet_femur.prediction.backends.backend import Parameters
 
-_CAPABILITIES: dict[str, Precision] = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
 _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 _TOLERANCE = {"float32": 0.02, "float16": 0.1, "bfloat16": 0.5}
@@ -32,23 +31,6 @@ class NotConvertibleError(Exception):
     """A network that OpenVINO does not compute, or not as PyTorch does."""
 
 
-def openvino_precisions() -> tuple[Precision, ...]:
-    """Return the precisions that this processor has instructions for and OpenVINO uses; none without OpenVINO.
-
-    Example:
-        >>> "float32" in openvino_precisions()
-        True
-    """
-    try:
-        import openvino
-
-        capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    # Without OpenVINO's libraries or its plugin for this processor, any error can occur.
-    except Exception:  # noqa: BLE001
-        return ()
-    return tuple(precision for name, precision in _CAPABILITIES.items() if name in capabilities)
-
-
 class ConvertedNetwork(torch.nn.Module):
     """A network that OpenVINO computes on the processor, for windows of any shape.
 
@@ -57,7 +39,7 @@ class ConvertedNetwork(torch.nn.Module):
 
     Args:
         network: A network without control flow that depends on its input, in evaluation mode on the CPU.
-        example: An input of any shape that the network accepts; a small one is converted faster.
+        example: Random numbers of any shape that the network accepts; a small one is converted faster.
         precision: Precision to compute in. Without instructions for it, OpenVINO computes in float32.
 
     Raises:
@@ -81,7 +63,8 @@ class ConvertedNetwork(torch.nn.Module):
             with torch.no_grad(), warnings.catch_warnings():
                 # PyTorch advises against tracing. Its torch.export would fix the shape of windows.
                 warnings.simplefilter("ignore")
-                traced = torch.jit.trace(network, example, check_trace=False, strict=False)
+                # Other values than those that are compared, so that a flow of control that depends on them is found.
+                traced = torch.jit.trace(network, torch.zeros_like(example), check_trace=False, strict=False)
                 self._request = _compiled(traced, precision).create_infer_request()
             found = self(example)
         # The libraries raise errors of many classes, and none of them ends a prediction.
@@ -115,7 +98,7 @@ class OpenVinoBackend:
         folds: Weights of each fold.
         patch_size: Size of a window along its axes.
         channels_in: Number of input channels.
-        precision: Precision to compute in, one of :func:`openvino_precisions`.
+        precision: Precision to compute in, one of :func:`~nnunet_femur.networks.precision.openvino_precisions`.
 
     Raises:
         NotConvertibleError: OpenVINO is not installed, or a network cannot be converted.
