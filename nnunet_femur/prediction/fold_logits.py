@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
 from nnunet_femur.prediction.localisation import (
     FemurCounts,
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.boxes import Box
-
-NOT_FEMUR = 10.0
-"""Logit of the background, with 0 for all other classes, in voxels that were not searched."""
 
 CROP_MODEL_FROM = 8
 """Number of passes of the model's own network to find the femur from which on TotalSegmentator's 6 mm model is used."""
@@ -57,44 +54,6 @@ class CropLocaliser(Protocol):
             blocks: Blocks of the padded CT.
             inside: The CT within its padding.
         """
-
-
-@dataclass(frozen=True)
-class FoldLogits:
-    """Logits of each fold in a box of a preprocessed CT; the rest is not femur.
-
-    Attributes:
-        values: For each fold the logits in the box, shape (channels, *box), float16, on the CPU.
-        box: The box.
-        shape: Shape of the preprocessed CT along the axes of the plans.
-        search: Record of the part that was searched.
-    """
-
-    values: list[torch.Tensor]
-    box: Box
-    shape: tuple[int, ...]
-    search: Search
-
-    @property
-    def is_whole(self) -> bool:
-        """True if the box is the whole CT."""
-        return all(part == slice(0, length) for part, length in zip(self.box, self.shape, strict=True))
-
-    def whole(self, *, regions: bool = False) -> list[torch.Tensor]:
-        """Return the logits of each fold for the whole CT, shape (channels, *CT).
-
-        Args:
-            regions: True if the channels are overlapping regions, without a background.
-        """
-        if self.is_whole:
-            return self.values
-        filled = []
-        for values in self.values:
-            whole = values.new_zeros((len(values), *self.shape))
-            _not_femur(whole, torch.ones(self.shape, dtype=torch.bool), regions=regions)
-            whole[(slice(None), *self.box)] = values
-            filled.append(whole)
-        return filled
 
 
 def logits_of_folds(
@@ -160,7 +119,8 @@ class _Run:
         self.grid = plan_grid(data.shape[1:], patch, step_size=predictor.tile_step_size)
         self.data = self.grid.padded(data)
         self.blocks = Blocks(self.grid.shape, tuple(spacing_mm))
-        self.sums = [LogitSums(self.grid) for _ in predictor.list_of_parameters]
+        device = getattr(network, "device", None)
+        self.sums = [LogitSums(self.grid, device=device) for _ in predictor.list_of_parameters]
         self.everything = list(range(len(self.grid.windows)))
         self.needed = self.everything
         self._predictor, self._network, self._femur = predictor, network, tuple(femur)
@@ -173,7 +133,7 @@ class _Run:
 
     def localise(self, bone: float | None, crop: CropLocaliser | None) -> tuple[NDArray[np.bool_] | None, list[str]]:
         """Return the blocks around the femur, None for everywhere; and the localisers that were used."""
-        seeds = seeds_of(self.grid, self.blocks, bone_blocks(self.data, self.blocks, bone))
+        seeds = seeds_of(self.grid, self.blocks, bone_blocks(self.data, self.grid, self.blocks, bone))
         if len(seeds) == len(self.grid.windows):
             return None, []
         used = []
@@ -238,7 +198,7 @@ class _Run:
             logits = sums.logits(box).cpu()
             if region is not None and not everywhere:
                 outside = torch.from_numpy(~self.blocks.voxels(region, box))
-                _not_femur(logits, outside, regions=self._regions)
+                mark_not_femur(logits, outside, regions=self._regions)
             values.append(logits)
         shape = tuple(part.stop - part.start for part in inside)
         own = tuple(slice(b.start - i.start, b.stop - i.start) for b, i in zip(box, inside, strict=True))
@@ -303,12 +263,3 @@ def _grown_within(box: Box, outer: Box, voxels: int = 2) -> Box:
         slice(max(part.start - voxels, around.start), min(part.stop + voxels, around.stop))
         for part, around in zip(box, outer, strict=True)
     )
-
-
-def _not_femur(logits: torch.Tensor, places: torch.Tensor, *, regions: bool) -> None:
-    """Replace logits, shape (channels, *voxels), in some voxels by those of the background."""
-    if regions:
-        logits.masked_fill_(places, -NOT_FEMUR)
-    else:
-        logits.masked_fill_(places, 0.0)
-        logits[0].masked_fill_(places, NOT_FEMUR)

@@ -50,17 +50,20 @@ def bone_value(predictor: nnUNetPredictor) -> float | None:
     return (BONE_HU - float(known["mean"])) / max(float(known["std"]), 1e-8)
 
 
-def bone_blocks(data: torch.Tensor, blocks: Blocks, value: float | None) -> NDArray[np.bool_]:
+def bone_blocks(data: torch.Tensor, grid: Grid, blocks: Blocks, value: float | None) -> NDArray[np.bool_]:
     """Return the blocks that contain bone; all blocks if none does, or if the values do not tell.
 
     Args:
-        data: The preprocessed CT, padded, shape (1, *axes of the plans).
+        data: The padded CT, shape (1, *axes of the plans).
+        grid: The grid.
         blocks: The blocks of the padded CT.
         value: Value above which a voxel is as dense as bone; None if the values do not tell.
     """
     if value is not None:
-        whole = tuple(slice(0, length) for length in blocks.shape)
-        found = blocks.pieces(blocks.counted((data[0] > value).cpu().numpy(), whole), smallest_ml=SPECK_ML)
+        counts = np.zeros(blocks.counts, np.int32)
+        # Zeros in the padding can be the value of bone.
+        counts[blocks.of_box(grid.inside)] = blocks.counted((data[0][grid.inside] > value).cpu().numpy(), grid.inside)
+        found = blocks.pieces(counts, smallest_ml=SPECK_ML)
         if found.any():
             return found
     return np.ones(blocks.counts, bool)

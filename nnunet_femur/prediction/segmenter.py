@@ -12,10 +12,11 @@ from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
-from nnunet_femur.prediction.export import Exported, export, side_channels
+from nnunet_femur.prediction.export import Exported, export, femur_channels, side_channels
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
 from nnunet_femur.prediction.prediction_options import Options
+from nnunet_femur.prediction.preprocessing import network_spacing_mm
 from nnunet_femur.prediction.segmented_femur import Femur
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.prediction.predictor import PrecisePredictor
+    from nnunet_femur.prediction.search_record import Search
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class FoundMask:
         seen: The CT as the network saw it.
         exported: The mask and its companions in the network's orientation.
         mask_zyx: The mask (z, y, x) on the CT's own grid, after postprocessing.
+        search: Record of the part of the CT that was searched.
     """
 
     seen: NetworkInput
     exported: Exported
     mask_zyx: NDArray
+    search: Search | None
 
 
 class Segmenter:
@@ -62,6 +66,7 @@ class Segmenter:
         labels: Names of the model's labels that are femur. Default: those that contain the word femur.
         step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
         mirror: Average over mirrored CTs too, where the model's trainer allows it.
+        exhaustive: Compute all windows of a CT, instead of only those that reach within 25 mm of the femur.
         crop_to_bone: Predict only the box around everything as dense as bone: faster; voxels at the edge can differ.
         half: Compute in half precision where the device has it: faster; voxels at the edge can differ.
         largest_component: Keep only the largest piece.
@@ -101,6 +106,7 @@ class Segmenter:
         labels: str | Sequence[str] = (),
         step_size: float = 0.5,
         mirror: bool = True,
+        exhaustive: bool = False,
         crop_to_bone: bool = False,
         half: bool = False,
         largest_component: bool = False,
@@ -113,6 +119,7 @@ class Segmenter:
             labels=several(labels),
             step_size=step_size,
             mirror=mirror,
+            exhaustive=exhaustive,
             crop_to_bone=crop_to_bone,
             half=half,
             largest_component=largest_component,
@@ -199,13 +206,23 @@ class Segmenter:
             seen: The CT as :meth:`read` returned it.
             on_window: Called after each pass through the network with the number of passes done and their total.
         """
-        from nnunet_femur.prediction.predictor import logits_of_folds
+        from nnunet_femur.prediction.fold_logits import logits_of_folds
+        from nnunet_femur.prediction.torch_network import TorchNetwork
 
         predictor, options = self._require_open(), self.options
         with seen.times.measuring("network"):
-            logits = logits_of_folds(predictor, seen.preprocessed.data, half=options.half, on_window=on_window)
+            logits = logits_of_folds(
+                predictor,
+                TorchNetwork(predictor, half=options.half),
+                seen.preprocessed.data,
+                spacing_mm=network_spacing_mm(predictor, seen.preprocessed.properties["spacing"])[1],
+                femur=femur_channels(predictor, self._femur),
+                exhaustive=options.exhaustive,
+                in_hu=seen.sample is not None,
+                on_window=on_window,
+            )
         with seen.times.measuring("export"):
-            wants_map = options.uncertainty and len(logits) > 1
+            wants_map = options.uncertainty and len(logits.values) > 1
             exported = export(
                 logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map, sides=self._sides
             )
@@ -214,7 +231,7 @@ class Segmenter:
                 mask = keep_largest(mask)
             if options.fill_holes:
                 mask = fill_holes(mask)
-        return FoundMask(seen, exported, mask)
+        return FoundMask(seen, exported, mask, logits.search)
 
     def check(self, found: FoundMask) -> Femur:
         """Determine sides, measure, and check a mask: the last part of :meth:`segment`.
@@ -242,7 +259,7 @@ class Segmenter:
                 told=told,
                 sides=self.options.sides,
             )
-        return replace(femur, stage_seconds=seen.times.seconds)
+        return replace(femur, search=found.search, stage_seconds=seen.times.seconds)
 
     def _require_open(self) -> PrecisePredictor:
         if self._predictor is None:
