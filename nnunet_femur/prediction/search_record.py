@@ -11,6 +11,9 @@ EVERYWHERE, AROUND_FEMUR = "everywhere", "around-femur"
 OWN_WINDOWS, CROP_MODEL = "own-windows", "totalsegmentator-6mm"
 """Localisers: a sparse subset of the model's own windows, and TotalSegmentator's 6 mm model."""
 
+LOCALISERS = {OWN_WINDOWS: "a part of the model's windows", CROP_MODEL: "TotalSegmentator's 6 mm model"}
+"""Names of the localisers in messages."""
+
 
 @dataclass(frozen=True)
 class Search:

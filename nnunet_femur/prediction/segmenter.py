@@ -12,11 +12,14 @@ from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
-from nnunet_femur.prediction.export import Exported, export, femur_channels, side_channels
+from nnunet_femur.prediction.export import Exported, export
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
+from nnunet_femur.prediction.output_channels import femur_channels, side_channels
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
+from nnunet_femur.prediction.prediction_kinds import predicted
 from nnunet_femur.prediction.prediction_options import Options
 from nnunet_femur.prediction.preprocessing import network_spacing_mm
+from nnunet_femur.prediction.search_record import LOCALISERS
 from nnunet_femur.prediction.segmented_femur import Femur
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from numpy.typing import NDArray
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.prediction.predictor import PrecisePredictor
     from nnunet_femur.prediction.search_record import Search
 
@@ -251,7 +255,7 @@ class Segmenter:
             femur = Femur.from_mask(
                 image_of(found.mask_zyx, seen.geometry),
                 case=seen.case,
-                findings=seen.findings,
+                findings=(*seen.findings, *_about_search(seen.case, found.search)),
                 ct=seen.sample,
                 disagreement=exported.disagreement,
                 uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
@@ -285,6 +289,15 @@ class Segmenter:
         """Return model, device and precision."""
         state = "closed" if self._predictor is None else f"{self.device}, {self.precision}"
         return f"{type(self).__name__}({self.model.name!r}, {state})"
+
+
+def _about_search(case: str, search: Search | None) -> tuple[Finding, ...]:
+    """Return the finding about a CT in which no localiser found the femur."""
+    if search is None or search.found:
+        return ()
+    names = " and ".join(LOCALISERS[name] for name in search.localisers)
+    problem = f"was searched everywhere, since no femur was found by {names}."
+    return (predicted("not-localised", case, problem),)
 
 
 def fold_names(folds: str | int | Iterable[str | int] | None) -> tuple[str, ...]:
