@@ -73,6 +73,12 @@ def predict(
             help="Average the predictions of the CT and of its mirror images, if the trainer allows it.",
         ),
     ] = True,
+    exhaustive: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--exhaustive", help="Slower: compute the whole CT, instead of only what is within 25 mm of the femur."
+        ),
+    ] = False,
     crop_to_bone: Annotated[  # noqa: FBT002
         bool, typer.Option("--crop-to-bone", help="Faster: predict only the box around bone. Edges may differ.")
     ] = False,
@@ -122,6 +128,7 @@ def predict(
         largest_component=largest_component,
         fill_holes=fill_holes,
         mirror=mirror,
+        exhaustive=exhaustive,
         backend=backend,
         precision=precision,
         any_values=any_values,

@@ -21,7 +21,13 @@ QUICK: dict[str, Any] = {"step_size": 0.8, "crop_to_bone": True, "half": True}
 """Options for speed. The step is TotalSegmentator's, which also predicts only a part of the CT."""
 
 
-_LATER: dict[str, Any] = {"any_values": False, "sides": False, "backend": "auto", "precision": "auto"}
+_LATER: dict[str, Any] = {
+    "any_values": False,
+    "sides": False,
+    "exhaustive": False,
+    "backend": "auto",
+    "precision": "auto",
+}
 """Options that the first versions did not have, and their defaults."""
 
 
@@ -36,6 +42,7 @@ class PredictionSettings(TypedDict, total=False):
     fill_holes: bool
     step_size: float
     mirror: bool
+    exhaustive: bool
     crop_to_bone: bool
     half: bool
     backend: str
@@ -57,6 +64,8 @@ class Options:
         fill_holes: Fill cavities.
         step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
         mirror: Average over mirrored CTs too, where the model's trainer allows it.
+        exhaustive: Compute all windows of the CT. By default, a few of them find the femur, and only those that reach
+            within 25 mm of it are computed; the mask is the same there, and empty elsewhere.
         crop_to_bone: Predict only the box around everything as dense as bone. The windows are at other places then, so
             voxels at the bone's edge can differ.
         half: With precision "auto", compute in bfloat16 on processors that have it, where they are not fast in float16.
@@ -84,6 +93,7 @@ class Options:
     fill_holes: bool = False
     step_size: float = 0.5
     mirror: bool = True
+    exhaustive: bool = False
     crop_to_bone: bool = False
     half: bool = False
     backend: str = "auto"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.surface_mesh import Surface
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.prediction.ct_under_mask import CtSample
+    from nnunet_femur.prediction.search_record import Search
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,6 +60,7 @@ class Femur:
         sides: True if :meth:`save` distinguishes the sides.
         stage_seconds: Seconds that each stage of the prediction took, of
             :data:`nnunet_femur.prediction.stage_times.STAGES` without ``write``; empty if the mask was not predicted.
+        search: Record of the part of the CT in which the femur was searched; None if the mask was not predicted.
 
     Example:
         >>> import SimpleITK as sitk
@@ -89,6 +91,7 @@ class Femur:
     findings: tuple[Finding, ...] = ()
     sides: bool = False
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    search: Search | None = None
     backend: str = ""
 
     @classmethod
