@@ -2,6 +2,9 @@
 
 Run: uv run python benchmarks/predict.py
 
+With `--true-size`, the networks have TotalSegmentator's real size and the peers include stock nnUNetv2_predict, stage
+by stage; see `true_size.py`. What follows describes the benchmark without this option.
+
 All use one dummy model with TotalSegmentator's classes, trained once on phantoms and kept in --folder. The bare
 network sees the same windows in the same precision, and nothing else is done: no reading, resampling, joining or
 writing. TotalSegmentator is its own code called from Python, with its rough model and roi_subset, in one process as
@@ -200,7 +203,19 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=200, help="steps of the dummy's training")
     parser.add_argument("--size", type=int, nargs=3, default=SIZE_ZYX, help="voxels of the CT, z y x")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    true = parser.add_argument_group("true size")
+    true.add_argument("--true-size", action="store_true", help="networks and CTs of real size, stage by stage")
+    true.add_argument("--tiny", action="store_true", help="tiny networks and CTs instead, to test the benchmark")
+    true.add_argument("--ways", nargs="+", metavar="WAY", help="only these programs, such as nnUNetv2_predict")
+    true.add_argument("--cts", nargs="+", default=("one-leg", "both-legs"), metavar="CT", help="one-leg, both-legs")
+    true.add_argument("--resume", action="store_true", help="do not repeat what an earlier call has measured")
+    true.add_argument("--json", type=Path, help="file of the results [default: in the folder]")
     options = parser.parse_args()
+    if options.true_size or options.tiny:
+        from true_size import run
+
+        run(options)
+        return
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     source = write_dummy_weights(
