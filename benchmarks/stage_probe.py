@@ -1,4 +1,4 @@
-"""Run nnUNetv2_predict, TotalSegmentator's code or nnfemur in this process, and write the times of its stages.
+"""Run nnUNetv2_predict, TotalSegmentator, nnfemur or a bare network in this process, and write the times of its stages.
 
 It is started by `benchmarks/predict.py --true-size`, which names program and file of the times in the environment.
 Functions of nnU-Net and TotalSegmentator are replaced by ones that also measure themselves. nnU-Net's own processes
@@ -148,6 +148,38 @@ def _run_nnfemur() -> None:
     nnfemur()
 
 
+def _run_bare() -> None:
+    import SimpleITK as sitk
+    import torch
+
+    from nnunet_femur.imaging.geometry import Geometry, oriented
+    from nnunet_femur.prediction.predictor import choose_device, load_predictor
+    from nnunet_femur.prediction.preprocessing import preprocess
+    from nnunet_femur.prediction.trained_model import find_model
+
+    ct, model, device = sys.argv[1:]
+    predictor = load_predictor(find_model(Path(model)), device=choose_device(device))
+    image = oriented(measured(sitk.ReadImage, "read")(ct))
+    spacing_mm_zyx = Geometry.of(image).spacing_mm_zyx
+    data = measured(preprocess, "preprocess")(sitk.GetArrayViewFromImage(image), spacing_mm_zyx, predictor).data
+    lacking = [
+        max(0, n - size) for n, size in zip(predictor.configuration_manager.patch_size, data.shape[1:], strict=True)
+    ]
+    data = torch.nn.functional.pad(data, [n for each in lacking[::-1] for n in (each // 2, each - each // 2)])
+    windows = predictor._internal_get_sliding_window_slicers(data.shape[1:])  # noqa: SLF001
+    network = predictor.network.to(predictor.device).eval()
+
+    def passes() -> None:
+        for window in windows:
+            network(data[window][None].to(predictor.device))
+            _counts["windows"] += 1
+        if predictor.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    with torch.inference_mode():
+        measured(passes, "network")()
+
+
 def _memory() -> None:
     """Write the largest memory of this process, and of the GPU."""
     found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
@@ -162,6 +194,7 @@ PROGRAMS: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
     "nnunet": (_measure_nnunet, _run_nnunet),
     "totalsegmentator": (_measure_totalsegmentator, _run_totalsegmentator),
     "nnfemur": (lambda: None, _run_nnfemur),
+    "bare": (lambda: None, _run_bare),
 }
 """Preparation, also of child processes, and the program by name."""
 

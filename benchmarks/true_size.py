@@ -9,10 +9,10 @@ dummy weights that find the phantoms, see `true_size_data.py`. Each way is a pro
 - TotalSegmentator's own code with its 6 mm model and `roi_subset` of both femurs, called as `nnfemur baseline` does;
 - `nnfemur predict` with its default options, with `--exhaustive`, and with `--quick`.
 
-A stage is wall time in seconds: `start` (Python, imports, the model), `read`, `localise`, `preprocess`, `network`,
-`export` (back to the CT's grid), `checks`, `write`, and `other`, the rest. Processor seconds are those of the process
-and its children. Memory is the largest sum over the processes, shared pages counted once (PSS), or the largest resident
-set of the first one, if that is larger.
+A stage is wall time in seconds: `start` (Python, imports, the model; of nnfemur predict also the end), `read`,
+`localise`, `preprocess`, `network`, `export` (back to the CT's grid), `checks`, `write`, and `other`, the rest.
+Processor seconds are those of the process and its children. Memory is the largest sum over the processes, shared pages
+counted once (PSS), or the largest resident set of the first one, if that is larger.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from marked_tables import write_results
 from stage_probe import EVENTS, PROGRAM
-from true_size_data import TINY, TRUE_SIZE, write_cts, write_models
+from true_size_data import CTS, Size, write_cts, write_models
 from true_size_masks import compare
-from true_size_tables import EXHAUSTIVE, OURS, PEER, STOCK, print_tables
+from true_size_tables import EXHAUSTIVE, OURS, PEER, STOCK, tables
 
 from nnunet_femur.atomic_files import write_json
 from nnunet_femur.baselines.worker_process import isolated
@@ -43,7 +44,6 @@ from nnunet_femur.dataset.environment import NNUNET_FOLDERS
 from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator, Sequence
 
     from nnunet_femur.weights.models import SourceModel
@@ -56,45 +56,64 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 """Options of our ways by name."""
 
 WAYS = (STOCK, PEER, *OPTIONS)
+
+BARE_NETWORK, IN_TORCH = "the bare network", f"{EXHAUSTIVE}, torch, float32"
+BARE = (IN_TORCH, BARE_NETWORK)
+"""All windows in float32 by PyTorch: within our program, and alone."""
+
+OPTIONS_OF_ALL = OPTIONS | {IN_TORCH: ("--exhaustive", "--backend", "torch", "--precision", "float32")}
 PROBE = Path(__file__).with_name("stage_probe.py")
 INTERVAL_S = 0.25
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run(
+    folder: Path,
+    size: Size,
+    *,
+    cts: Sequence[str] = CTS,
+    ways: Sequence[str] = WAYS,
+    rounds: int = 1,
+    device: str = "cpu",
+    resume: bool = False,
+    json_file: Path | None = None,
+) -> dict[str, Any]:
     """Measure the ways, print the tables, and return the results.
 
     Args:
-        options: Of `predict.py`: folder, tiny, device, rounds, ways, cts, resume, json.
+        folder: Folder of models, CTs, masks and results.
+        size: Sizes of networks and CTs.
+        cts: Some of :data:`CTS`.
+        ways: Some of :data:`WAYS` and :data:`BARE`.
+        rounds: Number of times that each way runs on each CT.
+        device: "cpu" or "cuda".
+        resume: True to keep what an earlier call has measured.
+        json_file: File of the results; None for one in the folder.
     """
-    options.ways = options.ways or WAYS
-    size, name = (TINY, "tiny") if options.tiny else (TRUE_SIZE, "true-size")
-    folder = options.folder.resolve() / name
-    models = write_models(folder / "weights", size, device=options.device)
-    cts = {ct: paths for ct, paths in write_cts(folder / "cts", size).items() if ct in options.cts}
-    kept = folder / f"measured-{options.device}.json"
-    rows: list[dict[str, Any]] = (read_json(kept) or []) if options.resume else []
+    models = write_models(folder / "weights", size, device=device)
+    paths = {ct: files for ct, files in write_cts(folder / "cts", size).items() if ct in cts}
+    kept = folder / f"measured-{device}.json"
+    rows: list[dict[str, Any]] = (read_json(kept) or []) if resume else []
     done = {(row["ct"], row["way"], row["round"]) for row in rows}
-    for number in range(options.rounds):
-        for ct in cts:
-            for way in options.ways:
-                if (ct, way, number) not in done:
-                    print(f"{ct}, {way}, round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-                    measured = measure(way, cts[ct][0], models, folder / "masks" / ct / way, device=options.device)
-                    rows.append({"ct": ct, "way": way, "round": number, **measured})
-                    write_json(kept, rows)
+    # Everything runs once before anything runs again.
+    for number, (ct, (file, _)), way in product(range(rounds), paths.items(), ways):
+        if (ct, way, number) not in done:
+            print(f"{ct}, {way}, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            measured = measure(way, file, models, folder / "masks" / ct / way, device=device)
+            rows.append({"ct": ct, "way": way, "round": number, **measured})
+            write_json(kept, rows)
     masks = {
         ct: compare(
-            {way: mask_of(folder / "masks" / ct / way) for way in options.ways},
+            {way: mask_of(folder / "masks" / ct / way) for way in ways},
             reference,
             labels={STOCK: models[0].femur_channels},
             bases=(EXHAUSTIVE, STOCK),
         )
-        for ct, (_, reference) in cts.items()
+        for ct, (_, reference) in paths.items()
     }
-    settings = {"size": asdict(size), "device": options.device, "rounds": options.rounds, "masks": masks}
-    wanted = [row for row in rows if row["ct"] in cts and row["way"] in options.ways and row["round"] < options.rounds]
-    results = write_results(options.json or folder / "true_size.json", "true-size", wanted, **settings)
-    print_tables(results)
+    wanted = [row for row in rows if row["ct"] in cts and row["way"] in ways and row["round"] < rounds]
+    settings = {"size": asdict(size), "device": device, "rounds": rounds, "masks": masks}
+    results = write_results(json_file or folder / "true_size.json", "true-size", wanted, **settings)
+    print(tables(results))
     return results
 
 
@@ -140,6 +159,8 @@ def _prepared(
         of_model = ["-d", model.dataset, "-tr", trainer, "-c", configuration, "-f", "0", "-device", device]
         environment = os.environ | dict.fromkeys(NNUNET_FOLDERS, str(model.folder.parents[1]))
         yield ["nnunet", "-i", str(inputs), "-o", str(output), *of_model], environment
+    elif way == BARE_NETWORK:
+        yield ["bare", str(ct), str(model.folder), device], dict(os.environ)
     elif way == PEER:
         with isolated(models) as (_, environment):
             yield ["totalsegmentator", str(ct), str(output / ct.name), device], environment
@@ -147,7 +168,7 @@ def _prepared(
         # The 6 mm model locates the femur here, too.
         environment = os.environ | {"TOTALSEG_WEIGHTS_PATH": str(model.folder.parents[1])}
         arguments = ["-i", str(ct), "-m", str(model.folder), "-o", str(output), "--device", device]
-        yield ["nnfemur", "predict", *arguments, *OPTIONS[way]], environment
+        yield ["nnfemur", "predict", *arguments, *OPTIONS_OF_ALL[way]], environment
 
 
 def _watched(command: Sequence[str], environment: dict[str, str], work: Path) -> dict[str, Any]:
@@ -187,30 +208,37 @@ def _summary(measured: dict[str, Any], events: Sequence[dict[str, Any]], output:
     memory = next((event for event in events if event["stage"] == "memory"), {})
     measured["gib"] = max(measured["gib"], memory.get("gib", 0.0))
     measured["gpu_gib"] = memory.get("gpu_gib")
-    record = output / "predictions.json"
-    of_case = read_json(record)["cases"][0] if record.is_file() else None
-    if of_case is None:
-        stages, windows, skipped = _of_events(events, began)
+    record = read_json(output / "predictions.json")
+    if record is None:
+        found = _of_events([event for event in events if event["stage"] != "memory"], began)
     else:
-        stages, windows, skipped = _of_record(of_case, wall_s)
-    stages["other"] = max(0.0, wall_s - sum(stages.values()))
-    return {**measured, "stages_s": stages, **windows, **skipped}
+        (case,) = record["cases"]
+        assert not case["error"], case["error"]
+        found = _of_record(case, wall_s)
+    found["stages_s"]["other"] = max(0.0, wall_s - sum(found["stages_s"].values()))
+    return {**measured, **found}
 
 
-def _of_events(events: Sequence[dict[str, Any]], began: float) -> tuple[dict[str, float], dict[str, Any], dict]:
+def _of_events(events: Sequence[dict[str, Any]], began: float) -> dict[str, Any]:
+    """Return stages and windows of a program that the probe has measured."""
     stages: dict[str, float] = {}
-    windows: dict[str, Any] = {"windows": 0, "windows_localise": 0}
-    timed = [event for event in events if event["stage"] != "memory"]
-    first = min(event["started"] for event in timed if event["stage"] != "model")
-    for event in timed:
+    windows = {"windows": 0, "windows_localise": 0}
+    first = min(event["started"] for event in events if event["stage"] != "model")
+    for event in events:
         # A model that is loaded before the CT is read is a part of the start.
         if event["stage"] != "model" or event["started"] > first:
             stages[event["stage"]] = stages.get(event["stage"], 0.0) + event["seconds"]
         windows["windows_localise" if event["stage"] == "localise" else "windows"] += event["windows"]
-    stages["start"] = first - began
-    return stages, windows, {}
+    return {"stages_s": {"start": first - began, **stages}, **windows}
 
 
-def _of_record(case: dict[str, Any], wall_s: float) -> tuple[dict[str, float], dict[str, Any], dict]:
-    stages = {"start": max(0.0, wall_s - case["seconds"]), **case.get("stages", {})}
-    return stages, {}, {}
+def _of_record(case: dict[str, Any], wall_s: float) -> dict[str, Any]:
+    """Return stages and windows of a case that `nnfemur predict` has recorded."""
+    stages, search = case["stage_seconds"], case["search"]
+    return {
+        "stages_s": {"start": max(0.0, wall_s - sum(stages.values())), **stages},
+        "windows": search["windows"],
+        "windows_of": search["windows_of_grid"],
+        "search": search,
+        "backend": ", ".join(each for each in (case.get("backend", ""), case["precision"]) if each),
+    }

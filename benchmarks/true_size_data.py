@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 RECORD = "true_size.json"
 """Record in the folder of a model: the size that it was made with."""
 
+CTS = ("one-leg", "both-legs")
+"""Names of the CTs."""
+
 PHANTOM = 3
 """Seed of the measured phantoms, which is none of the training's."""
 
@@ -85,6 +88,9 @@ class Size:
 
 TRUE_SIZE = Size()
 """TotalSegmentator's femur model, and a CT of one leg from a hospital."""
+
+SMALL = Size(features=8, patch=64, ct_zyx=(150, 336, 256))
+"""A network that takes seconds instead of minutes, and the upper half of a CT."""
 
 TINY = Size(
     features=4,

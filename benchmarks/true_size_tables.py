@@ -124,12 +124,3 @@ def _differs(mask: dict[str, Any] | None, base: str) -> str | None:
     if found is None or found["near"] is None:
         return None
     return "0" if found["near"] == 0 else f"{found['near']:.1e}"
-
-
-def print_tables(results: dict[str, Any]) -> None:
-    """Print the tables.
-
-    Args:
-        results: Results of the benchmark.
-    """
-    print(tables(results))
