@@ -33,27 +33,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from marked_tables import origin, replace_table, table, write_results
+from gpu import TRAINERS
+from gpu_tables import training_table
+from marked_tables import replace_table, write_results
 from training_data import TINY, TRUE_SIZE, Size, make_ours, make_stock, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-
-TRAINERS = (
-    "FemurScratchTrainer",
-    "FemurFinetuneTrainer",
-    "FemurThreePlaneTrainer",
-    *(
-        f"Femur{architecture}{encoder}Trainer"
-        for architecture in ("Unet", "UnetPlusPlus")
-        for encoder in ("ResNet34", "ResNet50", "DeepLabV3", "MobileNetV3")
-    ),
-)
-"""Trainers that differ in network or recipe; those of the femur's ends have the same networks."""
-
-BOUND = 1.05
 
 
 def main() -> None:
@@ -65,6 +53,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _quiet():
         prepare(folder, size, arguments.source)
+    if arguments.part == "data":
+        return
     rows = []
     for name in arguments.trainers:
         with _quiet():
@@ -85,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="folder of everything that is written")
     parser.add_argument("--source", type=Path, help="CTs and masks; default: phantoms")
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--part", choices=("all", "step", "loader"), default="all")
+    parser.add_argument("--part", choices=("all", "step", "loader", "data"), default="all")
     parser.add_argument("--trainers", nargs="+", default=list(TRAINERS))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=8 if torch.cuda.is_available() else 0, help="that load batches")
@@ -246,26 +236,6 @@ def _with_ratios(row: dict[str, Any]) -> dict[str, Any]:
     if {"core_ours_ms", "bare_ms"} <= row.keys():
         row["workers_needed"] = math.ceil(row["core_ours_ms"] / row["bare_ms"])
     return row
-
-
-def training_table(results: dict[str, Any]) -> str:
-    """Return the Markdown table of the results, with its origin below."""
-    columns = {
-        "bare step (ms)": "bare_ms",
-        "our step": "step_ms",
-        "ratio": "step_ratio",
-        "with loader (ms)": "loaded_ms_ours",
-        "ratio to bare": "loaded_ratio",
-        "epoch (s)": "epoch_s_ours",
-        "stock epoch (s)": "epoch_s_stock",
-        "ratio of epochs": "epoch_ratio",
-        "a batch on one core (ms)": "core_ours_ms",
-        "stock batch (ms)": "core_stock_ms",
-        "workers needed": "workers_needed",
-    }
-    shown = {title: key for title, key in columns.items() if any(key in row for row in results["rows"])}
-    rows = [(row["trainer"], *(row.get(key) for key in shown.values())) for row in results["rows"]]
-    return f"{table(('trainer', *shown), rows)}\n\n{origin(results)}"
 
 
 def _to(value: Any, device: torch.device) -> Any:

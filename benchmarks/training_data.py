@@ -92,6 +92,7 @@ def prepare(folder: Path, size: Size, source: Path | None = None) -> None:
             Path(value).mkdir(parents=True, exist_ok=True)
     os.environ["TOTALSEG_WEIGHTS_PATH"] = str(folder / "weights")
     if (folder / DONE).is_file():
+        PLANS.update(json.loads((folder / DONE).read_text()))
         return
     from nnunet_femur.conversion import convert
     from nnunet_femur.planning import plan
@@ -106,7 +107,7 @@ def prepare(folder: Path, size: Size, source: Path | None = None) -> None:
         convert(source, dataset_id=1, raw=folder / "nnUNet_raw")
     plan(1, configurations=(SLICES_2D, FULLRES), pretrained=False, jobs=jobs, **size.plan)
     plan(1, source="totalsegmentator", plans_name=TRANSFERRED, jobs=jobs, **size.plan)
-    (folder / DONE).write_text("{}\n")
+    (folder / DONE).write_text(json.dumps(PLANS))
 
 
 def make_ours(name: str, size: Size, device: torch.device) -> FemurTrainer:
