@@ -12,6 +12,7 @@ from nnunet_femur.arguments import require_one_of, require_type, several
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
 from nnunet_femur.comparison.clinical.measurement_errors import with_errors
 from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, measure_predictions
+from nnunet_femur.comparison.covariates import Covariates
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.output import print_tables, write_all
@@ -21,22 +22,29 @@ from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpoints
+from nnunet_femur.comparison.statistics.margins import DEFAULT_METRIC, Margins
 from nnunet_femur.comparison.statistics.paired_tests import TestName
+from nnunet_femur.comparison.statistics.subgroups import analyse_subgroups
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS, Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from os import PathLike
 
     import pandas as pd
 
+    from nnunet_femur.comparison.grouping import Group
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
+    from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
     from nnunet_femur.evaluation import EmptyPolicy
+
+_BY_SUBGROUP = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
+"""Measures that are divided by subgroup."""
 
 _SHOWN = ("dice", "iou", "hd95", "assd", "nsd2")
 """Scores of the whole volume in the summary of a comparison."""
@@ -60,6 +68,7 @@ class Comparison:
         measurements: Clinical measurements of every predicted femur and of its reference, as in measurements.csv; None
             if nothing was measured.
         endpoints: Statistics of the errors of measurements of each group of methods.
+        headlines: What the statistics show about the best methods, a sentence each.
 
     Example:
         >>> from nnunet_femur import compare
@@ -84,6 +93,7 @@ class Comparison:
     unscored: tuple[Unscored, ...] = ()
     measurements: pd.DataFrame | None = None
     endpoints: tuple[GroupEndpoints, ...] = ()
+    headlines: tuple[str, ...] = ()
 
     def summary(self) -> pd.DataFrame:
         """Return the mean scores of the whole volume: a row for each set and method, a column for each score.
@@ -104,7 +114,9 @@ class Comparison:
 
     def print(self) -> None:
         """Print the tables and everything that is missing to standard output."""
-        print_tables(self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored)
+        print_tables(
+            self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored, headlines=self.headlines
+        )
 
     def __repr__(self) -> str:
         """Return the numbers of methods and cases, and the report."""
@@ -134,6 +146,9 @@ def compare(
     published: str | None = None,
     policy: str | EmptyPolicy = "strict",
     test: TestName = "wilcoxon",
+    against: str | None = None,
+    margin: float | Mapping[str, float] | None = None,
+    covariates: str | PathLike[str] | None = None,
     slice_surfaces: bool = False,
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
@@ -160,6 +175,12 @@ def compare(
         published: Name of published figures to print beside ours, such as ``paper``.
         policy: Scores of empty masks: a policy or its name in :data:`~nnunet_femur.evaluation.POLICIES`.
         test: Paired test for all pairs of methods.
+        against: Name of a method, or a part of it, such as "TotalSegmentator": every other method is tested for being
+            not worse than it, and equivalent to it, up to `margin`.
+        margin: Largest loss that does not count: a number for 3D Dice, or numbers by name of a metric of the whole
+            volume or of a main clinical measurement, such as ``{"dice": 0.01, "hd95": 1.0}``, in their units.
+        covariates: CSV file with a column case and further columns such as side, sex, scanner or implant: 3D Dice and
+            HD95 are reported for each subgroup, and tested where there are enough patients.
         slice_surfaces: Compute surface metrics in slices as well, about half a second per case.
         segments: Names of the segments of segmentations that are femur; empty: the only one, or those named femur.
         labels: Values of masks that are femur; empty: 1, or the only value above 0.
@@ -192,6 +213,8 @@ def compare(
     if methods is not None:
         require_type("methods", methods, Mapping, "a mapping from names to folders")
     require_one_of("test", test, get_args(TestName))
+    margins = _margins(against, margin)
+    of_cases = Covariates.read(Path(covariates)) if covariates else None
     if jobs < 1:
         msg = f"jobs must be 1 or more, got {jobs}."
         raise InputError(msg, code="invalid-option")
@@ -211,6 +234,8 @@ def compare(
         methods={name: Path(of) for name, of in (methods or {}).items()},
         in_slices=several(in_slices),
     )
+    if margins is not None:
+        margins.require_among(one.method for one in found.predictions)
     require_equal_cases(found, intersect=intersect)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = leave_out_unscored(found, scored, everywhere=intersect)
@@ -228,11 +253,12 @@ def compare(
             found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
         )
         scored = replace(scored, scores=with_errors(scored.scores, measured))
-    statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
-    endpoints = [] if measured is None else analyse_endpoints([one.group for one in statistics], measured, test=test)
+    groups = group_scores(scored.scores, ends_only=scored.ends_only)
+    statistics = analyse_groups(groups, test=test, margins=margins)
+    endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
     report = build_report(
         scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
-        endpoints=endpoints, measurements=measured,
+        endpoints=endpoints, measurements=measured, subgroups=_subgroups(of_cases, groups, found.warnings),
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
     _write_caches(folder, scored.cache, None if measured is None else known)
@@ -248,7 +274,37 @@ def compare(
         unscored=tuple(found.unscored),
         measurements=measured,
         endpoints=tuple(endpoints),
+        headlines=tuple(report.headlines),
     )
+
+
+def _margins(against: str | None, margin: float | Mapping[str, float] | None) -> Margins | None:
+    """Return the margins of a comparison with a named method; None if none is named.
+
+    Raises:
+        InputError: One of both arguments is missing, or a margin is invalid (code "invalid-option").
+    """
+    if against is None:
+        if margin is not None:
+            msg = "margin needs the method to compare with. Pass --against TotalSegmentator, or another method's name."
+            raise InputError(msg, code="invalid-option")
+        return None
+    if isinstance(margin, Mapping):
+        return Margins(against, margin)
+    return Margins(against, {} if margin is None else {DEFAULT_METRIC: float(margin)})
+
+
+def _subgroups(given: Covariates | None, groups: Sequence[Group], warnings: list[str]) -> list[GroupSubgroups]:
+    """Return the scores by subgroup, and add a warning for what cannot be used.
+
+    Raises:
+        InputError: No covariate divides the cases (code "invalid-file").
+    """
+    if given is None:
+        return []
+    table, problems = given.of_cases({case for group in groups for entry in group.entries for case in entry.wide.index})
+    warnings += problems
+    return analyse_subgroups(groups, table, _BY_SUBGROUP)
 
 
 def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.report.figure_cache import figure_provenance
+from nnunet_femur.comparison.report.headlines import headlines
 from nnunet_femur.comparison.report.method_cards import MethodCard, method_cards
 from nnunet_femur.comparison.report.published import PublishedFigures, read_published
 from nnunet_femur.comparison.report.report_data import ReportData
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
+    from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
     from nnunet_femur.records import Provenance
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -51,6 +53,7 @@ class Report:
         published: Published figures beside the scores; None for none.
         unscored: Predictions that could not be scored.
         provenance: The state of everything that the figures were drawn from; None if some could not be drawn.
+        headlines: What the statistics show about the best methods, a sentence each.
     """
 
     datasets: Sequence[str]
@@ -65,6 +68,7 @@ class Report:
     published: PublishedFigures | None = None
     unscored: Sequence[Unscored] = ()
     provenance: Provenance | None = None
+    headlines: Sequence[str] = ()
 
 
 def build_report(
@@ -77,6 +81,7 @@ def build_report(
     earlier: Path | None = None,
     endpoints: Sequence[GroupEndpoints] = (),
     measurements: pd.DataFrame | None = None,
+    subgroups: Sequence[GroupSubgroups] = (),
 ) -> Report:
     """Make the tables and figures of a report, without writing files.
 
@@ -90,6 +95,7 @@ def build_report(
         earlier: Folder of an earlier report. Its figures are used if they show the same.
         endpoints: Statistics of clinical measurements of each group.
         measurements: The table of measurements; None if nothing was measured.
+        subgroups: Scores by subgroup of each group.
 
     Raises:
         InputError: `published` is unknown (code "invalid-option").
@@ -104,6 +110,7 @@ def build_report(
         unscored=found.unscored,
         endpoints=endpoints,
         measurements=measurements,
+        subgroups=subgroups,
     )
     tables = tabulate(data)
     provenance = figure_provenance(data, tables)
@@ -118,6 +125,7 @@ def build_report(
         warnings=[*found.warnings, *problems],
         notes=found.notes,
         cautions=[*_cautions(statistics), *_clinical_cautions(endpoints)],
+        headlines=list(headlines(statistics, endpoints)),
         policy=policy,
         published=data.published,
         # Without a provenance the next report draws the figures again, and reports the problems again.

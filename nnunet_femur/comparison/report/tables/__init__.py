@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.report.tables.claim_tables import claim_tables
 from nnunet_femur.comparison.report.tables.clinical_tables import clinical_tables
 from nnunet_femur.comparison.report.tables.details import case_tables, fold_tables, slice_tables, unscored_tables
 from nnunet_femur.comparison.report.tables.model import Cell, Column, Row, Table
 from nnunet_femur.comparison.report.tables.statistics_tables import statistics_tables
 from nnunet_femur.comparison.report.tables.study_tables import study_tables
+from nnunet_femur.comparison.report.tables.subgroup_tables import subgroup_tables
 from nnunet_femur.comparison.report.tables.summary import summaries, surface_tables
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ __all__ = ["TABLES", "Cell", "Column", "Row", "Table", "tabulate"]
 TABLES: tuple[Callable[[ReportData], Iterator[Table]], ...] = (
     summaries,
     clinical_tables,
+    claim_tables,
     statistics_tables,
+    subgroup_tables,
     study_tables,
     surface_tables,
     slice_tables,
