@@ -211,7 +211,7 @@ _MODALITIES = frozenset(
 
 def _classified(header: Dataset) -> tuple[Content, str]:
     """Return the kind of content of a file, and its description for a message."""
-    sop_class, modality = _sop_class(header), text(header, "Modality").upper()
+    sop_class, modality = sop_class_of(header), text(header, "Modality").upper()
     if not sop_class and not modality:
         return Content.UNREADABLE, "file without SOP class and modality"
     if sop_class == _DIRECTORY_CLASS:
@@ -255,7 +255,8 @@ def _described(sop_class: str, modality: str) -> str:
     return f"file of modality {modality}" if modality in _MODALITIES else "file of unknown kind"
 
 
-def _sop_class(header: Dataset) -> str:
+def sop_class_of(header: Dataset | None) -> str:
+    """Return the UID of a file's SOP class, which may be in its meta information only; empty if it is missing."""
     return text(header, "SOPClassUID") or text(getattr(header, "file_meta", None), "MediaStorageSOPClassUID")
 
 
