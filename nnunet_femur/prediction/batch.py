@@ -19,6 +19,7 @@ from nnunet_femur.imaging.sources import Source, find_sources
 from nnunet_femur.prediction.prediction_options import Options, PredictionSettings
 from nnunet_femur.prediction.results import RECORD, CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
+from nnunet_femur.prediction.stage_times import StageTimes
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress, track
 
@@ -135,10 +136,12 @@ def _one_case(source: Source, segmenter: Segmenter, output: Path, options: Optio
     try:
         state = source.state()
         femur = segmenter.segment(source, on_window=lambda done, total: progress.advance(task, done, total=total))
-        files = {
-            path.name: path.stat().st_size for path in femur.save(output, formats=options.formats, stl=options.stl)
-        }
-        result = replace(result, state=state, files=files, **_measures(femur))
+        times = StageTimes(femur.stage_seconds)
+        with times.measuring("write"):
+            paths = femur.save(output, formats=options.formats, stl=options.stl)
+        files = {path.name: path.stat().st_size for path in paths}
+        seconds = {stage: round(value, 3) for stage, value in times.seconds.items()}
+        result = replace(result, state=state, files=files, stage_seconds=seconds, **_measures(femur))
     except (FemurError, OSError) as error:
         result = replace(result, error=str(error), code=getattr(error, "code", "unreadable"))
     except MemoryError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +15,7 @@ from nnunet_femur.imaging.usability import require_usable
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.ct_under_mask import CtSample
 from nnunet_femur.prediction.preprocessing import Preprocessed, bone_box, network_spacing_mm, preprocess
+from nnunet_femur.prediction.stage_times import StageTimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,20 +82,24 @@ class NetworkInput:
     """A CT as the network sees it.
 
     Attributes:
+        case: Name of the CT.
         preprocessed: The part of the CT that is predicted, on the network's grid.
         box: That part (z, y, x) of the CT in the network's orientation.
         oriented: Geometry of the whole CT in the network's orientation.
         geometry: The CT's own geometry.
         findings: Findings about what is doubtful about the CT.
         sample: Every n-th voxel of the CT on its own grid; None if its values are not HU.
+        times: Times of reading and preprocessing, to which later stages add theirs.
     """
 
+    case: str
     preprocessed: Preprocessed
     box: tuple[slice, ...]
     oriented: Geometry
     geometry: Geometry
     findings: tuple[Finding, ...]
     sample: CtSample | None
+    times: StageTimes = field(default_factory=StageTimes)
 
     def on_own_grid(self, part_zyx: NDArray) -> NDArray:
         """Return the predicted part on the CT's own grid, 0 elsewhere.
@@ -125,21 +130,24 @@ def read_input(
     """
     import SimpleITK as sitk
 
-    volume = source.read(any_values=any_values)
-    image = volume.image
-    geometry = Geometry.of(image)
-    findings = _findings(source, volume, any_values=any_values)
-    sample = None
-    if not errors_of(findings):
-        sample = CtSample.of(sitk.GetArrayViewFromImage(image), geometry.spacing_mm_zyx)
-    if predictor.plans_manager.plans.get("image_reader_writer", "").endswith("WithReorient"):
-        image = oriented(image, CANONICAL)
-    seen = Geometry.of(image)
-    voxels = sitk.GetArrayViewFromImage(image)
-    box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
-    _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
-    prepared = preprocess(voxels[box], seen.spacing_mm_zyx, predictor)
-    return NetworkInput(prepared, box, seen, geometry, findings, sample)
+    times = StageTimes()
+    with times.measuring("read"):
+        volume = source.read(any_values=any_values)
+        image = volume.image
+        geometry = Geometry.of(image)
+        findings = _findings(source, volume, any_values=any_values)
+        sample = None
+        if not errors_of(findings):
+            sample = CtSample.of(sitk.GetArrayViewFromImage(image), geometry.spacing_mm_zyx)
+        if predictor.plans_manager.plans.get("image_reader_writer", "").endswith("WithReorient"):
+            image = oriented(image, CANONICAL)
+    with times.measuring("preprocess"):
+        seen = Geometry.of(image)
+        voxels = sitk.GetArrayViewFromImage(image)
+        box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
+        _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
+        prepared = preprocess(voxels[box], seen.spacing_mm_zyx, predictor)
+    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, times)
 
 
 def _findings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[Finding, ...]:

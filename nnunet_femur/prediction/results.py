@@ -35,7 +35,9 @@ class CaseResult:
         volume_ml: Volume of the femur in ml.
         pieces: Number of its pieces.
         disagreement: 1 minus the mean Dice of all pairs of folds; None with one fold.
-        seconds: Time that the case took, in s.
+        seconds: Time that the case took, in s: the sum of its stages. Parts of other cases may have run meanwhile.
+        stage_seconds: Seconds of each stage, of :data:`nnunet_femur.prediction.stage_times.STAGES`; empty in records of
+            older versions, and without a mask.
         precision: Precision that the network computed in, such as "float32"; empty in records of older versions.
         warnings: Short texts about what is doubtful in the CT or implausible in the mask.
         side: "left", "right", "both" or "unknown"; empty in records of older versions, and without a mask.
@@ -65,6 +67,7 @@ class CaseResult:
     review_score: float | None = None
     error: str = ""
     code: str = ""
+    stage_seconds: dict[str, float] = field(default_factory=dict)
 
     def is_current(self, folder: Path, *, settings: str, state: Mapping[str, int]) -> bool:
         """Return True if a run with these settings and this CT would give this result, and its files are unchanged.

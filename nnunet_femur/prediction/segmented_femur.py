@@ -25,7 +25,7 @@ from nnunet_femur.prediction.prediction_kinds import review_score
 from nnunet_femur.prediction.prediction_options import require_formats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import SimpleITK as sitk
 
@@ -56,6 +56,8 @@ class Femur:
         measurements: Measurements of each femur in the mask, the largest first, with its side and the side's origin.
         findings: Findings with codes about CT, mask, shape and sides, whose problems are also among the warnings.
         sides: True if :meth:`save` distinguishes the sides.
+        stage_seconds: Seconds that each stage of the prediction took, of
+            :data:`nnunet_femur.prediction.stage_times.STAGES` without ``write``; empty if the mask was not predicted.
 
     Example:
         >>> import SimpleITK as sitk
@@ -85,6 +87,7 @@ class Femur:
     measurements: tuple[FemurMeasurements, ...] = ()
     findings: tuple[Finding, ...] = ()
     sides: bool = False
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_mask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -11,8 +12,8 @@ from nnunet_femur.errors import SetupError
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
-from nnunet_femur.prediction.export import export, side_channels
-from nnunet_femur.prediction.network_input import ImageInMemory, Readable, read_input
+from nnunet_femur.prediction.export import Exported, export, side_channels
+from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
 from nnunet_femur.prediction.prediction_options import Options
 from nnunet_femur.prediction.segmented_femur import Femur
@@ -24,8 +25,24 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import SimpleITK as sitk
+    from numpy.typing import NDArray
 
     from nnunet_femur.prediction.predictor import PrecisePredictor
+
+
+@dataclass(frozen=True)
+class FoundMask:
+    """The mask of a CT before its checks.
+
+    Attributes:
+        seen: The CT as the network saw it.
+        exported: The mask and its companions in the network's orientation.
+        mask_zyx: The mask (z, y, x) on the CT's own grid, after postprocessing.
+    """
+
+    seen: NetworkInput
+    exported: Exported
+    mask_zyx: NDArray
 
 
 class Segmenter:
@@ -162,38 +179,70 @@ class Segmenter:
         Returns:
             The femur, as :meth:`__call__` does, which also lists the errors.
         """
+        return self.check(self.find(self.read(source), on_window=on_window))
+
+    def read(self, source: Readable) -> NetworkInput:
+        """Read and preprocess a CT: the first of the three parts of :meth:`segment`, which a batch runs side by side.
+
+        Args:
+            source: The CT.
+        """
+        options = self.options
+        return read_input(
+            source, self._require_open(), crop_to_bone=options.crop_to_bone, any_values=options.any_values
+        )
+
+    def find(self, seen: NetworkInput, *, on_window: Callable[[int, int], None] | None = None) -> FoundMask:
+        """Run the network, and bring its mask to the CT's grid: the second part of :meth:`segment`.
+
+        Args:
+            seen: The CT as :meth:`read` returned it.
+            on_window: Called after each pass through the network with the number of passes done and their total.
+        """
         from nnunet_femur.prediction.predictor import logits_of_folds
 
         predictor, options = self._require_open(), self.options
-        seen = read_input(source, predictor, crop_to_bone=options.crop_to_bone, any_values=options.any_values)
-        logits = logits_of_folds(predictor, seen.preprocessed.data, half=options.half, on_window=on_window)
-        wants_map = options.uncertainty and len(logits) > 1
-        exported = export(
-            logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map, sides=self._sides
-        )
-        mask = seen.on_own_grid(exported.mask_zyx)
-        if options.largest_component:
-            mask = keep_largest(mask)
-        if options.fill_holes:
-            mask = fill_holes(mask)
-        deviation, of_network = exported.deviation_zyx, exported.sides_zyx
-        told = tell_sides(
-            mask,
-            seen.geometry,
-            case=source.case,
-            network_zyx=None if of_network is None else seen.on_own_grid(of_network),
-        )
-        return Femur.from_mask(
-            image_of(mask, seen.geometry),
-            case=source.case,
-            findings=seen.findings,
-            ct=seen.sample,
-            disagreement=exported.disagreement,
-            uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
-            precision=self.precision,
-            told=told,
-            sides=options.sides,
-        )
+        with seen.times.measuring("network"):
+            logits = logits_of_folds(predictor, seen.preprocessed.data, half=options.half, on_window=on_window)
+        with seen.times.measuring("export"):
+            wants_map = options.uncertainty and len(logits) > 1
+            exported = export(
+                logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map, sides=self._sides
+            )
+            mask = seen.on_own_grid(exported.mask_zyx)
+            if options.largest_component:
+                mask = keep_largest(mask)
+            if options.fill_holes:
+                mask = fill_holes(mask)
+        return FoundMask(seen, exported, mask)
+
+    def check(self, found: FoundMask) -> Femur:
+        """Determine sides, measure, and check a mask: the last part of :meth:`segment`.
+
+        Args:
+            found: The mask as :meth:`find` returned it.
+        """
+        seen, exported = found.seen, found.exported
+        with seen.times.measuring("checks"):
+            deviation, of_network = exported.deviation_zyx, exported.sides_zyx
+            told = tell_sides(
+                found.mask_zyx,
+                seen.geometry,
+                case=seen.case,
+                network_zyx=None if of_network is None else seen.on_own_grid(of_network),
+            )
+            femur = Femur.from_mask(
+                image_of(found.mask_zyx, seen.geometry),
+                case=seen.case,
+                findings=seen.findings,
+                ct=seen.sample,
+                disagreement=exported.disagreement,
+                uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
+                precision=self.precision,
+                told=told,
+                sides=self.options.sides,
+            )
+        return replace(femur, stage_seconds=seen.times.seconds)
 
     def _require_open(self) -> PrecisePredictor:
         if self._predictor is None:

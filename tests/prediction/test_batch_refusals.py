@@ -121,7 +121,7 @@ def test_records_of_older_versions_hold(model, ct, tmp_path):
     (case,) = record["cases"]
     content = json.dumps([record["model"]["sha256"], record["options"]])
     assert case["settings"] == hashlib.sha256(content.encode()).hexdigest()
-    for name in ("code", "precision", "findings", "review_score", "side", "side_source"):
+    for name in ("code", "precision", "findings", "review_score", "side", "side_source", "stage_seconds"):
         del case[name]
     (out / "predictions.json").write_text(json.dumps(record))
     assert predict([ct], model, out, options=options, device="cpu").skipped == (ct.name.removesuffix("_0000.nrrd"),)
