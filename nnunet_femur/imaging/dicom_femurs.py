@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 from nnunet_femur.imaging.writing import BONE_COLOUR, FEMUR_SEGMENTS, RIGHT_COLOUR
 
 if TYPE_CHECKING:
+    import numpy as np
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.sr import CodedConcept
     from numpy.typing import NDArray
@@ -49,6 +48,7 @@ def dicom_femurs(labels_zyx: NDArray) -> tuple[DicomFemur, ...]:
         labels_zyx: The mask, z, y, x: 1 in the left femur, 2 in the right one, 3 in a femur of unknown side.
 
     Example:
+        >>> import numpy as np
         >>> [(each.number, each.label) for each in dicom_femurs(np.array([[[0, 2, 2, 3]]]))]
         [(1, 'Right femur'), (2, 'Femur')]
     """

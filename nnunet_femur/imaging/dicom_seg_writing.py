@@ -89,7 +89,7 @@ def _sources(ct: DicomCt) -> tuple[list[Dataset], list[int]]:
     return [_enhanced(ct, [slices[index] for index in order])], order
 
 
-def _common(ct: DicomCt, one: Slice) -> Dataset:
+def _common(one: Slice) -> Dataset:
     from pydicom.dataset import Dataset
 
     made = Dataset()
@@ -104,7 +104,7 @@ def _common(ct: DicomCt, one: Slice) -> Dataset:
 
 
 def _classic(ct: DicomCt, one: Slice) -> Dataset:
-    made = _common(ct, one)
+    made = _common(one)
     made.PixelSpacing, made.SliceThickness = list(one.spacing_mm_xy[::-1]), ct.thickness_mm
     made.ImagePositionPatient, made.ImageOrientationPatient = list(one.position_mm), list(one.orientation)
     return made
@@ -113,7 +113,7 @@ def _classic(ct: DicomCt, one: Slice) -> Dataset:
 def _enhanced(ct: DicomCt, frames: list[Slice]) -> Dataset:
     from pydicom.dataset import Dataset
 
-    made, shared = _common(ct, frames[0]), Dataset()
+    made, shared = _common(frames[0]), Dataset()
     made.NumberOfFrames = len(frames)
     measures, orientation = Dataset(), Dataset()
     measures.PixelSpacing, measures.SliceThickness = list(frames[0].spacing_mm_xy[::-1]), ct.thickness_mm

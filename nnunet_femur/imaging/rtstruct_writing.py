@@ -12,7 +12,7 @@ import numpy as np
 
 from nnunet_femur.imaging.boxes import box_of, is_empty
 from nnunet_femur.imaging.contours import contours_of
-from nnunet_femur.imaging.dicom_content import quiet_pydicom
+from nnunet_femur.imaging.dicom_content import RT_STRUCTURE_SET, quiet_pydicom
 from nnunet_femur.imaging.dicom_femurs import algorithm_sequence, bone_codes, dicom_femurs
 from nnunet_femur.imaging.dicom_references import MANUFACTURER, MODEL, now
 from nnunet_femur.imaging.dicom_stack import axes_of
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.dicom_femurs import DicomFemur
     from nnunet_femur.imaging.dicom_references import Algorithm, DicomCt
     from nnunet_femur.imaging.dicom_slices import Slice
-
-RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-"""SOP class of an RTSTRUCT."""
 
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 """SOP class that references to a study have (Detached Study Management, retired)."""
