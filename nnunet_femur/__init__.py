@@ -11,6 +11,7 @@ Every command of ``nnfemur`` is a function or class of this package too::
     nf.measure(femur.mask)                          # head, neck, axes, angles, lengths, volume
     nf.score(femur.mask, "reference.nrrd")          # images, arrays or paths
     nf.compare("nnUNet_results").scores             # a pandas DataFrame
+    nf.export("model_folder_or.zip", "shared")      # for stock nnU-Net or TotalSegmentator
 
 Importing the package takes milliseconds: its names are loaded when they are first used.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from nnunet_femur.evaluation import CaseScores, score
     from nnunet_femur.findings import Finding
     from nnunet_femur.measurement import FemurMeasurements, Measurements, measure
+    from nnunet_femur.model_export import ExportedModel, export
     from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
@@ -39,6 +41,7 @@ __all__ = [
     "CaseScores",
     "Comparison",
     "ConversionResult",
+    "ExportedModel",
     "Femur",
     "FemurError",
     "FemurMeasurements",
@@ -56,6 +59,7 @@ __all__ = [
     "baseline",
     "compare",
     "convert",
+    "export",
     "measure",
     "plan",
     "predict",
@@ -74,6 +78,7 @@ __getattr__, __dir__ = lazy_names(
         "evaluation": ("CaseScores", "score"),
         "findings": ("Finding",),
         "measurement": ("FemurMeasurements", "Measurements", "measure"),
+        "model_export": ("ExportedModel", "export"),
         "planning": ("PlannedDataset", "plan"),
         "prediction": ("Femur", "PredictionResult", "Segmenter", "predict"),
         "progress": ("Progress", "TerminalProgress"),

@@ -47,6 +47,7 @@ CODES = {
     "environment": "An environment variable is missing, or names a folder that cannot be used.",
     "no-femur": "No femur was found in a CT.",
     "program-failed": "A program that was started, such as TotalSegmentator, failed or ended unexpectedly.",
+    "export-differs": "An exported model predicts another mask than the model that it was made from.",
     "no-reference": "No reference masks were found.",
     "no-predictions": "No predictions were found, or some are missing.",
     "grid-differs": "Two masks differ in shape, spacing or position.",

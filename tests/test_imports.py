@@ -25,7 +25,7 @@ FLOORS = (
     {"testing"},
     {"conversion", "prediction", "training", "comparison", "doctor"},
     {"trainers", "dataset_conversion", "planning"},
-    {"ext_trainers", "baselines", "study"},
+    {"ext_trainers", "baselines", "model_export", "study"},
     {"__init__"},
     {"cli"},
     {"__main__"},

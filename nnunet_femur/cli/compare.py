@@ -59,6 +59,20 @@ def compare(
     ] = None,
     empty_masks: EmptyMasks = "strict",
     test: Annotated[str, typer.Option(help="Paired test: 'wilcoxon' or 'permutation'.")] = "wilcoxon",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Test each method for being not worse than this one, up to --margin; a part of its name.",
+        ),
+    ] = None,
+    margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]NUMBER",
+            help="Largest loss that does not count, of 3D Dice or of the named score (hd95=1); may be repeated.",
+        ),
+    ] = None,
     segment: Segments = None,
     labels: Labels = None,
     slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
@@ -80,6 +94,7 @@ def compare(
     Example: nnfemur-compare results/
     """
     from nnunet_femur.comparison import compare as run
+    from nnunet_femur.comparison.statistics.margins import parse_margins
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.progress import TerminalProgress
 
@@ -101,6 +116,8 @@ def compare(
         published=published,
         policy=empty_masks,
         test="permutation" if test == "permutation" else "wilcoxon",
+        against=against,
+        margin=parse_margins(margin) if margin else None,
         slice_surfaces=slice_surfaces,
         segments=segment or (),
         labels=parse_labels(labels),

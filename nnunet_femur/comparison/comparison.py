@@ -21,6 +21,7 @@ from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpoints
+from nnunet_femur.comparison.statistics.margins import DEFAULT_METRIC, Margins
 from nnunet_femur.comparison.statistics.paired_tests import TestName
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS, Scoring, find_policy
@@ -60,6 +61,7 @@ class Comparison:
         measurements: Clinical measurements of every predicted femur and of its reference, as in measurements.csv; None
             if nothing was measured.
         endpoints: Statistics of the errors of measurements of each group of methods.
+        headlines: What the statistics show about the best methods, a sentence each.
 
     Example:
         >>> from nnunet_femur import compare
@@ -84,6 +86,7 @@ class Comparison:
     unscored: tuple[Unscored, ...] = ()
     measurements: pd.DataFrame | None = None
     endpoints: tuple[GroupEndpoints, ...] = ()
+    headlines: tuple[str, ...] = ()
 
     def summary(self) -> pd.DataFrame:
         """Return the mean scores of the whole volume: a row for each set and method, a column for each score.
@@ -104,7 +107,9 @@ class Comparison:
 
     def print(self) -> None:
         """Print the tables and everything that is missing to standard output."""
-        print_tables(self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored)
+        print_tables(
+            self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored, headlines=self.headlines
+        )
 
     def __repr__(self) -> str:
         """Return the numbers of methods and cases, and the report."""
@@ -134,6 +139,8 @@ def compare(
     published: str | None = None,
     policy: str | EmptyPolicy = "strict",
     test: TestName = "wilcoxon",
+    against: str | None = None,
+    margin: float | Mapping[str, float] | None = None,
     slice_surfaces: bool = False,
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
@@ -160,6 +167,10 @@ def compare(
         published: Name of published figures to print beside ours, such as ``paper``.
         policy: Scores of empty masks: a policy or its name in :data:`~nnunet_femur.evaluation.POLICIES`.
         test: Paired test for all pairs of methods.
+        against: Name of a method, or a part of it, such as "TotalSegmentator": every other method is tested for being
+            not worse than it, and equivalent to it, up to `margin`.
+        margin: Largest loss that does not count: a number for 3D Dice, or numbers by name of a metric of the whole
+            volume or of a main clinical measurement, such as ``{"dice": 0.01, "hd95": 1.0}``, in their units.
         slice_surfaces: Compute surface metrics in slices as well, about half a second per case.
         segments: Names of the segments of segmentations that are femur; empty: the only one, or those named femur.
         labels: Values of masks that are femur; empty: 1, or the only value above 0.
@@ -192,6 +203,7 @@ def compare(
     if methods is not None:
         require_type("methods", methods, Mapping, "a mapping from names to folders")
     require_one_of("test", test, get_args(TestName))
+    margins = _margins(against, margin)
     if jobs < 1:
         msg = f"jobs must be 1 or more, got {jobs}."
         raise InputError(msg, code="invalid-option")
@@ -211,6 +223,8 @@ def compare(
         methods={name: Path(of) for name, of in (methods or {}).items()},
         in_slices=several(in_slices),
     )
+    if margins is not None:
+        margins.require_among(one.method for one in found.predictions)
     require_equal_cases(found, intersect=intersect)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = leave_out_unscored(found, scored, everywhere=intersect)
@@ -228,8 +242,9 @@ def compare(
             found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
         )
         scored = replace(scored, scores=with_errors(scored.scores, measured))
-    statistics = analyse_groups(group_scores(scored.scores, ends_only=scored.ends_only), test=test)
-    endpoints = [] if measured is None else analyse_endpoints([one.group for one in statistics], measured, test=test)
+    groups = group_scores(scored.scores, ends_only=scored.ends_only)
+    statistics = analyse_groups(groups, test=test, margins=margins)
+    endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
     report = build_report(
         scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
         endpoints=endpoints, measurements=measured,
@@ -248,7 +263,24 @@ def compare(
         unscored=tuple(found.unscored),
         measurements=measured,
         endpoints=tuple(endpoints),
+        headlines=tuple(report.headlines),
     )
+
+
+def _margins(against: str | None, margin: float | Mapping[str, float] | None) -> Margins | None:
+    """Return the margins of a comparison with a named method; None if none is named.
+
+    Raises:
+        InputError: One of both arguments is missing, or a margin is invalid (code "invalid-option").
+    """
+    if against is None:
+        if margin is not None:
+            msg = "margin needs the method to compare with. Pass --against TotalSegmentator, or another method's name."
+            raise InputError(msg, code="invalid-option")
+        return None
+    if isinstance(margin, Mapping):
+        return Margins(against, margin)
+    return Margins(against, {} if margin is None else {DEFAULT_METRIC: float(margin)})
 
 
 def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:

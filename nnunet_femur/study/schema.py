@@ -128,6 +128,8 @@ class CompareOptions(_Section):
     reference: str = _optional("Older name of `published`.")
     empty_masks: Literal["strict", "formula", "brats"] = _optional("Scores of empty masks.")
     test: Literal["wilcoxon", "permutation"] = _optional("Paired test.")
+    against: str = _optional("Method that the others are tested to be not worse than; a part of its name.")
+    margin: list[str | float] = _optional("Largest losses that do not count: a number for 3D Dice, or NAME=NUMBER.")
     in_slices: list[str] = _optional("Methods that work in slices.")
     slice_surfaces: bool = _optional("Measure surface distances in slices too.")
     measurements: bool = _optional("Compare clinical measurements of the femurs too; by default, yes.")

@@ -509,6 +509,27 @@ class TestUnscored:
         assert dropped.to_dict() == {"a": 1, "b": 0}
 
 
+class TestMargins:
+    def test_the_command_compares_with_a_named_method(self, tree):
+        tree.test(SCRATCH, shift=1)
+        tree.test(BASELINE)
+        options = ("--against", "totalseg", "--margin", "0.01", "--margin", "hd95=1")
+        result = CliRunner().invoke(app, ["compare", str(tree.results), *options])
+        assert result.exit_code == 0, result.output
+        table = pd.read_csv(tree.results / "comparison" / "tables" / "margins_test.csv")
+        assert list(table["Score"]) == ["3D Dice", "3D HD95 (mm)"]
+        assert names(result.output, "0.01", "TotalSegmentator")
+
+    def test_best_method_first(self, tree):
+        tree.test(SCRATCH, shift=1)
+        tree.test(BASELINE)
+        outcome = compare(tree.results)
+        (one,) = outcome.statistics
+        (claim,) = one.measures[DICE].claims
+        assert (claim.first, claim.n, claim.gain) == ("TotalSegmentator · total · 1.5mm", 2, pytest.approx(0.25))
+        assert names(outcome.headlines[0], claim.first)
+
+
 class TestRefused:
     """Invalid options are refused before anything is scored or written."""
 
@@ -518,6 +539,15 @@ class TestRefused:
             compare(tree.results, policy="lenient")
         with refused("invalid-option", "--method"):
             compare(None)
+
+    def test_margins(self, tree):
+        tree.test(SCRATCH)
+        for wrong in ({"against": SCRATCH}, {"margin": 0.01}, {"against": SCRATCH, "margin": {"dise": 0.1}}):
+            with refused("invalid-option"):
+                compare(tree.results, **wrong)
+        with refused("invalid-option", "TotalSegmentator"):
+            compare(tree.results, against="TotalSegmentator", margin=0.01)
+        assert not (tree.results / "comparison").exists()
 
     def test_a_report_folder_that_cannot_be_made(self, tree):
         tree.test(SCRATCH)

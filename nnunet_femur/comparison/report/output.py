@@ -95,7 +95,12 @@ def write_all(
 
 
 def print_tables(
-    tables: Sequence[Table], *, warnings: Sequence[str], notes: Sequence[str], unscored: Sequence[Unscored] = ()
+    tables: Sequence[Table],
+    *,
+    warnings: Sequence[str],
+    notes: Sequence[str],
+    unscored: Sequence[Unscored] = (),
+    headlines: Sequence[str] = (),
 ) -> None:
     """Print the main tables, and missing and unscored predictions, to standard output.
 
@@ -107,6 +112,7 @@ def print_tables(
         warnings: Missing, wrong and omitted predictions, a sentence each.
         notes: Folds that have not been trained yet, a sentence each.
         unscored: Predictions that could not be scored; equal reasons are printed once.
+        headlines: What the statistics show about the best methods, a sentence each.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -124,6 +130,8 @@ def print_tables(
         ]
         narrow = f" Too wide for this terminal, see the report: {', '.join(missing)}." if missing else ""
         console.print(f"{table.note}{narrow}\n", style="dim", markup=False)
+    for headline in headlines:
+        console.print(headline, markup=False)
     for reason, of_reason in groupby(sorted(unscored, key=lambda one: one.reason), key=lambda one: one.reason):
         methods = ", ".join(dict.fromkeys(one.method for one in of_reason))
         console.print(f"not scored: {reason} ({methods})", style="red", markup=False, soft_wrap=True)

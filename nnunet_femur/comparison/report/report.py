@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.report.figure_cache import figure_provenance
+from nnunet_femur.comparison.report.headlines import headlines
 from nnunet_femur.comparison.report.method_cards import MethodCard, method_cards
 from nnunet_femur.comparison.report.published import PublishedFigures, read_published
 from nnunet_femur.comparison.report.report_data import ReportData
@@ -51,6 +52,7 @@ class Report:
         published: Published figures beside the scores; None for none.
         unscored: Predictions that could not be scored.
         provenance: The state of everything that the figures were drawn from; None if some could not be drawn.
+        headlines: What the statistics show about the best methods, a sentence each.
     """
 
     datasets: Sequence[str]
@@ -65,6 +67,7 @@ class Report:
     published: PublishedFigures | None = None
     unscored: Sequence[Unscored] = ()
     provenance: Provenance | None = None
+    headlines: Sequence[str] = ()
 
 
 def build_report(
@@ -118,6 +121,7 @@ def build_report(
         warnings=[*found.warnings, *problems],
         notes=found.notes,
         cautions=[*_cautions(statistics), *_clinical_cautions(endpoints)],
+        headlines=list(headlines(statistics, endpoints)),
         policy=policy,
         published=data.published,
         # Without a provenance the next report draws the figures again, and reports the problems again.

@@ -9,6 +9,7 @@ from nnunet_femur.comparison.clinical.endpoints import metric_of
 from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.statistics.agreement import BlandAltman, bland_altman
 from nnunet_femur.comparison.statistics.cautions import Caution, cautions_of
+from nnunet_femur.comparison.statistics.claims import Claim, MarginTest, claim_better, compare_with_margin
 from nnunet_femur.comparison.statistics.descriptive import Summary, summarise
 from nnunet_femur.comparison.statistics.paired_tests import PairTest, TestName, compare_pairs
 from nnunet_femur.comparison.statistics.ranking import Ranking, rank_methods
@@ -16,7 +17,10 @@ from nnunet_femur.comparison.statistics.ranking import Ranking, rank_methods
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
+
     from nnunet_femur.comparison.grouping import Entry, Group
+    from nnunet_femur.comparison.statistics.margins import Margins
 
 MEASURES = (
     *(Measure("volume", "all", "whole", metric) for metric in ("dice", "iou", "vs", "hd95", "assd", "nsd2")),
@@ -36,6 +40,9 @@ class Statistics:
         pairs: The paired tests of all pairs of methods; empty with a single method.
         ranking: Ranks of the methods; None with a single method or no patient in common.
         cautions: Limits of the conclusions, such as too few patients.
+        claims: The claims that the method with the best mean is better than each of the others, over the patients with
+            scores of all methods; empty with a single method or no patient in common.
+        margins: Comparisons of each method with a named one up to a margin; empty if none was named.
     """
 
     measure: Measure
@@ -43,6 +50,8 @@ class Statistics:
     pairs: tuple[PairTest, ...]
     ranking: Ranking | None
     cautions: tuple[Caution, ...]
+    claims: tuple[Claim, ...] = ()
+    margins: tuple[MarginTest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,11 @@ class GroupStatistics:
 
 
 def analyse_groups(
-    groups: Sequence[Group], *, measures: Sequence[Measure] = MEASURES, test: TestName = "wilcoxon"
+    groups: Sequence[Group],
+    *,
+    measures: Sequence[Measure] = MEASURES,
+    test: TestName = "wilcoxon",
+    margins: Margins | None = None,
 ) -> list[GroupStatistics]:
     """Return the statistics of every group, in their order.
 
@@ -71,12 +84,15 @@ def analyse_groups(
         groups: The groups, as :func:`~nnunet_femur.comparison.grouping.group_scores` returns them.
         measures: The measures to analyse.
         test: The paired test, see :func:`~nnunet_femur.comparison.statistics.paired_tests.compare_pairs`.
+        margins: The method that all others are compared with up to a margin; None for no such comparison.
     """
     return [
         GroupStatistics(
             group=group,
             measures={
-                measure: analyse(group if measure.region == "ends" else _of_whole_bones(group), measure, test=test)
+                measure: analyse(
+                    group if measure.region == "ends" else _of_whole_bones(group), measure, test=test, margins=margins
+                )
                 for measure in measures
                 if any(entry.column(measure).notna().any() for entry in group.entries)
             },
@@ -87,9 +103,14 @@ def analyse_groups(
 
 
 def analyse(
-    group: Group, measure: Measure, *, test: TestName = "wilcoxon", tested: Measure | None = None
+    group: Group,
+    measure: Measure,
+    *,
+    test: TestName = "wilcoxon",
+    tested: Measure | None = None,
+    margins: Margins | None = None,
 ) -> Statistics:
-    """Return summaries, tests and ranks of one measure in one group.
+    """Return summaries, tests, ranks and claims of one measure in one group.
 
     The methods are compared, not their folds: where several folds predict a case, their mean score counts. Tests and
     ranks treat the patient as the unit: several cases of a patient count once, by their mean score.
@@ -98,7 +119,8 @@ def analyse(
         group: The methods to compare.
         measure: The measure to compare. The nearer a score is to the metric's ideal, the better.
         test: The paired test, see :func:`~nnunet_femur.comparison.statistics.paired_tests.compare_pairs`.
-        tested: The measure of tests and ranks, if it is another one than that of the summaries.
+        tested: The measure of tests, ranks and claims, if it is another one than that of the summaries.
+        margins: The method that all others are compared with up to a margin; None for no such comparison.
 
     Example:
         >>> import pandas as pd
@@ -135,7 +157,33 @@ def analyse(
         pairs=pairs,
         ranking=rank_methods(pd.DataFrame(by_patient), ideal=ideal),
         cautions=tuple(cautions_of(group, of_tested, pairs)),
+        claims=_claims(by_patient, ideal),
+        margins=() if margins is None else tuple(_margin_tests(by_patient, ideal, group, measure, margins)),
     )
+
+
+def _claims(by_patient: dict[str, pd.Series], ideal: float) -> tuple[Claim, ...]:
+    """Return the claims that the method with the best mean is better than each of the others."""
+    import pandas as pd
+
+    shared = pd.DataFrame(by_patient).dropna()
+    if shared.shape[1] < 2 or shared.empty:
+        return ()
+    best = (shared - ideal).abs().mean().idxmin()
+    return tuple(claim_better(shared[best], shared[other], ideal=ideal) for other in shared if other != best)
+
+
+def _margin_tests(
+    by_patient: dict[str, pd.Series], ideal: float, group: Group, measure: Measure, margins: Margins
+) -> Iterator[MarginTest]:
+    """Yield the comparison of each other method with the named one, if the measure has a margin."""
+    against, margin = margins.entry_of(group), margins.of_measure(measure)
+    if against is None or margin is None:
+        return
+    reference = by_patient[against.label].rename(against.label)
+    for label, scores in by_patient.items():
+        if label != against.label:
+            yield compare_with_margin(scores.rename(label), reference, ideal=ideal, margin=margin)
 
 
 def whole_femur_entries(group: Group) -> tuple[Entry, ...]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnunet_femur.comparison.grouping import Entry, Group
+    from nnunet_femur.comparison.statistics.margins import Margins
     from nnunet_femur.comparison.statistics.paired_tests import TestName
 
 SMALLEST_PENALTY = 1.0
@@ -106,7 +107,11 @@ class GroupEndpoints:
 
 
 def analyse_endpoints(
-    groups: Sequence[Group], table: pd.DataFrame, *, test: TestName = "wilcoxon"
+    groups: Sequence[Group],
+    table: pd.DataFrame,
+    *,
+    test: TestName = "wilcoxon",
+    margins: Margins | None = None,
 ) -> list[GroupEndpoints]:
     """Return the statistics of the endpoints of each group; groups without measured methods are left out.
 
@@ -115,6 +120,7 @@ def analyse_endpoints(
         table: The table of measurements of all groups, see
             :data:`~nnunet_femur.comparison.clinical.measurement_errors.COLUMNS`.
         test: The paired test, see :func:`~nnunet_femur.comparison.statistics.paired_tests.compare_pairs`.
+        margins: The method that all others are compared with up to a margin; None for no such comparison.
     """
     found = []
     for group in groups:
@@ -127,7 +133,7 @@ def analyse_endpoints(
         femurs = replace(group, entries=tidy, models=())
         counts = [_counted(entry.label, rows[entry.label]) for entry in entries]
         endpoints = {
-            name: _analyse(femurs, ENDPOINTS[name], tuple(one[name] for one in counts), penalties[name], test)
+            name: _analyse(femurs, ENDPOINTS[name], tuple(one[name] for one in counts), penalties[name], test, margins)
             for name in dict.fromkeys((*MAIN, *ENDPOINTS))
             if name in penalties
         }
@@ -171,9 +177,14 @@ def _penalties(rows: Sequence[pd.DataFrame]) -> dict[str, float]:
 
 
 def _analyse(
-    femurs: Group, endpoint: Endpoint, counts: tuple[Measured, ...], penalty: float, test: TestName
+    femurs: Group,
+    endpoint: Endpoint,
+    counts: tuple[Measured, ...],
+    penalty: float,
+    test: TestName,
+    margins: Margins | None,
 ) -> EndpointStatistics:
-    statistics = _statistics(femurs, endpoint.name, test)
+    statistics = _statistics(femurs, endpoint.name, test, margins)
     cautions = [one for one in statistics.cautions if one.code != "undefined-scores"]
     return EndpointStatistics(
         endpoint=endpoint,
@@ -184,11 +195,11 @@ def _analyse(
     )
 
 
-def _statistics(group: Group, name: str, test: TestName) -> Statistics:
+def _statistics(group: Group, name: str, test: TestName, margins: Margins | None) -> Statistics:
     """Return the statistics of absolute errors; those of an endpoint that is not a main one have summaries only."""
     measure = error_measure(name, "absolute")
     if name in MAIN:
-        return analyse(group, measure, test=test, tested=error_measure(name, "tested"))
+        return analyse(group, measure, test=test, tested=error_measure(name, "tested"), margins=margins)
     return Statistics(measure, tuple(summarise(entry, measure) for entry in group.entries), (), None, ())
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.report.tables.claim_tables import claim_tables
 from nnunet_femur.comparison.report.tables.clinical_tables import clinical_tables
 from nnunet_femur.comparison.report.tables.details import case_tables, fold_tables, slice_tables, unscored_tables
 from nnunet_femur.comparison.report.tables.model import Cell, Column, Row, Table
@@ -29,6 +30,7 @@ __all__ = ["TABLES", "Cell", "Column", "Row", "Table", "tabulate"]
 TABLES: tuple[Callable[[ReportData], Iterator[Table]], ...] = (
     summaries,
     clinical_tables,
+    claim_tables,
     statistics_tables,
     study_tables,
     surface_tables,
