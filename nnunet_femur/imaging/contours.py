@@ -1,8 +1,9 @@
-"""Contours of a mask in a plane, along the edges of its pixels, and the pixels inside contours.
+"""Contours of a mask in a plane, just within the edges of its pixels, and the pixels inside contours.
 
-A contour through the centres of the outermost pixels, as OpenCV finds it, contains these pixels for one program and
-not for another. A contour along the edges is half a pixel away from every centre, so every program finds the same
-pixels inside it, and its area is that of the pixels.
+Programs fill contours in two ways. Most of them take the pixels whose centres are inside. Some, such as rt-utils, round
+the points to centres, and take the contour itself, too. Both give exactly the pixels of the mask here, since the points
+are almost half a pixel away from the centres. A contour through the outermost centres would be right for the second way
+only.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+INSET = 1 / 128
+"""Distance of a contour from the edges of the pixels, in pixels."""
+
 Corner = tuple[int, int]
 """Corner of pixels, x and y: the corner (x, y) is the first corner of the pixel (x, y)."""
 
 
 def contours_of(mask_yx: NDArray) -> list[NDArray[np.float64]]:
-    """Return the contours of a mask in one plane, along the edges of its pixels.
+    """Return the contours of a mask in one plane, :data:`INSET` within the edges of its pixels.
 
     There is one contour for each set of pixels that are connected by their edges. A cavity is part of the contour
-    around it: a channel without width, which DICOM calls a keyhole, leads to the cavity and back. The even-odd rule and
-    the non-zero rule give the same pixels. A channel is half a pixel away from all centres, too.
+    around it: a narrow channel, which DICOM calls a keyhole, leads to the cavity and back. Contours neither touch nor
+    cross themselves or each other.
 
     Args:
         mask_yx: The mask, y, x; not 0 inside.
@@ -37,13 +41,13 @@ def contours_of(mask_yx: NDArray) -> list[NDArray[np.float64]]:
         the first one is not repeated at the end.
 
     Example:
-        >>> [each.tolist() for each in contours_of(np.array([[0, 1, 1]]))]
+        >>> [each.round(1).tolist() for each in contours_of(np.array([[0, 1, 1]]))]
         [[[0.5, -0.5], [2.5, -0.5], [2.5, 0.5], [0.5, 0.5]]]
     """
     outer, cavities = [], []
     for loop in _loops(np.asarray(mask_yx) != 0):
         (outer if _twice_area(loop) > 0 else cavities).append(loop)
-    return [np.array(_corners_only(loop), np.float64) - 0.5 for loop in _with_keyholes(outer, cavities)]
+    return [_within_edges(_corners_only(loop)) for loop in _with_keyholes(outer, cavities)]
 
 
 def pixels_inside(contours: Sequence[NDArray], shape_yx: tuple[int, int]) -> NDArray[np.bool_]:
@@ -144,6 +148,14 @@ def _corners_only(loop: Sequence[Corner]) -> list[Corner]:
     """Leave out the points of straight lines."""
     around = zip((loop[-1], *loop[:-1]), loop, (*loop[1:], loop[0]), strict=True)
     return [here for before, here, after in around if _step(before, here) != _step(here, after)]
+
+
+def _within_edges(corners: Sequence[Corner]) -> NDArray[np.float64]:
+    """Return the points of a loop, moved into the mask, which is at its right hand."""
+    points = np.array(corners, np.float64)
+    ahead = np.sign(np.roll(points, -1, axis=0) - points)
+    inwards = np.column_stack([-ahead[:, 1], ahead[:, 0]])
+    return points - 0.5 + INSET * (inwards + np.roll(inwards, 1, axis=0))
 
 
 def _step(one: Corner, other: Corner) -> Corner:

@@ -1,7 +1,8 @@
-"""An RTSTRUCT of the femurs of a CT: an ROI for each side, with contours along the edges of the voxels.
+"""An RTSTRUCT of the femurs of a CT: an ROI for each side, with contours just within the edges of the voxels.
 
-rt-utils, the usual library, writes contours through the centres of the outermost voxels, and leaves out cavities that
-are no larger than a contour. The contours here have exactly the voxels of the mask inside, and their area.
+rt-utils, the usual library, writes contours through the centres of the outermost voxels, from which most other programs
+restore fewer voxels, above all none of a single voxel. The contours here have the voxels of the mask inside for either
+kind of program, see `contours`.
 """
 
 from __future__ import annotations
