@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -102,6 +103,12 @@ class NetworkInput:
     sample: CtSample | None
     path: Path
     times: StageTimes = field(default_factory=StageTimes)
+
+    @property
+    def reading_bytes(self) -> int:
+        """Approximate memory that reading and preprocessing of a CT of this size needs."""
+        # The CT, its copy in the network's orientation, and a part of both in single precision.
+        return 16 * math.prod(self.oriented.shape_zyx) + self.preprocessed.data.nbytes
 
     def on_own_grid(self, part_zyx: NDArray) -> NDArray:
         """Return the predicted part on the CT's own grid, 0 elsewhere.

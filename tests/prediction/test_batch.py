@@ -118,16 +118,16 @@ class TestResume:
             inputs.append(tmp_path / f"{name}.nrrd")
             shutil.copyfile(ct, inputs[-1])
         asked = []
-        segment = Segmenter.segment
+        find = Segmenter.find
 
-        def dies(self, source, **options):
-            asked.append(source.case)
+        def dies(self, seen, **options):
+            asked.append(seen.case)
             if len(asked) == 2:
                 raise KeyboardInterrupt
-            return segment(self, source, **options)
+            return find(self, seen, **options)
 
         options = Options(mirror=False)
-        monkeypatch.setattr(Segmenter, "segment", dies)
+        monkeypatch.setattr(Segmenter, "find", dies)
         with pytest.raises(KeyboardInterrupt):
             predict(inputs, model, tmp_path / "out", options=options, device="cpu")
         outcome = predict(inputs, model, tmp_path / "out", options=options, device="cpu")
@@ -140,7 +140,7 @@ class TestResume:
         self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(Segmenter, "segment", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+            patch.setattr(Segmenter, "find", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
             failed = predict([ct], model, tmp_path, options=Options(mirror=False), device="cpu")
             assert not failed.complete
             assert failed.results[0].code == "too-large"
