@@ -22,6 +22,8 @@ from nnunet_femur.prediction.prediction_options import BACKENDS, PRECISIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
     from nnunet_femur.prediction.backends.backend import Backend, Parameters
 
 Requested = Literal["auto", "half", "float32", "float16", "bfloat16"]
@@ -30,6 +32,30 @@ Requested = Literal["auto", "half", "float32", "float16", "bfloat16"]
 LARGE_FLOP = 1e10
 """Floating-point operations of a window from which on "auto" converts a network. Smaller networks compute all windows
 of a CT in about the time of a conversion."""
+
+
+def backend_of(predictor: nnUNetPredictor, *, backend: str, precision: str, half: bool) -> Backend:
+    """Return the backend that computes the networks of a predictor of nnU-Net.
+
+    Args:
+        predictor: The predictor with the weights of all folds.
+        backend: Name of the backend, see :func:`make_backend`.
+        precision: Name of the precision, likewise.
+        half: True to prefer bfloat16 to float32, likewise.
+    """
+    from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+
+    configuration = predictor.configuration_manager
+    return make_backend(
+        predictor.network.to(predictor.device).eval(),
+        predictor.list_of_parameters,
+        patch_size=configuration.patch_size,
+        channels_in=determine_num_input_channels(predictor.plans_manager, configuration, predictor.dataset_json),
+        device=predictor.device,
+        backend=backend,
+        precision=precision,
+        half=half,
+    )
 
 
 def make_backend(
