@@ -27,7 +27,8 @@ def predict(
         list[str] | None,
         typer.Option(
             "--format",
-            help="Format of the masks: 'nrrd', 'seg.nrrd' (3D Slicer) or 'nii.gz'; may be repeated. [default: nrrd]",
+            help="Format of the masks: 'nrrd', 'seg.nrrd' (3D Slicer), 'nii.gz', or for DICOM series 'dicom-seg' or "
+            "'rtstruct'; may be repeated. [default: nrrd]",
         ),
     ] = None,
     stl: Annotated[bool, typer.Option("--stl", help="Write the surface of the bone as STL, too, in mm (LPS).")] = False,  # noqa: FBT002

@@ -8,8 +8,8 @@ from typing import Any, TypedDict
 from nnunet_femur.arguments import require_one_of, several
 from nnunet_femur.errors import InputError
 
-FORMATS = ("nrrd", "seg.nrrd", "nii.gz")
-"""File endings of masks; ``seg.nrrd`` is 3D Slicer's segmentation."""
+FORMATS = ("nrrd", "seg.nrrd", "nii.gz", "dicom-seg", "rtstruct")
+"""Formats of masks: file endings, of which ``seg.nrrd`` is 3D Slicer's segmentation, and two of DICOM."""
 
 BACKENDS = ("auto", "torch", "openvino")
 """Names of the libraries that can compute a network; "auto" chooses by device, network and what is installed."""
@@ -56,7 +56,7 @@ class Options:
     """Options of a prediction.
 
     Attributes:
-        formats: Endings of the masks to write, of :data:`FORMATS`.
+        formats: Formats of the masks to write, of :data:`FORMATS`. Those of DICOM need a DICOM series as CT.
         stl: Write the bone's surface too.
         uncertainty: Compute, and write, the standard deviation over the folds as a volume.
         labels: Names of the model's labels that are femur. Default: those that contain the word femur.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from nnunet_femur.arguments import require_type, several
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.imaging.dicom_references import Algorithm
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
@@ -156,6 +157,7 @@ class Segmenter:
     def _load(self, model: Model, device: str) -> None:
         self.model = model
         self._femur = femur_labels(model.dataset["labels"], self.options.labels)
+        self._algorithm = Algorithm(parameters={"model": model.name, "folds": "+".join(model.folds)})
         from nnunet_femur.prediction.predictor import choose_device, load_predictor
 
         target = choose_device(device)
@@ -300,7 +302,14 @@ class Segmenter:
                 told=told,
                 sides=self.options.sides,
             )
-        return replace(femur, search=found.search, backend=found.backend, stage_seconds=seen.times.seconds)
+        return replace(
+            femur,
+            search=found.search,
+            backend=found.backend,
+            stage_seconds=seen.times.seconds,
+            source=seen.path,
+            algorithm=self._algorithm,
+        )
 
     def _require_open(self) -> nnUNetPredictor:
         if self._predictor is None:
