@@ -17,10 +17,9 @@ from nnunet_femur.prediction.export import Exported, export
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
 from nnunet_femur.prediction.output_channels import femur_channels, side_channels
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
-from nnunet_femur.prediction.prediction_kinds import predicted
 from nnunet_femur.prediction.prediction_options import Options
 from nnunet_femur.prediction.preprocessing import network_spacing_mm
-from nnunet_femur.prediction.search_record import LOCALISERS
+from nnunet_femur.prediction.search_record import about_search
 from nnunet_femur.prediction.segmented_femur import Femur
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from numpy.typing import NDArray
 
-    from nnunet_femur.findings import Finding
     from nnunet_femur.prediction.backends import Backend
     from nnunet_femur.prediction.box_logits import FoldLogits
     from nnunet_femur.prediction.search_record import Search
@@ -294,7 +292,7 @@ class Segmenter:
             femur = Femur.from_mask(
                 image_of(found.mask_zyx, seen.geometry),
                 case=seen.case,
-                findings=(*seen.findings, *_about_search(seen.case, found.search)),
+                findings=(*seen.findings, *about_search(seen.case, found.search)),
                 ct=seen.sample,
                 disagreement=exported.disagreement,
                 uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
@@ -335,15 +333,6 @@ class Segmenter:
         """Return model, device, backend and precision."""
         state = "closed" if self._predictor is None else f"{self.device}, {self.backend}, {self.precision}"
         return f"{type(self).__name__}({self.model.name!r}, {state})"
-
-
-def _about_search(case: str, search: Search | None) -> tuple[Finding, ...]:
-    """Return the finding about a CT in which no localiser found the femur."""
-    if search is None or search.found:
-        return ()
-    names = " and ".join(LOCALISERS[name] for name in search.localisers)
-    problem = f"was searched everywhere, since no femur was found by {names}."
-    return (predicted("not-localised", case, problem),)
 
 
 def fold_names(folds: str | int | Iterable[str | int] | None) -> tuple[str, ...]:

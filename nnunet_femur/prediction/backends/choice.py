@@ -178,14 +178,16 @@ def torch_precision(asked: Requested, device: torch.device) -> Precision:
         >>> torch_precision("auto", torch.device("cuda")), torch_precision("auto", torch.device("cpu"))
         ('float16', 'float32')
     """
-    if asked not in ("auto", "half"):
-        if device.type not in ("cpu", "cuda") and asked != "float32":
-            msg = f"precision {asked} is not supported on {device.type}. Use --precision auto."
-            raise SetupError(msg, code="unsupported")
-        return asked
-    if device.type == "cuda":
-        return "float16"
-    return "bfloat16" if asked == "half" and device.type == "cpu" and calculates_in_bfloat16() else "float32"
+    if asked == "auto":
+        return "float16" if device.type == "cuda" else "float32"
+    if asked == "half":
+        if device.type == "cuda":
+            return "float16"
+        return "bfloat16" if device.type == "cpu" and calculates_in_bfloat16() else "float32"
+    if device.type not in ("cpu", "cuda") and asked != "float32":
+        msg = f"precision {asked} is not supported on {device.type}. Use --precision auto."
+        raise SetupError(msg, code="unsupported")
+    return asked
 
 
 def _is_large(network: torch.nn.Module, patch_size: Sequence[int], channels_in: int) -> bool:
