@@ -117,7 +117,7 @@ class BatchWork:
         result = outcome.result() if error is None else _failed(item, error, self._output)
         self._done += 1
         self._progress.end(_task(item), f"failed {item.case}: {result.error}" if result.error else "")
-        self._record(replace(result, precision=self._segmenter.precision))
+        self._record(result)
         self._progress.advance(TASK, self._done)
 
 
@@ -153,7 +153,17 @@ def _failed(source: Source, error: BaseException, output: Path) -> CaseResult:
 
 
 def _measures(femur: Femur) -> dict[str, Any]:
-    names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source", "review_score")
+    names = (
+        "volume_ml",
+        "pieces",
+        "disagreement",
+        "warnings",
+        "side",
+        "side_source",
+        "review_score",
+        "precision",
+        "backend",
+    )
     codes = tuple(dict.fromkeys(found.code for found in femur.findings))
     search = {} if femur.search is None else femur.search.as_dict()
     return {**{name: getattr(femur, name) for name in names}, "findings": codes, "search": search}
