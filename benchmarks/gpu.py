@@ -146,10 +146,11 @@ def all_steps(folder: Path, arguments: argparse.Namespace, *, dummy: bool) -> li
     if arguments.source is not None:
         training += ("--source", arguments.source.resolve())
     workers = 0 if arguments.tiny else arguments.workers
-    true_size = ("--true-size", "--folder", folder / "true-size", "--json", results / "true-size.json", *tiny, *device)
+    kind = tiny or ("--true-size",)
+    true_size = (*kind, "--resume", "--folder", folder / "true-size", "--json", results / "true-size.json", *device)
     slices = ("--part", 12 if arguments.tiny else 1, "--repetitions", 1 if arguments.tiny else 3)
     steps = [
-        Step("true-size", script("predict", *true_size), 480),
+        Step("true-size", script("predict", *true_size), 60, resumable=True),
         Step(
             "slice-prediction",
             script("slice_prediction", *slices, "--json", results / "slice-prediction.json"),

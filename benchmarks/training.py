@@ -51,6 +51,10 @@ def main() -> None:
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments.device == "cuda":
+        # As nnUNetv2_train does.
+        torch.set_num_threads(1)
+        torch.backends.cudnn.benchmark = True
     with _quiet():
         prepare(folder, size, arguments.source)
     if arguments.part == "data":
