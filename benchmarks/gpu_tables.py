@@ -7,7 +7,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from marked_tables import machine, origin, read_results, replace_table, table
-
 from true_size_tables import tables as true_size_table
 
 from nnunet_femur.atomic_files import write_json, write_text

@@ -121,7 +121,7 @@ class TestTables:
 @pytest.mark.integration
 def test_a_chunk_on_the_cpu(planned: Path, tmp_path: Path) -> None:
     """One trainer's benchmark in its own process; the second call finds it done."""
-    data = tmp_path / "training"
+    data = tmp_path / "training" / "tiny"
     for name in ("nnUNet_raw", "nnUNet_preprocessed"):
         shutil.copytree(planned / name, data / name)
     plans = ["Dataset001_Femur", "nnUNetPlans"]
