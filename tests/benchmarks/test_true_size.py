@@ -168,7 +168,8 @@ def test_tables_show_medians_and_ratios() -> None:
 
 @pytest.mark.integration
 def test_tiny_run_of_all_programs(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for variable in ("OMP_NUM_THREADS", "nnUNet_npp", "nnUNet_nps"):
+        monkeypatch.setenv(variable, "1")
     torch.set_num_threads(1)
     ways = ("nnUNetv2_predict", "TotalSegmentator", "nnfemur predict")
     results = true_size.run(tmp_path, true_size_data.TINY, cts=("one-leg",), ways=ways)
