@@ -48,6 +48,12 @@ class ExportedModel:
         target: Name of the format.
         files: All files, relative to the folder.
         parity: The parity check.
+
+    Example:
+        >>> from nnunet_femur.model_export.parity import Parity
+        >>> checked = Parity("a phantom", "nnunetv2", "cpu", "float32", folds=())
+        >>> ExportedModel(Path("shared"), "nnunet", files=(), parity=checked).card
+        PosixPath('shared/MODEL_CARD.md')
     """
 
     folder: Path

@@ -164,16 +164,16 @@ def check_parity(
         workspace = Path(temporary) / "exported"
         workspace.mkdir()
         exported = target.masks(networks, folder, path, workspace=workspace, device=device)
-    folds = tuple(map(FoldParity.of_masks, networks.folds, ours, exported))
-    for fold in folds:
-        if not fold.agrees:
+    compared = tuple(map(FoldParity.of_masks, networks.folds, ours, exported))
+    for each in compared:
+        if not each.agrees:
             msg = (
-                f"{networks.model.name}: {fold.differing_voxels} voxels differ between the model and its export, of "
-                f"{fold.femur_voxels} voxels of the femur (fold {fold.fold}). Nothing was written. Report this to the "
+                f"{networks.model.name}: {each.differing_voxels} voxels differ between the model and its export, of "
+                f"{each.femur_voxels} voxels of the femur (fold {each.fold}). Nothing was written. Report this to the "
                 "developers, with the versions of nnunetv2 and torch."
             )
             raise SetupError(msg, code="export-differs")
-    return Parity(described, target.program(), device, precision, folds)
+    return Parity(described, target.program(), device, precision, compared)
 
 
 def _read(path: Path) -> tuple[sitk.Image, str]:
