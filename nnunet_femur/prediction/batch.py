@@ -13,6 +13,7 @@ from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.imaging.sources import Source, find_sources
 from nnunet_femur.prediction.batch_work import BatchWork
+from nnunet_femur.prediction.mask_files import require_dicom_cts
 from nnunet_femur.prediction.prediction_options import Options, PredictionSettings
 from nnunet_femur.prediction.results import RECORD, CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
@@ -62,7 +63,8 @@ def predict(
         The results; that of a case that failed contains the reason.
 
     Raises:
-        InputError: A CT, the model, a fold or a label does not exist, or a checkpoint contains code.
+        InputError: A CT, the model, a fold or a label does not exist, a checkpoint contains code, or a CT is not DICOM
+            although a format of DICOM is asked for (code "unsupported").
         SetupError: The output folder cannot be written, the device does not exist, or the model's trainer is not
             installed.
 
@@ -78,6 +80,7 @@ def predict(
     options, output = replace(options or Options(), **settings), Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
     sources = find_sources([Path(each) for each in given])
+    require_dicom_cts((source.path for source in sources), options.formats)
     make_folder(output)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         femur_labels(found.dataset["labels"], options.labels)
@@ -88,7 +91,7 @@ def predict(
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
-            about |= {"device": segmenter.device, "precision": segmenter.precision}
+            about |= {name: getattr(segmenter, name) for name in ("device", "backend", "precision")}
     results = dict(before)
     todo = [source for source in sources if source.case not in done]
     if segmenter is not None:

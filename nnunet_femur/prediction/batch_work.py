@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import FemurError
+from nnunet_femur.prediction.mask_files import require_references
 from nnunet_femur.prediction.pipeline import Pipeline, is_out_of_memory
 from nnunet_femur.prediction.results import CaseResult
 from nnunet_femur.prediction.stage_times import StageTimes
@@ -77,6 +78,7 @@ class BatchWork:
 
     def read(self, item: Source) -> _Read:
         """Return the state of the CT's files, and the preprocessed CT."""
+        require_references(item.path, self._options.formats)
         return item.state(), self._segmenter.read(item)
 
     def room_bytes(self, read: _Read) -> int:
@@ -153,7 +155,8 @@ def _failed(source: Source, error: BaseException, output: Path) -> CaseResult:
 def _measures(femur: Femur) -> dict[str, Any]:
     names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source", "review_score")
     codes = tuple(dict.fromkeys(found.code for found in femur.findings))
-    return {**{name: getattr(femur, name) for name in names}, "findings": codes}
+    search = {} if femur.search is None else femur.search.as_dict()
+    return {**{name: getattr(femur, name) for name in names}, "findings": codes, "search": search}
 
 
 def _unexpected(error: Exception, source: Source, output: Path) -> str:

@@ -90,6 +90,7 @@ class NetworkInput:
         geometry: The CT's own geometry.
         findings: Findings about what is doubtful about the CT.
         sample: Every n-th voxel of the CT on its own grid; None if its values are not HU.
+        path: Path of the CT.
         times: Times of reading and preprocessing, to which later stages add theirs.
     """
 
@@ -100,6 +101,7 @@ class NetworkInput:
     geometry: Geometry
     findings: tuple[Finding, ...]
     sample: CtSample | None
+    path: Path
     times: StageTimes = field(default_factory=StageTimes)
 
     @property
@@ -154,7 +156,7 @@ def read_input(
         box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
         _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
         prepared = preprocess(voxels[box], seen.spacing_mm_zyx, predictor)
-    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, times)
+    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, source.path, times)
 
 
 def _findings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[Finding, ...]:
