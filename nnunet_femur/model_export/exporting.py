@@ -118,6 +118,7 @@ def export(
 
     target, folder = target_of(to), Path(output).expanduser()
     used = choose_device(device).type
+    target.require_place(folder)
     _recover(folder)
     _require_replaceable(folder, overwrite=overwrite)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
