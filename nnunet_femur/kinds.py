@@ -116,7 +116,7 @@ _ALL = (
         "DICOM files without slices of a CT: another modality, a report, contours, a localizer, pictures of slices",
         "Export the CT series itself.",
     ),
-    _error("not-mask", "DICOM files without a mask, such as contours", "Export the mask as DICOM SEG, NRRD or NIfTI."),
+    _error("not-mask", "DICOM files without a mask, such as a report", "Export the mask as DICOM SEG, NRRD or NIfTI."),
     _error(
         "dicom-attribute",
         "a missing or invalid DICOM attribute of the position or the values",
@@ -128,6 +128,7 @@ _ALL = (
     _note("dicom-left-out", "DICOM files of a folder that are not part of the volume"),
     _note("dicom-joined", "slices with a different series UID each, joined by position"),
     _note("seg-fractional", "a DICOM SEG of probabilities or occupancies; 0.5 was the threshold"),
+    _note("contours-filled", "an RTSTRUCT; the voxels whose centres are within its contours were used"),
     _error("too-thin", "a slab of less than 10 mm or 3 voxels", "Give the whole series, and check the spacing."),
     _error("several-series", "a folder with more than one DICOM series", "Leave one series in the folder."),
     _error("slice-gap", "a DICOM series with missing slices", "Add the missing slices."),

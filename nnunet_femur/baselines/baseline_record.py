@@ -56,7 +56,9 @@ class RunRecord:
         if not isinstance(known, dict) or known.get("problem", "") is not None:
             return False
         identity = self._identity(job)
-        return identity is not None and _is_mask_of(known, job.output, inputs=identity)
+        if identity is None or not {path.name for path in job.also} <= known.get("files", {}).keys():
+            return False
+        return _is_mask_of(known, job.output, inputs=identity)
 
     def start(self, jobs: Sequence[Job]) -> list[Job]:
         """Remove the cases that are to be done, so that the record never lists a mask that does not exist.
@@ -96,7 +98,7 @@ class RunRecord:
             "volume_ml": round(outcome.volume_ml, 2),
             "problem": outcome.problem,
             "warnings": list(outcome.warnings),
-        } | ({"code": outcome.code} if outcome.problem else {"mask_sha256": sha256(job.output)})
+        } | ({"code": outcome.code} if outcome.problem else _checksums(job))
         self._write()
 
     def _identity(self, job: Job) -> list[Any] | None:
@@ -104,7 +106,7 @@ class RunRecord:
 
         The mask and the files beside it may be in the folder; they do not count.
         """
-        written = {job.output, self.path, self.log}
+        written = {*job.outputs, self.path, self.log}
         try:
             files = [job.ct]
             if job.ct.is_dir():
@@ -124,6 +126,11 @@ class RunRecord:
             write_json(self.path, self.content)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+def _checksums(job: Job) -> dict[str, Any]:
+    also = {path.name: sha256(path) for path in job.also}
+    return {"mask_sha256": sha256(job.output), **({"files": also} if also else {})}
 
 
 def _renamed(settings: Any) -> Any:
@@ -177,5 +184,6 @@ def _is_mask_of(known: dict[str, Any], mask: Path, *, inputs: Any) -> bool:
     versions contain no checksum of the mask.
     """
     outputs = {mask.name: known["mask_sha256"]} if known.get("mask_sha256") else {}
+    outputs |= known.get("files", {})
     made = Provenance(settings=None, inputs=known.get("ct"), outputs=outputs)
     return mask.is_file() and made.is_current(settings=None, inputs=inputs, folder=mask.parent)

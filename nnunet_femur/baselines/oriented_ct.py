@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import nibabel
+    import SimpleITK as sitk
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
@@ -80,9 +81,17 @@ class OrientedCt:
             SetupError: The file cannot be written.
         """
         require_utf8_name(path)
-        back = AxisOrder.between(self.geometry, self.stored)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(image_of(np.ascontiguousarray(back.of_array(mask)), self.stored), path)
+        write_volume(self.on_own_grid(mask), path)
+
+    def on_own_grid(self, mask: NDArray) -> sitk.Image:
+        """Return a mask on the CT's own grid and in its own order.
+
+        Args:
+            mask: Labels (z, y, x) in the order of `hu`.
+        """
+        back = AxisOrder.between(self.geometry, self.stored)
+        return image_of(np.ascontiguousarray(back.of_array(mask)), self.stored)
 
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

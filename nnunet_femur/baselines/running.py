@@ -9,18 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.arguments import require_type
+from nnunet_femur.arguments import require_type, several
 from nnunet_femur.atomic_files import cannot_write
+from nnunet_femur.baselines.baseline_masks import algorithm, mask_ending, mask_paths, read_labels
 from nnunet_femur.baselines.baseline_record import RunRecord, recorded_warnings
 from nnunet_femur.baselines.settings import Job, Outcome, Settings, device_name
 from nnunet_femur.baselines.worker_process import run_jobs
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.raw import IMAGES, RawDataset
 from nnunet_femur.errors import FemurError, InputError
-from nnunet_femur.imaging.geometry import volume_ending
+from nnunet_femur.imaging.dicom_files import dicom_format
 from nnunet_femur.imaging.sources import case_name
-from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
+from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.prediction import Femur
+from nnunet_femur.prediction.mask_files import require_dicom_cts
 from nnunet_femur.progress import SILENT, Progress, track
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def baseline(
     robust_crop: bool = False,
     device: str = "auto",
     any_values: bool = False,
+    formats: str | Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Femur:
     """Segment the femur in one CT by TotalSegmentator.
@@ -58,12 +61,14 @@ def baseline(
     Args:
         ct: A volume of any kind that is read here, a folder with the slices of one DICOM series, or an image in HU.
         output: The mask to write, beside which ``NAME.run.json`` records the run; a second call with the same CT,
-            settings and weights finds it done. Default: no file is written.
+            settings and weights finds it done. Its ending chooses the kind; ``.seg.dcm`` and ``.rtstruct.dcm`` need a
+            DICOM series. Default: no file is written.
         fast: Use the 3 mm model instead of the 1.5 mm model.
         sides: Write the left femur as 1 and the right one as 2, instead of 1 for either.
         robust_crop: Locate the femur with the 3 mm model instead of the 6 mm model; slower.
         device: "auto", "cpu", "cuda", "cuda:1", "mps", or TotalSegmentator's "gpu", "gpu:1".
         any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
+        formats: Formats of further files with the name of `output`, of :data:`~nnunet_femur.prediction.FORMATS`.
         progress: Receives the progress.
 
     Returns:
@@ -86,17 +91,25 @@ def baseline(
         412.3
     """
     told = sides or output is None
+    if output is None and several(formats):
+        msg = "formats need an output, which names their files. Pass output, or call save of the result."
+        raise InputError(msg, code="invalid-option")
     settings = Settings(
         fast=fast, sides=told, robust_crop=robust_crop, device=device_name(device), any_values=any_values
     )
     with _as_file(ct) as file, _temporary_folder() as scratch:
-        mask = scratch / "femur.nrrd" if output is None else Path(output)
-        record = run_on_volume(file, mask, settings, progress=progress)
+        masks = mask_paths(scratch / "femur.nrrd" if output is None else Path(output), several(formats))
+        record = run_on_volume(file, masks[0], settings, also=masks[1:], progress=progress)
         case = case_name(Path(ct)) if isinstance(ct, str | Path) else "image"
-        return _femur(mask, case, told=told, sides=sides, warnings=recorded_warnings(record))
+        told = told or dicom_format(masks[0]) is not None
+        femur = _femur(read_labels(masks[0], file), case, told=told, sides=sides, warnings=recorded_warnings(record))
+        source = file if isinstance(ct, str | Path) else None
+        return replace(femur, source=source, algorithm=algorithm(fast=fast))
 
 
-def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progress = SILENT) -> Path:
+def run_on_volume(
+    ct: Path, output: Path, settings: Settings, *, also: Sequence[Path] = (), progress: Progress = SILENT
+) -> Path:
     """Segment the femur in one CT, on its own grid and in its own order of axes.
 
     A second call with the same CT, settings and weights finds the mask done. The run is recorded beside the mask, in
@@ -106,29 +119,30 @@ def run_on_volume(ct: Path, output: Path, settings: Settings, *, progress: Progr
         ct: A volume, or a folder of DICOM slices.
         output: The mask to write: 1 in a femur, or 1 in the left and 2 in the right one with ``settings.sides``.
         settings: Settings of TotalSegmentator.
+        also: Further files of the same mask. DICOM files always distinguish the sides.
         progress: Receives the progress.
 
     Returns:
         The path of the record.
 
     Raises:
-        InputError: The CT cannot be read or used, the name of the mask has no ending that is written, or no femur was
-            found.
+        InputError: The CT cannot be read or used, the name of a mask has no ending that is written, no femur was
+            found, or a DICOM file is to be written but the CT is not a DICOM series (code "unsupported").
         SetupError: TotalSegmentator's weights are missing or invalid.
     """
     if not ct.exists():
         msg = f"{ct}: not found. Check the path."
         raise InputError(msg, code="not-found")
-    if volume_ending(output) not in WRITTEN_ENDINGS:
-        msg = f"{output}: the name must end with one of {', '.join(WRITTEN_ENDINGS)}. Choose another name."
-        raise InputError(msg, code="invalid-name")
-    if output.exists() and output.resolve() == ct.resolve():
-        msg = f"{output}: is the CT itself. Give another name for the mask."
-        raise InputError(msg, code="exists")
+    for mask in (output, *also):
+        mask_paths(mask)
+        if mask.exists() and mask.resolve() == ct.resolve():
+            msg = f"{mask}: is the CT itself. Give another name for the mask."
+            raise InputError(msg, code="exists")
+        require_dicom_cts([ct], [form] if (form := dicom_format(mask)) else [])
     models = settings.models()
     path = record_of(output)
     record = RunRecord(path, settings.record(models), device=settings.device)
-    run_recorded([Job(output.name, ct, output)], settings, models, record, progress=progress)
+    run_recorded([Job(output.name, ct, output, tuple(also))], settings, models, record, progress=progress)
     return path
 
 
@@ -136,9 +150,9 @@ def record_of(mask: Path) -> Path:
     """Return the path of the record beside a mask: ``NAME.run.json``.
 
     Args:
-        mask: The mask, with an ending of a volume.
+        mask: The mask.
     """
-    return mask.with_name(f"{mask.name[: -len(volume_ending(mask) or '')]}.run.json")
+    return mask.with_name(f"{mask.name[: len(mask.name) - len(mask_ending(mask))]}.run.json")
 
 
 def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = SILENT) -> Path:
@@ -250,10 +264,7 @@ def _temporary_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _femur(path: Path, case: str, *, told: bool, sides: bool, warnings: Sequence[str]) -> Femur:
-    import SimpleITK as sitk
-
-    labels = sitk.ReadImage(str(path), sitk.sitkUInt8)
+def _femur(labels: sitk.Image, case: str, *, told: bool, sides: bool, warnings: Sequence[str]) -> Femur:
     left, right = (labels == 1, labels == 2) if told else (None, None)
     return Femur.from_mask(labels > 0, case=case, left=left, right=right, warnings=warnings, sides=sides)
 
@@ -276,7 +287,8 @@ def _outcomes(
     for job in jobs:
         try:
             # A mask of other settings must not pass for one of these if this run is interrupted.
-            job.output.unlink(missing_ok=True)
+            for path in job.outputs:
+                path.unlink(missing_ok=True)
             free.append(job)
         except OSError as error:
             problem = f"{job.output}: cannot be replaced ({error.strerror}). Check what it is, and its permissions."

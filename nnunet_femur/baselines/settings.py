@@ -20,20 +20,29 @@ class Job:
         case: Name of the case.
         ct: A volume, or a folder of DICOM slices.
         output: The mask to write.
+        also: Further files of the same mask, such as DICOM files.
     """
 
     case: str
     ct: Path
     output: Path
+    also: tuple[Path, ...] = ()
 
-    def as_dict(self) -> dict[str, str]:
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files to write."""
+        return (self.output, *self.also)
+
+    def as_dict(self) -> dict[str, Any]:
         """Return the job as JSON content."""
-        return {"case": self.case, "ct": str(self.ct), "output": str(self.output)}
+        also = [str(path) for path in self.also]
+        return {"case": self.case, "ct": str(self.ct), "output": str(self.output), "also": also}
 
     @classmethod
-    def from_dict(cls, content: dict[str, str]) -> Job:
+    def from_dict(cls, content: dict[str, Any]) -> Job:
         """Return the job of JSON content."""
-        return cls(content["case"], Path(content["ct"]), Path(content["output"]))
+        also = tuple(map(Path, content.get("also", ())))
+        return cls(content["case"], Path(content["ct"]), Path(content["output"]), also)
 
 
 @dataclass(frozen=True)

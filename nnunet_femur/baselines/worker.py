@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_femur.atomic_files import require_utf8_name
+from nnunet_femur.baselines.baseline_masks import algorithm
 from nnunet_femur.baselines.oriented_ct import OrientedCt
 from nnunet_femur.baselines.settings import Job, Outcome
 from nnunet_femur.errors import FemurError
+from nnunet_femur.imaging.dicom_files import dicom_format
+from nnunet_femur.imaging.dicom_references import dicom_ct
 from nnunet_femur.imaging.usability import require_usable
+from nnunet_femur.prediction.mask_files import write_masks
 from nnunet_femur.weights.models import FEMURS, TASK
 
 if TYPE_CHECKING:
@@ -56,17 +61,21 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
     start = time.perf_counter()
     try:
         any_values = settings.get("any_values", False)
+        if any(map(dicom_format, job.outputs)):
+            dicom_ct(job.ct)
         ct = OrientedCt.read(job.ct, any_values=any_values)
         doubts = [*ct.findings, *require_usable(ct.hu, ct.geometry, job.ct, any_values=any_values)]
         options = {name: settings[name] for name in ("fast", "robust_crop", "device")}
         mask = segment(ct, **options)
         if not mask.any():
             return Outcome(job.case, time.perf_counter() - start, _no_femur_problem(job, settings), code="no-femur")
-        ct.write_mask(mask if settings["sides"] else (mask > 0).astype(np.uint8), job.output)
+        _write(job, ct, mask, settings)
         volume_ml = float(np.count_nonzero(mask) * ct.geometry.voxel_volume_ml)
         warnings = tuple(found.problem.rstrip(".") for found in doubts)
         return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml, warnings=warnings)
     except FemurError as error:
+        for path in job.outputs:
+            path.unlink(missing_ok=True)
         return Outcome(job.case, time.perf_counter() - start, str(error), code=error.code)
     except BaseException as error:  # TotalSegmentator also ends the process; one case must not stop the others
         if isinstance(error, KeyboardInterrupt):
@@ -74,6 +83,21 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
         traceback.print_exc()
         problem = f"{job.ct}: TotalSegmentator stopped with {type(error).__name__}: {error}."
         return Outcome(job.case, time.perf_counter() - start, problem, code="program-failed")
+
+
+def _write(job: Job, ct: OrientedCt, mask: NDArray[np.uint8], settings: dict[str, Any]) -> None:
+    for path in job.outputs:
+        require_utf8_name(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    labels = ct.on_own_grid(mask)
+    write_masks(
+        job.outputs,
+        labels > 0,
+        labels,
+        sides=settings["sides"],
+        source=job.ct,
+        algorithm=algorithm(fast=settings["fast"]),
+    )
 
 
 def _no_femur_problem(job: Job, settings: dict[str, Any]) -> str:

@@ -16,7 +16,16 @@ def baseline(
         typer.Option("--input", "-i", help="CT: a volume in any supported format, or a folder of DICOM slices."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Mask to write (.nrrd, .nii.gz, .nii, .mha).")
+        Path | None,
+        typer.Option("--output", "-o", help="Mask to write (.nrrd, .nii.gz, .nii, .mha, .seg.dcm, .rtstruct.dcm)."),
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="Also write the mask in this format, with the name of --output: 'nrrd', 'seg.nrrd' (3D Slicer), "
+            "'nii.gz', or for DICOM series 'dicom-seg' or 'rtstruct'; may be repeated.",
+        ),
     ] = None,
     dataset_id: Annotated[
         int | None,
@@ -47,10 +56,15 @@ def baseline(
     settings = baselines.Settings(
         fast=fast, sides=sides, robust_crop=robust_crop, device=baselines.device_name(device), any_values=any_values
     )
+    if dataset_id is not None and form:
+        msg = "--format goes with one CT (-i CT -o MASK). Masks of a dataset have the format of its CTs."
+        raise typer.BadParameter(msg)
     if dataset_id is not None:
         typer.echo(baselines.run_on_dataset(dataset_id, settings, progress=TerminalProgress()))
     elif ct is not None and output is not None:
-        record = baselines.run_on_volume(ct, output, settings, progress=TerminalProgress())
+        masks = baselines.mask_paths(output, form or ())
+        record = baselines.run_on_volume(ct, masks[0], settings, also=masks[1:], progress=TerminalProgress())
         for warning in baselines.recorded_warnings(record):
             typer.echo(f"warning: {ct}: {warning}", err=True)
-        typer.echo(output)
+        for mask in masks:
+            typer.echo(mask)

@@ -73,6 +73,12 @@ def compare(
             help="Largest loss that does not count, of 3D Dice or of the named score (hd95=1); may be repeated.",
         ),
     ] = None,
+    covariates: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with a column case and columns such as side, sex or implant: scores of each subgroup."
+        ),
+    ] = None,
     segment: Segments = None,
     labels: Labels = None,
     slice_surfaces: SliceSurfaces = False,  # noqa: FBT002
@@ -118,6 +124,7 @@ def compare(
         test="permutation" if test == "permutation" else "wilcoxon",
         against=against,
         margin=parse_margins(margin) if margin else None,
+        covariates=covariates,
         slice_surfaces=slice_surfaces,
         segments=segment or (),
         labels=parse_labels(labels),

@@ -12,6 +12,7 @@ from nnunet_femur.arguments import require_one_of, require_type, several
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
 from nnunet_femur.comparison.clinical.measurement_errors import with_errors
 from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, measure_predictions
+from nnunet_femur.comparison.covariates import Covariates
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.output import print_tables, write_all
@@ -23,21 +24,27 @@ from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpoints
 from nnunet_femur.comparison.statistics.margins import DEFAULT_METRIC, Margins
 from nnunet_femur.comparison.statistics.paired_tests import TestName
+from nnunet_femur.comparison.statistics.subgroups import analyse_subgroups
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS, Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from os import PathLike
 
     import pandas as pd
 
+    from nnunet_femur.comparison.grouping import Group
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
+    from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
     from nnunet_femur.evaluation import EmptyPolicy
+
+_BY_SUBGROUP = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
+"""Measures that are divided by subgroup."""
 
 _SHOWN = ("dice", "iou", "hd95", "assd", "nsd2")
 """Scores of the whole volume in the summary of a comparison."""
@@ -141,6 +148,7 @@ def compare(
     test: TestName = "wilcoxon",
     against: str | None = None,
     margin: float | Mapping[str, float] | None = None,
+    covariates: str | PathLike[str] | None = None,
     slice_surfaces: bool = False,
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
@@ -171,6 +179,8 @@ def compare(
             not worse than it, and equivalent to it, up to `margin`.
         margin: Largest loss that does not count: a number for 3D Dice, or numbers by name of a metric of the whole
             volume or of a main clinical measurement, such as ``{"dice": 0.01, "hd95": 1.0}``, in their units.
+        covariates: CSV file with a column case and further columns such as side, sex, scanner or implant: 3D Dice and
+            HD95 are reported for each subgroup, and tested where there are enough patients.
         slice_surfaces: Compute surface metrics in slices as well, about half a second per case.
         segments: Names of the segments of segmentations that are femur; empty: the only one, or those named femur.
         labels: Values of masks that are femur; empty: 1, or the only value above 0.
@@ -204,6 +214,7 @@ def compare(
         require_type("methods", methods, Mapping, "a mapping from names to folders")
     require_one_of("test", test, get_args(TestName))
     margins = _margins(against, margin)
+    of_cases = Covariates.read(Path(covariates)) if covariates else None
     if jobs < 1:
         msg = f"jobs must be 1 or more, got {jobs}."
         raise InputError(msg, code="invalid-option")
@@ -247,7 +258,7 @@ def compare(
     endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
     report = build_report(
         scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
-        endpoints=endpoints, measurements=measured,
+        endpoints=endpoints, measurements=measured, subgroups=_subgroups(of_cases, groups, found.warnings),
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
     _write_caches(folder, scored.cache, None if measured is None else known)
@@ -281,6 +292,19 @@ def _margins(against: str | None, margin: float | Mapping[str, float] | None) ->
     if isinstance(margin, Mapping):
         return Margins(against, margin)
     return Margins(against, {} if margin is None else {DEFAULT_METRIC: float(margin)})
+
+
+def _subgroups(given: Covariates | None, groups: Sequence[Group], warnings: list[str]) -> list[GroupSubgroups]:
+    """Return the scores by subgroup, and add a warning for what cannot be used.
+
+    Raises:
+        InputError: No covariate divides the cases (code "invalid-file").
+    """
+    if given is None:
+        return []
+    table, problems = given.of_cases({case for group in groups for entry in group.entries for case in entry.wide.index})
+    warnings += problems
+    return analyse_subgroups(groups, table, _BY_SUBGROUP)
 
 
 def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:

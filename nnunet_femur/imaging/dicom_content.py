@@ -134,6 +134,7 @@ class Content(Enum):
     CT = "slices of a CT"
     IMAGE = "an image of another modality"
     SEGMENTATION = "a DICOM SEG"
+    STRUCTURES = "contours (RTSTRUCT)"
     COLOUR = "a colour picture"
     OTHER = "not an image in slices"
     UNREADABLE = "a damaged file"
@@ -197,6 +198,9 @@ _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 _SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
+RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+"""SOP class of an RTSTRUCT."""
+
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 
 _LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"}
@@ -211,7 +215,7 @@ _MODALITIES = frozenset(
 
 def _classified(header: Dataset) -> tuple[Content, str]:
     """Return the kind of content of a file, and its description for a message."""
-    sop_class, modality = _sop_class(header), text(header, "Modality").upper()
+    sop_class, modality = sop_class_of(header), text(header, "Modality").upper()
     if not sop_class and not modality:
         return Content.UNREADABLE, "file without SOP class and modality"
     if sop_class == _DIRECTORY_CLASS:
@@ -219,6 +223,8 @@ def _classified(header: Dataset) -> tuple[Content, str]:
     if sop_class in _SEGMENTATION_CLASSES:
         return Content.SEGMENTATION, "DICOM SEG"
     described = _described(sop_class, modality)
+    if sop_class == RT_STRUCTURE_SET:
+        return Content.STRUCTURES, described
     if not _has_pixels(header):
         damaged = sop_class in _CT_CLASSES or "Rows" in header or "Columns" in header
         return Content.UNREADABLE if damaged else Content.OTHER, described
@@ -255,7 +261,8 @@ def _described(sop_class: str, modality: str) -> str:
     return f"file of modality {modality}" if modality in _MODALITIES else "file of unknown kind"
 
 
-def _sop_class(header: Dataset) -> str:
+def sop_class_of(header: Dataset | None) -> str:
+    """Return the UID of a file's SOP class, which may be in its meta information only; empty if it is missing."""
     return text(header, "SOPClassUID") or text(getattr(header, "file_meta", None), "MediaStorageSOPClassUID")
 
 

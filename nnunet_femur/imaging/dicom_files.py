@@ -10,11 +10,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+DICOM_ENDINGS = {"dicom-seg": ".seg.dcm", "rtstruct": ".rtstruct.dcm"}
+"""Ending of the DICOM files that this package writes, by format."""
+
 _MARK_AT, _MARK = 128, b"DICM"
 """Position and content of the mark after the preamble of a DICOM file."""
 
 _DEEPEST = 8
 """Levels of folders below the given one that are searched for DICOM files."""
+
+
+def dicom_format(path: Path) -> str | None:
+    """Return the format of a DICOM file that this package writes, by its name; None for other names.
+
+    Example:
+        >>> from pathlib import Path
+        >>> dicom_format(Path("L1.seg.dcm")), dicom_format(Path("L1.rtstruct.dcm")), dicom_format(Path("IM0001.dcm"))
+        ('dicom-seg', 'rtstruct', None)
+    """
+    name = path.name.lower()
+    return next((form for form, ending in DICOM_ENDINGS.items() if name.endswith(ending)), None)
 
 
 def is_dicom_file(path: Path) -> bool:

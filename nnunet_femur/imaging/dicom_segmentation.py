@@ -273,13 +273,13 @@ def _shared_layers(path: Path, segmentation: Segmentation) -> tuple[list[NDArray
         _require_size(path, plane, layers[0])
         planes[place] = plane >= _LEAST_FRACTION * segmentation.most if segmentation.kind == "FRACTIONAL" else plane > 0
         if frame == by_segment[segment][-1]:
-            layer_of[segment] = _add_to_free_layer(layers, planes, segment)
+            layer_of[segment] = add_to_free_layer(layers, planes, segment)
             planes = {}
     segments = tuple(Segment(each.name, each.value, layer_of.get(each.value, 0)) for each in segmentation.segments)
     return layers, segments
 
 
-def _add_to_free_layer(layers: list[NDArray], planes: dict[int, NDArray[np.bool_]], segment: int) -> int:
+def add_to_free_layer(layers: list[NDArray], planes: dict[int, NDArray[np.bool_]], segment: int) -> int:
     """Write one segment into the first layer in which all its voxels are free, or into a new one; return its index."""
     free = (
         index for index, layer in enumerate(layers) if not any(layer[at][inside].any() for at, inside in planes.items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.imaging.dicom_content import items, number, numbers, refuse_attribute, text, value
+from nnunet_femur.imaging.dicom_content import items, number, numbers, refuse_attribute, sop_class_of, text, value
 from nnunet_femur.imaging.geometry import VolumeError
 from nnunet_femur.imaging.headers import MOST_PACKED, truncated
 from nnunet_femur.kinds import KINDS
@@ -72,6 +72,7 @@ class Uids:
     series: str
     study: str
     frame_of_reference: str
+    sop_class: str = ""
 
 
 def slices_of(file: DicomFile, source: Path) -> list[Slice]:
@@ -100,6 +101,7 @@ def slices_of(file: DicomFile, source: Path) -> list[Slice]:
         series=text(header, "SeriesInstanceUID"),
         study=text(header, "StudyInstanceUID"),
         frame_of_reference=text(header, "FrameOfReferenceUID"),
+        sop_class=sop_class_of(header),
     )
     stored_range = _stored_range(header, source, prefix)
     size_xy = _size(header, source, prefix)

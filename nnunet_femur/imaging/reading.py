@@ -17,6 +17,7 @@ from nnunet_femur.imaging.dicom_series import Series
 from nnunet_femur.imaging.dicom_voxels import read_series
 from nnunet_femur.imaging.files import read_header, read_with_header
 from nnunet_femur.imaging.geometry import VolumeError
+from nnunet_femur.imaging.rtstruct_reading import StructureSet, read_structures
 from nnunet_femur.imaging.segments import parse_segments
 from nnunet_femur.kinds import KINDS
 
@@ -120,8 +121,9 @@ def read_mask_header(path: Path | str) -> SourceHeader:
     """Return the header of a mask or a segmentation without reading its voxels.
 
     Args:
-        path: A file (a mask, 3D Slicer's ``.seg.nrrd``, a DICOM SEG), or a folder with one DICOM SEG or with the slices
-            of one DICOM series in it or below it.
+        path: A file (a mask, 3D Slicer's ``.seg.nrrd``, a DICOM SEG, an RTSTRUCT), or a folder with one of these two of
+            DICOM or with the slices of one DICOM series in it or below it. Other programs' RTSTRUCTs also need the
+            slices of their CT in the folder.
 
     Raises:
         VolumeError: As for :func:`read_ct_header`, or the mask has layers without names of segments.
@@ -161,7 +163,8 @@ def _volume(path: Path, *, mask: bool, any_values: bool = False) -> Volume:
     header_found = _of_dicom(found)
     if isinstance(found, Series):
         return Volume(header_found, read_series(path, found))
-    segments, image = read_segmentation(path, found)
+    drawn = isinstance(found, StructureSet)
+    segments, image = read_structures(path, found) if drawn else read_segmentation(path, found)
     components = image.GetNumberOfComponentsPerPixel()
     return Volume(replace(header_found, components=components, segments=segments), image)
 
@@ -202,7 +205,7 @@ def _is_dicom(path: Path) -> bool:
     return path.is_dir() or is_dicom_file(path)
 
 
-def _of_dicom(found: Series | Segmentation) -> SourceHeader:
+def _of_dicom(found: Series | Segmentation | StructureSet) -> SourceHeader:
     if isinstance(found, Series):
         return SourceHeader(found.geometry, 1, found.rescaled, found.distances_mm, findings=found.findings)
     layers = 1 + max(segment.layer for segment in found.segments)

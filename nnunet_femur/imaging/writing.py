@@ -129,7 +129,7 @@ def write_nrrd(array_zyx: NDArray, geometry: Geometry, path: Path | str) -> str:
 BONE_COLOUR = (0.945098, 0.839216, 0.568627)
 """Colour of bone in 3D Slicer: red, green, blue from 0 to 1."""
 
-_RIGHT_COLOUR = (0.564706, 0.768627, 0.854902)
+RIGHT_COLOUR = (0.564706, 0.768627, 0.854902)
 """Colour of the right femur beside the left one, which has the colour of bone."""
 
 _TERMINOLOGY = (
@@ -178,7 +178,7 @@ def segment_fields(mask_zyx: NDArray, segments: Mapping[str, int] | None = None)
 def _segment(index: int, name: str, value: int, box: Box) -> dict[str, str]:
     extent = [(0, -1)] * 3 if is_empty(box) else [(part.start, part.stop - 1) for part in box[::-1]]
     side = side_in_name(name)
-    colour = _RIGHT_COLOUR if side == RIGHT else BONE_COLOUR
+    colour = RIGHT_COLOUR if side == RIGHT else BONE_COLOUR
     return {
         "ID": f"Segment_{index + 1}",
         "Name": name,

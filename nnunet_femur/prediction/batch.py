@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-import traceback
-from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,22 +11,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
-from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.sources import Source, find_sources
+from nnunet_femur.prediction.batch_work import BatchWork
+from nnunet_femur.prediction.mask_files import require_dicom_cts
 from nnunet_femur.prediction.prediction_options import Options, PredictionSettings
 from nnunet_femur.prediction.results import RECORD, CaseResult, PredictionResult, read_results, write_results
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
-from nnunet_femur.prediction.stage_times import StageTimes
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
-from nnunet_femur.progress import SILENT, Progress, track
+from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from nnunet_femur.prediction.segmented_femur import Femur
-
-FAILURE_LOG = "failures.log"
-"""File in the output folder with the tracebacks of cases that failed for an unexpected reason."""
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "SimpleITK", "vtk")
 """Packages whose versions are recorded."""
@@ -50,8 +42,9 @@ def predict(
 ) -> PredictionResult:
     """Segment the femur in CTs with a trained model, and write masks and records.
 
-    One CT is in memory at a time. Cases that an earlier run has done with the same model and options, from the same
-    files, are skipped. A case that fails does not stop the others.
+    While the network works on a CT, the next one is read, and the mask before is checked and written; where memory is
+    short, one CT is in memory at a time. Cases that an earlier run has done with the same model and options, from the
+    same files, are skipped. A case that fails does not stop the others.
 
     Args:
         inputs: Files, folders of files, folders of DICOM slices; one or several.
@@ -70,7 +63,8 @@ def predict(
         The results; that of a case that failed contains the reason.
 
     Raises:
-        InputError: A CT, the model, a fold or a label does not exist, or a checkpoint contains code.
+        InputError: A CT, the model, a fold or a label does not exist, a checkpoint contains code, or a CT is not DICOM
+            although a format of DICOM is asked for (code "unsupported").
         SetupError: The output folder cannot be written, the device does not exist, or the model's trainer is not
             installed.
 
@@ -86,6 +80,7 @@ def predict(
     options, output = replace(options or Options(), **settings), Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
     sources = find_sources([Path(each) for each in given])
+    require_dicom_cts((source.path for source in sources), options.formats)
     make_folder(output)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         femur_labels(found.dataset["labels"], options.labels)
@@ -96,13 +91,16 @@ def predict(
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
-            about |= {"device": segmenter.device, "precision": segmenter.precision}
+            about |= {name: getattr(segmenter, name) for name in ("device", "backend", "precision")}
     results = dict(before)
-    for source in track(sources, "Predict", progress=progress):
-        if segmenter is not None and source.case not in done:
-            result = _one_case(source, segmenter, output, options, progress)
-            results[source.case] = replace(result, settings=fingerprint, precision=segmenter.precision)
+    todo = [source for source in sources if source.case not in done]
+    if segmenter is not None:
+
+        def record(result: CaseResult) -> None:
+            results[result.case] = replace(result, settings=fingerprint)
             _write(output, results.values(), about)
+
+        BatchWork(segmenter, output, options, record, progress=progress).run(todo, skipped=len(done))
     skipped = tuple(source.case for source in sources if source.case in done)
     return PredictionResult(output, tuple(results[source.case] for source in sources), skipped)
 
@@ -125,50 +123,6 @@ def _is_done(before: CaseResult | None, source: Source, output: Path, settings: 
         return before is not None and before.is_current(output, settings=settings, state=source.state())
     except OSError:
         return False
-
-
-def _one_case(source: Source, segmenter: Segmenter, output: Path, options: Options, progress: Progress) -> CaseResult:
-    """Return the result of a case, or the reason why it has none; nothing that a case raises stops the others."""
-    start = time.monotonic()
-    result = CaseResult(source.case, str(source.path))
-    task = f"  {source.case}"
-    progress.begin(task)
-    try:
-        state = source.state()
-        femur = segmenter.segment(source, on_window=lambda done, total: progress.advance(task, done, total=total))
-        times = StageTimes(femur.stage_seconds)
-        with times.measuring("write"):
-            paths = femur.save(output, formats=options.formats, stl=options.stl)
-        files = {path.name: path.stat().st_size for path in paths}
-        seconds = {stage: round(value, 3) for stage, value in times.seconds.items()}
-        result = replace(result, state=state, files=files, stage_seconds=seconds, **_measures(femur))
-    except (FemurError, OSError) as error:
-        result = replace(result, error=str(error), code=getattr(error, "code", "unreadable"))
-    except MemoryError:
-        problem = f"{source.path}: out of memory. Crop the CT to the leg, or use a machine with more memory."
-        result = replace(result, error=problem, code="too-large")
-    except Exception as error:  # noqa: BLE001
-        result = replace(result, error=_unexpected(error, source, output))
-    finally:
-        progress.end(task, f"failed {source.case}: {result.error}" if result.error else "")
-    if result.error:
-        return replace(result, review_score=1.0)
-    return replace(result, seconds=round(time.monotonic() - start, 2))
-
-
-def _measures(femur: Femur) -> dict[str, Any]:
-    names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source", "review_score")
-    codes = tuple(dict.fromkeys(found.code for found in femur.findings))
-    return {**{name: getattr(femur, name) for name in names}, "findings": codes}
-
-
-def _unexpected(error: Exception, source: Source, output: Path) -> str:
-    """Return a message about an unexpected exception, and write its traceback to the output folder."""
-    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-    log = output / FAILURE_LOG
-    with suppress(OSError), log.open("a", encoding="utf-8") as file:
-        file.write(f"{source.case} ({source.path})\n{''.join(traceback.format_exception(error))}\n")
-    return f"{source.path}: the prediction failed ({type(error).__name__}: {reason}). The traceback is in {log}."
 
 
 def _write(output: Path, results: Iterable[CaseResult], about: dict[str, Any]) -> None:

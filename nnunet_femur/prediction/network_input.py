@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -89,6 +90,7 @@ class NetworkInput:
         geometry: The CT's own geometry.
         findings: Findings about what is doubtful about the CT.
         sample: Every n-th voxel of the CT on its own grid; None if its values are not HU.
+        path: Path of the CT.
         times: Times of reading and preprocessing, to which later stages add theirs.
     """
 
@@ -99,7 +101,14 @@ class NetworkInput:
     geometry: Geometry
     findings: tuple[Finding, ...]
     sample: CtSample | None
+    path: Path
     times: StageTimes = field(default_factory=StageTimes)
+
+    @property
+    def reading_bytes(self) -> int:
+        """Approximate memory that reading and preprocessing of a CT of this size needs."""
+        # The CT, its copy in the network's orientation, and a part of both in single precision.
+        return 16 * math.prod(self.oriented.shape_zyx) + self.preprocessed.data.nbytes
 
     def on_own_grid(self, part_zyx: NDArray) -> NDArray:
         """Return the predicted part on the CT's own grid, 0 elsewhere.
@@ -147,7 +156,7 @@ def read_input(
         box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
         _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
         prepared = preprocess(voxels[box], seen.spacing_mm_zyx, predictor)
-    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, times)
+    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, source.path, times)
 
 
 def _findings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[Finding, ...]:

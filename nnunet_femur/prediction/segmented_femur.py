@@ -13,13 +13,13 @@ import numpy as np
 from nnunet_femur.arguments import require_type, several
 from nnunet_femur.atomic_files import make_folder
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.dicom_files import DICOM_ENDINGS
 from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
-from nnunet_femur.imaging.surface_mesh import bone_surface, write_stl
-from nnunet_femur.imaging.writing import FEMUR_SEGMENTS, WRITTEN_ENDINGS, segment_fields, write_volume
-from nnunet_femur.measurement.surfaces.model_surfaces import model_surface
+from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
 from nnunet_femur.prediction.bone_sides import VALUES, SidedFemurs, given_sides, side_of, tell_sides
 from nnunet_femur.prediction.femur_picture import projections
+from nnunet_femur.prediction.mask_files import file_ending, mask_surface, write_mask_surface, write_masks
 from nnunet_femur.prediction.plausibility import check_femurs
 from nnunet_femur.prediction.prediction_kinds import review_score
 from nnunet_femur.prediction.prediction_options import require_formats
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.imaging.dicom_references import Algorithm
     from nnunet_femur.imaging.surface_mesh import Surface
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.prediction.ct_under_mask import CtSample
+    from nnunet_femur.prediction.search_record import Search
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,11 +55,15 @@ class Femur:
         left: The left femur, uint8; None if no femur of the mask is known to be the left one.
         right: The right femur, likewise.
         precision: Precision that the network computed in, such as "float32"; empty if it is not known.
+        backend: Library that computed the network, "torch" or "openvino"; empty if it is not known.
         measurements: Measurements of each femur in the mask, the largest first, with its side and the side's origin.
         findings: Findings with codes about CT, mask, shape and sides, whose problems are also among the warnings.
         sides: True if :meth:`save` distinguishes the sides.
         stage_seconds: Seconds that each stage of the prediction took, of
             :data:`nnunet_femur.prediction.stage_times.STAGES` without ``write``; empty if the mask was not predicted.
+        search: Record of the part of the CT in which the femur was searched; None if the mask was not predicted.
+        source: Path of the CT, to whose slices DICOM files refer; None if it is not known.
+        algorithm: The algorithm that made the mask, as DICOM files name it; None for this package without a model.
 
     Example:
         >>> import SimpleITK as sitk
@@ -88,6 +94,10 @@ class Femur:
     findings: tuple[Finding, ...] = ()
     sides: bool = False
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    search: Search | None = None
+    backend: str = ""
+    source: Path | None = None
+    algorithm: Algorithm | None = None
 
     @classmethod
     def from_mask(
@@ -206,7 +216,7 @@ class Femur:
             InputError: With an edge length: the mask is empty ("no-femur"), the length is out of range
                 ("invalid-option"), or no closed mesh was found ("unsupported").
         """
-        return _surface(self.mask, edge_mm)
+        return mask_surface(self.mask, edge_mm)
 
     def save(
         self,
@@ -220,11 +230,13 @@ class Femur:
 
         Args:
             path: A file, whose ending chooses its kind: ``.nrrd .nii.gz .nii .mha`` for the mask, ``.seg.nrrd`` for
-                3D Slicer, ``.stl`` for the surface. Or a folder, which is created if it does not exist: it gets
-                ``CASE.FORMAT`` for each format, ``CASE_uncertainty.nrrd`` if there is an uncertainty, and ``CASE.stl``.
-                With :attr:`sides`, masks have the values of :attr:`labels`, segmentations a segment for each side, and
-                the folder gets ``CASE_left.stl`` and ``CASE_right.stl`` (``CASE_unknown.stl``) instead.
-            formats: Formats of the masks in a folder: "nrrd", "seg.nrrd", "nii.gz".
+                3D Slicer, ``.seg.dcm`` and ``.rtstruct.dcm`` for DICOM, ``.stl`` for the surface. Or a folder, which is
+                created if it does not exist: it gets a file for each format, ``CASE_uncertainty.nrrd`` if there is an
+                uncertainty, and ``CASE.stl``. With :attr:`sides`, masks have the values of :attr:`labels`,
+                segmentations a segment for each side, and the folder gets ``CASE_left.stl`` and ``CASE_right.stl``
+                (``CASE_unknown.stl``) instead.
+            formats: Formats of the masks in a folder: "nrrd", "seg.nrrd", "nii.gz", "dicom-seg", "rtstruct". DICOM
+                files refer to the slices of the CT, and always distinguish the sides.
             edge_mm: Edge length of surfaces for models in mm, see :meth:`surface`; None: as fine as the voxels.
             stl: Write the surface into the folder. An empty mask has none, and that of an earlier run is removed.
 
@@ -233,18 +245,18 @@ class Femur:
 
         Raises:
             InputError: A format is not one of these, or the surface of an empty mask is asked for as a file (code
-                "no-femur").
+                "no-femur"), or a DICOM file of a CT that is not a DICOM series ("unsupported").
             SetupError: A file cannot be written (code "cannot-write").
         """
         path = Path(path)
         name = "" if path.is_dir() else path.name.lower()
-        folder = path.parent if name.endswith((".stl", *WRITTEN_ENDINGS)) else path
+        folder = path.parent if name.endswith((".stl", *WRITTEN_ENDINGS, *DICOM_ENDINGS.values())) else path
         make_folder(folder)
         if folder == path:
             return self._save_case(folder, several(formats), stl=stl, edge_mm=edge_mm)
         if not name.endswith(".stl"):
-            self._write_mask(path)
-        elif not _write_surface(self.mask, path, edge_mm):
+            self._write_masks([path])
+        elif not write_mask_surface(self.mask, path, edge_mm):
             msg = f"{path}: not written, since the mask is empty and has no surface."
             raise InputError(msg, code="no-femur")
         return (path,)
@@ -255,9 +267,8 @@ class Femur:
         import SimpleITK as sitk
 
         require_formats(formats)
-        paths = [folder / f"{self.case}.{form}" for form in formats]
-        for path in paths:
-            self._write_mask(path)
+        paths = [folder / f"{self.case}{file_ending(form)}" for form in formats]
+        self._write_masks(paths)
         if self.uncertainty is not None:
             paths.append(folder / f"{self.case}_uncertainty.nrrd")
             # Finer differences mean nothing, and rounded the file takes a tenth of the space.
@@ -267,7 +278,7 @@ class Femur:
             write_volume(image, paths[-1])
         if stl:
             surfaces = {folder / f"{self.case}{ending}.stl": mask for ending, mask in self._surface_masks().items()}
-            paths += [path for path, mask in surfaces.items() if _write_surface(mask, path, edge_mm)]
+            paths += [path for path, mask in surfaces.items() if write_mask_surface(mask, path, edge_mm)]
         return tuple(paths)
 
     def _surface_masks(self) -> dict[str, sitk.Image]:
@@ -277,16 +288,9 @@ class Femur:
         labels = self.labels
         return {f"_{side}": labels == value for side, value in VALUES.items()}
 
-    def _write_mask(self, path: Path) -> None:
-        import SimpleITK as sitk
-
-        image = self.labels if self.sides else self.mask
-        if path.name.lower().endswith(".seg.nrrd"):
-            image = sitk.Image(image)
-            segments = FEMUR_SEGMENTS if self.sides else None
-            for key, value in segment_fields(sitk.GetArrayViewFromImage(image), segments).items():
-                image.SetMetaData(key, value)
-        write_volume(image, path)
+    def _write_masks(self, paths: Sequence[Path]) -> None:
+        source = self.source or Path(self.case)
+        write_masks(paths, self.mask, self.labels, sides=self.sides, source=source, algorithm=self.algorithm)
 
     def __repr__(self) -> str:
         """Return case, volume, pieces and warnings."""
@@ -304,23 +308,3 @@ class Femur:
         picture = base64.b64encode(projections(self.mask)).decode("ascii")
         image = f'<img alt="coronal, sagittal and axial projection of the mask" src="data:image/png;base64,{picture}">'
         return f"<figure>{image}<figcaption>{caption}</figcaption></figure><ul>{warnings}</ul>"
-
-
-def _surface(mask: sitk.Image, edge_mm: float | None = None) -> Surface:
-    import SimpleITK as sitk
-
-    voxels, geometry = sitk.GetArrayViewFromImage(mask), Geometry.of(mask)
-    if edge_mm is None:
-        return bone_surface(voxels, geometry)
-    return model_surface(voxels, geometry, edge_mm=edge_mm).surface
-
-
-def _write_surface(mask: sitk.Image, path: Path, edge_mm: float | None) -> bool:
-    """Write the surface and return True; for an empty mask, remove an earlier file and return False."""
-    import SimpleITK as sitk
-
-    if not sitk.GetArrayViewFromImage(mask).any():
-        path.unlink(missing_ok=True)
-        return False
-    write_stl(_surface(mask, edge_mm), path)
-    return True

@@ -530,6 +530,17 @@ class TestMargins:
         assert names(outcome.headlines[0], claim.first)
 
 
+def test_the_command_takes_covariates(tree):
+    tree.test(SCRATCH, shift=1)
+    table = tree.base / "more.csv"
+    table.write_text("case,implant\nL6,yes\nR7,no\n")
+    result = CliRunner().invoke(app, ["compare", str(tree.results), "--covariates", str(table)])
+    assert result.exit_code == 0, result.output
+    written = pd.read_csv(tree.results / "comparison" / "tables" / "subgroups_test_dice_implant.csv")
+    assert written["implant"].tolist() == ["no", "yes"]
+    assert written["cases"].tolist() == [1, 1]
+
+
 class TestRefused:
     """Invalid options are refused before anything is scored or written."""
 

@@ -43,7 +43,7 @@ class TestContent:
             (ct_slice(PLANE, 0, SOPClassUID=SECONDARY_CAPTURE, ImagePositionPatient=None), Content.OTHER),
             (ct_slice(PLANE, 0, SOPClassUID=SECONDARY_CAPTURE, SamplesPerPixel=3), Content.COLOUR),
             (ct_slice(PLANE, 0, Rows=None), Content.UNREADABLE),
-            (dataset(RT_STRUCTURE_SET, Modality="RTSTRUCT"), Content.OTHER),
+            (dataset(RT_STRUCTURE_SET, Modality="RTSTRUCT"), Content.STRUCTURES),
             (dataset(BASIC_TEXT_SR, Modality="SR"), Content.OTHER),
             (dataset(CT), Content.UNREADABLE),
         ],

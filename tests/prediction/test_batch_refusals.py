@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
-from nnunet_femur.prediction import Options, Segmenter, batch, predict
+from nnunet_femur.prediction import Options, Segmenter, predict
+from nnunet_femur.prediction.batch_work import FAILURE_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def test_what_convert_refuses_is_refused_and_the_others_go_on(doubtful, model, t
     assert "-200 to 800" in rows["f_window"]["warnings"]
     assert "window" not in rows["g_good"]["warnings"]
     assert {path.stem for path in out.glob("*.nrrd")} == {"f_window", "g_good"}
-    assert not (out / batch.FAILURE_LOG).exists()
+    assert not (out / FAILURE_LOG).exists()
     result = CliRunner().invoke(app, [*(str(argument) for argument in arguments), "--any-values"])
     assert result.exit_code == 1
     rows = _rows(out)
@@ -81,17 +82,23 @@ def test_what_convert_refuses_is_refused_and_the_others_go_on(doubtful, model, t
 
 
 @pytest.mark.parametrize(
-    "error", [ZeroDivisionError("by zero"), ValueError("odd"), IndexError(), RuntimeError("torch")]
+    ("error", "part"),
+    [
+        (ZeroDivisionError("by zero"), "read"),
+        (IndexError(), "find"),
+        (RuntimeError("torch"), "find"),
+        (ValueError("odd"), "check"),
+    ],
 )
-def test_no_exception_ends_a_batch(error, doubtful, model, tmp_path, monkeypatch):
-    segment = Segmenter.segment
+def test_no_exception_ends_a_batch(error, part, doubtful, model, tmp_path, monkeypatch):
+    whole = getattr(Segmenter, part)
 
-    def fails(self, source, **options):
-        if source.case == "f_window":
+    def fails(self, given, **options):
+        if (given.seen if part == "check" else given).case == "f_window":
             raise error
-        return segment(self, source, **options)
+        return whole(self, given, **options)
 
-    monkeypatch.setattr(Segmenter, "segment", fails)
+    monkeypatch.setattr(Segmenter, part, fails)
     options, out = Options(mirror=False), tmp_path / "out"
     inputs = [doubtful["f_window"], doubtful["g_good"]]
     outcome = predict(inputs, model, out, options=options, device="cpu")
@@ -99,7 +106,7 @@ def test_no_exception_ends_a_batch(error, doubtful, model, tmp_path, monkeypatch
     assert (done.error, outcome.complete) == ("", False)
     assert failed.error.startswith(f"{doubtful['f_window']}: ")
     assert type(error).__name__ in failed.error
-    log = (out / batch.FAILURE_LOG).read_text(encoding="utf-8")
+    log = (out / FAILURE_LOG).read_text(encoding="utf-8")
     assert "f_window" in log
     assert "Traceback" in log
 

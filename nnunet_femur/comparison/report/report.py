@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
+    from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
     from nnunet_femur.records import Provenance
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -80,6 +81,7 @@ def build_report(
     earlier: Path | None = None,
     endpoints: Sequence[GroupEndpoints] = (),
     measurements: pd.DataFrame | None = None,
+    subgroups: Sequence[GroupSubgroups] = (),
 ) -> Report:
     """Make the tables and figures of a report, without writing files.
 
@@ -93,6 +95,7 @@ def build_report(
         earlier: Folder of an earlier report. Its figures are used if they show the same.
         endpoints: Statistics of clinical measurements of each group.
         measurements: The table of measurements; None if nothing was measured.
+        subgroups: Scores by subgroup of each group.
 
     Raises:
         InputError: `published` is unknown (code "invalid-option").
@@ -107,6 +110,7 @@ def build_report(
         unscored=found.unscored,
         endpoints=endpoints,
         measurements=measurements,
+        subgroups=subgroups,
     )
     tables = tabulate(data)
     provenance = figure_provenance(data, tables)

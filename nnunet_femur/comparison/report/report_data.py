@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
+    from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
 
 DICE = Measure("volume", "all", "whole", "dice")
 """3D Dice of the whole bone, the main score."""
@@ -39,6 +40,7 @@ class ReportData:
         unscored: Predictions that could not be scored.
         endpoints: Statistics of clinical measurements of each group; empty if nothing was measured.
         measurements: The table of measurements; None if nothing was measured.
+        subgroups: Scores by subgroup of each group; empty without covariates.
     """
 
     scored: Scored
@@ -48,6 +50,7 @@ class ReportData:
     unscored: Sequence[Unscored] = ()
     endpoints: Sequence[GroupEndpoints] = ()
     measurements: pd.DataFrame | None = None
+    subgroups: Sequence[GroupSubgroups] = ()
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -11,8 +11,8 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_femur.conversion.assignments import read_table
 from nnunet_femur.conversion.cases import SETS, Case, Found, Layout, named, set_called
+from nnunet_femur.dataset.user_tables import read_table
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.geometry import stem
 from nnunet_femur.imaging.sides import UNKNOWN, side_called

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_femur.conversion.assignments import read_table
 from nnunet_femur.conversion.cases import Case, Found, Layout, named, set_called
+from nnunet_femur.dataset.user_tables import read_table
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Finding, as_left_out
 from nnunet_femur.imaging.sides import BOTH

@@ -18,6 +18,7 @@ from nnunet_femur.comparison.report.tables.details import case_tables, fold_tabl
 from nnunet_femur.comparison.report.tables.model import Cell, Column, Row, Table
 from nnunet_femur.comparison.report.tables.statistics_tables import statistics_tables
 from nnunet_femur.comparison.report.tables.study_tables import study_tables
+from nnunet_femur.comparison.report.tables.subgroup_tables import subgroup_tables
 from nnunet_femur.comparison.report.tables.summary import summaries, surface_tables
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ TABLES: tuple[Callable[[ReportData], Iterator[Table]], ...] = (
     clinical_tables,
     claim_tables,
     statistics_tables,
+    subgroup_tables,
     study_tables,
     surface_tables,
     slice_tables,
