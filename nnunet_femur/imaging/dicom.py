@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.dicom_content import Content, look_into, number, quiet_pydicom, text
-from nnunet_femur.imaging.dicom_files import dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
+from nnunet_femur.imaging.dicom_files import dicom_files, dicom_format, holds_dicom, is_dicom_file, is_dicom_folder
 from nnunet_femur.imaging.dicom_segmentation import find_segmentation
 from nnunet_femur.imaging.dicom_series import find_series, left_out
 from nnunet_femur.imaging.geometry import VolumeError
@@ -71,7 +71,9 @@ def find_dicom(path: Path, *, mask: bool = False, any_values: bool = False) -> S
 
 
 def _find(path: Path, *, mask: bool, any_values: bool) -> Series | Segmentation | StructureSet:
-    files = [look_into(file) for file in (dicom_files(path) if path.is_dir() else [path])]
+    found_files = dicom_files(path) if path.is_dir() else [path]
+    # Masks that this package wrote into the folder of a CT are no findings about the CT.
+    files = [look_into(file) for file in found_files if mask or file == path or dicom_format(file) is None]
     if mask:
         segmentations = [file for file in files if file.content is Content.SEGMENTATION]
         structures = [file for file in files if file.content is Content.STRUCTURES]
