@@ -231,34 +231,42 @@ def digest(path: Path) -> str:
     return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def read_source_header(root: Path, file: Path, *, mask: bool = False) -> SourceHeader | Finding:
+def read_source_header(root: Path, file: Path, *, mask: bool = False, ct: Path | None = None) -> SourceHeader | Finding:
     """Return the header of a CT or a mask, or the finding that it cannot be used.
 
     Args:
         root: The source folder.
         file: A volume or a DICOM folder, relative to `root`, as findings name it.
         mask: True to read a mask, False to read a CT.
+        ct: The CT of a mask, relative to `root`; an RTSTRUCT may need it.
     """
     try:
-        header = read_mask_header(root / file) if mask else read_ct_header(root / file)
+        header = read_mask_header(root / file, ct=_below(root, ct)) if mask else read_ct_header(root / file)
     except VolumeError as error:
         return _unusable(error, file)
     return replace(header, findings=about(file, header.findings))
 
 
-def read_source(root: Path, file: Path, *, mask: bool = False) -> tuple[SourceHeader, sitk.Image] | Finding:
+def read_source(
+    root: Path, file: Path, *, mask: bool = False, ct: Path | None = None
+) -> tuple[SourceHeader, sitk.Image] | Finding:
     """Return header and voxels of a CT or a mask, or the finding that it cannot be used.
 
     Args:
         root: The source folder.
         file: A volume or a DICOM folder, relative to `root`, as findings name it.
         mask: True to read a mask, False to read a CT.
+        ct: The CT of a mask, relative to `root`; an RTSTRUCT may need it.
     """
     try:
-        volume = read_mask(root / file) if mask else read_ct(root / file)
+        volume = read_mask(root / file, ct=_below(root, ct)) if mask else read_ct(root / file)
     except VolumeError as error:
         return _unusable(error, file)
     return replace(volume.header, findings=about(file, volume.header.findings)), volume.image
+
+
+def _below(root: Path, file: Path | None) -> Path | None:
+    return None if file is None else root / file
 
 
 def _with_folder(source: Source) -> Source:
