@@ -74,13 +74,35 @@ def predict(
             help="Average the predictions of the CT and of its mirror images, if the trainer allows it.",
         ),
     ] = True,
+    exhaustive: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--exhaustive", help="Slower: compute the whole CT, instead of only what is within 25 mm of the femur."
+        ),
+    ] = False,
     crop_to_bone: Annotated[  # noqa: FBT002
         bool, typer.Option("--crop-to-bone", help="Faster: predict only the box around bone. Edges may differ.")
     ] = False,
     half: Annotated[  # noqa: FBT002
         bool,
-        typer.Option("--half", help="Faster: float16 on NVIDIA GPUs, bfloat16 on CPUs that have it. Edges may differ."),
+        typer.Option(
+            "--half", help="Faster: bfloat16 on CPUs that are fast in it, but not in float16. Edges may differ."
+        ),
     ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="Precision of the network: 'float32', 'float16', 'bfloat16', or 'auto': float16 on NVIDIA GPUs and on "
+            "CPUs that are fast in it.",
+        ),
+    ] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", help="Library of the network: 'torch', 'openvino' (CPUs), or 'auto': the faster one installed."
+        ),
+    ] = "auto",
     any_values: AnyValues = False,  # noqa: FBT002
     checkpoint: Annotated[
         str, typer.Option("--checkpoint", help="File name of the checkpoint in each fold.")
@@ -107,6 +129,9 @@ def predict(
         largest_component=largest_component,
         fill_holes=fill_holes,
         mirror=mirror,
+        exhaustive=exhaustive,
+        backend=backend,
+        precision=precision,
         any_values=any_values,
         sides=sides,
         **choices,

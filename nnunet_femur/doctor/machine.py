@@ -64,6 +64,7 @@ class Machine:
         unwritable: Folders that cannot be written to or created.
         nvidia_driver: True if a driver for NVIDIA GPUs is installed.
         torch: PyTorch's devices; None if it cannot be imported.
+        openvino: Precisions that OpenVINO computes in on this CPU; empty if it is not installed.
     """
 
     platform: str
@@ -81,6 +82,7 @@ class Machine:
     unwritable: frozenset[Path] = frozenset()
     nvidia_driver: bool = False
     torch: Torch | None = None
+    openvino: tuple[str, ...] = ()
 
 
 def this_machine(folders: tuple[Path, ...]) -> Machine:
@@ -112,6 +114,7 @@ def this_machine(folders: tuple[Path, ...]) -> Machine:
         unwritable=frozenset(folder for folder in folders if not os.access(_existing(folder), os.W_OK)),
         nvidia_driver=shutil.which("nvidia-smi") is not None,
         torch=_torch(modules["torch"], errors),
+        openvino=_openvino(modules["torch"]),
     )
 
 
@@ -174,6 +177,14 @@ def _torch(torch: Any, errors: dict[str, str]) -> Torch | None:
     except Exception as error:  # noqa: BLE001 - a driver can fail in any way
         errors["torch.cuda"] = str(error).strip()
         return Torch(str(getattr(torch, "__version__", "?")))
+
+
+def _openvino(torch: Any) -> tuple[str, ...]:
+    if torch is None:
+        return ()
+    from nnunet_femur.networks.precision import openvino_precisions
+
+    return openvino_precisions()
 
 
 def _existing(folder: Path) -> Path:

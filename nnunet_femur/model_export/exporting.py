@@ -112,6 +112,7 @@ def export(
 
     target, folder = target_of(to), Path(output).expanduser()
     used = choose_device(device).type
+    _recover(folder)
     _require_replaceable(folder, overwrite=overwrite)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         networks = load_networks(found)
@@ -170,13 +171,24 @@ def _require_replaceable(folder: Path, *, overwrite: bool) -> None:
     raise InputError(msg, code="exists")
 
 
+def _recover(folder: Path) -> None:
+    """Put back an earlier export that a run was replacing when it was killed, between two renames."""
+    previous = _beside(folder, "previous")
+    if previous.exists() and not folder.exists():
+        previous.rename(folder)
+
+
+def _beside(folder: Path, state: str) -> Path:
+    return folder.with_name(f".{folder.name}.{state}")
+
+
 @contextmanager
 def _written_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty hidden folder beside `folder`, which replaces it unless there was an exception."""
     make_folder(folder.parent)
-    partial, previous = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "previous"))
+    partial, previous = _beside(folder, "partial"), _beside(folder, "previous")
     busy = f"{folder}: another export is writing this folder. Wait until it has finished."
-    with records.locked(folder.with_name(f".{folder.name}.lock"), busy=busy):
+    with records.locked(_beside(folder, "lock"), busy=busy):
         try:
             # What a killed run left.
             shutil.rmtree(partial, ignore_errors=True)

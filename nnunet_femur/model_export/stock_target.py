@@ -9,7 +9,7 @@ import shutil
 import sys
 import zipfile
 from importlib.metadata import version
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -179,21 +179,28 @@ def predict_with_nnunet(
         "device": device,
         "outputs": {fold: str(workspace / f"fold_{fold}") for fold in folds},
     }
+    status, output = _run(request)
+    ending = json.loads((model / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
+    written = [workspace / f"fold_{fold}{ending}" for fold in folds]
+    if status != 0 or not all(path.is_file() for path in written):
+        last = output.strip().rpartition("\n")[2]
+        msg = (
+            f"{networks.model.name}: nnU-Net's predictor failed with the exported model ({last}). Nothing was written. "
+            "Install the version of nnunetv2 that nnunet_femur requires."
+        )
+        raise SetupError(msg, code="program-failed")
+    values = list(networks.femur_channels)
+    return [np.isin(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), values) for path in written]
+
+
+def _run(request: dict[str, Any]) -> tuple[int, str]:
+    """Run :mod:`~nnunet_femur.model_export.stock_prediction`; return its exit status and its output."""
     environment = {name: value for name, value in os.environ.items() if not name.lower().startswith("nnunet")}
     # With -P, the program does not find modules of its own folder.
     command = [sys.executable, "-P", stock_prediction.__file__, json.dumps(request)]
     with running(command, environment) as process:
         output = process.stdout.read() if process.stdout else ""
-    ending = json.loads((model / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
-    written = [workspace / f"fold_{fold}{ending}" for fold in folds]
-    if process.returncode != 0 or not all(path.is_file() for path in written):
-        last = output.strip().rpartition("\n")[2]
-        msg = (
-            f"{networks.model.name}: nnU-Net's predictor failed with the exported model ({last}). Nothing was written."
-        )
-        raise SetupError(msg, code="program-failed")
-    values = list(networks.femur_channels)
-    return [np.isin(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), values) for path in written]
+    return process.returncode, output
 
 
 def _names(networks: TrainedNetworks) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -61,8 +62,19 @@ def merge_channels(logits: torch.Tensor, femur_channels: Sequence[int]) -> torch
     Returns:
         Logits of background and femur, shape (batch, 2, ...).
     """
-    others = [channel for channel in range(logits.shape[1]) if channel not in femur_channels]
-    return torch.stack([logits[:, others].amax(1), logits[:, list(femur_channels)].amax(1)], 1)
+    # Views of runs of channels: an index by a list would copy them in every step, and add up gradients by index.
+    runs = _runs(logits.shape[1], femur_channels)
+    largest: dict[bool, torch.Tensor] = {}
+    for (is_femur, _), part in zip(runs, logits.split([length for _, length in runs], 1), strict=True):
+        of_run = part.amax(1) if part.shape[1] > 1 else part[:, 0]
+        largest[is_femur] = torch.maximum(largest[is_femur], of_run) if is_femur in largest else of_run
+    return torch.stack([largest[False], largest[True]], 1)
+
+
+def _runs(channels: int, femur_channels: Sequence[int]) -> list[tuple[bool, int]]:
+    """Return the runs of neighbouring channels that are all the femur's, or all others, with their lengths."""
+    femur = set(femur_channels)
+    return [(is_femur, len(list(run))) for is_femur, run in groupby(range(channels), key=lambda each: each in femur)]
 
 
 def merge_heads(network: nn.Module, femur_channels: Sequence[int]) -> nn.Module:

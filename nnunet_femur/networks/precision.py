@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "float16", "bfloat16"]
 """Type of the numbers that a network computes with."""
 
+_CAPABILITIES: dict[str, Precision] = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16"}
+"""OpenVINO's names of precisions."""
+
 _AUTOCAST = ("cuda", "cpu")
 """Devices that nnU-Net or this package may autocast on."""
 
@@ -42,6 +45,23 @@ def calculates_in_bfloat16() -> bool:
     """Return True if the processor has instructions for bfloat16; without them, bfloat16 is slower than float32."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def openvino_precisions() -> tuple[Precision, ...]:
+    """Return the precisions that this processor has instructions for and OpenVINO uses; none without OpenVINO.
+
+    Example:
+        >>> "float32" in openvino_precisions()
+        True
+    """
+    try:
+        import openvino
+
+        capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    # Without OpenVINO's libraries or its plugin for this processor, any error can occur.
+    except Exception:  # noqa: BLE001
+        return ()
+    return tuple(precision for name, precision in _CAPABILITIES.items() if name in capabilities)
 
 
 def training_precision(network: nn.Module, device: torch.device) -> Precision:

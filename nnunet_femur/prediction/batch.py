@@ -91,7 +91,7 @@ def predict(
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
-            about |= {"device": segmenter.device, "precision": segmenter.precision}
+            about |= {name: getattr(segmenter, name) for name in ("device", "backend", "precision")}
     results = dict(before)
     todo = [source for source in sources if source.case not in done]
     if segmenter is not None:

@@ -155,7 +155,8 @@ def _failed(source: Source, error: BaseException, output: Path) -> CaseResult:
 def _measures(femur: Femur) -> dict[str, Any]:
     names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source", "review_score")
     codes = tuple(dict.fromkeys(found.code for found in femur.findings))
-    return {**{name: getattr(femur, name) for name in names}, "findings": codes}
+    search = {} if femur.search is None else femur.search.as_dict()
+    return {**{name: getattr(femur, name) for name in names}, "findings": codes, "search": search}
 
 
 def _unexpected(error: Exception, source: Source, output: Path) -> str:

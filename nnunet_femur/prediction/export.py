@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.imaging.boxes import box_of
-from nnunet_femur.imaging.sides import LEFT, RIGHT, side_in_name
+from nnunet_femur.imaging.boxes import box_of, box_within, is_empty
 from nnunet_femur.prediction.axis_resampling import Resampling, along, plan_resampling, reach, support
+from nnunet_femur.prediction.box_logits import FoldLogits
+from nnunet_femur.prediction.output_channels import femur_channels
 from nnunet_femur.prediction.preprocessing import Preprocessed, is_default, network_spacing_mm, slabs, work_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from numpy.typing import NDArray
+
+    from nnunet_femur.prediction.output_channels import SideChannels
 
 
 @dataclass(frozen=True)
@@ -46,41 +49,8 @@ class Exported:
     sides_zyx: NDArray[np.int8] | None = None
 
 
-class SideChannels(NamedTuple):
-    """Output channels of a network that distinguishes the sides.
-
-    Attributes:
-        left: Channel of the left femur.
-        right: Channel of the right femur.
-    """
-
-    left: int
-    right: int
-
-
-def side_channels(predictor: nnUNetPredictor, labels: Mapping[str, Any], femur: Sequence[int]) -> SideChannels | None:
-    """Return the channels of the left and of the right femur; None if the network does not have both.
-
-    Networks of fine-tuning have TotalSegmentator's channels, the left one first in their plans. Others have a channel
-    for each label.
-
-    Args:
-        predictor: nnU-Net's predictor with plans and network.
-        labels: ``labels`` of the model's ``dataset.json``.
-        femur: Labels that are femur.
-    """
-    manager = predictor.label_manager
-    if manager.has_regions:
-        return None
-    merged = getattr(manager, "femur_channels", None)
-    if merged is not None:
-        return SideChannels(*merged) if len(merged) == 2 else None
-    of_side = {side_in_name(name): int(value) for name, value in labels.items() if value in femur}
-    return SideChannels(of_side[LEFT], of_side[RIGHT]) if of_side.keys() == {LEFT, RIGHT} and len(femur) == 2 else None
-
-
 def export(
-    logits: Sequence[torch.Tensor],
+    logits: FoldLogits | Sequence[torch.Tensor],
     preprocessed: Preprocessed,
     predictor: nnUNetPredictor,
     *,
@@ -94,20 +64,23 @@ def export(
     grid: with two classes, and with the merged heads of fine-tuning, this is what ``nnUNetv2_ensemble`` does.
 
     Args:
-        logits: For each fold the logits on the network's grid, shape (channels, *axes of the plans), half precision.
+        logits: For each fold the logits on the network's grid, shape (channels, *axes of the plans), half precision; or
+            those of a part of it.
         preprocessed: The CT that the network saw.
         predictor: nnU-Net's predictor with plans and network.
         femur: Labels that are femur.
         deviation: Compute the standard deviation over the folds in every voxel.
         sides: Channels to compare in the voxels of the mask, which itself does not depend on them.
     """
-    folds = _Folds(logits, preprocessed.properties, predictor, femur, deviation, sides)
-    shape = preprocessed.properties["shape_before_cropping"]
-    mask = np.zeros(shape, np.uint8)
-    spread = np.zeros(shape, np.float32) if deviation else None
-    of_sides = np.zeros(shape, np.int8) if sides else None
-    pairs = list(combinations(range(len(logits)), 2))
-    common, voxels = np.zeros(len(pairs), np.int64), np.zeros(len(logits), np.int64)
+    given = logits if isinstance(logits, FoldLogits) else FoldLogits.of_whole(logits)
+    folds = _Folds(given, preprocessed.properties, predictor, femur, deviation, sides)
+    whole = preprocessed.properties["shape_before_cropping"]
+    mask = np.zeros(whole, np.uint8)
+    spread = np.zeros(whole, np.float32) if deviation else None
+    of_sides = np.zeros(whole, np.int8) if sides else None
+    count = len(given.values)
+    pairs = list(combinations(range(count), 2))
+    common, voxels = np.zeros(len(pairs), np.int64), np.zeros(count, np.int64)
     for part in folds.parts() if is_default(predictor) else folds.parts_by_nnunet():
         mask[part.place] = part.mask
         if spread is not None and part.deviation is not None:
@@ -153,7 +126,7 @@ class _Part:
 class _Folds:
     """The logits of all folds, and the two ways to the CT's grid: this package's, and nnU-Net's own functions."""
 
-    logits: Sequence[torch.Tensor]
+    logits: FoldLogits
     properties: dict[str, Any]
     predictor: nnUNetPredictor
     femur: Sequence[int]
@@ -166,7 +139,7 @@ class _Folds:
 
         # Networks of fine-tuning have a channel for each class of their source.
         merges = hasattr(self.predictor.label_manager, "femur_channels")
-        channels = getattr(self.predictor.label_manager, "femur_channels", self.femur)
+        channels = femur_channels(self.predictor, self.femur)
         resampling = self._resampling()
         box = _whole(resampling) if self.deviation else _box_of_femur(self.logits, resampling, channels)
         if any(part.start == part.stop for part in box):
@@ -178,28 +151,30 @@ class _Folds:
             torch.from_numpy(matrix[rows, needed]).float().to(device)
             for matrix, rows, needed in zip(resampling.matrices[1:], box[1:], columns[1:], strict=True)
         ]
-        plane_bytes = 4 * len(self.logits[0]) * len(across[0]) * len(across[1])
+        logits = self.logits if self.logits.contains(columns) else self.logits.filled()
+        plane_bytes = 4 * len(logits.values[0]) * len(across[0]) * len(across[1])
         for slab in slabs(box[0].stop - box[0].start, plane_bytes):
             rows = slice(box[0].start + slab.start, box[0].start + slab.stop)
             needed = support(resampling.matrices[0], rows)
             down = torch.from_numpy(resampling.matrices[0][rows, needed]).float().to(device)
             resampled = []
-            for each in self.logits:
-                values = along(each[:, needed, columns[1], columns[2]].to(device).float(), down, 0)
+            for fold in range(len(logits.values)):
+                part = logits.part(fold, (needed, *columns[1:]))
+                values = along(part.to(device).float(), down, 0)
                 # nnU-Net keeps half precision here, which decides where two classes are nearly alike.
                 resampled.append(along(along(values, across[0], 1), across[1], 2).half().float())
             place = tuple(
                 slice(start + part.start, start + part.stop)
                 for start, part in zip(corner, (rows, *box[1:]), strict=True)
             )
-            part = decide(resampled, place, channels, deviation=self.deviation, merges=merges)
-            yield replace(part, sides=_larger_side(resampled, self.sides))
+            decided = decide(resampled, place, channels, deviation=self.deviation, merges=merges)
+            yield replace(decided, sides=_larger_side(resampled, self.sides))
 
     def _resampling(self) -> Resampling:
         own, of_network = network_spacing_mm(self.predictor, self.properties["spacing"])
         settings = self.predictor.configuration_manager.configuration["resampling_fn_probabilities_kwargs"]
         wanted = self.properties["shape_after_cropping_and_before_resampling"]
-        return plan_resampling(self.logits[0].shape[1:], wanted, of_network, own, settings)
+        return plan_resampling(self.logits.shape, wanted, of_network, own, settings)
 
     def parts_by_nnunet(self) -> Iterator[_Part]:
         """Yield the whole CT at once, by nnU-Net's own functions, for plans with other resampling or with regions."""
@@ -209,7 +184,8 @@ class _Folds:
         plans, labels = self.predictor.plans_manager, self.predictor.label_manager
         of_folds, pairs, balances = [], [], []
         total: Any = 0
-        for each in self.logits:
+        logits = self.logits.filled(regions=labels.has_regions).values
+        for each in logits:
             segmentation, probabilities = export_prediction.convert_predicted_logits_to_segmentation_with_correct_shape(
                 each,
                 plans,
@@ -233,8 +209,8 @@ class _Folds:
                 if self.sides is not None and len(turned) > max(self.sides):
                     balances.append(turned[self.sides.left] - turned[self.sides.right])
         if labels.has_regions:
-            together = np.isin(labels.convert_probabilities_to_segmentation(total / len(self.logits)), self.femur)
-        elif len(self.logits) == 1:
+            together = np.isin(labels.convert_probabilities_to_segmentation(total / len(logits)), self.femur)
+        elif len(logits) == 1:
             together = of_folds[0]
         else:
             rest, bone = _mean(pairs).numpy()
@@ -265,7 +241,7 @@ def _whole(resampling: Resampling) -> list[slice]:
     return [slice(0, length) for length in resampling.new_shape]
 
 
-def _box_of_femur(logits: Sequence[torch.Tensor], resampling: Resampling, femur: Sequence[int]) -> list[slice]:
+def _box_of_femur(logits: FoldLogits, resampling: Resampling, femur: Sequence[int]) -> list[slice]:
     """Return the part of the CT that can be femur.
 
     Linear weights are not negative: where the background is ahead of the femur in all neighbours, it is ahead
@@ -273,12 +249,16 @@ def _box_of_femur(logits: Sequence[torch.Tensor], resampling: Resampling, femur:
     """
     if any((matrix < 0).any() for matrix in resampling.matrices):
         return _whole(resampling)
-    ahead = np.zeros(logits[0].shape[1:], bool)
-    for each in logits:
+    ahead = np.zeros(logits.values[0].shape[1:], bool)
+    for each in logits.values:
         for channel in femur:
             ahead |= (each[channel] > each[0]).numpy()
-    box = box_of(ahead)
-    return [reach(matrix, part) if part.stop else part for matrix, part in zip(resampling.matrices, box, strict=True)]
+    found = box_of(ahead)
+    if is_empty(found):
+        return list(found)
+    return [
+        reach(matrix, part) for matrix, part in zip(resampling.matrices, box_within(logits.box, found), strict=True)
+    ]
 
 
 def decide(

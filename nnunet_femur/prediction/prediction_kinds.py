@@ -40,6 +40,14 @@ _WEIGHTED = (
     ),
     (0.6, _kind("volume", "one whole piece below 100 or above 900 ml", "Look at the mask.")),
     (0.4, _kind("cavities", "cavities of more than 2 % of the bone's volume", "Use --fill-holes to fill them.")),
+    (
+        0.1,
+        _kind(
+            "not-localised",
+            "the localisers found no femur of at least 1 ml, so the whole CT was searched",
+            "Look at the mask. Check that the CT shows a femur.",
+        ),
+    ),
     # Completeness.
     (
         0.7,

@@ -5,18 +5,30 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
-from nnunet_femur.arguments import several
+from nnunet_femur.arguments import require_one_of, several
 from nnunet_femur.errors import InputError
 
 FORMATS = ("nrrd", "seg.nrrd", "nii.gz", "dicom-seg", "rtstruct")
 """Formats of masks: file endings, of which ``seg.nrrd`` is 3D Slicer's segmentation, and two of DICOM."""
 
+BACKENDS = ("auto", "torch", "openvino")
+"""Names of the libraries that can compute a network; "auto" chooses by device, network and what is installed."""
+
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+"""Names of the precisions that a network can compute in; "auto" chooses by the hardware."""
+
 QUICK: dict[str, Any] = {"step_size": 0.8, "crop_to_bone": True, "half": True}
 """Options for speed. The step is TotalSegmentator's, which also predicts only a part of the CT."""
 
 
-_LATER = ("any_values", "sides")
-"""Options that the first versions did not have."""
+_LATER: dict[str, Any] = {
+    "any_values": False,
+    "sides": False,
+    "exhaustive": False,
+    "backend": "auto",
+    "precision": "auto",
+}
+"""Options that the first versions did not have, and their defaults."""
 
 
 class PredictionSettings(TypedDict, total=False):
@@ -30,8 +42,11 @@ class PredictionSettings(TypedDict, total=False):
     fill_holes: bool
     step_size: float
     mirror: bool
+    exhaustive: bool
     crop_to_bone: bool
     half: bool
+    backend: str
+    precision: str
     any_values: bool
     sides: bool
 
@@ -49,9 +64,15 @@ class Options:
         fill_holes: Fill cavities.
         step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
         mirror: Average over mirrored CTs too, where the model's trainer allows it.
+        exhaustive: Compute all windows of the CT. By default, a few of them find the femur, and only those that reach
+            within 25 mm of it are computed; the mask is the same there, and empty elsewhere.
         crop_to_bone: Predict only the box around everything as dense as bone. The windows are at other places then, so
             voxels at the bone's edge can differ.
-        half: Compute in float16 on a CUDA device, or in bfloat16 on a processor that has it, instead of float32.
+        half: With precision "auto", compute in bfloat16 on processors that have it, where they are not fast in float16.
+        backend: Library that computes the network, one of :data:`BACKENDS`. "auto" is OpenVINO on processors, where it
+            is installed and can compute the network, and PyTorch elsewhere.
+        precision: One of :data:`PRECISIONS`. "auto" is float16 where the hardware is fast in it: on CUDA devices, and
+            with OpenVINO on processors with instructions for it; else float32.
         any_values: Segment volumes whose values are not HU, with a warning, instead of refusing them.
         sides: Write the left femur as 1 and the right one as 2, and the surface of each to a file of its own, instead
             of one mask and surface of both. A femur of unknown side is 3.
@@ -72,8 +93,11 @@ class Options:
     fill_holes: bool = False
     step_size: float = 0.5
     mirror: bool = True
+    exhaustive: bool = False
     crop_to_bone: bool = False
     half: bool = False
+    backend: str = "auto"
+    precision: str = "auto"
     any_values: bool = False
     sides: bool = False
 
@@ -81,7 +105,7 @@ class Options:
         """Refuse invalid values.
 
         Raises:
-            InputError: A format or the step size is not allowed (code "invalid-option").
+            InputError: A format, the step size, the backend or the precision is not allowed (code "invalid-option").
         """
         object.__setattr__(self, "formats", several(self.formats))
         object.__setattr__(self, "labels", several(self.labels))
@@ -89,13 +113,15 @@ class Options:
         if not isinstance(self.step_size, int | float) or not 0 < self.step_size <= 1:
             msg = f"step_size must be in (0, 1], got {self.step_size!r}."
             raise InputError(msg, code="invalid-option")
+        require_one_of("backend", self.backend, BACKENDS)
+        require_one_of("precision", self.precision, PRECISIONS)
 
     def deciding(self) -> dict[str, Any]:
         """Return the options that the written files depend on, as JSON content.
 
-        Records of older versions do not have :data:`_LATER`, so these count only where they are set.
+        Records of older versions do not have :data:`_LATER`, so these count only where they differ from the default.
         """
-        return {name: value for name, value in self.as_dict().items() if name not in _LATER or value}
+        return {name: value for name, value in self.as_dict().items() if name not in _LATER or value != _LATER[name]}
 
     def of_mask(self) -> dict[str, Any]:
         """Return the options that :class:`~nnunet_femur.prediction.Segmenter` has too."""

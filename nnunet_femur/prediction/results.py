@@ -38,7 +38,10 @@ class CaseResult:
         seconds: Time that the case took, in s: the sum of its stages. Parts of other cases may have run meanwhile.
         stage_seconds: Seconds of each stage, of :data:`nnunet_femur.prediction.stage_times.STAGES`; empty in records of
             older versions, and without a mask.
+        search: Record of the part of the CT that was searched, see
+            :class:`nnunet_femur.prediction.search_record.Search`; empty in records of older versions.
         precision: Precision that the network computed in, such as "float32"; empty in records of older versions.
+        backend: Library that computed the network, "torch" or "openvino"; empty in records of older versions.
         warnings: Short texts about what is doubtful in the CT or implausible in the mask.
         side: "left", "right", "both" or "unknown"; empty in records of older versions, and without a mask.
         side_source: Origin of the side, see :attr:`Femur.side_source`.
@@ -68,6 +71,8 @@ class CaseResult:
     error: str = ""
     code: str = ""
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
+    backend: str = ""
 
     def is_current(self, folder: Path, *, settings: str, state: Mapping[str, int]) -> bool:
         """Return True if a run with these settings and this CT would give this result, and its files are unchanged.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.surface_mesh import Surface
     from nnunet_femur.measurement.femur_measurements import FemurMeasurements
     from nnunet_femur.prediction.ct_under_mask import CtSample
+    from nnunet_femur.prediction.search_record import Search
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,11 +55,13 @@ class Femur:
         left: The left femur, uint8; None if no femur of the mask is known to be the left one.
         right: The right femur, likewise.
         precision: Precision that the network computed in, such as "float32"; empty if it is not known.
+        backend: Library that computed the network, "torch" or "openvino"; empty if it is not known.
         measurements: Measurements of each femur in the mask, the largest first, with its side and the side's origin.
         findings: Findings with codes about CT, mask, shape and sides, whose problems are also among the warnings.
         sides: True if :meth:`save` distinguishes the sides.
         stage_seconds: Seconds that each stage of the prediction took, of
             :data:`nnunet_femur.prediction.stage_times.STAGES` without ``write``; empty if the mask was not predicted.
+        search: Record of the part of the CT in which the femur was searched; None if the mask was not predicted.
         source: Path of the CT, to whose slices DICOM files refer; None if it is not known.
         algorithm: The algorithm that made the mask, as DICOM files name it; None for this package without a model.
 
@@ -91,6 +94,8 @@ class Femur:
     findings: tuple[Finding, ...] = ()
     sides: bool = False
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    search: Search | None = None
+    backend: str = ""
     source: Path | None = None
     algorithm: Algorithm | None = None
 

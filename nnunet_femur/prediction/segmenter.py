@@ -13,10 +13,14 @@ from nnunet_femur.imaging.dicom_references import Algorithm
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
-from nnunet_femur.prediction.export import Exported, export, side_channels
+from nnunet_femur.prediction.export import Exported, export
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
+from nnunet_femur.prediction.output_channels import femur_channels, side_channels
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
+from nnunet_femur.prediction.prediction_kinds import predicted
 from nnunet_femur.prediction.prediction_options import Options
+from nnunet_femur.prediction.preprocessing import network_spacing_mm
+from nnunet_femur.prediction.search_record import LOCALISERS
 from nnunet_femur.prediction.segmented_femur import Femur
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -28,7 +32,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from numpy.typing import NDArray
 
+    from nnunet_femur.findings import Finding
     from nnunet_femur.prediction.predictor import PrecisePredictor
+    from nnunet_femur.prediction.search_record import Search
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,13 @@ class FoundMask:
         seen: The CT as the network saw it.
         exported: The mask and its companions in the network's orientation.
         mask_zyx: The mask (z, y, x) on the CT's own grid, after postprocessing.
+        search: Record of the part of the CT that was searched.
     """
 
     seen: NetworkInput
     exported: Exported
     mask_zyx: NDArray
+    search: Search | None
 
 
 class Segmenter:
@@ -63,8 +71,12 @@ class Segmenter:
         labels: Names of the model's labels that are femur. Default: those that contain the word femur.
         step_size: Distance between neighbouring windows as a fraction of the window, above 0 up to 1.
         mirror: Average over mirrored CTs too, where the model's trainer allows it.
+        exhaustive: Compute all windows of a CT, instead of only those that reach within 25 mm of the femur.
         crop_to_bone: Predict only the box around everything as dense as bone: faster; voxels at the edge can differ.
-        half: Compute in half precision where the device has it: faster; voxels at the edge can differ.
+        half: Compute in bfloat16 on processors that are fast in it, but not in float16; voxels at the edge can differ.
+        backend: Library of the network: "torch", "openvino" (processors), or "auto" for the faster one installed.
+        precision: Precision of the network: "float32", "float16", "bfloat16", or "auto" for float16 on CUDA devices and
+            on processors that are fast in it, else float32.
         largest_component: Keep only the largest piece.
         fill_holes: Fill cavities.
         uncertainty: Compute the standard deviation over the folds, see :attr:`Femur.uncertainty`.
@@ -75,7 +87,9 @@ class Segmenter:
         model: The model: its folder, folds, plans and labels.
         options: The options above.
         device: Name of the device that the networks run on.
+        backend: Library that computes them: "torch" or "openvino".
         precision: Precision that they compute in: "float32", "float16" or "bfloat16".
+        notes: Deviations from the options, such as a library that does not compute the network; texts for users.
 
     Raises:
         InputError: The model, a fold, a label or an option is invalid, or a checkpoint contains code.
@@ -102,8 +116,11 @@ class Segmenter:
         labels: str | Sequence[str] = (),
         step_size: float = 0.5,
         mirror: bool = True,
+        exhaustive: bool = False,
         crop_to_bone: bool = False,
         half: bool = False,
+        backend: str = "auto",
+        precision: str = "auto",
         largest_component: bool = False,
         fill_holes: bool = False,
         uncertainty: bool = False,
@@ -114,8 +131,11 @@ class Segmenter:
             labels=several(labels),
             step_size=step_size,
             mirror=mirror,
+            exhaustive=exhaustive,
             crop_to_bone=crop_to_bone,
             half=half,
+            backend=backend,
+            precision=precision,
             largest_component=largest_component,
             fill_holes=fill_holes,
             uncertainty=uncertainty,
@@ -201,13 +221,23 @@ class Segmenter:
             seen: The CT as :meth:`read` returned it.
             on_window: Called after each pass through the network with the number of passes done and their total.
         """
-        from nnunet_femur.prediction.predictor import logits_of_folds
+        from nnunet_femur.prediction.fold_logits import logits_of_folds
+        from nnunet_femur.prediction.torch_network import TorchNetwork
 
         predictor, options = self._require_open(), self.options
         with seen.times.measuring("network"):
-            logits = logits_of_folds(predictor, seen.preprocessed.data, half=options.half, on_window=on_window)
+            logits = logits_of_folds(
+                predictor,
+                TorchNetwork(predictor, half=options.half),
+                seen.preprocessed.data,
+                spacing_mm=network_spacing_mm(predictor, seen.preprocessed.properties["spacing"])[1],
+                femur=femur_channels(predictor, self._femur),
+                exhaustive=options.exhaustive,
+                in_hu=seen.sample is not None,
+                on_window=on_window,
+            )
         with seen.times.measuring("export"):
-            wants_map = options.uncertainty and len(logits) > 1
+            wants_map = options.uncertainty and len(logits.values) > 1
             exported = export(
                 logits, seen.preprocessed, predictor, femur=self._femur, deviation=wants_map, sides=self._sides
             )
@@ -216,7 +246,7 @@ class Segmenter:
                 mask = keep_largest(mask)
             if options.fill_holes:
                 mask = fill_holes(mask)
-        return FoundMask(seen, exported, mask)
+        return FoundMask(seen, exported, mask, logits.search)
 
     def check(self, found: FoundMask) -> Femur:
         """Determine sides, measure, and check a mask: the last part of :meth:`segment`.
@@ -236,7 +266,7 @@ class Segmenter:
             femur = Femur.from_mask(
                 image_of(found.mask_zyx, seen.geometry),
                 case=seen.case,
-                findings=seen.findings,
+                findings=(*seen.findings, *_about_search(seen.case, found.search)),
                 ct=seen.sample,
                 disagreement=exported.disagreement,
                 uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
@@ -244,7 +274,13 @@ class Segmenter:
                 told=told,
                 sides=self.options.sides,
             )
-        return replace(femur, stage_seconds=seen.times.seconds, source=seen.path, algorithm=self._algorithm)
+        return replace(
+            femur,
+            search=found.search,
+            stage_seconds=seen.times.seconds,
+            source=seen.path,
+            algorithm=self._algorithm,
+        )
 
     def _require_open(self) -> PrecisePredictor:
         if self._predictor is None:
@@ -270,6 +306,15 @@ class Segmenter:
         """Return model, device and precision."""
         state = "closed" if self._predictor is None else f"{self.device}, {self.precision}"
         return f"{type(self).__name__}({self.model.name!r}, {state})"
+
+
+def _about_search(case: str, search: Search | None) -> tuple[Finding, ...]:
+    """Return the finding about a CT in which no localiser found the femur."""
+    if search is None or search.found:
+        return ()
+    names = " and ".join(LOCALISERS[name] for name in search.localisers)
+    problem = f"was searched everywhere, since no femur was found by {names}."
+    return (predicted("not-localised", case, problem),)
 
 
 def fold_names(folds: str | int | Iterable[str | int] | None) -> tuple[str, ...]:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Network(Protocol):
-    """The network of one fold: a callable from windows to logits, such as a backend."""
+    """The network of one fold: a callable from windows to logits, such as a backend.
+
+    It can have an attribute ``batch``, the number of windows to give at once.
+    """
 
     def __call__(self, windows: torch.Tensor, /) -> torch.Tensor:
         """Return the logits of windows, in a new tensor.
@@ -115,10 +118,12 @@ def window_logits(
         numbers: Numbers of the windows in the order in which they are computed.
         mirror_axes: Axes of the window along which mirrored passes are averaged, as nnU-Net does.
     """
-    for number in numbers:
-        window = data[(slice(None), *grid.windows[number])][None].clone(memory_format=torch.contiguous_format)
-        logits = mirrored(network, window[:, :, 0] if grid.of_slices else window, mirror_axes)[0]
-        yield number, logits[:, None] if grid.of_slices else logits
+    order = iter(numbers)
+    while group := list(itertools.islice(order, getattr(network, "batch", 1))):
+        windows = torch.stack([data[(slice(None), *grid.windows[number])] for number in group])
+        logits = mirrored(network, windows[:, :, 0] if grid.of_slices else windows, mirror_axes)
+        for number, each in zip(group, logits, strict=True):
+            yield number, each[:, None] if grid.of_slices else each
 
 
 def mirrored(network: Network, windows: torch.Tensor, axes: Sequence[int] = ()) -> torch.Tensor:
@@ -144,7 +149,8 @@ class LogitSums:
 
     Args:
         grid: The grid.
-        device: Device of the sums. On the CPU, the memory of places that no window covers is not used.
+        device: Device of the sums; the CPU takes over if its memory is too small. On the CPU, the memory of places that
+            no window covers is not used.
 
     Attributes:
         added: Numbers of the windows that were added.
@@ -168,13 +174,28 @@ class LogitSums:
             number: Number of the window.
             logits: Its logits, shape (channels, *window of three axes).
         """
+        try:
+            self._add(number, logits)
+        except torch.OutOfMemoryError:
+            if self._device.type == "cpu":
+                raise
+            self._move_to_cpu()
+            self._add(number, logits)
+        self.added.add(number)
+
+    def _add(self, number: int, logits: torch.Tensor) -> None:
         if self._sums is None:
             self._sums = _zeros((len(logits), *self.grid.shape), self._device)
         window = self.grid.windows[number]
         # Products and sums are rounded where nnU-Net rounds them.
-        self._sums[(slice(None), *window)] += logits.to(self._device) * self._gaussian
+        weighted = logits.to(self._device) * self._gaussian
+        self._sums[(slice(None), *window)] += weighted
         self._weights[window] += self._gaussian
-        self.added.add(number)
+
+    def _move_to_cpu(self) -> None:
+        self._device = torch.device("cpu")
+        self._sums = None if self._sums is None else self._sums.cpu()
+        self._weights, self._gaussian = self._weights.cpu(), self._gaussian.cpu()
 
     @property
     def sums(self) -> torch.Tensor:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from nnunet_femur.model_export import stock_prediction, stock_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,3 +106,17 @@ def _of_source(name: str, own: torch.Tensor, trained: dict[str, torch.Tensor]) -
 def finetuned(make_trained: Callable[..., Path]) -> Path:
     """A fine-tuned network with all 24 output channels of its source."""
     return make_trained()
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nnU-Net's predictor in this process, where this package's trainers are not found either."""
+    for name in [name for name in os.environ if name.lower().startswith("nnunet")]:
+        monkeypatch.delenv(name)
+
+    def run(request: dict[str, Any]) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["", json.dumps(request)])
+        stock_prediction.main()
+        return 0, ""
+
+    monkeypatch.setattr(stock_target, "_run", run)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from nnunet_femur.cli import app
 from nnunet_femur.imaging import read_femur
 from nnunet_femur.prediction import Options, Segmenter, bone_sides, predict
-from nnunet_femur.prediction.export import SideChannels, side_channels
+from nnunet_femur.prediction.output_channels import SideChannels, side_channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

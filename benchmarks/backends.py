@@ -1,0 +1,179 @@
+"""Seconds of a window of TotalSegmentator's topology in every library and precision, and how far its logits differ.
+
+Run: uv run python benchmarks/backends.py
+
+All ways compute the same window of the phantom in turns. The model is that of the true-size benchmark and is kept in
+--folder. Differences are those from PyTorch in float32; the voxels that decide otherwise are divided by its voxels of
+femur.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from marked_tables import origin, table, write_results
+from true_size_data import TINY, TRUE_SIZE, network_of, write_cts, write_models
+
+from nnunet_femur.errors import FemurError
+from nnunet_femur.imaging.geometry import Geometry, oriented
+from nnunet_femur.prediction.backends import make_backend
+from nnunet_femur.prediction.predictor import choose_device, load_predictor
+from nnunet_femur.prediction.preprocessing import preprocess
+from nnunet_femur.prediction.trained_model import find_model
+from nnunet_femur.weights import load_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nnunet_femur.weights.models import SourceModel
+
+BASE = "torch, float32"
+BACKENDS = (
+    ("torch", "float32"),
+    ("torch", "float16"),
+    ("torch", "bfloat16"),
+    ("openvino", "float32"),
+    ("openvino", "float16"),
+    ("openvino", "bfloat16"),
+)
+"""Backends of `nnfemur predict` and their precisions."""
+
+Way = tuple[float, "Callable[[torch.Tensor], torch.Tensor]"]
+"""Seconds to make a way of computing, and the way."""
+
+
+def _window(model: SourceModel, ct: Path, patch: int) -> torch.Tensor:
+    """Return the window in the middle of the upper half of the preprocessed CT, where the hip is."""
+    predictor = load_predictor(find_model(model.folder), device=choose_device("cpu"))
+    image = oriented(sitk.ReadImage(str(ct)))
+    data = preprocess(sitk.GetArrayViewFromImage(image), Geometry.of(image).spacing_mm_zyx, predictor).data
+    lacking = [max(0, patch - n) for n in data.shape[1:]]
+    padded = torch.nn.functional.pad(data, [n for each in lacking[::-1] for n in (each // 2, each - each // 2)])
+    starts = [padded.shape[1] - patch, *((n - patch) // 2 for n in padded.shape[2:])]
+    z, y, x = (slice(start, start + patch) for start in starts)
+    return padded[None, :, z, y, x].contiguous()
+
+
+def _ways(model: SourceModel, window: torch.Tensor, *, compiled: bool) -> dict[str, Way]:
+    weights = load_checkpoint(model.checkpoint)["network_weights"]
+    channels, device = max(model.classes.values()) + 1, choose_device("auto")
+    if device.type == "mps":
+        device = choose_device("cpu")
+
+    def network() -> torch.nn.Module:
+        made = network_of(model.plans, channels).eval()
+        made.load_state_dict(weights)
+        return made.to(device)
+
+    ways: dict[str, Way] = {}
+    for backend, precision in BACKENDS:
+        start = time.perf_counter()
+        try:
+            made = make_backend(
+                network(),
+                [weights],
+                patch_size=tuple(window.shape[2:]),
+                device=device,
+                backend=backend,
+                precision=precision,
+            )
+        except FemurError as error:
+            print(f"{backend}, {precision}: left out. {error}", flush=True)
+            continue
+        ways[f"{backend}, {precision}"] = time.perf_counter() - start, made
+    ordered = network().to(memory_format=torch.channels_last_3d)
+
+    def in_channels_last(windows: torch.Tensor) -> torch.Tensor:
+        return ordered(windows.to(device, memory_format=torch.channels_last_3d))
+
+    ways["torch, float32, channels_last_3d"] = 0.0, in_channels_last
+    if compiled:
+        start, optimized = time.perf_counter(), torch.compile(network())
+        with torch.inference_mode():
+            optimized(window.to(device))
+        ways["torch.compile, float32"] = time.perf_counter() - start, lambda windows: optimized(windows.to(device))
+    return ways
+
+
+def measure(ways: dict[str, Way], window: torch.Tensor, femur: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
+    """Return seconds of a window and differences of the logits for each way.
+
+    Args:
+        ways: The ways by name; :data:`BASE` is one of them.
+        window: The window, shape (1, 1, z, y, x).
+        femur: Channels of the femur.
+        rounds: Number of times that each is measured, after one that is not.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    logits: dict[str, np.ndarray] = {}
+    with torch.inference_mode():
+        for number in range(rounds + 1):
+            for name, (_, compute) in ways.items():
+                start = time.perf_counter()
+                found = compute(window).float().cpu()
+                if number:
+                    seconds[name].append(time.perf_counter() - start)
+                logits[name] = found[0].numpy()
+    base = np.isin(logits[BASE].argmax(0), femur)
+    rows = []
+    for name, (made_s, _) in ways.items():
+        difference = np.abs(logits[name] - logits[BASE])
+        other = np.count_nonzero(np.isin(logits[name].argmax(0), femur) != base)
+        rows.append(
+            {
+                "way": name,
+                "window_s": statistics.median(seconds[name]),
+                "made_s": made_s,
+                "largest": float(difference.max()),
+                "mean": float(difference.mean()),
+                "otherwise": other / max(1, np.count_nonzero(base)),
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("benchmark-predict"), help="where the model is kept")
+    parser.add_argument("--tiny", action="store_true", help="a tiny network instead, to test the benchmark")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes on a processor")
+    parser.add_argument("--json", type=Path, help="file of the results [default: in the folder]")
+    options = parser.parse_args()
+    size, name = (TINY, "tiny") if options.tiny else (TRUE_SIZE, "true-size")
+    folder = options.folder.resolve() / name
+    model, _ = write_models(folder / "weights", size)
+    window = _window(model, write_cts(folder / "cts", size)["one-leg"][0], size.patch)
+    rows = measure(_ways(model, window, compiled=options.compile), window, model.femur_channels, options.rounds)
+    results = write_results(options.json or folder / "backends.json", "backends", rows, patch=size.patch)
+    slowest = next(row["window_s"] for row in rows if row["way"] == BASE)
+    header = ("", "a window (s)", f"{BASE} / this", "making it (s)", "largest difference", "mean", "decide otherwise")
+    print(f"**A window of {size.patch} x {size.patch} x {size.patch} voxels**, medians of {options.rounds}:\n")
+    print(
+        table(
+            header,
+            [
+                (
+                    row["way"],
+                    row["window_s"],
+                    f"{slowest / row['window_s']:.2f}",
+                    row["made_s"],
+                    *(f"{row[key]:.1e}" for key in ("largest", "mean", "otherwise")),
+                )
+                for row in rows
+            ],
+        )
+    )
+    print(f"\n{origin(results)}")
+
+
+if __name__ == "__main__":
+    main()
