@@ -35,12 +35,9 @@ def problems(made: Dataset) -> dict[str, list[str]]:
 @cache
 def _tables(sop_class: str) -> DicomInfo:
     iod = get_sop_class_iod_map()[sop_class]
-    used = [module for module in get_iod_module_map()[iod] if "functional-groups" not in module["key"]]
-    modules = {module["key"]: {"ref": module["key"], "use": module["usage"]} for module in used}
+    modules = {each["key"]: {"ref": each["key"], "use": each["usage"]} for each in get_iod_module_map()[iod]}
     attributes = get_module_attribute_map()
-    dictionary = {
-        _tag(tag): {"name": entry[2], "vr": entry[0], "vm": entry[1]} for tag, entry in DicomDictionary.items()
-    }
+    dictionary = {_tag(tag): {"name": each[2], "vr": each[0], "vm": each[1]} for tag, each in DicomDictionary.items()}
     return DicomInfo(
         dictionary,
         {sop_class: {"title": iod, "modules": modules, "group_macros": {}}},
