@@ -29,12 +29,13 @@ import statistics
 import time
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 import torch
-from marked_tables import table
+from marked_tables import table, write_results
 from torch.nn import functional
 
 from nnunet_femur.networks.precision import openvino_precisions
@@ -73,7 +74,14 @@ def main() -> None:
     peak = _peak_mib(device) - before
     if SINGLE in seconds:
         seconds[SINGLE] *= arguments.every
-    _report(" x ".join(map(str, volume.shape[2:])), seconds, kept, peak)
+    rows = _rows(seconds, kept)
+    print(
+        f"**{' x '.join(map(str, volume.shape[2:]))} voxels**; at most {peak:.0f} MiB beside volume, slices and network"
+    )
+    print(table(tuple(rows[0]), [list(row.values()) for row in rows]))
+    if arguments.json is not None:
+        settings = {"network": arguments.network, "shape_zyx": list(volume.shape[2:]), "steps": arguments.iterations}
+        write_results(arguments.json, "slice-prediction", rows, **settings)
 
 
 def _ways(
@@ -123,15 +131,22 @@ def _ways(
     return ways
 
 
-def _report(size: str, seconds: dict[str, float], kept: dict[str, np.ndarray], peak_mib: float) -> None:
-    """Print a table of seconds, ratios, and voxels of femur that differ from those of the first way."""
+def _rows(seconds: dict[str, float], kept: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return seconds, their ratio to those of the first way, and voxels of femur that differ from its mask."""
     first = next(iter(seconds))
-    print(f"**{size} voxels**; at most {peak_mib:.0f} MiB beside volume, slices and network")
     rows = []
     for way, value in seconds.items():
-        differ = np.count_nonzero(kept[way] != kept[first]) / max(1, kept[first].sum()) if way in kept else None
-        rows.append([way, f"{value:.2f}", f"{seconds[first] / value:.2f}", None if differ is None else f"{differ:.1e}"])
-    print(table(["way", "seconds", "times as fast as the first", "voxels of femur that differ from the first"], rows))
+        differ = int(np.count_nonzero(kept[way] != kept[first])) if way in kept and first in kept else None
+        rows.append(
+            {
+                "way": way,
+                "seconds": value,
+                "times as fast as the first": seconds[first] / value,
+                "voxels that differ from the first": differ,
+                "voxels of femur": int(kept[way].sum()) if way in kept else None,
+            }
+        )
+    return rows
 
 
 def _mask(logits: torch.Tensor) -> np.ndarray:
@@ -148,6 +163,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=ways, default=ways, help="precisions, OpenVINO, one slice at a time"
     )
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--every", type=int, default=1, help="time one slice at a time on every so many-th")
     return parser.parse_args()
 

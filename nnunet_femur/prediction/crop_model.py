@@ -45,7 +45,11 @@ class CropModel:
     def __init__(self, source: SourceModel, device: torch.device) -> None:
         self._source, self._device = source, device
         self._loaded: nnUNetPredictor | None = None
+<<<<<<< HEAD
         self._backend: Backend | None = None
+=======
+        self._backend: FoldNetwork | None = None
+>>>>>>> main
 
     @classmethod
     def installed(cls, device: torch.device) -> CropModel | None:
