@@ -62,9 +62,10 @@ def main() -> None:
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     volume, mask = _phantom(arguments.part)
-    network = build_slice_network(*arguments.network, in_channels=1, classes=2)
+    volume, mask = volume.to(device), mask.to(device)
+    network = build_slice_network(*arguments.network, in_channels=1, classes=2).to(device)
     _train(network, volume, mask, arguments.iterations)
-    volume, network = volume.to(device), network.eval().to(device)
+    network.eval()
     print(f"{' '.join(arguments.network)}, {_machine(device)}")
     kept: dict[str, np.ndarray] = {}
     with torch.inference_mode():
@@ -75,9 +76,8 @@ def main() -> None:
     if SINGLE in seconds:
         seconds[SINGLE] *= arguments.every
     rows = _rows(seconds, kept)
-    print(
-        f"**{' x '.join(map(str, volume.shape[2:]))} voxels**; at most {peak:.0f} MiB beside volume, slices and network"
-    )
+    size = " x ".join(map(str, volume.shape[2:]))
+    print(f"**{size} voxels**; at most {peak:.0f} MiB beside volume, slices and network")
     print(table(tuple(rows[0]), [list(row.values()) for row in rows]))
     if arguments.json is not None:
         settings = {"network": arguments.network, "shape_zyx": list(volume.shape[2:]), "steps": arguments.iterations}
@@ -136,14 +136,15 @@ def _rows(seconds: dict[str, float], kept: dict[str, np.ndarray]) -> list[dict[s
     first = next(iter(seconds))
     rows = []
     for way, value in seconds.items():
-        differ = int(np.count_nonzero(kept[way] != kept[first])) if way in kept and first in kept else None
+        differ = None
+        if way in kept and first in kept:
+            differ = np.count_nonzero(kept[way] != kept[first]) / max(1, kept[first].sum())
         rows.append(
             {
                 "way": way,
                 "seconds": value,
                 "times as fast as the first": seconds[first] / value,
-                "voxels that differ from the first": differ,
-                "voxels of femur": int(kept[way].sum()) if way in kept else None,
+                "differing voxels / voxels of femur": differ,
             }
         )
     return rows
