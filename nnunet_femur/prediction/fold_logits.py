@@ -8,8 +8,8 @@ import torch
 
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
-from nnunet_femur.prediction.crop_model import FROM_PASSES
 from nnunet_femur.prediction.localisation import (
+    CROP_MODEL_FROM,
     FemurCounts,
     bone_blocks,
     bone_value,
@@ -135,7 +135,7 @@ class _Run:
         if len(seeds) == len(self.grid.windows):
             return None, []
         used = []
-        if crop is not None and len(seeds) * self._passes >= FROM_PASSES:
+        if crop is not None and len(seeds) * self._passes >= CROP_MODEL_FROM:
             used.append(CROP_MODEL)
             region = crop.region(self.blocks, self.grid.inside)
             if region is not None:

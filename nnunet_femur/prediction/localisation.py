@@ -29,6 +29,9 @@ MARGIN_MM = 25.0
 SLICES_MM = 12.0
 """Distance in mm of the slices in which a network of slices searches the femur first."""
 
+CROP_MODEL_FROM = 16
+"""Passes of a model's own network to find the femur from which on TotalSegmentator's 6 mm model is used instead."""
+
 SPECK_ML = 1.0
 """Volume in ml below which a separate piece is not taken for a femur, or for bone, when the region is chosen."""
 
