@@ -37,7 +37,7 @@ class Threshold:
         self.channels, self.femur = channels, femur
 
     def load(self, parameters: dict[str, torch.Tensor]) -> None:
-        self.shift = 0.01 * float(next(iter(parameters.values())).flatten()[0])
+        self.shift = 0.02 * float(next(iter(parameters.values())).flatten()[0].tanh())
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
         pool = torch.nn.functional.avg_pool3d if windows.ndim == 5 else torch.nn.functional.avg_pool2d
