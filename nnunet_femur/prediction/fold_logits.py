@@ -91,6 +91,8 @@ def logits_of_folds(
             region, localisers = run.localise(bone_value(predictor) if in_hu else None, crop)
         found = region is not None or not localisers
         widened = 0
+        if region is not None and run.reaches_all(region):
+            region = None
         if region is not None:
             region, widened = run.compute_around(region)
             found = region is not None
@@ -126,7 +128,7 @@ class _Run:
         self._axes = mirror_axes_of(predictor)
         self._on_window = on_window
         self._computed, self._loaded = 0, -1
-        self._kept: dict[int, torch.Tensor] = {}
+        self._kept: dict[int, tuple[torch.Tensor, torch.dtype]] = {}
         self._unlikely: list[int] = []
 
     def localise(self, bone: float | None, crop: CropLocaliser | None) -> tuple[NDArray[np.bool_] | None, list[str]]:
@@ -146,6 +148,10 @@ class _Run:
             self._keep(number, logits, has_femur=counts.add(femur, self.grid.windows[number]))
         region = counts.region()
         return (region if region.any() else None), [*used, OWN_WINDOWS]
+
+    def reaches_all(self, region: NDArray[np.bool_]) -> bool:
+        """Return True if all windows reach a region."""
+        return len(self.blocks.touching(region, self.grid.windows)) == len(self.everything)
 
     def compute_around(self, region: NDArray[np.bool_]) -> tuple[NDArray[np.bool_] | None, int]:
         """Compute all windows that reach a region, and widen it until it is 25 mm larger than the femur.
@@ -171,7 +177,12 @@ class _Run:
         kept = self._kept if fold == 0 else {}
         fresh = self._fresh(fold, [number for number in missing if number not in kept])
         for number in missing:
-            self.sums[fold].add(number, kept.pop(number) if number in kept else next(fresh)[1])
+            if number in kept:
+                logits, dtype = kept.pop(number)
+                # Rounded like the other windows' logits.
+                self.sums[fold].add(number, logits.to(dtype))
+            else:
+                self.sums[fold].add(number, next(fresh)[1])
 
     def result(
         self, region: NDArray[np.bool_] | None, localisers: tuple[str, ...], *, found: bool, widened: int
@@ -247,12 +258,12 @@ class _Run:
                 return
             # The sums are rounded like this, too.
             exact = half
-        self._kept[number] = exact
+        self._kept[number] = (exact, logits.dtype)
         if not has_femur:
             self._unlikely.append(number)
 
     def _kept_bytes(self) -> int:
-        return sum(logits.nbytes for logits in self._kept.values())
+        return sum(logits.nbytes for logits, _ in self._kept.values())
 
 
 def _grown_within(box: Box, outer: Box, voxels: int = 2) -> Box:

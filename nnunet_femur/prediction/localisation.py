@@ -132,10 +132,11 @@ def is_femur(values: torch.Tensor, channels: Sequence[int], *, regions: bool = F
     ahead = femur > values[others[0]]
     if len(others) > 1:
         # Only few voxels are ahead of the background.
-        highest = values[others[1]][ahead]
+        places = ahead.flatten().nonzero()[:, 0]
+        highest = torch.take(values[others[1]], places)
         for channel in others[2:]:
-            highest = torch.maximum(highest, values[channel][ahead])
-        ahead[ahead.clone()] = femur[ahead] > highest
+            highest = torch.maximum(highest, torch.take(values[channel], places))
+        ahead.view(-1)[places] = torch.take(femur, places) > highest
     return ahead
 
 
