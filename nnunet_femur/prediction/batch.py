@@ -96,6 +96,7 @@ def predict(
     if segmenter is not None:
 
         def record(result: CaseResult) -> None:
+            """Add a result to the records."""
             results[result.case] = replace(result, settings=fingerprint)
             _write(output, results.values(), about | _of_network(segmenter))
 

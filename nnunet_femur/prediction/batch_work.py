@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import FemurError
@@ -88,12 +89,11 @@ class BatchWork:
     def find(self, item: Source, read: _Read) -> _Found:
         """Run the network, and settle the case before as soon as it is finished."""
         state, seen = read
+        return state, self._segmenter.find(seen, on_window=partial(self._note_window, item))
 
-        def on_window(done: int, total: int) -> None:
-            self._progress.advance(_task(item), done, total=total)
-            self._pipeline.poll()
-
-        return state, self._segmenter.find(seen, on_window=on_window)
+    def _note_window(self, item: Source, done: int, total: int) -> None:
+        self._progress.advance(_task(item), done, total=total)
+        self._pipeline.poll()
 
     def finish(self, item: Source, found: _Found) -> CaseResult:
         """Check a mask and write its files."""

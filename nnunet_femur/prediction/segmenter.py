@@ -13,6 +13,7 @@ from nnunet_femur.imaging.dicom_references import Algorithm
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
+from nnunet_femur.prediction.crop_model import CropModel
 from nnunet_femur.prediction.export import Exported, export
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
 from nnunet_femur.prediction.output_channels import femur_channels, side_channels
@@ -163,6 +164,9 @@ class Segmenter:
         self._predictor: nnUNetPredictor | None = load_predictor(
             model, device=target, step_size=self.options.step_size, mirror=self.options.mirror
         )
+        # It does not find what other labels name.
+        localises = not (self.options.exhaustive or self.options.labels)
+        self._crop_model = CropModel.installed(target) if localises else None
         self._sides = side_channels(self._predictor, model.dataset["labels"], self._femur)
         self.notes: list[str] = []
         self._use(self.options.precision)
@@ -226,7 +230,11 @@ class Segmenter:
         """
         options = self.options
         return read_input(
-            source, self._require_open(), crop_to_bone=options.crop_to_bone, any_values=options.any_values
+            source,
+            self._require_open(),
+            crop_to_bone=options.crop_to_bone,
+            any_values=options.any_values,
+            crop_model=self._crop_model,
         )
 
     def find(self, seen: NetworkInput, *, on_window: Callable[[int, int], None] | None = None) -> FoundMask:
@@ -271,6 +279,7 @@ class Segmenter:
             femur=femur_channels(predictor, self._femur),
             exhaustive=self.options.exhaustive,
             in_hu=seen.sample is not None,
+            crop=None if self._crop_model is None else self._crop_model.of_ct(seen.for_crop, predictor),
             on_window=on_window,
         )
 
@@ -317,7 +326,7 @@ class Segmenter:
 
     def close(self) -> None:
         """Free the memory of the networks; the segmenter cannot be called any more."""
-        self._predictor = self._network = None
+        self._predictor = self._network = self._crop_model = None
 
     def __enter__(self) -> Self:
         """Return the segmenter, which closes when the block ends."""
