@@ -163,7 +163,8 @@ def part_to_convert(
     if not isinstance(network, ThreePlaneNetwork):
         return network, (1, channels_in, *patch_size)
     edge = math.isqrt(SLICE_PIXELS)
-    return network.network, (1, channels_in * (1 + 2 * network.neighbours), edge, edge)
+    size = patch_size if len(patch_size) == 2 else (edge, edge)
+    return network.network, (1, channels_in * (1 + 2 * network.neighbours), *size)
 
 
 def _around(network: torch.nn.Module, converted: ConvertedNetwork) -> torch.nn.Module:
