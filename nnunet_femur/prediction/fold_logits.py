@@ -227,9 +227,11 @@ class _Run:
             box = _grown_within(self.blocks.box_of_voxels(region), inside)
         values = []
         for sums in self.sums:
-            logits = sums.logits(box).cpu()
+            logits = sums.logits(box)
+            if logits.device.type != "cuda":
+                logits = logits.cpu()
             if region is not None and not everywhere:
-                outside = torch.from_numpy(~self.blocks.voxels(region, box))
+                outside = torch.from_numpy(~self.blocks.voxels(region, box)).to(logits.device)
                 mark_not_femur(logits, outside, regions=self._regions)
             values.append(logits)
         shape = tuple(part.stop - part.start for part in inside)
