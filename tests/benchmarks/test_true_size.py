@@ -103,6 +103,20 @@ class TestEvents:
         assert (found["windows"], found["windows_localise"], found["gib"]) == (12, 3, 2.0)
 
 
+    def test_stages_and_windows_of_nnfemur_are_those_of_its_record(self, tmp_path) -> None:
+        search = {"windows": 6, "windows_of_grid": 12, "localisers": ["own-windows"]}
+        case = {
+            **{"error": "", "search": search, "backend": "openvino", "precision": "float16"},
+            "stage_seconds": {"read": 1.0, "network": 5.0},
+        }
+        (tmp_path / "predictions.json").write_text(json.dumps({"cases": [case]}))
+        measured = {"began": 100.0, "wall_s": 10.0, "processor_s": 30.0, "gib": 1.5}
+        found = true_size._summary(measured, [{"stage": "memory", "gib": 1.0, "gpu_gib": 3.0}], tmp_path)
+        assert found["stages_s"] == {"start": 4.0, "read": 1.0, "network": 5.0, "other": 0.0}
+        assert (found["windows"], found["windows_of"]) == (6, 12)
+        assert (found["backend"], found["gib"], found["gpu_gib"]) == ("openvino, float16", 1.5, 3.0)
+
+
 class TestMasks:
     def test_differences_near_the_femur_and_everywhere(self, tmp_path) -> None:
         true = np.zeros((4, 4, 60), np.uint8)
