@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from nnunet_femur.imaging.boxes import Box
     from nnunet_femur.prediction.fold_logits import FoldNetwork
-    from nnunet_femur.prediction.predictor import PrecisePredictor
     from nnunet_femur.weights.models import SourceModel
 
 FROM_PASSES = 16
@@ -44,7 +43,8 @@ class CropModel:
 
     def __init__(self, source: SourceModel, device: torch.device) -> None:
         self._source, self._device = source, device
-        self._loaded: PrecisePredictor | None = None
+        self._loaded: nnUNetPredictor | None = None
+        self._backend: FoldNetwork | None = None
 
     @classmethod
     def installed(cls, device: torch.device) -> CropModel | None:
@@ -110,14 +110,16 @@ class CropModel:
         return (mask & large).transpose(predictor.plans_manager.transpose_backward)
 
     def _network(self) -> FoldNetwork:
-        from nnunet_femur.prediction.torch_network import TorchNetwork
+        from nnunet_femur.prediction.backends.choice import backend_of
 
-        return TorchNetwork(self._predictor(), half=False)
+        if self._backend is None:
+            self._backend = backend_of(self._predictor(), backend="auto", precision="auto", half=False)
+        return self._backend
 
     def _spacing_mm(self, prepared: Preprocessed) -> tuple[float, ...]:
         return tuple(network_spacing_mm(self._predictor(), prepared.properties["spacing"])[1])
 
-    def _predictor(self) -> PrecisePredictor:
+    def _predictor(self) -> nnUNetPredictor:
         from nnunet_femur.prediction.predictor import load_predictor
 
         if self._loaded is None:

@@ -81,6 +81,11 @@ class TestStudy:
 
 
 class TestTables:
+    def test_the_pages_have_the_markers(self) -> None:
+        for name, page in gpu_tables.PAGES.items():
+            text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+            assert text.count(f"<!-- begin {name} -->\n") == text.count(f"<!-- end {name} -->\n") == 1
+
     def test_pages_and_summary_get_what_was_measured(self, tmp_path: Path) -> None:
         docs, results = tmp_path / "docs", tmp_path / "results"
         docs.mkdir()
