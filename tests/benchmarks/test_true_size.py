@@ -102,7 +102,6 @@ class TestEvents:
         assert found["stages_s"] == pytest.approx(expected)
         assert (found["windows"], found["windows_localise"], found["gib"]) == (12, 3, 2.0)
 
-
     def test_stages_and_windows_of_nnfemur_are_those_of_its_record(self, tmp_path) -> None:
         search = {"windows": 6, "windows_of_grid": 12, "localisers": ["own-windows"]}
         case = {
@@ -166,7 +165,7 @@ def test_tables_show_medians_and_ratios() -> None:
     rows = [_row("nnUNetv2_predict", n, wall_s) for n, wall_s in enumerate((110.0, 60.0, 90.0))]
     rows += [{**_row("nnfemur predict", 0, 30.0), "windows": 8, "windows_of": 12}]
     machine = {"processor": "x", "cores": 2, "load": 0.0, "gpu": None, "torch": "2"}
-    settings = {"size": {"ct_zyx": (3, 2, 1), "ct_mm_zyx": (2.0, 1.0, 1.0)}, "rounds": 3, "masks": {}}
+    settings = {"size": {"ct_zyx": (3, 2, 1), "ct_mm_zyx": (2.0, 1.0, 1.0)}, "rounds": 3, "masks": {}, "device": "cuda"}
     text = true_size_tables.tables(
         {"rows": rows, "settings": settings, "command": "c", "machine": machine, "date": "2026-01-02"}
     )
@@ -177,6 +176,7 @@ def test_tables_show_medians_and_ratios() -> None:
     assert found["nnUNetv2_predict's process / this"] == ["1.00", "3.00"]
     assert found["nnUNetv2_predict's case / this"] == ["1.00", "4.00"]
     assert found["windows"] == ["12", "8 of 12"]
+    assert found["network runs in"] == ["torch, float16", "torch, float16"]
     assert text.endswith("2026-01-02")
 
 
