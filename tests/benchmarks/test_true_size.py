@@ -105,7 +105,10 @@ class TestEvents:
     def test_stages_and_windows_of_nnfemur_are_those_of_its_record(self, tmp_path) -> None:
         search = {"windows": 6, "windows_of_grid": 12, "localisers": ["own-windows"]}
         case = {
-            **{"error": "", "search": search, "backend": "openvino", "precision": "float16"},
+            "error": "",
+            "search": search,
+            "backend": "openvino",
+            "precision": "float16",
             "stage_seconds": {"read": 1.0, "network": 5.0},
         }
         (tmp_path / "predictions.json").write_text(json.dumps({"cases": [case]}))
