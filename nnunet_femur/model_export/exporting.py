@@ -14,6 +14,7 @@ from nnunet_femur import records
 from nnunet_femur.atomic_files import cannot_write, make_folder, rename_flushed, write_json, write_text
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import InputError
+from nnunet_femur.model_export.card_facts import find_scores
 from nnunet_femur.model_export.model_card import model_card
 from nnunet_femur.model_export.parity import check_parity
 from nnunet_femur.model_export.targets import CARD, target_of
@@ -116,7 +117,7 @@ def export(
     """
     from nnunet_femur.prediction.predictor import choose_device
 
-    target, folder = target_of(to), Path(output).expanduser()
+    target, folder = target_of(to), Path(output).expanduser().resolve()
     used = choose_device(device).type
     target.require_place(folder)
     _recover(folder)
@@ -124,12 +125,15 @@ def export(
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         networks = load_networks(found)
         target.require_exportable(networks)
+        table = None if scores is None else Path(scores)
+        # Before the parity check, which takes long.
+        find_scores(networks, table)
         with _written_folder(folder, overwrite=overwrite) as partial:
             target.write(networks, partial)
             parity = check_parity(
                 networks, target, partial, ct=None if ct is None else Path(ct), device=used, progress=progress
             )
-            card = model_card(networks, target, parity, scores=None if scores is None else Path(scores))
+            card = model_card(networks, target, parity, scores=table)
             write_text(partial / CARD, card, durable=False)
             write_json(partial / PARITY, _record(networks, target.name, parity), durable=False)
             target.finish(networks, partial, card)

@@ -161,7 +161,12 @@ def check_parity(
                 ours.append(sitk.GetArrayFromImage(segmenter(path).mask) > 0)
         workspace = Path(temporary) / "exported"
         workspace.mkdir()
-        exported = target.masks(networks, folder, path, workspace=workspace, device=device)
+        task = "Predict it with the exported model"
+        progress.begin(task)
+        try:
+            exported = target.masks(networks, folder, path, workspace=workspace, device=device)
+        finally:
+            progress.end(task)
     compared = tuple(map(FoldParity.of_masks, networks.folds, ours, exported))
     for each in compared:
         if not each.agrees:

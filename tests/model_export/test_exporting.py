@@ -60,6 +60,19 @@ class TestFolder:
 
 
 class TestFailure:
+    def test_scores_are_read_before_the_check(
+        self, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stock_target, "_run", lambda request: pytest.fail("the check has run"))
+        with refused("unreadable", "nowhere.csv"):
+            nf.export(finetuned, tmp_path / "shared", scores=tmp_path / "nowhere.csv")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_ct_that_cannot_be_read(self, finetuned: Path, tmp_path: Path) -> None:
+        with refused("unreadable", "nowhere.nrrd"):
+            nf.export(finetuned, tmp_path / "shared", ct=tmp_path / "nowhere.nrrd")
+        assert list(tmp_path.iterdir()) == []
+
     def test_masks_that_differ(self, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """One voxel of about 200 is more than rounding."""
         right = stock_target.StockTarget.masks
