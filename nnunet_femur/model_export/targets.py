@@ -106,6 +106,7 @@ CARD = "MODEL_CARD.md"
 _CLASSES = {
     "nnunet": ("stock_target", "StockTarget"),
     "totalsegmentator": ("totalsegmentator_target", "TotalSegmentatorTarget"),
+    "onnx": ("onnx_target", "OnnxTarget"),
 }
 """Module and class of each format. A new format needs a line here."""
 
