@@ -78,12 +78,12 @@ def read_case(root: Path, case: Case, options: ConversionOptions | None = None) 
     options = options or ConversionOptions()
     source = read_source(root, case.image)
     if isinstance(source, Finding):
-        unreadable = (read_source(root, file, mask=True) for file in case.masks)
+        unreadable = (read_source(root, file, mask=True, ct=case.image) for file in case.masks)
         return [source, *(mask for mask in unreadable if isinstance(mask, Finding))]
     header, image = source
     geometry = header.geometry
     if header.alternatives:
-        masks = [read_source_header(root, file, mask=True) for file in case.masks]
+        masks = [read_source_header(root, file, mask=True, ct=case.image) for file in case.masks]
         geometry, _ = settled_headers(header, [mask for mask in masks if not isinstance(mask, Finding)])
     hu_zyx, facts = hounsfield(_array(image), padding_hu=options.padding_hu, voxel_volume_ml=geometry.voxel_volume_ml)
     findings = IMAGE_CHECKS.run(facts, case.image)
@@ -92,7 +92,7 @@ def read_case(root: Path, case: Case, options: ConversionOptions | None = None) 
     body = Body.of(hu_zyx, geometry) if known_side else None
     femurs = []
     for file in case.masks:
-        femur, found = _read_femur(root, file, geometry, options)
+        femur, found = _read_femur(root, case, file, geometry, options)
         findings += found
         if femur is not None:
             femurs.append(femur)
@@ -127,10 +127,10 @@ def _array(image: sitk.Image) -> NDArray:
 
 
 def _read_femur(
-    root: Path, file: Path, image: Geometry, options: ConversionOptions
+    root: Path, case: Case, file: Path, image: Geometry, options: ConversionOptions
 ) -> tuple[Femur | None, list[Finding]]:
     """Return the femur of a mask on the grid of its CT, and the findings about it; None in case of an error."""
-    source = read_source(root, file, mask=True)
+    source = read_source(root, file, mask=True, ct=case.image)
     if isinstance(source, Finding):
         return None, [source]
     header, mask = source

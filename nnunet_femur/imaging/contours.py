@@ -44,13 +44,14 @@ def contours_of(mask_yx: NDArray) -> list[NDArray[np.float64]]:
         >>> [each.round(1).tolist() for each in contours_of(np.array([[0, 1, 1]]))]
         [[[0.5, -0.5], [2.5, -0.5], [2.5, 0.5], [0.5, 0.5]]]
     """
-    outer, cavities = [], []
+    outer: list[list[Corner]] = []
+    cavities: list[list[Corner]] = []
     for loop in _loops(np.asarray(mask_yx) != 0):
         (outer if _twice_area(loop) > 0 else cavities).append(loop)
     return [_within_edges(_corners_only(loop)) for loop in _with_keyholes(outer, cavities)]
 
 
-def pixels_inside(contours: Sequence[NDArray], shape_yx: tuple[int, int]) -> NDArray[np.bool_]:
+def pixels_inside(contours: Sequence[NDArray], shape_yx: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return the pixels whose centres are inside contours by the even-odd rule.
 
     A contour inside another one is a cavity. A centre on a contour is inside if the contour is at its left or above.

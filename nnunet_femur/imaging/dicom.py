@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.imaging.dicom_content import Content, look_into, number, quiet_pydicom, text
-from nnunet_femur.imaging.dicom_files import dicom_files, holds_dicom, is_dicom_file, is_dicom_folder
+from nnunet_femur.imaging.dicom_files import dicom_files, dicom_format, holds_dicom, is_dicom_file, is_dicom_folder
 from nnunet_femur.imaging.dicom_segmentation import find_segmentation
 from nnunet_femur.imaging.dicom_series import find_series, left_out
 from nnunet_femur.imaging.geometry import VolumeError
@@ -55,23 +55,28 @@ def enhanced_files(folder: Path) -> list[Path]:
     return list(found.values()) if len(found) > 1 else []
 
 
-def find_dicom(path: Path, *, mask: bool = False, any_values: bool = False) -> Series | Segmentation | StructureSet:
+def find_dicom(
+    path: Path, *, mask: bool = False, any_values: bool = False, ct: Path | None = None
+) -> Series | Segmentation | StructureSet:
     """Return the one volume in a DICOM file or a folder of DICOM files, without its voxels.
 
     Args:
         path: A DICOM file, or a folder; the folders below it are searched too.
         mask: Look for a mask: the DICOM SEG if there is one, else the RTSTRUCT, else slices of any modality.
         any_values: Accept other modalities than CT, with a warning.
+        ct: The CT of a mask, on whose grid an RTSTRUCT was drawn. Default: the slices among the files.
 
     Raises:
         VolumeError: The files contain no such volume or several, or it is incomplete.
     """
     with quiet_pydicom():
-        return _find(path, mask=mask, any_values=any_values)
+        return _find(path, mask=mask, any_values=any_values, ct=ct)
 
 
-def _find(path: Path, *, mask: bool, any_values: bool) -> Series | Segmentation | StructureSet:
-    files = [look_into(file) for file in (dicom_files(path) if path.is_dir() else [path])]
+def _find(path: Path, *, mask: bool, any_values: bool, ct: Path | None) -> Series | Segmentation | StructureSet:
+    found_files = dicom_files(path) if path.is_dir() else [path]
+    # Masks that this package wrote into the folder of a CT are no findings about the CT.
+    files = [look_into(file) for file in found_files if mask or file == path or dicom_format(file) is None]
     if mask:
         segmentations = [file for file in files if file.content is Content.SEGMENTATION]
         structures = [file for file in files if file.content is Content.STRUCTURES]
@@ -84,6 +89,7 @@ def _find(path: Path, *, mask: bool, any_values: bool) -> Series | Segmentation 
             found = find_segmentation(path, segmentations[0])
             return replace(found, findings=(*left_out(path, files, segmentations), *found.findings))
         if structures:
-            drawn = find_structures(path, structures[0], files)
+            beside = [look_into(file) for file in (dicom_files(ct) if ct.is_dir() else [ct])] if ct else files
+            drawn = find_structures(path, structures[0], beside)
             return replace(drawn, findings=(*left_out(path, files, structures), *drawn.findings))
     return find_series(path, files, mask=mask, any_values=any_values)

@@ -49,9 +49,15 @@ def is_dicom_folder(folder: Path) -> bool:
     return any(is_dicom_file(file) and not _is_dicomdir(file) for file in _files(folder, 0, set()))
 
 
-def holds_dicom(folder: Path) -> bool:
-    """Return True if a folder, or a folder below it, contains a DICOM file."""
-    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in _files(folder, _DEEPEST, set()))
+def holds_dicom(folder: Path, *, outputs: bool = True) -> bool:
+    """Return True if a folder, or a folder below it, contains a DICOM file.
+
+    Args:
+        folder: The folder.
+        outputs: Files that this package writes count too, see :func:`dicom_format`.
+    """
+    files = (file for file in _files(folder, _DEEPEST, set()) if outputs or dicom_format(file) is None)
+    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in files)
 
 
 def files_below(folder: Path) -> list[Path]:

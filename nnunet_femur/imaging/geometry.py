@@ -26,7 +26,7 @@ VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii.gz", ".nii", ".mha", ".mhd")
 """File endings (lower case) that are read as volumes."""
 
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
-_SEGMENTATION = ".seg"
+_SEGMENTATIONS = (".seg", ".rtstruct")
 
 GRID_TOLERANCE_VOXELS = 0.01
 """Largest displacement of a corner voxel between two grids that count as the same one, in voxels."""
@@ -242,22 +242,24 @@ def volume_ending(path: Path) -> str | None:
 
 
 def stem(path: Path) -> str:
-    """Return the name of a file without the ending of a volume, of a DICOM file, or of a segmentation (``.seg``).
+    """Return the name of a file without the ending of a volume, of a DICOM file, or of a segmentation.
+
+    A segmentation ends in ``.seg`` or, if it consists of contours, in ``.rtstruct``.
 
     Only these endings are removed: a DICOM file without an ending is often named by a UID, which contains dots.
 
     Example:
         >>> from pathlib import Path
-        >>> [stem(Path(name)) for name in ("L1.nii.gz", "L1.seg.nrrd", "L1.DCM", "1.2.840.113619")]
-        ['L1', 'L1', 'L1', '1.2.840.113619']
+        >>> [stem(Path(name)) for name in ("L1.nii.gz", "L1.seg.nrrd", "L1.rtstruct.dcm", "L1.DCM", "1.2.840.113619")]
+        ['L1', 'L1', 'L1', 'L1', '1.2.840.113619']
     """
     name = _without_ending(path)
-    return name[: -len(_SEGMENTATION)] if name.lower().endswith(_SEGMENTATION) else name
+    return next((name[: -len(each)] for each in _SEGMENTATIONS if name.lower().endswith(each)), name)
 
 
 def is_segmentation_name(path: Path) -> bool:
-    """Return True for the name of a 3D Slicer segmentation, such as ``L1.seg.nrrd``."""
-    return volume_ending(path) is not None and _without_ending(path).lower().endswith(_SEGMENTATION)
+    """Return True for the name of a segmentation of 3D Slicer or of this package's DICOM files, as ``L1.seg.nrrd``."""
+    return _without_ending(path) != path.name and _without_ending(path).lower().endswith(_SEGMENTATIONS)
 
 
 def _without_ending(path: Path) -> str:

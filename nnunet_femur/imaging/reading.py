@@ -117,13 +117,14 @@ def read_ct(path: Path | str, *, any_values: bool = False) -> Volume:
     return _volume(Path(path), mask=False, any_values=any_values)
 
 
-def read_mask_header(path: Path | str) -> SourceHeader:
+def read_mask_header(path: Path | str, *, ct: Path | None = None) -> SourceHeader:
     """Return the header of a mask or a segmentation without reading its voxels.
 
     Args:
-        path: A file (a mask, 3D Slicer's ``.seg.nrrd``, a DICOM SEG, an RTSTRUCT), or a folder with one of these two of
-            DICOM or with the slices of one DICOM series in it or below it. Other programs' RTSTRUCTs also need the
-            slices of their CT in the folder.
+        path: A file (a mask, 3D Slicer's ``.seg.nrrd``, a DICOM SEG, an RTSTRUCT), or a folder with one DICOM SEG or
+            RTSTRUCT or with the slices of one DICOM series in it or below it.
+        ct: The CT, on whose slices an RTSTRUCT was drawn. Default: the slices in the same folder. An RTSTRUCT of this
+            package contains the grid and needs neither.
 
     Raises:
         VolumeError: As for :func:`read_ct_header`, or the mask has layers without names of segments.
@@ -132,16 +133,17 @@ def read_mask_header(path: Path | str) -> SourceHeader:
         >>> read_mask_header("reference.nrrd").geometry == read_ct_header("ct.nrrd").geometry
         True
     """
-    return _header(Path(path), mask=True)
+    return _header(Path(path), mask=True, ct=ct)
 
 
-def read_mask(path: Path | str) -> Volume:
+def read_mask(path: Path | str, *, ct: Path | None = None) -> Volume:
     """Return a mask or a segmentation with all its labels or segments.
 
     See :func:`nnunet_femur.imaging.femur_mask.read_femur` for the femur of a mask as an array.
 
     Args:
         path: As in :func:`read_mask_header`.
+        ct: As in :func:`read_mask_header`.
 
     Raises:
         VolumeError: As for :func:`read_mask_header`, or the voxels are damaged.
@@ -151,28 +153,30 @@ def read_mask(path: Path | str) -> Volume:
         >>> mask.image.GetSize(), mask.header.segments
         ((32, 32, 48), ())
     """
-    return _volume(Path(path), mask=True)
+    return _volume(Path(path), mask=True, ct=ct)
 
 
-def _volume(path: Path, *, mask: bool, any_values: bool = False) -> Volume:
+def _volume(path: Path, *, mask: bool, any_values: bool = False, ct: Path | None = None) -> Volume:
     _require_name(path)
     if not _is_dicom(path):
         header, image = read_with_header(path)
         return Volume(_of_file(path, header, mask=mask), image)
-    found = find_dicom(path, mask=mask, any_values=any_values)
+    found = find_dicom(path, mask=mask, any_values=any_values, ct=ct)
     header_found = _of_dicom(found)
     if isinstance(found, Series):
         return Volume(header_found, read_series(path, found))
-    drawn = isinstance(found, StructureSet)
-    segments, image = read_structures(path, found) if drawn else read_segmentation(path, found)
+    if isinstance(found, StructureSet):
+        segments, image = read_structures(path, found)
+    else:
+        segments, image = read_segmentation(path, found)
     components = image.GetNumberOfComponentsPerPixel()
     return Volume(replace(header_found, components=components, segments=segments), image)
 
 
-def _header(path: Path, *, mask: bool, any_values: bool = False) -> SourceHeader:
+def _header(path: Path, *, mask: bool, any_values: bool = False, ct: Path | None = None) -> SourceHeader:
     _require_name(path)
     if _is_dicom(path):
-        return _of_dicom(find_dicom(path, mask=mask, any_values=any_values))
+        return _of_dicom(find_dicom(path, mask=mask, any_values=any_values, ct=ct))
     return _of_file(path, read_header(path), mask=mask)
 
 

@@ -69,7 +69,7 @@ def find_structures(path: Path, file: DicomFile, files: Sequence[DicomFile]) -> 
     Args:
         path: The file or folder that errors name.
         file: The RTSTRUCT.
-        files: All files of the folder, among which the CT may be.
+        files: Files among which the CT may be.
 
     Raises:
         VolumeError: There are no contours (code "not-mask"), their grid is not known ("dicom-attribute"), or they are
@@ -193,7 +193,7 @@ def _grid_of_ct(path: Path, header: Dataset, files: Sequence[DicomFile]) -> Geom
     meant = [each for each in images if text(each.header, "SeriesInstanceUID") in series]
     if not meant:
         problem = "is an RTSTRUCT without the grid of its CT."
-        remedy = "Put the slices of its CT into the same folder and give the folder, or export the mask as DICOM SEG."
+        remedy = "Give it with the DICOM series of its CT, put the slices beside it, or export the mask as DICOM SEG."
         raise VolumeError(path, problem, remedy, code="dicom-attribute")
     return find_series(path, meant, any_values=True).geometry
 

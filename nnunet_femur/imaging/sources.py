@@ -20,7 +20,14 @@ import numpy as np
 from nnunet_femur.errors import InputError
 from nnunet_femur.findings import about
 from nnunet_femur.imaging.dicom import enhanced_files
-from nnunet_femur.imaging.dicom_files import dicom_files, files_below, holds_dicom, is_dicom_file, is_dicom_folder
+from nnunet_femur.imaging.dicom_files import (
+    dicom_files,
+    dicom_format,
+    files_below,
+    holds_dicom,
+    is_dicom_file,
+    is_dicom_folder,
+)
 from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, VolumeError, is_segmentation_name, stem, volume_ending
 from nnunet_femur.imaging.headers import data_files
 from nnunet_femur.imaging.reading import read_ct, read_ct_header, read_mask, read_mask_header
@@ -81,10 +88,14 @@ class Source:
     def state(self) -> dict[str, Any]:
         """Return number, bytes and latest change of the files of the CT, which show whether it has changed.
 
+        DICOM files that this package writes do not count, since they may be written into the folder.
+
         Raises:
             OSError: A file does not exist.
         """
-        return file_state(dicom_files(self.path) if self.path.is_dir() else parts(self.path))
+        if not self.path.is_dir():
+            return file_state(parts(self.path))
+        return file_state([file for file in dicom_files(self.path) if dicom_format(file) is None])
 
 
 def find_sources(paths: Sequence[Path | str]) -> list[Source]:
@@ -93,7 +104,8 @@ def find_sources(paths: Sequence[Path | str]) -> list[Source]:
     A folder means the volumes in it, without 3D Slicer's segmentations. If it contains DICOM slices, these and
     the slices in folders below it are one more CT, named as the folder. Otherwise each folder in it that contains DICOM
     files is a CT, and so is each of several enhanced (multi-frame) files. An export of a single study is a CT that is
-    named as the given folder. Cases of the same name get the name of their folder as a prefix.
+    named as the given folder. DICOM files that this package writes do not count. Cases of the same name get the name of
+    their folder as a prefix.
 
     Args:
         paths: Files, DICOM folders, or folders of these.
@@ -219,34 +231,42 @@ def digest(path: Path) -> str:
     return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def read_source_header(root: Path, file: Path, *, mask: bool = False) -> SourceHeader | Finding:
+def read_source_header(root: Path, file: Path, *, mask: bool = False, ct: Path | None = None) -> SourceHeader | Finding:
     """Return the header of a CT or a mask, or the finding that it cannot be used.
 
     Args:
         root: The source folder.
         file: A volume or a DICOM folder, relative to `root`, as findings name it.
         mask: True to read a mask, False to read a CT.
+        ct: The CT of a mask, relative to `root`; an RTSTRUCT may need it.
     """
     try:
-        header = read_mask_header(root / file) if mask else read_ct_header(root / file)
+        header = read_mask_header(root / file, ct=_below(root, ct)) if mask else read_ct_header(root / file)
     except VolumeError as error:
         return _unusable(error, file)
     return replace(header, findings=about(file, header.findings))
 
 
-def read_source(root: Path, file: Path, *, mask: bool = False) -> tuple[SourceHeader, sitk.Image] | Finding:
+def read_source(
+    root: Path, file: Path, *, mask: bool = False, ct: Path | None = None
+) -> tuple[SourceHeader, sitk.Image] | Finding:
     """Return header and voxels of a CT or a mask, or the finding that it cannot be used.
 
     Args:
         root: The source folder.
         file: A volume or a DICOM folder, relative to `root`, as findings name it.
         mask: True to read a mask, False to read a CT.
+        ct: The CT of a mask, relative to `root`; an RTSTRUCT may need it.
     """
     try:
-        volume = read_mask(root / file) if mask else read_ct(root / file)
+        volume = read_mask(root / file, ct=_below(root, ct)) if mask else read_ct(root / file)
     except VolumeError as error:
         return _unusable(error, file)
     return replace(volume.header, findings=about(file, volume.header.findings)), volume.image
+
+
+def _below(root: Path, file: Path | None) -> Path | None:
+    return None if file is None else root / file
 
 
 def _with_folder(source: Source) -> Source:
@@ -266,7 +286,7 @@ def _volumes(path: Path) -> list[Path]:
     if is_dicom_folder(path) and not enhanced:
         found.append(path)
     else:
-        exports = [each for each in inside if each.is_dir() and holds_dicom(each)]
+        exports = [each for each in inside if each.is_dir() and holds_dicom(each, outputs=False)]
         if len(exports) == 1 and not found and not enhanced and not is_dicom_folder(exports[0]):
             # The folders of study and series are usually named by numbers.
             return [path]

@@ -7,10 +7,11 @@ import re
 import shutil
 import struct
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
@@ -22,6 +23,9 @@ from nnunet_femur.conversion.layouts import find_cases
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.voxels import read_case
 from nnunet_femur.findings import Finding, Severity
+from nnunet_femur.imaging.dicom_output import write_dicom
+from nnunet_femur.imaging.geometry import image_of
+from nnunet_femur.imaging.reading import read_ct
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.testing import make_phantom
 from tests.dicom_writing import BASIC_TEXT_SR, RT_STRUCTURE_SET, change, dataset, enhanced_ct, save
@@ -418,6 +422,22 @@ def _contours(source: Source) -> None:
     save(dataset(RT_STRUCTURE_SET, Modality="RTSTRUCT"), source.folder / "GoldStandard/L442.dcm")
 
 
+def _drawn(source: Source, *, as_seg: bool = False) -> None:
+    """The mask as an RTSTRUCT or as a DICOM SEG of the CT's slices, as other programs write it: without a grid."""
+    source.slices()
+    (source.folder / MASK).unlink()
+    folder, path = source.folder / "Images/L442", source.folder / f"GoldStandard/L442{'.seg' if as_seg else ''}.dcm"
+    for file in folder.iterdir():
+        change(file, StudyInstanceUID="1.2.7", FrameOfReferenceUID="1.2.8")
+    written = path.with_name("L442.seg.dcm" if as_seg else "L442.rtstruct.dcm")
+    write_dicom(image_of(source.hospital.mask(), read_ct(folder).header.geometry), written, folder)
+    written.rename(path)
+    if not as_seg:
+        made = pydicom.dcmread(path)
+        del made.ROIContourSequence[0].SourcePixelPlanesCharacteristicsSequence
+        made.save_as(path)
+
+
 def _dicom_seg(kind: str) -> Callable[[Source], None]:
     """The mask as a DICOM SEG with the values 0 and 1, which is all of a FRACTIONAL one too."""
 
@@ -574,6 +594,7 @@ KINDS_AND_SOURCES: list[tuple[str, str, Callable[[Source], Any], Callable[[Sourc
         lambda s: (s.slices(), [change(file, SeriesInstanceUID="1.2.9") for file in _slice_files(s)]),
     ),
     ("seg-fractional", "GoldStandard/L442.dcm", _dicom_seg("FRACTIONAL"), _dicom_seg("LABELMAP")),
+    ("contours-filled", "GoldStandard/L442.dcm", _drawn, partial(_drawn, as_seg=True)),
     ("too-thin", IMAGE, _slices(2), _slices(3)),
     (
         "several-series",

@@ -84,6 +84,8 @@ class TestStructures:
         _without_grid(file)
         with refused("dicom-attribute", "CT"):
             read_mask(file)
+        given = read_mask(file, ct=ct)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(given.image), labels)
         file.rename(ct / "RS1.dcm")
         volume = read_mask(ct)
         assert volume.header.geometry == read_ct(ct).header.geometry

@@ -232,3 +232,36 @@ class TestRead:
         else:
             data.write_bytes(data.read_bytes()[:-3])
         assert read_source(tmp_path, path.relative_to(tmp_path)).code == "unreadable"
+
+
+class TestOwnDicom:
+    """DICOM files that this package writes may be in the folders of CTs."""
+
+    @pytest.fixture
+    def scans(self, tmp_path: Path, write_slices: Callable) -> Path:
+        for name in ("a", "b"):
+            write_slices(tmp_path / "scans" / name, np.ones((3, 4, 5), np.int16))
+        return tmp_path / "scans"
+
+    @pytest.mark.parametrize("name", ["L1.seg.dcm", "L1.rtstruct.dcm"])
+    def test_are_not_cts(self, scans: Path, name: str) -> None:
+        (scans / "out").mkdir()
+        (scans / "out" / name).write_bytes(next((scans / "a").iterdir()).read_bytes())
+        assert [source.case for source in find_sources([scans])] == ["a", "b"]
+
+    def test_do_not_change_the_ct(self, scans: Path) -> None:
+        (source,) = find_sources([scans / "a"])
+        before = source.state(), source.read().header.findings
+        (scans / "a" / "a.seg.dcm").write_bytes(next((scans / "a").iterdir()).read_bytes())
+        assert (source.state(), source.read().header.findings) == before
+
+    def test_are_masks_of_their_case(self, scans: Path) -> None:
+        for name in ("L1.seg.dcm", "L2.rtstruct.dcm", "L3.seg.dcm"):
+            (scans / name).write_bytes(next((scans / "a").iterdir()).read_bytes())
+        (scans / "L3.nrrd").write_bytes(b"NRRD0004")
+        found = find_masks(scans).files
+        assert {case: found[case].name for case in ("L1", "L2", "L3")} == {
+            "L1": "L1.seg.dcm",
+            "L2": "L2.rtstruct.dcm",
+            "L3": "L3.nrrd",
+        }

@@ -41,7 +41,7 @@ def check_headers(root: Path, case: Case, options: ConversionOptions | None = No
     """
     options = options or ConversionOptions()
     image = read_source_header(root, case.image)
-    read = {file: read_source_header(root, file, mask=True) for file in case.masks}
+    read = {file: read_source_header(root, file, mask=True, ct=case.image) for file in case.masks}
     masks = {file: mask for file, mask in read.items() if not isinstance(mask, Finding)}
     findings = [mask for mask in read.values() if isinstance(mask, Finding)]
     for file, mask in masks.items():
