@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import nnunet_femur as nf
-from nnunet_femur.model_export import exporting, stock_target
+from nnunet_femur.model_export import TARGETS, exporting, stock_target
 from nnunet_femur.model_export.targets import target_of
 from tests.refusing import names, refused
 
@@ -109,17 +109,11 @@ class TestFailure:
 
 
 def test_unknown_target(finetuned: Path, tmp_path: Path) -> None:
-    with refused("invalid-option", "tensorflow", *exporting_targets()):
+    with refused("invalid-option", "tensorflow", *TARGETS):
         nf.export(finetuned, tmp_path / "shared", to="tensorflow")
 
 
-def exporting_targets() -> tuple[str, ...]:
-    from nnunet_femur.model_export import TARGETS
-
-    return TARGETS
-
-
-@pytest.mark.parametrize("name", ["nnunet", "totalsegmentator"])
+@pytest.mark.parametrize("name", TARGETS)
 def test_targets_have_their_names(name: str) -> None:
     assert target_of(name).name == name
 
