@@ -18,7 +18,8 @@ def export(
         str,
         typer.Option(
             "--to",
-            help="'nnunet': a zip file for stock nnU-Net; 'totalsegmentator': a weights folder for TotalSegmentator.",
+            help="'nnunet': a zip file for stock nnU-Net; 'totalsegmentator': a weights folder for TotalSegmentator; "
+            "'onnx': networks in ONNX, with a short program that runs them.",
         ),
     ] = "nnunet",
     fold: Annotated[

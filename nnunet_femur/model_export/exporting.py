@@ -89,7 +89,8 @@ def export(
         model: A folder ``TRAINER__PLANS__CONFIGURATION``, one of its ``fold_K``, a folder above with a single model, or
             a zip file of ``nnUNetv2_export_model_to_zip``.
         output: The folder to write.
-        to: "nnunet" (a zip file for stock nnU-Net) or "totalsegmentator" (a weights folder).
+        to: "nnunet" (a zip file for stock nnU-Net), "totalsegmentator" (a weights folder), or "onnx" (networks in ONNX,
+            with a program that runs them).
         folds: The folds to export, such as ``(0, 1)``. Default: all that are trained.
         checkpoint: Name of the checkpoint in each fold.
         device: Device of the parity check: "auto", "cpu", "cuda" or "mps".

@@ -41,8 +41,8 @@ _KEYS = {
     "is the softmax of the largest of their logits and the largest of the other channels.",
     "slices": "Only for networks of slices. In each of the planes, the window without its border of zeros is cut "
     "across `axis`, and each slice goes through the network together with its `neighbours` on either side, resized by "
-    "`scale` along the other two axes and padded with 0 to a multiple of `stride`. The probabilities, resized back, are "
-    "averaged with the planes' weights; a border of zeros has equal probabilities; their logarithm, at least that of "
+    "`scale` along the other two axes and padded with 0 to a multiple of `stride`. The probabilities, resized back, "
+    "are averaged with the planes' weights; a border of zeros has equal probabilities; their logarithm, at least that of "
     "1e-6, replaces the logits.",
 }
 
