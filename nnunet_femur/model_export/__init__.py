@@ -5,8 +5,8 @@
 - `targets`: the interface of a format, and the table of formats.
 - `stock_model`, `stock_target`, `stock_prediction`: nnU-Net's own form of a model, its zip file, and its prediction.
 - `totalsegmentator_target`: a weights folder of TotalSegmentator.
-- `onnx_target`, `onnx_networks`, `onnx_description`: networks in ONNX with `model.json`, and in `runner` the program that
-  runs them.
+- `onnx_target`, `onnx_networks`, `onnx_description`: networks in ONNX with `model.json`; `runner` contains the program
+  that runs them.
 - `parity`: the same CT by the model and by its export.
 - `model_card`, `card_facts`: the model card, and the facts in it.
 
