@@ -19,7 +19,7 @@ def export(
         typer.Option(
             "--to",
             help="'nnunet': a zip file for stock nnU-Net; 'totalsegmentator': a weights folder for TotalSegmentator; "
-            "'onnx': networks in ONNX, with a short program that runs them.",
+            "'onnx': networks for ONNX Runtime, with a program that runs them.",
         ),
     ] = "nnunet",
     fold: Annotated[

@@ -41,6 +41,7 @@ class OnnxTarget(Target):
 
     name: ClassVar[str] = "onnx"
     title: ClassVar[str] = "ONNX"
+    takes_device: ClassVar[bool] = False
 
     def require_exportable(self, networks: TrainedNetworks) -> None:
         """Refuse models that the runner cannot run, and a machine without ONNX."""
