@@ -47,6 +47,9 @@ TRAINERS = (
 )
 """Trainers that differ in network or recipe; those of the femur's ends have the same networks."""
 
+FEW_TRAINERS = (*TRAINERS[:3], "FemurUnetMobileNetV3Trainer")
+"""One of each kind, for machines without a GPU."""
+
 OURS: tuple[Any, ...] = (
     {"trainer": "FemurFinetuneTrainer", "plans": "TotalSegmentatorPlans"},
     "FemurThreePlaneTrainer",
@@ -142,14 +145,15 @@ def all_steps(folder: Path, arguments: argparse.Namespace, *, dummy: bool) -> li
     def script(name: str, *options: object) -> tuple[str, ...]:
         return (sys.executable, str(HERE / f"{name}.py"), *map(str, options))
 
-    training = ("--folder", folder / "training", *tiny, *device)
+    training: tuple[object, ...] = ("--folder", folder / "training", *tiny, *device)
     if arguments.source is not None:
         training += ("--source", arguments.source.resolve())
     workers = 0 if arguments.tiny else arguments.workers
-    true_size = ("--true-size", "--folder", folder / "true-size", "--json", results / "true-size.json", *tiny, *device)
+    kind = tiny or ("--true-size",)
+    true_size = (*kind, "--resume", "--folder", folder / "true-size", "--json", results / "true-size.json", *device)
     slices = ("--part", 12 if arguments.tiny else 1, "--repetitions", 1 if arguments.tiny else 3)
     steps = [
-        Step("true-size", script("predict", *true_size), 480),
+        Step("true-size", script("predict", *true_size), 60, resumable=True),
         Step(
             "slice-prediction",
             script("slice_prediction", *slices, "--json", results / "slice-prediction.json"),

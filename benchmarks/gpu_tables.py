@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from marked_tables import machine, origin, read_results, replace_table, table
+from true_size_tables import tables as true_size_table
 
 from nnunet_femur.atomic_files import write_json, write_text
 
@@ -107,10 +108,10 @@ def write_tables(folder: Path, state: dict[str, Any], notes: list[str], docs: Pa
     if training:
         summary["results"]["training"] = merged(training)
         texts["training-gpu"] = training_table(summary["results"]["training"])
-    for name in ("true-size", "slice-prediction"):
+    for name, make in (("true-size", true_size_table), ("slice-prediction", results_table)):
         if (results / f"{name}.json").is_file():
             summary["results"][name] = read_results(results / f"{name}.json")
-            texts[f"{name}-gpu"] = results_table(summary["results"][name])
+            texts[f"{name}-gpu"] = make(summary["results"][name])
     write_json(folder / SUMMARY, summary)
     made = {name: text for name, text in texts.items() if text is not None}
     (folder / "tables").mkdir(exist_ok=True)

@@ -46,6 +46,8 @@ SECTIONS = {
     "slice-prediction": Section("slice_prediction.py", 5),
     "slice-loading": Section("slices.py --part loader", 3),
     "slice-steps": Section("slices.py --part steps --size 64 --encoders ResNet34 MobileNetV3", 5),
+    "training-cpu": Section("training.py --small", 6),
+    "training-loader": Section("training.py --part loader", 8),
     "conversion": Section("intake.py", 5),
     "scoring": Section("scoring.py", 10),
     "startup": Section("startup.py", 2),

@@ -20,10 +20,9 @@ from true_size_data import SMALL, TINY, TRUE_SIZE
 def main() -> None:
     """Print a table for each CT."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    sizes = parser.add_mutually_exclusive_group()
-    sizes.add_argument("--true-size", action="store_true", help="networks and CTs of real size [default]")
-    sizes.add_argument("--small", action="store_true", help="8 features, windows of 64 voxels, half of a CT")
-    sizes.add_argument("--tiny", action="store_true", help="tiny networks and CTs, to test the benchmark")
+    parser.add_argument("--true-size", action="store_true", help="networks and CTs of real size [default]")
+    parser.add_argument("--small", action="store_true", help="8 features, windows of 64 voxels, half of a CT")
+    parser.add_argument("--tiny", action="store_true", help="tiny networks and CTs, to test the benchmark")
     parser.add_argument("--folder", type=Path, default=Path("benchmark-predict"), help="where the model is kept")
     parser.add_argument("--rounds", type=int, default=1, help="times that each program runs, in turns")
     parser.add_argument("--ways", nargs="+", choices=(*WAYS, *BARE), metavar="WAY", help=f"of {', '.join(WAYS)}")

@@ -1,4 +1,4 @@
-"""Effect of the options of nnfemur predict on masks and time.
+"""Effect of the options of nnfemur predict on masks and time, against nnU-Net's own windows in float32.
 
 Run: uv run python benchmarks/prediction_options.py
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from marked_tables import table
 
 from nnunet_femur.imaging.sources import find_sources
 from nnunet_femur.prediction import QUICK, Options, Segmenter
@@ -24,12 +25,13 @@ from nnunet_femur.testing import make_phantom, write_dummy_weights
 
 SIZE_ZYX, SPACING_MM_ZYX = (150, 336, 256), (2.0, 0.74, 0.74)
 SEEDS = (3, 11, 12, 13)
+BASE = "--exhaustive --precision float32"
 WAYS = {
+    BASE: Options(exhaustive=True, precision="float32"),
+    "--exhaustive": Options(exhaustive=True),
     "default": Options(),
-    "--half": Options(half=True),
     "--crop-to-bone": Options(crop_to_bone=True),
     "--step-size 0.8": Options(step_size=0.8),
-    "--step-size 0.8 --crop-to-bone": Options(step_size=0.8, crop_to_bone=True),
     "--quick": Options(**QUICK),
 }
 
@@ -56,22 +58,21 @@ def main() -> None:
         (source,) = find_sources([options.folder / f"phantom{seed}.nrrd"])
         reference, first = sitk.GetArrayFromImage(phantom.mask), None
         for name, segmenter in segmenters.items():
-            windows: list[int] = []
             start = time.process_time()
-            femur = segmenter.segment(source, on_window=lambda _, total, windows=windows: windows.append(total))
+            femur = segmenter.segment(source)
             mask = sitk.GetArrayFromImage(femur.mask)
             seconds, largest = time.process_time() - start, keep_largest(mask)
             first = largest if first is None else first
             dices = _dice(mask, reference), _dice(largest, reference), _dice(largest, first)
-            rows[name].append((windows[-1], seconds, *dices))
+            rows[name].append((femur.search.windows, seconds, *dices))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print(
-        "| | windows | processor seconds | Dice to the reference | of the largest piece | its Dice to the default's |"
-    )
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, cases in rows.items():
-        number, seconds, *dices = (statistics.mean(values) for values in zip(*cases, strict=True))
-        print(f"| {name} | {number:.0f} | {seconds:.1f} | " + " | ".join(f"{dice:.4f}" for dice in dices) + " |")
+    header = ("", "windows", "processor seconds", "Dice to the reference", "of the largest piece")
+    means = {name: [statistics.mean(values) for values in zip(*cases, strict=True)] for name, cases in rows.items()}
+    cells = [
+        (f"`{name}`", f"{number:.0f}", f"{seconds:.1f}", *(f"{dice:.4f}" for dice in dices))
+        for name, (number, seconds, *dices) in means.items()
+    ]
+    print(table((*header, f"largest piece: Dice to that of `{BASE}`"), cells))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import torch
+from marked_tables import table
 from nnunetv2.inference import export_prediction
 
 from nnunet_femur.imaging.geometry import Geometry, oriented
@@ -63,10 +64,8 @@ def main() -> None:
     theirs_s, (theirs, *_) = _timed(
         lambda: preprocessor.run_case_npy(ct, None, {"spacing": spacing}, plans, configuration, predictor.dataset_json)
     )
-    print(
-        f"preprocessing          {ours_s:6.2f} s, nnU-Net's own {theirs_s:6.2f} s, {theirs_s / ours_s:.1f} times ours"
-    )
-    print(f"largest difference of the normalized CT {np.abs(theirs - ours.data.numpy()).max():.1e}")
+    difference = f"values differ by at most {np.abs(theirs - ours.data.numpy()).max():.0e}"
+    rows = [("preprocessing", ours_s, theirs_s, f"{theirs_s / ours_s:.1f}", difference)]
 
     # Logits of two classes describe the bone; those of the others are low everywhere.
     bone = torch.from_numpy(sitk.GetArrayFromImage(oriented(phantom.mask)).astype(np.float32))[None, None]
@@ -79,11 +78,10 @@ def main() -> None:
             logits, plans, configuration, labels, ours.properties, num_threads_torch=threads
         )
     )
-    print(
-        f"back to the CT's grid  {ours_s:6.2f} s, nnU-Net's own {theirs_s:6.2f} s, {theirs_s / ours_s:.1f} times ours"
-    )
     differ = np.count_nonzero((expected == FEMUR) != exported.mask_zyx)
-    print(f"{differ} of {np.count_nonzero(expected)} voxels of femur differ")
+    difference = f"{differ} of {np.count_nonzero(expected)} voxels of femur differ"
+    rows.append(("export to the CT's grid", ours_s, theirs_s, f"{theirs_s / ours_s:.1f}", difference))
+    print(table(("stage", "ours (s)", "nnU-Net (s)", "nnU-Net / ours", "difference"), rows))
 
 
 if __name__ == "__main__":

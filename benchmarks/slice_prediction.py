@@ -25,10 +25,12 @@ import statistics
 import time
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from marked_tables import write_results
 from torch.nn import functional
 
 from nnunet_femur.networks.registry import build_slice_network, stride_of
@@ -88,6 +90,12 @@ def main() -> None:
         seconds = _in_turn(ways, arguments.repetitions, device)
     print(f"memory beside volume, slices and network, at most: {_peak_mib(device) - before:.0f} MiB")
     _report(seconds, precisions, kept, arguments.every)
+    if arguments.json is not None:
+        rows = [{"way": way, "seconds": value} for way, value in seconds.items()]
+        for row in rows:
+            bare = seconds.get(str(row["way"]).replace("three planes", "bare network"))
+            row["times the bare network"] = None if bare is None else row["seconds"] / bare
+        write_results(arguments.json, "slice-prediction", rows, network=arguments.network, shape_zyx=shape)
 
 
 def _report(seconds: dict[str, float], precisions: list[str], kept: dict[str, np.ndarray | None], every: int) -> None:
@@ -116,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     ways = ("float32", "bfloat16", "float16", "slices")
     parser.add_argument("--only", nargs="+", choices=ways, default=ways, help="precisions, and one slice at a time")
     parser.add_argument("--every", type=int, default=1, help="time one slice at a time on every so many-th")
+    parser.add_argument("--json", type=Path, help="file to write the results to")
     return parser.parse_args()
 
 

@@ -1,8 +1,9 @@
 """Training steps, loaders and epochs of our trainers against stock nnU-Net's on the same network.
 
-    uv run python benchmarks/training.py --folder WORK                   # true size, on the GPU if there is one
-    uv run python benchmarks/training.py --folder WORK --tiny            # seconds on two CPU cores
-    uv run python benchmarks/training.py --folder WORK --part loader     # batches only: no network, no GPU needed
+    uv run python benchmarks/training.py                      # true size; needs a GPU
+    uv run python benchmarks/training.py --small              # smaller networks, for processors
+    uv run python benchmarks/training.py --part loader        # batches of true size only; needs no GPU
+    uv run python benchmarks/training.py --tiny               # seconds, for tests
 
 Stock nnU-Net is `nnUNetTrainer` with the same plans (volumes, TotalSegmentator's topology) or with the same network of
 segmentation-models-pytorch and configuration 2d (slices), and with our optimizer and loss. Measured are
@@ -32,11 +33,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from gpu import TRAINERS
+from gpu import FEW_TRAINERS, TRAINERS
 from gpu_tables import training_table
 from marked_tables import replace_table, write_results
-from training_data import TINY, TRUE_SIZE, Size, make_ours, make_stock, prepare
+from training_data import SIZES, Size, make_ours, make_stock, prepare
+
+from nnunet_femur.training.slices.slice_loader import SliceLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,10 +51,14 @@ if TYPE_CHECKING:
 def main() -> None:
     """Measure the trainers, print the tables, and write results and tables if asked for."""
     arguments = _arguments()
-    size = TINY if arguments.tiny else TRUE_SIZE
-    folder = arguments.folder.resolve()
+    size = SIZES[arguments.size]
+    folder = arguments.folder.resolve() / arguments.size
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments.device == "cuda":
+        # As nnUNetv2_train does.
+        torch.set_num_threads(1)
+        torch.backends.cudnn.benchmark = True
     with _quiet():
         prepare(folder, size, arguments.source)
     if arguments.part == "data":
@@ -63,7 +71,7 @@ def main() -> None:
         rows.append(row)
         print(f"{name}: " + ", ".join(f"{key} {_short(value)}" for key, value in row.items() if key != "trainer"))
     file = arguments.json or folder / "training.json"
-    results = write_results(file, "training", rows, tiny=arguments.tiny, workers=arguments.workers)
+    results = write_results(file, "training", rows, size=arguments.size, workers=arguments.workers)
     text = training_table(results)
     print(f"\n{text}")
     if arguments.page is not None:
@@ -72,11 +80,14 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="folder of everything that is written")
+    parser.add_argument("--folder", type=Path, default=Path("benchmark-training"), help="where everything is written")
     parser.add_argument("--source", type=Path, help="CTs and masks; default: phantoms")
-    parser.add_argument("--tiny", action="store_true")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--size", choices=SIZES, default="true-size")
+    for name in ("small", "tiny"):
+        size.add_argument(f"--{name}", dest="size", action="store_const", const=name)
     parser.add_argument("--part", choices=("all", "step", "loader", "data"), default="all")
-    parser.add_argument("--trainers", nargs="+", default=list(TRAINERS))
+    parser.add_argument("--trainers", nargs="+", default=list(TRAINERS if torch.cuda.is_available() else FEW_TRAINERS))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=8 if torch.cuda.is_available() else 0, help="that load batches")
     parser.add_argument("--json", type=Path, help="file of the results; default: training.json in the folder")
@@ -104,8 +115,8 @@ def measure(name: str, size: Size, device: torch.device, workers: int, part: str
         trainer = ours if attempt == "ours" else stock
         if attempt == "ours" and part != "loader":
             row |= _steps(ours, stock, size.repetitions)
-        if part != "step":
-            row[f"core_{attempt}_ms"] = _core_ms(trainer, size.repetitions)
+        if attempt == "ours" and part != "step":
+            row |= _core_ms({"ours": ours, "stock": stock}, 4 * size.repetitions)
         if part != "step" and workers:
             row[f"loader_{attempt}_ms"] = _loader_ms(trainer, workers, size.repetitions)
         if part == "all":
@@ -134,19 +145,30 @@ def _steps(ours: Any, stock: nnUNetTrainer, repetitions: int) -> dict[str, float
     return {f"{key}_ms": 1e3 * value for key, value in seconds.items()}
 
 
-def _core_ms(trainer: Any, batches: int) -> float:
-    """Return the processor milliseconds that one process needs for a batch, the training's network not running."""
+def _core_ms(trainers: dict[str, Any], batches: int) -> dict[str, float]:
+    """Return the processor milliseconds that one process needs for a batch, while no network runs.
+
+    Trainers take turns, and their random numbers start from the same seeds, so that both draw the same augmentation.
+    """
     _use_workers(0)
-    loader, _ = trainer.get_dataloaders()
-    next(loader)
+    spent = dict.fromkeys(trainers, 0.0)
+    loaders = {name: trainer.get_dataloaders()[0].data_loader for name, trainer in trainers.items()}
+    for loader in loaders.values():
+        if isinstance(loader, SliceLoader):
+            # Its thread would read in the turn of the other.
+            loader._reader = None  # noqa: SLF001
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    start = time.process_time()
-    for _ in range(batches):
-        next(loader)
-    spent = time.process_time() - start
+    for number in range(-1, batches):
+        for name, loader in loaders.items():
+            np.random.seed(number + 1)  # noqa: NPY002 - nnU-Net's generator
+            torch.manual_seed(number + 1)
+            start = time.process_time()
+            next(loader)
+            if number >= 0:
+                spent[name] += time.process_time() - start
     torch.set_num_threads(threads)
-    return 1e3 * spent / batches
+    return {f"core_{name}_ms": 1e3 * seconds / batches for name, seconds in spent.items()}
 
 
 def _loader_ms(trainer: Any, workers: int, batches: int) -> float:

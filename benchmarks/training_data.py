@@ -63,6 +63,18 @@ class Size:
 TRUE_SIZE = Size()
 """TotalSegmentator's topology (32 features, windows of 128 voxels, 1.5 mm), and slices of 256 x 256 pixels."""
 
+SMALL = Size(
+    cases=8,
+    size_zyx=(150, 168, 128),
+    spacing_mm_zyx=(4.0, 1.5, 1.5),
+    dummy={"spacing_mm": 3.0, "features": 8, "patch": 64},
+    slice_edge=64,
+    steps=8,
+    validation_steps=2,
+    repetitions=7,
+)
+"""Networks that two CPU cores can train: 8 features and windows of 64 voxels, and slices of 64 x 64 pixels."""
+
 TINY = Size(
     cases=8,
     size_zyx=(48, 32, 32),
@@ -76,6 +88,8 @@ TINY = Size(
     repetitions=3,
 )
 """Seconds on two CPU cores; for tests."""
+
+SIZES = {"true-size": TRUE_SIZE, "small": SMALL, "tiny": TINY}
 
 
 def prepare(folder: Path, size: Size, source: Path | None = None) -> None:

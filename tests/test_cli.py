@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 SUB_VERBS = {"study": ("run", "init"), "weights": ("path", "verify", "download", "encoders")}
 """The commands of verbs that have several."""
 
-VERBS = ("demo", "env", "phantoms", "convert", "plan", "baseline", "predict", "measure", "score", "compare", "doctor")
+VERBS = (
+    "demo",
+    "env",
+    "phantoms",
+    "convert",
+    "plan",
+    "baseline",
+    "predict",
+    "measure",
+    "score",
+    "compare",
+    "export",
+    "doctor",
+)
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

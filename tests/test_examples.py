@@ -80,7 +80,10 @@ def _shortened(mask: sitk.Image) -> sitk.Image:
     return shorter
 
 
-WITH_MODEL = ("nnunet_femur.prediction.batch", "nnunet_femur.prediction.segmenter")
+WITH_MODEL = (
+    *("nnunet_femur.prediction.batch", "nnunet_femur.prediction.segmenter"),
+    "nnunet_femur.model_export.exporting",
+)
 """Modules whose examples need a trained model."""
 
 WITH_WEIGHTS = tuple(f"nnunet_femur.weights.{name}" for name in ("download", "install", "models", "verification"))

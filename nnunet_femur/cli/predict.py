@@ -175,4 +175,6 @@ def _print_table(result: PredictionResult) -> None:
         notes = f"[red]failed[/] {escape(case.error)}" if case.error else escape("; ".join(case.warnings))
         table.add_row(escape(case.case), case.side or "-", *numbers, seconds, notes)
     console.print(table)
+    for note in result.notes:
+        console.print(f"Note: {note}", highlight=False, markup=False)
     console.print(str(result.folder), highlight=False, soft_wrap=True)

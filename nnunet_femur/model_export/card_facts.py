@@ -94,11 +94,10 @@ def find_scores(networks: TrainedNetworks, scores: Path | None) -> tuple[Path | 
 def _score_rows(networks: TrainedNetworks, path: Path) -> list[ScoreRow]:
     cases: dict[str, set[str]] = defaultdict(set)
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in _rows_of(networks, path):
+    for row, number in _rows_of(networks, path):
         title = _TITLES.get(row["set"], row["set"]) + (f", fold {row['fold']}" if row["set"] != "cv" else "")
         title = title.replace(", fold ensemble", ", all folds together").replace(", fold none", "")
         cases[title].add(row["case"])
-        number = float(row["value"] or "nan")
         if math.isfinite(number):
             values[title, row["metric"]].append(number)
     return [
@@ -110,8 +109,8 @@ def _score_rows(networks: TrainedNetworks, path: Path) -> list[ScoreRow]:
 _TITLES = {"cv": "cross-validation", "fixed": "validation", "test": "test"}
 
 
-def _rows_of(networks: TrainedNetworks, path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table about the exported folds: metrics of the card, whole volume, whole bone."""
+def _rows_of(networks: TrainedNetworks, path: Path) -> Iterator[tuple[dict[str, str], float]]:
+    """Yield rows about the exported folds, and their values: metrics of the card, whole volume, whole bone."""
     names = {networks.model.folder.name, f"{networks.model.plans.get('dataset_name')}/{networks.model.folder.name}"}
     folds = {*networks.folds, "ensemble", "none"}
     wanted = {"protocol": "volume", "plane": "all", "region": "whole"}
@@ -120,7 +119,7 @@ def _rows_of(networks: TrainedNetworks, path: Path) -> Iterator[dict[str, str]]:
             for row in csv.DictReader(file):
                 matches = row["method"] in names and row["fold"] in folds and row["metric"] in SHOWN
                 if matches and all(row[key] == value for key, value in wanted.items()):
-                    yield row
+                    yield row, float(row["value"] or "nan")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8 text'}). Check the path."
         raise InputError(msg, code="unreadable") from error

@@ -48,6 +48,12 @@ class ExportedModel:
         target: Name of the format.
         files: All files, relative to the folder.
         parity: The parity check.
+
+    Example:
+        >>> from nnunet_femur.model_export.parity import Parity
+        >>> checked = Parity("a phantom", "nnunetv2", "cpu", "float32", folds=())
+        >>> ExportedModel(Path("shared"), "nnunet", files=(), parity=checked).card
+        PosixPath('shared/MODEL_CARD.md')
     """
 
     folder: Path
@@ -112,6 +118,7 @@ def export(
 
     target, folder = target_of(to), Path(output).expanduser()
     used = choose_device(device).type
+    target.require_place(folder)
     _recover(folder)
     _require_replaceable(folder, overwrite=overwrite)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:

@@ -135,9 +135,9 @@ def _value(summary: tuple[float, float | None, int] | None, cases: int) -> str:
 def _parity(parity: Parity) -> str:
     rows = [(fold.fold, fold.femur_voxels, fold.exported_voxels, fold.differing_voxels) for fold in parity.folds]
     text = (
-        f"The model (nnunet_femur {__version__}, {parity.precision}) and the exported model ({parity.program}) have "
-        f"predicted the same CT ({parity.ct}) on {parity.device}. Up to {TOLERANCE:g} differing voxels per voxel of "
-        "the femur are accepted as rounding.\n\n"
+        f"The model (nnunet_femur {__version__}, all windows, {parity.precision}) and the exported model "
+        f"({parity.program}) have predicted the same CT ({parity.ct}) on {parity.device}. Up to {TOLERANCE:g} "
+        "differing voxels per voxel of the femur are accepted as rounding.\n\n"
         + _table(("fold", "femur voxels, model", "femur voxels, export", "differing voxels"), rows)
     )
     if not parity.femur_voxels:

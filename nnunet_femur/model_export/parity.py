@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nnunet_femur.model_export.targets import Target
     from nnunet_femur.model_export.trained_networks import TrainedNetworks
+    from nnunet_femur.prediction.segmenter import Segmenter
 
 TOLERANCE = 1e-4
 """Largest allowed number of differing voxels per voxel of the femur: rounding where both resample."""
@@ -147,8 +148,6 @@ def check_parity(
     """
     import SimpleITK as sitk
 
-    from nnunet_femur.prediction.segmenter import Segmenter
-
     image, described = _phantom(networks) if ct is None else _read(ct)
     image = oriented(image, target.check_orientation)
     described = f"{described}, stored as {target.check_orientation}"
@@ -157,23 +156,36 @@ def check_parity(
         sitk.WriteImage(image, str(path))
         ours, precision = [], ""
         for fold in track(networks.folds, "Predict the check's CT", progress=progress):
-            # On GPUs, nnU-Net computes in float16; elsewhere both compute in float32.
-            with Segmenter(replace(networks.model, folds=(fold,)), device=device, half=device == "cuda") as segmenter:
+            with _reference(networks, fold, device) as segmenter:
                 precision = segmenter.precision
                 ours.append(sitk.GetArrayFromImage(segmenter(path).mask) > 0)
         workspace = Path(temporary) / "exported"
         workspace.mkdir()
         exported = target.masks(networks, folder, path, workspace=workspace, device=device)
-    folds = tuple(map(FoldParity.of_masks, networks.folds, ours, exported))
-    for fold in folds:
-        if not fold.agrees:
+    compared = tuple(map(FoldParity.of_masks, networks.folds, ours, exported))
+    for each in compared:
+        if not each.agrees:
             msg = (
-                f"{networks.model.name}: {fold.differing_voxels} voxels differ between the model and its export, of "
-                f"{fold.femur_voxels} voxels of the femur (fold {fold.fold}). Nothing was written. Report this to the "
+                f"{networks.model.name}: {each.differing_voxels} voxels differ between the model and its export, of "
+                f"{each.femur_voxels} voxels of the femur (fold {each.fold}). Nothing was written. Report this to the "
                 "developers, with the versions of nnunetv2 and torch."
             )
             raise SetupError(msg, code="export-differs")
-    return Parity(described, target.program(), device, precision, folds)
+    return Parity(described, target.program(), device, precision, compared)
+
+
+def _reference(networks: TrainedNetworks, fold: str, device: str) -> Segmenter:
+    """Return the model as nnU-Net would run it: in all windows, by PyTorch, and in nnU-Net's precision."""
+    from nnunet_femur.prediction.segmenter import Segmenter
+
+    return Segmenter(
+        replace(networks.model, folds=(fold,)),
+        device=device,
+        exhaustive=True,
+        backend="torch",
+        # On GPUs, nnU-Net computes in float16.
+        precision="float16" if device == "cuda" else "float32",
+    )
 
 
 def _read(path: Path) -> tuple[sitk.Image, str]:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _OWN_KEYS = "femur_"
 """Start of the keys that this package adds to plans: recipe, source and fingerprint."""
 
+_DATASET_KEYS = {
+    *("channel_names", "labels", "regions_class_order", "numTraining", "file_ending", "overwrite_image_reader_writer"),
+    *("name", "description", "reference", "licence", "license", "release"),
+}
+"""Keys of ``dataset.json`` that are exported. Others may contain file names, and so patients' ids."""
+
 
 def stock_weights(networks: TrainedNetworks, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return a state dict under nnU-Net's names: without merged heads, and without the fingerprint.
@@ -86,7 +92,8 @@ def write_model(
         dataset_changes: Changes to ``dataset.json``, besides the labels.
     """
     folder.mkdir(parents=True)
-    dataset = networks.model.dataset | {"labels": stock_labels(networks)} | dataset_changes
+    kept = {key: value for key, value in networks.model.dataset.items() if key in _DATASET_KEYS}
+    dataset = kept | {"labels": stock_labels(networks)} | dataset_changes
     write_json(folder / PLANS_JSON, plans, durable=False)
     write_json(folder / DATASET_JSON, dataset, durable=False)
     fingerprint = read_json(networks.model.folder / DATASET_FINGERPRINT)

@@ -229,8 +229,8 @@ nnUNetv2_install_pretrained_model_from_zip {zip}
 nnUNetv2_predict -i CTS -o MASKS -d {dataset} -tr {trainer} -p {plans} -c {configuration} -f {folds}
 ```
 
-The folder `CTS` must contain files `CASE_0000{ending}`. {classes}`nnfemur predict -m {zip}` and
-programs that take a folder of nnU-Net, such as the 3D Slicer extension nnUNet, run it, too.
+The folder `CTS` must contain files `CASE_0000{ending}`. {classes}`nnfemur predict -m {zip}` runs it, too, and so
+can programs that take a model folder of nnU-Net, which is what the zip file contains.
 """
 
 _MANY_CLASSES = """\

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Target(ABC):
     """A format to export to.
 
-    :func:`~nnunet_femur.model_export.export` calls the methods in this order: :meth:`require_exportable`,
-    :meth:`write`, :meth:`masks` (the parity check), :meth:`usage` (for the model card), :meth:`finish`. The folder is
-    hidden until all of them have succeeded.
+    :func:`~nnunet_femur.model_export.export` calls the methods in this order: :meth:`require_place`,
+    :meth:`require_exportable`, :meth:`write`, :meth:`masks` (the parity check), :meth:`usage` (for the model card),
+    :meth:`finish`. The folder is hidden until all of them have succeeded.
 
     Attributes:
         name: Name of the format, as in ``--to``.
@@ -40,6 +40,13 @@ class Target(ABC):
 
         Raises:
             InputError: The model cannot be exported (code "unsupported").
+        """
+
+    def require_place(self, folder: Path) -> None:  # noqa: B027
+        """Refuse a folder to write to; by default, allow every folder.
+
+        Raises:
+            InputError: The folder is for something else (code "exists").
         """
 
     @abstractmethod
@@ -99,6 +106,7 @@ CARD = "MODEL_CARD.md"
 _CLASSES = {
     "nnunet": ("stock_target", "StockTarget"),
     "totalsegmentator": ("totalsegmentator_target", "TotalSegmentatorTarget"),
+    "onnx": ("onnx_target", "OnnxTarget"),
 }
 """Module and class of each format. A new format needs a line here."""
 

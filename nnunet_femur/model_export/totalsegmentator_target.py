@@ -40,6 +40,16 @@ class TotalSegmentatorTarget(Target):
     # As TotalSegmentator gives CTs to nnU-Net.
     check_orientation: ClassVar[str] = "RAS"
 
+    def require_place(self, folder: Path) -> None:
+        """Refuse TotalSegmentator's own weights folder, and every folder in it or around it."""
+        own, place = weights_folder().resolve(), folder.resolve()
+        if own == place or own in place.parents or place in own.parents:
+            msg = (
+                f"{folder}: TotalSegmentator keeps its own weights in {own}, which must stay as they are. Choose "
+                "another folder."
+            )
+            raise InputError(msg, code="exists")
+
     def require_exportable(self, networks: TrainedNetworks) -> None:
         """Refuse networks without TotalSegmentator's output channels, and several folds."""
         require_stock(networks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -10,7 +10,6 @@ from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
 Precision = Literal["float32", "float16", "bfloat16"]
 """Type of the numbers that a network computes with."""
@@ -20,25 +19,6 @@ _CAPABILITIES: dict[str, Precision] = {"FP32": "float32", "FP16": "float16", "BF
 
 _AUTOCAST = ("cuda", "cpu")
 """Devices that nnU-Net or this package may autocast on."""
-
-
-def precision_of(device: torch.device, *, half: bool) -> Precision:
-    """Return the precision of a prediction on a device.
-
-    Args:
-        device: The device that the network runs on.
-        half: True to ask for half precision. CUDA devices use float16, and processors with instructions for it
-            bfloat16. Other processors and Apple's GPUs stay with float32.
-
-    Example:
-        >>> precision_of(torch.device("cuda"), half=True)
-        'float16'
-        >>> precision_of(torch.device("cpu"), half=False)
-        'float32'
-    """
-    if half and device.type == "cuda":
-        return "float16"
-    return "bfloat16" if half and device.type == "cpu" and calculates_in_bfloat16() else "float32"
 
 
 def calculates_in_bfloat16() -> bool:
@@ -115,7 +95,7 @@ def calculating_in(network: nn.Module, precision: Precision) -> Iterator[None]:
     """Let a network predict in a precision, and restore the settings of network and process afterwards.
 
     Networks of slices, which choose bfloat16 by themselves, use it only if it is the precision. In float32, GPUs
-    compute without TensorFloat-32, which keeps 10 bits of a float32's 23. Autocast to float16 on CUDA is the caller's.
+    compute without TensorFloat-32, which keeps 10 bits of a float32's 23. An autocast is the caller's.
 
     Args:
         network: The network.
@@ -142,13 +122,6 @@ def forbid_tensor_float() -> None:
     """Switch off TensorFloat-32, which PyTorch allows in convolutions by default."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-
-
-def bfloat16_context(device: torch.device, *, half: bool) -> AbstractContextManager[Any]:
-    """Return an autocast to bfloat16 on processors that calculate in it, else a context that does nothing."""
-    if precision_of(device, half=half) == "bfloat16":
-        return torch.autocast("cpu", dtype=torch.bfloat16)
-    return nullcontext()
 
 
 def _choosing(network: nn.Module) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,6 +24,9 @@ SMALLEST_PROBABILITY = 1e-6
 SLICE_PIXELS = 256 * 256
 """Pixels of the slices that `slices_at_once` counts; fewer larger slices go together, and more smaller ones."""
 
+_SAME = 1e-5
+"""Largest difference of equal normalized values: resampling rounds a constant to neighbouring numbers."""
+
 
 class ThreePlaneNetwork(nn.Module):
     """A network of slices that nnU-Net can use as a network of volumes.
@@ -31,6 +35,7 @@ class ThreePlaneNetwork(nn.Module):
     (batch, channels, z, y, x), are cut into slices across each axis in turn. The softmax of the planes is averaged, and
     its logarithm is returned, which nnU-Net's softmax turns back into the average. Volumes have no gradient. Borders
     that are zero throughout, with which nnU-Net pads small volumes, are skipped: there all classes are equally likely.
+    Of equal slices at either end, such as the air beside a patient, one is computed.
 
     Besides the volume and the output (4 bytes for each class and voxel), it needs the memory of one pass of slices,
     independent of the size of the volume.
@@ -104,15 +109,21 @@ class ThreePlaneNetwork(nn.Module):
             padded = math.prod(_rounded_up(n, self.stride) for n in pixels)
             at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
             for which in range(len(volumes)):
-                for first in range(0, slices.shape[1], at_once):
-                    part = slice(first, first + at_once)
+                distinct = _distinct(slices[which], self.neighbours)
+                for first in range(distinct.start, distinct.stop, at_once):
+                    part = slice(first, min(first + at_once, distinct.stop))
                     probabilities = self._probabilities(self._with_neighbours(slices[which], part), pixels)
                     if total is None:
                         classes = probabilities.shape[1]
                         shape = (len(volumes), classes, *volumes.shape[2:])
                         total = torch.full(shape, 1 / classes, device=volumes.device)
                         total[inside].zero_()
-                    total[inside].movedim(2 + axis, 1)[which, part].add_(probabilities, alpha=weight)
+                    of_plane = total[inside].movedim(2 + axis, 1)[which]
+                    of_plane[part].add_(probabilities, alpha=weight)
+                    if part.start == distinct.start:
+                        of_plane[: distinct.start].add_(probabilities[:1], alpha=weight)
+                    if part.stop == distinct.stop:
+                        of_plane[distinct.stop :].add_(probabilities[-1:], alpha=weight)
         assert total is not None  # noqa: S101 - no axis of a volume is empty
         return total
 
@@ -142,10 +153,11 @@ class ThreePlaneNetwork(nn.Module):
 
     def _logits(self, slices: torch.Tensor) -> torch.Tensor:
         rows, columns = slices.shape[-2:]
-        padded = slices.new_zeros(
-            (*slices.shape[:2], _rounded_up(rows, self.stride), _rounded_up(columns, self.stride))
-        )
-        padded[..., :rows, :columns] = slices
+        size = [_rounded_up(n, self.stride) for n in (rows, columns)]
+        padded = slices
+        if size != [rows, columns]:
+            padded = slices.new_zeros((*slices.shape[:2], *size))
+            padded[..., :rows, :columns] = slices
         with self._float32_if_narrow(padded):
             return self.network(padded)[..., :rows, :columns]
 
@@ -174,6 +186,28 @@ def _content(volumes: torch.Tensor) -> list[slice]:
         places = filled.any([other for other in range(3) if other != axis]).nonzero()
         box.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(None))
     return box
+
+
+def _distinct(slices: torch.Tensor, neighbours: int) -> slice:
+    """Return the slices without repetitions of the first and of the last one, as outside of a patient.
+
+    Args:
+        slices: Slices of a volume, shape (slices, channels, rows, columns).
+        neighbours: Number of slices on either side that the network sees besides its own.
+    """
+
+    def repeated(indices: range) -> int:
+        """Return the number of slices in a row that are equal to the first of them but for rounding."""
+        end = slices[indices[0]]
+        same = takewhile(lambda index: torch.allclose(slices[index], end, rtol=0, atol=_SAME), indices)
+        return sum(1 for _ in same)
+
+    count = len(slices)
+    leading = repeated(range(count))
+    if leading == count:
+        return slice(0, 1)
+    trailing = repeated(range(count - 1, -1, -1))
+    return slice(max(0, leading - 1 - neighbours), min(count, count - trailing + 1 + neighbours))
 
 
 def _rounded_up(size: int, stride: int) -> int:

@@ -91,18 +91,19 @@ def predict(
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
-            about |= {name: getattr(segmenter, name) for name in ("device", "backend", "precision")}
     results = dict(before)
     todo = [source for source in sources if source.case not in done]
     if segmenter is not None:
 
         def record(result: CaseResult) -> None:
+            """Add a result to the records."""
             results[result.case] = replace(result, settings=fingerprint)
-            _write(output, results.values(), about)
+            _write(output, results.values(), about | _of_network(segmenter))
 
         BatchWork(segmenter, output, options, record, progress=progress).run(todo, skipped=len(done))
     skipped = tuple(source.case for source in sources if source.case in done)
-    return PredictionResult(output, tuple(results[source.case] for source in sources), skipped)
+    notes = () if segmenter is None else tuple(segmenter.notes)
+    return PredictionResult(output, tuple(results[source.case] for source in sources), skipped, notes)
 
 
 def _about(model: Model, options: Options) -> dict[str, Any]:
@@ -111,6 +112,10 @@ def _about(model: Model, options: Options) -> dict[str, Any]:
         "options": options.as_dict(),
         "versions": {name: version(name) for name in PACKAGES},
     }
+
+
+def _of_network(segmenter: Segmenter) -> dict[str, Any]:
+    return {name: getattr(segmenter, name) for name in ("device", "backend", "precision", "notes")}
 
 
 def _settings(model_sha256: str, options: Options) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import FemurError
@@ -88,12 +89,11 @@ class BatchWork:
     def find(self, item: Source, read: _Read) -> _Found:
         """Run the network, and settle the case before as soon as it is finished."""
         state, seen = read
+        return state, self._segmenter.find(seen, on_window=partial(self._note_window, item))
 
-        def on_window(done: int, total: int) -> None:
-            self._progress.advance(_task(item), done, total=total)
-            self._pipeline.poll()
-
-        return state, self._segmenter.find(seen, on_window=on_window)
+    def _note_window(self, item: Source, done: int, total: int) -> None:
+        self._progress.advance(_task(item), done, total=total)
+        self._pipeline.poll()
 
     def finish(self, item: Source, found: _Found) -> CaseResult:
         """Check a mask and write its files."""
@@ -117,7 +117,7 @@ class BatchWork:
         result = outcome.result() if error is None else _failed(item, error, self._output)
         self._done += 1
         self._progress.end(_task(item), f"failed {item.case}: {result.error}" if result.error else "")
-        self._record(replace(result, precision=self._segmenter.precision))
+        self._record(result)
         self._progress.advance(TASK, self._done)
 
 
@@ -153,7 +153,17 @@ def _failed(source: Source, error: BaseException, output: Path) -> CaseResult:
 
 
 def _measures(femur: Femur) -> dict[str, Any]:
-    names = ("volume_ml", "pieces", "disagreement", "warnings", "side", "side_source", "review_score")
+    names = (
+        "volume_ml",
+        "pieces",
+        "disagreement",
+        "warnings",
+        "side",
+        "side_source",
+        "review_score",
+        "precision",
+        "backend",
+    )
     codes = tuple(dict.fromkeys(found.code for found in femur.findings))
     search = {} if femur.search is None else femur.search.as_dict()
     return {**{name: getattr(femur, name) for name in names}, "findings": codes, "search": search}

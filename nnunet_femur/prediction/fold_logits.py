@@ -8,6 +8,7 @@ import torch
 
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
+from nnunet_femur.prediction.crop_model import FROM_PASSES
 from nnunet_femur.prediction.localisation import (
     FemurCounts,
     bone_blocks,
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.boxes import Box
-
-CROP_MODEL_FROM = 8
-"""Number of passes of the model's own network to find the femur from which on TotalSegmentator's 6 mm model is used."""
 
 _KEPT_BYTES = 1 << 30
 """Memory for the logits of windows that are computed before it is known whether they are needed."""
@@ -137,7 +135,7 @@ class _Run:
         if len(seeds) == len(self.grid.windows):
             return None, []
         used = []
-        if crop is not None and len(seeds) * self._passes >= CROP_MODEL_FROM:
+        if crop is not None and len(seeds) * self._passes >= FROM_PASSES:
             used.append(CROP_MODEL)
             region = crop.region(self.blocks, self.grid.inside)
             if region is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.findings import Finding
+    from nnunet_femur.prediction.crop_model import CropModel
 
 CANONICAL = "RAS"
 """Orientation that nnU-Net's readers with "WithReorient" in their name bring a volume to."""
@@ -92,6 +93,7 @@ class NetworkInput:
         sample: Every n-th voxel of the CT on its own grid; None if its values are not HU.
         path: Path of the CT.
         times: Times of reading and preprocessing, to which later stages add theirs.
+        for_crop: The CT for TotalSegmentator's 6 mm model; None where the femur is found without it.
     """
 
     case: str
@@ -103,6 +105,7 @@ class NetworkInput:
     sample: CtSample | None
     path: Path
     times: StageTimes = field(default_factory=StageTimes)
+    for_crop: Preprocessed | None = None
 
     @property
     def reading_bytes(self) -> int:
@@ -124,7 +127,12 @@ class NetworkInput:
 
 
 def read_input(
-    source: Readable, predictor: nnUNetPredictor, *, crop_to_bone: bool = False, any_values: bool = False
+    source: Readable,
+    predictor: nnUNetPredictor,
+    *,
+    crop_to_bone: bool = False,
+    any_values: bool = False,
+    crop_model: CropModel | None = None,
 ) -> NetworkInput:
     """Read and preprocess a CT for a network.
 
@@ -133,6 +141,7 @@ def read_input(
         predictor: nnU-Net's predictor with plans and network.
         crop_to_bone: Take only the box around everything as dense as bone.
         any_values: Values that are not HU are a warning instead of an error.
+        crop_model: TotalSegmentator's 6 mm model, to preprocess the CT for it where that pays.
 
     Raises:
         VolumeError: The CT cannot be read, is too thin, or its values are not HU.
@@ -148,7 +157,8 @@ def read_input(
         sample = None
         if not errors_of(findings):
             sample = CtSample.of(sitk.GetArrayViewFromImage(image), geometry.spacing_mm_zyx)
-        if predictor.plans_manager.plans.get("image_reader_writer", "").endswith("WithReorient"):
+        canonical = predictor.plans_manager.plans.get("image_reader_writer", "").endswith("WithReorient")
+        if canonical:
             image = oriented(image, CANONICAL)
     with times.measuring("preprocess"):
         seen = Geometry.of(image)
@@ -156,7 +166,10 @@ def read_input(
         box = bone_box(voxels, seen.spacing_mm_zyx) if crop_to_bone else (slice(None),) * 3
         _require_thickness(source, voxels[box].shape, seen.spacing_mm_zyx, predictor)
         prepared = preprocess(voxels[box], seen.spacing_mm_zyx, predictor)
-    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, source.path, times)
+        for_crop = None
+        if crop_model is not None and canonical and sample is not None:
+            for_crop = crop_model.prepare(voxels[box], seen.spacing_mm_zyx, prepared.data.shape[1:], predictor)
+    return NetworkInput(source.case, prepared, box, seen, geometry, findings, sample, source.path, times, for_crop)
 
 
 def _findings(source: Readable, volume: Volume, *, any_values: bool) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""nnU-Net's predictor with the networks of a model, in the precision that was asked for."""
+"""nnU-Net's predictor with the networks of a model, and the device that they run on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import io
 import os
 import warnings
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ import torch
 from nnunet_femur.arguments import require_one_of
 from nnunet_femur.dataset.environment import EXT_TRAINER, variables
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.precision import bfloat16_context, calculating_in, precision_of
 from nnunet_femur.weights.verification import load_checkpoint
 
 with redirect_stdout(io.StringIO()):
@@ -23,7 +22,7 @@ with redirect_stdout(io.StringIO()):
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from nnunet_femur.prediction.trained_model import Model
 
@@ -53,24 +52,10 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-class PrecisePredictor(nnUNetPredictor):
-    """nnU-Net's predictor, whose network computes in float32 unless half precision was asked for.
-
-    On CUDA, nnU-Net always predicts under an autocast to float16; it is switched off around the network here.
-    """
-
-    half: bool = False
-
-    def _internal_maybe_mirror_and_predict(self, x: torch.Tensor) -> torch.Tensor:
-        single = not self.half and torch.is_autocast_enabled(x.device.type)
-        with torch.autocast(x.device.type, enabled=False) if single else nullcontext():
-            return super()._internal_maybe_mirror_and_predict(x)
-
-
 def load_predictor(
     model: Model, *, device: torch.device, step_size: float = 0.5, mirror: bool = True
-) -> PrecisePredictor:
-    """Return nnU-Net's predictor with all folds of a model loaded, ready for :func:`logits_of_folds`.
+) -> nnUNetPredictor:
+    """Return nnU-Net's predictor with all folds of a model loaded.
 
     Each checkpoint is read once, by a loader that runs no code of the file.
 
@@ -95,7 +80,7 @@ def load_predictor(
         if configuration.previous_stage_name is not None:
             msg = f"{model.folder}: the second stage of a cascade is not supported. Use nnUNetv2_predict."
             raise InputError(msg, code="unsupported")
-        predictor = PrecisePredictor(
+        predictor = nnUNetPredictor(
             tile_step_size=step_size,
             use_mirroring=mirror,
             perform_everything_on_device=device.type == "cuda",
@@ -175,89 +160,3 @@ def _own_trainers() -> Iterator[None]:
             del os.environ[EXT_TRAINER]
         else:
             os.environ[EXT_TRAINER] = before
-
-
-def logits_of_folds(
-    predictor: PrecisePredictor,
-    data: torch.Tensor,
-    *,
-    half: bool = False,
-    on_window: Callable[[int, int], None] | None = None,
-) -> list[torch.Tensor]:
-    """Return the logits of each fold's network for a preprocessed CT, by nnU-Net's sliding window.
-
-    Args:
-        predictor: The predictor.
-        data: The preprocessed CT, shape (1, *axes of the plans).
-        half: True to compute in half precision where the device has it, see
-            :func:`~nnunet_femur.networks.precision.precision_of`; else the network computes in float32.
-        on_window: Called after each pass through the network with the number of passes done and their total.
-
-    Returns:
-        For each fold the logits, shape (channels, *axes of the plans), on the CPU; summed over windows in float16,
-        as nnU-Net does.
-
-    Raises:
-        SetupError: The network does not fit into the memory of the device (code "no-device").
-    """
-    total = len(predictor.list_of_parameters) * _passes(predictor, data)
-    done = 0
-
-    def count(*passed: Any) -> torch.Tensor:
-        """Count a pass of the network."""
-        nonlocal done
-        done += 1
-        if on_window is not None:
-            on_window(done, total)
-        # Windows are weighted and summed in a precision that is not the network's.
-        answer: torch.Tensor = passed[-1]
-        return answer.float() if answer.dtype is torch.bfloat16 else answer
-
-    # With nnUNet_compile, nnU-Net calls a wrapper around the network.
-    network: Any = getattr(predictor.network, "_orig_mod", predictor.network)
-    hook = predictor.network.register_forward_hook(count)
-    logits = []
-    try:
-        with torch.inference_mode(), redirect_stdout(io.StringIO()), calculating(predictor, half=half):
-            for parameters in predictor.list_of_parameters:
-                network.load_state_dict(parameters)
-                # For each fold anew: within one context the first fold's weights would be kept in bfloat16.
-                with bfloat16_context(predictor.device, half=half):
-                    logits.append(predictor.predict_sliding_window_return_logits(data).cpu())
-    except torch.OutOfMemoryError as error:
-        msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
-        raise SetupError(msg, code="no-device") from error
-    finally:
-        hook.remove()
-    return logits
-
-
-@contextmanager
-def calculating(predictor: PrecisePredictor, *, half: bool) -> Iterator[None]:
-    """Let a predictor's network compute in half precision, or in float32, without TensorFloat-32 on GPUs.
-
-    Networks of slices, which choose bfloat16 by themselves, follow.
-
-    Args:
-        predictor: The predictor; half precision on GPUs is what nnU-Net's own predictor does.
-        half: True for half precision, see :func:`~nnunet_femur.networks.precision.precision_of`.
-    """
-    predictor.half = half
-    with calculating_in(predictor.network, precision_of(predictor.device, half=half)):
-        yield
-
-
-def _passes(predictor: nnUNetPredictor, data: torch.Tensor) -> int:
-    """Return the number of passes through the network of one fold."""
-    from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
-
-    patch = predictor.configuration_manager.patch_size
-    shape = data.shape[1:]
-    padded = [max(n, p) for n, p in zip(shape[-len(patch) :], patch, strict=True)]
-    windows = 1
-    for steps in compute_steps_for_sliding_window(padded, patch, predictor.tile_step_size):
-        windows *= len(steps)
-    if len(patch) < len(shape):
-        windows *= shape[0]
-    axes = predictor.allowed_mirroring_axes if predictor.use_mirroring else None
-    return int(windows * 2 ** len(axes or ()))

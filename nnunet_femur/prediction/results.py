@@ -94,6 +94,7 @@ class PredictionResult:
         folder: The folder with the masks and records.
         results: Results of the cases that were asked for, in their order.
         skipped: Names of the cases that an earlier run had done.
+        notes: Deviations from the options, see :attr:`nnunet_femur.Segmenter.notes`.
 
     Example:
         >>> from pathlib import Path
@@ -114,6 +115,7 @@ class PredictionResult:
     folder: Path
     results: tuple[CaseResult, ...]
     skipped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

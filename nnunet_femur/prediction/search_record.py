@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from nnunet_femur.prediction.prediction_kinds import predicted
+
+if TYPE_CHECKING:
+    from nnunet_femur.findings import Finding
 
 EVERYWHERE, AROUND_FEMUR = "everywhere", "around-femur"
 """Parts of a CT that a network can have predicted."""
@@ -45,3 +50,12 @@ class Search:
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON content."""
         return {**asdict(self), "localisers": list(self.localisers)}
+
+
+def about_search(case: str, search: Search | None) -> tuple[Finding, ...]:
+    """Return the finding about a CT in which no localiser found the femur."""
+    if search is None or search.found:
+        return ()
+    names = " and ".join(LOCALISERS[name] for name in search.localisers)
+    problem = f"was searched everywhere, since no femur was found by {names}."
+    return (predicted("not-localised", case, problem),)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Self
 
 from nnunet_femur.arguments import require_type, several
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
-from nnunet_femur.errors import SetupError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.imaging.dicom_references import Algorithm
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
+from nnunet_femur.prediction.crop_model import CropModel
 from nnunet_femur.prediction.export import Exported, export
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
 from nnunet_femur.prediction.output_channels import femur_channels, side_channels
 from nnunet_femur.prediction.postprocessing import fill_holes, keep_largest
-from nnunet_femur.prediction.prediction_kinds import predicted
 from nnunet_femur.prediction.prediction_options import Options
 from nnunet_femur.prediction.preprocessing import network_spacing_mm
-from nnunet_femur.prediction.search_record import LOCALISERS
+from nnunet_femur.prediction.search_record import about_search
 from nnunet_femur.prediction.segmented_femur import Femur
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import SimpleITK as sitk
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from numpy.typing import NDArray
 
-    from nnunet_femur.findings import Finding
-    from nnunet_femur.prediction.predictor import PrecisePredictor
+    from nnunet_femur.prediction.backends import Backend
+    from nnunet_femur.prediction.box_logits import FoldLogits
     from nnunet_femur.prediction.search_record import Search
 
 
@@ -46,12 +47,16 @@ class FoundMask:
         exported: The mask and its companions in the network's orientation.
         mask_zyx: The mask (z, y, x) on the CT's own grid, after postprocessing.
         search: Record of the part of the CT that was searched.
+        backend: Library that computed the network.
+        precision: Precision that it computed in.
     """
 
     seen: NetworkInput
     exported: Exported
     mask_zyx: NDArray
     search: Search | None
+    backend: str
+    precision: str
 
 
 class Segmenter:
@@ -152,16 +157,30 @@ class Segmenter:
         self.model = model
         self._femur = femur_labels(model.dataset["labels"], self.options.labels)
         self._algorithm = Algorithm(parameters={"model": model.name, "folds": "+".join(model.folds)})
-        from nnunet_femur.networks.precision import precision_of
         from nnunet_femur.prediction.predictor import choose_device, load_predictor
 
         target = choose_device(device)
         self.device = target.type
-        self.precision: str = precision_of(target, half=self.options.half)
-        self._predictor: PrecisePredictor | None = load_predictor(
+        self._predictor: nnUNetPredictor | None = load_predictor(
             model, device=target, step_size=self.options.step_size, mirror=self.options.mirror
         )
+        # It does not find what other labels name.
+        localises = not (self.options.exhaustive or self.options.labels)
+        self._crop_model = CropModel.installed(target) if localises else None
         self._sides = side_channels(self._predictor, model.dataset["labels"], self._femur)
+        self.notes: list[str] = []
+        self._use(self.options.precision)
+
+    def _use(self, precision: str) -> None:
+        """Make the backend anew for a precision."""
+        from nnunet_femur.prediction.backends.choice import backend_of
+
+        options = self.options
+        self._network: Backend | None = None
+        made = backend_of(self._require_open(), backend=options.backend, precision=precision, half=options.half)
+        self._network, self.backend, self.precision = made, made.name, made.precision
+        made.notes[:0] = self.notes
+        self.notes = made.notes
 
     def __call__(self, ct: str | Path | sitk.Image, *, progress: Progress = SILENT) -> Femur:
         """Segment the femur in one CT.
@@ -211,7 +230,11 @@ class Segmenter:
         """
         options = self.options
         return read_input(
-            source, self._require_open(), crop_to_bone=options.crop_to_bone, any_values=options.any_values
+            source,
+            self._require_open(),
+            crop_to_bone=options.crop_to_bone,
+            any_values=options.any_values,
+            crop_model=self._crop_model,
         )
 
     def find(self, seen: NetworkInput, *, on_window: Callable[[int, int], None] | None = None) -> FoundMask:
@@ -221,21 +244,16 @@ class Segmenter:
             seen: The CT as :meth:`read` returned it.
             on_window: Called after each pass through the network with the number of passes done and their total.
         """
-        from nnunet_femur.prediction.fold_logits import logits_of_folds
-        from nnunet_femur.prediction.torch_network import TorchNetwork
-
         predictor, options = self._require_open(), self.options
         with seen.times.measuring("network"):
-            logits = logits_of_folds(
-                predictor,
-                TorchNetwork(predictor, half=options.half),
-                seen.preprocessed.data,
-                spacing_mm=network_spacing_mm(predictor, seen.preprocessed.properties["spacing"])[1],
-                femur=femur_channels(predictor, self._femur),
-                exhaustive=options.exhaustive,
-                in_hu=seen.sample is not None,
-                on_window=on_window,
-            )
+            try:
+                logits = self._logits(seen, on_window)
+            except InputError as error:
+                if error.code != "invalid-model" or self.precision == "float32" or options.precision != "auto":
+                    raise
+                self.notes.append(f"The network's output is infinite in {self.precision}; it computes in float32.")
+                self._use("float32")
+                logits = self._logits(seen, on_window)
         with seen.times.measuring("export"):
             wants_map = options.uncertainty and len(logits.values) > 1
             exported = export(
@@ -246,7 +264,24 @@ class Segmenter:
                 mask = keep_largest(mask)
             if options.fill_holes:
                 mask = fill_holes(mask)
-        return FoundMask(seen, exported, mask, logits.search)
+        return FoundMask(seen, exported, mask, logits.search, self.backend, self.precision)
+
+    def _logits(self, seen: NetworkInput, on_window: Callable[[int, int], None] | None) -> FoldLogits:
+        from nnunet_femur.prediction.fold_logits import logits_of_folds
+
+        predictor = self._require_open()
+        assert self._network is not None  # noqa: S101 - it is there as long as the predictor
+        return logits_of_folds(
+            predictor,
+            self._network,
+            seen.preprocessed.data,
+            spacing_mm=network_spacing_mm(predictor, seen.preprocessed.properties["spacing"])[1],
+            femur=femur_channels(predictor, self._femur),
+            exhaustive=self.options.exhaustive,
+            in_hu=seen.sample is not None,
+            crop=None if self._crop_model is None else self._crop_model.of_ct(seen.for_crop, predictor),
+            on_window=on_window,
+        )
 
     def check(self, found: FoundMask) -> Femur:
         """Determine sides, measure, and check a mask: the last part of :meth:`segment`.
@@ -266,23 +301,24 @@ class Segmenter:
             femur = Femur.from_mask(
                 image_of(found.mask_zyx, seen.geometry),
                 case=seen.case,
-                findings=(*seen.findings, *_about_search(seen.case, found.search)),
+                findings=(*seen.findings, *about_search(seen.case, found.search)),
                 ct=seen.sample,
                 disagreement=exported.disagreement,
                 uncertainty=None if deviation is None else image_of(seen.on_own_grid(deviation), seen.geometry),
-                precision=self.precision,
+                precision=found.precision,
                 told=told,
                 sides=self.options.sides,
             )
         return replace(
             femur,
             search=found.search,
+            backend=found.backend,
             stage_seconds=seen.times.seconds,
             source=seen.path,
             algorithm=self._algorithm,
         )
 
-    def _require_open(self) -> PrecisePredictor:
+    def _require_open(self) -> nnUNetPredictor:
         if self._predictor is None:
             msg = f"{self.model.name}: this segmenter is closed. Make a new one."
             raise SetupError(msg, code="no-model")
@@ -290,7 +326,7 @@ class Segmenter:
 
     def close(self) -> None:
         """Free the memory of the networks; the segmenter cannot be called any more."""
-        self._predictor = None
+        self._predictor = self._network = self._crop_model = None
 
     def __enter__(self) -> Self:
         """Return the segmenter, which closes when the block ends."""
@@ -303,18 +339,9 @@ class Segmenter:
         self.close()
 
     def __repr__(self) -> str:
-        """Return model, device and precision."""
-        state = "closed" if self._predictor is None else f"{self.device}, {self.precision}"
+        """Return model, device, backend and precision."""
+        state = "closed" if self._predictor is None else f"{self.device}, {self.backend}, {self.precision}"
         return f"{type(self).__name__}({self.model.name!r}, {state})"
-
-
-def _about_search(case: str, search: Search | None) -> tuple[Finding, ...]:
-    """Return the finding about a CT in which no localiser found the femur."""
-    if search is None or search.found:
-        return ()
-    names = " and ".join(LOCALISERS[name] for name in search.localisers)
-    problem = f"was searched everywhere, since no femur was found by {names}."
-    return (predicted("not-localised", case, problem),)
 
 
 def fold_names(folds: str | int | Iterable[str | int] | None) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class TestSteps:
             assert step.name not in seen
             seen.add(step.name)
         assert {"true-size", "training-data", "weights", "source", "study"} <= seen
-        assert [step.name for step in steps if step.resumable] == ["study"]
+        assert [step.name for step in steps if step.resumable] == ["true-size", "study"]
 
     def test_data_and_weights_that_exist_are_not_made(self, tmp_path: Path) -> None:
         steps = gpu.all_steps(tmp_path, _options(source=tmp_path), dummy=False)
@@ -81,6 +81,11 @@ class TestStudy:
 
 
 class TestTables:
+    def test_the_pages_have_the_markers(self) -> None:
+        for name, page in gpu_tables.PAGES.items():
+            text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+            assert text.count(f"<!-- begin {name} -->\n") == text.count(f"<!-- end {name} -->\n") == 1
+
     def test_pages_and_summary_get_what_was_measured(self, tmp_path: Path) -> None:
         docs, results = tmp_path / "docs", tmp_path / "results"
         docs.mkdir()
@@ -121,7 +126,7 @@ class TestTables:
 @pytest.mark.integration
 def test_a_chunk_on_the_cpu(planned: Path, tmp_path: Path) -> None:
     """One trainer's benchmark in its own process; the second call finds it done."""
-    data = tmp_path / "training"
+    data = tmp_path / "training" / "tiny"
     for name in ("nnUNet_raw", "nnUNet_preprocessed"):
         shutil.copytree(planned / name, data / name)
     plans = ["Dataset001_Femur", "nnUNetPlans"]

@@ -71,6 +71,9 @@ CASES: list[tuple[str, dict[str, Any], Status, str, str]] = [
     ),
     ("gpu", {"torch": Torch("2", cuda=(("GTX", 4 * GIB),))}, Status.WARNING, "8 GiB", "--preset small"),
     ("gpu", {"torch": Torch("2", mps=True), "nvidia_driver": False}, Status.OK, "--device mps", ""),
+    ("cpu", {"torch": Torch("2")}, Status.NOTE, "OpenVINO", "pip install openvino"),
+    ("cpu", {"openvino": ("float32",)}, Status.OK, "float32", ""),
+    ("cpu", {"openvino": ("float32", "bfloat16", "float16")}, Status.OK, "in float16", ""),
     ("folders", {"environ": _environ(nnUNet_raw=None)}, Status.WARNING, "nnUNet_raw", "nnfemur env"),
     (
         "folders",

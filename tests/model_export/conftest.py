@@ -26,8 +26,11 @@ DATASET = "Dataset001_Femur"
 def make_trained(dummy_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Write a model folder as training does, with the weights of the dummy of TotalSegmentator's model."""
 
-    def make(trainer: str = "FemurFinetuneTrainer", *, folds: int = 1, **source: Any) -> Path:
-        """`source` changes the plans' entry about the fine-tuned model."""
+    def make(trainer: str = "FemurFinetuneTrainer", *, folds: int = 1, residual: bool = False, **source: Any) -> Path:
+        """`source` changes the plans' entry about the fine-tuned model.
+
+        With `residual`, the network is a residual encoder with random weights that call half of a phantom femur.
+        """
         import torch
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -47,6 +50,8 @@ def make_trained(dummy_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
             "image_reader_writer": READER_WITH_REORIENT,
             "configurations": {"3d_fullres": configuration},
         }
+        if residual:
+            _make_residual(configuration["architecture"])
         configuration["femur_recipe"] = {"epochs": 7}
         if "Finetune" in trainer:
             configuration["femur_source"] = {
@@ -69,10 +74,12 @@ def make_trained(dummy_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         network = getattr(trainers, trainer).build_network_architecture(
             manager, manager.get_configuration("3d_fullres"), 1, 2, enable_deep_supervision=False
         )
-        trained = load_checkpoint(model.checkpoint)["network_weights"]
+        trained = {} if residual else load_checkpoint(model.checkpoint)["network_weights"]
         folder = tmp_path_factory.mktemp("trained") / DATASET / f"{trainer}__nnUNetPlans__3d_fullres"
         for fold in range(folds):
             weights = {name: _of_source(name, own, trained) for name, own in network.state_dict().items()}
+            if residual:
+                weights = _balanced(network, configuration["patch_size"], seed=fold)
             # Folds that differ.
             weights = {
                 name: each + 0.002 * fold if each.is_floating_point() else each for name, each in weights.items()
@@ -92,6 +99,28 @@ def make_trained(dummy_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         return folder
 
     return make
+
+
+def _make_residual(architecture: dict[str, Any]) -> None:
+    """Replace nnU-Net's plain encoder by its residual one."""
+    architecture["network_class_name"] = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
+    kwargs = architecture["arch_kwargs"]
+    del kwargs["n_conv_per_stage"]
+    kwargs["n_blocks_per_stage"] = [1] * kwargs["n_stages"]
+
+
+def _balanced(network: torch.nn.Module, patch_size: list[int], *, seed: int) -> dict[str, torch.Tensor]:
+    """Random weights, with biases that call half of a random field femur."""
+    import torch
+
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv3d | torch.nn.ConvTranspose3d):
+                torch.nn.init.kaiming_normal_(module.weight)
+        logits = network.eval()(torch.randn(1, 1, *patch_size))[0]
+        network.decoder.seg_layers[-1].bias[1] -= torch.median(logits[1] - logits[0])
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
 def _of_source(name: str, own: torch.Tensor, trained: dict[str, torch.Tensor]) -> torch.Tensor:

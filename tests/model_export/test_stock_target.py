@@ -72,7 +72,7 @@ class TestStockNnunet:
             cwd=tmp_path,
         )
         theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "masks" / "leg.nrrd")))
-        ours = sitk.GetArrayFromImage(Segmenter(model, folds=1, device="cpu")(ct).mask) > 0
+        ours = sitk.GetArrayFromImage(Segmenter(model, folds=1, device="cpu", exhaustive=True)(ct).mask) > 0
         found = np.isin(theirs, (7, 8))
         assert np.count_nonzero(ours) > 500
         assert np.count_nonzero(found != ours) <= 1e-4 * np.count_nonzero(ours)
@@ -86,7 +86,11 @@ class TestStockNnunet:
 class TestArchive:
     @pytest.fixture
     def archive(self, make_trained: Callable[..., Path], tmp_path: Path) -> Path:
-        exported = export(make_trained("FemurScratchTrainer"), tmp_path / "scratch")
+        model = make_trained("FemurScratchTrainer")
+        dataset = json.loads((model / "dataset.json").read_text())
+        dataset |= {"description": "phantoms", "dataset": {"Rossi_1": {"images": ["imagesTr/Rossi_1.nrrd"]}}}
+        (model / "dataset.json").write_text(json.dumps(dataset))
+        exported = export(model, tmp_path / "scratch")
         assert exported.parity.femur_voxels > 100
         assert exported.parity.differing_voxels == 0
         return next(exported.folder.glob("*.zip"))
@@ -99,6 +103,9 @@ class TestArchive:
             files.extractall(tmp_path)
         plans = json.loads((tmp_path / folder / "plans.json").read_text())
         assert [key for key in plans["configurations"]["3d_fullres"] if key.startswith("femur")] == []
+        described = (tmp_path / folder / "dataset.json").read_text()
+        assert "phantoms" in described
+        assert "Rossi" not in described, "names of cases"
         checkpoint = torch.load(tmp_path / folder / "fold_0" / "checkpoint_final.pth", weights_only=True)
         assert checkpoint["trainer_name"] == "nnUNetTrainer"
         assert checkpoint["inference_allowed_mirroring_axes"] == (2,)

@@ -80,7 +80,8 @@ class TestTotalSegmentator:
             sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "found" / f"{each}.nii.gz"))) for each in FEMURS
         )
         of_fold = [
-            sitk.GetArrayFromImage(Segmenter(model, folds=fold, step_size=0.8, device="cpu")(ct).mask) > 0
+            sitk.GetArrayFromImage(Segmenter(model, folds=fold, step_size=0.8, device="cpu", exhaustive=True)(ct).mask)
+            > 0
             for fold in (0, 1)
         ]
         assert np.count_nonzero(of_fold[1]) > 10_000
@@ -111,4 +112,14 @@ class TestRefusals:
     def test_of_other_channels(self, trainer: str, make_trained: Callable[..., Path], tmp_path: Path) -> None:
         with refused("unsupported", trainer, 24):
             export(make_trained(trainer), tmp_path / "out", to="totalsegmentator")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("place", ["results", "results/mine", "."])
+    def test_of_totalsegmentators_own_folder(
+        self, place: str, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also before any weights are installed there."""
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "results"))
+        with refused("exists", tmp_path / "results"):
+            export(finetuned, tmp_path / place, to="totalsegmentator", overwrite=True)
         assert list(tmp_path.iterdir()) == []

@@ -66,6 +66,38 @@ class TestVolumes:
         assert torch.allclose(found[:, :, :4].exp(), torch.tensor(0.5))
         assert torch.allclose(wrapper(torch.zeros_like(volume)).exp(), torch.tensor(0.5)), "of this network"
 
+    @pytest.mark.parametrize("neighbours", [0, 1])
+    def test_equal_slices_at_both_ends_are_computed_once(
+        self, neighbours: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Air around a patient, whose values resampling has rounded, against the computation of every slice."""
+        torch.manual_seed(0)
+        volume = torch.full((2, 1, 12, 10, 9), -1.5)
+        volume[:, :, 4:9, 3:8, 2:9] = torch.randn(2, 1, 5, 5, 7)
+        volume[0, 0, 1:3] += 1e-6
+        volume[1, 0, 11, 0, 0] += 1e-3
+        network = nn.Conv2d(1 + 2 * neighbours, 2, 3, padding=1).eval()
+        seen: list[int] = []
+        network.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+        wrapper = ThreePlaneNetwork(network, stride=8, in_bfloat16=False, neighbours=neighbours, slices_at_once=100)
+        found, counts = wrapper(volume), seen[:]
+        wrapper(torch.full((1, 1, 6, 7, 8), 0.3))
+        assert seen[6:] == [1, 1, 1]
+        monkeypatch.setattr(three_planes, "_distinct", lambda slices, _: slice(0, len(slices)))
+        seen.clear()
+        expected = wrapper(volume)
+        assert seen == [12, 12, 10, 10, 9, 9]
+        # Content at z 4 to 8, y 3 to 7 and x 2 to 8, and one equal slice at either end that has any; the second
+        # volume has a voxel at z 11, y 0, x 0. With neighbours, one more.
+        more = neighbours
+        ends = [(3, 10), (3, 12), (2, 9), (0, 9), (1, 9), (0, 9)]
+        sizes = [12, 12, 10, 10, 9, 9]
+        assert counts == [
+            (stop + more if stop < size else size) - (start - more if start else 0)
+            for (start, stop), size in zip(ends, sizes, strict=True)
+        ]
+        assert torch.allclose(found.exp(), expected.exp(), atol=1e-5)
+
     @pytest.mark.parametrize(
         ("axis", "column_axis"),
         [(0, 2), (1, 2), (2, 1)],
@@ -150,6 +182,7 @@ class TestVolumes:
     def test_memory_does_not_grow_with_the_volume(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beside the volume and its answer; weighed on the meta device, where tensors have sizes and no content."""
         monkeypatch.setattr(three_planes, "_content", lambda _: [slice(None)] * 3)
+        monkeypatch.setattr(three_planes, "_distinct", lambda slices, _: slice(0, len(slices)))
         network = build_slice_network("Unet", "ResNet34", in_channels=1, classes=2).eval().to("meta")
         wrapper = ThreePlaneNetwork(network, stride=stride_of(network), slices_at_once=4)
         one_pass = peak_bytes(lambda: _without_gradient(network, torch.empty(4, 1, 256, 256, device="meta")))

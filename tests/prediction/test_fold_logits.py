@@ -144,6 +144,10 @@ class Crop:
 class TestCropModel:
     """TotalSegmentator's 6 mm model in place of the model's own windows."""
 
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("nnunet_femur.prediction.fold_logits.FROM_PASSES", 4)
+
     def _equal(self, box: tuple[slice, ...] | None) -> FoldLogits:
         data, settings, channels = CASES["one leg"]
         expected, _ = _computed(data, settings, channels, exhaustive=True)
@@ -176,7 +180,7 @@ class TestCropModel:
 
     def test_is_not_used_for_few_windows(self) -> None:
         data, settings, channels = CASES["one leg"]
-        found, _ = _computed(data, settings | {"patch": (64, 48, 48)}, channels, crop=Crop(LEFT))
+        found, _ = _computed(data, settings | {"patch": (64, 60, 70)}, channels, crop=Crop(LEFT))
         assert CROP_MODEL not in found.search.localisers
 
 

@@ -44,12 +44,16 @@ def _by_nnunet(segmenter: Segmenter, ct: Path) -> list[np.ndarray]:
 
     from nnunet_femur.imaging.sources import Source
     from nnunet_femur.prediction.network_input import read_input
-    from nnunet_femur.prediction.predictor import logits_of_folds
 
     predictor = segmenter._require_open()
     seen = read_input(Source("ct", ct), predictor)
     shape = seen.preprocessed.properties["shape_after_cropping_and_before_resampling"]
     own = seen.preprocessed.properties["spacing"]
+
+    def logits_of(weights: dict[str, Any]) -> Any:
+        predictor.network.load_state_dict(weights)
+        return predictor.predict_sliding_window_return_logits(seen.preprocessed.data)
+
     return [
         np.stack(
             [
@@ -59,7 +63,7 @@ def _by_nnunet(segmenter: Segmenter, ct: Path) -> list[np.ndarray]:
                 )
             ]
         )
-        for logits in logits_of_folds(predictor, seen.preprocessed.data)
+        for logits in map(logits_of, predictor.list_of_parameters)
     ]
 
 

@@ -22,6 +22,8 @@ from nnunet_femur.prediction.prediction_options import BACKENDS, PRECISIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
     from nnunet_femur.prediction.backends.backend import Backend, Parameters
 
 Requested = Literal["auto", "half", "float32", "float16", "bfloat16"]
@@ -30,6 +32,30 @@ Requested = Literal["auto", "half", "float32", "float16", "bfloat16"]
 LARGE_FLOP = 1e10
 """Floating-point operations of a window from which on "auto" converts a network. Smaller networks compute all windows
 of a CT in about the time of a conversion."""
+
+
+def backend_of(predictor: nnUNetPredictor, *, backend: str, precision: str, half: bool) -> Backend:
+    """Return the backend that computes the networks of a predictor of nnU-Net.
+
+    Args:
+        predictor: The predictor with the weights of all folds.
+        backend: Name of the backend, see :func:`make_backend`.
+        precision: Name of the precision, likewise.
+        half: True to prefer bfloat16 to float32, likewise.
+    """
+    from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+
+    configuration = predictor.configuration_manager
+    return make_backend(
+        predictor.network.to(predictor.device).eval(),
+        predictor.list_of_parameters,
+        patch_size=configuration.patch_size,
+        channels_in=determine_num_input_channels(predictor.plans_manager, configuration, predictor.dataset_json),
+        device=predictor.device,
+        backend=backend,
+        precision=precision,
+        half=half,
+    )
 
 
 def make_backend(
@@ -152,14 +178,16 @@ def torch_precision(asked: Requested, device: torch.device) -> Precision:
         >>> torch_precision("auto", torch.device("cuda")), torch_precision("auto", torch.device("cpu"))
         ('float16', 'float32')
     """
-    if asked not in ("auto", "half"):
-        if device.type not in ("cpu", "cuda") and asked != "float32":
-            msg = f"precision {asked} is not supported on {device.type}. Use --precision auto."
-            raise SetupError(msg, code="unsupported")
-        return asked
-    if device.type == "cuda":
-        return "float16"
-    return "bfloat16" if asked == "half" and device.type == "cpu" and calculates_in_bfloat16() else "float32"
+    if asked == "auto":
+        return "float16" if device.type == "cuda" else "float32"
+    if asked == "half":
+        if device.type == "cuda":
+            return "float16"
+        return "bfloat16" if device.type == "cpu" and calculates_in_bfloat16() else "float32"
+    if device.type not in ("cpu", "cuda") and asked != "float32":
+        msg = f"precision {asked} is not supported on {device.type}. Use --precision auto."
+        raise SetupError(msg, code="unsupported")
+    return asked
 
 
 def _is_large(network: torch.nn.Module, patch_size: Sequence[int], channels_in: int) -> bool:

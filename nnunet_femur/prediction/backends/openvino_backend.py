@@ -71,8 +71,10 @@ class ConvertedNetwork(torch.nn.Module):
         except Exception as error:
             msg = f"{type(error).__name__}: {_last_line(error)}"
             raise NotConvertibleError(msg) from error
-        scale = max(float(expected.std()), 1e-3)
-        difference = float((found - expected).abs().max()) / scale
+        if expected.shape[2:] != example.shape[2:]:
+            msg = f"its output {tuple(expected.shape)} is not of the shape of its input {tuple(example.shape)}"
+            raise NotConvertibleError(msg)
+        difference = float((found - expected).abs().max()) / max(float(expected.std()), 1e-3)
         if not difference <= _TOLERANCE[precision]:
             msg = f"its logits in {precision} differ from PyTorch's by {difference:.2g} standard deviations"
             raise NotConvertibleError(msg)

@@ -17,6 +17,7 @@ from nnunet_femur.errors import InputError, SetupError, ending_without_traceback
 from nnunet_femur.networks.merged_heads import merge_heads, output_all_channels, outputting_all_channels
 from nnunet_femur.recipe.hyperparameters import FinetuneRecipe
 from nnunet_femur.training.base import FemurTrainer, NetworkRequest
+from nnunet_femur.training.finetune.elastic_deformation import ElasticTransform
 from nnunet_femur.training.finetune.parameter_groups import HEAD, GroupSchedule, parameter_groups
 from nnunet_femur.training.finetune.weight_transfer import check_source, load_source
 from nnunet_femur.weights import find_model, load_checkpoint
@@ -240,11 +241,15 @@ class FinetuneTrainer(FemurTrainer):
     def get_training_transforms(self, *args: Any, **kwargs: Any) -> BasicTransform:
         """Return nnU-Net's transforms with elastic deformation, which nnU-Net switches off by default."""
         transforms = super().get_training_transforms(*args, **kwargs)
-        for transform in getattr(transforms, "transforms", ()):
+        members = getattr(transforms, "transforms", [])
+        for place, transform in enumerate(members):
             if isinstance(transform, SpatialTransform):
-                transform.p_elastic_deform = self.finetune_recipe.elastic_fraction
-                transform.elastic_deform_scale = _ELASTIC_SCALE
-                transform.elastic_deform_magnitude = (0, _ELASTIC_REACH * min(transform.patch_size))
+                members[place] = ElasticTransform.of(
+                    transform,
+                    fraction=self.finetune_recipe.elastic_fraction,
+                    scale=_ELASTIC_SCALE,
+                    reach=_ELASTIC_REACH * min(transform.patch_size),
+                )
         return transforms
 
 

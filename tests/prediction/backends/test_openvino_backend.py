@@ -12,7 +12,6 @@ from torch import nn
 
 from nnunet_femur.networks.merged_heads import MergedHead, merge_heads
 from nnunet_femur.networks.precision import openvino_precisions
-from nnunet_femur.networks.registry import build_slice_network
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.prediction.backends import ConvertedNetwork, OpenVinoBackend
 from nnunet_femur.prediction.backends.openvino_backend import NotConvertibleError
@@ -43,8 +42,7 @@ def _finetuned() -> nn.Module:
 
 
 def _planes() -> nn.Module:
-    inner = build_slice_network("Unet", "ResNet34", in_channels=1, classes=2)
-    return ThreePlaneNetwork(inner, slices_at_once=4, in_bfloat16=False)
+    return ThreePlaneNetwork(_unet(dimensions=2), stride=4, slices_at_once=4, in_bfloat16=False)
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -160,5 +158,5 @@ class TestConversion:
         used = []
         monkeypatch.setattr(telemetry.Telemetry, "send_event", lambda *given, **further: used.append(given))
         monkeypatch.setattr(telemetry.Telemetry, "start_session", lambda *given, **further: used.append(given))
-        ConvertedNetwork(nn.Conv2d(1, 2, 3).eval(), torch.randn(1, 1, 8, 8))
+        ConvertedNetwork(nn.Conv2d(1, 2, 3, padding=1).eval(), torch.randn(1, 1, 8, 8))
         assert used == []

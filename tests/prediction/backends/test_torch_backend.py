@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.prediction.backends import TorchBackend
 
 CPU = torch.device("cpu")
@@ -60,6 +61,30 @@ def test_float32_also_inside_an_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = backend(x)
     assert torch.equal(inside, backend(x))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_networks_of_slices_follow(precision: str) -> None:
+    """Also where the processor has bfloat16, which they take by themselves under nnU-Net's own commands."""
+    inner = nn.Conv2d(1, 2, 3, padding=1)
+    network = ThreePlaneNetwork(inner, stride=1, in_bfloat16=True).eval()
+    types = set()
+    inner.register_forward_hook(lambda module, given, output: types.add(output.dtype))
+    backend = TorchBackend(network, CPU, patch_size=PATCH, precision=precision)
+    backend(torch.randn(1, 1, 4, 5, 6))
+    backend(torch.randn(2, 1, 5, 6))
+    assert types == {getattr(torch, precision)}
+    assert network.in_bfloat16, "only for the time of the prediction"
+
+
+def test_float32_has_no_tensor_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    network, allowed = _network(), []
+    network[0].register_forward_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
+    for precision in ("float32", "float16"):
+        TorchBackend(network, CPU, patch_size=PATCH, precision=precision)(torch.zeros(1, 1, *PATCH))
+    assert allowed == [False, True]
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_each_fold_has_its_own_weights() -> None:

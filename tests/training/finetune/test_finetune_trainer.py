@@ -188,15 +188,16 @@ class TestTraining:
         assert trainer.inference_allowed_mirroring_axes is None
 
     def test_augmentation_deforms(self, transfer: Path) -> None:
-        from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+        from nnunet_femur.training.finetune.elastic_deformation import ElasticTransform
 
         for name in (OURS, PAPERS):
             trainer = _trainer(name, augment=True, elastic_fraction=0.3)
             trainer.on_train_start()
             transforms = trainer.dataloader_train.data_loader.transforms.transforms
-            spatial = next(found for found in transforms if isinstance(found, SpatialTransform))
-            assert spatial.p_elastic_deform == 0.3
-            assert spatial.elastic_deform_magnitude == (0, 0.05 * 16)
+            spatial = next(found for found in transforms if isinstance(found, ElasticTransform))
+            assert spatial.elastic_fraction == 0.3
+            assert spatial.elastic_reach == 0.05 * 16
+            assert spatial.p_rotation == 0.2, "nnU-Net's own"
 
 
 class TestRefusals:
