@@ -73,7 +73,7 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
     write_dummy_weights(tmp_path, features=2, iterations=0, training=[(made.image, made.mask, "left")], tasks=("crop",))
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
     monkeypatch.setattr(CropModel, "_network", lambda _: Threshold())
-    monkeypatch.setattr("nnunet_femur.prediction.crop_model.FROM_PASSES", 2)
+    monkeypatch.setattr("nnunet_femur.prediction.crop_model.CROP_MODEL_FROM", 2)
     voxels = np.full((48, 60, 50), -100, np.int16)
     voxels[20:40, 8:14, 30:38] = 900
     image = sitk.GetImageFromArray(voxels)
