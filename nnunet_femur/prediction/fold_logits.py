@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from nnunet_femur.errors import SetupError
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
 from nnunet_femur.prediction.localisation import (
@@ -82,9 +84,10 @@ def logits_of_folds(
 
     Raises:
         InputError: The network's output is infinite or not a number.
+        SetupError: The network does not fit into the memory of the device (code "no-device").
     """
-    with torch.inference_mode():
-        run = _Run(predictor, network, data, spacing_mm, femur, on_window)
+    run = _Run(predictor, network, data, spacing_mm, femur, on_window)
+    with torch.inference_mode(), _freeing(network, run.move_to_cpu):
         localisers: list[str] = []
         region = None
         if not exhaustive and len(run.grid.windows) > 1:
@@ -101,6 +104,20 @@ def logits_of_folds(
             for fold in range(len(run.sums)):
                 run.add_missing(fold)
         return run.result(region, tuple(localisers), found=found, widened=widened)
+
+
+@contextmanager
+def _freeing(network: FoldNetwork, free_memory: Callable[[], bool]) -> Iterator[None]:
+    """Let a backend free the memory of its device, and report a device that is still too small."""
+    backend: Any = network
+    backend.free_memory = free_memory
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
+        raise SetupError(msg, code="no-device") from error
+    finally:
+        backend.free_memory = None
 
 
 class _Run:
@@ -130,6 +147,12 @@ class _Run:
         self._computed, self._loaded = 0, -1
         self._kept: dict[int, tuple[torch.Tensor, torch.dtype]] = {}
         self._unlikely: list[int] = []
+
+    def move_to_cpu(self) -> bool:
+        """Keep sums and logits in main memory from now on; return False if they are there already."""
+        self._kept = {number: (logits.cpu(), dtype) for number, (logits, dtype) in self._kept.items()}
+        moved = [sums.move_to_cpu() for sums in self.sums]
+        return any(moved)
 
     def localise(self, bone: float | None, crop: CropLocaliser | None) -> tuple[NDArray[np.bool_] | None, list[str]]:
         """Return the blocks around the femur, None for everywhere; and the localisers that were used."""
@@ -204,9 +227,11 @@ class _Run:
             box = _grown_within(self.blocks.box_of_voxels(region), inside)
         values = []
         for sums in self.sums:
-            logits = sums.logits(box).cpu()
+            logits = sums.logits(box)
+            if logits.device.type != "cuda":
+                logits = logits.cpu()
             if region is not None and not everywhere:
-                outside = torch.from_numpy(~self.blocks.voxels(region, box))
+                outside = torch.from_numpy(~self.blocks.voxels(region, box)).to(logits.device)
                 mark_not_femur(logits, outside, regions=self._regions)
             values.append(logits)
         shape = tuple(part.stop - part.start for part in inside)

@@ -177,9 +177,8 @@ class LogitSums:
         try:
             self._add(number, logits)
         except torch.OutOfMemoryError:
-            if self._device.type == "cpu":
+            if not self.move_to_cpu():
                 raise
-            self._move_to_cpu()
             self._add(number, logits)
         self.added.add(number)
 
@@ -195,10 +194,14 @@ class LogitSums:
             self._sums[place] += logits.to(self._device) * self._gaussian
         self._weights[window] += self._gaussian
 
-    def _move_to_cpu(self) -> None:
+    def move_to_cpu(self) -> bool:
+        """Keep the sums in main memory from now on; return False if they are there already."""
+        if self._device.type == "cpu":
+            return False
         self._device = torch.device("cpu")
         self._sums = None if self._sums is None else self._sums.cpu()
         self._weights, self._gaussian = self._weights.cpu(), self._gaussian.cpu()
+        return True
 
     @property
     def sums(self) -> torch.Tensor:
