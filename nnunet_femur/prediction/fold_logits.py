@@ -10,8 +10,8 @@ import torch
 from nnunet_femur.errors import SetupError
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
-from nnunet_femur.prediction.crop_model import FROM_PASSES
 from nnunet_femur.prediction.localisation import (
+    CROP_MODEL_FROM,
     FemurCounts,
     bone_blocks,
     bone_value,
@@ -94,6 +94,8 @@ def logits_of_folds(
             region, localisers = run.localise(bone_value(predictor) if in_hu else None, crop)
         found = region is not None or not localisers
         widened = 0
+        if region is not None and run.reaches_all(region):
+            region = None
         if region is not None:
             region, widened = run.compute_around(region)
             found = region is not None
@@ -143,12 +145,12 @@ class _Run:
         self._axes = mirror_axes_of(predictor)
         self._on_window = on_window
         self._computed, self._loaded = 0, -1
-        self._kept: dict[int, torch.Tensor] = {}
+        self._kept: dict[int, tuple[torch.Tensor, torch.dtype]] = {}
         self._unlikely: list[int] = []
 
     def move_to_cpu(self) -> bool:
         """Keep sums and logits in main memory from now on; return False if they are there already."""
-        self._kept = {number: logits.cpu() for number, logits in self._kept.items()}
+        self._kept = {number: (logits.cpu(), dtype) for number, (logits, dtype) in self._kept.items()}
         moved = [sums.move_to_cpu() for sums in self.sums]
         return any(moved)
 
@@ -158,7 +160,7 @@ class _Run:
         if len(seeds) == len(self.grid.windows):
             return None, []
         used = []
-        if crop is not None and len(seeds) * self._passes >= FROM_PASSES:
+        if crop is not None and len(seeds) * self._passes >= CROP_MODEL_FROM:
             used.append(CROP_MODEL)
             region = crop.region(self.blocks, self.grid.inside)
             if region is not None:
@@ -169,6 +171,10 @@ class _Run:
             self._keep(number, logits, has_femur=counts.add(femur, self.grid.windows[number]))
         region = counts.region()
         return (region if region.any() else None), [*used, OWN_WINDOWS]
+
+    def reaches_all(self, region: NDArray[np.bool_]) -> bool:
+        """Return True if all windows reach a region."""
+        return len(self.blocks.touching(region, self.grid.windows)) == len(self.everything)
 
     def compute_around(self, region: NDArray[np.bool_]) -> tuple[NDArray[np.bool_] | None, int]:
         """Compute all windows that reach a region, and widen it until it is 25 mm larger than the femur.
@@ -194,7 +200,12 @@ class _Run:
         kept = self._kept if fold == 0 else {}
         fresh = self._fresh(fold, [number for number in missing if number not in kept])
         for number in missing:
-            self.sums[fold].add(number, kept.pop(number) if number in kept else next(fresh)[1])
+            if number in kept:
+                logits, dtype = kept.pop(number)
+                # Rounded like the other windows' logits.
+                self.sums[fold].add(number, logits.to(dtype))
+            else:
+                self.sums[fold].add(number, next(fresh)[1])
 
     def result(
         self, region: NDArray[np.bool_] | None, localisers: tuple[str, ...], *, found: bool, widened: int
@@ -216,9 +227,11 @@ class _Run:
             box = _grown_within(self.blocks.box_of_voxels(region), inside)
         values = []
         for sums in self.sums:
-            logits = sums.logits(box).cpu()
+            logits = sums.logits(box)
+            if logits.device.type != "cuda":
+                logits = logits.cpu()
             if region is not None and not everywhere:
-                outside = torch.from_numpy(~self.blocks.voxels(region, box))
+                outside = torch.from_numpy(~self.blocks.voxels(region, box)).to(logits.device)
                 mark_not_femur(logits, outside, regions=self._regions)
             values.append(logits)
         shape = tuple(part.stop - part.start for part in inside)
@@ -270,12 +283,12 @@ class _Run:
                 return
             # The sums are rounded like this, too.
             exact = half
-        self._kept[number] = exact
+        self._kept[number] = (exact, logits.dtype)
         if not has_femur:
             self._unlikely.append(number)
 
     def _kept_bytes(self) -> int:
-        return sum(logits.nbytes for logits in self._kept.values())
+        return sum(logits.nbytes for logits, _ in self._kept.values())
 
 
 def _grown_within(box: Box, outer: Box, voxels: int = 2) -> Box:

@@ -185,7 +185,7 @@ class TestCropModel:
 
     @pytest.fixture(autouse=True)
     def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("nnunet_femur.prediction.fold_logits.FROM_PASSES", 4)
+        monkeypatch.setattr("nnunet_femur.prediction.fold_logits.CROP_MODEL_FROM", 4)
 
     def _equal(self, box: tuple[slice, ...] | None) -> FoldLogits:
         data, settings, channels = CASES["one leg"]
