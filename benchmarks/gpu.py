@@ -153,7 +153,7 @@ def all_steps(folder: Path, arguments: argparse.Namespace, *, dummy: bool) -> li
     workers = 0 if arguments.tiny else arguments.workers
     kind = tiny or ("--true-size",)
     true_size = (*kind, "--resume", "--folder", folder / "true-size", "--json", results / "true-size.json", *device)
-    slices = ("--part", 12 if arguments.tiny else 1, "--repetitions", 1 if arguments.tiny else 3)
+    slices = ("--part", 12, "--repetitions", 1, "--iterations", 1) if arguments.tiny else ("--part", 1)
     steps = [
         Step("true-size", script("predict", *true_size), 60, resumable=True),
         Step(

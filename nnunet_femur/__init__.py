@@ -11,7 +11,7 @@ Every command of ``nnfemur`` is a function or class of this package too::
     nf.measure(femur.mask)                          # head, neck, axes, angles, lengths, volume
     nf.score(femur.mask, "reference.nrrd")          # images, arrays or paths
     nf.compare("nnUNet_results").scores             # a pandas DataFrame
-    nf.export("model_folder_or.zip", "shared")      # for stock nnU-Net or TotalSegmentator
+    nf.export("model_folder_or.zip", "shared")      # for nnU-Net, TotalSegmentator or ONNX
 
 Importing the package takes milliseconds: its names are loaded when they are first used.
 """

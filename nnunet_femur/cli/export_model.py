@@ -18,7 +18,8 @@ def export(
         str,
         typer.Option(
             "--to",
-            help="'nnunet': a zip file for stock nnU-Net; 'totalsegmentator': a weights folder for TotalSegmentator.",
+            help="'nnunet': a zip file for stock nnU-Net; 'totalsegmentator': a weights folder for TotalSegmentator; "
+            "'onnx': networks for ONNX Runtime, with a program that runs them.",
         ),
     ] = "nnunet",
     fold: Annotated[

@@ -14,6 +14,7 @@ from nnunet_femur import records
 from nnunet_femur.atomic_files import cannot_write, make_folder, rename_flushed, write_json, write_text
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import InputError
+from nnunet_femur.model_export.card_facts import find_scores
 from nnunet_femur.model_export.model_card import model_card
 from nnunet_femur.model_export.parity import check_parity
 from nnunet_femur.model_export.targets import CARD, target_of
@@ -89,7 +90,8 @@ def export(
         model: A folder ``TRAINER__PLANS__CONFIGURATION``, one of its ``fold_K``, a folder above with a single model, or
             a zip file of ``nnUNetv2_export_model_to_zip``.
         output: The folder to write.
-        to: "nnunet" (a zip file for stock nnU-Net) or "totalsegmentator" (a weights folder).
+        to: "nnunet" (a zip file for stock nnU-Net), "totalsegmentator" (a weights folder), or "onnx" (networks for ONNX
+            Runtime, with a program that runs them).
         folds: The folds to export, such as ``(0, 1)``. Default: all that are trained.
         checkpoint: Name of the checkpoint in each fold.
         device: Device of the parity check: "auto", "cpu", "cuda" or "mps".
@@ -104,7 +106,7 @@ def export(
     Raises:
         InputError: The model does not exist (code "no-model"), cannot be exported to this format ("unsupported"), an
             option is invalid ("invalid-option"), or `output` exists ("exists").
-        SetupError: The masks of both differ (code "export-differs"), the program of the check failed
+        SetupError: Packages for the format are missing (code "not-installed"), the masks of both differ (code "export-differs"), the program of the check failed
             ("program-failed"), or the folder cannot be written ("cannot-write").
 
     Example:
@@ -116,7 +118,7 @@ def export(
     """
     from nnunet_femur.prediction.predictor import choose_device
 
-    target, folder = target_of(to), Path(output).expanduser()
+    target, folder = target_of(to), Path(output).expanduser().resolve()
     used = choose_device(device).type
     target.require_place(folder)
     _recover(folder)
@@ -124,12 +126,15 @@ def export(
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         networks = load_networks(found)
         target.require_exportable(networks)
+        table = None if scores is None else Path(scores)
+        # Before the parity check, which takes long.
+        find_scores(networks, table)
         with _written_folder(folder, overwrite=overwrite) as partial:
             target.write(networks, partial)
             parity = check_parity(
                 networks, target, partial, ct=None if ct is None else Path(ct), device=used, progress=progress
             )
-            card = model_card(networks, target, parity, scores=None if scores is None else Path(scores))
+            card = model_card(networks, target, parity, scores=table)
             write_text(partial / CARD, card, durable=False)
             write_json(partial / PARITY, _record(networks, target.name, parity), durable=False)
             target.finish(networks, partial, card)

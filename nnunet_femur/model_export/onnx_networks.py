@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,6 +74,46 @@ class Probabilities(nn.Module):
         return self.network(slices).softmax(1)
 
 
+class FixedPadding(nn.Module):
+    """A convolution of timm with TensorFlow's padding, for images whose size is a multiple of its stride.
+
+    The padding then does not depend on the size, which the exporter would otherwise compute for every layer.
+
+    Args:
+        convolution: The convolution.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.padding: list[int] = []
+        for size, step, dilation in zip(
+            reversed(convolution.kernel_size), reversed(convolution.stride), reversed(convolution.dilation), strict=True
+        ):
+            total = max((size - 1) * dilation + 1 - step, 0)
+            self.padding += [total // 2, total - total // 2]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the convolved image."""
+        own = self.convolution
+        padded = nn.functional.pad(x, self.padding)
+        return nn.functional.conv2d(padded, own.weight, own.bias, own.stride, 0, own.dilation, own.groups)
+
+
+def with_fixed_padding(network: nn.Module) -> nn.Module:
+    """Replace convolutions of timm whose padding depends on the image's size, in place.
+
+    Args:
+        network: A network of slices whose size is a multiple of its stride.
+    """
+    from timm.layers.conv2d_same import Conv2dSame
+
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Conv2dSame):
+            network.set_submodule(name, FixedPadding(module))
+    return network
+
+
 def three_planes_of(networks: TrainedNetworks) -> ThreePlaneNetwork | None:
     """Return the wrapper of a network of slices that predicts volumes plane by plane; None for other networks."""
     network = networks.network
@@ -93,25 +134,25 @@ def write_networks(networks: TrainedNetworks, folder: Path) -> None:
         folder: The folder to write to.
     """
     planes = three_planes_of(networks)
-    exported = (_windows(networks) if planes is None else Probabilities(planes.network)).eval()
     for fold, weights in zip(networks.folds, networks.weights, strict=True):
         networks.network.load_state_dict(weights)
+        path = folder / f"fold_{fold}.onnx"
         if planes is None:
-            size = _window(networks.configuration.patch_size)
-            example = torch.zeros(_BATCH, 1, *size)
-            _write(exported, example, folder / f"fold_{fold}.onnx", "windows", "logits", {0: torch.export.Dim("n")})
-        else:
-            channels, stride = 1 + 2 * planes.neighbours, planes.stride
-            example = torch.zeros(_BATCH, channels, 2 * stride, 3 * stride)
-            any_size = {
-                0: torch.export.Dim("n"),
-                2: stride * torch.export.Dim("rows"),
-                3: stride * torch.export.Dim("columns"),
-            }
-            _write(exported, example, folder / f"fold_{fold}.onnx", "slices", "probabilities", any_size)
+            example = torch.zeros(_BATCH, 1, *_window(networks.configuration.patch_size))
+            _write(_of_windows(networks), example, path, "windows", "logits", {0: torch.export.Dim("n")})
+            continue
+        stride = planes.stride
+        any_size = {
+            0: torch.export.Dim("n"),
+            2: stride * torch.export.Dim("rows"),
+            3: stride * torch.export.Dim("columns"),
+        }
+        example = torch.zeros(_BATCH, 1 + 2 * planes.neighbours, 2 * stride, 3 * stride)
+        exported = Probabilities(with_fixed_padding(deepcopy(planes.network)))
+        _write(exported, example, path, "slices", "probabilities", any_size)
 
 
-def _windows(networks: TrainedNetworks) -> nn.Module:
+def _of_windows(networks: TrainedNetworks) -> nn.Module:
     network = networks.network
     if isinstance(network, ThreePlaneNetwork):
         return WindowOfSlices(network.network, stride=network.stride)
@@ -130,7 +171,7 @@ def _write(
 
     with torch.no_grad(), _quiet():
         torch.onnx.export(
-            network,
+            network.eval(),
             (example,),
             path,
             input_names=[name_in],

@@ -138,7 +138,7 @@ def check_parity(
         target: The format.
         folder: The exported files.
         ct: The CT; None for a phantom that is made for the network's windows and spacing.
-        device: "cpu", "cuda" or "mps".
+        device: "cpu", "cuda" or "mps"; always "cpu" for formats that do not take it.
         progress: Receives the progress.
 
     Raises:
@@ -148,6 +148,8 @@ def check_parity(
     """
     import SimpleITK as sitk
 
+    if not target.takes_device:
+        device = "cpu"
     image, described = _phantom(networks) if ct is None else _read(ct)
     image = oriented(image, target.check_orientation)
     described = f"{described}, stored as {target.check_orientation}"
@@ -161,7 +163,12 @@ def check_parity(
                 ours.append(sitk.GetArrayFromImage(segmenter(path).mask) > 0)
         workspace = Path(temporary) / "exported"
         workspace.mkdir()
-        exported = target.masks(networks, folder, path, workspace=workspace, device=device)
+        task = "Predict it with the exported model"
+        progress.begin(task)
+        try:
+            exported = target.masks(networks, folder, path, workspace=workspace, device=device)
+        finally:
+            progress.end(task)
     compared = tuple(map(FoldParity.of_masks, networks.folds, ours, exported))
     for each in compared:
         if not each.agrees:

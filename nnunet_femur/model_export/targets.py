@@ -27,11 +27,13 @@ class Target(ABC):
     Attributes:
         name: Name of the format, as in ``--to``.
         title: Name of the format for readers.
+        takes_device: The program that :meth:`masks` runs computes on the device that it is told.
         check_orientation: Orientation in which the CT of the parity check is stored.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    takes_device: ClassVar[bool] = True
     check_orientation: ClassVar[str] = "LPS"
 
     @abstractmethod

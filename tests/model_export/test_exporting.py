@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import nnunet_femur as nf
-from nnunet_femur.model_export import exporting, stock_target
+from nnunet_femur.model_export import TARGETS, exporting, stock_target
 from nnunet_femur.model_export.targets import target_of
 from tests.refusing import names, refused
 
@@ -60,6 +60,19 @@ class TestFolder:
 
 
 class TestFailure:
+    def test_scores_are_read_before_the_check(
+        self, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stock_target, "_run", lambda request: pytest.fail("the check has run"))
+        with refused("unreadable", "nowhere.csv"):
+            nf.export(finetuned, tmp_path / "shared", scores=tmp_path / "nowhere.csv")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_ct_that_cannot_be_read(self, finetuned: Path, tmp_path: Path) -> None:
+        with refused("unreadable", "nowhere.nrrd"):
+            nf.export(finetuned, tmp_path / "shared", ct=tmp_path / "nowhere.nrrd")
+        assert list(tmp_path.iterdir()) == []
+
     def test_masks_that_differ(self, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """One voxel of about 200 is more than rounding."""
         right = stock_target.StockTarget.masks
@@ -96,17 +109,11 @@ class TestFailure:
 
 
 def test_unknown_target(finetuned: Path, tmp_path: Path) -> None:
-    with refused("invalid-option", "tensorflow", *exporting_targets()):
+    with refused("invalid-option", "tensorflow", *TARGETS):
         nf.export(finetuned, tmp_path / "shared", to="tensorflow")
 
 
-def exporting_targets() -> tuple[str, ...]:
-    from nnunet_femur.model_export import TARGETS
-
-    return TARGETS
-
-
-@pytest.mark.parametrize("name", ["nnunet", "totalsegmentator"])
+@pytest.mark.parametrize("name", TARGETS)
 def test_targets_have_their_names(name: str) -> None:
     assert target_of(name).name == name
 
