@@ -40,8 +40,8 @@ _KEYS = {
     "femur_channels": "A voxel is femur where the largest logit is in one of these channels. The probability of femur "
     "is the softmax of the largest of their logits and the largest of the other channels.",
     "slices": "Only for networks of slices. In each of the planes, the window without its border of zeros is cut "
-    "across `axis`, and each slice goes through the network together with its `neighbours` on either side, resized by "
-    "`scale` along the other two axes and padded with 0 to a multiple of `stride`. The probabilities, resized back, are "
+    "across `axis`, and each slice goes through the network with its `neighbours` on either side, resized by `scale` "
+    "along the other two axes and padded with 0 to a multiple of `stride`. The probabilities, resized back, are "
     "averaged with the planes' weights; a border of zeros has equal probabilities; their logarithm, at least that of "
     "1e-6, replaces the logits.",
 }
@@ -104,19 +104,24 @@ def describe(networks: TrainedNetworks, planes: ThreePlaneNetwork | None) -> dic
         "femur_channels": list(networks.femur_channels),
     }
     if planes is not None:
-        described["slices"] = {
-            "planes": [
-                {
-                    "axis": axis,
-                    "weight": float(weight),
-                    "scale": [float(planes.scale[other]) for other in range(3) if other != axis],
-                }
-                for axis, weight in zip(planes.axes, planes.weights, strict=True)
-            ],
-            "stride": planes.stride,
-            "neighbours": planes.neighbours,
-        }
+        described["slices"] = describe_slices(planes)
     return described | {"meaning": {key: text for key, text in _KEYS.items() if key in described}}
+
+
+def describe_slices(planes: ThreePlaneNetwork) -> dict[str, Any]:
+    """Return the part of ``model.json`` about the slices of a network that predicts volumes plane by plane."""
+    return {
+        "planes": [
+            {
+                "axis": int(axis),
+                "weight": float(weight),
+                "scale": [float(planes.scale[other]) for other in range(3) if other != axis],
+            }
+            for axis, weight in zip(planes.axes, planes.weights, strict=True)
+        ],
+        "stride": int(planes.stride),
+        "neighbours": int(planes.neighbours),
+    }
 
 
 def mirrored_axes(axes: Sequence[int] | None, dimensions: int) -> list[list[int]]:

@@ -106,7 +106,7 @@ def with_fixed_padding(network: nn.Module) -> nn.Module:
     Args:
         network: A network of slices whose size is a multiple of its stride.
     """
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 
     for name, module in list(network.named_modules()):
         if isinstance(module, Conv2dSame):

@@ -28,8 +28,10 @@ DESCRIPTION = "model.json"
 RUNNER = "run_onnx.py"
 """Program that runs the model."""
 
+SOURCES = Path(__file__).parent / "runner"
+"""Folder of the programs that are copied into exports."""
+
 _OF_SLICES = "run_slices.py"
-_SOURCES = Path(__file__).parent / "runner"
 _SESSION = "from onnxruntime import InferenceSession\n"
 _SESSION_OF_SLICES = "from run_slices import InferenceSession\n"
 
@@ -56,10 +58,10 @@ class OnnxTarget(Target):
         planes = three_planes_of(networks)
         write_networks(networks, folder)
         write_json(folder / DESCRIPTION, describe(networks, planes), durable=False)
-        program = (_SOURCES / RUNNER).read_text(encoding="utf-8")
+        program = (SOURCES / RUNNER).read_text(encoding="utf-8")
         if planes is not None:
             program = program.replace(_SESSION, _SESSION_OF_SLICES)
-            shutil.copyfile(_SOURCES / _OF_SLICES, folder / _OF_SLICES)
+            shutil.copyfile(SOURCES / _OF_SLICES, folder / _OF_SLICES)
         write_text(folder / RUNNER, program, durable=False)
 
     def masks(

@@ -10,7 +10,7 @@ import numpy as np
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import FemurError
 from nnunet_femur.prediction.coarse_blocks import Blocks
-from nnunet_femur.prediction.localisation import MARGIN_MM, SPECK_ML, is_femur
+from nnunet_femur.prediction.localisation import CROP_MODEL_FROM, MARGIN_MM, SPECK_ML, is_femur
 from nnunet_femur.prediction.preprocessing import Preprocessed, network_spacing_mm, preprocess
 from nnunet_femur.prediction.trained_model import Model
 from nnunet_femur.weights.models import find_crop_model
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.boxes import Box
+    from nnunet_femur.prediction.backends.backend import Backend
     from nnunet_femur.prediction.fold_logits import FoldNetwork
     from nnunet_femur.weights.models import SourceModel
-
-FROM_PASSES = 16
-"""Number of passes of a model's own network, to find the femur, from which on this model takes less time."""
 
 _UNCERTAIN_MM = 6.0
 """Voxel edge of this model in mm, by which its mask can be wrong."""
@@ -44,7 +42,7 @@ class CropModel:
     def __init__(self, source: SourceModel, device: torch.device) -> None:
         self._source, self._device = source, device
         self._loaded: nnUNetPredictor | None = None
-        self._backend: FoldNetwork | None = None
+        self._backend: Backend | None = None
 
     @classmethod
     def installed(cls, device: torch.device) -> CropModel | None:
@@ -73,18 +71,9 @@ class CropModel:
 
         patch = predictor.configuration_manager.patch_size
         windows = len(plan_grid(shape, patch, step_size=predictor.tile_step_size).windows)
-        if windows * 2 ** len(mirror_axes_of(predictor)) < FROM_PASSES:
+        if windows * 2 ** len(mirror_axes_of(predictor)) < CROP_MODEL_FROM:
             return None
         return preprocess(voxels_zyx, spacing_mm_zyx, self._predictor())
-
-    def of_ct(self, prepared: Preprocessed | None, predictor: nnUNetPredictor) -> CropOfCt | None:
-        """Return the localiser of a CT; None for None.
-
-        Args:
-            prepared: The CT of :meth:`prepare`.
-            predictor: Predictor of the model that segments the CT.
-        """
-        return None if prepared is None else CropOfCt(self, prepared, predictor.plans_manager.transpose_forward)
 
     def femur_zyx(self, prepared: Preprocessed) -> NDArray[np.bool_]:
         """Return the femur (z, y, x) in the nonzero part of a CT.
@@ -135,11 +124,23 @@ class CropOfCt:
     Args:
         model: The model.
         prepared: The CT, as the model's ``prepare`` returned it.
-        axes: Order of the axes z, y, x in the plans of the model that segments the CT.
+        predictor: Predictor of the model that segments the CT.
     """
 
-    def __init__(self, model: CropModel, prepared: Preprocessed, axes: Sequence[int]) -> None:
-        self._model, self._prepared, self._axes = model, prepared, axes
+    def __init__(self, model: CropModel, prepared: Preprocessed, predictor: nnUNetPredictor) -> None:
+        self._model, self._prepared = model, prepared
+        self._axes = predictor.plans_manager.transpose_forward
+
+    @classmethod
+    def of(cls, model: CropModel | None, prepared: Preprocessed | None, predictor: nnUNetPredictor) -> CropOfCt | None:
+        """Return the localiser of a CT; None if there is no model, or if the CT was not prepared for it.
+
+        Args:
+            model: The model.
+            prepared: The CT.
+            predictor: Predictor of the model that segments the CT.
+        """
+        return None if model is None or prepared is None else cls(model, prepared, predictor)
 
     def region(self, blocks: Blocks, inside: Box) -> NDArray[np.bool_] | None:
         """Return the blocks around the femur; None if there is none.

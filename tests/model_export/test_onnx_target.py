@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur import Segmenter
-from nnunet_femur.model_export.onnx_target import OnnxTarget, run_exported
+from nnunet_femur.model_export import export
+from nnunet_femur.model_export.onnx_target import RUNNER, SOURCES, OnnxTarget, run_exported
 from nnunet_femur.model_export.trained_networks import load_networks
 from nnunet_femur.prediction.trained_model import find_model
 from nnunet_femur.testing import make_phantom
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
+
+
+EXACT = {"backend": "torch", "precision": "float32"}
 
 
 def _exported(model: Path, folder: Path) -> Path:
@@ -88,7 +93,7 @@ def _stored(folder: Path, orientation: str, *, degrees: float = 0.0, spacing: tu
 
 
 def _require_same(model: Path, exported: Path, ct: Path, folder: Path, *, folds: tuple[str, ...] = ()) -> None:
-    with Segmenter(model, folds=folds, device="cpu", exhaustive=True) as segmenter:
+    with Segmenter(model, folds=folds, device="cpu", exhaustive=True, **EXACT) as segmenter:
         expected = segmenter(ct).mask
     found = run_exported(exported, ct, folder / "mask.nrrd", folds=folds)
     mask = sitk.GetArrayFromImage(expected) > 0
@@ -97,6 +102,10 @@ def _require_same(model: Path, exported: Path, ct: Path, folder: Path, *, folds:
     stored = sitk.ReadImage(str(folder / "mask.nrrd"))
     assert np.allclose(stored.GetDirection(), expected.GetDirection())
     assert np.allclose(stored.GetOrigin(), expected.GetOrigin())
+
+
+def test_program_is_short() -> None:
+    assert len((SOURCES / RUNNER).read_text(encoding="utf-8").splitlines()) <= 60
 
 
 @pytest.mark.integration
@@ -117,9 +126,59 @@ class TestRunner:
         exported = _exported(model, tmp_path / "onnx")
         _require_same(model, exported, _stored(tmp_path, "RAS", spacing=(5.0, 6.5, 23.0)), tmp_path)
 
-    @pytest.mark.parametrize("trainer", ["FemurUnetMobileNetV3Trainer"])
-    def test_slices(self, trainer: str, make_trained: Callable[..., Path], tmp_path: Path) -> None:
+    def test_export_of_slices(self, make_trained: Callable[..., Path], tmp_path: Path) -> None:
+        """The parity check is made on a CT that is larger than the window."""
         recipe = {"slice": {"neighbours": 1, "slice_spacing_mm": 6.0, "plane_weights": [1.0, 2.0, 3.0]}}
-        model = _changed(make_trained(trainer), tmp_path, patch_size=[64, 24, 30], femur_recipe=recipe)
-        exported = _exported(_with_new_weights(model), tmp_path / "onnx")
-        _require_same(model, exported, _stored(tmp_path, "LPS"), tmp_path)
+        model = _changed(
+            make_trained("FemurUnetResNet34Trainer"), tmp_path, patch_size=[40, 24, 30], femur_recipe=recipe
+        )
+        exported = export(_with_new_weights(model), tmp_path / "onnx", to="onnx", ct=_stored(tmp_path, "LPS"))
+        names = [
+            "MODEL_CARD.md",
+            "SHA256SUMS",
+            "fold_0.onnx",
+            "model.json",
+            "parity.json",
+            "run_onnx.py",
+            "run_slices.py",
+        ]
+        assert [path.name for path in exported.files] == names
+        assert exported.parity.femur_voxels > 400
+        description = json.loads((exported.folder / "model.json").read_text())
+        assert description["slices"]["neighbours"] == 1
+        assert [plane["weight"] for plane in description["slices"]["planes"]] == pytest.approx([1 / 6, 2 / 6, 3 / 6])
+        assert set(description) - {"made_by", "model", "mean_hu", "std_hu", "meaning"} == set(description["meaning"])
+
+
+class TestRequireExportable:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"normalization_schemes": ["ZScoreNormalization"]},
+            {"resampling_fn_data": "resample_torch_fornnunet"},
+            {"resampling_fn_probabilities_kwargs": {"order": 3, "order_z": 0, "force_separate_z": None}},
+        ],
+        ids=lambda changes: next(iter(changes)),
+    )
+    def test_other_preprocessing(self, changes: dict, make_trained: Callable[..., Path], tmp_path: Path) -> None:
+        networks = load_networks(find_model(_changed(make_trained("FemurScratchTrainer"), tmp_path, **changes)))
+        with refused("unsupported"):
+            OnnxTarget().require_exportable(networks)
+
+    def test_reader_that_does_not_reorient(self, make_trained: Callable[..., Path], tmp_path: Path) -> None:
+        plans = {"image_reader_writer": "SimpleITKIO"}
+        networks = load_networks(find_model(_changed(make_trained("FemurScratchTrainer"), tmp_path, plans=plans)))
+        with refused("unsupported", "SimpleITKIO"):
+            OnnxTarget().require_exportable(networks)
+
+    def test_without_onnx(self, finetuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        networks = load_networks(find_model(finetuned))
+        monkeypatch.setitem(sys.modules, "onnxscript", None)
+        with refused("not-installed", "onnxscript"):
+            OnnxTarget().require_exportable(networks)
+
+
+def test_a_program_that_fails(tmp_path: Path) -> None:
+    shutil.copy(SOURCES / RUNNER, tmp_path)
+    with refused("program-failed", RUNNER):
+        run_exported(tmp_path, tmp_path / "ct.nrrd", tmp_path / "mask.nrrd")

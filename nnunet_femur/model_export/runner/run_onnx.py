@@ -9,21 +9,19 @@ import numpy as np
 import SimpleITK as sitk
 from onnxruntime import InferenceSession
 
-FOLDER = Path(__file__).resolve().parent
-MODEL = json.loads((FOLDER / "model.json").read_text(encoding="utf-8"))
+MODEL = json.loads(Path(__file__).with_name("model.json").read_text(encoding="utf-8"))
 
 
 def resized(array, shape, spacings, spline):
-    """Resize an array (z, y, x) as nnU-Net does: by a spline, but thick slices one by one, and their number without."""
+    """Resize an array (z, y, x) by a spline; as in nnU-Net, thick slices one by one, and their number without one."""
     apart = next((mm for mm in spacings if max(mm) > MODEL["thick_slices_ratio"] * min(mm)), (1, 1, 1))
-    thick = [axis for axis in range(3) if sorted(apart)[1] < apart[axis] == max(apart)]
-    size = [n if axis in thick else shape[axis] for axis, n in enumerate(array.shape)]
+    fine = tuple(axis for axis in range(3) if not sorted(apart)[1] < apart[axis] == max(apart))
+    size = [shape[axis] if axis in fine else n for axis, n in enumerate(array.shape)]
     step = [old / new for old, new in zip(array.shape[::-1], size[::-1])]
-    image = sitk.GetImageFromArray(np.pad(array, 12, "edge"))  # Values at the border continue outside.
+    image = sitk.GetImageFromArray(np.pad(array.astype(np.float32), 12, "edge"))  # The border continues.
     image = sitk.Resample(image, size[::-1], sitk.Transform(), spline, [11.5 + s / 2 for s in step], step)
-    together = tuple(axis for axis in range(3) if axis not in thick)
-    values = sitk.GetArrayFromImage(image).clip(array.min(together, keepdims=True), array.max(together, keepdims=True))
-    for axis in thick:
+    values = sitk.GetArrayFromImage(image).clip(array.min(fine, keepdims=True), array.max(fine, keepdims=True))
+    for axis in {0, 1, 2}.difference(fine):
         values = values.take(((np.arange(shape[axis]) + 0.5) * array.shape[axis] / shape[axis]).astype(int), axis)
     return values
 
@@ -32,19 +30,18 @@ stored = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(p) if Path
 image = sitk.PermuteAxes(sitk.DICOMOrient(stored, MODEL["orientation"]), MODEL["axes_xyz"])
 filled = [np.flatnonzero(sitk.GetArrayViewFromImage(image).any(others)) for others in ((0, 1), (0, 2), (1, 2))]
 image = image[tuple(slice(int(each[0]), int(each[-1]) + 1) for each in filled)]  # Without a border of zeros.
-ct, own_mm = sitk.GetArrayFromImage(image).astype(np.float32), image.GetSpacing()[::-1]
-network_mm = [mm or own for mm, own in zip(MODEL["spacing_mm"], own_mm)]
-shape = [round(own / mm * n) for own, mm, n in zip(own_mm, network_mm, ct.shape)]
-normalised = (ct.clip(*MODEL["clip_hu"]) - MODEL["mean_hu"]) / MODEL["std_hu"]
-data = resized(normalised, shape, (own_mm, network_mm), sitk.sitkBSpline)
+ct, own_mm = sitk.GetArrayFromImage(image).clip(*MODEL["clip_hu"]).astype(np.float32), image.GetSpacing()[::-1]
+new_mm = [mm or own for mm, own in zip(MODEL["spacing_mm"], own_mm)]
+shape = [round(own / mm * n) for own, mm, n in zip(own_mm, new_mm, ct.shape)]
+data = resized((ct - MODEL["mean_hu"]) / MODEL["std_hu"], shape, (own_mm, new_mm), sitk.sitkBSpline)
 data = np.pad(data, [(max(0, w - n) // 2, max(0, w - n + 1) // 2) for w, n in zip(MODEL["window"], shape)])
-inside = (slice(None), *(slice((p - n) // 2, (p - n) // 2 + n) for p, n in zip(data.shape, shape)))
+inside = tuple(slice((p - n) // 2, (p - n) // 2 + n) for p, n in zip(data.shape, shape))
 sides = [np.exp(-32 * ((np.arange(w) - w // 2) / w) ** 2) for w in MODEL["window"]]
 weight = np.maximum((10 * np.einsum("i,j,k", *sides)).astype(np.float16), np.float16(MODEL["smallest_weight"]))
 steps = [(n - w, int(np.ceil((n - w) / s)) + 1) for n, w, s in zip(data.shape, MODEL["window"], MODEL["step"])]
 votes = np.zeros(ct.shape, np.float32)
 for fold in sys.argv[3:] or MODEL["folds"]:
-    session = InferenceSession(FOLDER / f"fold_{fold}.onnx")
+    session = InferenceSession(Path(__file__).with_name(f"fold_{fold}.onnx"))
     sums, weights = np.zeros((MODEL["channels"], *data.shape), np.float16), np.zeros(data.shape, np.float16)
     for corner in product(*(np.linspace(0, *each).round().astype(int) for each in steps)):
         box = tuple(slice(start, start + w) for start, w in zip(corner, MODEL["window"]))
@@ -53,9 +50,10 @@ for fold in sys.argv[3:] or MODEL["folds"]:
         sums[(slice(None), *box)] += np.mean(passes, 0) * weight
         weights[box] += weight
     largest = np.full((2, *ct.shape), -np.inf, np.float16)  # Logit of all else, and of femur.
-    for channel, logits in enumerate((sums / weights)[inside].astype(np.float32)):
+    for channel, total in enumerate(sums):
+        logits = resized((total / weights)[inside], ct.shape, (new_mm, own_mm), sitk.sitkLinear)
         place = largest[int(channel in MODEL["femur_channels"])]
-        np.maximum(place, resized(logits, ct.shape, (network_mm, own_mm), sitk.sitkLinear), out=place, casting="unsafe")
+        np.maximum(place, logits.astype(np.float16), out=place)
     votes += np.tanh(np.subtract(*largest[::-1], dtype=np.float32) / 2)  # Twice the probability of femur, minus one.
 mask = sitk.GetImageFromArray((votes > 0).astype(np.uint8))
 mask.CopyInformation(image)
