@@ -61,11 +61,16 @@ def _with_new_weights(model: Path) -> Path:
     torch.manual_seed(0)
     network = trainer.build_network_architecture(plans, plans.get_configuration("3d_fullres"), 1, 2).eval()
     intensities = plans.foreground_intensity_properties_per_channel["0"]
-    values = (sitk.GetArrayFromImage(_phantom()).clip(-1000, 1000) - intensities["mean"]) / intensities["std"]
-    answer = network(torch.from_numpy(values).float()[None, None])[0]
+    ct = _phantom()
+    on_grid = sitk.Resample(ct, [24, 24, 60], sitk.Transform(), sitk.sitkLinear, ct.GetOrigin(), [8.0] * 3)
+    low, high = (intensities[f"percentile_{name}"] for name in ("00_5", "99_5"))
+    values = (sitk.GetArrayFromImage(on_grid).clip(low, high) - intensities["mean"]) / intensities["std"]
     (bias,) = (name for name in network.state_dict() if name.endswith("segmentation_head.0.bias"))
     with torch.no_grad():
-        network.state_dict()[bias][1] -= torch.quantile((answer[1] - answer[0]).flatten(), 0.9)
+        # The mean of three planes' probabilities does not follow the bias exactly.
+        for _ in range(4):
+            answer = network(torch.from_numpy(values).float()[None, None])[0]
+            network.state_dict()[bias][1] -= torch.quantile((answer[1] - answer[0]).flatten(), 0.9)
     torch.save(torch.load(path, weights_only=False) | {"network_weights": network.state_dict()}, path)
     return model
 
