@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ TINY_METHODS = ({"trainer": "FemurFinetunePaperTrainer", "plans": "TotalSegmenta
 
 def main() -> None:
     """Run one chunk, write the tables, and end with the status."""
+    started = time.monotonic()
     arguments = _arguments()
     folder = arguments.folder.resolve()
     (folder / "results").mkdir(parents=True, exist_ok=True)
@@ -72,10 +74,10 @@ def main() -> None:
         return
     environment = _environment(folder, tiny=arguments.tiny)
     os.environ.update(environment)
-    chunks = Chunks(folder, 60 * arguments.minutes, say=_say)
     steps = _chosen(all_steps(folder, arguments, dummy="TOTALSEG_WEIGHTS_PATH" in environment), arguments.only)
     if any(step.name == "study" for step in steps):
         write_study(folder, arguments)
+    chunks = Chunks(folder, 60 * arguments.minutes - (time.monotonic() - started), say=_say)
     if arguments.retry:
         chunks.forget_failures()
     status = chunks.run(steps)
@@ -151,7 +153,7 @@ def all_steps(folder: Path, arguments: argparse.Namespace, *, dummy: bool) -> li
     workers = 0 if arguments.tiny else arguments.workers
     kind = tiny or ("--true-size",)
     true_size = (*kind, "--resume", "--folder", folder / "true-size", "--json", results / "true-size.json", *device)
-    slices = ("--part", 12 if arguments.tiny else 1, "--repetitions", 1 if arguments.tiny else 3)
+    slices = ("--part", 12, "--repetitions", 1, "--iterations", 1) if arguments.tiny else ("--part", 1)
     steps = [
         Step("true-size", script("predict", *true_size), 60, resumable=True),
         Step(

@@ -36,7 +36,7 @@ def medians(results: dict[str, Any], ct: str) -> dict[str, dict[str, Any]]:
     for row in results["rows"]:
         if row["ct"] == ct:
             ways.setdefault(row["way"], []).append(row)
-    found = {}
+    found, device = {}, results["settings"]["device"]
     for way, rows in ways.items():
         values: dict[str, Any] = {}
         for key in ("wall_s", "processor_s", "gib", "gpu_gib", "windows", "windows_localise", "windows_of"):
@@ -46,7 +46,8 @@ def medians(results: dict[str, Any], ct: str) -> dict[str, dict[str, Any]]:
             times = [row["stages_s"].get(stage, 0.0) for row in rows]
             values[stage] = statistics.median(times) if any(times) else None
         values["case_s"] = statistics.median(row["wall_s"] - row["stages_s"]["start"] for row in rows)
-        values["backend"] = rows[-1].get("backend", "torch, float32")
+        # On GPUs, nnU-Net's own predictor computes under an autocast to float16, also within TotalSegmentator.
+        values["backend"] = rows[-1].get("backend", f"torch, {'float32' if device == 'cpu' else 'float16'}")
         found[way] = values
     return found
 

@@ -29,7 +29,7 @@ def convert(
     segment: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG); may be repeated to join several.",
+            help="Name of the segment that is femur (.seg.nrrd, DICOM SEG, RTSTRUCT); may be repeated to join several.",
             show_default="the only segment, or those called femur, with sides and parts of the bone",
         ),
     ] = None,

@@ -173,7 +173,7 @@ def _pairs(prediction: Path, reference: Path) -> tuple[dict[str, Path], dict[str
         if not path.exists():
             msg = f"{path}: not found. Check the path."
             raise InputError(msg, code="not-found")
-    several = [path.is_dir() and not is_dicom_folder(path) for path in (prediction, reference)]
+    several = [path.is_dir() and not is_dicom_folder(path, outputs=False) for path in (prediction, reference)]
     if several[0] != several[1]:
         folder, file = (prediction, reference) if several[0] else (reference, prediction)
         msg = f"{folder} is a folder of masks, but {file} is one mask. Pass two masks, or two folders of masks."

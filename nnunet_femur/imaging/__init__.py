@@ -22,7 +22,7 @@ The modules, in the order in which data passes through them:
   segmented.
 - `femur_mask`: the femur among the `labels` of a mask or the `segments` of a segmentation.
 - `grids`: the transfer of a mask onto the grid of its CT.
-- `writing`, `surface_mesh`: volumes, segmentations of 3D Slicer, STL and PLY.
+- `writing`, `dicom_output`, `surface_mesh`: volumes, segmentations of 3D Slicer, DICOM SEG and RTSTRUCT, STL and PLY.
 
 Importing this package loads none of them: its names are loaded when they are first used.
 """
@@ -35,6 +35,7 @@ from nnunet_femur.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from nnunet_femur.imaging.boxes import box_of
+    from nnunet_femur.imaging.dicom_output import write_dicom
     from nnunet_femur.imaging.femur_mask import FemurMask, read_femur
     from nnunet_femur.imaging.geometry import RAS, AxisOrder, Geometry, VolumeError, image_of
     from nnunet_femur.imaging.hounsfield import image_findings
@@ -71,6 +72,7 @@ __all__ = [
     "read_femur",
     "read_mask",
     "read_mask_header",
+    "write_dicom",
     "write_nrrd",
     "write_stl",
     "write_surface",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
     __all__,
     {
         "boxes": ("box_of",),
+        "dicom_output": ("write_dicom",),
         "femur_mask": ("FemurMask", "read_femur"),
         "geometry": ("RAS", "AxisOrder", "Geometry", "VolumeError", "image_of"),
         "hounsfield": ("image_findings",),

@@ -81,6 +81,32 @@ def pixels_inside(contours: Sequence[NDArray], shape_yx: tuple[int, ...]) -> NDA
     return np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
 
 
+def pixels_on(contours: Sequence[NDArray], shape_yx: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return the pixels on contours, whose points are pixels and whose lines are horizontal, vertical or diagonal.
+
+    Args:
+        contours: As in :func:`pixels_inside`.
+        shape_yx: Shape of the mask.
+
+    Example:
+        >>> pixels_on([np.array([[0, 0], [2, 0], [2, 2], [0, 2]])], (3, 4)).astype(int)
+        array([[1, 1, 1, 0],
+               [1, 0, 1, 0],
+               [1, 1, 1, 0]])
+    """
+    on = np.zeros(shape_yx, bool)
+    for contour in contours:
+        starts = np.asarray(contour, np.float64)
+        ways = np.roll(starts, -1, axis=0) - starts
+        steps = np.maximum(np.rint(np.abs(ways).max(axis=1)).astype(int), 1)
+        edge = np.repeat(np.arange(len(steps)), steps)
+        part = (np.arange(len(edge)) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[edge]
+        x, y = np.rint(starts[edge] + part[:, np.newaxis] * ways[edge]).astype(int).T
+        inside = (x >= 0) & (y >= 0) & (x < shape_yx[1]) & (y < shape_yx[0])
+        on[y[inside], x[inside]] = True
+    return on
+
+
 def _loops(mask_yx: NDArray[np.bool_]) -> list[list[Corner]]:
     """Return the closed ways along the edges of pixels, corner by corner, with the mask at the right hand.
 

@@ -44,9 +44,14 @@ def is_dicom_file(path: Path) -> bool:
     return head[_MARK_AT:] == _MARK or _starts_without_preamble(head)
 
 
-def is_dicom_folder(folder: Path) -> bool:
-    """Return True if the folder itself contains a DICOM file."""
-    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in _files(folder, 0, set()))
+def is_dicom_folder(folder: Path, *, outputs: bool = True) -> bool:
+    """Return True if the folder itself contains a DICOM file.
+
+    Args:
+        folder: The folder.
+        outputs: Files that this package writes count too, see :func:`dicom_format`. Each of them is a mask of its own.
+    """
+    return _any_dicom(_files(folder, 0, set()), outputs=outputs)
 
 
 def holds_dicom(folder: Path, *, outputs: bool = True) -> bool:
@@ -56,8 +61,12 @@ def holds_dicom(folder: Path, *, outputs: bool = True) -> bool:
         folder: The folder.
         outputs: Files that this package writes count too, see :func:`dicom_format`.
     """
-    files = (file for file in _files(folder, _DEEPEST, set()) if outputs or dicom_format(file) is None)
-    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in files)
+    return _any_dicom(_files(folder, _DEEPEST, set()), outputs=outputs)
+
+
+def _any_dicom(files: Iterator[Path], *, outputs: bool) -> bool:
+    counting = (file for file in files if outputs or dicom_format(file) is None)
+    return any(is_dicom_file(file) and not _is_dicomdir(file) for file in counting)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -48,6 +48,8 @@ def dicom_seg(labels_zyx: NDArray, ct: DicomCt, algorithm: Algorithm) -> Segment
             series_number=ct.new_series_number,
             sop_instance_uid=generate_uid(),
             instance_number=1,
+            # Of an empty mask, highdicom warns and keeps all frames.
+            omit_empty_frames=bool(labels_zyx.any()),
             manufacturer=MANUFACTURER,
             manufacturer_model_name=MODEL,
             software_versions=__version__,

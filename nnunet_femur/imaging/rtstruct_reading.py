@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.imaging.contours import pixels_inside
+from nnunet_femur.imaging.contours import pixels_inside, pixels_on
 from nnunet_femur.imaging.dicom_content import Content, items, number, numbers, refuse_attribute, text, value
 from nnunet_femur.imaging.dicom_segmentation import add_to_free_layer
 from nnunet_femur.imaging.dicom_series import find_series
@@ -37,6 +37,9 @@ _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 _OFF_PLANE = 0.3
 """Largest distance of a contour from its slice, as a part of the slice distance."""
+
+_AT_CENTRE = 0.01
+"""Largest distance of a point from the centre of a voxel through which it was drawn, in voxels."""
 
 _MOST_VOXELS = 1 << 33
 
@@ -120,13 +123,25 @@ def read_structures(path: Path, found: StructureSet) -> tuple[tuple[Segment, ...
         shape_yx = layers[0].shape[1:]
         segments = []
         for segment in found.segments:
-            planes = {place: pixels_inside(loops, shape_yx) for place, loops in found.contours[segment.value].items()}
+            planes = _filled(found.contours[segment.value], shape_yx)
             layer = add_to_free_layer(layers, planes, segment.value)
             segments.append(Segment(segment.name, segment.value, layer))
         voxels = np.stack(layers, axis=-1) if len(layers) > 1 else layers[0]
         return tuple(segments), image_of(voxels, found.geometry)
     except (MemoryError, RuntimeError) as error:
         raise VolumeError(path, "does not fit into memory.", KINDS["too-large"].remedy, code="too-large") from error
+
+
+def _filled(contours: Contours, shape_yx: tuple[int, ...]) -> dict[int, NDArray[np.bool_]]:
+    """Return the voxels of an ROI by the index of their slice.
+
+    Some programs, such as rt-utils, draw contours through the centres of the outermost voxels, which are inside then.
+    """
+    points = np.vstack([np.zeros((0, 2)), *(loop for loops in contours.values() for loop in loops)])
+    filled = {place: pixels_inside(loops, shape_yx) for place, loops in contours.items()}
+    if np.abs(points - np.rint(points)).max(initial=0) <= _AT_CENTRE:
+        return {place: inside | pixels_on(contours[place], shape_yx) for place, inside in filled.items()}
+    return filled
 
 
 def _read(path: Path, file: Path) -> Dataset:

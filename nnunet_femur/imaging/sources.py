@@ -283,7 +283,7 @@ def _volumes(path: Path) -> list[Path]:
     inside = [each for each in sorted(path.iterdir()) if not each.name.startswith(".")]
     found = [each for each in inside if each.is_file() and _is_volume_of_its_own(each)]
     enhanced = enhanced_files(path)
-    if is_dicom_folder(path) and not enhanced:
+    if is_dicom_folder(path, outputs=False) and not enhanced:
         found.append(path)
     else:
         exports = [each for each in inside if each.is_dir() and holds_dicom(each, outputs=False)]

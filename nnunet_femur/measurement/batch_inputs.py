@@ -110,7 +110,7 @@ def _masks_of(path: Path) -> list[MaskToMeasure]:
     if not path.exists():
         msg = f"{path}: not found. Check the path."
         raise InputError(msg, code="not-found")
-    if not path.is_dir() or is_dicom_folder(path):
+    if not path.is_dir() or is_dicom_folder(path, outputs=False):
         return [MaskToMeasure(mask_case(path) or path.name, path)]
     files, ambiguous = find_masks(path)
     if not files and not ambiguous:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class FoldLogits:
     """Logits of each fold in a box of a preprocessed CT; the rest of the CT is not femur.
 
     Attributes:
-        values: For each fold the logits in the box, shape (channels, *box), float16, on the CPU.
+        values: For each fold the logits in the box, shape (channels, *box), float16, on the device that exports
+            them or on the CPU.
         box: The box.
         shape: Shape of the preprocessed CT along the axes of the plans.
         search: Record of the part that was searched; None if the logits come from elsewhere.
@@ -57,6 +58,10 @@ class FoldLogits:
         local = (slice(part.start - own.start, part.stop - own.start) for own, part in zip(self.box, box, strict=True))
         return self.values[fold][(slice(None), *local)]
 
+    def on_cpu(self) -> FoldLogits:
+        """Return the same logits on the CPU."""
+        return replace(self, values=[each.cpu() for each in self.values])
+
     def filled(self, *, regions: bool = False) -> FoldLogits:
         """Return logits of the whole CT, with those of the background outside of the box.
 
@@ -71,7 +76,7 @@ class FoldLogits:
         filled = []
         for values in self.values:
             each = values.new_zeros((len(values), *self.shape))
-            mark_not_femur(each, torch.ones(self.shape, dtype=torch.bool), regions=regions)
+            mark_not_femur(each, torch.ones(self.shape, dtype=torch.bool, device=each.device), regions=regions)
             each[(slice(None), *self.box)] = values
             filled.append(each)
         return FoldLogits(filled, whole, self.shape, self.search)

@@ -10,7 +10,7 @@ import numpy as np
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import FemurError
 from nnunet_femur.prediction.coarse_blocks import Blocks
-from nnunet_femur.prediction.localisation import MARGIN_MM, SPECK_ML, is_femur
+from nnunet_femur.prediction.localisation import CROP_MODEL_FROM, MARGIN_MM, SPECK_ML, is_femur
 from nnunet_femur.prediction.preprocessing import Preprocessed, network_spacing_mm, preprocess
 from nnunet_femur.prediction.trained_model import Model
 from nnunet_femur.weights.models import find_crop_model
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from nnunet_femur.imaging.boxes import Box
     from nnunet_femur.prediction.fold_logits import FoldNetwork
     from nnunet_femur.weights.models import SourceModel
-
-FROM_PASSES = 16
-"""Number of passes of a model's own network, to find the femur, from which on this model takes less time."""
 
 _UNCERTAIN_MM = 6.0
 """Voxel edge of this model in mm, by which its mask can be wrong."""
@@ -44,7 +41,7 @@ class CropModel:
     def __init__(self, source: SourceModel, device: torch.device) -> None:
         self._source, self._device = source, device
         self._loaded: nnUNetPredictor | None = None
-        self._backend: FoldNetwork | None = None
+        self._backend: Backend | None = None
 
     @classmethod
     def installed(cls, device: torch.device) -> CropModel | None:
@@ -73,7 +70,7 @@ class CropModel:
 
         patch = predictor.configuration_manager.patch_size
         windows = len(plan_grid(shape, patch, step_size=predictor.tile_step_size).windows)
-        if windows * 2 ** len(mirror_axes_of(predictor)) < FROM_PASSES:
+        if windows * 2 ** len(mirror_axes_of(predictor)) < CROP_MODEL_FROM:
             return None
         return preprocess(voxels_zyx, spacing_mm_zyx, self._predictor())
 

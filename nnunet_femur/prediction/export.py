@@ -72,13 +72,26 @@ def export(
         deviation: Compute the standard deviation over the folds in every voxel.
         sides: Channels to compare in the voxels of the mask, which itself does not depend on them.
     """
+    import torch
+
     given = logits if isinstance(logits, FoldLogits) else FoldLogits.of_whole(logits)
-    folds = _Folds(given, preprocessed.properties, predictor, femur, deviation, sides)
-    whole = preprocessed.properties["shape_before_cropping"]
+    folds = _Folds(given, preprocessed.properties, predictor, femur, deviation, sides, work_device(predictor))
+    try:
+        return _exported(folds)
+    except torch.OutOfMemoryError:
+        if folds.device.type == "cpu":
+            raise
+    # Outside of the handler, whose exception keeps the tensors on the device.
+    return _exported(replace(folds, logits=given.on_cpu(), device=torch.device("cpu")))
+
+
+def _exported(folds: _Folds) -> Exported:
+    predictor, deviation, sides = folds.predictor, folds.deviation, folds.sides
+    whole = folds.properties["shape_before_cropping"]
     mask = np.zeros(whole, np.uint8)
     spread = np.zeros(whole, np.float32) if deviation else None
     of_sides = np.zeros(whole, np.int8) if sides else None
-    count = len(given.values)
+    count = len(folds.logits.values)
     pairs = list(combinations(range(count), 2))
     common, voxels = np.zeros(len(pairs), np.int64), np.zeros(count, np.int64)
     for part in folds.parts() if is_default(predictor) else folds.parts_by_nnunet():
@@ -132,6 +145,7 @@ class _Folds:
     femur: Sequence[int]
     deviation: bool
     sides: SideChannels | None
+    device: torch.device
 
     def parts(self) -> Iterator[_Part]:
         """Yield the masks slab by slab, only where there can be femur."""
@@ -145,7 +159,7 @@ class _Folds:
         if any(part.start == part.stop for part in box):
             return
         corner = [start for start, _ in self.properties["bbox_used_for_cropping"]]
-        device = work_device(self.predictor)
+        device = self.device
         columns = [support(matrix, rows) for matrix, rows in zip(resampling.matrices, box, strict=True)]
         across = [
             torch.from_numpy(matrix[rows, needed]).float().to(device)
@@ -153,7 +167,7 @@ class _Folds:
         ]
         logits = self.logits if self.logits.contains(columns) else self.logits.filled()
         plane_bytes = 4 * len(logits.values[0]) * len(across[0]) * len(across[1])
-        for slab in slabs(box[0].stop - box[0].start, plane_bytes):
+        for slab in slabs(box[0].stop - box[0].start, plane_bytes, device):
             rows = slice(box[0].start + slab.start, box[0].start + slab.stop)
             needed = support(resampling.matrices[0], rows)
             down = torch.from_numpy(resampling.matrices[0][rows, needed]).float().to(device)
@@ -184,7 +198,7 @@ class _Folds:
         plans, labels = self.predictor.plans_manager, self.predictor.label_manager
         of_folds, pairs, balances = [], [], []
         total: Any = 0
-        logits = self.logits.filled(regions=labels.has_regions).values
+        logits = self.logits.filled(regions=labels.has_regions).on_cpu().values
         for each in logits:
             segmentation, probabilities = export_prediction.convert_predicted_logits_to_segmentation_with_correct_shape(
                 each,
@@ -249,11 +263,13 @@ def _box_of_femur(logits: FoldLogits, resampling: Resampling, femur: Sequence[in
     """
     if any((matrix < 0).any() for matrix in resampling.matrices):
         return _whole(resampling)
-    ahead = np.zeros(logits.values[0].shape[1:], bool)
+    import torch
+
+    ahead = torch.zeros_like(logits.values[0][0], dtype=torch.bool)
     for each in logits.values:
         for channel in femur:
-            ahead |= (each[channel] > each[0]).numpy()
-    found = box_of(ahead)
+            ahead |= each[channel] > each[0]
+    found = box_of(ahead.cpu().numpy())
     if is_empty(found):
         return list(found)
     return [

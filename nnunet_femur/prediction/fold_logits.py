@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from nnunet_femur.errors import SetupError
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
-from nnunet_femur.prediction.crop_model import FROM_PASSES
 from nnunet_femur.prediction.localisation import (
+    CROP_MODEL_FROM,
     FemurCounts,
     bone_blocks,
     bone_value,
@@ -82,15 +84,18 @@ def logits_of_folds(
 
     Raises:
         InputError: The network's output is infinite or not a number.
+        SetupError: The network does not fit into the memory of the device (code "no-device").
     """
-    with torch.inference_mode():
-        run = _Run(predictor, network, data, spacing_mm, femur, on_window)
+    run = _Run(predictor, network, data, spacing_mm, femur, on_window)
+    with torch.inference_mode(), _freeing(network, run.move_to_cpu):
         localisers: list[str] = []
         region = None
         if not exhaustive and len(run.grid.windows) > 1:
             region, localisers = run.localise(bone_value(predictor) if in_hu else None, crop)
         found = region is not None or not localisers
         widened = 0
+        if region is not None and run.reaches_all(region):
+            region = None
         if region is not None:
             region, widened = run.compute_around(region)
             found = region is not None
@@ -99,6 +104,20 @@ def logits_of_folds(
             for fold in range(len(run.sums)):
                 run.add_missing(fold)
         return run.result(region, tuple(localisers), found=found, widened=widened)
+
+
+@contextmanager
+def _freeing(network: FoldNetwork, free_memory: Callable[[], bool]) -> Iterator[None]:
+    """Let a backend free the memory of its device, and report a device that is still too small."""
+    backend: Any = network
+    backend.free_memory = free_memory
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
+        raise SetupError(msg, code="no-device") from error
+    finally:
+        backend.free_memory = None
 
 
 class _Run:
@@ -126,8 +145,14 @@ class _Run:
         self._axes = mirror_axes_of(predictor)
         self._on_window = on_window
         self._computed, self._loaded = 0, -1
-        self._kept: dict[int, torch.Tensor] = {}
+        self._kept: dict[int, tuple[torch.Tensor, torch.dtype]] = {}
         self._unlikely: list[int] = []
+
+    def move_to_cpu(self) -> bool:
+        """Keep sums and logits in main memory from now on; return False if they are there already."""
+        self._kept = {number: logits.cpu() for number, logits in self._kept.items()}
+        moved = [sums.move_to_cpu() for sums in self.sums]
+        return any(moved)
 
     def localise(self, bone: float | None, crop: CropLocaliser | None) -> tuple[NDArray[np.bool_] | None, list[str]]:
         """Return the blocks around the femur, None for everywhere; and the localisers that were used."""
@@ -135,7 +160,7 @@ class _Run:
         if len(seeds) == len(self.grid.windows):
             return None, []
         used = []
-        if crop is not None and len(seeds) * self._passes >= FROM_PASSES:
+        if crop is not None and len(seeds) * self._passes >= CROP_MODEL_FROM:
             used.append(CROP_MODEL)
             region = crop.region(self.blocks, self.grid.inside)
             if region is not None:
@@ -146,6 +171,10 @@ class _Run:
             self._keep(number, logits, has_femur=counts.add(femur, self.grid.windows[number]))
         region = counts.region()
         return (region if region.any() else None), [*used, OWN_WINDOWS]
+
+    def reaches_all(self, region: NDArray[np.bool_]) -> bool:
+        """Return True if all windows reach a region."""
+        return len(self.blocks.touching(region, self.grid.windows)) == len(self.everything)
 
     def compute_around(self, region: NDArray[np.bool_]) -> tuple[NDArray[np.bool_] | None, int]:
         """Compute all windows that reach a region, and widen it until it is 25 mm larger than the femur.
@@ -171,7 +200,12 @@ class _Run:
         kept = self._kept if fold == 0 else {}
         fresh = self._fresh(fold, [number for number in missing if number not in kept])
         for number in missing:
-            self.sums[fold].add(number, kept.pop(number) if number in kept else next(fresh)[1])
+            if number in kept:
+                logits, dtype = kept.pop(number)
+                # Rounded like the other windows' logits.
+                self.sums[fold].add(number, logits.to(dtype))
+            else:
+                self.sums[fold].add(number, next(fresh)[1])
 
     def result(
         self, region: NDArray[np.bool_] | None, localisers: tuple[str, ...], *, found: bool, widened: int
@@ -193,9 +227,11 @@ class _Run:
             box = _grown_within(self.blocks.box_of_voxels(region), inside)
         values = []
         for sums in self.sums:
-            logits = sums.logits(box).cpu()
+            logits = sums.logits(box)
+            if logits.device.type != "cuda":
+                logits = logits.cpu()
             if region is not None and not everywhere:
-                outside = torch.from_numpy(~self.blocks.voxels(region, box))
+                outside = torch.from_numpy(~self.blocks.voxels(region, box)).to(logits.device)
                 mark_not_femur(logits, outside, regions=self._regions)
             values.append(logits)
         shape = tuple(part.stop - part.start for part in inside)
@@ -247,12 +283,12 @@ class _Run:
                 return
             # The sums are rounded like this, too.
             exact = half
-        self._kept[number] = exact
+        self._kept[number] = (exact, logits.dtype)
         if not has_femur:
             self._unlikely.append(number)
 
     def _kept_bytes(self) -> int:
-        return sum(logits.nbytes for logits in self._kept.values())
+        return sum(logits.nbytes for logits, _ in self._kept.values())
 
 
 def _grown_within(box: Box, outer: Box, voxels: int = 2) -> Box:

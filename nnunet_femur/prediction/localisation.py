@@ -29,6 +29,9 @@ MARGIN_MM = 25.0
 SLICES_MM = 12.0
 """Distance in mm of the slices in which a network of slices searches the femur first."""
 
+CROP_MODEL_FROM = 16
+"""Passes of a model's own network to find the femur from which on TotalSegmentator's 6 mm model is used instead."""
+
 SPECK_ML = 1.0
 """Volume in ml below which a separate piece is not taken for a femur, or for bone, when the region is chosen."""
 
@@ -129,10 +132,11 @@ def is_femur(values: torch.Tensor, channels: Sequence[int], *, regions: bool = F
     ahead = femur > values[others[0]]
     if len(others) > 1:
         # Only few voxels are ahead of the background.
-        highest = values[others[1]][ahead]
+        places = ahead.flatten().nonzero()[:, 0]
+        highest = torch.take(values[others[1]], places)
         for channel in others[2:]:
-            highest = torch.maximum(highest, values[channel][ahead])
-        ahead[ahead.clone()] = femur[ahead] > highest
+            highest = torch.maximum(highest, torch.take(values[channel], places))
+        ahead.view(-1)[places] = torch.take(femur, places) > highest
     return ahead
 
 

@@ -12,7 +12,7 @@ from nnunet_femur.prediction.axis_resampling import DEFAULT_FUNCTION, Resampling
 from nnunet_femur.prediction.postprocessing import label_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
@@ -28,8 +28,14 @@ MARGIN_MM = 25.0
 _SAMPLE_MM, _SPECK_ML = 2.5, 5.0
 """Spacing of the examined voxels in mm, and volume in ml below which a dense piece does not count as bone."""
 
-_SLAB_BYTES = 64 << 20
-"""Approximate size of the part of a volume that is in memory in single precision at a time."""
+_SLAB_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
+"""Approximate size of the part of a volume that is in memory in single precision at a time, by kind of device."""
+
+_TRANSFERABLE = (np.int8, np.uint8, np.int16, np.int32, np.float32)
+"""Types of voxels that PyTorch has on all devices; others are converted before they are transferred."""
+
+_SMALLEST_DEVIATION = 1e-8
+"""nnU-Net's lower bound of the standard deviation that it divides by."""
 
 _BY_VOXEL = ("CTNormalization", "NoNormalization")
 """nnU-Net's normalizations of single voxels, which can be applied to a part of a volume."""
@@ -81,7 +87,7 @@ def preprocess(voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], predictor: 
         "shape_after_cropping_and_before_resampling": voxels[box].shape,
     }
     resampling = _network_resampling(voxels[box].shape, spacing_mm_zyx, predictor)
-    return Preprocessed(_normalized_and_resampled(voxels[box], resampling, predictor), properties)
+    return Preprocessed(_on_device_or_cpu(voxels[box], resampling, predictor), properties)
 
 
 def nonzero_box(voxels: NDArray) -> tuple[slice, ...]:
@@ -149,14 +155,15 @@ def work_device(predictor: nnUNetPredictor) -> torch.device:
     return predictor.device if predictor.device.type == "cuda" else torch.device("cpu")
 
 
-def slabs(length: int, bytes_each: int) -> list[slice]:
+def slabs(length: int, bytes_each: int, device: torch.device) -> list[slice]:
     """Divide a volume along its first axis into parts that are small enough to be in memory in single precision.
 
     Args:
         length: Number of planes along the axis.
         bytes_each: Bytes of a plane in single precision.
+        device: Device that works on a part.
     """
-    step = max(1, _SLAB_BYTES // max(1, bytes_each))
+    step = max(1, _SLAB_BYTES[device.type] // max(1, bytes_each))
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
@@ -189,11 +196,26 @@ def _network_resampling(
     return plan_resampling(shape, new_shape, own, wanted, settings)
 
 
-def _normalized_and_resampled(voxels: NDArray, resampling: Resampling, predictor: nnUNetPredictor) -> torch.Tensor:
+def _on_device_or_cpu(voxels: NDArray, resampling: Resampling, predictor: nnUNetPredictor) -> torch.Tensor:
+    """Normalize and resample on the device, or on the CPU if the device's memory is too small."""
+    import torch
+
+    device = work_device(predictor)
+    try:
+        return _normalized_and_resampled(voxels, resampling, predictor, device)
+    except torch.OutOfMemoryError:
+        if device.type == "cpu":
+            raise
+    return _normalized_and_resampled(voxels, resampling, predictor, torch.device("cpu"))
+
+
+def _normalized_and_resampled(
+    voxels: NDArray, resampling: Resampling, predictor: nnUNetPredictor, device: torch.device
+) -> torch.Tensor:
     """Normalize and resample slab by slab, so that the CT is never in memory in single precision as a whole."""
     import torch
 
-    normalize, device = _normalization(predictor), work_device(predictor)
+    normalize = _normalization(predictor)
     # Slices that are resized one by one must not be divided between slabs.
     cut = resampling.slicewise_axis or 0
     voxels = voxels.swapaxes(0, cut)
@@ -201,14 +223,14 @@ def _normalized_and_resampled(voxels: NDArray, resampling: Resampling, predictor
     matrices[0], matrices[cut] = matrices[cut], matrices[0]
     planes = torch.empty(len(voxels), len(matrices[1]), len(matrices[2]), device=device)
     lowest, highest = np.inf, -np.inf
-    for slab in slabs(len(voxels), 4 * voxels[0].size):
-        # A copy also of a CT in single precision, since normalizing writes into it.
-        part = normalize(np.array(voxels[slab], dtype=np.float32, order="C"))
-        values = torch.from_numpy(part).to(device)
+    for slab in slabs(len(voxels), 4 * voxels[0].size, device):
+        # Integers are transferred as such, which takes half the time. Normalizing writes into the copy.
+        part = torch.from_numpy(_transferable(voxels[slab])).to(device)
+        values = normalize(part.float())
         if resampling.changes_nothing:
             planes[slab] = values
             continue
-        lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
         bounds = _bounds_of_slices(values)
         values = along(along(values, matrices[1], 1), matrices[2], 2)
         # A cubic spline overshoots at an edge; scikit-image cuts that off in what it resizes at a time.
@@ -224,10 +246,17 @@ def _bounds_of_slices(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     return values.amin(dim=(1, 2), keepdim=True), values.amax(dim=(1, 2), keepdim=True)
 
 
-def _normalization(predictor: nnUNetPredictor) -> Any:
-    """Return nnU-Net's own normalization, a function of an array."""
-    from nnunetv2.preprocessing.normalization import default_normalization_schemes as schemes
+def _transferable(voxels: NDArray) -> NDArray:
+    """Return a copy in a type that PyTorch has on all devices."""
+    kind = voxels.dtype if voxels.dtype in _TRANSFERABLE else np.float32
+    return np.array(voxels, dtype=kind, order="C")
 
-    name = predictor.configuration_manager.normalization_schemes[0]
+
+def _normalization(predictor: nnUNetPredictor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return nnU-Net's normalization as a function that changes a tensor in single precision."""
+    if predictor.configuration_manager.normalization_schemes[0] == "NoNormalization":
+        return lambda values: values
     properties = predictor.plans_manager.foreground_intensity_properties_per_channel["0"]
-    return getattr(schemes, name)(use_mask_for_norm=False, intensityproperties=properties).run
+    lowest, highest = properties["percentile_00_5"], properties["percentile_99_5"]
+    mean, deviation = properties["mean"], max(properties["std"], _SMALLEST_DEVIATION)
+    return lambda values: values.clamp_(lowest, highest).sub_(mean).div_(deviation)

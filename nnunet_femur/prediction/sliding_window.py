@@ -177,9 +177,8 @@ class LogitSums:
         try:
             self._add(number, logits)
         except torch.OutOfMemoryError:
-            if self._device.type == "cpu":
+            if not self.move_to_cpu():
                 raise
-            self._move_to_cpu()
             self._add(number, logits)
         self.added.add(number)
 
@@ -187,15 +186,22 @@ class LogitSums:
         if self._sums is None:
             self._sums = _zeros((len(logits), *self.grid.shape), self._device)
         window = self.grid.windows[number]
+        place = (slice(None), *window)
         # Products and sums are rounded where nnU-Net rounds them.
-        weighted = logits.to(self._device) * self._gaussian
-        self._sums[(slice(None), *window)] += weighted
+        if self._device.type == "cpu":
+            _add_weighted(self._sums[place], logits.cpu(), self._gaussian.float())
+        else:
+            self._sums[place] += logits.to(self._device) * self._gaussian
         self._weights[window] += self._gaussian
 
-    def _move_to_cpu(self) -> None:
+    def move_to_cpu(self) -> bool:
+        """Keep the sums in main memory from now on; return False if they are there already."""
+        if self._device.type == "cpu":
+            return False
         self._device = torch.device("cpu")
         self._sums = None if self._sums is None else self._sums.cpu()
         self._weights, self._gaussian = self._weights.cpu(), self._gaussian.cpu()
+        return True
 
     @property
     def sums(self) -> torch.Tensor:
@@ -220,11 +226,32 @@ class LogitSums:
         """
         place = box or self.grid.whole
         sums, weights = self.sums[(slice(None), *place)], self._weights[place]
-        torch.div(sums, torch.where(weights == 0, 1, weights), out=sums)
-        if not all(channel.sum(dtype=torch.float32).isfinite() for channel in sums):
+        divisors = torch.where(weights == 0, 1, weights).float()
+        finite = True
+        for channel in sums:
+            means = channel.float().div_(divisors)
+            finite = finite and bool(means.sum().isfinite())
+            channel.copy_(means)
+        if not finite:
             msg = "The network's output is infinite or not a number. Use another checkpoint, or --precision float32."
             raise InputError(msg, code="invalid-model")
         return sums
+
+
+def _add_weighted(sums: torch.Tensor, logits: torch.Tensor, weights: torch.Tensor) -> None:
+    """Add logits times weights to sums in float16.
+
+    Operations of two types, as in ``sums += logits * weights``, take five times as long on processors.
+
+    Args:
+        sums: Shape (channels, *window).
+        logits: Shape (channels, *window).
+        weights: Shape (*window), float32.
+    """
+    product, total = torch.empty_like(weights), torch.empty_like(weights)
+    for channel, values in zip(sums, logits, strict=True):
+        product.copy_(values).mul_(weights)
+        channel.copy_(total.copy_(channel).add_(product))
 
 
 def _zeros(shape: Sequence[int], device: torch.device) -> torch.Tensor:

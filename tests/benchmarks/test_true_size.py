@@ -102,6 +102,22 @@ class TestEvents:
         assert found["stages_s"] == pytest.approx(expected)
         assert (found["windows"], found["windows_localise"], found["gib"]) == (12, 3, 2.0)
 
+    def test_stages_and_windows_of_nnfemur_are_those_of_its_record(self, tmp_path) -> None:
+        search = {"windows": 6, "windows_of_grid": 12, "localisers": ["own-windows"]}
+        case = {
+            "error": "",
+            "search": search,
+            "backend": "openvino",
+            "precision": "float16",
+            "stage_seconds": {"read": 1.0, "network": 5.0},
+        }
+        (tmp_path / "predictions.json").write_text(json.dumps({"cases": [case]}))
+        measured = {"began": 100.0, "wall_s": 10.0, "processor_s": 30.0, "gib": 1.5}
+        found = true_size._summary(measured, [{"stage": "memory", "gib": 1.0, "gpu_gib": 3.0}], tmp_path)
+        assert found["stages_s"] == {"start": 4.0, "read": 1.0, "network": 5.0, "other": 0.0}
+        assert (found["windows"], found["windows_of"]) == (6, 12)
+        assert (found["backend"], found["gib"], found["gpu_gib"]) == ("openvino, float16", 1.5, 3.0)
+
 
 class TestMasks:
     def test_differences_near_the_femur_and_everywhere(self, tmp_path) -> None:
@@ -152,7 +168,7 @@ def test_tables_show_medians_and_ratios() -> None:
     rows = [_row("nnUNetv2_predict", n, wall_s) for n, wall_s in enumerate((110.0, 60.0, 90.0))]
     rows += [{**_row("nnfemur predict", 0, 30.0), "windows": 8, "windows_of": 12}]
     machine = {"processor": "x", "cores": 2, "load": 0.0, "gpu": None, "torch": "2"}
-    settings = {"size": {"ct_zyx": (3, 2, 1), "ct_mm_zyx": (2.0, 1.0, 1.0)}, "rounds": 3, "masks": {}}
+    settings = {"size": {"ct_zyx": (3, 2, 1), "ct_mm_zyx": (2.0, 1.0, 1.0)}, "rounds": 3, "masks": {}, "device": "cuda"}
     text = true_size_tables.tables(
         {"rows": rows, "settings": settings, "command": "c", "machine": machine, "date": "2026-01-02"}
     )
@@ -163,6 +179,7 @@ def test_tables_show_medians_and_ratios() -> None:
     assert found["nnUNetv2_predict's process / this"] == ["1.00", "3.00"]
     assert found["nnUNetv2_predict's case / this"] == ["1.00", "4.00"]
     assert found["windows"] == ["12", "8 of 12"]
+    assert found["network runs in"] == ["torch, float16", "torch, float16"]
     assert text.endswith("2026-01-02")
 
 

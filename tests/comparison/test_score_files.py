@@ -12,6 +12,10 @@ from typer.testing import CliRunner
 from nnunet_femur.cli import app
 from nnunet_femur.comparison.score_files import COLUMNS, score_files
 from nnunet_femur.evaluation import METRICS
+from nnunet_femur.imaging.dicom_output import write_dicom
+from nnunet_femur.imaging.geometry import image_of
+from nnunet_femur.imaging.reading import read_ct
+from tests.dicom_writing import write_ct
 from tests.refusing import names, refused
 
 METHOD = "AnyTrainer__nnUNetPlans__3d_fullres"
@@ -40,6 +44,22 @@ class TestScores:
     def test_two_folders(self, masks):
         scores = score_files(*masks).scores
         assert scores["case"].unique().tolist() == ["L6", "R7"]
+
+    def test_a_folder_of_dicom_masks(self, tmp_path):
+        """A block of four slices against the same block one slice higher."""
+        ct = write_ct(tmp_path / "ct", np.zeros((9, 8, 7), np.int16))
+        grid = read_ct(ct).header.geometry
+        (tmp_path / "pred").mkdir()
+        (tmp_path / "ref").mkdir()
+        for name, ending, value in (("L6", "seg", 1), ("R7", "rtstruct", 2)):
+            mask = np.zeros((9, 8, 7), np.uint8)
+            mask[2:6, 2:6, 2:6] = value
+            write_dicom(image_of(mask, grid), tmp_path / "pred" / f"{name}.{ending}.dcm", ct)
+            sitk.WriteImage(
+                image_of(np.roll(mask > 0, 1, 0).astype(np.uint8), grid), str(tmp_path / f"ref/{name}.nrrd")
+            )
+        scores = score_files(tmp_path / "pred", tmp_path / "ref").scores
+        assert [_value(scores, case, "volume", "all", "whole", "dice") for case in ("L6", "R7")] == [0.75, 0.75]
 
     def test_options(self, masks):
         scores = score_files(*masks, slice_surfaces=True, in_slices=True).scores

@@ -33,6 +33,14 @@ class TestFound:
         (tmp_path / "report.dcm").write_text("This text is long enough for a preamble. " * 10)
         assert not is_dicom_file(tmp_path / "report.dcm")
 
+    @pytest.mark.parametrize(("name", "counts"), [("L1.seg.dcm", False), ("L1.RTSTRUCT.dcm", False), ("L1.dcm", True)])
+    def test_files_of_this_package_count_if_asked_for(self, tmp_path, name, counts):
+        save(ct_slice(PLANE, 0), tmp_path / "folder" / name)
+        assert is_dicom_folder(tmp_path / "folder")
+        assert holds_dicom(tmp_path)
+        assert is_dicom_folder(tmp_path / "folder", outputs=False) is counts
+        assert holds_dicom(tmp_path, outputs=False) is counts
+
     @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
     def test_a_file_without_preamble(self, tmp_path, syntax):
         made = ct_slice(PLANE, 0)

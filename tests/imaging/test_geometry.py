@@ -93,6 +93,7 @@ def test_volume_ending(name, ending):
     ("name", "expected"),
     [
         *[("L1.nii.gz", "L1"), ("L1.SEG.NRRD", "L1"), ("L1.seg.nii", "L1"), ("L1.v2.nrrd", "L1.v2")],
+        *[("L1.seg.dcm", "L1"), ("L1.RTSTRUCT.dcm", "L1"), ("rtstruct.dcm", "rtstruct")],
         *[("L104_CT.dcm", "L104_CT"), ("x.IMA", "x"), ("1.2.840.113", "1.2.840.113"), ("IM1", "IM1")],
     ],
 )
@@ -101,7 +102,11 @@ def test_stem(name: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("L1.seg.nrrd", True), ("L1.Seg.NRRD", True), ("L1.nrrd", False), ("seg.nrrd", False)]
+    ("name", "expected"),
+    [
+        *[("L1.seg.nrrd", True), ("L1.Seg.NRRD", True), ("L1.nrrd", False), ("seg.nrrd", False)],
+        *[("L1.seg.dcm", True), ("L1.rtstruct.dcm", True), ("L1.dcm", False), ("1.2.seg", False)],
+    ],
 )
 def test_names_of_segmentations(name: str, expected: bool) -> None:
     assert is_segmentation_name(Path(name)) is expected

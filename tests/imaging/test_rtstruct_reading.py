@@ -106,6 +106,26 @@ class TestStructures:
         labels[1, 3, 2] = 0
         np.testing.assert_array_equal(sitk.GetArrayFromImage(read_mask(file).image), labels)
 
+    def test_through_the_centres_of_voxels_contain_these(self, file, labels):
+        """As rt-utils draws them: a square of 5 x 5 voxels, a cavity of one voxel within it, and a single voxel."""
+
+        def loop(*points_xy):
+            contour = pydicom.Dataset()
+            contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", len(points_xy)
+            contour.ContourData = [each for x, y in points_xy for each in (-10 + 20 * x, 20.5 + 21 * y, 65)]
+            return contour
+
+        def edit(roi):
+            square, cavity = ((1, 2), (5, 2), (5, 6), (1, 6)), ((2, 4), (3, 3), (4, 4), (3, 5))
+            roi.ContourSequence = [loop(*square), loop(*cavity), loop((0, 8))]
+
+        _edit(file, edit)
+        expected = np.zeros_like(labels)
+        expected[1, 2:7, 1:6] = 1
+        expected[1, 4, 3] = 0
+        expected[1, 8, 0] = 1
+        np.testing.assert_array_equal(read_femur(file, segments=["Left femur"]).voxels_zyx, expected > 0)
+
     def test_ignore_points(self, file, labels):
         def edit(roi):
             point = pydicom.Dataset()

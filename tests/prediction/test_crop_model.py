@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from nnunet_femur.prediction.coarse_blocks import Blocks
-from nnunet_femur.prediction.crop_model import CropModel, region_of
+from nnunet_femur.prediction.crop_model import CropModel, CropOfCt, region_of
 from nnunet_femur.prediction.localisation import MARGIN_MM
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
     write_dummy_weights(tmp_path, features=2, iterations=0, training=[(made.image, made.mask, "left")], tasks=("crop",))
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
     monkeypatch.setattr(CropModel, "_network", lambda _: Threshold())
-    monkeypatch.setattr("nnunet_femur.prediction.crop_model.FROM_PASSES", 2)
+    monkeypatch.setattr("nnunet_femur.prediction.crop_model.CROP_MODEL_FROM", 2)
     voxels = np.full((48, 60, 50), -100, np.int16)
     voxels[20:40, 8:14, 30:38] = 900
     image = sitk.GetImageFromArray(voxels)
@@ -81,7 +81,7 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
     image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
     with Segmenter(model, device="cpu", mirror=False) as segmenter:
         seen = segmenter.read(ImageInMemory(sitk.DICOMOrient(image, order)))
-        crop = segmenter._crop_model.of_ct(seen.for_crop, segmenter._require_open())
+        crop = CropOfCt.of(segmenter._crop_model, seen.for_crop, segmenter._require_open())
     shape = tuple(seen.preprocessed.data.shape[1:])
     whole = tuple(slice(0, n) for n in shape)
     blocks = Blocks(shape, (8.0, 5.0, 5.0))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from nnunet_femur.errors import SetupError
 from nnunet_femur.prediction.fold_logits import logits_of_folds
 from nnunet_femur.prediction.localisation import MARGIN_MM
 from nnunet_femur.prediction.search_record import AROUND_FEMUR, CROP_MODEL, EVERYWHERE, OWN_WINDOWS
@@ -126,6 +127,44 @@ def test_logits_are_those_of_all_windows_within_25_mm_of_the_femur(name: str) ->
     assert network.loads == len(found.values)
 
 
+class Batched(Blurred):
+    """A backend for several windows at once, whose memory may be too small."""
+
+    batch = 5
+
+    def __init__(self, *, too_small: bool = False) -> None:
+        super().__init__()
+        self.too_small, self.sizes = too_small, set[int]()
+        self.free_memory: Any = None
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        self.sizes.add(len(windows))
+        if self.too_small and not self.free_memory():
+            msg = "CUDA out of memory"
+            raise torch.OutOfMemoryError(msg)
+        return super().__call__(windows)
+
+
+class TestBatches:
+    def test_have_the_logits_of_single_windows(self) -> None:
+        data, predictor = _ct(LEFT), _predictor(PATCH, axes=(1,))
+        networks = Blurred(), Batched()
+        single, batched = (
+            logits_of_folds(predictor, network, data, spacing_mm=SPACING_MM, femur=(1,)) for network in networks
+        )
+        assert torch.equal(single.values[0], batched.values[0])
+        assert single.search == batched.search
+        assert 5 in networks[1].sizes
+        assert max(networks[1].sizes) == 5
+
+    def test_of_a_network_that_does_not_fit(self) -> None:
+        network = Batched(too_small=True)
+        with pytest.raises(SetupError) as caught:
+            logits_of_folds(_predictor(PATCH), network, _ct(LEFT), spacing_mm=SPACING_MM, femur=(1,))
+        assert caught.value.code == "no-device"
+        assert network.free_memory is None
+
+
 class Crop:
     """A localiser that returns the blocks around a box."""
 
@@ -146,7 +185,7 @@ class TestCropModel:
 
     @pytest.fixture(autouse=True)
     def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("nnunet_femur.prediction.fold_logits.FROM_PASSES", 4)
+        monkeypatch.setattr("nnunet_femur.prediction.fold_logits.CROP_MODEL_FROM", 4)
 
     def _equal(self, box: tuple[slice, ...] | None) -> FoldLogits:
         data, settings, channels = CASES["one leg"]

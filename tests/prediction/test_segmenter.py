@@ -150,7 +150,7 @@ class TestCall:
 class TestLife:
     def test_closes(self, ensemble_on_grid: Path, ct: Path) -> None:
         with Segmenter(ensemble_on_grid, folds=0, device="cpu") as segmenter:
-            assert "cpu, float32" in repr(segmenter)
+            assert "cpu, torch, float32" in repr(segmenter)
         assert "closed" in repr(segmenter)
         with refused("no-model", ensemble_on_grid.name):
             segmenter(ct)

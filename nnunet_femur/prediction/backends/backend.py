@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from nnunet_femur.networks.precision import Precision  # noqa: TC001 - part of the interface
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
 Parameters = dict[str, "torch.Tensor"]
@@ -22,6 +24,8 @@ class Backend(Protocol):
         device: Device of the logits.
         batch: Number of windows to compute at once.
         notes: Deviations from the options, such as a smaller batch since memory was short; texts for users.
+        free_memory: Called if a single window does not fit into the memory of the device. It frees memory there and
+            returns True, or returns False if there is nothing to free. None: there is nothing to free.
 
     Example:
         >>> import torch
@@ -39,6 +43,7 @@ class Backend(Protocol):
     device: torch.device
     batch: int
     notes: list[str]
+    free_memory: Callable[[], bool] | None
 
     def load(self, parameters: Parameters) -> None:
         """Use the weights of a fold from now on.

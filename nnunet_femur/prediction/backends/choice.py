@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 Requested = Literal["auto", "half", "float32", "float16", "bfloat16"]
 """Precision of the options; "half" is `--half`."""
 
-LARGE_FLOP = 1e10
-"""Floating-point operations of a window from which on "auto" converts a network. Smaller networks compute all windows
-of a CT in about the time of a conversion."""
+LARGE_FLOP = 1e11
+"""Floating-point operations of a CT from which on "auto" converts a network. Below, PyTorch computes a CT in about the
+time of a conversion."""
+
+_WINDOWS = {3: 10, 2: 100}
+"""Number of windows of a typical CT, by the number of their axes."""
 
 
 def backend_of(predictor: nnUNetPredictor, *, backend: str, precision: str, half: bool) -> Backend:
@@ -191,12 +195,10 @@ def torch_precision(asked: Requested, device: torch.device) -> Precision:
 
 
 def _is_large(network: torch.nn.Module, patch_size: Sequence[int], channels_in: int) -> bool:
-    """Return True if a window, or a pass of slices, takes at least :data:`LARGE_FLOP` operations."""
+    """Return True if a typical CT takes at least :data:`LARGE_FLOP` operations."""
     from torch.utils.flop_counter import FlopCounterMode
 
     inner, shape = part_to_convert(network, patch_size, channels_in)
-    if isinstance(network, ThreePlaneNetwork):
-        shape = (network.slices_at_once, *shape[1:])
     counter = FlopCounterMode(display=False)
     try:
         # Tensors without content: shapes are computed, values are not.
@@ -204,4 +206,8 @@ def _is_large(network: torch.nn.Module, patch_size: Sequence[int], channels_in: 
             copy.deepcopy(inner).to("meta")(torch.empty(shape, device="meta"))
     except (RuntimeError, ValueError):
         return False
-    return counter.get_total_flops() >= LARGE_FLOP
+    flop = counter.get_total_flops()
+    if isinstance(network, ThreePlaneNetwork) and len(patch_size) == 3:
+        # A window is as large as a CT, and each of its voxels is a pixel of one slice in every plane.
+        return flop / math.prod(shape[2:]) * math.prod(patch_size) * len(network.axes) >= LARGE_FLOP
+    return flop * _WINDOWS[len(patch_size)] >= LARGE_FLOP

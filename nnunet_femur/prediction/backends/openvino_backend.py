@@ -13,7 +13,7 @@ import torch
 from nnunet_femur.networks.three_planes import SLICE_PIXELS, ThreePlaneNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nnunet_femur.networks.precision import Precision
     from nnunet_femur.prediction.backends.backend import Parameters
@@ -129,6 +129,7 @@ class OpenVinoBackend:
         self.device = torch.device("cpu")
         self.batch = 1
         self.notes: list[str] = []
+        self.free_memory: Callable[[], bool] | None = None
         inner, shape = part_to_convert(network, patch_size, channels_in)
         self._folds: list[tuple[Parameters, torch.nn.Module]] = []
         for parameters in folds:
@@ -162,7 +163,8 @@ def part_to_convert(
     if not isinstance(network, ThreePlaneNetwork):
         return network, (1, channels_in, *patch_size)
     edge = math.isqrt(SLICE_PIXELS)
-    return network.network, (1, channels_in * (1 + 2 * network.neighbours), edge, edge)
+    size = patch_size if len(patch_size) == 2 else (edge, edge)
+    return network.network, (1, channels_in * (1 + 2 * network.neighbours), *size)
 
 
 def _around(network: torch.nn.Module, converted: ConvertedNetwork) -> torch.nn.Module:

@@ -11,6 +11,7 @@ import torch
 from nnunet_femur.networks.precision import Precision, calculating_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from nnunet_femur.prediction.backends.backend import Parameters
@@ -61,6 +62,7 @@ class TorchBackend:
         if device.type == "cuda":
             self.batch = max(1, min(_WINDOWS_AT_ONCE, _VOXELS_AT_ONCE // math.prod(patch_size)))
         self.notes: list[str] = []
+        self.free_memory: Callable[[], bool] | None = None
 
     def load(self, parameters: Parameters) -> None:
         """Load the weights of a fold into the network."""
@@ -74,12 +76,10 @@ class TorchBackend:
             part = windows[first : first + self.batch]
             try:
                 parts.append(self._logits(part))
+                first += len(part)
             except torch.OutOfMemoryError:
-                if len(part) == 1:
+                if not self._adapt(len(part)):
                     raise
-                self._halve(len(part))
-                continue
-            first += len(part)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _logits(self, windows: torch.Tensor) -> torch.Tensor:
@@ -93,13 +93,21 @@ class TorchBackend:
             return windows.pin_memory().to(self.device, non_blocking=True)
         return windows.to(self.device)
 
-    def _halve(self, tried: int) -> None:
-        # The error holds the tensors of the failed pass until it is handled.
+    def _adapt(self, tried: int) -> bool:
+        """Return True if another pass needs less memory, or has more of it, than one of `tried` windows had."""
+        if tried > 1:
+            self.batch = tried // 2
+            note = (
+                f"{tried} windows did not fit into the device's memory at once; the batch is {self.batch} from now on."
+            )
+        elif self.free_memory is not None and self.free_memory():
+            note = "The sums over windows are kept in main memory, since the device's memory was too small."
+        else:
+            return False
+        self.notes.append(note)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.batch = max(1, tried // 2)
-        note = f"{tried} windows at once did not fit into the memory of the device; {self.batch} are computed at once."
-        self.notes.append(note)
+        return True
 
     def _computing(self) -> AbstractContextManager[Any]:
         stack = ExitStack()

@@ -11,6 +11,7 @@ from torch import nn
 
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.networks.precision import openvino_precisions
+from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.prediction.backends import choice, make_backend
 from nnunet_femur.prediction.backends.choice import openvino_precision, torch_precision
 
@@ -44,7 +45,7 @@ def without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestAuto:
-    @pytest.mark.parametrize(("limit", "name"), [(FLOP, "openvino"), (FLOP + 1, "torch")])
+    @pytest.mark.parametrize(("limit", "name"), [(10 * FLOP, "openvino"), (10 * FLOP + 1, "torch")])
     def test_openvino_for_large_networks(self, monkeypatch: pytest.MonkeyPatch, limit: int, name: str) -> None:
         pytest.importorskip("openvino")
         monkeypatch.setattr(choice, "LARGE_FLOP", limit)
@@ -52,6 +53,14 @@ class TestAuto:
         assert (made.name, made.notes) == (name, [])
         expected = "float16" if name == "openvino" and "float16" in openvino_precisions() else "float32"
         assert made.precision == expected
+
+    @pytest.mark.parametrize(("patch", "pixels"), [((8, 12, 16), 2 * 8 * 12 * 16), ((8, 16), 100 * 8 * 16)])
+    def test_work_of_slice_networks(self, monkeypatch: pytest.MonkeyPatch, patch: Any, pixels: int) -> None:
+        """Two planes of a volume, or a hundred slices."""
+        network = ThreePlaneNetwork(nn.Conv2d(1, 1, 3, padding=1, bias=False), axes=(0, 2), stride=1).eval()
+        for limit, large in ((2 * 9 * pixels, True), (2 * 9 * pixels + 1, False)):
+            monkeypatch.setattr(choice, "LARGE_FLOP", limit)
+            assert choice._is_large(network, patch, 1) == large
 
     def test_the_network_keeps_its_weights(self, large: None) -> None:
         tied = nn.Conv3d(1, 1, 3, padding=1)

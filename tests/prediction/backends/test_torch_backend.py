@@ -127,6 +127,25 @@ class TestOutOfMemory:
         backend = TorchBackend(SmallMemory(0), CPU, patch_size=PATCH)
         with pytest.raises(torch.OutOfMemoryError):
             backend(torch.zeros(2, 1, *PATCH))
+        assert backend.notes == []
+
+    def test_memory_is_freed_for_a_single_window_once(self) -> None:
+        network = SmallMemory(0)
+        backend = TorchBackend(network, CPU, patch_size=PATCH)
+        freed = iter((True, False))
+
+        def free() -> bool:
+            network.windows += 1
+            return next(freed)
+
+        backend.free_memory = free
+        x = torch.randn(2, 1, *PATCH)
+        assert torch.equal(backend(x), 2 * x)
+        assert network.passes == [1, 1, 1]
+        assert len(backend.notes) == 1
+        network.windows = -1
+        with pytest.raises(torch.OutOfMemoryError):
+            backend(x)
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,13 @@ def test_the_same_seed_gives_the_same_patch() -> None:
     ours = _ours(_stock())
     assert torch.equal(_grid(ours, 5), _grid(ours, 5))
     assert not torch.equal(_grid(ours, 5), _grid(ours, 6))
+
+
+def test_slices_of_anisotropic_volumes() -> None:
+    """nnU-Net transforms them as two-dimensional images."""
+    stock = SpatialTransform(PATCH[:2], patch_center_dist_from_border=0, random_crop=False, p_rotation=1, rotation=1.0)
+    parameters = _ours(stock).get_parameters(image=torch.zeros(3, *SHAPE[:2]))
+    assert parameters["grid"].shape == (*PATCH[:2], 2)
+    plain = _ours(stock, fraction=0.0).get_parameters(image=torch.zeros(3, *SHAPE[:2]))
+    shift = (parameters["grid"].mean((0, 1)) - plain["grid"].mean((0, 1))).abs().max()
+    assert float(shift) < 1e-5, "the patch as a whole is not moved"
