@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nnunet_femur.imaging.boxes import Box
+    from nnunet_femur.prediction.backends.backend import Backend
     from nnunet_femur.prediction.fold_logits import FoldNetwork
     from nnunet_femur.weights.models import SourceModel
 
@@ -74,15 +75,6 @@ class CropModel:
             return None
         return preprocess(voxels_zyx, spacing_mm_zyx, self._predictor())
 
-    def of_ct(self, prepared: Preprocessed | None, predictor: nnUNetPredictor) -> CropOfCt | None:
-        """Return the localiser of a CT; None for None.
-
-        Args:
-            prepared: The CT of :meth:`prepare`.
-            predictor: Predictor of the model that segments the CT.
-        """
-        return None if prepared is None else CropOfCt(self, prepared, predictor.plans_manager.transpose_forward)
-
     def femur_zyx(self, prepared: Preprocessed) -> NDArray[np.bool_]:
         """Return the femur (z, y, x) in the nonzero part of a CT.
 
@@ -132,11 +124,23 @@ class CropOfCt:
     Args:
         model: The model.
         prepared: The CT, as the model's ``prepare`` returned it.
-        axes: Order of the axes z, y, x in the plans of the model that segments the CT.
+        predictor: Predictor of the model that segments the CT.
     """
 
-    def __init__(self, model: CropModel, prepared: Preprocessed, axes: Sequence[int]) -> None:
-        self._model, self._prepared, self._axes = model, prepared, axes
+    def __init__(self, model: CropModel, prepared: Preprocessed, predictor: nnUNetPredictor) -> None:
+        self._model, self._prepared = model, prepared
+        self._axes = predictor.plans_manager.transpose_forward
+
+    @classmethod
+    def of(cls, model: CropModel | None, prepared: Preprocessed | None, predictor: nnUNetPredictor) -> CropOfCt | None:
+        """Return the localiser of a CT; None if there is no model, or if the CT was not prepared for it.
+
+        Args:
+            model: The model.
+            prepared: The CT.
+            predictor: Predictor of the model that segments the CT.
+        """
+        return None if model is None or prepared is None else cls(model, prepared, predictor)
 
     def region(self, blocks: Blocks, inside: Box) -> NDArray[np.bool_] | None:
         """Return the blocks around the femur; None if there is none.

@@ -150,7 +150,7 @@ class _Run:
 
     def move_to_cpu(self) -> bool:
         """Keep sums and logits in main memory from now on; return False if they are there already."""
-        self._kept = {number: logits.cpu() for number, logits in self._kept.items()}
+        self._kept = {number: (logits.cpu(), dtype) for number, (logits, dtype) in self._kept.items()}
         moved = [sums.move_to_cpu() for sums in self.sums]
         return any(moved)
 

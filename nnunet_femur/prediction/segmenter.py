@@ -13,7 +13,7 @@ from nnunet_femur.imaging.dicom_references import Algorithm
 from nnunet_femur.imaging.geometry import image_of
 from nnunet_femur.imaging.sources import Source, case_name
 from nnunet_femur.prediction.bone_sides import tell_sides
-from nnunet_femur.prediction.crop_model import CropModel
+from nnunet_femur.prediction.crop_model import CropModel, CropOfCt
 from nnunet_femur.prediction.export import Exported, export
 from nnunet_femur.prediction.network_input import ImageInMemory, NetworkInput, Readable, read_input
 from nnunet_femur.prediction.output_channels import femur_channels, side_channels
