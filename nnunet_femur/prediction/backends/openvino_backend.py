@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from nnunet_femur.networks.precision import Precision
     from nnunet_femur.prediction.backends.backend import Parameters
 
+_PIXELS_AT_ONCE = 8 * 256**2
+"""Pixels of the two-dimensional windows that are computed at once."""
+
 _HINTS = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 _TOLERANCE = {"float32": 0.02, "float16": 0.1, "bfloat16": 0.5}
@@ -127,7 +130,8 @@ class OpenVinoBackend:
     ) -> None:
         self.precision = precision
         self.device = torch.device("cpu")
-        self.batch = 1
+        # Windows of volumes fill the processor one by one.
+        self.batch = max(1, _PIXELS_AT_ONCE // math.prod(patch_size)) if len(patch_size) == 2 else 1
         self.notes: list[str] = []
         self.free_memory: Callable[[], bool] | None = None
         inner, shape = part_to_convert(network, patch_size, channels_in)

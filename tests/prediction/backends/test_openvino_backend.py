@@ -161,3 +161,13 @@ class TestConversion:
         monkeypatch.setattr(telemetry.Telemetry, "start_session", lambda *given, **further: used.append(given))
         ConvertedNetwork(nn.Conv2d(1, 2, 3, padding=1).eval(), torch.randn(1, 1, 8, 8))
         assert used == []
+
+
+@pytest.mark.parametrize(("patch_size", "batch"), [((64, 128), 64), ((512, 512), 2), ((16, 16, 16), 1)])
+def test_small_slices_are_computed_together(patch_size: tuple[int, ...], batch: int) -> None:
+    network = (nn.Conv2d if len(patch_size) == 2 else nn.Conv3d)(1, 2, 3, padding=1).eval()
+    backend = OpenVinoBackend(network, [network.state_dict()], patch_size=patch_size, channels_in=1)
+    assert backend.batch == batch
+    windows = torch.randn(3, 1, *patch_size)
+    with torch.no_grad():
+        assert torch.allclose(backend(windows), network(windows), atol=1e-4)
