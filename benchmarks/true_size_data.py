@@ -79,7 +79,7 @@ class Size:
     patch: int = 128
     trained_patch: int = 64
     crop_patch: int = 32
-    iterations: int = 300
+    iterations: int = 200
     crop_iterations: int = 300
     cases: int = 8
     ct_zyx: tuple[int, int, int] = (300, 336, 256)
