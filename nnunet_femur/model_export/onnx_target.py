@@ -85,7 +85,7 @@ class OnnxTarget(Target):
             network = _SLICES.format(channels=channels, stride=planes.stride, classes=networks.channels)
         else:
             window = describe(networks, None)["window"]
-            network = _WINDOWS.format(window=" x ".join(map(str, window)), classes=networks.channels)
+            network = _WINDOWS.format(window=", ".join(map(str, window)), classes=networks.channels)
         return _USAGE.format(network=network)
 
     def limits(self, networks: TrainedNetworks) -> list[str]:  # noqa: ARG002
@@ -114,7 +114,8 @@ def run_exported(folder: Path, ct: Path, output: Path, *, folds: tuple[str, ...]
     import SimpleITK as sitk
 
     command = [sys.executable, str(folder / RUNNER), str(ct), str(output), *folds]
-    with running(command, os.environ) as process:
+    # The folder must not contain compiled files of this machine.
+    with running(command, os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}) as process:
         text = process.stdout.read() if process.stdout else ""
     if process.returncode != 0 or not output.is_file():
         last = text.strip().rpartition("\n")[2]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from nnunet_femur import Segmenter
 from nnunet_femur.model_export import export
@@ -51,7 +52,6 @@ def _changed(model: Path, folder: Path, *, plans: dict[str, Any] | None = None, 
 
 def _with_new_weights(model: Path) -> Path:
     """Give a model of slices random weights for its plans that call a tenth of a phantom femur."""
-    import torch
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     from nnunet_femur import trainers
@@ -61,13 +61,33 @@ def _with_new_weights(model: Path) -> Path:
     torch.manual_seed(0)
     network = trainer.build_network_architecture(plans, plans.get_configuration("3d_fullres"), 1, 2).eval()
     intensities = plans.foreground_intensity_properties_per_channel["0"]
-    values = (sitk.GetArrayFromImage(_phantom()).clip(-1000, 1000) - intensities["mean"]) / intensities["std"]
-    answer = network(torch.from_numpy(values).float()[None, None])[0]
+    ct = _phantom()
+    on_grid = sitk.Resample(ct, [24, 24, 60], sitk.Transform(), sitk.sitkLinear, ct.GetOrigin(), [8.0] * 3)
+    low, high = (intensities[f"percentile_{name}"] for name in ("00_5", "99_5"))
+    values = (sitk.GetArrayFromImage(on_grid).clip(low, high) - intensities["mean"]) / intensities["std"]
     (bias,) = (name for name in network.state_dict() if name.endswith("segmentation_head.0.bias"))
     with torch.no_grad():
-        network.state_dict()[bias][1] -= torch.quantile((answer[1] - answer[0]).flatten(), 0.9)
-    torch.save(torch.load(path, weights_only=False) | {"network_weights": network.state_dict()}, path)
+        # The mean of three planes' probabilities does not follow the bias exactly.
+        for _ in range(4):
+            answer = network(torch.from_numpy(values).float()[None, None])[0]
+            network.state_dict()[bias][1] -= torch.quantile((answer[1] - answer[0]).flatten(), 0.9)
+    changes = {"network_weights": network.state_dict(), "inference_allowed_mirroring_axes": (1,)}
+    torch.save(torch.load(path, weights_only=False) | changes, path)
     return model
+
+
+class SmallNetwork(torch.nn.Module):
+    """A network in the place of one of segmentation-models-pytorch."""
+
+    def __init__(self, *_: str, in_channels: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Conv2d(in_channels, 4, 5, stride=4, padding=2)
+        self.encoder.output_stride = 4
+        self.segmentation_head = torch.nn.Sequential(torch.nn.Conv2d(in_channels + 4, classes, 3, padding=1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        coarse = torch.nn.functional.interpolate(self.encoder(x), scale_factor=4.0, mode="nearest")
+        return self.segmentation_head(torch.cat([x, coarse.relu()], 1))
 
 
 def _phantom() -> sitk.Image:
@@ -126,8 +146,22 @@ class TestRunner:
         exported = _exported(model, tmp_path / "onnx")
         _require_same(model, exported, _stored(tmp_path, "RAS", spacing=(5.0, 6.5, 23.0)), tmp_path)
 
-    def test_export_of_slices(self, make_trained: Callable[..., Path], tmp_path: Path) -> None:
+    def test_configuration_2d(
+        self, make_trained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from nnunet_femur.training.slices import slice_trainer
+
+        monkeypatch.setattr(slice_trainer, "build_slice_network", SmallNetwork)
+        model = make_trained("FemurUnetResNet34Trainer")
+        model = _with_new_weights(_changed(model, tmp_path, patch_size=[18, 14], spacing=[8.0, 7.0]))
+        exported = _exported(model, tmp_path / "onnx")
+        _require_same(model, exported, _stored(tmp_path, "SPL"), tmp_path)
+
+    def test_export_of_slices(
+        self, make_trained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The parity check is made on a CT that is larger than the window."""
+        monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         recipe = {"slice": {"neighbours": 1, "slice_spacing_mm": 6.0, "plane_weights": [1.0, 2.0, 3.0]}}
         model = _changed(
             make_trained("FemurUnetResNet34Trainer"), tmp_path, patch_size=[40, 24, 30], femur_recipe=recipe
