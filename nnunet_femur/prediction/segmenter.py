@@ -279,7 +279,7 @@ class Segmenter:
             femur=femur_channels(predictor, self._femur),
             exhaustive=self.options.exhaustive,
             in_hu=seen.sample is not None,
-            crop=None if self._crop_model is None else self._crop_model.of_ct(seen.for_crop, predictor),
+            crop=CropOfCt.of(self._crop_model, seen.for_crop, predictor),
             on_window=on_window,
         )
 
