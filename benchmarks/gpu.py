@@ -251,7 +251,9 @@ def _notes(arguments: argparse.Namespace, environment: dict[str, str]) -> list[s
     """Return sentences about the study's data and weights."""
     cases = TINY_CASES if arguments.tiny else CASES
     data = "CTs and masks of a source folder" if arguments.source else f"{cases} phantoms (`nnfemur phantoms`)"
-    weights = "dummy weights, trained on phantoms" if "TOTALSEG_WEIGHTS_PATH" in environment else "its own weights"
+    weights = "its own weights"
+    if "TOTALSEG_WEIGHTS_PATH" in environment:
+        weights = "untrained dummy weights" if arguments.tiny else "dummy weights, trained on phantoms"
     return [f"Data: {data}.", f"TotalSegmentator: its code with {weights}."]
 
 

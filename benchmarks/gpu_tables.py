@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from marked_tables import machine, origin, read_results, replace_table, table
 from true_size_tables import tables as true_size_table
 
 from nnunet_femur.atomic_files import write_json, write_text
+from nnunet_femur.comparison.report.tables.study_tables import STUDY_TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,8 +89,12 @@ def study_tables(study: Path, notes: list[str]) -> str | None:
         "\n".join(f"- {note}" for note in notes),
         table(("stage", "jobs", "total time (min)", "peak memory (GiB)"), rows),
     ]
-    files = sorted((comparison / "tables").glob("table[1-4]_test*.md"))
-    parts += [file.read_text(encoding="utf-8").strip() for file in files]
+    for kind in STUDY_TABLES:
+        for file in sorted((comparison / "tables").glob(f"table{kind.number}_test*.md")):
+            parts += [f"**Table {kind.number}: {kind.title}**", file.read_text(encoding="utf-8").strip()]
+    finished = datetime.datetime.fromtimestamp((comparison / "report.html").stat().st_mtime, tz=datetime.UTC)
+    run = {"command": "benchmarks/gpu.py", "machine": machine(), "date": finished.date().isoformat()}
+    parts.append(origin(run))
     return "\n\n".join(parts)
 
 

@@ -39,6 +39,7 @@ class Section:
 
 SECTIONS = {
     "true-size-cpu": Section("predict.py --true-size --rounds 3 --resume", 45),
+    "windows": Section("windows.py", 2),
     "backends": Section("backends.py --compile", 6),
     "stages": Section("prediction_stages.py --size 150 336 256", 3),
     "options": Section("prediction_options.py", 10),

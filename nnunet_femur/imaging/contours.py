@@ -152,23 +152,37 @@ def _twice_area(loop: Sequence[Corner]) -> int:
 
 
 def _with_keyholes(outer: list[list[Corner]], cavities: list[list[Corner]]) -> list[list[Corner]]:
-    """Add each cavity to the contour around it, by a channel from its first corner upwards.
-
-    The channel ends at a contour that starts above, so cavities are added from above to below.
-    """
-    owner = {corner: loop for loop in outer for corner in loop} if cavities else {}
-    for cavity in sorted(cavities, key=lambda loop: loop[0][1]):
+    """Add each cavity to the contour around it, by a channel from its first corner upwards to the next contour."""
+    if not cavities:
+        return outer
+    corners = {corner for loop in (*outer, *cavities) for corner in loop}
+    begins: dict[Corner, tuple[list[Corner], list[Corner]]] = {}
+    for cavity in cavities:
         x, y = cavity[0]
         channel = []
-        while (x, y - 1) not in owner:
+        while (x, y - 1) not in corners:
             y -= 1
             channel.append((x, y))
-        end = (x, y - 1)
-        ring = owner[end]
-        at = ring.index(end)
-        ring[at:at] = [end, *channel[::-1], *cavity, cavity[0], *channel]
-        owner |= dict.fromkeys(cavity, ring)
-    return outer
+        begins[x, y - 1] = (channel, cavity)
+    return [_joined(loop, begins) for loop in outer]
+
+
+def _joined(loop: list[Corner], begins: dict[Corner, tuple[list[Corner], list[Corner]]]) -> list[Corner]:
+    """Return a loop with the cavities whose channels begin at its corners, and with those of these cavities."""
+    joined: list[Corner] = []
+    left = [iter(loop)]
+    while left:
+        corner = next(left[-1], None)
+        if corner is None:
+            left.pop()
+            continue
+        joined.append(corner)
+        # Pixels that touch at a corner make a loop pass it twice; the channel begins at the first time.
+        if corner in begins:
+            channel, cavity = begins.pop(corner)
+            joined.extend(channel[::-1])
+            left += [iter([cavity[0], *channel, corner]), iter(cavity)]
+    return joined
 
 
 def _corners_only(loop: Sequence[Corner]) -> list[Corner]:

@@ -106,8 +106,8 @@ def export(
     Raises:
         InputError: The model does not exist (code "no-model"), cannot be exported to this format ("unsupported"), an
             option is invalid ("invalid-option"), or `output` exists ("exists").
-        SetupError: Packages for the format are missing (code "not-installed"), the masks of both differ (code
-            "export-differs"), the program of the check failed ("program-failed"), or the folder cannot be written
+        SetupError: Packages for the format are missing (code "not-installed"), the masks of both differ
+            ("export-differs"), the program of the check failed ("program-failed"), or the folder cannot be written
             ("cannot-write").
 
     Example:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.model_export.card_facts import NOT_KNOWN, SHOWN, find_scores, recipe_of, start_of, training_records
-from nnunet_femur.model_export.parity import TOLERANCE
+from nnunet_femur.model_export.parity import SURFACE_TOLERANCE, TOLERANCE
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def _parity(parity: Parity) -> str:
     rows = [(fold.fold, fold.femur_voxels, fold.exported_voxels, fold.differing_voxels) for fold in parity.folds]
     text = (
         f"The model (nnunet_femur {__version__}, all windows, {parity.precision}) and the exported model "
-        f"({parity.program}) have predicted the same CT ({parity.ct}) on {parity.device}. Up to {TOLERANCE:g} "
-        "differing voxels per voxel of the femur are accepted as rounding.\n\n"
+        f"({parity.program}) have predicted the same CT ({parity.ct}) on {parity.device}. Accepted as rounding: "
+        f"{TOLERANCE:g} differing voxels per voxel of the femur, or {SURFACE_TOLERANCE:g} per voxel at its surface.\n\n"
         + _table(("fold", "femur voxels, model", "femur voxels, export", "differing voxels"), rows)
     )
     if not parity.femur_voxels:

@@ -6,6 +6,7 @@ the surroundings of the femur are computed then, so that every voxel there has a
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,10 +90,20 @@ def cover(blocks: Blocks, wanted: NDArray[np.bool_], windows: Sequence[Box]) -> 
     numbers = [same[len(same) // 2] for same in alike.values()]
     boxes = [windows[number] for number in numbers]
     left, chosen = wanted.copy(), []
-    while left.any():
-        best = int(np.argmax(blocks.sums(left, boxes)))
-        chosen.append(numbers[best])
-        left[blocks.of_box(boxes[best])] = False
+    missing = int(np.count_nonzero(left))
+    # A window never adds more blocks than it did before, so only the first of the queue is counted again.
+    queue = [(-int(count), index) for index, count in enumerate(blocks.sums(left, boxes)) if count]
+    heapq.heapify(queue)
+    while missing:
+        _, index = heapq.heappop(queue)
+        place = blocks.of_box(boxes[index])
+        added = int(np.count_nonzero(left[place]))
+        if queue and (-added, index) > queue[0]:
+            heapq.heappush(queue, (-added, index))
+            continue
+        chosen.append(numbers[index])
+        left[place] = False
+        missing -= added
     return sorted(chosen)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from nnunet_femur.arguments import require_type, several
 from nnunet_femur.atomic_files import make_folder
 from nnunet_femur.errors import InputError
-from nnunet_femur.imaging.dicom_files import DICOM_ENDINGS
+from nnunet_femur.imaging.dicom_files import DICOM_ENDINGS, dicom_format
 from nnunet_femur.imaging.geometry import Geometry, image_of
 from nnunet_femur.imaging.sides import LEFT, RIGHT, UNKNOWN
 from nnunet_femur.imaging.writing import WRITTEN_ENDINGS, write_volume
@@ -290,7 +290,9 @@ class Femur:
 
     def _write_masks(self, paths: Sequence[Path]) -> None:
         source = self.source or Path(self.case)
-        write_masks(paths, self.mask, self.labels, sides=self.sides, source=source, algorithm=self.algorithm)
+        # The labels take a tenth of a second in a large CT.
+        labels = self.labels if self.sides or any(map(dicom_format, paths)) else self.mask
+        write_masks(paths, self.mask, labels, sides=self.sides, source=source, algorithm=self.algorithm)
 
     def __repr__(self) -> str:
         """Return case, volume, pieces and warnings."""

@@ -164,6 +164,7 @@ class LogitSums:
         self._device = device or torch.device("cpu")
         weights = compute_gaussian(grid.patch, sigma_scale=1.0 / 8, value_scaling_factor=10, device=self._device)
         self._gaussian = weights[None] if grid.of_slices else weights
+        self._single = self._gaussian.float()
         self._sums: torch.Tensor | None = None
         self._weights = _zeros(grid.shape, self._device)
 
@@ -189,7 +190,7 @@ class LogitSums:
         place = (slice(None), *window)
         # Products and sums are rounded where nnU-Net rounds them.
         if self._device.type == "cpu":
-            _add_weighted(self._sums[place], logits.cpu(), self._gaussian.float())
+            _add_weighted(self._sums[place], logits.cpu(), self._single)
         else:
             self._sums[place] += logits.to(self._device) * self._gaussian
         self._weights[window] += self._gaussian
@@ -201,6 +202,7 @@ class LogitSums:
         self._device = torch.device("cpu")
         self._sums = None if self._sums is None else self._sums.cpu()
         self._weights, self._gaussian = self._weights.cpu(), self._gaussian.cpu()
+        self._single = self._single.cpu()
         return True
 
     @property

@@ -119,7 +119,7 @@ class TestTables:
         text = gpu_tables.study_tables(tmp_path, ["Data: phantoms."])
         assert text is not None
         assert "| `train` | 2 | 3 | 0.5 |" in text
-        assert "TABLE ONE" in text
+        assert "**Table 1: 2D scores, whole femur**\n\nTABLE ONE" in text
         assert "- Data: phantoms." in text
 
 

@@ -27,7 +27,9 @@ def networks(make_trained: Callable[..., Path]) -> TrainedNetworks:
 
 
 def _parity(femur: int = 100) -> Parity:
-    return Parity("a phantom", "a program", "cpu", "float32", tuple(FoldParity(n, femur, femur, 0) for n in "01"))
+    return Parity(
+        "a phantom", "a program", "cpu", "float32", tuple(FoldParity(n, femur, femur, femur, 0) for n in "01")
+    )
 
 
 def _tables(card: str) -> dict[str, dict[str, list[str]]]:

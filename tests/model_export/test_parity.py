@@ -12,17 +12,35 @@ class TestFoldParity:
     def test_counts(self) -> None:
         ours, exported = np.zeros((2, 3, 4), bool), np.zeros((2, 3, 4), bool)
         ours[0, 0, :3] = exported[0, 0, 1:] = True
-        assert FoldParity.of_masks("2", ours, exported) == FoldParity("2", 3, 3, 2)
+        assert FoldParity.of_masks("2", ours, exported) == FoldParity("2", 3, 3, 3, 2)
 
     @pytest.mark.parametrize(("femur", "differing", "agrees"), [(10_000, 1, True), (9_999, 1, False), (0, 0, True)])
     def test_agrees_up_to_one_in_ten_thousand(self, femur: int, differing: int, *, agrees: bool) -> None:
-        assert FoldParity("0", femur, femur, differing).agrees is agrees
+        assert FoldParity("0", femur, 0, femur, differing).agrees is agrees
+
+    @pytest.mark.parametrize(("surface", "differing", "agrees"), [(2000, 1, True), (1999, 1, False), (9000, 4, True)])
+    def test_of_ragged_masks_agrees_up_to_one_in_two_thousand(
+        self, surface: int, differing: int, *, agrees: bool
+    ) -> None:
+        assert FoldParity("0", 9_000, surface, 9_000, differing).agrees is agrees
+
+    def test_surface_of_a_cube(self) -> None:
+        """A cube of 4 voxels around one of 2; voxels at the border of the volume are at the surface, too."""
+        cube = np.zeros((6, 6, 6), bool)
+        cube[1:5, 1:5, 1:5] = True
+        assert FoldParity.of_masks("0", cube, cube).surface_voxels == 64 - 8
+        assert FoldParity.of_masks("0", cube[1:5, 1:5, 1:5], cube[1:5, 1:5, 1:5]).surface_voxels == 64 - 8
 
 
 def test_parity_adds_folds() -> None:
-    parity = Parity("a CT", "a program", "cpu", "float32", (FoldParity("0", 5, 5, 0), FoldParity("1", 7, 8, 1)))
+    parity = Parity("a CT", "a program", "cpu", "float32", (FoldParity("0", 5, 5, 5, 0), FoldParity("1", 7, 6, 8, 1)))
     assert (parity.femur_voxels, parity.differing_voxels) == (12, 1)
-    assert parity.as_dict()["folds"]["1"] == {"femur_voxels": 7, "exported_voxels": 8, "differing_voxels": 1}
+    assert parity.as_dict()["folds"]["1"] == {
+        "femur_voxels": 7,
+        "surface_voxels": 6,
+        "exported_voxels": 8,
+        "differing_voxels": 1,
+    }
     assert parity.as_dict()["femur_found"]
 
 

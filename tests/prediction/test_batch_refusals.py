@@ -120,16 +120,18 @@ def test_a_ct_thinner_than_a_voxel_of_the_model_is_refused(make_model, ct, tmp_p
 
 
 def test_records_of_older_versions_hold(model, ct, tmp_path):
-    """They have neither the options `any_values` and `sides`, nor precision, code, findings and score of a case."""
+    """They have neither the later options, nor precision, code, findings and score of a case."""
     options, out = Options(mirror=False), tmp_path / "out"
     predict([ct], model, out, options=options, device="cpu")
     record = json.loads((out / "predictions.json").read_text())
-    del record["options"]["any_values"], record["options"]["sides"]
+    for name in ("any_values", "sides", "exhaustive", "backend", "precision"):
+        del record["options"][name]
     (case,) = record["cases"]
     content = json.dumps([record["model"]["sha256"], record["options"]])
     assert case["settings"] == hashlib.sha256(content.encode()).hexdigest()
-    for name in ("code", "precision", "findings", "review_score", "side", "side_source", "stage_seconds"):
+    for name in ("code", "precision", "backend", "search", "findings", "review_score", "side", "side_source"):
         del case[name]
+    del case["stage_seconds"]
     (out / "predictions.json").write_text(json.dumps(record))
     assert predict([ct], model, out, options=options, device="cpu").skipped == (ct.name.removesuffix("_0000.nrrd"),)
     assert options.deciding() == record["options"]

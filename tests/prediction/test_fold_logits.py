@@ -11,6 +11,7 @@ import torch
 from scipy import ndimage
 
 from nnunet_femur.errors import SetupError
+from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.prediction.fold_logits import logits_of_folds
 from nnunet_femur.prediction.localisation import MARGIN_MM
 from nnunet_femur.prediction.search_record import AROUND_FEMUR, CROP_MODEL, EVERYWHERE, OWN_WINDOWS
@@ -47,6 +48,18 @@ class Blurred:
         if self.channels > 2:
             logits[:, 2] = logits[:, 1] + (250 - mean) / 11
         return logits
+
+
+class ThreePlanes(Blurred):
+    """The same in slices across each axis, averaged as a network of three planes does."""
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        flat = Blurred(self.channels)
+        flat.above = self.above
+        slices = torch.nn.Identity()
+        slices.forward = flat.__call__
+        return ThreePlaneNetwork(slices, stride=1, in_bfloat16=False)(windows)
 
 
 def _predictor(
@@ -88,6 +101,7 @@ CASES: dict[str, tuple[torch.Tensor, dict[str, Any], int]] = {
     "mirrored": (_ct(LEFT), {"patch": PATCH, "axes": (0, 2)}, 2),
     "three folds": (_ct(LEFT, RIGHT), {"patch": PATCH, "above": (310.0, 300.0, 320.0)}, 2),
     "slices": (_ct(LEFT), {"patch": (24, 24)}, 2),
+    "three planes": (_ct(LEFT), {"patch": PATCH, "network": ThreePlanes}, 2),
     "smaller than a window along one axis": (_ct(LEFT, shape=(90, 60, 24)), {"patch": (16, 16, 32)}, 2),
 }
 
@@ -100,7 +114,8 @@ def _computed(
     data: torch.Tensor, settings: dict[str, Any], channels: int, **options: Any
 ) -> tuple[FoldLogits, Blurred]:
     settings = dict(settings)
-    predictor, network = _predictor(settings.pop("patch"), **settings), Blurred(channels)
+    network = settings.pop("network", Blurred)(channels)
+    predictor = _predictor(settings.pop("patch"), **settings)
     femur = (0,) if channels == 1 else (1,)
     found = logits_of_folds(predictor, network, data, spacing_mm=SPACING_MM, femur=femur, **options)
     return found, network

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("nowhere")]
 
 
 def _mask(ensemble: Path, ct: Path, **options: Any) -> np.ndarray:
-    with Segmenter(ensemble, device="cpu", mirror=False, **options) as segmenter:
+    with Segmenter(ensemble, folds=0, device="cpu", mirror=False, **options) as segmenter:
         return sitk.GetArrayFromImage(segmenter(ct).mask)
 
 
@@ -59,7 +59,7 @@ class TestInfiniteLogits:
         )
 
     def test_are_computed_again_in_float32(self, ensemble: Path, ct: Path) -> None:
-        segmenter = Segmenter(ensemble, device="cpu", mirror=False)
+        segmenter = Segmenter(ensemble, folds=0, device="cpu", mirror=False)
         assert segmenter.precision == "float16"
         femur = segmenter(ct)
         assert (segmenter.precision, femur.precision, femur.backend) == ("float32", "float32", "torch")
@@ -69,7 +69,7 @@ class TestInfiniteLogits:
         assert len(segmenter.notes) == 1
 
     def test_are_an_error_where_float16_was_asked_for(self, ensemble: Path, ct: Path) -> None:
-        segmenter = Segmenter(ensemble, device="cpu", mirror=False, precision="float16")
+        segmenter = Segmenter(ensemble, folds=0, device="cpu", mirror=False, precision="float16")
         with pytest.raises(InputError) as caught:
             segmenter(ct)
         assert caught.value.code == "invalid-model"

@@ -112,6 +112,48 @@ def test_refuses_what_is_not_finite(value: float) -> None:
     assert caught.value.code == "invalid-model"
 
 
+@pytest.mark.parametrize("name", ["several windows along each axis", "slices"])
+@torch.inference_mode()
+def test_batches_give_the_windows_in_their_order(name: str, made) -> None:
+    network, data = made(name)
+    _, patch, step_size, _ = CASES[name]
+    grid = plan_grid(data.shape[1:], patch, step_size=step_size)
+    sizes = []
+
+    def several(windows: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(windows))
+        return network(windows)
+
+    several.batch = 4
+    numbers = [5, 1, 0, 7, 3, 2]
+    single, batches = (list(window_logits(each, data, grid, numbers)) for each in (network, several))
+    assert sizes == [4, 2]
+    assert [number for number, _ in batches] == [number for number, _ in single] == numbers
+    for (_, expected), (_, found) in zip(single, batches, strict=True):
+        assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_sums_move_to_the_cpu_when_the_memory_of_the_device_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = plan_grid((6, 4, 4), (4, 4, 4), step_size=0.5)
+    torch.manual_seed(3)
+    windows = [torch.randn(2, 4, 4, 4) for _ in range(2)]
+    expected, found = LogitSums(grid), LogitSums(grid)
+    really = LogitSums._add
+
+    def add(sums: LogitSums, number: int, logits: torch.Tensor) -> None:
+        if sums._device.type == "cuda":
+            raise torch.OutOfMemoryError
+        really(sums, number, logits)
+
+    monkeypatch.setattr(LogitSums, "_add", add)
+    for number, logits in enumerate(windows):
+        expected.add(number, logits)
+        found._device = torch.device("cuda" if number == 1 else "cpu")
+        found.add(number, logits)
+    assert found.added == {0, 1}
+    assert torch.equal(found.logits(), expected.logits())
+
+
 def test_mirrors_one_axis() -> None:
     """The network returns the index along the axis, whose mirrored sum is constant."""
     places = torch.arange(5.0).expand(1, 1, 1, 5)
