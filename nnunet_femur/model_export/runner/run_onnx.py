@@ -27,7 +27,7 @@ def resized(array, shape, spacings, spline):
 
 source, output, *folds = sys.argv[1:]
 stored = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(source) if Path(source).is_dir() else source)
-image = sitk.PermuteAxes(sitk.DICOMOrient(stored, MODEL["orientation"]), MODEL["axes_xyz"])  # Those of training.
+image = sitk.PermuteAxes(sitk.DICOMOrient(stored, MODEL["orientation"]), MODEL["axes_xyz"])  # The axes of training.
 filled = [np.flatnonzero(sitk.GetArrayViewFromImage(image).any(others)) for others in ((0, 1), (0, 2), (1, 2))]
 image = image[tuple(slice(int(each[0]), int(each[-1]) + 1) for each in filled)]  # Without a border of zeros.
 ct, own_mm = sitk.GetArrayFromImage(image).clip(*MODEL["clip_hu"]).astype(np.float32), image.GetSpacing()[::-1]
