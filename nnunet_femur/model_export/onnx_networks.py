@@ -36,7 +36,7 @@ class WindowOfSlices(nn.Module):
         stride: Rows and columns are padded with zeros to a multiple of this number, and the padding is cut off again.
 
     Example:
-        >>> network = WindowOfSlices(nn.Conv2d(1, 2, 2, stride=1, padding="same"), stride=8)
+        >>> network = WindowOfSlices(nn.Conv2d(1, 2, 3, padding=1), stride=8)
         >>> network(torch.zeros(3, 1, 1, 20, 24)).shape
         torch.Size([3, 2, 1, 20, 24])
     """
@@ -61,8 +61,8 @@ class Probabilities(nn.Module):
         network: The network of slices.
 
     Example:
-        >>> Probabilities(nn.Conv2d(1, 2, 1))(torch.zeros(3, 1, 8, 8)).sum(1).unique()
-        tensor([1.], grad_fn=<Unique2Backward0>)
+        >>> Probabilities(nn.Conv2d(1, 2, 1))(torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3, 2, 8, 8])
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import sys
@@ -124,8 +125,16 @@ def _require_same(model: Path, exported: Path, ct: Path, folder: Path, *, folds:
     assert np.allclose(stored.GetOrigin(), expected.GetOrigin())
 
 
-def test_program_is_short() -> None:
+def test_program_is_short_and_needs_three_packages() -> None:
     assert len((SOURCES / RUNNER).read_text(encoding="utf-8").splitlines()) <= 60
+    imported = set()
+    for path in SOURCES.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+            elif isinstance(node, ast.Import):
+                imported |= {each.name for each in node.names}
+    assert imported - sys.stdlib_module_names == {"numpy", "onnxruntime", "SimpleITK"}
 
 
 @pytest.mark.integration
