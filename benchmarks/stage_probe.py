@@ -102,7 +102,10 @@ def _run_nnunet() -> None:
 
 
 def _measure_totalsegmentator() -> None:
+    import totalsegmentator.map_to_binary
     import totalsegmentator.nnunet as of_nnunet
+    import totalsegmentator.nnunet_runtime_patches as of_export
+    import totalsegmentator.python_api  # noqa: F401 - imports are a part of the start, not of the case
 
     from nnunet_femur.baselines.oriented_ct import OrientedCt
     from nnunet_femur.baselines.worker import without_processes
@@ -125,6 +128,8 @@ def _measure_totalsegmentator() -> None:
         return predict(*arguments, **named)
 
     _measure(of_nnunet, "change_spacing", resampled)
+    # It replaces nnU-Net's function by its own.
+    _measure(of_export, "convert_predicted_logits_to_segmentation_with_correct_shape", "export")
     of_nnunet.nnUNet_predict_image = measured(predicting, task_of, whole=True)
     _measure(OrientedCt, "read", "read")
     _measure(OrientedCt, "write_mask", "write")
