@@ -41,6 +41,7 @@ def training_table(results: dict[str, Any]) -> str:
         "a batch by the workers (ms)": "loader_ours_ms",
         "a batch on one core (ms)": "core_ours_ms",
         "stock batch (ms)": "core_stock_ms",
+        "ratio of batches": "core_ratio",
         "workers needed": "workers_needed",
     }
     shown = {title: key for title, key in columns.items() if any(key in row for row in results["rows"])}

@@ -42,6 +42,7 @@ SECTIONS = {
     "windows": Section("windows.py", 2),
     "backends": Section("backends.py --compile", 6),
     "stages": Section("prediction_stages.py --size 150 336 256", 3),
+    "side-by-side": Section("side_by_side.py", 5),
     "options": Section("prediction_options.py", 10),
     "small-network": Section("predict.py --small --rounds 3 --resume", 20),
     "slice-prediction": Section("slice_prediction.py", 5),

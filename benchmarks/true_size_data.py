@@ -18,6 +18,7 @@ import torch
 from nnunet_femur.atomic_files import write_json, write_text, written_beside
 from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, FULLRES, PLANS_JSON
 from nnunet_femur.dataset.raw import DATASET_JSON
+from nnunet_femur.progress import TerminalProgress
 from nnunet_femur.records import read_json
 from nnunet_femur.testing import make_phantom
 from nnunet_femur.testing.dummy_plans import (
@@ -79,7 +80,7 @@ class Size:
     patch: int = 128
     trained_patch: int = 64
     crop_patch: int = 32
-    iterations: int = 300
+    iterations: int = 200
     crop_iterations: int = 300
     cases: int = 8
     ct_zyx: tuple[int, int, int] = (300, 336, 256)
@@ -151,7 +152,8 @@ def _write_model(weights: Path, entry: ModelEntry, size: Size, device: str) -> N
     small["configurations"][FULLRES]["patch_size"] = [size.trained_patch] * 3
     dataset_json = make_dataset_json(entry, cases=len(cases))
     volumes = preprocess(cases, small, dataset_json)
-    trained = train(volumes, small, channels=entry.channels, iterations=size.iterations, seed=0, device=device)
+    how = {"iterations": size.iterations, "seed": 0, "device": device, "progress": TerminalProgress()}
+    trained = train(volumes, small, channels=entry.channels, **how)
     weights_of = widened(trained["network_weights"], network_of(large, entry.channels).state_dict())
     shutil.rmtree(weights / entry.dataset, ignore_errors=True)
     folder = weights / entry.folder

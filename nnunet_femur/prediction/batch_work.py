@@ -42,6 +42,7 @@ class BatchWork:
         options: The files to write.
         record: Receives the result of each case.
         progress: Receives the task :data:`TASK`, and one for each case, all in the caller's thread.
+        side_by_side: False to predict one case after the other.
     """
 
     def __init__(
@@ -52,10 +53,11 @@ class BatchWork:
         record: Callable[[CaseResult], None],
         *,
         progress: Progress = SILENT,
+        side_by_side: bool = True,
     ) -> None:
         self._segmenter, self._output, self._options = segmenter, output, options
         self._record, self._progress = record, progress
-        self._pipeline: Pipeline[Source, _Read, _Found, CaseResult] = Pipeline(self)
+        self._pipeline: Pipeline[Source, _Read, _Found, CaseResult] = Pipeline(self, side_by_side=side_by_side)
         self._done = 0
 
     def run(self, sources: Sequence[Source], *, skipped: int = 0) -> None:

@@ -43,6 +43,7 @@ class CropModel:
         self._source, self._device = source, device
         self._loaded: nnUNetPredictor | None = None
         self._backend: Backend | None = None
+        self._usable = True
 
     @classmethod
     def installed(cls, device: torch.device) -> CropModel | None:
@@ -59,7 +60,7 @@ class CropModel:
     def prepare(
         self, voxels_zyx: NDArray, spacing_mm_zyx: Sequence[float], shape: Sequence[int], predictor: nnUNetPredictor
     ) -> Preprocessed | None:
-        """Preprocess a CT for this model; None if its femur is found faster without it.
+        """Preprocess a CT for this model; None if its femur is found faster without it, or its weights are damaged.
 
         Args:
             voxels_zyx: The CT (z, y, x) in HU, in RAS orientation.
@@ -73,7 +74,13 @@ class CropModel:
         windows = len(plan_grid(shape, patch, step_size=predictor.tile_step_size).windows)
         if windows * 2 ** len(mirror_axes_of(predictor)) < CROP_MODEL_FROM:
             return None
-        return preprocess(voxels_zyx, spacing_mm_zyx, self._predictor())
+        if self._usable:
+            try:
+                return preprocess(voxels_zyx, spacing_mm_zyx, self._predictor())
+            except FemurError:
+                # Its weights are damaged; the femur is found without it.
+                self._usable = False
+        return None
 
     def femur_zyx(self, prepared: Preprocessed) -> NDArray[np.bool_]:
         """Return the femur (z, y, x) in the nonzero part of a CT.

@@ -54,6 +54,7 @@ class Pipeline(Generic[Item, Read, Found, Result]):
 
     Args:
         work: The work on a case.
+        side_by_side: False to work on one case after the other.
 
     Example:
         >>> class Negative:
@@ -79,9 +80,9 @@ class Pipeline(Generic[Item, Read, Found, Result]):
         1 becomes -1
     """
 
-    def __init__(self, work: Work[Item, Read, Found, Result]) -> None:
+    def __init__(self, work: Work[Item, Read, Found, Result], *, side_by_side: bool = True) -> None:
         self._work = work
-        self._side_by_side = True
+        self._side_by_side = side_by_side
         self._behind: tuple[Item, Found, Future[Result]] | None = None
 
     def run(self, items: Iterable[Item]) -> None:

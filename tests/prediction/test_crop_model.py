@@ -12,6 +12,7 @@ from scipy import ndimage
 from nnunet_femur.prediction.coarse_blocks import Blocks
 from nnunet_femur.prediction.crop_model import CropModel, CropOfCt, region_of
 from nnunet_femur.prediction.localisation import MARGIN_MM
+from nnunet_femur.weights.models import find_crop_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +93,21 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
     distance_mm = ndimage.distance_transform_edt(~femur, sampling=(8.0, 5.0, 5.0))
     assert found[distance_mm <= MARGIN_MM].all()
     assert not found[distance_mm > MARGIN_MM + 30].any()
+
+
+@pytest.mark.integration
+def test_is_not_used_if_its_weights_are_damaged(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import SimpleITK as sitk
+
+    from nnunet_femur.prediction import Segmenter
+    from nnunet_femur.prediction.network_input import ImageInMemory
+    from nnunet_femur.testing import make_phantom, write_dummy_weights
+
+    made = make_phantom(1, side="left", size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    write_dummy_weights(tmp_path, features=2, iterations=0, training=[(made.image, made.mask, "left")], tasks=("crop",))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    monkeypatch.setattr("nnunet_femur.prediction.crop_model.CROP_MODEL_FROM", 1)
+    find_crop_model().checkpoint.write_bytes(b"damaged")
+    with Segmenter(model, device="cpu", mirror=False) as segmenter:
+        seen = [segmenter.read(ImageInMemory(sitk.DICOMOrient(made.image, order))) for order in ("LPS", "RAS")]
+    assert [each.for_crop for each in seen] == [None, None]

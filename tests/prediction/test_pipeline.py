@@ -136,6 +136,15 @@ def test_a_case_that_does_not_fit_alone_fails() -> None:
     assert work.calls == ["reada", "finda"], "there was no companion to do without"
 
 
+def test_one_after_the_other_has_no_threads() -> None:
+    work = _Work()
+    work.pipeline = Pipeline(work, side_by_side=False)
+    work.pipeline.run("abc")
+    assert work.outcomes == [(each, f"d{each}") for each in "abc"]
+    assert work.calls == [f"{part}{item}" for item in "abc" for part in ("read", "find", "finish")]
+    assert set(work.threads.values()) == {MAIN}
+
+
 def test_short_memory_reads_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "available_bytes", lambda: (2 << 30) + (1 << 20))
     work = _Work()
