@@ -188,11 +188,13 @@ def look_into(path: Path) -> DicomFile:
     return DicomFile(path, content, described, header, stored, _is_packed(header))
 
 
-_CT_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT image",
+ENHANCED_CT = {
     "1.2.840.10008.5.1.4.1.1.2.1": "enhanced CT image",
     "1.2.840.10008.5.1.4.1.1.2.2": "legacy converted enhanced CT image",
 }
+"""SOP classes of CTs with several slices in one file."""
+
+_CT_CLASSES = {"1.2.840.10008.5.1.4.1.1.2": "CT image", **ENHANCED_CT}
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 

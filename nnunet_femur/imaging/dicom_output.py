@@ -13,11 +13,13 @@ from nnunet_femur.imaging.dicom_references import Algorithm, DicomCt, dicom_ct
 from nnunet_femur.imaging.dicom_seg_writing import dicom_seg
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.imaging.rtstruct_writing import rtstruct
+from nnunet_femur.imaging.writing import FEMUR_SEGMENTS
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 _ENCODERS = {"dicom-seg": dicom_seg, "rtstruct": rtstruct}
+_LARGEST_LABEL = max(FEMUR_SEGMENTS.values())
 
 
 def write_dicom(
@@ -37,8 +39,8 @@ def write_dicom(
     Raises:
         VolumeError: The CT is not a DICOM series, or none that can be referred to, see
             :func:`~nnunet_femur.imaging.dicom_references.dicom_ct`.
-        InputError: The ending of `path` is not one of these ("invalid-name"), or the mask has another grid than the
-            CT ("grid-differs").
+        InputError: The ending of `path` is not one of these ("invalid-name"), the mask has other values
+            ("invalid-option"), or another grid than the CT ("grid-differs").
         SetupError: The file cannot be written ("cannot-write").
 
     Example:
@@ -59,10 +61,18 @@ def write_dicom(
     if different := series.geometry.differences(Geometry.of(labels)):
         msg = f"{path}: not written, since the grid of the mask differs from that of {series.path}: {different[0]}."
         raise InputError(msg, code="grid-differs")
-    made = _ENCODERS[form](sitk.GetArrayViewFromImage(labels), series, algorithm or Algorithm())
-    with written_beside(path, ending=DICOM_ENDINGS[form]) as partial:
+    voxels = sitk.GetArrayViewFromImage(labels)
+    if voxels.min() < 0 or voxels.max() > _LARGEST_LABEL:
+        msg = (
+            f"{path}: not written, since the mask has values from {voxels.min()} to {voxels.max()}. Use 1 in the left "
+            "femur, 2 in the right one, 3 in a femur of unknown side, and 0 elsewhere."
+        )
+        raise InputError(msg, code="invalid-option")
+    # UIDs of the CT may be invalid, and pydicom's warnings quote them.
+    with quiet_pydicom():
+        made = _ENCODERS[form](voxels, series, algorithm or Algorithm())
+    with written_beside(path, ending=DICOM_ENDINGS[form]) as partial, quiet_pydicom():
         try:
-            with quiet_pydicom():
-                made.save_as(partial, enforce_file_format=True)
+            made.save_as(partial, enforce_file_format=True)
         except OSError as error:
             raise cannot_write(path, error) from error

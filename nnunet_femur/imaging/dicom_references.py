@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.imaging.dicom import find_dicom
-from nnunet_femur.imaging.dicom_content import number, quiet_pydicom
+from nnunet_femur.imaging.dicom_content import ENHANCED_CT, number, quiet_pydicom
 from nnunet_femur.imaging.dicom_files import is_dicom_file
 from nnunet_femur.imaging.dicom_series import Series
 from nnunet_femur.imaging.geometry import VolumeError
@@ -144,8 +144,9 @@ def dicom_ct(path: Path) -> DicomCt:
         path: A folder with the slices of one DICOM series in it or below it, or an enhanced DICOM file.
 
     Raises:
-        VolumeError: The path is not a DICOM series (code "unsupported"), the series cannot be read, an attribute is
-            missing that a reference needs ("dicom-attribute"), or the slices belong to several series ("unsupported").
+        VolumeError: The path is not a DICOM series (code "unsupported"), the series cannot be read, an attribute that a
+            reference needs is missing or not unique ("dicom-attribute"), or the slices belong to several series or to
+            several multi-frame files ("unsupported").
     """
     if not is_dicom_ct(path):
         raise not_dicom(path)
@@ -164,9 +165,18 @@ def dicom_ct(path: Path) -> DicomCt:
             problem = f"does not contain {attribute} in all slices, so DICOM files cannot refer to it."
             raise VolumeError(path, problem, KINDS["dicom-attribute"].remedy, code="dicom-attribute")
     if len({(each.series, each.study, each.frame_of_reference) for each in uids}) > 1:
-        problem = "has slices of several series or frames of reference, so DICOM files cannot refer to it."
-        raise VolumeError(path, problem, "Choose another format, such as nrrd.", code="unsupported")
+        raise _unsupported(path, "has slices of several series or frames of reference")
+    if len(found.files) > 1 and any(each.frames > 1 or each.uids.sop_class in ENHANCED_CT for each in found.slices):
+        raise _unsupported(path, "is divided into several multi-frame files")
+    if len({(each.uids.instance, each.frame) for each in found.slices}) < len(found.slices):
+        problem = "has several slices with the same SOPInstanceUID, so DICOM files cannot refer to them."
+        raise VolumeError(path, problem, KINDS["dicom-attribute"].remedy, code="dicom-attribute")
     return DicomCt(path, found, _header(found.slices[0].file))
+
+
+def _unsupported(path: Path, problem: str) -> VolumeError:
+    remedy = "Choose another format, such as nrrd."
+    return VolumeError(path, f"{problem}, so DICOM files cannot refer to it.", remedy, code="unsupported")
 
 
 def not_dicom(path: Path) -> VolumeError:

@@ -340,3 +340,29 @@ class TestRefused:
     def test_another_ending(self, ct, tmp_path):
         with refused("invalid-name", "a.dcm"):
             write_dicom(image_of(_labels(), _grid(ct)), tmp_path / "a.dcm", ct)
+
+    def test_other_values(self, ct, tmp_path):
+        with refused("invalid-option", "a.seg.dcm", "0 to 8"):
+            write_dicom(image_of(4 * _labels(), _grid(ct)), tmp_path / "a.seg.dcm", ct)
+        assert [file.name for file in tmp_path.iterdir()] == ["ct"]
+
+    @pytest.mark.parametrize("frames", [[[0, 1, 2], [3, 4, 5]], [[0], [1], [2], [3], [4], [5]]])
+    def test_several_multi_frame_files(self, tmp_path, frames):
+        """Frame numbers mean slices of one file."""
+        for index, chosen in enumerate(frames):
+            save(enhanced_ct(STORED_ZYX, chosen), tmp_path / "ct" / f"{index}.dcm")
+        with refused("unsupported", "multi-frame"):
+            _write(_labels(), tmp_path / "ct", "seg", tmp_path)
+
+    def test_slices_with_the_same_uid(self, tmp_path):
+        ct = write_ct(tmp_path / "ct", STORED_ZYX, SOPInstanceUID="1.2.3.4.5")
+        with refused("dicom-attribute", "SOPInstanceUID"):
+            _write(_labels(), ct, "rtstruct", tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_warnings_do_not_quote_invalid_uids(kind, tmp_path, recwarn) -> None:
+    ct = write_ct(tmp_path / "ct", STORED_ZYX, StudyInstanceUID="1.2.abc")
+    recwarn.clear()
+    _write(_labels(), ct, kind, tmp_path)
+    assert not [each for each in recwarn if "abc" in str(each.message)]
