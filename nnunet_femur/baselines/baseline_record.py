@@ -55,10 +55,10 @@ class RunRecord:
         known = self.content["cases"].get(job.case)
         if not isinstance(known, dict) or known.get("problem", "") is not None:
             return False
-        identity = self._identity(job)
-        if identity is None or not {path.name for path in job.also} <= known.get("files", {}).keys():
+        identity, also = self._identity(job), [path.name for path in job.also]
+        if identity is None or not known.get("files", {}).keys() >= set(also):
             return False
-        return _is_mask_of(known, job.output, inputs=identity)
+        return _is_mask_of(known, job.output, also=also, inputs=identity)
 
     def start(self, jobs: Sequence[Job]) -> list[Job]:
         """Remove the cases that are to be done, so that the record never lists a mask that does not exist.
@@ -106,11 +106,11 @@ class RunRecord:
 
         The mask and the files beside it may be in the folder; they do not count.
         """
-        written = {*job.outputs, self.path, self.log}
+        written = {path.resolve() for path in (*job.outputs, self.path, self.log)}
         try:
             files = [job.ct]
             if job.ct.is_dir():
-                files = sorted(file for file in job.ct.rglob("*") if file.is_file() and file not in written)
+                files = sorted(file for file in job.ct.rglob("*") if file.is_file() and file.resolve() not in written)
             stats = [file.stat() for file in files]
             return [
                 str(job.ct.resolve()),
@@ -177,13 +177,13 @@ def require_ours(mask: Path, record: Path) -> None:
     raise InputError(msg, code="exists")
 
 
-def _is_mask_of(known: dict[str, Any], mask: Path, *, inputs: Any) -> bool:
-    """Return True if a file is the unchanged mask of a case's entry, made from this CT.
+def _is_mask_of(known: dict[str, Any], mask: Path, *, inputs: Any, also: Sequence[str] = ()) -> bool:
+    """Return True if a file is the unchanged mask of a case's entry, made from this CT, and so are the files `also`.
 
     Records of other settings are discarded when they are read, so settings need no comparison here. Entries of older
     versions contain no checksum of the mask.
     """
     outputs = {mask.name: known["mask_sha256"]} if known.get("mask_sha256") else {}
-    outputs |= known.get("files", {})
+    outputs |= {name: known["files"][name] for name in also}
     made = Provenance(settings=None, inputs=known.get("ct"), outputs=outputs)
     return mask.is_file() and made.is_current(settings=None, inputs=inputs, folder=mask.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -282,16 +282,16 @@ def _jobs(dataset: RawDataset, folder: Path) -> Iterator[Job]:
 def _outcomes(
     jobs: Sequence[Job], settings: Settings, models: Sequence[SourceModel], log: Path, progress: Progress
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each case; a mask exists exactly where an outcome has no problem."""
-    free = []
+    """Yield the outcome of each case; its files exist exactly where an outcome has no problem."""
+    free = {}
     for job in jobs:
         try:
             # A mask of other settings must not pass for one of these if this run is interrupted.
-            for path in job.outputs:
-                path.unlink(missing_ok=True)
-            free.append(job)
+            _remove_outputs(job)
+            free[job.case] = job
         except OSError as error:
-            problem = f"{job.output}: cannot be replaced ({error.strerror}). Check what it is, and its permissions."
+            file = error.filename or job.output
+            problem = f"{file}: cannot be replaced ({error.strerror}). Check what it is, and its permissions."
             yield Outcome(job.case, problem=problem, code="cannot-write")
     if not free:
         return
@@ -300,10 +300,19 @@ def _outcomes(
         log.touch()
     except OSError as error:
         raise cannot_write(log, error) from error
-    outputs = {job.case: job.output for job in free}
-    for outcome in run_jobs(free, settings, models, log=log, progress=progress):
-        if outcome.problem is None and not outputs[outcome.case].is_file():
-            problem = f"{outputs[outcome.case]}: is missing after TotalSegmentator reported it as written. Run again."
-            yield replace(outcome, problem=problem, code="program-failed", volume_ml=0.0)
-        else:
-            yield outcome
+    for outcome in run_jobs(list(free.values()), settings, models, log=log, progress=progress):
+        job, checked = free[outcome.case], outcome
+        missing = [path for path in job.outputs if not path.is_file()]
+        if outcome.problem is None and missing:
+            problem = f"{missing[0]}: is missing after TotalSegmentator reported it as written. Run again."
+            checked = replace(outcome, problem=problem, code="program-failed", volume_ml=0.0)
+        if checked.problem is not None:
+            # The process may have ended between two files of the case.
+            with suppress(OSError):
+                _remove_outputs(job)
+        yield checked
+
+
+def _remove_outputs(job: Job) -> None:
+    for path in job.outputs:
+        path.unlink(missing_ok=True)

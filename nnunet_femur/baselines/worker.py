@@ -74,8 +74,6 @@ def _run(job: Job, settings: dict[str, Any]) -> Outcome:
         warnings = tuple(found.problem.rstrip(".") for found in doubts)
         return Outcome(job.case, time.perf_counter() - start, volume_ml=volume_ml, warnings=warnings)
     except FemurError as error:
-        for path in job.outputs:
-            path.unlink(missing_ok=True)
         return Outcome(job.case, time.perf_counter() - start, str(error), code=error.code)
     except BaseException as error:  # TotalSegmentator also ends the process; one case must not stop the others
         if isinstance(error, KeyboardInterrupt):

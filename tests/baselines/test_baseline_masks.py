@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,11 +14,9 @@ from typer.testing import CliRunner
 from nnunet_femur.baselines import baseline, mask_paths, worker
 from nnunet_femur.baselines.baseline_masks import read_labels
 from nnunet_femur.cli import app
+from nnunet_femur.prediction import mask_files
 from tests.dicom_writing import write_ct
 from tests.refusing import refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHAPE_ZYX = (12, 10, 14)
 
@@ -81,6 +79,35 @@ class TestDicom:
         assert set(json.loads((tmp_path / "femur.run.json").read_text())["cases"]["femur.nrrd"]["files"]) == {
             "femur.seg.dcm"
         }
+
+    def test_that_is_no_longer_asked_for_does_not_count(self, series: Path, tmp_path: Path) -> None:
+        mask, also = mask_paths(tmp_path / "femur.nrrd", ("dicom-seg",))
+        baseline(series, mask, device="cpu", formats="dicom-seg")
+        first = mask.stat().st_mtime_ns
+        also.unlink()
+        baseline(series, mask, device="cpu")
+        assert mask.stat().st_mtime_ns == first
+
+    def test_among_the_slices_is_not_part_of_the_ct(self, series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The CT is given by another path than the mask."""
+        monkeypatch.chdir(series.parent)
+        mask = Path(series.name) / "femur.seg.dcm"
+        baseline(series, mask, device="cpu")
+        first = mask.stat().st_mtime_ns
+        baseline(series, mask, device="cpu")
+        assert mask.stat().st_mtime_ns == first
+
+    def test_a_failure_between_two_files_leaves_none(
+        self, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            msg = "no memory"
+            raise MemoryError(msg)
+
+        monkeypatch.setattr(mask_files, "write_dicom", fail)
+        with refused("program-failed", "no memory"):
+            baseline(series, tmp_path / "femur.nrrd", device="cpu", formats="dicom-seg")
+        assert not (tmp_path / "femur.nrrd").exists()
 
     def test_is_saved_from_a_result(self, series: Path, expected: np.ndarray, tmp_path: Path) -> None:
         (path,) = baseline(series, device="cpu").save(tmp_path / "a.rtstruct.dcm")
