@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.nnunet_names import fold_folder
 from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.prediction.trained_model import find_model as find_trained_model
 from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
 from nnunet_femur.recipe.trainer_names import TRAINERS
 from nnunet_femur.records import read_json, sha256
@@ -112,7 +113,10 @@ _TITLES = {"cv": "cross-validation", "fixed": "validation", "test": "test"}
 def _rows_of(networks: TrainedNetworks, path: Path) -> Iterator[tuple[dict[str, str], float]]:
     """Yield rows about the exported folds, and their values: metrics of the card, whole volume, whole bone."""
     names = {networks.model.folder.name, f"{networks.model.plans.get('dataset_name')}/{networks.model.folder.name}"}
-    folds = {*networks.folds, "ensemble", "none"}
+    folds = {*networks.folds, "none"}
+    if folds >= set(find_trained_model(networks.model.folder, checkpoint=networks.model.checkpoint).folds):
+        # With fewer folds, the exported model is not the ensemble that was scored.
+        folds.add("ensemble")
     wanted = {"protocol": "volume", "plane": "all", "region": "whole"}
     try:
         with path.open(encoding="utf-8", newline="") as file:

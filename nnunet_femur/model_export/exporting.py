@@ -122,7 +122,6 @@ def export(
     target, folder = target_of(to), Path(output).expanduser().resolve()
     used = choose_device(device).type
     target.require_place(folder)
-    _recover(folder)
     _require_replaceable(folder, overwrite=overwrite)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
         networks = load_networks(found)
@@ -205,6 +204,8 @@ def _written_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         try:
             # What a killed run left.
             shutil.rmtree(partial, ignore_errors=True)
+            _recover(folder)
+            _require_replaceable(folder, overwrite=overwrite)
             partial.mkdir()
             yield partial
             _require_replaceable(folder, overwrite=overwrite)

@@ -53,7 +53,10 @@ def stock_plans(networks: TrainedNetworks, *, plans_name: str, **changes: Any) -
     """
     plans = {key: deepcopy(value) for key, value in networks.model.plans.items() if key != "configurations"}
     configuration = deepcopy(networks.configuration.configuration)
-    kept = {key: value for key, value in configuration.items() if not key.startswith(_OWN_KEYS)}
+    # nnU-Net has resolved the inheritance, but keeps the key; the parent is not exported.
+    kept = {
+        key: value for key, value in configuration.items() if not key.startswith(_OWN_KEYS) and key != "inherits_from"
+    }
     return plans | {"plans_name": plans_name, "configurations": {networks.configuration_name: kept}} | changes
 
 

@@ -68,6 +68,13 @@ class TestScores:
         _, (row,) = find_scores(both, _write(tmp_path / "scores.csv", *rows))
         assert (row.title, row.cases, row.values["dice"][0]) == ("cross-validation", 2, pytest.approx(0.8))
 
+    def test_of_the_ensemble_belong_to_all_folds_only(self, networks: TrainedNetworks, tmp_path: Path) -> None:
+        shutil.copytree(networks.model.folder / "fold_0", networks.model.folder / "fold_1")
+        path = _write(tmp_path / "scores.csv", _row(0.8), _row(0.9, fold="ensemble"))
+        assert [row.title for row in find_scores(networks, path)[1]] == ["test, fold 0"]
+        both = replace(networks, model=replace(networks.model, folds=("0", "1")))
+        assert [row.title for row in find_scores(both, path)[1]] == ["test, all folds together", "test, fold 0"]
+
     @pytest.mark.parametrize("place", ["results/comparison", "results/Dataset001_Femur/comparison"])
     def test_are_found_where_compare_writes_them(self, place: str, networks: TrainedNetworks, tmp_path: Path) -> None:
         assert find_scores(networks, None) == (None, [])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nnunet_femur.model_export import export
-from nnunet_femur.model_export.stock_model import stock_labels
+from nnunet_femur.model_export.stock_model import stock_labels, stock_plans
 from nnunet_femur.model_export.stock_target import require_stock
 from nnunet_femur.model_export.trained_networks import load_networks
 from nnunet_femur.prediction.trained_model import find_model
@@ -37,6 +38,21 @@ class TestLabels:
         networks = load_networks(find_model(make_trained("FemurFinetunePaperTrainer")))
         assert not networks.has_merged_heads
         assert stock_labels(networks) == {"background": 0, "femur": 1}
+
+
+def test_plans_of_a_configuration_that_inherits(make_trained: Callable[..., Path]) -> None:
+    """nnU-Net reads the exported plans without the parent."""
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    folder = make_trained("FemurScratchTrainer")
+    plans = json.loads((folder / "plans.json").read_text())
+    parent = plans["configurations"].pop("3d_fullres")
+    plans["configurations"] |= {"parent": parent, "3d_fullres": {"inherits_from": "parent", "batch_size": 4}}
+    (folder / "plans.json").write_text(json.dumps(plans))
+    exported = PlansManager(stock_plans(load_networks(find_model(folder)), plans_name="Other"))
+    assert exported.available_configurations == ["3d_fullres"]
+    assert exported.get_configuration("3d_fullres").patch_size == parent["patch_size"]
+    assert exported.get_configuration("3d_fullres").batch_size == 4
 
 
 @pytest.mark.usefixtures("in_this_process")
