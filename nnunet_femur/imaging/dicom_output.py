@@ -37,7 +37,7 @@ def write_dicom(
         algorithm: The algorithm that made the mask. Default: this package.
 
     Raises:
-        VolumeError: The CT is not a DICOM series, or none that can be referred to, see
+        VolumeError: The CT is not a DICOM series, or DICOM files cannot refer to it, see
             :func:`~nnunet_femur.imaging.dicom_references.dicom_ct`.
         InputError: The ending of `path` is not one of these ("invalid-name"), the mask has other values
             ("invalid-option"), or another grid than the CT ("grid-differs").

@@ -1,7 +1,7 @@
 """An RTSTRUCT of the femurs of a CT: an ROI for each side, with contours just within the edges of the voxels.
 
 rt-utils, the usual library, writes contours through the centres of the outermost voxels, from which most other programs
-restore fewer voxels, above all none of a single voxel. The contours here have the voxels of the mask inside for either
+restore fewer voxels, and none at all of a single voxel. The contours here have the voxels of the mask inside for either
 kind of program, see `contours`.
 """
 

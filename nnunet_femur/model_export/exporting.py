@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -83,7 +83,7 @@ def export(
 ) -> ExportedModel:
     """Export a trained model, so that it runs without this package.
 
-    The exported model and the original predict the same CT, and are refused if their masks differ by more than
+    The exported model and the original predict the same CT. The export is refused if their masks differ by more than
     rounding. The folder appears only when it is complete.
 
     Args:
@@ -184,7 +184,7 @@ def _require_replaceable(folder: Path, *, overwrite: bool) -> None:
 
 
 def _recover(folder: Path) -> None:
-    """Put back an earlier export that a run was replacing when it was killed, between two renames."""
+    """Put back an earlier export that a run was replacing when it failed or was killed, between two renames."""
     previous = _beside(folder, "previous")
     if previous.exists() and not folder.exists():
         previous.rename(folder)
@@ -217,5 +217,7 @@ def _written_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
             raise cannot_write(folder, error) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                _recover(folder)
             if folder.exists():
                 shutil.rmtree(previous, ignore_errors=True)

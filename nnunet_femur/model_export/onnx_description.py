@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.model_export.stock_model import is_stock
 from nnunet_femur.prediction.axis_resampling import DEFAULT_FUNCTION
 from nnunet_femur.prediction.network_input import CANONICAL
 from nnunet_femur.version import __version__
@@ -65,10 +66,8 @@ def require_describable(networks: TrainedNetworks) -> None:
     }
     found = [problem for problem, is_there in problems.items() if is_there]
     if found:
-        msg = (
-            f"{networks.model.name}: cannot be exported to this format: it has {', '.join(found)}. "
-            "Export it with --to nnunet."
-        )
+        fix = "Export it with --to nnunet." if is_stock(networks) else "Run it with nnfemur predict."
+        msg = f"{networks.model.name}: cannot be exported to this format: it has {', '.join(found)}. {fix}"
         raise InputError(msg, code="unsupported")
 
 

@@ -92,7 +92,7 @@ class OnnxTarget(Target):
         """Return what the program leaves out."""
         return [
             f"`{RUNNER}` writes the network's mask, without nnunet_femur's checks of the CT and of the mask. It does "
-            "not tell left from right, and does not repair headers or values of the CT."
+            "not distinguish left from right, and does not repair headers or values of the CT."
         ]
 
 

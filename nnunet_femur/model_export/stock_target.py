@@ -103,7 +103,7 @@ class StockTarget(Target):
         results = folder / _RESULTS
         with zipfile.ZipFile(folder / self._zip(networks), "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(each for each in results.rglob("*") if each.is_file()):
-                # The same time in each archive, so that the same model gives the same checksum.
+                # The same time in each archive, so that equal files give equal archives.
                 member = zipfile.ZipInfo(path.relative_to(results).as_posix())
                 member.compress_type = zipfile.ZIP_DEFLATED
                 member.external_attr = 0o644 << 16

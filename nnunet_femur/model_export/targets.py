@@ -27,7 +27,7 @@ class Target(ABC):
     Attributes:
         name: Name of the format, as in ``--to``.
         title: Name of the format for readers.
-        takes_device: The program that :meth:`masks` runs computes on the device that it is told.
+        takes_device: True if the program that :meth:`masks` runs computes on the device that it is given.
         check_orientation: Orientation in which the CT of the parity check is stored.
     """
 

@@ -41,7 +41,7 @@ class TestFolder:
         fold = record["parity"]["folds"]["0"]
         assert fold["femur_voxels"] == fold["exported_voxels"] == exported.parity.femur_voxels > 100
         assert fold["differing_voxels"] == 0
-        assert str(finetuned) not in json.dumps(record), "paths of this machine are nobody's business"
+        assert str(finetuned) not in json.dumps(record), "paths of this machine"
 
     def test_is_replaced_only_on_request(self, exported: nf.ExportedModel, finetuned: Path) -> None:
         (exported.folder / "old.txt").touch()
@@ -98,6 +98,21 @@ class TestFailure:
         (tmp_path / ".shared.partial" / "half.zip").touch()
         nf.export(finetuned, tmp_path / "shared")
         assert [path.name for path in tmp_path.iterdir()] == ["shared"]
+
+    def test_a_replacement_that_fails_is_undone(
+        self, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exported = nf.export(finetuned, tmp_path / "shared")
+        (exported.folder / "old.txt").touch()
+
+        def fail(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(exporting, "rename_flushed", fail)
+        with refused("cannot-write", "No space left"):
+            nf.export(finetuned, exported.folder, overwrite=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["shared"]
+        assert (exported.folder / "old.txt").is_file()
 
     def test_an_interrupted_replacement_is_undone(self, finetuned: Path, tmp_path: Path) -> None:
         """Killed between two renames: the earlier export is put back, so it needs --overwrite again."""
