@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import cannot_write, write_json
 from nnunet_femur.errors import InputError
+from nnunet_femur.imaging.dicom_files import dicom_format
 from nnunet_femur.records import Provenance, read_json, sha256
 
 if TYPE_CHECKING:
@@ -104,13 +105,14 @@ class RunRecord:
     def _identity(self, job: Job) -> list[Any] | None:
         """Return path, bytes and latest change of a CT, of a folder those of its files; None if it cannot be read.
 
-        The mask and the files beside it may be in the folder; they do not count.
+        The mask and the files beside it may be in the folder; they do not count, nor do DICOM files of other masks.
         """
         written = {path.resolve() for path in (*job.outputs, self.path, self.log)}
         try:
             files = [job.ct]
             if job.ct.is_dir():
-                files = sorted(file for file in job.ct.rglob("*") if file.is_file() and file.resolve() not in written)
+                inside = (file for file in job.ct.rglob("*") if file.is_file() and dicom_format(file) is None)
+                files = sorted(file for file in inside if file.resolve() not in written)
             stats = [file.stat() for file in files]
             return [
                 str(job.ct.resolve()),

@@ -89,11 +89,12 @@ class TestDicom:
         assert mask.stat().st_mtime_ns == first
 
     def test_among_the_slices_is_not_part_of_the_ct(self, series: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The CT is given by another path than the mask."""
+        """The CT is given by another path than the mask, and another program adds a mask later."""
         monkeypatch.chdir(series.parent)
-        mask = Path(series.name) / "femur.seg.dcm"
+        mask = Path(series.name) / "femur.nrrd"
         baseline(series, mask, device="cpu")
         first = mask.stat().st_mtime_ns
+        (series / "other.seg.dcm").write_bytes((series / "IM0000").read_bytes())
         baseline(series, mask, device="cpu")
         assert mask.stat().st_mtime_ns == first
 
