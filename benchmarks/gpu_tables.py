@@ -59,9 +59,9 @@ def results_table(results: dict[str, Any]) -> str:
 
 
 def merged(files: list[Path]) -> dict[str, Any]:
-    """Return the results of several runs of one benchmark in one; command and machine are those of the last run."""
+    """Return the results of several runs of one benchmark in one; date and machine are those of the last run."""
     found = [read_results(file) for file in files]
-    return {**found[-1], "rows": [row for each in found for row in each["rows"]]}
+    return {**found[-1], "command": "benchmarks/gpu.py", "rows": [row for each in found for row in each["rows"]]}
 
 
 def study_tables(study: Path, notes: list[str]) -> str | None:

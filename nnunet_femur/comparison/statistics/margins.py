@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from nnunet_femur.arguments import suggestion
 from nnunet_femur.comparison.clinical.endpoints import MAIN, PROTOCOL
 from nnunet_femur.comparison.predictions import method_names
+from nnunet_femur.comparison.statistics.analysis import MEASURES
 from nnunet_femur.errors import InputError
-from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +21,12 @@ _Known = TypeVar("_Known")
 
 DEFAULT_METRIC = "dice"
 """Metric of a margin without a name."""
+
+WHOLE_VOLUME = ("volume", "all", "whole")
+"""Protocol, plane and region of the measures whose metrics can have a margin."""
+
+NAMES = (*(measure.metric for measure in MEASURES if measure[:3] == WHOLE_VOLUME), *MAIN)
+"""Names that a margin can have: the analysed metrics of the whole volume, and the main clinical measurements."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Margins:
             ("dice", "hd95") or of a main clinical measurement ("neck_shaft_angle_deg").
 
     Raises:
-        InputError: There is no margin, one is not above 0, or a name is neither a metric nor a main measurement (code
+        InputError: There is no margin, one is not above 0, or a name is not one of :data:`NAMES` (code
             "invalid-option").
 
     Example:
@@ -49,13 +55,12 @@ class Margins:
 
     def __post_init__(self) -> None:
         """Refuse invalid margins."""
-        known = (*METRICS, *MAIN)
         if not self.by_name:
             msg = f"{self.against}: a margin is needed to compare with it. Pass --margin 0.01, or --margin hd95=1."
             raise InputError(msg, code="invalid-option")
         for name, margin in self.by_name.items():
-            if name not in known:
-                msg = f"A margin must have the name of a metric or measurement, got {name!r}.{suggestion(name, known)}"
+            if name not in NAMES:
+                msg = f"A margin must have the name of a metric or measurement, got {name!r}.{suggestion(name, NAMES)}"
                 raise InputError(msg, code="invalid-option")
             if not (math.isfinite(margin) and margin > 0):
                 msg = f"The margin of {name} must be above 0, got {margin}."
@@ -66,8 +71,8 @@ class Margins:
 
         Metrics have a margin in the whole bone's volume only.
         """
-        whole = (measure.protocol, measure.plane, measure.region) == ("volume", "all", "whole")
-        return self.by_name.get(measure.metric) if whole or measure.protocol == PROTOCOL else None
+        of_bone = measure[:3] == WHOLE_VOLUME or measure.protocol == PROTOCOL
+        return self.by_name.get(measure.metric) if of_bone else None
 
     def entry_of(self, group: Group) -> Entry | None:
         """Return the entry of a group that others are compared with; None if the group does not have it.
