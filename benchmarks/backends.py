@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import torch
-from marked_tables import origin, table, write_results
+from gpu_tables import BASE, backends_table
+from marked_tables import write_results
 from true_size_data import TINY, TRUE_SIZE, network_of, write_cts, write_models
 
 from nnunet_femur.errors import FemurError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from nnunet_femur.weights.models import SourceModel
 
-BASE = "torch, float32"
 BACKENDS = (
     ("torch", "float32"),
     ("torch", "float16"),
@@ -153,26 +153,8 @@ def main() -> None:
     model, _ = write_models(folder / "weights", size)
     window = _window(model, write_cts(folder / "cts", size)["one-leg"][0], size.patch)
     rows = measure(_ways(model, window, compiled=options.compile), window, model.femur_channels, options.rounds)
-    results = write_results(options.json or folder / "backends.json", "backends", rows, patch=size.patch)
-    slowest = next(row["window_s"] for row in rows if row["way"] == BASE)
-    header = ("", "a window (s)", f"{BASE} / this", "making it (s)", "largest difference", "mean", "decide otherwise")
-    print(f"**A window of {size.patch} x {size.patch} x {size.patch} voxels**, medians of {options.rounds}:\n")
-    print(
-        table(
-            header,
-            [
-                (
-                    row["way"],
-                    row["window_s"],
-                    f"{slowest / row['window_s']:.2f}",
-                    row["made_s"],
-                    *(f"{row[key]:.1e}" for key in ("largest", "mean", "otherwise")),
-                )
-                for row in rows
-            ],
-        )
-    )
-    print(f"\n{origin(results)}")
+    settings = {"patch": size.patch, "rounds": options.rounds}
+    print(backends_table(write_results(options.json or folder / "backends.json", "backends", rows, **settings)))
 
 
 if __name__ == "__main__":
