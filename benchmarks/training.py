@@ -140,7 +140,7 @@ def _steps(ours: Any, stock: nnUNetTrainer, repetitions: int) -> dict[str, float
     # A fine-tuning trains all layers after its first epoch.
     ours.current_epoch = 1
     ours.on_train_epoch_start()
-    seconds = in_turn(ways, repetitions)
+    seconds = in_turn(ways, repetitions, ours.device)
     ours.current_epoch = 0
     return {f"{key}_ms": 1e3 * value for key, value in seconds.items()}
 
@@ -226,9 +226,8 @@ def _epoch(trainer: Any) -> dict[str, float]:
     }
 
 
-def in_turn(ways: dict[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
+def in_turn(ways: dict[str, Callable[[], object]], repetitions: int, device: torch.device) -> dict[str, float]:
     """Return the median seconds of each way; all are called in turn, and twice untimed at first."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 2):
         for name, way in ways.items():

@@ -53,7 +53,7 @@ CTS = ("one-leg", "both-legs")
 """Names of the CTs."""
 
 PHANTOM = 3
-"""Seed of the measured phantoms, which is none of the training's."""
+"""Seed of the first measured phantom; training uses other seeds."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ TINY = Size(
     ct_zyx=(60, 40, 32),
     ct_mm_zyx=(8.0, 6.0, 6.0),
 )
-"""Sizes for tests of the benchmark itself; its times say nothing."""
+"""Sizes for tests of the benchmark itself; its times mean nothing."""
 
 
 def write_models(folder: Path, size: Size, *, device: str = "cpu") -> tuple[SourceModel, SourceModel]:
