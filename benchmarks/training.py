@@ -116,7 +116,7 @@ def measure(name: str, size: Size, device: torch.device, workers: int, part: str
         if attempt == "ours" and part != "loader":
             row |= _steps(ours, stock, size.repetitions)
         if attempt == "ours" and part != "step":
-            row |= _core_ms({"ours": ours, "stock": stock}, 4 * size.repetitions)
+            row |= _core_ms({"ours": ours, "stock": stock}, 2 * size.repetitions)
         if part != "step" and workers:
             row[f"loader_{attempt}_ms"] = _loader_ms(trainer, workers, size.repetitions)
         if part == "all":
