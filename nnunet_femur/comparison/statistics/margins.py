@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 from nnunet_femur.arguments import suggestion
 from nnunet_femur.comparison.clinical.endpoints import MAIN, PROTOCOL
 from nnunet_femur.comparison.predictions import method_names
-from nnunet_femur.comparison.statistics.analysis import MEASURES
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,11 +21,11 @@ _Known = TypeVar("_Known")
 DEFAULT_METRIC = "dice"
 """Metric of a margin without a name."""
 
-WHOLE_VOLUME = ("volume", "all", "whole")
-"""Protocol, plane and region of the measures whose metrics can have a margin."""
+ANALYSED = ("dice", "iou", "vs", "hd95", "assd", "nsd2")
+"""Metrics of the whole volume that are analysed."""
 
-NAMES = (*(measure.metric for measure in MEASURES if measure[:3] == WHOLE_VOLUME), *MAIN)
-"""Names that a margin can have: the analysed metrics of the whole volume, and the main clinical measurements."""
+NAMES = (*ANALYSED, *MAIN)
+"""Names that a margin can have: those metrics, and the main clinical measurements."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ class Margins:
 
         Metrics have a margin in the whole bone's volume only.
         """
-        of_bone = measure[:3] == WHOLE_VOLUME or measure.protocol == PROTOCOL
-        return self.by_name.get(measure.metric) if of_bone else None
+        whole = measure[:3] == ("volume", "all", "whole")
+        return self.by_name.get(measure.metric) if whole or measure.protocol == PROTOCOL else None
 
     def entry_of(self, group: Group) -> Entry | None:
         """Return the entry of a group that others are compared with; None if the group does not have it.
