@@ -235,9 +235,7 @@ def _kept(narrow: int, wide: int, *, halves: bool) -> torch.Tensor:
 
 def write_cts(folder: Path, size: Size) -> dict[str, tuple[Path, Path]]:
     """Return the files of CT and reference mask by name: one leg, and both legs; written if they are not there."""
-    files = {
-        name: (folder / f"{name}.nii.gz", folder / f"{name}_reference.nii.gz") for name in ("one-leg", "both-legs")
-    }
+    files = {name: (folder / f"{name}.nii.gz", folder / f"{name}_reference.nii.gz") for name in CTS}
     for name, paths in files.items():
         if all(path.is_file() for path in paths):
             continue
@@ -253,5 +251,6 @@ def write_cts(folder: Path, size: Size) -> dict[str, tuple[Path, Path]]:
             image.SetSpacing(legs[0].image.GetSpacing())
             image.SetOrigin(legs[0].image.GetOrigin())
             path.parent.mkdir(parents=True, exist_ok=True)
-            sitk.WriteImage(image, str(path), True)  # noqa: FBT003
+            with written_beside(path, ending=".nii.gz") as partial:
+                sitk.WriteImage(image, str(partial), True)  # noqa: FBT003
     return files
