@@ -293,7 +293,7 @@ def _margins(against: str | None, margin: float | Mapping[str, float] | None) ->
         return None
     if isinstance(margin, Mapping):
         return Margins(against, margin)
-    return Margins(against, {} if margin is None else {DEFAULT_METRIC: float(margin)})
+    return Margins(against, {} if margin is None else {DEFAULT_METRIC: margin})
 
 
 def _covariates(file: str | PathLike[str] | None, found: Found) -> pd.DataFrame | None:

@@ -46,7 +46,7 @@ class Margins:
         1.0
         >>> Margins("TotalSegmentator", {"dice": 0.0})
         Traceback (most recent call last):
-        nnunet_femur.errors.InputError: The margin of dice must be above 0, got 0.0.
+        nnunet_femur.errors.InputError: The margin of dice must be a number above 0, got 0.0.
     """
 
     against: str
@@ -61,8 +61,8 @@ class Margins:
             if name not in NAMES:
                 msg = f"A margin must have the name of a metric or measurement, got {name!r}.{suggestion(name, NAMES)}"
                 raise InputError(msg, code="invalid-option")
-            if not (math.isfinite(margin) and margin > 0):
-                msg = f"The margin of {name} must be above 0, got {margin}."
+            if not (isinstance(margin, (int, float)) and math.isfinite(margin) and margin > 0):
+                msg = f"The margin of {name} must be a number above 0, got {margin!r}."
                 raise InputError(msg, code="invalid-option")
 
     def of_measure(self, measure: Measure) -> float | None:

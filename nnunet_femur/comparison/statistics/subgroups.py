@@ -1,4 +1,4 @@
-"""Scores by subgroup of the cases: side, sex, scanner, implant, or whatever else a table gives.
+"""Scores by subgroup of the cases: side, sex, scanner, implant, or another column of a table.
 
 A small subgroup shows little, and many subgroups show something by chance. So counts come first, a difference is tested
 only where the test could find one, and the p-values are corrected for all tests of a table.
