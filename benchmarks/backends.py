@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
 import torch
-from marked_tables import origin, table, write_results
+from gpu_tables import BASE, backends_table
+from marked_tables import write_results
 from true_size_data import TINY, TRUE_SIZE, network_of, write_cts, write_models
 
-from nnunet_femur.errors import FemurError
 from nnunet_femur.imaging.geometry import Geometry, oriented
 from nnunet_femur.prediction.backends import make_backend
 from nnunet_femur.prediction.predictor import choose_device, load_predictor
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
     from nnunet_femur.weights.models import SourceModel
 
-BASE = "torch, float32"
 BACKENDS = (
     ("torch", "float32"),
     ("torch", "float16"),
@@ -45,7 +46,10 @@ BACKENDS = (
 )
 """Backends of `nnfemur predict` and their precisions."""
 
-Way = tuple[float, "Callable[[torch.Tensor], torch.Tensor]"]
+Compute: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
+"""Function from windows to logits."""
+
+Way: TypeAlias = tuple[float, "Compute"]
 """Seconds to make a way of computing, and the way."""
 
 
@@ -72,34 +76,63 @@ def _ways(model: SourceModel, window: torch.Tensor, *, compiled: bool) -> dict[s
         made.load_state_dict(weights)
         return made.to(device)
 
+    def backend(name: str, precision: str) -> Compute:
+        patch = tuple(window.shape[2:])
+        return make_backend(network(), [weights], patch_size=patch, device=device, backend=name, precision=precision)
+
+    makers: dict[str, Callable[[], Compute]] = {
+        f"{name}, {precision}": partial(backend, name, precision) for name, precision in BACKENDS
+    }
+    if device.type == "cpu":
+        makers["ONNX Runtime, float32"] = lambda: onnxruntime_of(network(), window)
+    makers["torch, float32, channels_last_3d"] = lambda: _in_channels_last(network(), device)
+    if compiled:
+        makers["torch.compile, float32"] = lambda: _compiled(network(), window.to(device))
+    return _made(makers)
+
+
+def _made(makers: dict[str, Callable[[], Compute]]) -> dict[str, Way]:
     ways: dict[str, Way] = {}
-    for backend, precision in BACKENDS:
+    for name, make in makers.items():
         start = time.perf_counter()
         try:
-            made = make_backend(
-                network(),
-                [weights],
-                patch_size=tuple(window.shape[2:]),
-                device=device,
-                backend=backend,
-                precision=precision,
-            )
-        except FemurError as error:
-            print(f"{backend}, {precision}: left out. {error}", flush=True)
-            continue
-        ways[f"{backend}, {precision}"] = time.perf_counter() - start, made
-    ordered = network().to(memory_format=torch.channels_last_3d)
-
-    def in_channels_last(windows: torch.Tensor) -> torch.Tensor:
-        return ordered(windows.to(device, memory_format=torch.channels_last_3d))
-
-    ways["torch, float32, channels_last_3d"] = 0.0, in_channels_last
-    if compiled:
-        start, optimized = time.perf_counter(), torch.compile(network())
-        with torch.inference_mode():
-            optimized(window.to(device))
-        ways["torch.compile, float32"] = time.perf_counter() - start, lambda windows: optimized(windows.to(device))
+            made = make()
+        # Without a library, a compiler or an instruction, any error can occur.
+        except Exception as error:  # noqa: BLE001
+            print(f"{name}: left out. {error}", flush=True)
+        else:
+            ways[name] = time.perf_counter() - start, made
     return ways
+
+
+def _in_channels_last(network: torch.nn.Module, device: torch.device) -> Compute:
+    ordered = network.to(memory_format=torch.channels_last_3d)
+    return lambda windows: ordered(windows.to(device, memory_format=torch.channels_last_3d))
+
+
+def _compiled(network: torch.nn.Module, window: torch.Tensor) -> Compute:
+    made = torch.compile(network)
+    with torch.inference_mode():
+        made(window)
+    return lambda windows: made(windows.to(window.device))
+
+
+def onnxruntime_of(network: torch.nn.Module, window: torch.Tensor) -> Compute:
+    """Return a network as ONNX Runtime computes it on the processor.
+
+    Args:
+        network: The network.
+        window: A window, shape (1, 1, z, y, x).
+    """
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            network, (window,), file, input_names=["windows"], dynamo=True, external_data=False, verbose=False
+        )
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return lambda windows: torch.from_numpy(session.run(None, {"windows": windows.numpy()})[0])
 
 
 def measure(ways: dict[str, Way], window: torch.Tensor, femur: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
@@ -153,26 +186,8 @@ def main() -> None:
     model, _ = write_models(folder / "weights", size)
     window = _window(model, write_cts(folder / "cts", size)["one-leg"][0], size.patch)
     rows = measure(_ways(model, window, compiled=options.compile), window, model.femur_channels, options.rounds)
-    results = write_results(options.json or folder / "backends.json", "backends", rows, patch=size.patch)
-    slowest = next(row["window_s"] for row in rows if row["way"] == BASE)
-    header = ("", "a window (s)", f"{BASE} / this", "making it (s)", "largest difference", "mean", "decide otherwise")
-    print(f"**A window of {size.patch} x {size.patch} x {size.patch} voxels**, medians of {options.rounds}:\n")
-    print(
-        table(
-            header,
-            [
-                (
-                    row["way"],
-                    row["window_s"],
-                    f"{slowest / row['window_s']:.2f}",
-                    row["made_s"],
-                    *(f"{row[key]:.1e}" for key in ("largest", "mean", "otherwise")),
-                )
-                for row in rows
-            ],
-        )
-    )
-    print(f"\n{origin(results)}")
+    settings = {"patch": size.patch, "rounds": options.rounds}
+    print(backends_table(write_results(options.json or folder / "backends.json", "backends", rows, **settings)))
 
 
 if __name__ == "__main__":

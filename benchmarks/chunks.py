@@ -95,14 +95,11 @@ class Chunks:
         Returns:
             :data:`DONE`, :data:`AGAIN` or :data:`FAILED`.
         """
-        names = {step.name for step in steps}
-        self.state = {name: entry for name, entry in self.state.items() if name in names}
         for step in steps:
-            status = self._status(step)
-            if status == "done":
+            if self._status(step) == "done":
                 continue
             before = [self._found(name) for name in step.after]
-            if status == "failed" or "failed" in before:
+            if "failed" in before or self.state[step.name]["failures"] >= ATTEMPTS:
                 self._note(step, "failed")
                 continue
             if "due" in before:

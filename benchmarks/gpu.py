@@ -11,6 +11,7 @@ done. Status 1: a step failed twice; its log is in WORK/logs, and `--retry` trie
 Steps, in this order:
 
 - true-size: prediction of one CT by TotalSegmentator's topology (benchmarks/predict.py --true-size)
+- backends: one window of it in each precision, in channels_last_3d and by torch.compile (benchmarks/backends.py)
 - slice-prediction: prediction of one volume by a network of slices (benchmarks/slice_prediction.py)
 - training-data, training-NAME: steps, loaders and epochs of each trainer (benchmarks/training.py)
 - weights: dummy weights, trained on phantoms, if TotalSegmentator's are not installed
@@ -111,7 +112,7 @@ def _require_cuda(parser: argparse.ArgumentParser) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        parser.error("PyTorch finds no CUDA device. nnfemur doctor says why. For a trial on the CPU: --tiny.")
+        parser.error("PyTorch finds no CUDA device. nnfemur doctor shows why. For a trial on the CPU: --tiny.")
 
 
 def _environment(folder: Path, *, tiny: bool) -> dict[str, str]:
@@ -153,9 +154,11 @@ def all_steps(folder: Path, arguments: argparse.Namespace, *, dummy: bool) -> li
     workers = 0 if arguments.tiny else arguments.workers
     kind = tiny or ("--true-size",)
     true_size = (*kind, "--resume", "--folder", folder / "true-size", "--json", results / "true-size.json", *device)
+    backends = ("--folder", folder / "true-size", "--json", results / "backends.json", *(tiny or ("--compile",)))
     slices = ("--part", 12, "--repetitions", 1, "--iterations", 1) if arguments.tiny else ("--part", 1)
     steps = [
         Step("true-size", script("predict", *true_size), 60, resumable=True),
+        Step("backends", script("backends", *backends), 240, after=("true-size",)),
         Step(
             "slice-prediction",
             script("slice_prediction", *slices, "--json", results / "slice-prediction.json"),

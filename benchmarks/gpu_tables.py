@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "true-size-gpu": "performance.md",
+    "backends-gpu": "performance.md",
     "slice-prediction-gpu": "performance.md",
     "training-gpu": "performance.md",
     "study-gpu": "results.md",
@@ -25,6 +26,9 @@ PAGES = {
 """Page of each table."""
 
 SUMMARY = "gpu.json"
+
+BASE = "torch, float32"
+"""Way that the others are compared with by ``backends.py``."""
 
 
 def training_table(results: dict[str, Any]) -> str:
@@ -49,6 +53,25 @@ def training_table(results: dict[str, Any]) -> str:
     return f"{table(('trainer', *shown), rows)}\n\n{origin(results)}"
 
 
+def backends_table(results: dict[str, Any]) -> str:
+    """Return the table of ``backends.py``, with its origin below."""
+    edge, rounds = results["settings"]["patch"], results["settings"]["rounds"]
+    base_s = next(row["window_s"] for row in results["rows"] if row["way"] == BASE)
+    header = ("", "a window (s)", f"{BASE} / this", "making it (s)", "largest difference", "mean", "decide otherwise")
+    rows = [
+        (
+            row["way"],
+            row["window_s"],
+            f"{base_s / row['window_s']:.2f}",
+            row["made_s"],
+            *(f"{row[key]:.1e}" for key in ("largest", "mean", "otherwise")),
+        )
+        for row in results["rows"]
+    ]
+    title = f"**A window of {edge} x {edge} x {edge} voxels**, medians of {rounds}:"
+    return f"{title}\n\n{table(header, rows)}\n\n{origin(results)}"
+
+
 def results_table(results: dict[str, Any]) -> str:
     """Return a table of any benchmark's rows: a column for each value, named as in the JSON."""
     columns = list(
@@ -59,9 +82,9 @@ def results_table(results: dict[str, Any]) -> str:
 
 
 def merged(files: list[Path]) -> dict[str, Any]:
-    """Return the results of several runs of one benchmark in one; command and machine are those of the last run."""
+    """Return the results of several runs of one benchmark in one; date and machine are those of the last run."""
     found = [read_results(file) for file in files]
-    return {**found[-1], "rows": [row for each in found for row in each["rows"]]}
+    return {**found[-1], "command": "benchmarks/gpu.py", "rows": [row for each in found for row in each["rows"]]}
 
 
 def study_tables(study: Path, notes: list[str]) -> str | None:
@@ -115,7 +138,8 @@ def write_tables(folder: Path, state: dict[str, Any], notes: list[str], docs: Pa
     if training:
         summary["results"]["training"] = merged(training)
         texts["training-gpu"] = training_table(summary["results"]["training"])
-    for name, make in (("true-size", true_size_table), ("slice-prediction", results_table)):
+    makers = {"true-size": true_size_table, "backends": backends_table, "slice-prediction": results_table}
+    for name, make in makers.items():
         if (results / f"{name}.json").is_file():
             summary["results"][name] = read_results(results / f"{name}.json")
             texts[f"{name}-gpu"] = make(summary["results"][name])

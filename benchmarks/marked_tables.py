@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ def write_results(file: Path, benchmark: str, rows: Sequence[dict[str, Any]], **
     """
     results = {
         "benchmark": benchmark,
-        "command": " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": _command(sys.argv),
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "machine": machine(),
         "settings": settings,
@@ -70,6 +71,13 @@ def write_results(file: Path, benchmark: str, rows: Sequence[dict[str, Any]], **
     }
     write_json(file, results)
     return results
+
+
+def _command(words: Sequence[str]) -> str:
+    """Return the command line of a benchmark, with the names of files and folders instead of whole paths."""
+    script, *options = words
+    named = (Path(each).name if Path(each).is_absolute() else each for each in options)
+    return shlex.join([f"benchmarks/{Path(script).name}", *named])
 
 
 def read_results(file: Path) -> dict[str, Any]:

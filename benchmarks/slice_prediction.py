@@ -15,8 +15,8 @@ axis, so that a run takes a few minutes on two cores. `--only` leaves ways out. 
   brought back to numpy and averaged over the planes there. With `--every N` it is timed on every N-th slice of each
   plane, and the seconds are multiplied by N.
 
-The volume is a phantom, and the network is trained on its slices for some steps. On a processor, seconds are those that
-it worked, of all cores together: other programs count less than on the clock.
+The volume is a phantom, and the network is trained on its slices for some steps. On a processor, seconds are processor
+seconds of all cores together, which other programs affect less than the clock.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _train(network: torch.nn.Module, volume: torch.Tensor, mask: torch.Tensor, i
 
 
 def _batches(volume: torch.Tensor, stride: int) -> list[torch.Tensor]:
-    """The slices of all planes, padded, in the batches that the wrapper makes."""
+    """Return the slices of all planes, padded, in the batches that the wrapper makes."""
     batches: list[torch.Tensor] = []
     for axis in range(3):
         slices = volume[0, 0].movedim(axis, 0)[:, None]

@@ -187,7 +187,8 @@ def _run_bare() -> None:
 
 def _memory() -> None:
     """Write the largest memory of this process, and of the GPU."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.is_file() else None
     gib = {"gib": int(found[1]) / 2**20} if found else {}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

@@ -116,7 +116,7 @@ def measure(name: str, size: Size, device: torch.device, workers: int, part: str
         if attempt == "ours" and part != "loader":
             row |= _steps(ours, stock, size.repetitions)
         if attempt == "ours" and part != "step":
-            row |= _core_ms({"ours": ours, "stock": stock}, 4 * size.repetitions)
+            row |= _core_ms({"ours": ours, "stock": stock}, 2 * size.repetitions)
         if part != "step" and workers:
             row[f"loader_{attempt}_ms"] = _loader_ms(trainer, workers, size.repetitions)
         if part == "all":
@@ -140,7 +140,7 @@ def _steps(ours: Any, stock: nnUNetTrainer, repetitions: int) -> dict[str, float
     # A fine-tuning trains all layers after its first epoch.
     ours.current_epoch = 1
     ours.on_train_epoch_start()
-    seconds = in_turn(ways, repetitions)
+    seconds = in_turn(ways, repetitions, ours.device)
     ours.current_epoch = 0
     return {f"{key}_ms": 1e3 * value for key, value in seconds.items()}
 
@@ -226,9 +226,8 @@ def _epoch(trainer: Any) -> dict[str, float]:
     }
 
 
-def in_turn(ways: dict[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
+def in_turn(ways: dict[str, Callable[[], object]], repetitions: int, device: torch.device) -> dict[str, float]:
     """Return the median seconds of each way; all are called in turn, and twice untimed at first."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 2):
         for name, way in ways.items():

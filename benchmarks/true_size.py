@@ -193,12 +193,13 @@ def _watched(command: Sequence[str], environment: dict[str, str], work: Path) ->
 
 
 def _memory_of(process: psutil.Process) -> int:
-    """Return the memory of a process and its children in bytes, shared pages counted once (PSS)."""
+    """Return the memory of a process and its children in bytes, on Linux with shared pages counted once (PSS)."""
     total = 0
     with suppress(psutil.Error):
         for one in [process, *process.children(recursive=True)]:
             with suppress(psutil.Error):  # The process may have ended.
-                total += one.memory_full_info().pss
+                info = one.memory_full_info()
+                total += getattr(info, "pss", info.rss)
     return total
 
 

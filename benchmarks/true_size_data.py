@@ -53,7 +53,7 @@ CTS = ("one-leg", "both-legs")
 """Names of the CTs."""
 
 PHANTOM = 3
-"""Seed of the measured phantoms, which is none of the training's."""
+"""Seed of the first measured phantom; training uses other seeds."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ TINY = Size(
     ct_zyx=(60, 40, 32),
     ct_mm_zyx=(8.0, 6.0, 6.0),
 )
-"""Sizes for tests of the benchmark itself; its times say nothing."""
+"""Sizes for tests of the benchmark itself; its times mean nothing."""
 
 
 def write_models(folder: Path, size: Size, *, device: str = "cpu") -> tuple[SourceModel, SourceModel]:
@@ -235,9 +235,7 @@ def _kept(narrow: int, wide: int, *, halves: bool) -> torch.Tensor:
 
 def write_cts(folder: Path, size: Size) -> dict[str, tuple[Path, Path]]:
     """Return the files of CT and reference mask by name: one leg, and both legs; written if they are not there."""
-    files = {
-        name: (folder / f"{name}.nii.gz", folder / f"{name}_reference.nii.gz") for name in ("one-leg", "both-legs")
-    }
+    files = {name: (folder / f"{name}.nii.gz", folder / f"{name}_reference.nii.gz") for name in CTS}
     for name, paths in files.items():
         if all(path.is_file() for path in paths):
             continue
@@ -253,5 +251,6 @@ def write_cts(folder: Path, size: Size) -> dict[str, tuple[Path, Path]]:
             image.SetSpacing(legs[0].image.GetSpacing())
             image.SetOrigin(legs[0].image.GetOrigin())
             path.parent.mkdir(parents=True, exist_ok=True)
-            sitk.WriteImage(image, str(path), True)  # noqa: FBT003
+            with written_beside(path, ending=".nii.gz") as partial:
+                sitk.WriteImage(image, str(partial), True)  # noqa: FBT003
     return files

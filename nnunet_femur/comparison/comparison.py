@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from nnunet_femur.arguments import require_one_of, require_type, several
+from nnunet_femur.comparison.clinical.endpoints import MAIN
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
 from nnunet_femur.comparison.clinical.measurement_errors import with_errors
 from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, measure_predictions
@@ -30,17 +31,16 @@ from nnunet_femur.evaluation import METRICS, Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from os import PathLike
 
     import pandas as pd
 
-    from nnunet_femur.comparison.grouping import Group
+    from nnunet_femur.comparison.discovery import Found
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
-    from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
     from nnunet_femur.evaluation import EmptyPolicy
 
 _BY_SUBGROUP = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
@@ -195,8 +195,9 @@ def compare(
 
     Raises:
         InputError: A folder cannot be used, predictions are missing or methods have different cases (code
-            "no-predictions"), no mask can be scored (code "unscorable"), or `output` cannot be written (code
-            "cannot-write").
+            "no-predictions"), a margin or a name is invalid (code "invalid-option"), `covariates` is not a table or
+            does not divide the cases (code "invalid-file"), no mask can be scored (code "unscorable"), or `output`
+            cannot be written (code "cannot-write").
         SetupError: The reference masks are not found (code "no-reference").
 
     Example:
@@ -214,7 +215,6 @@ def compare(
         require_type("methods", methods, Mapping, "a mapping from names to folders")
     require_one_of("test", test, get_args(TestName))
     margins = _margins(against, margin)
-    of_cases = Covariates.read(Path(covariates)) if covariates else None
     if jobs < 1:
         msg = f"jobs must be 1 or more, got {jobs}."
         raise InputError(msg, code="invalid-option")
@@ -237,6 +237,7 @@ def compare(
     if margins is not None:
         margins.require_among(one.method for one in found.predictions)
     require_equal_cases(found, intersect=intersect)
+    of_cases = _covariates(covariates, found)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = leave_out_unscored(found, scored, everywhere=intersect)
     found.warnings += scored.warnings
@@ -256,9 +257,10 @@ def compare(
     groups = group_scores(scored.scores, ends_only=scored.ends_only)
     statistics = analyse_groups(groups, test=test, margins=margins)
     endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
+    found.warnings += _unused(margins, statistics, endpoints)
     report = build_report(
         scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
-        endpoints=endpoints, measurements=measured, subgroups=_subgroups(of_cases, groups, found.warnings),
+        endpoints=endpoints, measurements=measured, subgroups=analyse_subgroups(groups, of_cases, _BY_SUBGROUP),
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
     _write_caches(folder, scored.cache, None if measured is None else known)
@@ -291,20 +293,35 @@ def _margins(against: str | None, margin: float | Mapping[str, float] | None) ->
         return None
     if isinstance(margin, Mapping):
         return Margins(against, margin)
-    return Margins(against, {} if margin is None else {DEFAULT_METRIC: float(margin)})
+    return Margins(against, {} if margin is None else {DEFAULT_METRIC: margin})
 
 
-def _subgroups(given: Covariates | None, groups: Sequence[Group], warnings: list[str]) -> list[GroupSubgroups]:
-    """Return the scores by subgroup, and add a warning for what cannot be used.
+def _covariates(file: str | PathLike[str] | None, found: Found) -> pd.DataFrame | None:
+    """Return the covariates that divide the cases, None without a file; add a warning for what cannot be used.
 
     Raises:
-        InputError: No covariate divides the cases (code "invalid-file").
+        InputError: The file cannot be used (codes "unreadable", "invalid-file").
     """
-    if given is None:
-        return []
-    table, problems = given.of_cases({case for group in groups for entry in group.entries for case in entry.wide.index})
-    warnings += problems
-    return analyse_subgroups(groups, table, _BY_SUBGROUP)
+    if file is None:
+        return None
+    table, problems = Covariates.read(Path(file)).of_cases({case for one in found.predictions for case in one.files})
+    found.warnings += problems
+    return table
+
+
+def _unused(
+    margins: Margins | None, statistics: Sequence[GroupStatistics], endpoints: Sequence[GroupEndpoints]
+) -> Iterator[str]:
+    """Yield a sentence for each margin that nothing was compared with."""
+    if margins is None:
+        return
+    measures = [one for group in statistics for one in group.measures.values()]
+    measures += [one.statistics for group in endpoints for one in group.main.values()]
+    used = {one.measure.metric for one in measures if one.margins}
+    for name in margins.by_name:
+        if name not in used:
+            measure = " Pass --measurements." if name in MAIN and not endpoints else ""
+            yield f"The margin of {name} was not used: no method can be compared with {margins.against}.{measure}"
 
 
 def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:

@@ -71,7 +71,7 @@ class Covariates:
         table = self.table.reindex([*cases]).fillna("")
         known = [len(table[name].unique()) > 1 for name in table.columns]
         if not any(known):
-            msg = f"{self.path}: no column has different values for the compared cases ({min(cases)}, ...). Check it."
+            msg = f"{self.path}: no column differs between the compared cases ({min(cases)}, ...). Check its ids."
             raise InputError(msg, code="invalid-file")
         table, problems = table.loc[:, known], []
         missing = sorted(case for case in cases if case not in self.table.index)

@@ -105,6 +105,20 @@ def test_a_failure_stops_only_what_needs_it(tmp_path: Path) -> None:
     assert (tmp_path / "bad").read_text() == "x\n" * (chunks.ATTEMPTS + 1)
 
 
+def test_a_run_of_some_steps_keeps_what_is_known_of_the_others(tmp_path: Path) -> None:
+    steps = [_python(name, _counting(tmp_path, name)) for name in ("a", "b")]
+    assert [_run(tmp_path, *steps), _run(tmp_path, steps[1]), _run(tmp_path, *steps)] == [DONE] * 3
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "x\n"
+
+
+def test_a_step_runs_once_the_one_that_it_needs_is_mended(tmp_path: Path) -> None:
+    needs = _python("needs", _counting(tmp_path, "needs"), after=("first",))
+    bad, good = (_python("first", f"raise SystemExit({status})") for status in (3, 0))
+    assert [_run(tmp_path, bad, needs) for _ in range(chunks.ATTEMPTS)] == [AGAIN, FAILED]
+    assert _run(tmp_path, good, needs) == DONE
+    assert (tmp_path / "needs").exists()
+
+
 def test_a_step_longer_than_a_chunk_fails(tmp_path: Path) -> None:
     step = _python("endless", "import time; time.sleep(60)")
     assert [_run(tmp_path, step, seconds=2.5) for _ in range(3)] == [AGAIN, AGAIN, FAILED]

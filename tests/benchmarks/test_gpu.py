@@ -97,12 +97,19 @@ class TestTables:
         for name, bare, ours in (("A", 100.0, 104.0), ("B", 20.0, 30.0)):
             row = {"trainer": name, "bare_ms": bare, "step_ms": ours, "step_ratio": ours / bare}
             write_results(results / f"training-{name}.json", "training", [row])
+        ways = ((gpu_tables.BASE, 0.4), ("torch, float16", 0.1))
+        rows = [
+            {"way": way, "window_s": s, "made_s": 0.0, "largest": 0.01, "mean": 1e-4, "otherwise": 0.0}
+            for way, s in ways
+        ]
+        write_results(results / "backends.json", "backends", rows, patch=128, rounds=5)
         made = gpu_tables.write_tables(tmp_path, {"a": {"status": "done"}}, ["Data: none."], docs)
-        assert made == ["training-gpu"]
+        assert made == ["backends-gpu", "training-gpu"]
         page = (docs / "performance.md").read_text()
         assert "| A | 100 | 104 | 1.04 |" in page
         assert "| B | 20 | 30 | 1.5 |" in page
-        assert page.count("Not run yet.") == sum(each == "performance.md" for each in gpu_tables.PAGES.values()) - 1
+        assert "| torch, float16 | 0.1 | 4.00 | 0 | 1.0e-02 | 1.0e-04 | 0.0e+00 |" in page
+        assert page.count("Not run yet.") == sum(each == "performance.md" for each in gpu_tables.PAGES.values()) - 2
         summary = read_results(tmp_path / gpu_tables.SUMMARY)
         assert [row["trainer"] for row in summary["results"]["training"]["rows"]] == ["A", "B"]
         assert summary["steps"] == {"a": {"status": "done"}}

@@ -51,6 +51,13 @@ class TestReplaceTable:
         assert page.read_text() == text
 
 
+def test_the_command_of_results_has_no_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["/home/me/benchmarks/predict.py", "--folder", str(tmp_path / "true-size"), "--ways", "nnfemur predict"]
+    monkeypatch.setattr("sys.argv", words)
+    written = write_results(tmp_path / "out.json", "speed", [])
+    assert written["command"] == "benchmarks/predict.py --folder true-size --ways 'nnfemur predict'"
+
+
 def test_results_name_command_machine_and_date(tmp_path: Path) -> None:
     rows = [{"way": "ours", "ms": 1.5}]
     written = write_results(tmp_path / "out.json", "speed", rows, size=64)

@@ -59,6 +59,15 @@ class TestMain:
         assert "old good" not in text
         assert "old bad" in text
 
+    def test_only_what_is_asked_for_is_resumed(self, page, monkeypatch, capfd) -> None:
+        sections = {"good": performance.Section("good.py --rounds 2", 1, resumable=True)}
+        monkeypatch.setattr(performance, "SECTIONS", sections)
+        for options in ((), ("--resume",)):
+            monkeypatch.setattr(sys, "argv", ["performance.py", "--page", str(page), *options])
+            performance.main()
+            assert ("'--resume'" in capfd.readouterr().err) == bool(options)
+            assert "`benchmarks/good.py --rounds 2`; " in page.read_text()
+
     def test_a_failure_keeps_the_old_table_and_measures_the_others(self, page, monkeypatch) -> None:
         monkeypatch.setattr(sys, "argv", ["performance.py", "--page", str(page), "--only", "bad", "good"])
         with pytest.raises(SystemExit, match="bad"):

@@ -63,7 +63,8 @@ class TestStock:
 class TestFigures:
     def test_ways_are_timed_in_turn(self) -> None:
         called: list[str] = []
-        found = training.in_turn({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, repetitions=3)
+        ways = {"a": lambda: called.append("a"), "b": lambda: called.append("b")}
+        found = training.in_turn(ways, 3, CPU)
         assert called == ["a", "b"] * 5, "two untimed turns"
         assert set(found) == {"a", "b"}
 

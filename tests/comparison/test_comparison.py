@@ -520,6 +520,14 @@ class TestMargins:
         assert list(table["Score"]) == ["3D Dice", "3D HD95 (mm)"]
         assert names(result.output, "0.01", "TotalSegmentator")
 
+    def test_a_margin_that_nothing_was_compared_with(self, tree):
+        tree.test(SCRATCH, shift=1)
+        tree.test(BASELINE)
+        margin = {"dice": 0.01, "mldfa_deg": 1.0}
+        outcome = compare(tree.results, against="TotalSegmentator", margin=margin, measurements=False)
+        (warning,) = (one for one in outcome.warnings if "margin" in one)
+        assert names(warning, "mldfa_deg", "--measurements")
+
     def test_best_method_first(self, tree):
         tree.test(SCRATCH, shift=1)
         tree.test(BASELINE)
@@ -558,6 +566,14 @@ class TestRefused:
                 compare(tree.results, **wrong)
         with refused("invalid-option", "TotalSegmentator"):
             compare(tree.results, against="TotalSegmentator", margin=0.01)
+        assert not (tree.results / "comparison").exists()
+
+    def test_covariates_of_other_cases(self, tree):
+        tree.test(SCRATCH)
+        table = tree.base / "more.csv"
+        table.write_text("case,implant\nX,yes\nY,no\n")
+        with refused("invalid-file", table):
+            compare(tree.results, covariates=table)
         assert not (tree.results / "comparison").exists()
 
     def test_a_report_folder_that_cannot_be_made(self, tree):

@@ -1,4 +1,4 @@
-"""Sentences at the top of a report: what its numbers can carry, and what they cannot."""
+"""Sentences at the top of a report: what its numbers show, and what they do not."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from nnunet_femur.comparison.statistics.agreement import BlandAltman, bland_altm
 from nnunet_femur.comparison.statistics.cautions import Caution, cautions_of
 from nnunet_femur.comparison.statistics.claims import Claim, MarginTest, claim_better, compare_with_margin
 from nnunet_femur.comparison.statistics.descriptive import Summary, summarise
+from nnunet_femur.comparison.statistics.margins import ANALYSED
 from nnunet_femur.comparison.statistics.paired_tests import PairTest, TestName, compare_pairs
 from nnunet_femur.comparison.statistics.ranking import Ranking, rank_methods
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.statistics.margins import Margins
 
 MEASURES = (
-    *(Measure("volume", "all", "whole", metric) for metric in ("dice", "iou", "vs", "hd95", "assd", "nsd2")),
+    *(Measure("volume", "all", "whole", metric) for metric in ANALYSED),
     Measure("slices", "axial", "whole", "dice"),
     Measure("volume", "all", "ends", "dice"),
 )

@@ -10,7 +10,6 @@ from nnunet_femur.arguments import suggestion
 from nnunet_femur.comparison.clinical.endpoints import MAIN, PROTOCOL
 from nnunet_femur.comparison.predictions import method_names
 from nnunet_femur.errors import InputError
-from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,12 @@ _Known = TypeVar("_Known")
 
 DEFAULT_METRIC = "dice"
 """Metric of a margin without a name."""
+
+ANALYSED = ("dice", "iou", "vs", "hd95", "assd", "nsd2")
+"""Metrics of the whole volume that are analysed."""
+
+NAMES = (*ANALYSED, *MAIN)
+"""Names that a margin can have: those metrics, and the main clinical measurements."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Margins:
             ("dice", "hd95") or of a main clinical measurement ("neck_shaft_angle_deg").
 
     Raises:
-        InputError: There is no margin, one is not above 0, or a name is neither a metric nor a main measurement (code
+        InputError: There is no margin, one is not above 0, or a name is not one of :data:`NAMES` (code
             "invalid-option").
 
     Example:
@@ -41,7 +46,7 @@ class Margins:
         1.0
         >>> Margins("TotalSegmentator", {"dice": 0.0})
         Traceback (most recent call last):
-        nnunet_femur.errors.InputError: The margin of dice must be above 0, got 0.0.
+        nnunet_femur.errors.InputError: The margin of dice must be a number above 0, got 0.0.
     """
 
     against: str
@@ -49,16 +54,15 @@ class Margins:
 
     def __post_init__(self) -> None:
         """Refuse invalid margins."""
-        known = (*METRICS, *MAIN)
         if not self.by_name:
             msg = f"{self.against}: a margin is needed to compare with it. Pass --margin 0.01, or --margin hd95=1."
             raise InputError(msg, code="invalid-option")
         for name, margin in self.by_name.items():
-            if name not in known:
-                msg = f"A margin must have the name of a metric or measurement, got {name!r}.{suggestion(name, known)}"
+            if name not in NAMES:
+                msg = f"A margin must have the name of a metric or measurement, got {name!r}.{suggestion(name, NAMES)}"
                 raise InputError(msg, code="invalid-option")
-            if not (math.isfinite(margin) and margin > 0):
-                msg = f"The margin of {name} must be above 0, got {margin}."
+            if not (isinstance(margin, (int, float)) and math.isfinite(margin) and margin > 0):
+                msg = f"The margin of {name} must be a number above 0, got {margin!r}."
                 raise InputError(msg, code="invalid-option")
 
     def of_measure(self, measure: Measure) -> float | None:
@@ -66,7 +70,7 @@ class Margins:
 
         Metrics have a margin in the whole bone's volume only.
         """
-        whole = (measure.protocol, measure.plane, measure.region) == ("volume", "all", "whole")
+        whole = measure[:3] == ("volume", "all", "whole")
         return self.by_name.get(measure.metric) if whole or measure.protocol == PROTOCOL else None
 
     def entry_of(self, group: Group) -> Entry | None:

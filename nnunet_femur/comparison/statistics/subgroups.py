@@ -1,4 +1,4 @@
-"""Scores by subgroup of the cases: side, sex, scanner, implant, or whatever else a table gives.
+"""Scores by subgroup of the cases: side, sex, scanner, implant, or another column of a table.
 
 A small subgroup shows little, and many subgroups show something by chance. So counts come first, a difference is tested
 only where the test could find one, and the p-values are corrected for all tests of a table.
@@ -95,15 +95,17 @@ class GroupSubgroups:
 
 
 def analyse_subgroups(
-    groups: Sequence[Group], covariates: pd.DataFrame, measures: Sequence[Measure]
+    groups: Sequence[Group], covariates: pd.DataFrame | None, measures: Sequence[Measure]
 ) -> list[GroupSubgroups]:
     """Return the scores by subgroup of each group of methods, in its order.
 
     Args:
         groups: The groups.
-        covariates: The table of :class:`~nnunet_femur.comparison.covariates.Covariates`, by case.
+        covariates: The table of :class:`~nnunet_femur.comparison.covariates.Covariates`, by case; None for none.
         measures: The measures to divide; those without a score are left out.
     """
+    if covariates is None:
+        return []
     return [
         GroupSubgroups(
             group,
@@ -140,6 +142,7 @@ def _values(column: pd.Series, entry: Entry) -> pd.Series:
     else:
         order = sorted(known.unique())
         labels = stated.where(stated != "", NOT_STATED)
+    order = [value for value in order if value != NOT_STATED]
     return pd.Series(pd.Categorical(labels, [*order, NOT_STATED], ordered=True), cases)
 
 

@@ -32,7 +32,10 @@ class TestMargins:
         assert margins.of_measure(Measure("volume", "all", "ends", "dice")) is None
         assert margins.of_measure(KEYS[1]) is None
 
-    @pytest.mark.parametrize("by_name", [{}, {"dise": 0.01}, {"dice": 0.0}, {"dice": -1.0}, {"dice": float("nan")}])
+    @pytest.mark.parametrize(
+        "by_name",
+        [{}, {"dise": 0.01}, {"recall": 0.01}, {"dice": "0.01"}, {"dice": 0.0}, {"dice": -1.0}, {"dice": float("nan")}],
+    )
     def test_refuses(self, by_name):
         with refused("invalid-option"):
             Margins("A", by_name)

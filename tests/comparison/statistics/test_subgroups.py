@@ -41,6 +41,10 @@ class TestGroups:
         assert found.groups[0].sd == pytest.approx(np.std([0.9, 0.7], ddof=1))
         assert found.groups[1].sd is None
 
+    def test_the_words_for_no_value_may_be_in_the_table(self):
+        found = _one([0.9, 0.8, 0.7, 0.6], sex=["f", "m", NOT_STATED, ""])
+        assert [(one.value, one.cases) for one in found.groups] == [("f", 1), ("m", 1), (NOT_STATED, 2)]
+
     def test_few_numbers_are_values_in_their_order(self):
         found = _one([0.9, 0.8, 0.7], stage=["10", "2", "1,5"])
         assert [one.value for one in found.groups] == ["1,5", "2", "10"]
