@@ -33,7 +33,7 @@ class Blocks:
         >>> femur = np.zeros(blocks.counts, bool)
         >>> femur[0, 0, 0] = True
         >>> blocks.dilated(femur, 5.0).sum(axis=(1, 2)).tolist()
-        [4, 4, 3, 0]
+        [4, 4, 4, 0]
     """
 
     shape: tuple[int, ...]
