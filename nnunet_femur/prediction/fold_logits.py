@@ -197,11 +197,11 @@ class _Run:
     def add_missing(self, fold: int) -> None:
         """Compute the needed windows that a fold does not have yet, and add them in the order of the grid."""
         missing = [number for number in self.needed if number not in self.sums[fold].added]
-        kept = self._kept if fold == 0 else {}
-        fresh = self._fresh(fold, [number for number in missing if number not in kept])
+        # Those of the first fold can be kept since its search.
+        fresh = self._fresh(fold, [number for number in missing if fold or number not in self._kept])
         for number in missing:
-            if number in kept:
-                logits, dtype = kept.pop(number)
+            if fold == 0 and number in self._kept:
+                logits, dtype = self._kept.pop(number)
                 # Rounded like the other windows' logits.
                 self.sums[fold].add(number, logits.to(dtype))
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -112,6 +112,11 @@ class NetworkInput:
         """Approximate memory that reading and preprocessing of a CT of this size needs."""
         # The CT, its copy in the network's orientation, and a part of both in single precision.
         return 16 * math.prod(self.oriented.shape_zyx) + self.preprocessed.data.nbytes
+
+    def without_voxels(self) -> NetworkInput:
+        """Return the same without the preprocessed voxels, which only the network needs."""
+        data = self.preprocessed.data.new_empty(0)
+        return replace(self, preprocessed=replace(self.preprocessed, data=data), for_crop=None)
 
     def on_own_grid(self, part_zyx: NDArray) -> NDArray:
         """Return the predicted part on the CT's own grid, 0 elsewhere.

@@ -20,6 +20,9 @@ Item_contra = TypeVar("Item_contra", contravariant=True)
 _RESERVE_BYTES = 2 << 30
 """Memory that must stay free for the network, beside the case that is read ahead."""
 
+_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
+"""Parts of PyTorch's messages about memory on processors and on Apple's GPUs."""
+
 _CGROUP = Path("/sys/fs/cgroup")
 """Folder with the memory limit of a container (version 2)."""
 
@@ -83,6 +86,7 @@ class Pipeline(Generic[Item, Read, Found, Result]):
     def __init__(self, work: Work[Item, Read, Found, Result], *, side_by_side: bool = True) -> None:
         self._work = work
         self._side_by_side = side_by_side
+        self._ahead: Future[Read] | None = None
         self._behind: tuple[Item, Found, Future[Result]] | None = None
 
     def run(self, items: Iterable[Item]) -> None:
@@ -92,49 +96,56 @@ class Pipeline(Generic[Item, Read, Found, Result]):
             items: The cases.
         """
         waiting: deque[Item] = deque(items)
-        ahead: Future[Read] | None = None
         with ThreadPoolExecutor(1, "read-ahead") as reader, ThreadPoolExecutor(1, "finish") as finisher:
             try:
                 while waiting:
-                    ahead = self._pass(waiting.popleft(), ahead, waiting, reader, finisher)
+                    self._pass(waiting.popleft(), waiting, reader, finisher)
             finally:
                 reader.shutdown(wait=False, cancel_futures=True)
                 self._settle_behind()
 
-    def _pass(
-        self, item: Item, reading: Future[Read] | None, waiting: deque[Item], reader: Executor, finisher: Executor
-    ) -> Future[Read] | None:
-        """Pass a case through its parts, and return the reading of the next one, if it was begun."""
+    def _pass(self, item: Item, waiting: deque[Item], reader: Executor, finisher: Executor) -> None:
+        """Pass a case through its parts."""
         self._work.begin(item)
-        accompanied, ahead = reading is not None or self._behind is not None, None
+        accompanied = self._ahead is not None or self._behind is not None
         try:
-            read = self._work.read(item) if reading is None else reading.result()
-            if waiting and self._has_room(read):
-                ahead = reader.submit(self._work.read, waiting[0])
-            found = self._work.find(item, read)
+            found = self._read_and_find(item, waiting, reader)
         except Exception as error:  # noqa: BLE001 - belongs to its case
             self._settle_behind()
-            if not is_out_of_memory(error) or not (accompanied or ahead):
+            if not is_out_of_memory(error) or not (accompanied or self._ahead):
                 self._work.settle(item, _failed(error))
-                return ahead
+                return
             self._side_by_side = False
-            if ahead is not None and not ahead.cancel():
-                ahead.exception()
+            if self._ahead is not None and not self._ahead.cancel():
+                self._ahead.exception()
         else:
             self._settle_behind()
             if waiting and self._side_by_side:
                 self._behind = item, found, finisher.submit(self._work.finish, item, found)
             else:
                 self._work.settle(item, _outcome(partial(self._work.finish, item, found)))
-            return ahead
+            return
         # Outside of the handler, whose exception keeps what was read. The next case is read again, too.
-        del ahead, reading
+        self._ahead = None
         self._work.settle(item, _outcome(partial(self._all_parts, item)))
-        return None
+
+    def _read_and_find(self, item: Item, waiting: deque[Item], reader: Executor) -> Found:
+        """Return the mask of a case, and start to read the next one if there is room."""
+        reading, self._ahead = self._ahead, None
+        read = self._work.read(item) if reading is None else reading.result()
+        if waiting and self._has_room(read):
+            self._ahead = reader.submit(self._work.read, waiting[0])
+        return self._work.find(item, read)
 
     def poll(self) -> None:
-        """Settle the case before, if it is finished; ``find`` may call this as often as it likes."""
-        if self._behind is not None and self._behind[2].done():
+        """Settle the case before, if it is finished; ``find`` may call this as often as it likes.
+
+        A case whose memory was not enough is repeated after ``find``.
+        """
+        if self._behind is None or not self._behind[2].done():
+            return
+        error = self._behind[2].exception()
+        if error is None or not is_out_of_memory(error):
             self._settle_behind()
 
     def _settle_behind(self) -> None:
@@ -145,6 +156,8 @@ class Pipeline(Generic[Item, Read, Found, Result]):
         error = outcome.exception()
         if error is not None and is_out_of_memory(error):
             self._side_by_side = False
+            # The exception keeps what was computed.
+            del error, outcome
             outcome = _outcome(partial(self._work.finish, item, found))
         self._work.settle(item, outcome)
 
@@ -174,14 +187,18 @@ def _failed(error: Exception) -> Future[Result]:
 def is_out_of_memory(error: BaseException) -> bool:
     """Return True for the exceptions by which Python, numpy and PyTorch report that memory is exhausted.
 
+    An error that was raised from one of these counts, too.
+
     Example:
         >>> is_out_of_memory(MemoryError())
         True
     """
+    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
+        return True
     if not isinstance(error, RuntimeError):
         return isinstance(error, MemoryError)
     # PyTorch's on processors has no class of its own; the name of that on graphics cards spares the import of PyTorch.
-    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error)
+    return type(error).__name__ == "OutOfMemoryError" or any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def available_bytes() -> int:

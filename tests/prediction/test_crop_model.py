@@ -96,6 +96,32 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
 
 
 @pytest.mark.integration
+def test_whose_output_is_infinite_is_not_used(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import SimpleITK as sitk
+
+    from nnunet_femur.prediction import Segmenter
+    from nnunet_femur.prediction.network_input import ImageInMemory
+    from nnunet_femur.testing import make_phantom, write_dummy_weights
+
+    class Infinite(Threshold):
+        def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+            return super().__call__(windows) * torch.inf
+
+    made = make_phantom(1, side="left", size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    write_dummy_weights(tmp_path, features=2, iterations=0, training=[(made.image, made.mask, "left")], tasks=("crop",))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    monkeypatch.setattr(CropModel, "_network", lambda _: Infinite())
+    monkeypatch.setattr("nnunet_femur.prediction.crop_model.CROP_MODEL_FROM", 1)
+    image = ImageInMemory(sitk.DICOMOrient(made.image, "RAS"))
+    with Segmenter(model, device="cpu", mirror=False) as segmenter:
+        seen = segmenter.read(image)
+        crop = CropOfCt.of(segmenter._crop_model, seen.for_crop, segmenter._require_open())
+        shape = tuple(seen.preprocessed.data.shape[1:])
+        assert crop.region(Blocks(shape, (8.0, 5.0, 5.0)), tuple(slice(0, n) for n in shape)) is None
+        assert segmenter.read(image).for_crop is None
+
+
+@pytest.mark.integration
 def test_is_not_used_if_its_weights_are_damaged(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import SimpleITK as sitk
 

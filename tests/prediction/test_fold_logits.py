@@ -172,6 +172,28 @@ class TestBatches:
         assert 5 in networks[1].sizes
         assert max(networks[1].sizes) == 5
 
+    def test_whose_memory_is_freed_keep_what_was_computed(self) -> None:
+        """Windows that were kept are moved while others are computed, and are used once."""
+
+        class Freeing(Batched):
+            def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+                self.free_memory()
+                return super().__call__(windows)
+
+        data, predictor = _ct(LEFT), _predictor(PATCH)
+        seen: list[tuple[int, int]] = []
+        found = logits_of_folds(
+            predictor,
+            Freeing(),
+            data,
+            spacing_mm=SPACING_MM,
+            femur=(1,),
+            on_window=lambda done, total: seen.append((done, total)),
+        )
+        expected = logits_of_folds(predictor, Batched(), data, spacing_mm=SPACING_MM, femur=(1,))
+        assert torch.equal(found.values[0], expected.values[0])
+        assert seen[-1] == (found.search.windows,) * 2
+
     def test_of_a_network_that_does_not_fit(self) -> None:
         network = Batched(too_small=True)
         with pytest.raises(SetupError) as caught:
