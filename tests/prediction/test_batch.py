@@ -139,7 +139,7 @@ class TestResume:
     def test_overwriting_one_case_keeps_the_records_of_the_others(self, model: Path, ct: Path, tmp_path: Path) -> None:
         first, second = (tmp_path / f"{name}.nrrd" for name in ("first", "second"))
         for path in (first, second):
-            path.symlink_to(ct)
+            shutil.copyfile(ct, path)
         arguments = ("-m", model, "-o", tmp_path / "out")
         assert _predict("-i", first, second, *arguments)[0] == 0
         status, text = _predict("-i", first, *arguments, "--overwrite")
