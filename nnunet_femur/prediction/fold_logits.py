@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from nnunet_femur.errors import SetupError
+from nnunet_femur.prediction.backends.backend import TOO_LARGE
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
 from nnunet_femur.prediction.localisation import (
@@ -114,8 +115,7 @@ def _freeing(network: FoldNetwork, free_memory: Callable[[], bool]) -> Iterator[
     try:
         yield
     except torch.OutOfMemoryError as error:
-        msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
-        raise SetupError(msg, code="no-device") from error
+        raise SetupError(TOO_LARGE, code="no-device") from error
     finally:
         backend.free_memory = None
 

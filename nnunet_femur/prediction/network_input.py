@@ -146,7 +146,7 @@ def read_input(
         predictor: nnU-Net's predictor with plans and network.
         crop_to_bone: Take only the box around everything as dense as bone.
         any_values: Values that are not HU are a warning instead of an error.
-        crop_model: TotalSegmentator's 6 mm model, to preprocess the CT for it where that pays.
+        crop_model: TotalSegmentator's 6 mm model, to preprocess the CT for it where it saves time.
 
     Raises:
         VolumeError: The CT cannot be read, is too thin, or its values are not HU.

@@ -20,18 +20,22 @@ Item_contra = TypeVar("Item_contra", contravariant=True)
 _RESERVE_BYTES = 2 << 30
 """Memory that must stay free for the network, beside the case that is read ahead."""
 
-_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory")
-"""Parts of PyTorch's messages about memory on processors and on Apple's GPUs."""
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "MPS backend out of memory",
+    "Failed to allocate memory for image",
+)
+"""Parts of messages about memory: PyTorch's on processors and on Apple's GPUs, and ITK's."""
 
 _CGROUP = Path("/sys/fs/cgroup")
 """Folder with the memory limit of a container (version 2)."""
 
 
 class Work(Protocol[Item_contra, Read, Found, Result]):
-    """The work on the cases of a batch, whose cases pass through three parts: read, find, finish."""
+    """The work on a case of a batch, in three parts: read, find, finish."""
 
     def begin(self, item: Item_contra) -> None:
-        """Note that a case has its turn; called in the caller's thread, as all that has no other thread named."""
+        """Take note of the next case. This method, `find` and `settle` are called in the caller's thread."""
 
     def read(self, item: Item_contra) -> Read:
         """Return what :meth:`find` needs of a case; called in any thread."""
@@ -50,10 +54,10 @@ class Work(Protocol[Item_contra, Read, Found, Result]):
 
 
 class Pipeline(Generic[Item, Read, Found, Result]):
-    """Finds the mask of each case, and beside it finishes the case before and reads the next one.
+    """Finds the mask of each case, while the case before is finished and the next one is read.
 
-    What one case raises does not stop the others. At most three cases are in memory. Where memory is short, the next
-    case is read only after this one. Where it is exhausted, a case is repeated alone, and the others follow one by one.
+    A case that fails does not stop the others. At most three cases are in memory. If memory is short, the next case is
+    read only after this one. If it is exhausted, the case is repeated alone, and the others follow one by one.
 
     Args:
         work: The work on a case.
@@ -185,7 +189,7 @@ def _failed(error: Exception) -> Future[Result]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return True for the exceptions by which Python, numpy and PyTorch report that memory is exhausted.
+    """Return True for the exceptions by which Python, numpy, PyTorch and ITK report that memory is exhausted.
 
     An error that was raised from one of these counts, too.
 
