@@ -283,12 +283,17 @@ class _Run:
                 return
             # The sums are rounded like this, too.
             exact = half
-        self._kept[number] = (exact, logits.dtype)
+        self._kept[number] = (_compact(exact), logits.dtype)
         if not has_femur:
             self._unlikely.append(number)
 
     def _kept_bytes(self) -> int:
         return sum(logits.nbytes for logits, _ in self._kept.values())
+
+
+def _compact(values: torch.Tensor) -> torch.Tensor:
+    """Return values in memory of their own, not in that of a batch, which would be kept as a whole."""
+    return values.clone() if values.untyped_storage().nbytes() > values.nbytes else values
 
 
 def _grown_within(box: Box, outer: Box, voxels: int = 2) -> Box:

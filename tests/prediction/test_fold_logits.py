@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from nnunet_femur.errors import SetupError
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.prediction.fold_logits import logits_of_folds
+from nnunet_femur.prediction.fold_logits import _compact, logits_of_folds
 from nnunet_femur.prediction.localisation import MARGIN_MM
 from nnunet_femur.prediction.search_record import AROUND_FEMUR, CROP_MODEL, EVERYWHERE, OWN_WINDOWS
 
@@ -200,6 +200,14 @@ class TestBatches:
             logits_of_folds(_predictor(PATCH), network, _ct(LEFT), spacing_mm=SPACING_MM, femur=(1,))
         assert caught.value.code == "no-device"
         assert network.free_memory is None
+
+
+def test_kept_windows_do_not_keep_their_batch() -> None:
+    batch = torch.randn(4, 2, 3)
+    for values in (batch[1], batch):
+        found = _compact(values)
+        assert torch.equal(found, values)
+        assert found.untyped_storage().nbytes() == values.nbytes
 
 
 class Crop:
