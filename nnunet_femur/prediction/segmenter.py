@@ -246,14 +246,12 @@ class Segmenter:
         """
         predictor, options = self._require_open(), self.options
         with seen.times.measuring("network"):
-            logits = None
             try:
                 logits = self._logits(seen, on_window)
             except InputError as error:
                 if error.code != "invalid-model" or self.precision == "float32" or options.precision != "auto":
                     raise
-            if logits is None:
-                # Outside of the handler, whose exception keeps the sums over windows.
+                error.__traceback__ = None  # Its frames keep the sums over windows.
                 self.notes.append(f"The network's output is infinite in {self.precision}; it computes in float32.")
                 self._use("float32")
                 logits = self._logits(seen, on_window)
