@@ -86,12 +86,9 @@ def predict(
         femur_labels(found.dataset["labels"], options.labels)
         about = _about(found, options)
         fingerprint = _settings(about["model"]["sha256"], options)
-        before = read_results(output)
-        done = {
-            source.case
-            for source in sources
-            if not overwrite and _is_done(before.get(source.case), source, output, fingerprint)
-        }
+        again = {source.case for source in sources} if overwrite else set()
+        before = {case: result for case, result in read_results(output).items() if case not in again}
+        done = {source.case for source in sources if _is_done(before.get(source.case), source, output, fingerprint)}
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
