@@ -197,7 +197,7 @@ class _Run:
     def add_missing(self, fold: int) -> None:
         """Compute the needed windows that a fold does not have yet, and add them in the order of the grid."""
         missing = [number for number in self.needed if number not in self.sums[fold].added]
-        # Those of the first fold can be kept since its search.
+        # Logits of the first fold can be kept from the search.
         fresh = self._fresh(fold, [number for number in missing if fold or number not in self._kept])
         for number in missing:
             if fold == 0 and number in self._kept:
