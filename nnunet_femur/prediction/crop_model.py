@@ -106,7 +106,7 @@ class CropModel:
             # Its output is not finite, or the device's memory is too small; the femur is found without it.
             self._usable = False
             return None
-        mask = is_femur(found.values[0], channels).numpy()
+        mask = is_femur(found.values[0], channels).cpu().numpy()
         pieces = Blocks(mask.shape, self._spacing_mm(prepared))
         counts = pieces.counted(mask, tuple(slice(0, length) for length in mask.shape))
         large = pieces.voxels(pieces.pieces(counts, smallest_ml=SPECK_ML), tuple(slice(0, n) for n in mask.shape))
