@@ -207,7 +207,9 @@ def _distinct(slices: torch.Tensor, neighbours: int) -> slice:
     if leading == count:
         return slice(0, 1)
     trailing = repeated(range(count - 1, -1, -1))
-    return slice(max(0, leading - 1 - neighbours), min(count, count - trailing + 1 + neighbours))
+    first = max(0, leading - 1 - neighbours)
+    # Both ends can overlap where slices change very slowly.
+    return slice(first, max(first + 1, min(count, count - trailing + 1 + neighbours)))
 
 
 def _rounded_up(size: int, stride: int) -> int:

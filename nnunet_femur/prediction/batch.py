@@ -54,7 +54,7 @@ def predict(
         folds: The folds to use, such as ``(0, 1)``; several are an ensemble. Default: all that are trained.
         checkpoint: Name of the checkpoint in each fold.
         device: "auto", "cpu", "cuda" or "mps".
-        overwrite: Predict all cases again.
+        overwrite: Predict all of these CTs again.
         progress: Receives the progress: a task "Predict", and one for each case with the passes through the network.
         **settings: Single options by name, such as ``stl=True`` or ``mirror=False``; the names are those of
             :class:`~nnunet_femur.prediction.Options`.
@@ -86,7 +86,8 @@ def predict(
         femur_labels(found.dataset["labels"], options.labels)
         about = _about(found, options)
         fingerprint = _settings(about["model"]["sha256"], options)
-        before = {} if overwrite else read_results(output)
+        again = {source.case for source in sources} if overwrite else set()
+        before = {case: result for case, result in read_results(output).items() if case not in again}
         done = {source.case for source in sources if _is_done(before.get(source.case), source, output, fingerprint)}
         segmenter = None
         if len(done) < len(sources):

@@ -82,24 +82,31 @@ class CropModel:
                 self._usable = False
         return None
 
-    def femur_zyx(self, prepared: Preprocessed) -> NDArray[np.bool_]:
-        """Return the femur (z, y, x) in the nonzero part of a CT.
+    def femur_zyx(self, prepared: Preprocessed) -> NDArray[np.bool_] | None:
+        """Return the femur (z, y, x) in the nonzero part of a CT; None if the model cannot compute it.
 
         Args:
             prepared: The CT of :meth:`prepare`.
         """
+        import torch
+
         from nnunet_femur.prediction.fold_logits import logits_of_folds
 
         predictor, channels = self._predictor(), self._source.femur_channels
-        found = logits_of_folds(
-            predictor,
-            self._network(),
-            prepared.data,
-            spacing_mm=self._spacing_mm(prepared),
-            femur=channels,
-            exhaustive=True,
-        )
-        mask = is_femur(found.values[0], channels).numpy()
+        try:
+            found = logits_of_folds(
+                predictor,
+                self._network(),
+                prepared.data,
+                spacing_mm=self._spacing_mm(prepared),
+                femur=channels,
+                exhaustive=True,
+            )
+        except (FemurError, torch.OutOfMemoryError):
+            # Its output is not finite, or the device's memory is too small; the femur is found without it.
+            self._usable = False
+            return None
+        mask = is_femur(found.values[0], channels).cpu().numpy()
         pieces = Blocks(mask.shape, self._spacing_mm(prepared))
         counts = pieces.counted(mask, tuple(slice(0, length) for length in mask.shape))
         large = pieces.voxels(pieces.pieces(counts, smallest_ml=SPECK_ML), tuple(slice(0, n) for n in mask.shape))
@@ -156,8 +163,10 @@ class CropOfCt:
             blocks: Blocks of the padded CT.
             inside: The CT within its padding.
         """
-        femur = self._model.femur_zyx(self._prepared).transpose(self._axes)
-        return region_of(femur, blocks, inside) if femur.any() else None
+        femur = self._model.femur_zyx(self._prepared)
+        if femur is None or not femur.any():
+            return None
+        return region_of(femur.transpose(self._axes), blocks, inside)
 
 
 def region_of(femur: NDArray[np.bool_], blocks: Blocks, inside: Box) -> NDArray[np.bool_]:

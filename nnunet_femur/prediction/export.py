@@ -268,7 +268,8 @@ def _box_of_femur(logits: FoldLogits, resampling: Resampling, femur: Sequence[in
     ahead = torch.zeros_like(logits.values[0][0], dtype=torch.bool)
     for each in logits.values:
         for channel in femur:
-            ahead |= each[channel] > each[0]
+            # Some folds are on the CPU if the memory of the device was too small for all.
+            ahead |= (each[channel] > each[0]).to(ahead.device)
     found = box_of(ahead.cpu().numpy())
     if is_empty(found):
         return list(found)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from nnunet_femur.errors import SetupError
+from nnunet_femur.prediction.backends.backend import TOO_LARGE
 from nnunet_femur.prediction.box_logits import FoldLogits, mark_not_femur
 from nnunet_femur.prediction.coarse_blocks import Blocks
 from nnunet_femur.prediction.localisation import (
@@ -114,8 +115,7 @@ def _freeing(network: FoldNetwork, free_memory: Callable[[], bool]) -> Iterator[
     try:
         yield
     except torch.OutOfMemoryError as error:
-        msg = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
-        raise SetupError(msg, code="no-device") from error
+        raise SetupError(TOO_LARGE, code="no-device") from error
     finally:
         backend.free_memory = None
 
@@ -197,11 +197,11 @@ class _Run:
     def add_missing(self, fold: int) -> None:
         """Compute the needed windows that a fold does not have yet, and add them in the order of the grid."""
         missing = [number for number in self.needed if number not in self.sums[fold].added]
-        kept = self._kept if fold == 0 else {}
-        fresh = self._fresh(fold, [number for number in missing if number not in kept])
+        # Logits of the first fold can be kept from the search.
+        fresh = self._fresh(fold, [number for number in missing if fold or number not in self._kept])
         for number in missing:
-            if number in kept:
-                logits, dtype = kept.pop(number)
+            if fold == 0 and number in self._kept:
+                logits, dtype = self._kept.pop(number)
                 # Rounded like the other windows' logits.
                 self.sums[fold].add(number, logits.to(dtype))
             else:
@@ -283,12 +283,17 @@ class _Run:
                 return
             # The sums are rounded like this, too.
             exact = half
-        self._kept[number] = (exact, logits.dtype)
+        self._kept[number] = (_compact(exact), logits.dtype)
         if not has_femur:
             self._unlikely.append(number)
 
     def _kept_bytes(self) -> int:
         return sum(logits.nbytes for logits, _ in self._kept.values())
+
+
+def _compact(values: torch.Tensor) -> torch.Tensor:
+    """Return values in memory of their own, not in that of a batch, which would be kept as a whole."""
+    return values.clone() if values.untyped_storage().nbytes() > values.nbytes else values
 
 
 def _grown_within(box: Box, outer: Box, voxels: int = 2) -> Box:

@@ -55,13 +55,13 @@ def bone_value(predictor: nnUNetPredictor) -> float | None:
 
 
 def bone_blocks(data: torch.Tensor, grid: Grid, blocks: Blocks, value: float | None) -> NDArray[np.bool_]:
-    """Return the blocks that contain bone; all blocks if none does, or if the values do not tell.
+    """Return the blocks that contain bone; all blocks if none does, or if the value of bone is not known.
 
     Args:
         data: The padded CT, shape (1, *axes of the plans).
         grid: The grid.
         blocks: The blocks of the padded CT.
-        value: Value above which a voxel is as dense as bone; None if the values do not tell.
+        value: Value above which a voxel is as dense as bone; None if it is not known.
     """
     if value is not None:
         counts = np.zeros(blocks.counts, np.int32)
@@ -83,7 +83,7 @@ def cover(blocks: Blocks, wanted: NDArray[np.bool_], windows: Sequence[Box]) -> 
         wanted: The blocks to touch.
         windows: The windows, which together touch all blocks.
     """
-    # Of windows that touch the same blocks, such as neighbouring thin slices, the middle one stands for all.
+    # Of windows that touch the same blocks, such as neighbouring thin slices, only the middle one is tried.
     alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
     for number, window in enumerate(windows):
         alike.setdefault(tuple((part.start, part.stop) for part in blocks.of_box(window)), []).append(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -113,6 +113,11 @@ class NetworkInput:
         # The CT, its copy in the network's orientation, and a part of both in single precision.
         return 16 * math.prod(self.oriented.shape_zyx) + self.preprocessed.data.nbytes
 
+    def without_voxels(self) -> NetworkInput:
+        """Return the same without the preprocessed voxels, which only the network needs."""
+        data = self.preprocessed.data.new_empty(0)
+        return replace(self, preprocessed=replace(self.preprocessed, data=data), for_crop=None)
+
     def on_own_grid(self, part_zyx: NDArray) -> NDArray:
         """Return the predicted part on the CT's own grid, 0 elsewhere.
 
@@ -141,7 +146,7 @@ def read_input(
         predictor: nnU-Net's predictor with plans and network.
         crop_to_bone: Take only the box around everything as dense as bone.
         any_values: Values that are not HU are a warning instead of an error.
-        crop_model: TotalSegmentator's 6 mm model, to preprocess the CT for it where that pays.
+        crop_model: TotalSegmentator's 6 mm model, to preprocess the CT for it where it saves time.
 
     Raises:
         VolumeError: The CT cannot be read, is too thin, or its values are not HU.

@@ -20,15 +20,22 @@ Item_contra = TypeVar("Item_contra", contravariant=True)
 _RESERVE_BYTES = 2 << 30
 """Memory that must stay free for the network, beside the case that is read ahead."""
 
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "MPS backend out of memory",
+    "Failed to allocate memory for image",
+)
+"""Parts of messages about memory: PyTorch's on processors and on Apple's GPUs, and ITK's."""
+
 _CGROUP = Path("/sys/fs/cgroup")
 """Folder with the memory limit of a container (version 2)."""
 
 
 class Work(Protocol[Item_contra, Read, Found, Result]):
-    """The work on the cases of a batch, whose cases pass through three parts: read, find, finish."""
+    """The work on a case of a batch, in three parts: read, find, finish."""
 
     def begin(self, item: Item_contra) -> None:
-        """Note that a case has its turn; called in the caller's thread, as all that has no other thread named."""
+        """Take note of the next case. This method, `find` and `settle` are called in the caller's thread."""
 
     def read(self, item: Item_contra) -> Read:
         """Return what :meth:`find` needs of a case; called in any thread."""
@@ -47,10 +54,10 @@ class Work(Protocol[Item_contra, Read, Found, Result]):
 
 
 class Pipeline(Generic[Item, Read, Found, Result]):
-    """Finds the mask of each case, and beside it finishes the case before and reads the next one.
+    """Finds the mask of each case, while the case before is finished and the next one is read.
 
-    What one case raises does not stop the others. At most three cases are in memory. Where memory is short, the next
-    case is read only after this one. Where it is exhausted, a case is repeated alone, and the others follow one by one.
+    A case that fails does not stop the others. At most three cases are in memory. If memory is short, the next case is
+    read only after this one. If it is exhausted, the case is repeated alone, and the others follow one by one.
 
     Args:
         work: The work on a case.
@@ -83,6 +90,7 @@ class Pipeline(Generic[Item, Read, Found, Result]):
     def __init__(self, work: Work[Item, Read, Found, Result], *, side_by_side: bool = True) -> None:
         self._work = work
         self._side_by_side = side_by_side
+        self._ahead: Future[Read] | None = None
         self._behind: tuple[Item, Found, Future[Result]] | None = None
 
     def run(self, items: Iterable[Item]) -> None:
@@ -92,49 +100,56 @@ class Pipeline(Generic[Item, Read, Found, Result]):
             items: The cases.
         """
         waiting: deque[Item] = deque(items)
-        ahead: Future[Read] | None = None
         with ThreadPoolExecutor(1, "read-ahead") as reader, ThreadPoolExecutor(1, "finish") as finisher:
             try:
                 while waiting:
-                    ahead = self._pass(waiting.popleft(), ahead, waiting, reader, finisher)
+                    self._pass(waiting.popleft(), waiting, reader, finisher)
             finally:
                 reader.shutdown(wait=False, cancel_futures=True)
                 self._settle_behind()
 
-    def _pass(
-        self, item: Item, reading: Future[Read] | None, waiting: deque[Item], reader: Executor, finisher: Executor
-    ) -> Future[Read] | None:
-        """Pass a case through its parts, and return the reading of the next one, if it was begun."""
+    def _pass(self, item: Item, waiting: deque[Item], reader: Executor, finisher: Executor) -> None:
+        """Pass a case through its parts."""
         self._work.begin(item)
-        accompanied, ahead = reading is not None or self._behind is not None, None
+        accompanied = self._ahead is not None or self._behind is not None
         try:
-            read = self._work.read(item) if reading is None else reading.result()
-            if waiting and self._has_room(read):
-                ahead = reader.submit(self._work.read, waiting[0])
-            found = self._work.find(item, read)
+            found = self._read_and_find(item, waiting, reader)
         except Exception as error:  # noqa: BLE001 - belongs to its case
             self._settle_behind()
-            if not is_out_of_memory(error) or not (accompanied or ahead):
+            if not is_out_of_memory(error) or not (accompanied or self._ahead):
                 self._work.settle(item, _failed(error))
-                return ahead
+                return
             self._side_by_side = False
-            if ahead is not None and not ahead.cancel():
-                ahead.exception()
+            if self._ahead is not None and not self._ahead.cancel():
+                self._ahead.exception()
         else:
             self._settle_behind()
             if waiting and self._side_by_side:
                 self._behind = item, found, finisher.submit(self._work.finish, item, found)
             else:
                 self._work.settle(item, _outcome(partial(self._work.finish, item, found)))
-            return ahead
+            return
         # Outside of the handler, whose exception keeps what was read. The next case is read again, too.
-        del ahead, reading
+        self._ahead = None
         self._work.settle(item, _outcome(partial(self._all_parts, item)))
-        return None
+
+    def _read_and_find(self, item: Item, waiting: deque[Item], reader: Executor) -> Found:
+        """Return the mask of a case, and start to read the next one if there is room."""
+        reading, self._ahead = self._ahead, None
+        read = self._work.read(item) if reading is None else reading.result()
+        if waiting and self._has_room(read):
+            self._ahead = reader.submit(self._work.read, waiting[0])
+        return self._work.find(item, read)
 
     def poll(self) -> None:
-        """Settle the case before, if it is finished; ``find`` may call this as often as it likes."""
-        if self._behind is not None and self._behind[2].done():
+        """Settle the case before, if it is finished; ``find`` may call this as often as it likes.
+
+        A case whose memory was not enough is repeated after ``find``.
+        """
+        if self._behind is None or not self._behind[2].done():
+            return
+        error = self._behind[2].exception()
+        if error is None or not is_out_of_memory(error):
             self._settle_behind()
 
     def _settle_behind(self) -> None:
@@ -145,6 +160,8 @@ class Pipeline(Generic[Item, Read, Found, Result]):
         error = outcome.exception()
         if error is not None and is_out_of_memory(error):
             self._side_by_side = False
+            # The exception keeps what was computed.
+            del error, outcome
             outcome = _outcome(partial(self._work.finish, item, found))
         self._work.settle(item, outcome)
 
@@ -172,16 +189,20 @@ def _failed(error: Exception) -> Future[Result]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return True for the exceptions by which Python, numpy and PyTorch report that memory is exhausted.
+    """Return True for the exceptions by which Python, numpy, PyTorch and ITK report that memory is exhausted.
+
+    An error that was raised from one of these counts, too.
 
     Example:
         >>> is_out_of_memory(MemoryError())
         True
     """
+    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
+        return True
     if not isinstance(error, RuntimeError):
         return isinstance(error, MemoryError)
     # PyTorch's on processors has no class of its own; the name of that on graphics cards spares the import of PyTorch.
-    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error)
+    return type(error).__name__ == "OutOfMemoryError" or any(text in str(error) for text in _OUT_OF_MEMORY)
 
 
 def available_bytes() -> int:

@@ -43,7 +43,7 @@ class FoundMask:
     """The mask of a CT before its checks.
 
     Attributes:
-        seen: The CT as the network saw it.
+        seen: The CT as the network saw it, without its voxels.
         exported: The mask and its companions in the network's orientation.
         mask_zyx: The mask (z, y, x) on the CT's own grid, after postprocessing.
         search: Record of the part of the CT that was searched.
@@ -251,6 +251,7 @@ class Segmenter:
             except InputError as error:
                 if error.code != "invalid-model" or self.precision == "float32" or options.precision != "auto":
                     raise
+                error.__traceback__ = None  # Its frames keep the sums over windows.
                 self.notes.append(f"The network's output is infinite in {self.precision}; it computes in float32.")
                 self._use("float32")
                 logits = self._logits(seen, on_window)
@@ -264,7 +265,7 @@ class Segmenter:
                 mask = keep_largest(mask)
             if options.fill_holes:
                 mask = fill_holes(mask)
-        return FoundMask(seen, exported, mask, logits.search, self.backend, self.precision)
+        return FoundMask(seen.without_voxels(), exported, mask, logits.search, self.backend, self.precision)
 
     def _logits(self, seen: NetworkInput, on_window: Callable[[int, int], None] | None) -> FoldLogits:
         from nnunet_femur.prediction.fold_logits import logits_of_folds

@@ -166,7 +166,7 @@ class LogitSums:
         self._gaussian = weights[None] if grid.of_slices else weights
         self._single = self._gaussian.float()
         self._sums: torch.Tensor | None = None
-        self._weights = _zeros(grid.shape, self._device)
+        self._weights = torch.empty(0)
 
     def add(self, number: int, logits: torch.Tensor) -> None:
         """Add the logits of a window, which are not changed.
@@ -185,6 +185,7 @@ class LogitSums:
 
     def _add(self, number: int, logits: torch.Tensor) -> None:
         if self._sums is None:
+            self._weights = _zeros(self.grid.shape, self._device)
             self._sums = _zeros((len(logits), *self.grid.shape), self._device)
         window = self.grid.windows[number]
         place = (slice(None), *window)
@@ -235,7 +236,10 @@ class LogitSums:
             finite = finite and bool(means.sum().isfinite())
             channel.copy_(means)
         if not finite:
-            msg = "The network's output is infinite or not a number. Use another checkpoint, or --precision float32."
+            msg = (
+                "The network's output is infinite, not a number, or too large for float16. Use another checkpoint, or "
+                "--precision float32 in place of float16."
+            )
             raise InputError(msg, code="invalid-model")
         return sums
 

@@ -98,6 +98,12 @@ class TestVolumes:
         ]
         assert torch.allclose(found.exp(), expected.exp(), atol=1e-5)
 
+    def test_slices_that_change_very_slowly(self) -> None:
+        """The first are equal to the first slice, the last to the last one, and some to both."""
+        volume = (1 + 1.5e-6 * torch.arange(10)).reshape(1, 1, 10, 1, 1).expand(1, 1, 10, 6, 5).contiguous()
+        found = ThreePlaneNetwork(_Columns(), axes=(0,), stride=8)(volume).exp()
+        assert torch.allclose(found.sum(1), torch.ones(1, 10, 6, 5), atol=1e-5)
+
     @pytest.mark.parametrize(
         ("axis", "column_axis"),
         [(0, 2), (1, 2), (2, 1)],

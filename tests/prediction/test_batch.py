@@ -136,6 +136,17 @@ class TestResume:
         assert asked == ["one", "two", "two"]
         assert np.array_equal(*(_voxels(tmp_path / "out" / f"{name}.nrrd") for name in ("one", "two")))
 
+    def test_overwriting_one_case_keeps_the_records_of_the_others(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        first, second = (tmp_path / f"{name}.nrrd" for name in ("first", "second"))
+        for path in (first, second):
+            shutil.copyfile(ct, path)
+        arguments = ("-m", model, "-o", tmp_path / "out")
+        assert _predict("-i", first, second, *arguments)[0] == 0
+        status, text = _predict("-i", first, *arguments, "--overwrite")
+        assert (status, "done before" in text) == (0, False)
+        record = json.loads((tmp_path / "out" / "predictions.json").read_text())
+        assert [case["case"] for case in record["cases"]] == ["first", "second"]
+
     def test_a_failure_is_tried_again(
         self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

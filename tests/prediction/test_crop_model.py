@@ -9,9 +9,10 @@ import pytest
 import torch
 from scipy import ndimage
 
+from nnunet_femur.prediction import crop_model
 from nnunet_femur.prediction.coarse_blocks import Blocks
 from nnunet_femur.prediction.crop_model import CropModel, CropOfCt, region_of
-from nnunet_femur.prediction.localisation import MARGIN_MM
+from nnunet_femur.prediction.localisation import MARGIN_MM, is_femur
 from nnunet_femur.weights.models import find_crop_model
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ class Threshold:
         return logits
 
 
+class OnCard:
+    """A tensor in the memory of a graphics card, which numpy cannot read."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._values = values
+
+    def cpu(self) -> torch.Tensor:
+        return self._values
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("order", ["LPS", "RAS"])
 def test_finds_bone_of_a_large_ct_in_any_orientation(
@@ -74,7 +85,8 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
     write_dummy_weights(tmp_path, features=2, iterations=0, training=[(made.image, made.mask, "left")], tasks=("crop",))
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
     monkeypatch.setattr(CropModel, "_network", lambda _: Threshold())
-    monkeypatch.setattr("nnunet_femur.prediction.crop_model.CROP_MODEL_FROM", 2)
+    monkeypatch.setattr(crop_model, "is_femur", lambda *given: OnCard(is_femur(*given)))
+    monkeypatch.setattr(crop_model, "CROP_MODEL_FROM", 2)
     voxels = np.full((48, 60, 50), -100, np.int16)
     voxels[20:40, 8:14, 30:38] = 900
     image = sitk.GetImageFromArray(voxels)
@@ -93,6 +105,32 @@ def test_finds_bone_of_a_large_ct_in_any_orientation(
     distance_mm = ndimage.distance_transform_edt(~femur, sampling=(8.0, 5.0, 5.0))
     assert found[distance_mm <= MARGIN_MM].all()
     assert not found[distance_mm > MARGIN_MM + 30].any()
+
+
+@pytest.mark.integration
+def test_whose_output_is_infinite_is_not_used(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import SimpleITK as sitk
+
+    from nnunet_femur.prediction import Segmenter
+    from nnunet_femur.prediction.network_input import ImageInMemory
+    from nnunet_femur.testing import make_phantom, write_dummy_weights
+
+    class Infinite(Threshold):
+        def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+            return super().__call__(windows) * torch.inf
+
+    made = make_phantom(1, side="left", size_zyx=(48, 32, 32), spacing_mm_zyx=(10.0, 6.0, 6.0))
+    write_dummy_weights(tmp_path, features=2, iterations=0, training=[(made.image, made.mask, "left")], tasks=("crop",))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    monkeypatch.setattr(CropModel, "_network", lambda _: Infinite())
+    monkeypatch.setattr("nnunet_femur.prediction.crop_model.CROP_MODEL_FROM", 1)
+    image = ImageInMemory(sitk.DICOMOrient(made.image, "RAS"))
+    with Segmenter(model, device="cpu", mirror=False) as segmenter:
+        seen = segmenter.read(image)
+        crop = CropOfCt.of(segmenter._crop_model, seen.for_crop, segmenter._require_open())
+        shape = tuple(seen.preprocessed.data.shape[1:])
+        assert crop.region(Blocks(shape, (8.0, 5.0, 5.0)), tuple(slice(0, n) for n in shape)) is None
+        assert segmenter.read(image).for_crop is None
 
 
 @pytest.mark.integration

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from nnunet_femur.errors import SetupError
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.prediction.fold_logits import logits_of_folds
+from nnunet_femur.prediction.fold_logits import _compact, logits_of_folds
 from nnunet_femur.prediction.localisation import MARGIN_MM
 from nnunet_femur.prediction.search_record import AROUND_FEMUR, CROP_MODEL, EVERYWHERE, OWN_WINDOWS
 
@@ -172,12 +172,42 @@ class TestBatches:
         assert 5 in networks[1].sizes
         assert max(networks[1].sizes) == 5
 
+    def test_whose_memory_is_freed_keep_what_was_computed(self) -> None:
+        """Windows that were kept are moved while others are computed, and are used once."""
+
+        class Freeing(Batched):
+            def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+                self.free_memory()
+                return super().__call__(windows)
+
+        data, predictor = _ct(LEFT), _predictor(PATCH)
+        seen: list[tuple[int, int]] = []
+        found = logits_of_folds(
+            predictor,
+            Freeing(),
+            data,
+            spacing_mm=SPACING_MM,
+            femur=(1,),
+            on_window=lambda done, total: seen.append((done, total)),
+        )
+        expected = logits_of_folds(predictor, Batched(), data, spacing_mm=SPACING_MM, femur=(1,))
+        assert torch.equal(found.values[0], expected.values[0])
+        assert seen[-1] == (found.search.windows,) * 2
+
     def test_of_a_network_that_does_not_fit(self) -> None:
         network = Batched(too_small=True)
         with pytest.raises(SetupError) as caught:
             logits_of_folds(_predictor(PATCH), network, _ct(LEFT), spacing_mm=SPACING_MM, femur=(1,))
         assert caught.value.code == "no-device"
         assert network.free_memory is None
+
+
+def test_kept_windows_do_not_keep_their_batch() -> None:
+    batch = torch.randn(4, 2, 3)
+    for values in (batch[1], batch):
+        found = _compact(values)
+        assert torch.equal(found, values)
+        assert found.untyped_storage().nbytes() == values.nbytes
 
 
 class Crop:

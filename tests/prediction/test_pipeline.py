@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nnunet_femur.errors import SetupError
 from nnunet_femur.prediction import pipeline
 from nnunet_femur.prediction.pipeline import Pipeline, available_bytes, is_out_of_memory
 
@@ -122,8 +125,52 @@ def test_exhausted_memory_repeats_the_case_alone(part: str) -> None:
     assert work.outcomes == [(each, f"d{each}") for each in "abcde"]
     assert work.begun == list("abcde")
     assert work.calls.count(f"{part}b") == 2
-    assert work.calls[-4:] == ["findd", "finishd", "reade", "finde", "finishe"][-4:]
+    assert work.calls[-4:] == ["finishd", "reade", "finde", "finishe"]
     assert {work.threads[f"finish{item}"] for item in "bde"} == {MAIN}
+
+
+def test_what_was_read_is_free_when_a_case_is_repeated() -> None:
+    """Of b, which was read ahead, and of c, which was read beside it."""
+
+    class Volume(str):
+        """What is read: a text that can be referred to weakly."""
+
+        __slots__ = ("__weakref__",)
+
+    class Large(_Work):
+        def __init__(self) -> None:
+            super().__init__({"findb": [MemoryError()]})
+            self.alive: weakref.WeakSet[Volume] = weakref.WeakSet()
+            self.ahead = threading.Event()
+
+        def read(self, item: str) -> str:
+            if self.calls.count(f"read{item}"):
+                gc.collect()
+                assert not self.alive
+            volume = Volume(super().read(item))
+            self.alive.add(volume)
+            if item == "c":
+                self.ahead.set()
+            return volume
+
+        def find(self, item: str, read: str) -> str:
+            if item == "b":
+                assert self.ahead.wait(20)
+            return super().find(item, read)
+
+    work = Large()
+    work.pipeline.run("abc")
+    assert work.outcomes == [(each, f"d{each}") for each in "abc"]
+    assert work.calls.count("readb") == work.calls.count("readc") == 2
+
+
+def test_a_device_without_memory_repeats_the_case_alone() -> None:
+    """The next case is preprocessed on the same device."""
+    error = SetupError("The network does not fit.", code="no-device")
+    error.__cause__ = MemoryError()
+    work = _Work({"findb": [error]})
+    work.pipeline.run("abc")
+    assert work.outcomes == [(each, f"d{each}") for each in "abc"]
 
 
 def test_a_case_that_does_not_fit_alone_fails() -> None:
@@ -183,6 +230,7 @@ class TestMemory:
         with pytest.raises(RuntimeError) as raised:
             torch.empty(1 << 60, dtype=torch.uint8)
         assert is_out_of_memory(raised.value)
+        assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB)"))
         assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
     def test_of_a_container(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

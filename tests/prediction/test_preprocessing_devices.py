@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from nnunet_femur.prediction.predictor import PrecisePredictor
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 SPACING = (10.0, 6.0, 6.0)
 
@@ -34,7 +34,7 @@ class _Card:
 
 
 @pytest.fixture(scope="module")
-def predictor(model: Path) -> PrecisePredictor:
+def predictor(model: Path) -> nnUNetPredictor:
     return load_predictor(find_model(model), device=torch.device("cpu"))
 
 
@@ -68,7 +68,7 @@ def _full_card(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[str]
     return devices
 
 
-def test_preprocessing(predictor: PrecisePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preprocessing(predictor: nnUNetPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
     ct = np.random.default_rng(0).integers(-1000, 1500, (24, 20, 18)).astype(np.int16)
     expected = preprocess(ct, SPACING, predictor)
     devices = _full_card(monkeypatch, preprocessing)
@@ -78,7 +78,7 @@ def test_preprocessing(predictor: PrecisePredictor, monkeypatch: pytest.MonkeyPa
     assert found.properties == expected.properties
 
 
-def test_export(predictor: PrecisePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export(predictor: nnUNetPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
     ct = np.random.default_rng(0).integers(-1000, 1500, (24, 20, 18)).astype(np.int16)
     seen = preprocess(ct, SPACING, predictor)
     logits = torch.randn(2, *seen.data.shape[1:], generator=torch.Generator().manual_seed(0)).half()

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.imaging.geometry import Geometry
+from nnunet_femur.imaging.sources import Source
 from nnunet_femur.prediction import Femur, Options, Segmenter, predict
 from nnunet_femur.progress import Silent
 from tests.refusing import refused
@@ -63,6 +64,13 @@ class TestLoadsOnce:
         assert segmenter._require_open().network is network
         assert np.array_equal(_array(first.mask), _array(second.mask))
         assert first.disagreement == second.disagreement > 0
+
+    def test_what_only_the_network_needs_is_not_kept(self, ensemble_on_grid: Path, ct: Path) -> None:
+        segmenter = Segmenter(ensemble_on_grid, folds=0, device="cpu", mirror=False)
+        seen = segmenter.read(Source("case", ct))
+        found = segmenter.find(seen)
+        assert found.seen.preprocessed.data.numel() == 0 < seen.preprocessed.data.numel()
+        assert np.array_equal(_array(segmenter.check(found).mask), _array(segmenter(ct).mask))
 
     def test_a_batch_reads_each_checkpoint_once(
         self, ensemble_on_grid: Path, ct: Path, tmp_path: Path, loads: list[str]

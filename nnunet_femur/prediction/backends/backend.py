@@ -15,6 +15,10 @@ Parameters = dict[str, "torch.Tensor"]
 """Weights of the network of one fold, by name."""
 
 
+TOO_LARGE = "The network does not fit into the memory of the device. Use --device cpu, or a GPU with more memory."
+"""Message about a device whose memory is too small."""
+
+
 class Backend(Protocol):
     """Network of a trained model, ready to compute the logits of windows.
 

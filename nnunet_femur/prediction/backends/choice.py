@@ -10,8 +10,14 @@ import torch
 
 from nnunet_femur.arguments import require_one_of
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.precision import Precision, calculates_in_bfloat16, openvino_precisions
+from nnunet_femur.networks.precision import (
+    Precision,
+    calculates_in_bfloat16,
+    is_held_to_float32,
+    openvino_precisions,
+)
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
+from nnunet_femur.prediction.backends.backend import TOO_LARGE
 from nnunet_femur.prediction.backends.openvino_backend import (
     NotConvertibleError,
     OpenVinoBackend,
@@ -46,12 +52,19 @@ def backend_of(predictor: nnUNetPredictor, *, backend: str, precision: str, half
         backend: Name of the backend, see :func:`make_backend`.
         precision: Name of the precision, likewise.
         half: True to prefer bfloat16 to float32, likewise.
+
+    Raises:
+        SetupError: The network does not fit into the memory of the device (code "no-device").
     """
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 
     configuration = predictor.configuration_manager
+    try:
+        network = predictor.network.to(predictor.device).eval()
+    except torch.OutOfMemoryError as error:
+        raise SetupError(TOO_LARGE, code="no-device") from error
     return make_backend(
-        predictor.network.to(predictor.device).eval(),
+        network,
         predictor.list_of_parameters,
         patch_size=configuration.patch_size,
         channels_in=determine_num_input_channels(predictor.plans_manager, configuration, predictor.dataset_json),
@@ -84,7 +97,8 @@ def make_backend(
         backend: "auto", "torch" or "openvino". "auto" is OpenVINO on processors where it is installed, the network is
             large and can be converted; else PyTorch.
         precision: "auto", "float32", "float16" or "bfloat16". "auto" is float16 where the hardware computes fast in it:
-            on CUDA devices, and with OpenVINO on processors with instructions for it; else float32.
+            on CUDA devices, and with OpenVINO on processors with instructions for it; else float32. Networks that are
+            held to float32 compute in nothing else.
         half: With precision "auto", True to prefer bfloat16 to float32 on processors with instructions for it.
 
     Returns:
@@ -111,16 +125,23 @@ def make_backend(
         raise InputError(msg, code="invalid-option")
     bare = getattr(network, "_orig_mod", network)
     notes = []
+    if asked != "float32" and is_held_to_float32(bare):
+        if asked not in ("auto", "half"):
+            notes.append(f'The model computes in float32 and not in {asked}, since its recipe has "half": false.')
+        asked = "float32"
     if backend == "openvino" or (
         backend == "auto" and device.type == "cpu" and _is_large(bare, patch_size, channels_in)
     ):
         try:
-            return _with_openvino(bare, folds, patch_size, channels_in, asked)
+            converted = _with_openvino(bare, folds, patch_size, channels_in, asked)
         except SetupError as error:
             if backend == "openvino":
                 raise
             if error.code == "unsupported":
                 notes.append(f"{error} PyTorch computes it.")
+        else:
+            converted.notes.extend(notes)
+            return converted
     made = TorchBackend(network, device, patch_size=tuple(patch_size), precision=torch_precision(asked, device))
     made.load(folds[0])
     made.notes.extend(notes)

@@ -104,7 +104,8 @@ class TorchBackend:
             note = "The sums over windows are kept in main memory, since the device's memory was too small."
         else:
             return False
-        self.notes.append(note)
+        if note not in self.notes:
+            self.notes.append(note)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.networks.precision import openvino_precisions
+from nnunet_femur.networks.precision import hold_to_float32, openvino_precisions
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.prediction.backends import choice, make_backend
 from nnunet_femur.prediction.backends.choice import openvino_precision, torch_precision
@@ -87,6 +88,29 @@ class TestAuto:
         assert (made.name, made.precision, len(made.notes)) == ("torch", "float16", 1)
 
 
+class TestHeldToFloat32:
+    """Networks whose recipe forbids half precision."""
+
+    def _network(self) -> nn.Module:
+        return hold_to_float32(nn.Conv3d(1, 1, 3, padding=1).eval())
+
+    @pytest.mark.parametrize("options", [{}, {"half": True}, {"device": CUDA}], ids=str)
+    def test_by_default(self, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+        monkeypatch.setattr(choice, "calculates_in_bfloat16", lambda: True)
+        made = _made(self._network(), backend="torch", **options)
+        assert (made.precision, made.notes) == ("float32", [])
+
+    def test_with_a_note_on_another_precision(self) -> None:
+        made = _made(self._network(), backend="torch", precision="bfloat16")
+        assert (made.precision, len(made.notes)) == ("float32", 1)
+
+    def test_with_openvino(self, large: None) -> None:
+        pytest.importorskip("openvino")
+        assert [_made(self._network(), precision=each).precision for each in ("auto", "float16")] == ["float32"] * 2
+        made = _made(self._network(), precision="float16")
+        assert (made.name, len(made.notes)) == ("openvino", 1)
+
+
 class TestRequests:
     def test_openvino(self) -> None:
         pytest.importorskip("openvino")
@@ -116,6 +140,17 @@ class TestRequests:
         with pytest.raises(InputError) as caught:
             _made(**wrong)
         assert caught.value.code == "invalid-option"
+
+
+def test_a_device_that_is_too_small_for_the_weights() -> None:
+    class Large(nn.Module):
+        def to(self, *_: Any) -> Any:
+            raise torch.OutOfMemoryError
+
+    predictor: Any = SimpleNamespace(configuration_manager=None, network=Large(), device=CUDA)
+    with pytest.raises(SetupError) as caught:
+        choice.backend_of(predictor, backend="auto", precision="auto", half=False)
+    assert caught.value.code == "no-device"
 
 
 ALL = ("float32", "float16", "bfloat16")
