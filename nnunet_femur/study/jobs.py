@@ -182,7 +182,8 @@ class _Builder:
             made = (model if together else model / f"fold_{folds[0]}") / "test"
             partial = made.with_name("test.partial")
             what = ("-i", str(study.raw / IMAGES_TS), "-m", str(model), "-o", str(partial))
-            how = (*(word for fold in folds for word in ("--fold", str(fold))), "--device", self.device)
+            # All windows, as in nnU-Net's validation: the same masks on every machine, whatever finds the femur there.
+            how = (*(word for fold in folds for word in ("--fold", str(fold))), "--exhaustive", "--device", self.device)
             yield Job(
                 "predict",
                 f"{method.name}-{'ensemble' if together else f'fold_{folds[0]}'}",

@@ -42,7 +42,7 @@ class TestCommands:
         )
         assert typed[f"predict-{unet}-fold_1"] == (
             f"nnfemur predict -i nnUNet_raw/Dataset001_Femur/imagesTs -m nnUNet_results/Dataset001_Femur/{unet} "
-            f"-o nnUNet_results/Dataset001_Femur/{unet}/fold_1/test.partial --fold 1 --device cpu"
+            f"-o nnUNet_results/Dataset001_Femur/{unet}/fold_1/test.partial --fold 1 --exhaustive --device cpu"
         )
         assert typed["compare"] == (
             "nnfemur compare nnUNet_results/Dataset001_Femur -o nnUNet_results/comparison --measurements"
