@@ -20,7 +20,7 @@ pytest.importorskip("onnxruntime")
 
 
 def _networks(network: torch.nn.Module, patch_size: list[int]) -> Any:
-    """What is written of a model."""
+    """Content of a written model."""
     configuration = SimpleNamespace(patch_size=patch_size)
     return SimpleNamespace(
         network=network.eval(), configuration=configuration, folds=("0",), weights=(network.state_dict(),)

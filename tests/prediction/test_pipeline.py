@@ -133,7 +133,7 @@ def test_what_was_read_is_free_when_a_case_is_repeated() -> None:
     """Of b, which was read ahead, and of c, which was read beside it."""
 
     class Volume(str):
-        """What is read: a text that can be referred to weakly."""
+        """Text that was read, which can be referred to weakly."""
 
         __slots__ = ("__weakref__",)
 

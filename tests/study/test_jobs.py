@@ -85,7 +85,7 @@ class TestCommands:
         study = read_study(write(test="ensemble"))
         jobs = [job for job in jobs_of(study).values() if job.stage == "predict"]
         assert len(jobs) == 2
-        assert "--fold 0 --fold 1 --device" in _typed(jobs[0], study.folder)
+        assert "--fold 0 --fold 1 --exhaustive --device" in _typed(jobs[0], study.folder)
         assert jobs[0].made == study.results / study.dataset / study.methods[0].name / "test"
         assert len(jobs[0].after) == 2
 
