@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.report.report_data import measure_title
 from nnunet_femur.comparison.statistics.claims import LEVEL
+from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nnunet_femur.comparison.statistics.analysis import GroupStatistics, Statistics
+    from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.claims import Claim, MarginTest
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
 
@@ -25,22 +26,19 @@ def headlines(statistics: Sequence[GroupStatistics], endpoints: Sequence[GroupEn
         statistics: Statistics of the groups, in the order of the report.
         endpoints: Statistics of clinical measurements of each group.
     """
-    of_endpoints = {one.group.key: [each.statistics for each in one.main.values()] for one in endpoints}
-    for one in statistics:
-        measures = [*one.measures.values(), *of_endpoints.get(one.group.key, ())]
+    for group, measures in of_all_measures(statistics, endpoints):
         first = measures[0] if measures else None
-        if first and first.claims:
-            yield f"{one.group.title}, {measure_title(first.measure)}: {_best(first)}"
+        if first and (rival := first.most_doubtful):
+            yield f"{group.title}, {measure_title(first.measure)}: {_best(rival, len(first.claims))}"
         for each in measures:
             if each.margins:
-                yield f"{one.group.title}, {measure_title(each.measure)}: {_compared(each.margins)}"
+                yield f"{group.title}, {measure_title(each.measure)}: {_compared(each.margins)}"
 
 
-def _best(one: Statistics) -> str:
-    rival = max(one.claims, key=lambda claim: (claim.false is None, claim.false or 0))
+def _best(rival: Claim, rivals: int) -> str:
     if rival.false is None:
-        return f"{rival.first} has the best mean of {len(one.claims) + 1} methods; one patient shows no difference."
-    number = "each of the others" if len(one.claims) > 1 else rival.second
+        return f"{rival.first} has the best mean of {rivals + 1} methods; one patient shows no difference."
+    number = "each of the others" if rivals > 1 else rival.second
     if rival.holds:
         return (
             f"{rival.first} is better than {number}; the probability that this is false is at most "

@@ -54,6 +54,11 @@ class Statistics:
     claims: tuple[Claim, ...] = ()
     margins: tuple[MarginTest, ...] = ()
 
+    @property
+    def most_doubtful(self) -> Claim | None:
+        """The claim that is most probably false; None without claims."""
+        return max(self.claims, key=lambda claim: (claim.false is None, claim.false or 0), default=None)
+
 
 @dataclass(frozen=True)
 class GroupStatistics:

@@ -17,7 +17,7 @@ from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, MAIN, PROTOCOL
 from nnunet_femur.comparison.clinical.measurement_errors import WHOLE
 from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.statistics.agreement import BlandAltman, bland_altman
-from nnunet_femur.comparison.statistics.analysis import Statistics, analyse, whole_femur_entries
+from nnunet_femur.comparison.statistics.analysis import GroupStatistics, Statistics, analyse, whole_femur_entries
 from nnunet_femur.comparison.statistics.cautions import Caution
 from nnunet_femur.comparison.statistics.descriptive import summarise
 
@@ -139,6 +139,21 @@ def analyse_endpoints(
         }
         found.append(GroupEndpoints(group, endpoints))
     return found
+
+
+def of_all_measures(
+    statistics: Sequence[GroupStatistics], endpoints: Sequence[GroupEndpoints]
+) -> Iterator[tuple[Group, list[Statistics]]]:
+    """Yield each group with the statistics of its scores, and then of its main endpoints.
+
+    Args:
+        statistics: Statistics of the scores of each group.
+        endpoints: Statistics of the endpoints of the groups that were measured.
+    """
+    measured = {(one.group.dataset, one.group.key): one.main.values() for one in endpoints}
+    for one in statistics:
+        main = measured.get((one.group.dataset, one.group.key), ())
+        yield one.group, [*one.measures.values(), *(each.statistics for each in main)]
 
 
 def error_measure(name: str, kind: str) -> Measure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.clinical.endpoints import metric_of
@@ -21,6 +20,7 @@ from nnunet_femur.comparison.report.tables.model import (
     signed,
 )
 from nnunet_femur.comparison.statistics.claims import LEVEL, MOST_PATIENTS, POWER
+from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,21 +39,19 @@ _NEEDED = (
 
 def claim_tables(data: ReportData) -> Iterator[Table]:
     """Yield for every group the claims about its best methods, and the comparisons up to a margin."""
-    of_endpoints = {one.group.key: [each.statistics for each in one.main.values()] for one in data.endpoints}
-    for one in data.statistics:
-        measures = list(chain(one.measures.values(), of_endpoints.get(one.group.key, ())))
+    for group, measures in of_all_measures(data.statistics, data.endpoints):
         if any(each.claims for each in measures):
-            yield _claims(one.group, measures)
+            yield _claims(group, measures)
         if any(each.margins for each in measures):
-            yield _margins(one.group, measures)
+            yield _margins(group, measures)
 
 
 def _claims(group: Group, measures: list[Statistics]) -> Table:
     rows = []
     for one in measures:
-        if not one.claims:
+        rival = one.most_doubtful
+        if rival is None:
             continue
-        rival = max(one.claims, key=lambda claim: (claim.false is None, claim.false or 0))
         places = digits(metric_of(one.measure).unit)
         holds = sum(claim.holds for claim in one.claims)
         rows.append(
