@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_femur.dataset.user_tables import CASE_COLUMNS, read_table
+from nnunet_femur.dataset.user_tables import case_column, read_table
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ class Covariates:
 
         numbered = read_table(path)
         names = numbered[0][1] if numbered else []
-        header = [name.lower() for name in names]
-        where = next((header.index(name) for name in CASE_COLUMNS if name in header), None)
+        where = case_column(names)
         if where is None:
-            msg = f"{path}: the first line must name the column case, got {', '.join(header) or 'nothing'}."
+            msg = f"{path}: the first line must name the column case, got {', '.join(names).lower() or 'nothing'}."
             raise InputError(msg, code="invalid-file")
         by_case: dict[str, dict[str, str]] = {}
         for line, row in numbered[1:]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.conversion.cases import TEST, safe_id
-from nnunet_femur.dataset.user_tables import CASE_COLUMNS, read_table
+from nnunet_femur.dataset.user_tables import case_column, read_table
 from nnunet_femur.errors import InputError
 from nnunet_femur.kinds import finding
 
@@ -117,7 +117,7 @@ def _table(path: Path, column: str | None) -> list[tuple[int, tuple[str, str]]]:
         msg = f"{path}: is empty. Write one case per line."
         raise InputError(msg, code="invalid-file")
     header = [cell.lower() for cell in numbered[0][1]]
-    where = next((header.index(name) for name in CASE_COLUMNS if name in header), None)
+    where = case_column(header)
     if column is None and where is None and all(len(row) == 1 for _, row in numbered):
         return [(number, (safe_id(row[0]), "")) for number, row in numbered]
     if where is None or (column is not None and column not in header):

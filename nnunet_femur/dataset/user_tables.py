@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 CASE_COLUMNS = ("case", "id", "case_id")
@@ -52,3 +53,14 @@ def read_table(path: Path) -> list[tuple[int, list[str]]]:
         msg = f"{path}: is not a table ({error}). Save it as CSV in UTF-8."
         raise InputError(msg, code="invalid-file") from error
     return [(number, row) for number, row in rows if any(row)]
+
+
+def case_column(headings: Sequence[str]) -> int | None:
+    """Return the place of the column with the cases, in any case of letters; None if there is none.
+
+    Example:
+        >>> case_column(["Sex", "Case_ID"])
+        1
+    """
+    lower = [heading.lower() for heading in headings]
+    return next((lower.index(name) for name in CASE_COLUMNS if name in lower), None)
