@@ -171,3 +171,14 @@ def test_small_slices_are_computed_together(patch_size: tuple[int, ...], batch: 
     windows = torch.randn(3, 1, *patch_size)
     with torch.no_grad():
         assert torch.allclose(backend(windows), network(windows), atol=1e-4)
+
+
+def test_a_mean_far_from_zero_costs_no_accuracy() -> None:
+    network = nn.Sequential(nn.InstanceNorm3d(1)).eval()
+    converted = ConvertedNetwork(network, torch.randn(1, 1, 16, 16, 16))
+    volume = 100 + torch.randn(1, 1, 64, 64, 64, generator=torch.Generator().manual_seed(0))
+    exact = network(volume.double())
+    # Without the subtraction of the mean before, the difference is 5e-5.
+    assert float((converted(volume) - exact).abs().max()) < 1e-5
+    # The network of the caller is as it was.
+    assert type(network[0]) is nn.InstanceNorm3d
