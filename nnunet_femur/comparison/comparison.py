@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, mea
 from nnunet_femur.comparison.covariates import Covariates
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
-from nnunet_femur.comparison.report.output import print_tables, write_all
+from nnunet_femur.comparison.report.output import print_tables, require_writable, write_all, write_caches
 from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.score_cache import ScoreCache
@@ -26,6 +25,8 @@ from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpo
 from nnunet_femur.comparison.statistics.margins import DEFAULT_METRIC, Margins
 from nnunet_femur.comparison.statistics.paired_tests import TestName
 from nnunet_femur.comparison.statistics.subgroups import analyse_subgroups
+from nnunet_femur.comparison.supplement.study_facts import gather_facts
+from nnunet_femur.comparison.supplement.supplement_files import FOLDER, read_answers, write_supplement
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import METRICS, Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
@@ -69,6 +70,7 @@ class Comparison:
             if nothing was measured.
         endpoints: Statistics of the errors of measurements of each group of methods.
         headlines: What the statistics show about the best methods, a sentence each.
+        supplement: Folder of the supplement for a publication; None if none was written.
 
     Example:
         >>> from nnunet_femur import compare
@@ -94,6 +96,7 @@ class Comparison:
     measurements: pd.DataFrame | None = None
     endpoints: tuple[GroupEndpoints, ...] = ()
     headlines: tuple[str, ...] = ()
+    supplement: Path | None = None
 
     def summary(self) -> pd.DataFrame:
         """Return the mean scores of the whole volume: a row for each set and method, a column for each score.
@@ -153,6 +156,7 @@ def compare(
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
     measurements: bool | None = None,
+    supplement: bool = False,
     jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Comparison:
@@ -187,6 +191,8 @@ def compare(
         measurements: Measure every femur, and compare head centre, angles, lengths, volume and HU with those of the
             reference. Default: if it takes less time than scoring, see
             :func:`~nnunet_femur.comparison.clinical.measuring_predictions.is_quick`.
+        supplement: Write what a publication needs to the folder ``supplement`` of the report: the checklist CLAIM 2024,
+            a methods paragraph and a model card per method, filled in from the files of the study.
         jobs: Number of processes that measure. With more than 1, a script needs ``if __name__ == "__main__"``.
         progress: Receives the progress.
 
@@ -226,7 +232,9 @@ def compare(
         raise InputError(msg, code="not-found")
     if published is not None:
         read_published(published)  # an unknown name is refused before hours of scoring
-    _require_writable(folder)
+    require_writable(folder)
+    if supplement:
+        read_answers(folder / FOLDER)  # damaged answers are refused before hours of scoring
     found = discover(
         results,
         raw=Path(raw) if raw else None,
@@ -263,7 +271,12 @@ def compare(
         endpoints=endpoints, measurements=measured, subgroups=analyse_subgroups(groups, of_cases, _BY_SUBGROUP),
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
-    _write_caches(folder, scored.cache, None if measured is None else known)
+    written = None
+    if supplement:
+        names = () if of_cases is None else tuple(map(str, of_cases.columns))
+        facts = gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, subgroups=names)
+        written = write_supplement(folder, facts)
+    write_caches(folder, scored.cache, None if measured is None else known)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),
@@ -277,6 +290,7 @@ def compare(
         measurements=measured,
         endpoints=tuple(endpoints),
         headlines=tuple(report.headlines),
+        supplement=written,
     )
 
 
@@ -322,26 +336,3 @@ def _unused(
         if name not in used:
             measure = " Pass --measurements." if name in MAIN and not endpoints else ""
             yield f"The margin of {name} was not used: no method can be compared with {margins.against}.{measure}"
-
-
-def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:
-    try:
-        for cache in caches:
-            if cache is not None:
-                cache.write(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _require_writable(folder: Path) -> None:
-    """Check that the report can be written; scoring before it takes minutes."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise _unwritable(folder, NotADirectoryError(20, f"{existing} is a file"))
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise _unwritable(folder, PermissionError(13, "Permission denied"))
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
-    return InputError(msg, code="cannot-write")

@@ -133,6 +133,7 @@ class CompareOptions(_Section):
     in_slices: list[str] = _optional("Methods that work in slices.")
     slice_surfaces: bool = _optional("Measure surface distances in slices too.")
     measurements: bool = _optional("Compare clinical measurements of the femurs too; by default, yes.")
+    supplement: bool = _optional("Write checklist, methods paragraph and model cards for a publication.")
 
 
 class JobResources(_Section):

@@ -40,16 +40,10 @@ def method_cards(predictions: Sequence[Predictions]) -> list[MethodCard]:
     names = method_names(one.method for one in predictions)
     cards = []
     for method, name in names.items():
-        folders = dict.fromkeys(_method_folder(one.folder, method) for one in predictions if one.method == method)
+        folders = dict.fromkeys(one.method_folder for one in predictions if one.method == method)
         records = [record for path in _record_files(folders) if (record := _read(path))]
         cards.append(MethodCard(name, method, tuple(_facts(records)), len(records)))
     return cards
-
-
-def _method_folder(folder: Path, method: str) -> Path:
-    """Return the folder of a method: the folder of its predictions, or one or two levels above it."""
-    own = method.rpartition("/")[2]
-    return next((path for path in (folder, *folder.parents[:2]) if path.name == own), folder)
 
 
 def _record_files(folders: Iterable[Path]) -> list[Path]:
@@ -79,6 +73,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
             for fold, done in [(_fold(record), record.get("epochs_done"))]
             if done is not None
         ],
+        "Final network": [(fold, _final_network(value)) for fold, value in listed("final_network")],
         "Slice by slice": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
         "Parameters": [(fold, f"{value / 1e6:.1f} million") for fold, value in _numbers(listed("parameters"))],
         "Time": [(fold, _duration(value)) for fold, value in _numbers(listed("seconds"))],
@@ -109,6 +104,10 @@ def _fold(record: dict[str, Any]) -> str:
 def _iterations(record: dict[str, Any]) -> str:
     iterations = record.get("iterations_per_epoch")
     return f" with {iterations} iterations each" if iterations else ""
+
+
+def _final_network(rule: Any) -> str:
+    return {"last": "last epoch", "lowest_loss": "epoch of the lowest training loss"}.get(str(rule), str(rule))
 
 
 def _merged(values: Sequence[tuple[str, str]]) -> str:

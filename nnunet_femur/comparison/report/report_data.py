@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
+    from nnunet_femur.comparison.training_curves import TrainingCurve
 
 DICE = Measure("volume", "all", "whole", "dice")
 """3D Dice of the whole bone, the main score."""
@@ -41,6 +42,7 @@ class ReportData:
         endpoints: Statistics of clinical measurements of each group; empty if nothing was measured.
         measurements: The table of measurements; None if nothing was measured.
         subgroups: Scores by subgroup of each group; empty without covariates.
+        curves: Training curves of the methods, as far as they are recorded.
     """
 
     scored: Scored
@@ -51,6 +53,7 @@ class ReportData:
     endpoints: Sequence[GroupEndpoints] = ()
     measurements: pd.DataFrame | None = None
     subgroups: Sequence[GroupSubgroups] = ()
+    curves: Sequence[TrainingCurve] = ()
 
     @cached_property
     def groups(self) -> list[Group]:

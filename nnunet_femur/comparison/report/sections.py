@@ -16,9 +16,10 @@ PLANES = "Three planes of one case"
 BY_PLANE = "Slice scores by plane"
 FOLDS = "Scores by fold"
 CASES = "Scores by case"
+TRAINING = "Training"
 
 ORDER = (
     SCORES, UNSCORED, CLINICAL, STATISTICS, SUBGROUPS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES,
-    BY_PLANE, FOLDS, CASES,
+    BY_PLANE, FOLDS, CASES, TRAINING,
 )  # fmt: skip
 """The sections in the order of the report, overviews before details."""
