@@ -182,7 +182,9 @@ def _grid(table: Table, columns: Sequence[int], *, deviations: bool) -> RichTabl
     grid.add_column(escape(table.stub.lower()), overflow="fold")
     for number in columns:
         grid.add_column(escape(_heading(table.columns[number])), justify="right", no_wrap=True)
-    for row in table.rows:
+    for row in (*table.compared, *table.apart):
+        if row.apart and row is table.apart[0]:
+            grid.add_section()
         texts = [
             (row.cells[number].best, escape(_cell_text(row.cells[number], deviations=deviations))) for number in columns
         ]

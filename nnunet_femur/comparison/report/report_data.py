@@ -56,7 +56,7 @@ class ReportData:
     def groups(self) -> list[Group]:
         """The sets of cases on which methods are compared, in the order of the report."""
         return [one.group for one in self.statistics] or group_scores(
-            self.scored.scores, ends_only=self.scored.ends_only
+            self.scored.scores, ends_only=self.scored.ends_only, raters=self.scored.raters
         )
 
     @cached_property
