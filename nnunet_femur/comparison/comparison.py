@@ -6,9 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypedDict, get_args
 
 from nnunet_femur.arguments import require_one_of, require_type, several
+from nnunet_femur.comparison.calibration.calibrating_predictions import (
+    Calibrated,
+    CalibrationCache,
+    calibrate_predictions,
+)
 from nnunet_femur.comparison.clinical.endpoints import MAIN
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
 from nnunet_femur.comparison.clinical.measurement_errors import with_errors
@@ -17,6 +22,7 @@ from nnunet_femur.comparison.comparison_result import Comparison
 from nnunet_femur.comparison.covariates import Covariates
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
+from nnunet_femur.comparison.raters import add_raters, copies_of_reference, score_against_raters
 from nnunet_femur.comparison.report.output import write_all
 from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report import build_report
@@ -52,6 +58,7 @@ def compare(
     raw: str | PathLike[str] | None = None,
     reference: str | PathLike[str] | None = None,
     methods: Mapping[str, str | PathLike[str]] | None = None,
+    raters: Mapping[str, str | PathLike[str]] | None = None,
     in_slices: str | Collection[str] = (),
     output: str | PathLike[str] | None = None,
     intersect: bool = False,
@@ -65,6 +72,7 @@ def compare(
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
     measurements: bool | None = None,
+    calibration: bool = True,
     jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Comparison:
@@ -80,6 +88,8 @@ def compare(
             results.
         reference: Folder of reference masks named by case, which replace those of the raw dataset.
         methods: Folders of further predictions by name of the method.
+        raters: Folders of masks of second readers by name of the reader. They are scored against the reference, and
+            shown apart: neither tested nor ranked. They may lack cases.
         in_slices: Names of methods that predict slice by slice, for results that do not record it.
         output: Folder of scores.csv, report.md, report.html, tables and figures. Default: ``comparison`` in `results`,
             or in the current folder.
@@ -87,8 +97,8 @@ def compare(
         published: Name of published figures to print beside ours, such as ``paper``.
         policy: Scores of empty masks: a policy or its name in :data:`~nnunet_femur.evaluation.POLICIES`.
         test: Paired test for all pairs of methods.
-        against: Name of a method, or a part of it, such as "TotalSegmentator": every other method is tested for being
-            not worse than it, and equivalent to it, up to `margin`.
+        against: Name of a method or of a second reader, or a part of it, such as "TotalSegmentator": every other method
+            is tested for being not worse than it, and equivalent to it, up to `margin`.
         margin: Largest loss that does not count: a number for 3D Dice, or numbers by name of a metric of the whole
             volume or of a main clinical measurement, such as ``{"dice": 0.01, "hd95": 1.0}``, in their units.
         covariates: CSV file with a column case and further columns such as side, sex, scanner or implant: 3D Dice and
@@ -99,6 +109,8 @@ def compare(
         measurements: Measure every femur, and compare head centre, angles, lengths, volume and HU with those of the
             reference. Default: if it takes less time than scoring, see
             :func:`~nnunet_femur.comparison.clinical.measuring_predictions.is_quick`.
+        calibration: Measure how well probabilities agree with the reference, where nnU-Net's file of probabilities
+            (``CASE.npz``, from ``--save_probabilities`` or ``--npz``) is beside the mask.
         jobs: Number of processes that measure. With more than 1, a script needs ``if __name__ == "__main__"``.
         progress: Receives the progress.
 
@@ -120,22 +132,12 @@ def compare(
         >>> rows.groupby("method")["value"].mean().round(3).to_dict()
         {'FemurScratchTrainer__nnUNetPlans__3d_fullres': 0.98, 'TotalSegmentator__total__1.5mm': 1.0}
     """
-    if results is None and not methods:
-        msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
-        raise InputError(msg, code="invalid-option")
-    if methods is not None:
-        require_type("methods", methods, Mapping, "a mapping from names to folders")
+    _require_usable(results, methods=methods, raters=raters, jobs=jobs)
     require_one_of("test", test, get_args(TestName))
     margins = _margins(against, margin)
-    if jobs < 1:
-        msg = f"jobs must be 1 or more, got {jobs}."
-        raise InputError(msg, code="invalid-option")
     scoring = Scoring(find_policy(policy), slice_surfaces, several(segments), several(labels))
     results = None if results is None else Path(results)
     folder = Path(output) if output else (results or Path()) / "comparison"
-    if results is not None and results.is_file():
-        msg = f"{results}: is a file. Pass nnU-Net's results folder, or a part of it."
-        raise InputError(msg, code="not-found")
     if published is not None:
         read_published(published)  # an unknown name is refused before hours of scoring
     _require_writable(folder)
@@ -146,36 +148,44 @@ def compare(
         methods={name: Path(of) for name, of in (methods or {}).items()},
         in_slices=several(in_slices),
     )
+    require_equal_cases(found, intersect=intersect)
+    add_raters(found, {name: Path(of) for name, of in (raters or {}).items()})
     if margins is not None:
         margins.require_among(one.method for one in found.predictions)
-    require_equal_cases(found, intersect=intersect)
     of_cases = _covariates(covariates, found)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = leave_out_unscored(found, scored, everywhere=intersect)
-    found.warnings += scored.warnings
+    found.warnings += [*scored.warnings, *copies_of_reference(scored)]
     if scored.scores.empty:
         reasons = dict.fromkeys(one.reason for one in found.unscored)
         msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
         raise InputError(msg, code="unscorable")
-    known = MeasurementCache.read(folder)
+    reader_scores = score_against_raters(found.predictions, scoring=scoring, cache=scored.cache, progress=progress)
+    reliability, known = CalibrationCache.read(folder), MeasurementCache.read(folder)
+    shared: _Shared = {"scoring": scoring, "checksums": scored.cache, "jobs": jobs, "progress": progress}
+    calibrated = Calibrated()
+    if calibration:
+        calibrated = calibrate_predictions(found.predictions, cache=reliability, **shared)
+        found.warnings += calibrated.problems
+        scored = replace(scored, scores=calibrated.with_scores(scored.scores))
     measured = None
     if measurements is None and not is_quick(found.predictions):
         found.notes.append("The femurs were not measured, which takes longer than scoring. Pass --measurements.")
     elif measurements is not False:
-        measured = measure_predictions(
-            found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
-        )
+        measured = measure_predictions(found.predictions, cache=known, **shared)
         scored = replace(scored, scores=with_errors(scored.scores, measured))
-    groups = group_scores(scored.scores, ends_only=scored.ends_only)
+    groups = group_scores(scored.scores, ends_only=scored.ends_only, raters=scored.raters)
     statistics = analyse_groups(groups, test=test, margins=margins)
     endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
     found.warnings += _unused(margins, statistics, endpoints)
     report = build_report(
         scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
         endpoints=endpoints, measurements=measured, subgroups=analyse_subgroups(groups, of_cases, _BY_SUBGROUP),
+        reader_scores=reader_scores, calibrated=calibrated,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
-    _write_caches(folder, scored.cache, None if measured is None else known)
+    caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
+    _write_caches(folder, *caches)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),
@@ -189,7 +199,44 @@ def compare(
         measurements=measured,
         endpoints=tuple(endpoints),
         headlines=tuple(report.headlines),
+        reader_scores=reader_scores,
     )
+
+
+class _Shared(TypedDict):
+    """Arguments of everything that is computed from masks besides the scores."""
+
+    scoring: Scoring
+    checksums: ScoreCache | None
+    jobs: int
+    progress: Progress
+
+
+def _require_usable(
+    results: str | PathLike[str] | None,
+    *,
+    methods: Mapping[str, str | PathLike[str]] | None,
+    raters: Mapping[str, str | PathLike[str]] | None,
+    jobs: int,
+) -> None:
+    """Check the arguments that need no search for predictions.
+
+    Raises:
+        InputError: There is nothing to compare, or an argument is invalid (code "invalid-option"), or `results` is a
+            file (code "not-found").
+    """
+    if results is None and not methods:
+        msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
+        raise InputError(msg, code="invalid-option")
+    for name, folders in (("methods", methods), ("raters", raters)):
+        if folders is not None:
+            require_type(name, folders, Mapping, "a mapping from names to folders")
+    if jobs < 1:
+        msg = f"jobs must be 1 or more, got {jobs}."
+        raise InputError(msg, code="invalid-option")
+    if results is not None and Path(results).is_file():
+        msg = f"{results}: is a file. Pass nnU-Net's results folder, or a part of it."
+        raise InputError(msg, code="not-found")
 
 
 def _margins(against: str | None, margin: float | Mapping[str, float] | None) -> Margins | None:
@@ -236,7 +283,7 @@ def _unused(
             yield f"The margin of {name} was not used: no method can be compared with {margins.against}.{measure}"
 
 
-def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:
+def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | CalibrationCache | None) -> None:
     try:
         for cache in caches:
             if cache is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.grouping import Measure
@@ -10,6 +10,7 @@ from nnunet_femur.comparison.report.output import print_tables
 from nnunet_femur.evaluation import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -42,6 +43,8 @@ class Comparison:
             if nothing was measured.
         endpoints: Statistics of the errors of measurements of each group of methods.
         headlines: What the statistics show about the best methods, a sentence each.
+        reader_scores: Scores of all methods against the masks of each second reader in place of the reference, by the
+            reader's name; 3D Dice, HD95 and ASSD of the whole femur, with the columns of scores.csv.
 
     Example:
         >>> from nnunet_femur import compare
@@ -67,6 +70,7 @@ class Comparison:
     measurements: pd.DataFrame | None = None
     endpoints: tuple[GroupEndpoints, ...] = ()
     headlines: tuple[str, ...] = ()
+    reader_scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def summary(self) -> pd.DataFrame:
         """Return the mean scores of the whole volume: a row for each set and method, a column for each score.

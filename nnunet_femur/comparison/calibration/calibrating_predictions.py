@@ -14,6 +14,7 @@ from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.comparison.calibration.case_reliability import CaseFiles, crashed, measure_reliability
 from nnunet_femur.comparison.calibration.probability_files import probability_file
 from nnunet_femur.comparison.calibration.reliability import Reliability
+from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import COLUMNS, CaseKey
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from nnunet_femur.comparison.calibration.case_reliability import CaseReliability
     from nnunet_femur.comparison.predictions import Predictions
-    from nnunet_femur.comparison.score_cache import ScoreCache
     from nnunet_femur.evaluation import Scoring
 
 PROTOCOL = "calibration"
@@ -129,7 +129,7 @@ def calibrate_predictions(
     predictions: Sequence[Predictions],
     *,
     scoring: Scoring,
-    checksums: ScoreCache,
+    checksums: ScoreCache | None = None,
     cache: CalibrationCache | None = None,
     jobs: int = 1,
     progress: Progress = SILENT,
@@ -146,7 +146,7 @@ def calibrate_predictions(
         jobs: Number of processes.
         progress: Receives the progress.
     """
-    store = cache or CalibrationCache()
+    store, states = cache or CalibrationCache(), checksums or ScoreCache()
     files: dict[CaseKey, CaseFiles] = {}
     patients = {}
     for one in (one for one in predictions if not (one.rater or one.traits.ends_only)):
@@ -156,7 +156,7 @@ def calibrate_predictions(
                 key = CaseKey(one.method, one.set, one.fold, case)
                 files[key] = CaseFiles(one.dataset.reference(case), mask, path, scoring)
                 patients[key] = one.patient(case)
-    keys = {key: _key(checksums, of) for key, of in files.items()}
+    keys = {key: _key(states, of) for key, of in files.items()}
     found: dict[CaseKey, CaseReliability | str] = {}
     for key, of_files in keys.items():
         kept = store.get(of_files)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.calibration.calibrating_predictions import Calibrated
 from nnunet_femur.comparison.clinical.endpoints import PROTOCOL, metric_of
 from nnunet_femur.comparison.grouping import Measure, group_scores
 
@@ -41,6 +42,8 @@ class ReportData:
         endpoints: Statistics of clinical measurements of each group; empty if nothing was measured.
         measurements: The table of measurements; None if nothing was measured.
         subgroups: Scores by subgroup of each group; empty without covariates.
+        reader_scores: Scores of all methods against the masks of each second reader, by the reader's name.
+        calibrated: Calibration of the predictions with probabilities.
     """
 
     scored: Scored
@@ -51,6 +54,8 @@ class ReportData:
     endpoints: Sequence[GroupEndpoints] = ()
     measurements: pd.DataFrame | None = None
     subgroups: Sequence[GroupSubgroups] = ()
+    reader_scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    calibrated: Calibrated = field(default_factory=Calibrated)
 
     @cached_property
     def groups(self) -> list[Group]:
