@@ -83,6 +83,7 @@ class Predictions:
         seconds: Duration of the training in seconds, if known; the mean of several models.
         traits: Traits of the method.
         refused: Reasons, by case, for which an existing prediction must not be scored, such as a training case.
+        rater: True for the masks of a second reader, who is scored like a method, but never compared or ranked.
     """
 
     dataset: ReferenceMasks
@@ -96,6 +97,7 @@ class Predictions:
     seconds: float | None = None
     traits: Traits = VOLUMES
     refused: Mapping[str, str] = field(default_factory=dict)
+    rater: bool = False
 
     @property
     def unscored(self) -> tuple[Unscored, ...]:

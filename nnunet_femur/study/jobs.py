@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import sysconfig
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.raw import IMAGES_TS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from nnunet_femur.study.study_file import Method, Study
 
@@ -120,6 +120,8 @@ class _Builder:
         options = _options({"measurements": True, **study.compare})
         command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *options)
         settings = {"compare": dict(study.compare), "of": last}
+        if tables := [*filter(None, [study.compare.get("covariates")]), *study.compare.get("raters", {}).values()]:
+            settings["files"] = {path: _state(Path(path)) for path in tables}
         yield Job("compare", "", (script("nnfemur"), *command), report, settings, after=tuple(last))
 
     def _phantoms(self) -> Job:
@@ -231,10 +233,13 @@ def _options(options: Mapping[str, Any]) -> list[str]:
     """Return options as words of a command line."""
     typed = []
     for name, value in options.items():
-        if value is True:
+        if name == "raters":
+            for reader, folder in value.items():
+                typed += ["--rater", f"{reader}={folder}"]
+        elif value is True:
             typed.append(f"--{name}")
         elif value is False:
-            typed += [f"--no-{name}"] if name in ("pretrained", "measurements") else []
+            typed += [f"--no-{name}"] if name in ("pretrained", "measurements", "calibration") else []
         else:
             for each in value if isinstance(value, list) else [value]:
                 typed += [f"--{name}", str(each)]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table as RichTable
 
+    from nnunet_femur.comparison.calibration.calibrating_predictions import CalibrationCache
     from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Cell, Column, Table
@@ -108,7 +109,7 @@ def require_writable(folder: Path) -> None:
         raise _unwritable(folder, PermissionError(13, "Permission denied"))
 
 
-def write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:
+def write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | CalibrationCache | None) -> None:
     """Write what the next report in the same folder reuses.
 
     Raises:
@@ -215,7 +216,9 @@ def _grid(table: Table, columns: Sequence[int], *, deviations: bool) -> RichTabl
     grid.add_column(escape(table.stub.lower()), overflow="fold")
     for number in columns:
         grid.add_column(escape(_heading(table.columns[number])), justify="right", no_wrap=True)
-    for row in table.rows:
+    for row in (*table.compared, *table.apart):
+        if row.apart and row is table.apart[0]:
+            grid.add_section()
         texts = [
             (row.cells[number].best, escape(_cell_text(row.cells[number], deviations=deviations))) for number in columns
         ]

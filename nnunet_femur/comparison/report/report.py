@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.calibration.calibrating_predictions import Calibrated
 from nnunet_femur.comparison.predictions import method_names
 from nnunet_femur.comparison.report.figure_cache import figure_provenance
 from nnunet_femur.comparison.report.headlines import headlines
@@ -21,7 +22,7 @@ from nnunet_femur.evaluation import METRICS, STRICT, EmptyPolicy
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -85,6 +86,8 @@ def build_report(
     endpoints: Sequence[GroupEndpoints] = (),
     measurements: pd.DataFrame | None = None,
     subgroups: Sequence[GroupSubgroups] = (),
+    reader_scores: Mapping[str, pd.DataFrame] | None = None,
+    calibrated: Calibrated | None = None,
 ) -> Report:
     """Make the tables and figures of a report, without writing files.
 
@@ -99,6 +102,8 @@ def build_report(
         endpoints: Statistics of clinical measurements of each group.
         measurements: The table of measurements; None if nothing was measured.
         subgroups: Scores by subgroup of each group.
+        reader_scores: Scores of all methods against the masks of each second reader, by the reader's name.
+        calibrated: Calibration of the predictions with probabilities.
 
     Raises:
         InputError: `published` is unknown (code "invalid-option").
@@ -114,6 +119,8 @@ def build_report(
         endpoints=endpoints,
         measurements=measurements,
         subgroups=subgroups,
+        reader_scores=reader_scores or {},
+        calibrated=calibrated or Calibrated(),
         curves=training_curves(found.predictions),
     )
     tables = tabulate(data)
@@ -123,7 +130,7 @@ def build_report(
         datasets=sorted({one.dataset.folder.name for one in found.predictions}),
         tables=tables,
         drawings=drawings,
-        cards=method_cards(found.predictions),
+        cards=method_cards([one for one in found.predictions if not one.rater]),
         complete=not found.unscored and not any(one.missing for one in found.predictions),
         unscored=found.unscored,
         warnings=[*found.warnings, *problems],

@@ -5,6 +5,8 @@ UNSCORED = "Predictions that could not be scored"
 CLINICAL = "Clinical measurements"
 STATISTICS = "Statistical comparison"
 SUBGROUPS = "Subgroups"
+READERS = "Second reader"
+CALIBRATION = "Calibration of probabilities"
 STUDY = "Tables of the study"
 SURFACES = "Surface distances and regions"
 VOLUMES = "Agreement of volumes"
@@ -19,7 +21,7 @@ CASES = "Scores by case"
 TRAINING = "Training"
 
 ORDER = (
-    SCORES, UNSCORED, CLINICAL, STATISTICS, SUBGROUPS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES,
-    BY_PLANE, FOLDS, CASES, TRAINING,
+    SCORES, UNSCORED, CLINICAL, STATISTICS, READERS, SUBGROUPS, CALIBRATION, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES,
+    GRID, GALLERY, PLANES, BY_PLANE, FOLDS, CASES, TRAINING,
 )  # fmt: skip
 """The sections in the order of the report, overviews before details."""

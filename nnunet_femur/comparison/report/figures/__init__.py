@@ -27,6 +27,7 @@ from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_pl
 from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
 from nnunet_femur.comparison.report.figures.profiles import draw_profiles
 from nnunet_femur.comparison.report.figures.ranks import draw_ranks
+from nnunet_femur.comparison.report.figures.reliability_plots import draw_reliability
 from nnunet_femur.comparison.report.figures.significance import draw_significance
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader
 from nnunet_femur.errors import FemurError
@@ -46,6 +47,7 @@ FIGURES: tuple[Callable[[ReportData, SliceReader], Iterator[Sketch]], ...] = (
     draw_clinical_agreement,
     draw_ranks,
     draw_significance,
+    draw_reliability,
     draw_agreement,
     draw_profiles,
     draw_extreme_slices,
