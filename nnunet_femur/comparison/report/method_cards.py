@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.final_networks import final_network
 from nnunet_femur.comparison.predictions import RECORDS, method_names, read_record
 from nnunet_femur.errors import InputError
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from nnunet_femur.comparison.predictions import Predictions
+    from nnunet_femur.comparison.final_networks import final_network
+from nnunet_femur.comparison.predictions import Predictions
 
 _FOLD_WORD = 3
 """Position of the fold in the command ``nnUNetv2_train DATASET CONFIGURATION FOLD``."""
@@ -37,7 +39,7 @@ class MethodCard:
 
 def method_cards(predictions: Sequence[Predictions]) -> list[MethodCard]:
     """Return a card for every method, in the order of the predictions. A method without records has no facts."""
-    names = method_names(one.method for one in predictions)
+    names = method_names(one.method for one in predictions if not one.rater)
     cards = []
     for method, name in names.items():
         folders = dict.fromkeys(one.method_folder for one in predictions if one.method == method)
@@ -73,7 +75,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
             for fold, done in [(_fold(record), record.get("epochs_done"))]
             if done is not None
         ],
-        "Final network": [(fold, _final_network(value)) for fold, value in listed("final_network")],
+        "Final network": [(_fold(record), text) for record in records if (text := final_network(record))],
         "Slice by slice": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
         "Parameters": [(fold, f"{value / 1e6:.1f} million") for fold, value in _numbers(listed("parameters"))],
         "Time": [(fold, _duration(value)) for fold, value in _numbers(listed("seconds"))],
@@ -104,10 +106,6 @@ def _fold(record: dict[str, Any]) -> str:
 def _iterations(record: dict[str, Any]) -> str:
     iterations = record.get("iterations_per_epoch")
     return f" with {iterations} iterations each" if iterations else ""
-
-
-def _final_network(rule: Any) -> str:
-    return {"last": "last epoch", "lowest_loss": "epoch of the lowest training loss"}.get(str(rule), str(rule))
 
 
 def _merged(values: Sequence[tuple[str, str]]) -> str:

@@ -93,6 +93,16 @@ def _acquisition(facts: StudyFacts) -> str:
     return "" if facts.phantoms else joined(map(voxels_of, facts.datasets))
 
 
+def _variability(facts: StudyFacts) -> str:
+    found = []
+    for one in facts.statistics:
+        for reader in one.group.raters:
+            dice = reader.column(DICE).dropna()
+            if len(dice):
+                found.append(f"{reader.name}, {one.group.title.lower()}: {dice.mean():.3f}, n = {len(dice)}")
+    return f"3D Dice of a second reader’s masks with the reference masks: {'; '.join(found)}." if found else ""
+
+
 def _assignment(facts: StudyFacts) -> str:
     found = []
     for dataset in facts.datasets:
@@ -140,6 +150,7 @@ DATA_ANSWERS: dict[int, Callable[[StudyFacts], str]] = {
     10: _parts,
     12: _missing,
     13: _acquisition,
+    18: _variability,
     19: _assignment,
     20: _disjoint,
     21: _sample_size,

@@ -11,6 +11,7 @@ from nnunet_femur.comparison.supplement.phrases import (
     cases_of,
     code,
     counted,
+    derivation_of,
     final_network_of,
     joined,
     listed,
@@ -72,6 +73,7 @@ def _ensembles(facts: StudyFacts) -> str:
         for entry in one.group.entries
         if entry.folds == ("ensemble",)
     }
+    found |= {derivation_of(method).rstrip(".") for method in facts.methods if "members" in method.recipe}
     return f"Ensembles: {listed(sorted(found))}." if found else "No ensembles: each prediction is that of one network."
 
 

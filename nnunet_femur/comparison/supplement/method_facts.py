@@ -52,7 +52,8 @@ class MethodFacts:
     @property
     def trainer(self) -> str:
         """Class name of the trainer; empty for a method that was not trained in this study."""
-        return "" if self.is_baseline or self.own_name.count("__") != 2 else self.own_name.partition("__")[0]
+        trained = self.own_name.count("__") == 2 and not self.is_baseline and not self.derivation
+        return self.own_name.partition("__")[0] if trained else ""
 
     @property
     def configuration_name(self) -> str:
@@ -60,9 +61,18 @@ class MethodFacts:
         return self.own_name.rpartition("__")[2] if self.trainer else ""
 
     @property
+    def derivation(self) -> str:
+        """Kind of a method that was made from other methods, such as an ensemble; empty for other methods."""
+        # Records of trainings name a trainer, those of other methods a method.
+        kind = self.first("method")
+        return "" if kind is None or self.is_baseline else str(kind)
+
+    @property
     def is_baseline(self) -> bool:
         """True for TotalSegmentator as ``nnfemur baseline`` runs it."""
-        return any(record.get("method") == "TotalSegmentator" for record in self.records)
+        recorded = any(record.get("method") == "TotalSegmentator" for record in self.records)
+        # Copied masks may come without their record.
+        return recorded or self.own_name.startswith("TotalSegmentator__")
 
     @property
     def has_dummy_weights(self) -> bool:
@@ -119,7 +129,7 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
         curves: Training curves of the methods.
     """
     found = []
-    for method, name in method_names(one.method for one in predictions).items():
+    for method, name in method_names(one.method for one in predictions if not one.rater).items():
         own = next(one for one in predictions if one.method == method)
         folders = dict.fromkeys(one.method_folder for one in predictions if one.method == method)
         plans = next((plans for folder in folders if isinstance(plans := read_json(folder / PLANS_JSON), dict)), {})

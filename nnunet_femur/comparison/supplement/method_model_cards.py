@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.report.report_data import DICE, file_name, measure_title
 from nnunet_femur.comparison.report.tables.training_tables import state_of
 from nnunet_femur.comparison.supplement.pages import Bullets, Grid, Heading, Page, Paragraph, pairs, to_fill_in
-from nnunet_femur.comparison.supplement.phrases import code, dimensions, final_network_of, score_text
+from nnunet_femur.comparison.supplement.phrases import code, derivation_of, dimensions, final_network_of, plain, score_text
 from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def _blocks(method: MethodFacts, facts: StudyFacts) -> Iterator[Block]:
     yield pairs([*_model(method)])
     yield Heading("Training data")
     yield pairs([*_data(method, facts)])
+    if method.derivation:
+        yield Paragraph(derivation_of(method))
     if method.trainer:
         yield Heading("Training")
         yield from _training(method)
@@ -80,7 +82,7 @@ def _model(method: MethodFacts) -> Iterator[tuple[str, str]]:
 
 def _data(method: MethodFacts, facts: StudyFacts) -> Iterator[tuple[str, str]]:
     if not method.trainer:
-        yield "training data", "not of this study"
+        yield "training data", "that of its members" if method.derivation else "not of this study"
         return
     dataset = next(one for one in facts.datasets if one.name == method.dataset)
     yield "dataset", code(dataset.name) + (" (synthetic phantoms)" if dataset.phantoms else "")
@@ -100,7 +102,7 @@ def _data(method: MethodFacts, facts: StudyFacts) -> Iterator[tuple[str, str]]:
 def _training(method: MethodFacts) -> Iterator[Block]:
     recipe = method.recipe
     if recipe:
-        yield pairs([(str(name), _plain(value)) for name, value in recipe.items()], ("hyperparameter", "value"))
+        yield pairs([(str(name), plain(value)) for name, value in recipe.items()], ("hyperparameter", "value"))
     else:
         yield Paragraph(f"The hyperparameters are those of the class {code(method.trainer)}; no run.json was found.")
     if method.curves:
@@ -125,14 +127,6 @@ def _curve_row(curve: TrainingCurve) -> tuple[str, ...]:
         f"{dice:.3f}",
         f"{state_of(curve)}{fall}",
     )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _scores(method: MethodFacts, facts: StudyFacts) -> Iterator[Block]:
@@ -180,6 +174,8 @@ def _licence(method: MethodFacts) -> str:
             "Weights of TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023); those of its task "
             "`total` have the licence Apache-2.0."
         )
+    if method.derivation:
+        return "Those of its members."
     if not method.trainer:
         return to_fill_in("origin and licence of these masks")
     start = to_fill_in("initial weights") if "not known" in method.start else method.start

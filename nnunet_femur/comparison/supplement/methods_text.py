@@ -9,6 +9,7 @@ from nnunet_femur.comparison.supplement.pages import Heading, Page, Paragraph, t
 from nnunet_femur.comparison.supplement.phrases import (
     cases_of,
     code,
+    derivation_of,
     division_of,
     final_network_of,
     joined,
@@ -99,6 +100,8 @@ def _others(facts: StudyFacts) -> Iterator[str]:
                 f"{method.name}: TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023){dummy}"
                 f"{f', models {models}' if models else ''}; its masks were brought to the grid of the CT."
             )
+        elif method.derivation:
+            yield derivation_of(method)
         elif not method.trainer:
             yield f"{method.name}: masks from elsewhere. {to_fill_in('origin of these masks')}"
 

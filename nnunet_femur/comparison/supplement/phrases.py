@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.final_networks import chosen_on_validation, final_network
 from nnunet_femur.comparison.report.tables.model import interval_text
 from nnunet_femur.comparison.statistics.bootstrap import RESAMPLES
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 _SETS = {"train": "training", "validation": "validation", "test": "testing"}
 
 _TESTS = {"wilcoxon": "Wilcoxon’s signed-rank test", "permutation": "a permutation test of the mean difference"}
-
-_FINAL = {
-    "last": "the weights after the last epoch",
-    "lowest_loss": "the weights of the epoch with the lowest training loss",
-}
 
 _LOSSES = {"cross_entropy": "cross-entropy", "dice_cross_entropy": "Dice loss and cross-entropy"}
 
@@ -203,12 +199,31 @@ def _hardware(method: MethodFacts) -> Iterator[str]:
         yield " on ".join(filter(None, (minutes, str(device or ""))))
 
 
+def derivation_of(method: MethodFacts) -> str:
+    """Return a sentence about a method that was made from other methods, as recorded."""
+    facts = "; ".join(f"{name}: {plain(value)}" for name, value in method.recipe.items())
+    return f"{method.name}: {method.derivation}{f' ({facts})' if facts else ''}."
+
+
+def plain(value: Any) -> str:
+    """Return a value of a record as text."""
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def final_network_of(method: MethodFacts) -> str:
-    """Return a sentence about the network that a training ended with; empty if it is not recorded."""
-    rule = method.first("final_network")
-    if rule is None:
+    """Return sentences about the networks that the trainings of a method ended with; empty if it is not recorded."""
+    texts = [(record.get("fold"), text) for record in method.records if (text := final_network(record))]
+    if not texts:
         return ""
-    return f"{method.name}: {_FINAL.get(str(rule), str(rule))}."
+    same = len({text for _, text in texts}) == 1
+    found = texts[0][1] if same else "; ".join(f"fold {fold}: {text}" for fold, text in texts)
+    chosen = any(map(chosen_on_validation, method.records))
+    optimistic = " Its scores of these validation cases are slightly optimistic; those of test cases are not." if chosen else ""
+    return f"{method.name}: {found}.{optimistic}"
 
 
 def trainings_still_falling(methods: Sequence[MethodFacts]) -> list[str]:
