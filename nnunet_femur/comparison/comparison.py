@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 _BY_SUBGROUP = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
 """Measures that are divided by subgroup."""
 
-from nnunet_femur.comparison.raters import add_raters, copies_of_reference, score_against_raters
-from nnunet_femur.comparison.report.output import require_writable, write_all, write_caches
 
 def compare(
     results: str | PathLike[str] | None,
@@ -192,11 +190,9 @@ def compare(
         reader_scores=reader_scores, calibrated=calibrated,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
-    written = None
-    if supplement:
-        names = () if of_cases is None else tuple(map(str, of_cases.columns))
-        facts = gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, subgroups=names)
-        written = write_supplement(folder, facts)
+    written = write_supplement(
+        folder, gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, covariates=of_cases)
+    ) if supplement else None  # fmt: skip
     caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
     write_caches(folder, *caches)
     return Comparison(

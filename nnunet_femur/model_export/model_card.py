@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.model_export.card_facts import SHOWN, find_scores, recipe_of, start_of, training_records
 from nnunet_femur.model_export.parity import SURFACE_TOLERANCE, TOLERANCE
-from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS, NOT_KNOWN
 from nnunet_femur.version import __version__
+from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS, NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,7 +29,9 @@ def _technology(facts: StudyFacts) -> str:
 
 
 def _goal(facts: StudyFacts) -> str:
-    cases = max((max((len(entry.wide) for entry in one.group.entries), default=0) for one in facts.statistics), default=0)
+    cases = max(
+        (max((len(entry.wide) for entry in one.group.entries), default=0) for one in facts.statistics), default=0
+    )
     sets = listed(one.group.title.lower() for one in facts.statistics)
     compared = f"Comparison of {counted(len(facts.methods), 'method')} on up to {counted(cases, 'case')} ({sets})."
     return joined((compared, margins_of(facts)))

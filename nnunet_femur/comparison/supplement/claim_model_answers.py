@@ -123,14 +123,13 @@ def _performance(facts: StudyFacts) -> str:
 
 
 def _clinical(facts: StudyFacts) -> str:
-    found = []
-    for group in facts.endpoints:
-        for one in group.main.values():
-            for summary in one.statistics.summaries:
-                if summary.n:
-                    found.append(
-                        f"{summary.entry}, {one.endpoint.title_in_text}: {score_text(summary, 2)}, n = {summary.n}"
-                    )
+    found = [
+        f"{summary.entry}, {one.endpoint.title_in_text}: {score_text(summary, 2)}, n = {summary.n}"
+        for group in facts.endpoints
+        for one in group.main.values()
+        for summary in one.statistics.summaries
+        if summary.n
+    ]
     return f"Absolute errors of clinical measurements: {'; '.join(found)}." if found else ""
 
 
@@ -155,7 +154,9 @@ def _limitations(facts: StudyFacts) -> str:
     dummies = [method.name for method in facts.methods if method.has_dummy_weights or "Dummy" in method.start]
     return joined(
         (
-            "All results are results on synthetic phantoms; they do not carry over to patients." if facts.phantoms else "",
+            "All results are results on synthetic phantoms; they do not carry over to patients."
+            if facts.phantoms
+            else "",
             f"Dummy weights, not TotalSegmentator’s: {listed(dummies)}." if dummies else "",
             f"Training loss still falling at the end: {listed(falling)}." if falling else "",
             *dict.fromkeys(facts.report.cautions),

@@ -175,5 +175,3 @@ def _are_phantoms(dataset: ReferenceMasks) -> bool:
     made = record.get("cases") if isinstance(record, dict) else None
     cases = {*dataset.train, *dataset.test}
     return isinstance(made, list) and bool(cases) and cases <= set(map(str, made))
-
-

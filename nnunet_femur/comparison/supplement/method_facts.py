@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Predictions, Traits
     from nnunet_femur.comparison.training_curves import TrainingCurve
 
+
 @dataclass(frozen=True)
 class MethodFacts:
     """A method of the comparison.

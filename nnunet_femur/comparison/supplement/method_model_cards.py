@@ -11,7 +11,14 @@ from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.report.report_data import DICE, file_name, measure_title
 from nnunet_femur.comparison.report.tables.training_tables import state_of
 from nnunet_femur.comparison.supplement.pages import Bullets, Grid, Heading, Page, Paragraph, pairs, to_fill_in
-from nnunet_femur.comparison.supplement.phrases import code, derivation_of, dimensions, final_network_of, plain, score_text
+from nnunet_femur.comparison.supplement.phrases import (
+    code,
+    derivation_of,
+    dimensions,
+    final_network_of,
+    plain,
+    score_text,
+)
 from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS
 
 if TYPE_CHECKING:
@@ -143,9 +150,7 @@ def _scores(method: MethodFacts, facts: StudyFacts) -> Iterator[Block]:
         return
     yield Grid(
         ("set", "cases", *titles),
-        tuple(
-            (row, str(cases[row]), *(scores.get(title, "–") for title in titles)) for row, scores in by_set.items()
-        ),
+        tuple((row, str(cases[row]), *(scores.get(title, "–") for title in titles)) for row, scores in by_set.items()),
         (0.16, 0.07, *(0.7 / len(titles) for _ in titles)),
     )
     yield Paragraph("Mean ± standard deviation over cases, and the 95 % interval of the mean over patients.")
@@ -167,12 +172,12 @@ def _licence(method: MethodFacts) -> str:
     if method.is_baseline:
         if method.has_dummy_weights:
             return (
-                "**Dummy weights** in the place of TotalSegmentator’s, made from phantoms by nnunet_femur for tests and "
-                "demonstrations. **Never use this model on a patient’s CT.**"
+                "**Dummy weights** in the place of TotalSegmentator’s, made from phantoms by nnunet_femur for tests "
+                "and demonstrations. **Never use this model on a patient’s CT.**"
             )
         return (
-            "Weights of TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023); those of its task "
-            "`total` have the licence Apache-2.0."
+            "Weights of TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023); those of its "
+            "task `total` have the licence Apache-2.0."
         )
     if method.derivation:
         return "Those of its members."

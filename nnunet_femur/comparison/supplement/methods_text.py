@@ -76,8 +76,8 @@ def _training(facts: StudyFacts) -> Iterator[str]:
         return
     networks = sum(max(len(method.folds), 1) for method in facts.trained)
     yield (
-        f"{len(facts.trained)} methods ({networks} networks) were trained with nnU-Net v2 (Isensee et al., Nature Methods "
-        "2021) and nnunet_femur."
+        f"{len(facts.trained)} methods ({networks} networks) were trained with nnU-Net v2 (Isensee et al., Nature "
+        "Methods 2021) and nnunet_femur."
     )
     for method in facts.trained:
         yield training_of(method)

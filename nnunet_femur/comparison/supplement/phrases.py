@@ -222,7 +222,9 @@ def final_network_of(method: MethodFacts) -> str:
     same = len({text for _, text in texts}) == 1
     found = texts[0][1] if same else "; ".join(f"fold {fold}: {text}" for fold, text in texts)
     chosen = any(map(chosen_on_validation, method.records))
-    optimistic = " Its scores of these validation cases are slightly optimistic; those of test cases are not." if chosen else ""
+    optimistic = (
+        " Its scores of these validation cases are slightly optimistic; those of test cases are not." if chosen else ""
+    )
     return f"{method.name}: {found}.{optimistic}"
 
 

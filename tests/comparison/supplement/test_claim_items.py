@@ -123,7 +123,9 @@ def test_facts_of_the_data(facts):
 def test_facts_of_training_and_results(facts):
     items = _items(facts)
     assert names(items[23].text, "torch 2.9.1", "nnunetv2 2.8.1")
-    assert names(items[25].text, "FemurUnetResNet34Trainer", "2 epochs of 50 steps", "Adam", "0.0003", "seed 7", "1.0 min")
+    assert names(
+        items[25].text, "FemurUnetResNet34Trainer", "2 epochs of 50 steps", "Adam", "0.0003", "seed 7", "1.0 min"
+    )
     assert names(items[26].text, "epoch of the lowest training loss", "source 0.9000, last 0.8900", "optimistic")
     assert names(items[6].text, "3 methods", "2 cases", "TotalSegmentator", "dice 0.01")
     # Boxes that are moved by none, one and two of four slices.
@@ -169,9 +171,7 @@ def test_little_is_known_of_masks_from_elsewhere(tree, tmp_path):
     folder = tree.test("mine", "masks")
     found = discover(None, raw=None, reference=tree.raw / "labelsTs", methods={"mine": folder})
     scored = score_predictions(found.predictions)
-    report = Report(
-        datasets=["labelsTs"], tables=[], drawings=[], cards=[], complete=True, warnings=[], notes=[]
-    )
+    report = Report(datasets=["labelsTs"], tables=[], drawings=[], cards=[], complete=True, warnings=[], notes=[])
     facts = gather_facts(found, report, statistics=analyse_groups(group_scores(scored.scores)))
     items = _items(facts)
     assert {number for number in (9, 10, 19, 20, 22, 23, 24, 25, 26) if items[number].state != MISSING} == set()
@@ -188,7 +188,9 @@ class TestMethodsPage:
     def test_facts(self, facts):
         text = markdown(methods_page(facts))
         assert names(text, "7 CTs", "seed (3)", "FemurUnetResNet34Trainer", "2 epochs of 50 steps", "-50 to 1500")
-        assert names(text, "Wilcoxon", "2000 samples", "Holm", "2505.04720", "strict", "TotalSegmentator", "dummy weights")
+        assert names(
+            text, "Wilcoxon", "2000 samples", "Holm", "2505.04720", "strict", "TotalSegmentator", "dummy weights"
+        )
         assert names(text, "HD95", "to be filled in: prospective or retrospective")
 
     def test_answers(self, facts):
@@ -202,7 +204,9 @@ class TestCards:
         cards = {page.title: markdown(page) for page in method_card_pages(facts)}
         assert len(cards) == 3
         text = cards["Model card: FemurUnetResNet34 · 3d_fullres"]
-        assert names(text, "24,400,000", "2 × 1 × 1 mm", "64 × 64 × 64", "| learning_rate | 0.0003 |", "4 for training, 1 for")
+        assert names(
+            text, "24,400,000", "2 × 1 × 1 mm", "64 × 64 × 64", "| learning_rate | 0.0003 |", "4 for training, 1 for"
+        )
         assert names(text, "| Test set | 2 | 1.000 ± 0.000", "still falling", "not a medical device")
         assert names(cards["Model card: FemurFinetune · 3d_fullres"], "the weights that were fine-tuned", "0.9000")
 
