@@ -72,13 +72,14 @@ def score_text(summary: Summary, places: int = 3) -> str:
 def cases_of(dataset: DatasetFacts) -> str:
     """Return a sentence with the numbers of cases and patients of each set."""
     kind = "synthetic phantom" if dataset.phantoms else "CT"
-    sets = "; ".join(f"{_SETS[each.name]}: {_set_text(each)}" for each in dataset.sets)
+    sets = "; ".join(f"{_SETS[each.name]}: {_set_text(each, dataset)}" for each in dataset.sets)
     return f"{code(dataset.name)} contains {counted(dataset.cases, kind)} ({sets})."
 
 
-def _set_text(one: SetFacts) -> str:
+def _set_text(one: SetFacts, dataset: DatasetFacts) -> str:
     sides = "".join(f", {count} {side}" for side, count in one.sides.items())
-    return f"{counted(one.cases, 'case')} of {counted(one.patients, 'patient')}{sides}"
+    patients = "" if dataset.phantoms else f" of {counted(one.patients, 'patient')}"
+    return f"{counted(one.cases, 'case')}{patients}{sides}"
 
 
 def voxels_of(dataset: DatasetFacts) -> str:

@@ -159,6 +159,7 @@ def test_phantoms_are_not_called_patients(tree):
     facts = facts_of(tree)
     items = _items(facts)
     assert names(items[7].text, "7 synthetic phantoms")
+    assert "of 5 patients" not in items[7].text
     assert "phantoms" in items[40].text
     (card,) = method_card_pages(facts)
     assert "do not carry over to patients" in markdown(card)
