@@ -111,6 +111,14 @@ def compare(
             help="Compare probabilities with the reference, where nnU-Net's CASE.npz is beside the mask.",
         ),
     ] = True,
+    supplement: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--supplement",
+            help="Write what a publication needs: the checklist CLAIM 2024, a methods paragraph and a model card per "
+            "method, as Markdown and LaTeX.",
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Processes that measure. [default: one per core, at most 4]"),
@@ -148,10 +156,13 @@ def compare(
         labels=parse_labels(labels),
         measurements=measurements,
         calibration=calibration,
+        supplement=supplement,
         jobs=jobs or min(4, os.cpu_count() or 1),
         progress=TerminalProgress(),
     )
     outcome.print()
     typer.echo(outcome.report)
+    if outcome.supplement is not None:
+        typer.echo(outcome.supplement)
     if outcome.unscored or not (outcome.complete or intersect):
         raise typer.Exit(1)

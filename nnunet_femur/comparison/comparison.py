@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from nnunet_femur.comparison.covariates import Covariates
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.raters import add_raters, copies_of_reference, score_against_raters
-from nnunet_femur.comparison.report.output import write_all
+from nnunet_femur.comparison.report.output import require_writable, write_all, write_caches
 from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.score_cache import ScoreCache
@@ -33,6 +32,8 @@ from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpo
 from nnunet_femur.comparison.statistics.margins import DEFAULT_METRIC, Margins
 from nnunet_femur.comparison.statistics.paired_tests import TestName
 from nnunet_femur.comparison.statistics.subgroups import analyse_subgroups
+from nnunet_femur.comparison.supplement.study_facts import gather_facts
+from nnunet_femur.comparison.supplement.supplement_files import FOLDER, read_answers, write_supplement
 from nnunet_femur.errors import InputError
 from nnunet_femur.evaluation import Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 _BY_SUBGROUP = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
 """Measures that are divided by subgroup."""
 
+from nnunet_femur.comparison.raters import add_raters, copies_of_reference, score_against_raters
+from nnunet_femur.comparison.report.output import require_writable, write_all, write_caches
 
 def compare(
     results: str | PathLike[str] | None,
@@ -73,6 +76,7 @@ def compare(
     labels: int | Collection[int] = (),
     measurements: bool | None = None,
     calibration: bool = True,
+    supplement: bool = False,
     jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Comparison:
@@ -111,6 +115,8 @@ def compare(
             :func:`~nnunet_femur.comparison.clinical.measuring_predictions.is_quick`.
         calibration: Measure how well probabilities agree with the reference, where nnU-Net's file of probabilities
             (``CASE.npz``, from ``--save_probabilities`` or ``--npz``) is beside the mask.
+        supplement: Write what a publication needs to the folder ``supplement`` of the report: the checklist CLAIM 2024,
+            a methods paragraph and a model card per method, filled in from the files of the study.
         jobs: Number of processes that measure. With more than 1, a script needs ``if __name__ == "__main__"``.
         progress: Receives the progress.
 
@@ -140,7 +146,9 @@ def compare(
     folder = Path(output) if output else (results or Path()) / "comparison"
     if published is not None:
         read_published(published)  # an unknown name is refused before hours of scoring
-    _require_writable(folder)
+    require_writable(folder)
+    if supplement:
+        read_answers(folder / FOLDER)  # damaged answers are refused before hours of scoring
     found = discover(
         results,
         raw=Path(raw) if raw else None,
@@ -184,8 +192,13 @@ def compare(
         reader_scores=reader_scores, calibrated=calibrated,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
+    written = None
+    if supplement:
+        names = () if of_cases is None else tuple(map(str, of_cases.columns))
+        facts = gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, subgroups=names)
+        written = write_supplement(folder, facts)
     caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
-    _write_caches(folder, *caches)
+    write_caches(folder, *caches)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),
@@ -200,6 +213,7 @@ def compare(
         endpoints=tuple(endpoints),
         headlines=tuple(report.headlines),
         reader_scores=reader_scores,
+        supplement=written,
     )
 
 
@@ -281,26 +295,3 @@ def _unused(
         if name not in used:
             measure = " Pass --measurements." if name in MAIN and not endpoints else ""
             yield f"The margin of {name} was not used: no method can be compared with {margins.against}.{measure}"
-
-
-def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | CalibrationCache | None) -> None:
-    try:
-        for cache in caches:
-            if cache is not None:
-                cache.write(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _require_writable(folder: Path) -> None:
-    """Check that the report can be written; scoring before it takes minutes."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise _unwritable(folder, NotADirectoryError(20, f"{existing} is a file"))
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise _unwritable(folder, PermissionError(13, "Permission denied"))
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
-    return InputError(msg, code="cannot-write")

@@ -43,6 +43,7 @@ class Comparison:
             if nothing was measured.
         endpoints: Statistics of the errors of measurements of each group of methods.
         headlines: What the statistics show about the best methods, a sentence each.
+        supplement: Folder of the supplement for a publication; None if none was written.
         reader_scores: Scores of all methods against the masks of each second reader in place of the reference, by the
             reader's name; 3D Dice, HD95 and ASSD of the whole femur, with the columns of scores.csv.
 
@@ -70,6 +71,7 @@ class Comparison:
     measurements: pd.DataFrame | None = None
     endpoints: tuple[GroupEndpoints, ...] = ()
     headlines: tuple[str, ...] = ()
+    supplement: Path | None = None
     reader_scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def summary(self) -> pd.DataFrame:

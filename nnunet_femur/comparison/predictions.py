@@ -114,6 +114,12 @@ class Predictions:
         """Method, fold and set as text."""
         return f"{self.method}{self.fold_suffix}, {'test set' if self.set == 'test' else 'validation'}"
 
+    @property
+    def method_folder(self) -> Path:
+        """Folder of the method: that of its predictions, or one or two levels above it."""
+        own = self.method.rpartition("/")[2]
+        return next((path for path in (self.folder, *self.folder.parents[:2]) if path.name == own), self.folder)
+
     def patient(self, case: str) -> str:
         """Return the patient of a case; the case itself if the dataset does not list it."""
         return self.dataset.patients.get(case, case)

@@ -138,6 +138,7 @@ class CompareOptions(_Section):
     slice_surfaces: bool = _optional("Measure surface distances in slices too.")
     measurements: bool = _optional("Compare clinical measurements of the femurs too; by default, yes.")
     calibration: bool = _optional("Compare probabilities with the reference, where they were saved; by default, yes.")
+    supplement: bool = _optional("Write checklist, methods paragraph and model cards for a publication.")
 
 
 class JobResources(_Section):

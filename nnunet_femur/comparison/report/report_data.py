@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
+    from nnunet_femur.comparison.training_curves import TrainingCurve
 
 DICE = Measure("volume", "all", "whole", "dice")
 """3D Dice of the whole bone, the main score."""
@@ -44,6 +45,7 @@ class ReportData:
         subgroups: Scores by subgroup of each group; empty without covariates.
         reader_scores: Scores of all methods against the masks of each second reader, by the reader's name.
         calibrated: Calibration of the predictions with probabilities.
+        curves: Training curves of the methods, as far as they are recorded.
     """
 
     scored: Scored
@@ -56,6 +58,7 @@ class ReportData:
     subgroups: Sequence[GroupSubgroups] = ()
     reader_scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     calibrated: Calibrated = field(default_factory=Calibrated)
+    curves: Sequence[TrainingCurve] = ()
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -18,9 +18,10 @@ PLANES = "Three planes of one case"
 BY_PLANE = "Slice scores by plane"
 FOLDS = "Scores by fold"
 CASES = "Scores by case"
+TRAINING = "Training"
 
 ORDER = (
     SCORES, UNSCORED, CLINICAL, STATISTICS, READERS, SUBGROUPS, CALIBRATION, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES,
-    GRID, GALLERY, PLANES, BY_PLANE, FOLDS, CASES,
+    GRID, GALLERY, PLANES, BY_PLANE, FOLDS, CASES, TRAINING,
 )  # fmt: skip
 """The sections in the order of the report, overviews before details."""

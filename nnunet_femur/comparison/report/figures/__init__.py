@@ -21,6 +21,7 @@ from nnunet_femur.comparison.report.figures.clinical_plots import (
     draw_clinical_boxes,
     draw_clinical_ranks,
 )
+from nnunet_femur.comparison.report.figures.curve_plots import draw_training_curves
 from nnunet_femur.comparison.report.figures.extreme_slices import draw_extreme_slices
 from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
 from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
@@ -53,6 +54,7 @@ FIGURES: tuple[Callable[[ReportData, SliceReader], Iterator[Sketch]], ...] = (
     draw_method_grid,
     draw_gallery,
     draw_planes,
+    draw_training_curves,
 )
 """All figures. Those of one section of the report appear in this order."""
 

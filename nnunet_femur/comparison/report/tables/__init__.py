@@ -22,6 +22,7 @@ from nnunet_femur.comparison.report.tables.statistics_tables import statistics_t
 from nnunet_femur.comparison.report.tables.study_tables import study_tables
 from nnunet_femur.comparison.report.tables.subgroup_tables import subgroup_tables
 from nnunet_femur.comparison.report.tables.summary import summaries, surface_tables
+from nnunet_femur.comparison.report.tables.training_tables import training_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ TABLES: tuple[Callable[[ReportData], Iterator[Table]], ...] = (
     fold_tables,
     case_tables,
     unscored_tables,
+    training_tables,
 )
 """All tables. Those of one section of the report appear in this order."""
 
