@@ -174,11 +174,8 @@ def compare(
         calibrated = calibrate_predictions(found.predictions, cache=reliability, **shared)
         found.warnings += calibrated.problems
         scored = replace(scored, scores=calibrated.with_scores(scored.scores))
-    measured = None
-    if measurements is None and not is_quick(found.predictions):
-        found.notes.append("The femurs were not measured, which takes longer than scoring. Pass --measurements.")
-    elif measurements is not False:
-        measured = measure_predictions(found.predictions, cache=known, **shared)
+    measured = _measured(found, measurements, known, shared)
+    if measured is not None:
         scored = replace(scored, scores=with_errors(scored.scores, measured))
     groups = group_scores(scored.scores, ends_only=scored.ends_only, raters=scored.raters)
     statistics = analyse_groups(groups, test=test, margins=margins)
@@ -220,6 +217,14 @@ class _Shared(TypedDict):
     checksums: ScoreCache | None
     jobs: int
     progress: Progress
+
+
+def _measured(found: Found, wanted: bool | None, cache: MeasurementCache, shared: _Shared) -> pd.DataFrame | None:  # noqa: FBT001
+    """Return the table of measurements; None if nothing is measured, with a note if that takes too long."""
+    if wanted is None and not is_quick(found.predictions):
+        found.notes.append("The femurs were not measured, which takes longer than scoring. Pass --measurements.")
+        return None
+    return None if wanted is False else measure_predictions(found.predictions, cache=cache, **shared)
 
 
 def _require_usable(
