@@ -160,6 +160,7 @@ def _shared(dataset: ReferenceMasks) -> Iterator[str]:
         return
 
     def patients(cases: Iterable[str]) -> set[str]:
+        """Return the patients of cases."""
         return {dataset.patients.get(case, case) for case in cases}
 
     if shared := sorted(patients(dataset.train) & patients(dataset.test)):

@@ -113,7 +113,7 @@ def test_states(facts):
 
 def test_facts_of_the_data(facts):
     items = _items(facts)
-    assert names(items[7].text, "Dataset001_Femur", "7 CTs", "5 cases of 5 patients", "2 cases of 2 patients", "4 left")
+    assert names(items[7].text, "Dataset001_Femur", "7 CTs", "5 cases of 5 patients", "2 cases of 2 patients", "4 L")
     assert names(items[8].text, "50 ml", "1 case left out")
     assert names(items[9].text, "RAS", "int16 HU", "2 × 1 × 1 mm", "order 3", "-50 to 1500", "mean 400")
     assert names(items[19].text, "seed (3)", "24/8/8", "whole patients", "fold 0: 4/1", "fold 5: 3/2")
