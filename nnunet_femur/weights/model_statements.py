@@ -41,6 +41,8 @@ def initial_weights(trainer: str, recipe: Mapping[str, Any], source: Mapping[str
     Example:
         >>> initial_weights("FemurScratchTrainer", {})
         'Random weights, unless the training was started with `-pretrained_weights`; that is not recorded.'
+        >>> initial_weights("FemurUnetResNet34Trainer", {"encoder_weights": None})
+        'Random weights, also of the encoder.'
     """
     if source is not None:
         name, checksum = source.get("dataset", "a model of TotalSegmentator"), source.get("checkpoint_sha256")
@@ -58,7 +60,9 @@ def initial_weights(trainer: str, recipe: Mapping[str, Any], source: Mapping[str
     kind = TRAINERS[trainer].recipe if trainer in TRAINERS else ""
     if kind in _RECIPES_OF_RANDOM_WEIGHTS:
         return "Random weights, unless the training was started with `-pretrained_weights`; that is not recorded."
-    weights = recipe.get("encoder_weights")
+    weights = recipe.get("encoder_weights", "")
+    if weights is None:
+        return "Random weights, also of the encoder."
     if weights:
         return (
             f"Encoder weights `{weights}` of segmentation-models-pytorch or timm, trained on ImageNet. Licence of "

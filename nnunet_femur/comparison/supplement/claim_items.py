@@ -71,7 +71,7 @@ def claim_page(items: Sequence[Item]) -> Page:
             Grid(
                 ("item", "section", "topic", "answer"),
                 tuple((str(item.topic.number), item.topic.section, item.topic.name, item.text) for item in items),
-                (0.05, 0.13, 0.2, 0.55),
+                (0.05, 0.13, 0.2, 0.53),
             ),
             Paragraph(f"The topics are in our own words. {CITATION}"),
         ),

@@ -11,14 +11,8 @@ from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.report.report_data import DICE, file_name, measure_title
 from nnunet_femur.comparison.report.tables.training_tables import state_of
 from nnunet_femur.comparison.supplement.pages import Bullets, Grid, Heading, Page, Paragraph, pairs, to_fill_in
-from nnunet_femur.comparison.supplement.phrases import (
-    code,
-    derivation_of,
-    dimensions,
-    final_network_of,
-    plain,
-    score_text,
-)
+from nnunet_femur.comparison.supplement.phrases import code, dimensions, score_text
+from nnunet_femur.comparison.supplement.training_phrases import derivation_of, final_network_of, network_of, plain
 from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS
 
 if TYPE_CHECKING:
@@ -71,8 +65,8 @@ def _model(method: MethodFacts) -> Iterator[tuple[str, str]]:
     yield "name in scores.csv", code(method.method)
     if method.trainer:
         yield "trainer", code(method.trainer)
-    if method.network:
-        yield "network", method.network
+    if network := network_of(method):
+        yield "network", network
     parameters = method.first("parameters")
     if parameters:
         yield "parameters", f"{parameters:,}"
@@ -119,7 +113,7 @@ def _training(method: MethodFacts) -> Iterator[Block]:
             (0.08, 0.1, 0.12, 0.18, 0.18, 0.28),
         )
     kept = final_network_of(method)
-    yield Paragraph(f"Network: {kept}" if kept else f"Choice of the final network: {to_fill_in()}")
+    yield Paragraph(f"Final network: {kept}" if kept else f"Choice of the final network: {to_fill_in()}")
 
 
 def _curve_row(curve: TrainingCurve) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnunet_femur.comparison.discovery import Found
-    from nnunet_femur.comparison.grouping import Measure
+    from nnunet_femur.comparison.grouping import Entry, Measure
     from nnunet_femur.comparison.report.report import Report
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.descriptive import Summary
@@ -58,6 +58,11 @@ class StudyFacts:
     def phantoms(self) -> bool:
         """True if all cases of all datasets are synthetic phantoms."""
         return bool(self.datasets) and all(dataset.phantoms for dataset in self.datasets)
+
+    def title(self, entry: Entry) -> str:
+        """Return the name of an entry in sentences: the title of its method, and its folds if there are several."""
+        titles = {method.method: method.title for method in self.methods}
+        return ", ".join(filter(None, (titles.get(entry.method, entry.name), entry.detail)))
 
     def summaries(self, method: str, measure: Measure = DICE) -> list[tuple[str, str, Summary]]:
         """Return title of the set, detail of the entry and summary of one measure, for each set with the method.
