@@ -72,7 +72,9 @@ def _model(method: MethodFacts) -> Iterator[tuple[str, str]]:
         yield "parameters", f"{parameters:,}"
     if "spacing" in configuration:
         yield "input", f"one channel, CT in HU, at {dimensions(configuration['spacing'])} mm (array axes)"
-    if "patch_size" in configuration:
+    if method.traits.in_slices and "slice_size" in method.recipe:
+        yield "training slices", f"{dimensions(method.recipe['slice_size'])} pixels"
+    elif "patch_size" in configuration and not method.traits.in_slices:
         yield "window", f"{dimensions(configuration['patch_size'])} voxels"
     if method.folds:
         yield "trained folds", ", ".join(method.folds)
@@ -110,7 +112,7 @@ def _training(method: MethodFacts) -> Iterator[Block]:
         yield Grid(
             ("fold", "epochs", "minutes", "last training loss", "last pseudo Dice", "state of the training loss"),
             tuple(_curve_row(curve) for curve in method.curves),
-            (0.08, 0.1, 0.12, 0.18, 0.18, 0.28),
+            (0.08, 0.1, 0.11, 0.17, 0.17, 0.27),
         )
     kept = final_network_of(method)
     yield Paragraph(f"Final network: {kept}" if kept else f"Choice of the final network: {to_fill_in()}")
@@ -145,7 +147,7 @@ def _scores(method: MethodFacts, facts: StudyFacts) -> Iterator[Block]:
     yield Grid(
         ("set", "cases", *titles),
         tuple((row, str(cases[row]), *(scores.get(title, "–") for title in titles)) for row, scores in by_set.items()),
-        (0.16, 0.07, *(0.7 / len(titles) for _ in titles)),
+        (0.15, 0.07, *(0.66 / len(titles) for _ in titles)),
     )
     yield Paragraph("Mean ± standard deviation over cases, and the 95 % interval of the mean over patients.")
     if facts.phantoms:

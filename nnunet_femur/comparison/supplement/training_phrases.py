@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 _LOSSES = {"cross_entropy": "cross-entropy", "dice_cross_entropy": "Dice loss and cross-entropy"}
 
-_OPTIMISTIC = (
-    " Scores of the validation cases that it was chosen on are slightly optimistic; those of test cases are not."
-)
+_OPTIMISTIC = " Scores of the validation cases of this choice are slightly optimistic; those of test cases are not."
 
 _SLICE_NETWORK = re.compile(r"(UnetPlusPlus|Unet)(\w+)")
 

@@ -205,11 +205,14 @@ class TestCards:
         cards = {page.title: markdown(page) for page in method_card_pages(facts)}
         assert len(cards) == 3
         text = cards["Model card: FemurUnetResNet34 · 3d_fullres"]
-        assert names(
-            text, "24,400,000", "2 × 1 × 1 mm", "64 × 64 × 64", "| learning_rate | 0.0003 |", "4 for training, 1 for"
-        )
+        assert names(text, "24,400,000", "2 × 1 × 1 mm", "| learning_rate | 0.0003 |", "4 for training, 1 for")
         assert names(text, "| Test set | 2 | 1.000 ± 0.000", "still falling", "not a medical device")
-        assert names(cards["Model card: FemurFinetune · 3d_fullres"], "the weights that were fine-tuned", "0.9000")
+        assert names(
+            cards["Model card: FemurFinetune · 3d_fullres"],
+            "the weights that were fine-tuned",
+            "0.9000",
+            "64 × 64 × 64",
+        )
 
     def test_of_a_baseline_with_dummy_weights(self, facts):
         text = next(markdown(page) for page in method_card_pages(facts) if "TotalSegmentator" in page.title)
