@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-    from nnunet_femur.recipe.hyperparameters import Plane, Recipe, SliceRecipe
+    from nnunet_femur.recipe.hyperparameters import Recipe, SliceRecipe
+    from nnunet_femur.recipe.slice_planes import Plane
     from nnunet_femur.training.base import NetworkRequest
 
 
