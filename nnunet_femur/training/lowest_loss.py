@@ -64,7 +64,7 @@ class LowestLossTrainer(FemurTrainer):
     def on_train_end(self) -> None:
         """Write the kept network as the final checkpoint."""
         # The first process writes. The others must read after it has written and before it removes the file.
-        self._synchronise()
+        self.synchronise()
         kept = self._writes_checkpoint and self._checkpoint.is_file()
         if kept:
             checkpoint = self._read_checkpoint()
@@ -76,14 +76,9 @@ class LowestLossTrainer(FemurTrainer):
                 f"({min(losses):.4f})."
             )
         super().on_train_end()
-        self._synchronise()
+        self.synchronise()
         if kept and self.local_rank == 0:
             self._checkpoint.unlink()
-
-    def _synchronise(self) -> None:
-        """Wait until all processes that train together have arrived here."""
-        if self.is_ddp:
-            torch.distributed.barrier()
 
     def _read_checkpoint(self) -> dict:
         # Our own file in nnU-Net's format, with NumPy scalars that PyTorch refuses to load with weights_only.
