@@ -107,6 +107,16 @@ RampIterations = Annotated[
     ),
 ]
 
+AverageDecay = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Decay per iteration of the moving average of the weights, which is then validated, saved and used "
+        "for prediction (0.99 to 0.999); 0: no average.",
+    ),
+]
+
 Choose = Annotated[
     Literal["validation", "last"],
     Field(
@@ -283,15 +293,7 @@ class FinetuneRecipe(Recipe):
             "backwards.",
         ),
     ] = 1.0
-    average_decay: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="Decay per iteration of the moving average of the weights, which is then validated, saved and "
-            "used for prediction (0.99 to 0.999); 0: no average.",
-        ),
-    ] = 0.0
+    average_decay: AverageDecay = 0.0
     elastic_fraction: Annotated[
         float, Field(ge=0, le=1, description="Share of the patches that are deformed elastically in augmentation.")
     ] = 0.2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nnunet_femur.training.base import FemurTrainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _RAW_WEIGHTS = "femur_raw_weights"
 """Key of a checkpoint for the weights before averaging, from which a resumed training continues."""
@@ -48,14 +52,22 @@ class AveragingTrainer(FemurTrainer):
         """Train one step, then update the average."""
         result = super().train_step(batch)
         if self._average is not None:
-            self._average.update_parameters(self.bare_network)
+            self._update_average(self._average)
         return result
+
+    def _update_average(self, average: AveragedModel) -> None:
+        # PyTorch copies buffers, or averages all of them. The statistics of batch normalisation are averaged here;
+        # counters are copied.
+        before = [buffer.clone() for buffer in average.module.buffers()]
+        average.update_parameters(self.bare_network)
+        for buffer, old in zip(average.module.buffers(), before, strict=True):
+            if buffer.is_floating_point():
+                buffer.copy_(old.lerp(buffer, 1 - self.average_decay))
 
     def _swap_average(self) -> None:
         """Swap the weights of the network and the average."""
         if self._average is not None:
-            both = zip(self.bare_network.parameters(), self._average.module.parameters(), strict=True)
-            for raw, averaged in both:
+            for raw, averaged in zip(_tensors(self.bare_network), _tensors(self._average.module), strict=True):
                 raw.data, averaged.data = averaged.data, raw.data
 
     def on_validation_epoch_start(self) -> None:
@@ -102,3 +114,7 @@ class AveragingTrainer(FemurTrainer):
         """Read the entries of a checkpoint that nnU-Net does not read."""
         if self.average_decay:
             self._raw_weights = checkpoint.get(_RAW_WEIGHTS)
+
+
+def _tensors(network: torch.nn.Module) -> Iterator[torch.Tensor]:
+    return chain(network.parameters(), network.buffers())
