@@ -107,8 +107,16 @@ AverageDecay = Annotated[
     Field(
         ge=0,
         lt=1,
-        description="Decay per iteration of the moving average of the weights, which is then validated, saved and "
-        "used for prediction (0.99 to 0.999); 0: no average.",
+        description="Decay per iteration of the moving average of the weights, which is then validated, saved and used "
+        "for prediction (0.99 to 0.999); 0: no average.",
+    ),
+]
+
+Choose = Annotated[
+    Literal["validation", "last"],
+    Field(
+        description="Weights that the training ends with: those of the highest Dice on whole validation cases among "
+        "the source, weights between source and last, the best epoch and the last; or the last."
     ),
 ]
 
@@ -294,6 +302,15 @@ class FinetuneRecipe(Recipe):
     elastic_fraction: Annotated[
         float, Field(ge=0, le=1, description="Share of the patches that are deformed elastically in augmentation.")
     ] = 0.2
+    trained_layers: Annotated[
+        Literal["all", "decoder", "adapters"],
+        Field(
+            description="Layers that are trained besides the segmentation heads: all; those of the decoder; or "
+            "low-rank adapters of all convolutions, which are added to their weights in every checkpoint."
+        ),
+    ] = "all"
+    adapter_rank: Annotated[int, Field(ge=1, description="Rank of the adapters of `trained_layers: adapters`.")] = 4
+    choose: Choose = "validation"
 
 
 class FinetunePaperRecipe(FinetuneRecipe):
@@ -303,6 +320,7 @@ class FinetunePaperRecipe(FinetuneRecipe):
     schedule: Schedule = "constant"
     warmup_epochs: WarmupEpochs = 0
     ramp_iterations: RampIterations = 0
+    choose: Choose = "last"
 
 
 def refuse(problem: str) -> NoReturn:
