@@ -89,8 +89,8 @@ class ObliqueGrid:
         >>> grid = OBLIQUE[3].grid((30, 40, 20), (1.0, 1.0, 1.0))
         >>> grid.count
         50
-        >>> grid.pixels(*grid.voxels(12, 25))
-        (12.0, 25.0)
+        >>> [round(place, 6) for place in grid.pixels(*grid.voxels(12, 25))]
+        [12.0, 25.0]
     """
 
     plane: ObliquePlane
