@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def main() -> None:
     recipes = _recipes(arguments.ours)
     unknown = set(arguments.only or ()) - set(recipes)
     if unknown:
-        raise SystemExit(f"--only: unknown recipes {sorted(unknown)}, choose from {list(recipes)}.")
+        sys.exit(f"--only: unknown recipes {sorted(unknown)}, choose from {list(recipes)}.")
     runs: list[dict[str, Any]] = []
     for name in arguments.only or recipes:
         for seed in range(arguments.seeds):
@@ -193,9 +194,7 @@ def _trained(choices: tuple[str, ...], seed: int, seconds: float, work: Path) ->
     return {"steps": EPOCHS * state["iterations"], **{key: state[key] for key in ("seconds", "step_s", "losses")}}
 
 
-def _changed_afterwards(
-    trained: Path, choices: tuple[str, ...], seed: int, work: Path
-) -> tuple[Path, dict[str, Any]]:
+def _changed_afterwards(trained: Path, choices: tuple[str, ...], seed: int, work: Path) -> tuple[Path, dict[str, Any]]:
     """Write a model with the network of a finished training and other weights of its planes."""
     import torch
 

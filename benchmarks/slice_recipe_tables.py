@@ -31,10 +31,8 @@ class Gain:
 
     @property
     def is_kept(self) -> bool:
-        """True if the gain exceeds the spread of seeds, is above 0 for each of three seeds or more, and is no chance."""
-        return (
-            len(self.by_seed) >= 3 and min(self.by_seed) > 0 and self.claim.gain > self.spread and self.claim.holds
-        )
+        """True if the gain exceeds the spread of seeds, is above 0 for each of at least three seeds, and is claimed."""
+        return len(self.by_seed) >= 3 and min(self.by_seed) > 0 and self.claim.gain > self.spread and self.claim.holds
 
 
 def gain_of(runs: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> Gain:
@@ -74,7 +72,8 @@ def gains_table(runs: Sequence[dict[str, Any]], *, against: str) -> str:
         cells: tuple[Any, ...] = (None, None, None, None, None)
         if name != against and against in by_recipe:
             cells = _cells(gain_of(own, by_recipe[against]))
-        steps, hd95, prediction_s = (np.mean([np.mean(run[key]) for run in own]) for key in ("steps", "hd95", "prediction_s"))
+        of_run = pd.DataFrame([{key: np.mean(run[key]) for key in ("steps", "hd95", "prediction_s")} for run in own])
+        steps, hd95, prediction_s = of_run.mean()
         dice = f"{np.mean(means):.4f}{deviation}"
         rows.append((name, len(own), f"{steps:.0f}", dice, f"{hd95:.1f}", *cells, f"{prediction_s:.1f}"))
     return table(header, rows)

@@ -214,9 +214,7 @@ class SliceRecipe(Recipe):
         Field(min_length=1, description="Planes to train on and to predict in (`2d`: axial)."),
     ] = PLANES
     plane_weights: Annotated[
-        Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_as_tuple)]
-        | Literal["validation"]
-        | None,
+        Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_as_tuple)] | Literal["validation"] | None,
         Field(
             description="Weight of each plane in the prediction of a volume, not all 0; `null`: equal weights; "
             "`validation`: learned from the fold's validation cases at the end of the training."

@@ -129,7 +129,9 @@ class TestRunSlices:
         if learns:
             network.set_weights((4.0, 3.0, 2.0, 0.0))
         _written(network, [9, 8, 7], tmp_path)
-        (tmp_path / "model.json").write_text(json.dumps({"slices": describe_slices(network, {0: network.state_dict()})}))
+        (tmp_path / "model.json").write_text(
+            json.dumps({"slices": describe_slices(network, {0: network.state_dict()})})
+        )
         shutil.copy(SOURCES / "run_slices.py", tmp_path)
         specification = importlib.util.spec_from_file_location("run_slices", tmp_path / "run_slices.py")
         run_slices = importlib.util.module_from_spec(specification)

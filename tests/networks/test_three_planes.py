@@ -220,9 +220,7 @@ class TestObliquePlanes:
 
     @pytest.mark.parametrize("slices_at_once", [1, 5, 100])
     @pytest.mark.parametrize("neighbours", [0, 1])
-    def test_equals_slice_by_slice(
-        self, slices_at_once: int, neighbours: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_equals_slice_by_slice(self, slices_at_once: int, neighbours: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """A network that looks around, against a loop over slices that SciPy cuts and puts back."""
         monkeypatch.setattr(three_planes, "SLICE_PIXELS", 24 * 16)
         torch.manual_seed(0)
@@ -279,8 +277,9 @@ class TestWeights:
 
     def test_learned_weights_are_part_of_the_state(self) -> None:
         """So that a checkpoint brings its own, and the checkpoints of other networks stay as they are."""
-        volume, first, second = _volume(), *(
-            ThreePlaneNetwork(_Columns(), stride=8, learns_weights=True) for _ in range(2)
+        volume, first, second = (
+            _volume(),
+            *(ThreePlaneNetwork(_Columns(), stride=8, learns_weights=True) for _ in range(2)),
         )
         assert first.weights == pytest.approx((1 / 3, 1 / 3, 1 / 3))
         first.set_weights((2, 1, 1))

@@ -88,9 +88,7 @@ class InferenceSession:
                 one = self.of_slice(of_part, number, scale)
                 found = np.zeros((count, count, len(one), lines.shape[2]), np.float32) if found is None else found
                 found[number, part] = np.moveaxis(one, 2 if turned else 1, 0)
-        row_px, column_px = (
-            ((np.arange(n) + 0.5) * s - n * s / 2) for n, s in zip(lines.shape, pixels)
-        )
+        row_px, column_px = (((np.arange(n) + 0.5) * s - n * s / 2) for n, s in zip(lines.shape, pixels))
         row_px, column_px = np.meshgrid(row_px, column_px, indexing="ij")
         normal, within = (column_px + sign * row_px) / root, (row_px - sign * column_px) / root
         back = interpolated(found, normal + count / 2 - 0.5, within + count / 2 - 0.5)

@@ -100,9 +100,7 @@ def _linear(block: NDArray[Any], row: NDArray[np.float64], column: NDArray[np.fl
     return found
 
 
-def _neighbours(
-    place: NDArray[np.float64], last: int
-) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+def _neighbours(place: NDArray[np.float64], last: int) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     below = np.floor(place).astype(np.int64)
     share = place - below
     return [(below, 1 - share), (np.minimum(below + 1, last), share)]

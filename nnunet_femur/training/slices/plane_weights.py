@@ -103,9 +103,7 @@ def learn_plane_weights(trainer: CheckedTrainer, planes: Sequence[str], *, large
     return found
 
 
-def _learn(
-    trainer: CheckedTrainer, network: ThreePlaneNetwork, planes: Sequence[str], largest: int
-) -> LearnedWeights:
+def _learn(trainer: CheckedTrainer, network: ThreePlaneNetwork, planes: Sequence[str], largest: int) -> LearnedWeights:
     start = time.monotonic()
     cases = [] if trainer.fold == "all" else cases_to_score(trainer.do_split()[1])
     sampled = [_likelihoods_of_case(trainer, network, case, largest) for case in cases]

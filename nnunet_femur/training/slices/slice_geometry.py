@@ -17,7 +17,6 @@ from torch.nn import functional
 from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, READER_WITH_REORIENT
 from nnunet_femur.errors import InputError
 from nnunet_femur.networks.oblique_planes import OBLIQUE, ObliqueGrid, ObliquePlane
-from nnunet_femur.recipe.hyperparameters import SliceRecipe
 from nnunet_femur.recipe.slice_planes import Plane, axes_and_sign
 from nnunet_femur.training.slices.oblique_cuts import cut_oblique
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
     from numpy.typing import NDArray
+
+    from nnunet_femur.recipe.hyperparameters import SliceRecipe
 
 
 OUTSIDE = -1
@@ -114,6 +115,7 @@ def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[
         spacing_mm: Spacing along the arrays' axes in mm. With two axes, as for configuration ``2d``, pixels are voxels.
 
     Example:
+        >>> from nnunet_femur.recipe.hyperparameters import SliceRecipe
         >>> pixels_per_voxel(SliceRecipe(slice_spacing_mm="finest"), (2.0, 0.8, 0.8))
         (2.5, 1.0, 1.0)
     """

@@ -75,9 +75,7 @@ def find_slices(
     return SliceTable(table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
 
 
-def _oblique_rows(
-    mask: NDArray[np.bool_], case: int, axis: int, scale: Sequence[float]
-) -> NDArray[np.int64]:
+def _oblique_rows(mask: NDArray[np.bool_], case: int, axis: int, scale: Sequence[float]) -> NDArray[np.int64]:
     """Return the rows of the table for the slices of an oblique plane."""
     grid = OBLIQUE[axis].grid(mask.shape, scale)
     along, third = oblique_shadows(mask, grid)

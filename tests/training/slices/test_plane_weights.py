@@ -57,9 +57,7 @@ def test_differing_voxels_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         (40, (15, 25), 20, (10, 30)),
     ],
 )
-def test_pieces_contain_the_femur(
-    length: int, femur: tuple[int, int], largest: int, expected: tuple[int, int]
-) -> None:
+def test_pieces_contain_the_femur(length: int, femur: tuple[int, int], largest: int, expected: tuple[int, int]) -> None:
     found = plane_weights._piece(length, femur, largest)
     assert (found.start, found.stop) == expected
 
@@ -139,9 +137,7 @@ class TestTraining:
     def test_one_plane_learns_nothing(self, results: Path) -> None:
         assert results.is_dir()
         for configuration, recipe in (("3d_fullres", {"planes": ["axial"]}), ("2d", {})):
-            trainer = make_trainer(
-                "FemurUnetMobileNetV3Trainer", configuration, plane_weights="validation", **recipe
-            )
+            trainer = make_trainer("FemurUnetMobileNetV3Trainer", configuration, plane_weights="validation", **recipe)
             trainer.initialize()
             trainer.finish_network()
             assert trainer.run_facts() == {}
