@@ -90,5 +90,5 @@ def test_values_that_are_linear_in_space_come_back(number: int, scale: tuple[flo
         add_oblique(total, slices, grid, group, pixels, weight=0.5)
     places = torch.meshgrid(*[torch.arange(float(n)) for n in SHAPE], indexing="ij")
     expected = 1 + 0.5 * (0.3 * places[plane.along] - 0.2 * places[plane.across] + places[plane.third])
-    inside = [slice(1, -1)] * 3 if min(scale) < 1 else [slice(None)] * 3
+    inside = (slice(1, -1),) * 3 if min(scale) < 1 else (slice(None),) * 3
     assert torch.allclose(total[0][inside], expected[inside], atol=1e-4)

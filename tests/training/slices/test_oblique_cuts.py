@@ -50,7 +50,7 @@ def test_table_of_slices_equals_a_search_through_their_labels(number: int) -> No
     labels = cut_oblique(mask[None].astype(np.int8), grid, np.arange(grid.count), rows, columns, outside=-1)[0]
     table = find_slices([mask], (number,), SCALE)
     assert table.index.tolist() == [index for index in range(grid.count) if (labels[index] == 1).any()]
-    assert len(table) > 5
+    assert len(table) >= 5
     for index, box in zip(table.index, table.box, strict=True):
         places = np.argwhere(labels[index] == 1)
         first, last = places.min(0), places.max(0) + 1

@@ -82,6 +82,7 @@ class TestTraining:
             slice_size=[32, 32],
             plane_weights="validation",
         )
+        trainer.initialize()
         case = trainer.do_split()[1][0]
         monkeypatch.setattr(trainer, "do_split", lambda: (trainer.__class__.do_split(trainer)[0], [case]))
         mask: dict[str, torch.Tensor] = {}
