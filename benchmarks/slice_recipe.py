@@ -10,7 +10,8 @@ Test cases are scored in 3D; validation cases only for choices that use them.
 
 Equal processor time: a few steps of each recipe, with their loading and augmentation, are measured in seconds that the
 processor worked, so that other programs do not count; the number of steps is what fits into `--seconds`. Run it on one
-core. Weights of planes are learned after the training of the recipe without this choice, which is not repeated.
+core. Choices that do not change a training, such as weights of planes, are made after the training of the recipe
+without them, which is not repeated. Therefore all trainings average their weights, and the choice is which to use.
 
 What is done in WORK is not done again, and a training that was stopped continues. `--only` and `--ours` name some
 recipes, or another one as ours. The table is in WORK/slice_recipe.md, and all numbers in WORK/slice_recipe.json.
@@ -40,7 +41,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "falling rate": {"schedule": "poly"},
     "Dice loss too": {"loss": "dice_cross_entropy"},
     "the last network": {"keep": "last"},
-    "average of the weights": {"average_decay": 0.99},
+    "average of the weights": {"average_decay": 0.95},
     "learned weights of planes": {"plane_weights": "validation"},
     "oblique planes": {"planes": [*PLANES, *OBLIQUE_PLANES]},
     "augmentation": {"augment": True},
@@ -54,8 +55,11 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 """Choices of a recipe, by name."""
 
-AFTERWARDS = frozenset({"learned weights of planes", "axial plane counts twice"})
+AFTERWARDS = frozenset({"average of the weights", "learned weights of planes", "axial plane counts twice"})
 """Choices that do not change the training, so that one training is enough for recipes with and without them."""
+
+RAW_WEIGHTS = "femur_raw_weights"
+"""Key of a checkpoint for the weights before averaging. All trainings average, so all have the same cost of it."""
 
 EPOCHS = 5
 STUDY, OURS = "study", "ours"
@@ -116,10 +120,7 @@ def _result(choices: tuple[str, ...], seed: int, seconds: float, work: Path) -> 
         done.parent.mkdir(exist_ok=True)
         trained = tuple(name for name in choices if name not in AFTERWARDS)
         state = _trained(trained, seed, seconds, work)
-        model = _model(trained, seed, seconds, work)
-        facts: dict[str, Any] = {}
-        if trained != choices:
-            model, facts = _changed_afterwards(model, choices, seed, work)
+        model, facts = _finished(_model(trained, seed, seconds, work), choices, seed, work)
         scorer = Scorer(work / "nnUNet_raw" / DATASET, validation=False)
         start = time.process_time()
         scores = scorer(model, "5")
@@ -165,7 +166,7 @@ def _recipe(choices: tuple[str, ...], seed: int) -> dict[str, Any]:
 def _trained(choices: tuple[str, ...], seed: int, seconds: float, work: Path) -> dict[str, Any]:
     """Train a recipe, or continue a training that was stopped; return steps, processor seconds and losses."""
     model = _model(choices, seed, seconds, work)
-    state_file, recipe = model / "state.json", _recipe(choices, seed)
+    state_file, recipe = model / "state.json", _recipe((*choices, "average of the weights"), seed)
     if not state_file.exists():
         trial = _trainer({**recipe, "iterations_per_epoch": 9}, work / "trial", work)
         step_s = seconds_of_step(trial, time.process_time)
@@ -194,22 +195,24 @@ def _trained(choices: tuple[str, ...], seed: int, seconds: float, work: Path) ->
     return {"steps": EPOCHS * state["iterations"], **{key: state[key] for key in ("seconds", "step_s", "losses")}}
 
 
-def _changed_afterwards(trained: Path, choices: tuple[str, ...], seed: int, work: Path) -> tuple[Path, dict[str, Any]]:
-    """Write a model with the network of a finished training and other weights of its planes."""
+def _finished(trained: Path, choices: tuple[str, ...], seed: int, work: Path) -> tuple[Path, dict[str, Any]]:
+    """Write the model of a recipe after its training: with averaged weights or not, and with weights of planes."""
     import torch
 
-    changed = trained.with_name(f"{trained.name}, changed")
-    shutil.rmtree(changed, ignore_errors=True)
-    trainer = _trainer(_recipe(choices, seed), changed, work)
+    finished = work / "finished"
+    shutil.rmtree(finished, ignore_errors=True)
+    # Whether averaged or not, the weights are the final ones.
+    trainer = _trainer({**_recipe(choices, seed), "average_decay": 0.0}, finished, work)
     trainer.on_train_start()
     checkpoint = torch.load(trained / "fold_5" / "checkpoint_final.pth", map_location="cpu", weights_only=False)
     start = time.process_time()
-    # The state of a network that learns its weights has an entry more.
-    trainer.bare_network.load_state_dict(checkpoint["network_weights"], strict=False)
+    weights = checkpoint["network_weights" if "average of the weights" in choices else RAW_WEIGHTS]
+    # The state of a network that learns weights of planes has an entry more.
+    trainer.bare_network.load_state_dict(weights, strict=False)
     trainer.finish_network()
     trainer.current_epoch = EPOCHS - 1
-    trainer.save_checkpoint(str(changed / "fold_5" / "checkpoint_final.pth"))
-    return changed, {"afterwards_s": time.process_time() - start, **trainer.run_facts()}
+    trainer.save_checkpoint(str(finished / "fold_5" / "checkpoint_final.pth"))
+    return finished, {"afterwards_s": time.process_time() - start, **trainer.run_facts()}
 
 
 if __name__ == "__main__":
