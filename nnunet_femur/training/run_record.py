@@ -13,7 +13,7 @@ from nnunet_femur.atomic_files import write_json
 from nnunet_femur.processes import peak_memory_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -32,31 +32,35 @@ _DIGITS = 6
 """Significant digits of the values of curves."""
 
 
-def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool) -> None:
+def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool, further: Mapping[str, Any] | None = None) -> None:
     """Write ``run.json`` of a training; of several processes, the first one writes.
 
     Args:
         trainer: The trainer after its last epoch.
         overwrite: True to replace an existing record.
+        further: Further entries.
     """
     path = Path(trainer.output_folder) / "run.json"
     if trainer.local_rank == 0 and (overwrite or not path.exists()):
-        write_json(path, run_record(trainer, command=sys.argv))
+        write_json(path, run_record(trainer, command=sys.argv, further=further))
 
 
-def run_record(trainer: nnUNetTrainer, *, command: Sequence[str]) -> dict[str, Any]:
+def run_record(
+    trainer: nnUNetTrainer, *, command: Sequence[str], further: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the facts that are needed to repeat or to judge a training, as JSON content.
 
     Args:
         trainer: The trainer after its last epoch.
         command: The command line of the training.
+        further: Further entries, which only this kind of trainer has.
 
     Returns:
         Trainer, plans, configuration, fold, command, recipe, precision, epochs, iterations, curves, parameters, device,
-        platform and versions. "seconds" adds up all epochs, also those before an interruption. "peak_memory_mib" is the
-        peak of this process, so after an interruption that of the last part. "final_network" is "lowest_loss" if the
-        training ends with the network of its lowest training loss, else "last". "curves" contains a list with a value
-        per epoch for each of :data:`CURVES`, and for "seconds"; None for a value that is not finite.
+        platform, versions and the further entries. "seconds" adds up all epochs, also those before an interruption.
+        "peak_memory_mib" is the peak of this process, so after an interruption that of the last part. "final_network"
+        is "lowest_loss" if the training ends with the network of its lowest training loss, else "last". "curves" is a
+        list with a value per epoch for each of :data:`CURVES`, and for "seconds"; None for a value that is not finite.
     """
     from nnunet_femur.networks.precision import training_precision, validation_precision
 
@@ -87,6 +91,7 @@ def run_record(trainer: nnUNetTrainer, *, command: Sequence[str]) -> dict[str, A
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
+        **(further or {}),
     }
 
 
