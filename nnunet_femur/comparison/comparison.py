@@ -187,11 +187,9 @@ def compare(
         reader_scores=reader_scores, calibrated=calibrated,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
-    written = None
-    if supplement:
-        names = () if of_cases is None else tuple(map(str, of_cases.columns))
-        facts = gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, subgroups=names)
-        written = write_supplement(folder, facts)
+    written = write_supplement(
+        folder, gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, covariates=of_cases)
+    ) if supplement else None  # fmt: skip
     caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
     write_caches(folder, *caches)
     return Comparison(

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 _RULES = {"last": "last epoch", "lowest_loss": "epoch of the lowest training loss"}
 """Rules by which a training keeps a network, as records name them."""
 
-_CANDIDATES = {"source": "the weights that were fine-tuned", "last": "last epoch", "best": "epoch of the best pseudo Dice"}
+_CANDIDATES = {
+    "source": "the weights that were fine-tuned",
+    "last": "last epoch",
+    "best": "epoch of the best pseudo Dice",
+}
 """Candidates of a choice on validation cases, as records name them."""
 
 

@@ -106,13 +106,19 @@ def training_curves(predictions: Sequence[Predictions]) -> list[TrainingCurve]:
         folders = dict.fromkeys(one.method_folder for one in predictions if one.method == method)
         for folder in folders:
             for fold in sorted(folder.glob("fold_*")):
-                curve = _curve(method, fold)
-                if curve is not None and curve.epochs:
+                curve = read_curve(method, fold)
+                if curve.epochs:
                     found.append(curve)
     return found
 
 
-def _curve(method: str, fold: Path) -> TrainingCurve | None:
+def read_curve(method: str, fold: Path) -> TrainingCurve:
+    """Return the curves of one training; without any epoch if nothing is recorded.
+
+    Args:
+        method: The method as in scores.csv.
+        fold: Folder of the trained fold.
+    """
     try:
         record = read_record(fold / "run.json")
     except InputError:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.final_networks import final_network
 from nnunet_femur.model_export.card_facts import SHOWN, find_scores, recipe_of, start_of, training_records
 from nnunet_femur.model_export.parity import SURFACE_TOLERANCE, TOLERANCE
-from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS, NOT_KNOWN
 from nnunet_femur.version import __version__
+from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS, NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,6 +95,9 @@ def _recipe(networks: TrainedNetworks) -> str:
             for fold, record in records.items()
         ]
         parts.append(_table(("fold", *_OF_RUN.values(), *_PACKAGES), rows))
+    kept = [f"fold {fold}: {text}" for fold, record in records.items() if (text := final_network(record))]
+    if kept:
+        parts.append(f"Final network: {'; '.join(kept)}.")
     missing = [fold for fold in networks.folds if fold not in records]
     if missing:
         parts.append(f"Training record of fold {', '.join(missing)}: {NOT_KNOWN} (no run.json).")

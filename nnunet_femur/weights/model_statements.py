@@ -41,30 +41,38 @@ def initial_weights(trainer: str, recipe: Mapping[str, Any], source: Mapping[str
     Example:
         >>> initial_weights("FemurScratchTrainer", {})
         'Random weights, unless the training was started with `-pretrained_weights`; that is not recorded.'
+        >>> initial_weights("FemurUnetResNet34Trainer", {"encoder_weights": None})
+        'Random weights, also of the encoder.'
     """
     if source is not None:
-        name, checksum = source.get("dataset", "a model of TotalSegmentator"), source.get("checkpoint_sha256")
-        if is_dummy_source(source):
-            return (
-                f"**Dummy weights** in the place of {name}, made from phantoms by nnunet_femur for tests and "
-                "demonstrations. They are not TotalSegmentator's. **Never use this model on a patient's CT.**"
-            )
-        known = f" (SHA-256 of the checkpoint: {checksum})" if checksum else ""
-        return (
-            f"Fine-tuned from {name}{known}. If these are the weights that TotalSegmentator publishes for its task "
-            "`total`, their licence is Apache-2.0. Name TotalSegmentator (Wasserthal et al., Radiology: Artificial "
-            "Intelligence 2023) and nnU-Net (Isensee et al., Nature Methods 2021) when you publish results."
-        )
+        return _fine_tuned(source)
     kind = TRAINERS[trainer].recipe if trainer in TRAINERS else ""
     if kind in _RECIPES_OF_RANDOM_WEIGHTS:
         return "Random weights, unless the training was started with `-pretrained_weights`; that is not recorded."
-    weights = recipe.get("encoder_weights")
+    weights = recipe.get("encoder_weights", "")
+    if weights is None and not kind.startswith("Finetune"):
+        return "Random weights, also of the encoder."
     if weights:
         return (
             f"Encoder weights `{weights}` of segmentation-models-pytorch or timm, trained on ImageNet. Licence of "
             f"these weights: {NOT_KNOWN}; see the page of the encoder's weights on the model hub."
         )
     return NOT_KNOWN
+
+
+def _fine_tuned(source: Mapping[str, Any]) -> str:
+    name, checksum = source.get("dataset", "a model of TotalSegmentator"), source.get("checkpoint_sha256")
+    if is_dummy_source(source):
+        return (
+            f"**Dummy weights** in the place of {name}, made from phantoms by nnunet_femur for tests and "
+            "demonstrations. They are not TotalSegmentator's. **Never use this model on a patient's CT.**"
+        )
+    known = f" (SHA-256 of the checkpoint: {checksum})" if checksum else ""
+    return (
+        f"Fine-tuned from {name}{known}. If these are the weights that TotalSegmentator publishes for its task "
+        "`total`, their licence is Apache-2.0. Name TotalSegmentator (Wasserthal et al., Radiology: Artificial "
+        "Intelligence 2023) and nnU-Net (Isensee et al., Nature Methods 2021) when you publish results."
+    )
 
 
 def is_dummy_source(source: Mapping[str, Any]) -> bool:

@@ -130,3 +130,10 @@ class TestLogs:
         (fold / "training_log_2026_11_26_06_00_00.txt").write_text(_epoch(0, 0.7, "[0.5]"))
         (curve,) = training_curves(discover(tree.results).predictions)
         assert curve.train_loss == (0.7,)
+
+    def test_the_log_is_the_training_time_too(self, tree):
+        tree.validate(STOCK, 0)
+        fold = tree.method(STOCK) / "fold_0"
+        (fold / "training_log_2026_11_26_05_00_00.txt").write_text(_epoch(0, 0.4, "[0.5]") + _epoch(1, 0.3, "[0.5]"))
+        (one,) = discover(tree.results).predictions
+        assert one.seconds == 25

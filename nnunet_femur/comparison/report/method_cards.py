@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from nnunet_femur.comparison.final_networks import final_network
 from nnunet_femur.comparison.predictions import Predictions
 
 _FOLD_WORD = 3

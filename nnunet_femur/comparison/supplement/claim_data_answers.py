@@ -29,7 +29,9 @@ def _technology(facts: StudyFacts) -> str:
 
 
 def _goal(facts: StudyFacts) -> str:
-    cases = max((max((len(entry.wide) for entry in one.group.entries), default=0) for one in facts.statistics), default=0)
+    cases = max(
+        (max((len(entry.wide) for entry in one.group.entries), default=0) for one in facts.statistics), default=0
+    )
     sets = listed(one.group.title.lower() for one in facts.statistics)
     compared = f"Comparison of {counted(len(facts.methods), 'method')} on up to {counted(cases, 'case')} ({sets})."
     return joined((compared, margins_of(facts)))
@@ -66,9 +68,9 @@ def _preprocessing(facts: StudyFacts) -> str:
 def _parts(facts: StudyFacts) -> str:
     if not facts.trained:
         return ""
-    slices = [method.name for method in facts.trained if method.traits.in_slices and not method.traits.ends_only]
-    ends = [method.name for method in facts.trained if method.traits.ends_only]
-    volumes = [method.name for method in facts.trained if not method.traits.in_slices]
+    slices = [method.title for method in facts.trained if method.traits.in_slices and not method.traits.ends_only]
+    ends = [method.title for method in facts.trained if method.traits.ends_only]
+    volumes = [method.title for method in facts.trained if not method.traits.in_slices]
     return joined(
         (
             f"Trained on patches of volumes: {listed(volumes)}." if volumes else "",

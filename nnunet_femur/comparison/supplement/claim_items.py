@@ -65,15 +65,13 @@ def claim_page(items: Sequence[Item]) -> Page:
         title="Checklist CLAIM 2024",
         blocks=(
             Paragraph(
-                f"{len(items)} items: {', '.join(f'{number} {state}' for state, number in numbers.items())}. Facts come "
-                "from the files of the study and from `answers.yaml`. Check each of them."
+                f"{len(items)} items: {', '.join(f'{number} {state}' for state, number in numbers.items())}. Facts "
+                "come from the files of the study and from `answers.yaml`. Check each of them."
             ),
             Grid(
                 ("item", "section", "topic", "answer"),
-                tuple(
-                    (str(item.topic.number), item.topic.section, item.topic.name, item.text) for item in items
-                ),
-                (0.05, 0.13, 0.2, 0.55),
+                tuple((str(item.topic.number), item.topic.section, item.topic.name, item.text) for item in items),
+                (0.05, 0.13, 0.2, 0.53),
             ),
             Paragraph(f"The topics are in our own words. {CITATION}"),
         ),

@@ -11,17 +11,22 @@ from nnunet_femur.comparison.supplement.phrases import (
     cases_of,
     code,
     counted,
-    derivation_of,
-    final_network_of,
+    grouped,
     joined,
     listed,
     margins_of,
     score_text,
     software_of,
     statistics_of,
-    training_of,
-    trainings_still_falling,
     voxels_of,
+)
+from nnunet_femur.comparison.supplement.training_phrases import (
+    derivation_of,
+    final_network_of,
+    final_networks_of,
+    network_of,
+    starts_of,
+    trainings_of,
 )
 from nnunet_femur.evaluation import METRICS
 from nnunet_femur.version import __version__
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def _model(facts: StudyFacts) -> str:
-    described = [f"{method.name}: {method.network}" for method in facts.trained if method.network]
+    described = [*grouped(facts.trained, network_of)]
     return f"{'; '.join(described)}. The model cards give windows, spacings and parameters." if described else ""
 
 
@@ -43,32 +48,24 @@ def _software(facts: StudyFacts) -> str:
 
 
 def _start(facts: StudyFacts) -> str:
-    known = [method for method in facts.trained if "not known" not in method.start]
-    by_start: dict[str, list[str]] = {}
-    for method in known:
-        by_start.setdefault(method.start, []).append(method.name)
-    text = joined(f"{listed(names)}: {start}" for start, names in by_start.items())
-    if not text or len(known) == len(facts.trained):
-        return text
-    others = listed(method.name for method in facts.trained if method not in known)
-    return f"{text} {others}: {to_fill_in('initial weights')}"
+    unknown = [method.title for method in facts.trained if "not known" in method.start]
+    known = joined(starts_of(facts.trained))
+    return f"{known} {listed(unknown)}: {to_fill_in('initial weights')}" if known and unknown else known
 
 
 def _training(facts: StudyFacts) -> str:
-    return joined(map(training_of, facts.trained))
+    return joined(trainings_of(facts.trained))
 
 
 def _final(facts: StudyFacts) -> str:
-    found = [text for method in facts.trained if (text := final_network_of(method))]
-    if not found or len(found) == len(facts.trained):
-        return joined(found)
-    unknown = [method.name for method in facts.trained if not final_network_of(method)]
-    return f"{joined(found)} {listed(unknown)}: {to_fill_in('choice of the final network')}"
+    unknown = [method.title for method in facts.trained if not final_network_of(method)]
+    known = joined(final_networks_of(facts.trained))
+    return f"{known} {listed(unknown)}: {to_fill_in('choice of the final network')}" if known and unknown else known
 
 
 def _ensembles(facts: StudyFacts) -> str:
     found = {
-        f"{entry.label} ({one.group.title.lower()})"
+        f"{facts.title(entry)} ({one.group.title.lower()})"
         for one in facts.statistics
         for entry in one.group.entries
         if entry.folds == ("ensemble",)
@@ -118,19 +115,19 @@ def _performance(facts: StudyFacts) -> str:
     found = []
     for method in facts.methods:
         for title, _, summary in facts.summaries(method.method):
-            found.append(f"{method.name}, {title.lower()}: {score_text(summary)}, n = {summary.n}")
+            found.append(f"{method.title}, {title.lower()}: {score_text(summary)}, n = {summary.n}")
     return f"3D Dice, mean ± SD (95 % CI): {'; '.join(found)}. The report’s tables give all scores." if found else ""
 
 
 def _clinical(facts: StudyFacts) -> str:
-    found = []
-    for group in facts.endpoints:
-        for one in group.main.values():
-            for summary in one.statistics.summaries:
-                if summary.n:
-                    found.append(
-                        f"{summary.entry}, {one.endpoint.title_in_text}: {score_text(summary, 2)}, n = {summary.n}"
-                    )
+    titles = {entry.label: facts.title(entry) for group in facts.endpoints for entry in group.group.entries}
+    found = [
+        f"{titles[summary.entry]}, {one.endpoint.title_in_text}: {score_text(summary, 2)}, n = {summary.n}"
+        for group in facts.endpoints
+        for one in group.main.values()
+        for summary in one.statistics.summaries
+        if summary.n
+    ]
     return f"Absolute errors of clinical measurements: {'; '.join(found)}." if found else ""
 
 
@@ -140,7 +137,7 @@ def _failures(facts: StudyFacts) -> str:
         for entry in group.group.entries:
             dice = entry.column(DICE).dropna()
             if len(dice) and not entry.ends_only:
-                found.append(f"{entry.label}, {group.group.title.lower()}: {dice.idxmin()} ({dice.min():.3f})")
+                found.append(f"{facts.title(entry)}, {group.group.title.lower()}: {dice.idxmin()} ({dice.min():.3f})")
     unscored = [f"{one.case} of {one.method}" for one in facts.report.unscored]
     return joined(
         (
@@ -151,13 +148,13 @@ def _failures(facts: StudyFacts) -> str:
 
 
 def _limitations(facts: StudyFacts) -> str:
-    falling = trainings_still_falling(facts.trained)
-    dummies = [method.name for method in facts.methods if method.has_dummy_weights or "Dummy" in method.start]
+    dummies = [method.title for method in facts.methods if method.has_dummy_weights or "Dummy" in method.start]
     return joined(
         (
-            "All results are results on synthetic phantoms; they do not carry over to patients." if facts.phantoms else "",
+            "All results are results on synthetic phantoms; they do not carry over to patients."
+            if facts.phantoms
+            else "",
             f"Dummy weights, not TotalSegmentator’s: {listed(dummies)}." if dummies else "",
-            f"Training loss still falling at the end: {listed(falling)}." if falling else "",
             *dict.fromkeys(facts.report.cautions),
         )
     )

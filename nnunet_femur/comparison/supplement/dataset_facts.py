@@ -160,6 +160,7 @@ def _shared(dataset: ReferenceMasks) -> Iterator[str]:
         return
 
     def patients(cases: Iterable[str]) -> set[str]:
+        """Return the patients of cases."""
         return {dataset.patients.get(case, case) for case in cases}
 
     if shared := sorted(patients(dataset.train) & patients(dataset.test)):
@@ -175,5 +176,3 @@ def _are_phantoms(dataset: ReferenceMasks) -> bool:
     made = record.get("cases") if isinstance(record, dict) else None
     cases = {*dataset.train, *dataset.test}
     return isinstance(made, list) and bool(cases) and cases <= set(map(str, made))
-
-

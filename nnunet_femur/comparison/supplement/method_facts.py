@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.predictions import Predictions, Traits
     from nnunet_femur.comparison.training_curves import TrainingCurve
 
+
 @dataclass(frozen=True)
 class MethodFacts:
     """A method of the comparison.
@@ -28,6 +30,7 @@ class MethodFacts:
     Attributes:
         method: The method as in scores.csv.
         name: Its short name.
+        title: Its short name without the configuration, if that is unambiguous.
         dataset: Name of its dataset.
         records: Content of its ``run.json`` files.
         plans: Content of its ``plans.json``; empty if it has none.
@@ -40,6 +43,7 @@ class MethodFacts:
 
     method: str
     name: str
+    title: str
     dataset: str
     records: tuple[Mapping[str, Any], ...]
     plans: Mapping[str, Any]
@@ -129,7 +133,9 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
         curves: Training curves of the methods.
     """
     found = []
-    for method, name in method_names(one.method for one in predictions if not one.rater).items():
+    names = method_names(one.method for one in predictions if not one.rater)
+    titles = Counter(_title(name) for name in names.values())
+    for method, name in names.items():
         own = next(one for one in predictions if one.method == method)
         folders = dict.fromkeys(one.method_folder for one in predictions if one.method == method)
         plans = next((plans for folder in folders if isinstance(plans := read_json(folder / PLANS_JSON), dict)), {})
@@ -138,6 +144,7 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
             MethodFacts(
                 method=method,
                 name=name,
+                title=_title(name) if titles[_title(name)] == 1 else name,
                 dataset=own.dataset.folder.name,
                 records=tuple(record for folder in folders for record in _records(folder)),
                 plans=plans,
@@ -154,6 +161,10 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
             )
         )
     return found
+
+
+def _title(name: str) -> str:
+    return name.partition(" · ")[0]
 
 
 def _records(folder: Path) -> Iterator[dict[str, Any]]:

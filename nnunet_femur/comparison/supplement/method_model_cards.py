@@ -11,7 +11,8 @@ from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.report.report_data import DICE, file_name, measure_title
 from nnunet_femur.comparison.report.tables.training_tables import state_of
 from nnunet_femur.comparison.supplement.pages import Bullets, Grid, Heading, Page, Paragraph, pairs, to_fill_in
-from nnunet_femur.comparison.supplement.phrases import code, derivation_of, dimensions, final_network_of, plain, score_text
+from nnunet_femur.comparison.supplement.phrases import code, dimensions, score_text
+from nnunet_femur.comparison.supplement.training_phrases import derivation_of, final_network_of, network_of, plain
 from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS
 
 if TYPE_CHECKING:
@@ -64,14 +65,16 @@ def _model(method: MethodFacts) -> Iterator[tuple[str, str]]:
     yield "name in scores.csv", code(method.method)
     if method.trainer:
         yield "trainer", code(method.trainer)
-    if method.network:
-        yield "network", method.network
+    if network := network_of(method):
+        yield "network", network
     parameters = method.first("parameters")
     if parameters:
         yield "parameters", f"{parameters:,}"
     if "spacing" in configuration:
         yield "input", f"one channel, CT in HU, at {dimensions(configuration['spacing'])} mm (array axes)"
-    if "patch_size" in configuration:
+    if method.traits.in_slices and "slice_size" in method.recipe:
+        yield "training slices", f"{dimensions(method.recipe['slice_size'])} pixels"
+    elif "patch_size" in configuration and not method.traits.in_slices:
         yield "window", f"{dimensions(configuration['patch_size'])} voxels"
     if method.folds:
         yield "trained folds", ", ".join(method.folds)
@@ -109,10 +112,10 @@ def _training(method: MethodFacts) -> Iterator[Block]:
         yield Grid(
             ("fold", "epochs", "minutes", "last training loss", "last pseudo Dice", "state of the training loss"),
             tuple(_curve_row(curve) for curve in method.curves),
-            (0.08, 0.1, 0.12, 0.18, 0.18, 0.28),
+            (0.08, 0.1, 0.11, 0.17, 0.17, 0.27),
         )
     kept = final_network_of(method)
-    yield Paragraph(f"Network: {kept}" if kept else f"Choice of the final network: {to_fill_in()}")
+    yield Paragraph(f"Final network: {kept}" if kept else f"Choice of the final network: {to_fill_in()}")
 
 
 def _curve_row(curve: TrainingCurve) -> tuple[str, ...]:
@@ -143,10 +146,8 @@ def _scores(method: MethodFacts, facts: StudyFacts) -> Iterator[Block]:
         return
     yield Grid(
         ("set", "cases", *titles),
-        tuple(
-            (row, str(cases[row]), *(scores.get(title, "–") for title in titles)) for row, scores in by_set.items()
-        ),
-        (0.16, 0.07, *(0.7 / len(titles) for _ in titles)),
+        tuple((row, str(cases[row]), *(scores.get(title, "–") for title in titles)) for row, scores in by_set.items()),
+        (0.15, 0.07, *(0.66 / len(titles) for _ in titles)),
     )
     yield Paragraph("Mean ± standard deviation over cases, and the 95 % interval of the mean over patients.")
     if facts.phantoms:
@@ -167,12 +168,12 @@ def _licence(method: MethodFacts) -> str:
     if method.is_baseline:
         if method.has_dummy_weights:
             return (
-                "**Dummy weights** in the place of TotalSegmentator’s, made from phantoms by nnunet_femur for tests and "
-                "demonstrations. **Never use this model on a patient’s CT.**"
+                "**Dummy weights** in the place of TotalSegmentator’s, made from phantoms by nnunet_femur for tests "
+                "and demonstrations. **Never use this model on a patient’s CT.**"
             )
         return (
-            "Weights of TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023); those of its task "
-            "`total` have the licence Apache-2.0."
+            "Weights of TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023); those of its "
+            "task `total` have the licence Apache-2.0."
         )
     if method.derivation:
         return "Those of its members."

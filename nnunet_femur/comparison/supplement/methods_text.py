@@ -9,18 +9,21 @@ from nnunet_femur.comparison.supplement.pages import Heading, Page, Paragraph, t
 from nnunet_femur.comparison.supplement.phrases import (
     cases_of,
     code,
-    derivation_of,
     division_of,
-    final_network_of,
     joined,
     listed,
     margins_of,
     preprocessing_of,
     software_of,
     statistics_of,
-    training_of,
-    trainings_still_falling,
     voxels_of,
+)
+from nnunet_femur.comparison.supplement.training_phrases import (
+    derivation_of,
+    final_networks_of,
+    starts_of,
+    still_falling_of,
+    trainings_of,
 )
 from nnunet_femur.evaluation import METRICS
 from nnunet_femur.version import __version__
@@ -76,19 +79,17 @@ def _training(facts: StudyFacts) -> Iterator[str]:
         return
     networks = sum(max(len(method.folds), 1) for method in facts.trained)
     yield (
-        f"{len(facts.trained)} methods ({networks} networks) were trained with nnU-Net v2 (Isensee et al., Nature Methods "
-        "2021) and nnunet_femur."
+        f"{len(facts.trained)} methods ({networks} networks) were trained with nnU-Net v2 (Isensee et al., Nature "
+        "Methods 2021) and nnunet_femur."
     )
-    for method in facts.trained:
-        yield training_of(method)
-        if "not known" not in method.start:
-            yield f"Initial weights: {method.start}"
-    kept = [text for method in facts.trained if (text := final_network_of(method))]
+    yield from trainings_of(facts.trained)
+    starts = joined(starts_of(facts.trained))
+    if starts:
+        yield f"Initial weights. {starts}"
+    kept = joined(final_networks_of(facts.trained))
     if kept:
-        yield f"Networks that were evaluated: {joined(kept)}"
-    falling = trainings_still_falling(facts.trained)
-    if falling:
-        yield f"The training loss of {listed(falling)} was still falling when the training ended."
+        yield f"Networks that were evaluated. {kept}"
+    yield still_falling_of(facts.trained)
 
 
 def _others(facts: StudyFacts) -> Iterator[str]:
@@ -97,13 +98,13 @@ def _others(facts: StudyFacts) -> Iterator[str]:
             models = listed(code(str(one.get("dataset"))) for one in method.baseline_weights)
             dummy = " **with dummy weights, which are not TotalSegmentator’s**" if method.has_dummy_weights else ""
             yield (
-                f"{method.name}: TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023){dummy}"
+                f"{method.title}: TotalSegmentator (Wasserthal et al., Radiology: Artificial Intelligence 2023){dummy}"
                 f"{f', models {models}' if models else ''}; its masks were brought to the grid of the CT."
             )
         elif method.derivation:
             yield derivation_of(method)
         elif not method.trainer:
-            yield f"{method.name}: masks from elsewhere. {to_fill_in('origin of these masks')}"
+            yield f"{method.title}: masks from elsewhere. {to_fill_in('origin of these masks')}"
 
 
 def _evaluation(facts: StudyFacts) -> Iterator[str]:
@@ -112,9 +113,9 @@ def _evaluation(facts: StudyFacts) -> Iterator[str]:
     if names:
         yield f"Predicted masks were compared with the reference masks on the grid of the CT by {listed(names)}."
     yield f"Empty masks were scored by the policy “{facts.report.policy.name}”: {facts.report.policy.meaning}"
-    measured = dict.fromkeys(one.endpoint.label for group in facts.endpoints for one in group.main.values())
+    measured = dict.fromkeys(one.endpoint.title_in_text for group in facts.endpoints for one in group.main.values())
     if measured:
-        yield f"Measurements of both masks were compared: {listed(label.lower() for label in measured)}."
+        yield f"Measurements of both masks were compared: {listed(measured)}."
     yield from filter(None, (statistics_of(facts), margins_of(facts)))
     if facts.subgroups:
         yield f"Scores are also given by {listed(facts.subgroups)}."

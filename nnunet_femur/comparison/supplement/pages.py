@@ -101,7 +101,7 @@ class Page:
 
 def pairs(rows: Sequence[tuple[str, str]], headings: tuple[str, str] = ("property", "value")) -> Grid:
     """Return a table of properties and their values."""
-    return Grid(headings, tuple(rows), (0.3, 0.65))
+    return Grid(headings, tuple(rows), (0.3, 0.62))
 
 
 def markdown(page: Page) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.comparison.final_networks import chosen_on_validation, final_network
 from nnunet_femur.comparison.report.tables.model import interval_text
 from nnunet_femur.comparison.statistics.bootstrap import RESAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from nnunet_femur.comparison.statistics.descriptive import Summary
     from nnunet_femur.comparison.supplement.dataset_facts import DatasetFacts, Range, SetFacts
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 _SETS = {"train": "training", "validation": "validation", "test": "testing"}
 
 _TESTS = {"wilcoxon": "Wilcoxon’s signed-rank test", "permutation": "a permutation test of the mean difference"}
-
-_LOSSES = {"cross_entropy": "cross-entropy", "dice_cross_entropy": "Dice loss and cross-entropy"}
 
 
 def counted(number: int, noun: str) -> str:
@@ -72,13 +69,14 @@ def score_text(summary: Summary, places: int = 3) -> str:
 def cases_of(dataset: DatasetFacts) -> str:
     """Return a sentence with the numbers of cases and patients of each set."""
     kind = "synthetic phantom" if dataset.phantoms else "CT"
-    sets = "; ".join(f"{_SETS[each.name]}: {_set_text(each)}" for each in dataset.sets)
+    sets = "; ".join(f"{_SETS[each.name]}: {_set_text(each, dataset)}" for each in dataset.sets)
     return f"{code(dataset.name)} contains {counted(dataset.cases, kind)} ({sets})."
 
 
-def _set_text(one: SetFacts) -> str:
+def _set_text(one: SetFacts, dataset: DatasetFacts) -> str:
     sides = "".join(f", {count} {side}" for side, count in one.sides.items())
-    return f"{counted(one.cases, 'case')} of {counted(one.patients, 'patient')}{sides}"
+    patients = "" if dataset.phantoms else f" of {counted(one.patients, 'patient')}"
+    return f"{counted(one.cases, 'case')}{patients}{sides}"
 
 
 def voxels_of(dataset: DatasetFacts) -> str:
@@ -109,9 +107,10 @@ def division_of(dataset: DatasetFacts) -> str:
     options, decisions = dataset.options, dataset.conversion.get("decisions", {})
     if "split" not in options:
         return ""
+    rule = decisions.get("split")
     return (
         f"nnunet_femur assigned the patients to sets and folds by their ids and a seed ({options.get('seed')}), in the "
-        f"proportion {options['split']} of training, validation and test cases; {decisions.get('split', '')}."
+        f"proportion {options['split']} of training, validation and test cases{f' ({rule})' if rule else ''}."
     )
 
 
@@ -122,15 +121,31 @@ def preprocessing_of(facts: StudyFacts) -> Iterator[str]:
         if isinstance(decisions, dict):
             yield (
                 f"{code(dataset.name)}: CTs were stored in {decisions.get('orientation')} order as "
-                f"{decisions.get('image')}, masks as {decisions.get('mask')}."
+                f"{_in_brackets(decisions.get('image'), '; ')}, masks as {_in_brackets(decisions.get('mask'), ': ')}."
             )
+    yield from grouped(facts.trained, _network_input)
+
+
+def _in_brackets(text: Any, separator: str) -> str:
+    """Return a text whose explanation follows in brackets instead of after a separator."""
+    first, _, explanation = str(text).partition(separator)
+    return f"{first} ({explanation})" if explanation else first
+
+
+def grouped(methods: Sequence[MethodFacts], text_of: Callable[[MethodFacts], str]) -> Iterator[str]:
+    """Yield each text once, after the names of the methods that share it; an empty text is left out.
+
+    Args:
+        methods: The methods.
+        text_of: Returns the text of a method.
+    """
     by_text: dict[str, list[str]] = {}
-    for method in facts.trained:
-        text = _network_input(method)
-        if text:
-            by_text.setdefault(text, []).append(method.name)
+    for method in methods:
+        if text := text_of(method):
+            by_text.setdefault(text, []).append(method.title)
     for text, names in by_text.items():
-        yield f"{listed(names)}: {text}" if len(by_text) > 1 else f"All networks: {text}"
+        everyone = len(names) == len(methods) > 1
+        yield f"{'All trained methods' if everyone else listed(names)}: {text}"
 
 
 def _network_input(method: MethodFacts) -> str:
@@ -144,91 +159,14 @@ def _network_input(method: MethodFacts) -> str:
     if configuration.get("normalization_schemes") == ["CTNormalization"] and "percentile_00_5" in properties:
         low, high, mean, std = (float(properties[key]) for key in ("percentile_00_5", "percentile_99_5", "mean", "std"))
         text += (
-            f"; HU were clipped to {low:.0f} to {high:.0f} (0.5 and 99.5 percentiles of the femur in the plans), and "
-            f"standardised with the mean {mean:.0f} and the standard deviation {std:.0f}"
+            f"; HU were clipped to {_whole(low)} to {_whole(high)} (0.5 and 99.5 percentiles of the foreground in the "
+            f"plans), and standardised with the mean {_whole(mean)} and the standard deviation {std:.0f}"
         )
     return f"{text}."
 
 
-def training_of(method: MethodFacts) -> str:
-    """Return a sentence about the training of a method, as far as it is recorded."""
-    recipe, configuration = method.recipe, method.configuration
-    parts = [
-        *([f"{method.network} in {method.configuration_name}"] if method.network else []),
-        *([f"{parameters / 1e6:.1f} million parameters"] if (parameters := method.first("parameters")) else []),
-        _length(method),
-        *_optimizer(recipe),
-        *([f"loss {_LOSSES.get(str(recipe['loss']), recipe['loss'])}"] if "loss" in recipe else []),
-        *_batches(method.traits.in_slices, recipe, configuration),
-        *(["augmentation of nnU-Net" if recipe["augment"] else "no augmentation"] if "augment" in recipe else []),
-        *([f"seed {recipe['seed']}"] if recipe.get("seed") is not None else []),
-        *_hardware(method),
-    ]
-    trainer = f"trainer {code(method.trainer)}"
-    if not recipe:
-        trainer += ", hyperparameters of its class"
-    return f"{method.name}: {trainer}; {'; '.join(filter(None, parts))}."
-
-
-def _length(method: MethodFacts) -> str:
-    epochs = method.first("epochs_done") or max((curve.epochs for curve in method.curves), default=None)
-    steps = method.first("iterations_per_epoch")
-    folds = counted(len(method.folds), "fold") if method.folds else ""
-    length = f"{counted(epochs, 'epoch')}{f' of {steps} steps' if steps else ''}" if epochs else ""
-    return ", ".join(filter(None, (folds, length)))
-
-
-def _optimizer(recipe: Mapping[str, Any]) -> Iterator[str]:
-    if "optimizer" in recipe and "learning_rate" in recipe:
-        schedule = {"constant": "constant", "poly": "polynomial decay"}.get(str(recipe.get("schedule")), "")
-        yield f"{recipe['optimizer']}, learning rate {recipe['learning_rate']:g}{f' ({schedule})' if schedule else ''}"
-
-
-def _batches(in_slices: bool, recipe: Mapping[str, Any], configuration: Mapping[str, Any]) -> Iterator[str]:  # noqa: FBT001
-    batch = recipe.get("batch_size") or configuration.get("batch_size")
-    patch = (recipe.get("slice_size") if in_slices else None) or configuration.get("patch_size")
-    if batch and patch:
-        yield f"batches of {batch} {'slices' if in_slices else 'patches'} of {dimensions(patch)}"
-
-
-def _hardware(method: MethodFacts) -> Iterator[str]:
-    seconds = [curve.seconds for curve in method.curves if curve.seconds]
-    device = method.first("device")
-    minutes = f"{sum(map(sum, seconds)) / 60:.1f} min in all" if seconds else ""
-    if device or minutes:
-        yield " on ".join(filter(None, (minutes, str(device or ""))))
-
-
-def derivation_of(method: MethodFacts) -> str:
-    """Return a sentence about a method that was made from other methods, as recorded."""
-    facts = "; ".join(f"{name}: {plain(value)}" for name, value in method.recipe.items())
-    return f"{method.name}: {method.derivation}{f' ({facts})' if facts else ''}."
-
-
-def plain(value: Any) -> str:
-    """Return a value of a record as text."""
-    if isinstance(value, list):
-        return ", ".join(map(plain, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def final_network_of(method: MethodFacts) -> str:
-    """Return sentences about the networks that the trainings of a method ended with; empty if it is not recorded."""
-    texts = [(record.get("fold"), text) for record in method.records if (text := final_network(record))]
-    if not texts:
-        return ""
-    same = len({text for _, text in texts}) == 1
-    found = texts[0][1] if same else "; ".join(f"fold {fold}: {text}" for fold, text in texts)
-    chosen = any(map(chosen_on_validation, method.records))
-    optimistic = " Its scores of these validation cases are slightly optimistic; those of test cases are not." if chosen else ""
-    return f"{method.name}: {found}.{optimistic}"
-
-
-def trainings_still_falling(methods: Sequence[MethodFacts]) -> list[str]:
-    """Return the names of methods whose training loss was still falling at the end."""
-    return [method.name for method in methods if any(curve.still_falling for curve in method.curves)]
+def _whole(value: float) -> str:
+    return f"{value:.0f}".replace("-", "−")
 
 
 def software_of(facts: StudyFacts) -> str:

@@ -13,8 +13,10 @@ from nnunet_femur.comparison.training_curves import training_curves
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
     from nnunet_femur.comparison.discovery import Found
-    from nnunet_femur.comparison.grouping import Measure
+    from nnunet_femur.comparison.grouping import Entry, Measure
     from nnunet_femur.comparison.report.report import Report
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.descriptive import Summary
@@ -57,6 +59,11 @@ class StudyFacts:
         """True if all cases of all datasets are synthetic phantoms."""
         return bool(self.datasets) and all(dataset.phantoms for dataset in self.datasets)
 
+    def title(self, entry: Entry) -> str:
+        """Return the name of an entry in sentences: the title of its method, and its folds if there are several."""
+        titles = {method.method: method.title for method in self.methods}
+        return ", ".join(filter(None, (titles.get(entry.method, entry.name), entry.detail)))
+
     def summaries(self, method: str, measure: Measure = DICE) -> list[tuple[str, str, Summary]]:
         """Return title of the set, detail of the entry and summary of one measure, for each set with the method.
 
@@ -68,9 +75,11 @@ class StudyFacts:
         for group in self.statistics:
             statistics = group.measures.get(measure)
             by_label = {} if statistics is None else {one.entry: one for one in statistics.summaries}
-            for entry in group.group.entries:
-                if entry.method == method and entry.label in by_label:
-                    found.append((group.group.title, entry.detail, by_label[entry.label]))
+            found += [
+                (group.group.title, entry.detail, by_label[entry.label])
+                for entry in group.group.entries
+                if entry.method == method and entry.label in by_label
+            ]
         return found
 
 
@@ -81,7 +90,7 @@ def gather_facts(
     statistics: Sequence[GroupStatistics],
     endpoints: Sequence[GroupEndpoints] = (),
     test: str = "wilcoxon",
-    subgroups: Sequence[str] = (),
+    covariates: pd.DataFrame | None = None,
 ) -> StudyFacts:
     """Return the facts of a comparison.
 
@@ -91,7 +100,7 @@ def gather_facts(
         statistics: Statistics of each group of methods.
         endpoints: Statistics of clinical measurements of each group.
         test: Name of the paired test.
-        subgroups: Names of the covariates that divide the cases.
+        covariates: The covariates that divide the cases, a column each; None without any.
     """
     datasets = {one.dataset.folder: one.dataset for one in found.predictions}
     return StudyFacts(
@@ -101,5 +110,5 @@ def gather_facts(
         endpoints=endpoints,
         report=report,
         test=test,
-        subgroups=tuple(subgroups),
+        subgroups=() if covariates is None else tuple(map(str, covariates.columns)),
     )

@@ -114,5 +114,3 @@ def _empty_answers(items: Sequence[Item]) -> str:
         if item.topic.ask:
             lines += [f"# {item.topic.name}: {item.topic.ask}", f'{item.topic.number}: ""', ""]
     return "\n".join(lines)
-
-

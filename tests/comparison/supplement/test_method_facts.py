@@ -4,7 +4,7 @@ import json
 
 from nnunet_femur.comparison.discovery import discover
 from nnunet_femur.comparison.supplement.method_facts import method_facts, resolved
-from nnunet_femur.comparison.supplement.phrases import derivation_of
+from nnunet_femur.comparison.supplement.training_phrases import derivation_of
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__small"
 STOCK = "nnUNetTrainer__nnUNetPlans__3d_fullres"

@@ -33,6 +33,9 @@ MOST_PANELS = 40
 _PANEL_HEIGHT = 1.75
 """Height of a panel in inches."""
 
+_WIDE = 8
+"""Ratio of the largest to the smallest loss from which the marks of the axis are 1, 2 and 5 of each power of ten."""
+
 
 def draw_training_curves(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
     """Draw one figure with a panel for each training of two epochs or more."""
@@ -73,9 +76,13 @@ def _methods_of_several_folds(curves: Sequence[TrainingCurve]) -> set[str]:
 def _draw_panel(axes: Axes, curve: TrainingCurve, colour: str) -> None:
     epochs = np.arange(1, curve.epochs + 1)
     axes.set_yscale("log")
+    drawn = []
     for losses, line in ((curve.train_loss, "-"), (curve.validation_loss, "--")):
         if len(losses) == curve.epochs:
-            axes.plot(epochs, curve.above_lowest(losses), line, color=colour, linewidth=1.4)
+            above = curve.above_lowest(losses)
+            axes.plot(epochs, above, line, color=colour, linewidth=1.4)
+            drawn += [loss for loss in above if loss > 0]
+    _label_losses(axes, drawn)
     clear_frame(axes, grid="y")
     axes.tick_params(labelsize=7, which="both")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
@@ -86,3 +93,13 @@ def _draw_panel(axes: Axes, curve: TrainingCurve, colour: str) -> None:
         right.set_yticks([0, 0.5, 1])
         right.tick_params(labelsize=7, colors=INK)
         right.spines["top"].set_visible(False)
+
+
+def _label_losses(axes: Axes, losses: Sequence[float]) -> None:
+    """Label the logarithmic axis with plain numbers, a few of them whatever the range."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    wide = bool(losses) and max(losses) > _WIDE * min(losses)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(4))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))

@@ -7,9 +7,7 @@ from nnunet_femur.comparison.training_curves import TrainingCurve
 from tests.comparison.made import data_of
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__3d_fullres"
-CURVE = TrainingCurve(
-    UNET, "5", (0.4, 0.2), (0.5, 0.3), (0.8, 0.7), (60.0, 90.0), steps=50, planned=2, lowest=0.0
-)
+CURVE = TrainingCurve(UNET, "5", (0.4, 0.2), (0.5, 0.3), (0.8, 0.7), (60.0, 90.0), steps=50, planned=2, lowest=0.0)
 
 
 def test_a_row_per_network():
