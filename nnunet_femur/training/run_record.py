@@ -57,10 +57,10 @@ def run_record(
 
     Returns:
         Trainer, plans, configuration, fold, command, recipe, precision, epochs, iterations, curves, parameters, device,
-        platform, versions and the further entries. "seconds" adds up all epochs, also those before an interruption. "peak_memory_mib" is the
-        peak of this process, so after an interruption that of the last part. "final_network" is "lowest_loss" if the
-        training ends with the network of its lowest training loss, else "last". "curves" contains a list with a value
-        per epoch for each of :data:`CURVES`, and for "seconds"; None for a value that is not finite.
+        platform, versions and the further entries. "seconds" adds up all epochs, also those before an interruption.
+        "peak_memory_mib" is the peak of this process, so after an interruption that of the last part. "final_network"
+        is "lowest_loss" if the training ends with the network of its lowest training loss, else "last". "curves" is a
+        list with a value per epoch for each of :data:`CURVES`, and for "seconds"; None for a value that is not finite.
     """
     from nnunet_femur.networks.precision import training_precision, validation_precision
 

@@ -131,7 +131,7 @@ def analyse_endpoints(
         penalties = _penalties(list(rows.values()))
         if not penalties:
             continue
-        of_raters = {rater.label: found for rater in group.raters if len(found := _rows_of(rater, group, table))}
+        of_raters = {rater.label: mine for rater in group.raters if len(mine := _rows_of(rater, group, table))}
         tidy = tuple(replace(entry, rows=_tidy(rows[entry.label], penalties)) for entry in entries)
         raters = tuple(
             replace(rater, rows=_tidy(of_raters[rater.label], penalties))
@@ -140,7 +140,7 @@ def analyse_endpoints(
         )
         femurs = replace(group, entries=tidy, models=(), raters=raters)
         counts = [_counted(entry.label, rows[entry.label]) for entry in entries]
-        counts_of_raters = [_counted(label, found) for label, found in of_raters.items()]
+        counts_of_raters = [_counted(label, mine) for label, mine in of_raters.items()]
         endpoints = {}
         for name in (name for name in dict.fromkeys((*MAIN, *ENDPOINTS)) if name in penalties):
             of_methods = tuple(one[name] for one in counts)

@@ -71,8 +71,8 @@ class TestMargin:
         scores.loc[worse, "value"] -= 0.2
         sentences = list(headlines(analyse_groups(group_scores(scores), margins=margins)))
         passed, _, failed = sentences[0].partition("Not shown")
-        assert names(passed, "not worse than Base", "3D Dice 0.01", "3D IoU 0.01", ": Good · c.")
-        assert names(failed, "Mixed · c", "3D IoU: worse")
+        assert names(passed, "not worse than Base", "3D Dice 0.01", "3D IoU 0.01", ": Good · P · c.")
+        assert names(failed, "Mixed · P · c", "3D IoU: worse")
         assert "3D Dice" not in failed
 
     def test_no_method_passes(self):
