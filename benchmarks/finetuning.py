@@ -119,7 +119,9 @@ def _result_file(
     return work / "results" / f"{title.replace(' ', '_').replace(':', '')}.json"
 
 
-def _run(options: argparse.Namespace, work: Path, source: str, drop: Path, jobs: list[tuple[str, int, int | None]]) -> None:
+def _run(
+    options: argparse.Namespace, work: Path, source: str, drop: Path, jobs: list[tuple[str, int, int | None]]
+) -> None:
     """Train and score all jobs of a source and a drop, which share their preprocessed data."""
     sizes = sorted({size for _, _, size in jobs if size is not None})
     weights = _write_source(work / "sources" / source, options.source[source], options.dummy_model)
@@ -129,7 +131,7 @@ def _run(options: argparse.Namespace, work: Path, source: str, drop: Path, jobs:
         file = _result_file(work, options, source, recipe, seed, size)
         print(f"{file.stem} ...", flush=True)
         fold = 5 if size is None else FIRST_CURVE_FOLD + sizes.index(size)
-        found = _measure(options, folder, raw, score, recipe=recipe, seed=seed, fold=fold)
+        found = _measure(options, folder, score, recipe=recipe, seed=seed, fold=fold)
         facts = {"source": source, "drop": drop.name, "recipe": recipe, "seed": seed, "training_cases": size}
         write_json(file, facts | found)
 
@@ -193,7 +195,7 @@ def _write_curve_folds(folder: Path, sizes: list[int]) -> None:
 
 
 def _measure(
-    options: argparse.Namespace, folder: Path, raw: Path, score: Scorer, *, recipe: str, seed: int, fold: int
+    options: argparse.Namespace, folder: Path, score: Scorer, *, recipe: str, seed: int, fold: int
 ) -> dict[str, Any]:
     from nnunet_femur import trainers
 

@@ -59,7 +59,15 @@ def harm_by_seed(results: Sequence[dict[str, Any]]) -> str:
 
 def harm(results: Sequence[dict[str, Any]]) -> str:
     """Return, for each source and recipe, what the last and the chosen weights gain over the source."""
-    header = ("source, recipe, weights", "seeds", "cases", "gain over the source", "95 % interval", "false", "worst seed")
+    header = (
+        "source, recipe, weights",
+        "seeds",
+        "cases",
+        "gain over the source",
+        "95 % interval",
+        "false",
+        "worst seed",
+    )
     rows = []
     for (name, recipe), group in _grouped(_with_source(results), "source", "recipe").items():
         for weights in (LAST, FINAL):

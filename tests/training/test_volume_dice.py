@@ -56,7 +56,9 @@ def test_equals_nnunets_validation(
         found = volume_dice(trainer, cases)
     trainer.perform_actual_validation()
     summary = json.loads((Path(trainer.output_folder) / "validation" / "summary.json").read_text())
-    expected = {Path(one["prediction_file"]).name.split(".")[0]: one["metrics"]["1"] for one in summary["metric_per_case"]}
+    expected = {
+        Path(one["prediction_file"]).name.split(".")[0]: one["metrics"]["1"] for one in summary["metric_per_case"]
+    }
     assert expected.keys() == found.keys()
     assert max(found.values()) > 0
     for case, dice in found.items():

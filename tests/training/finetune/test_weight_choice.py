@@ -31,7 +31,9 @@ class TestRule:
             # Gains of 0.03 and 0.01: mean 0.02, standard deviation 0.0141, standard error 0.01.
             pytest.param({"source": [0.80, 0.80], "last": [0.83, 0.81]}, "last", id="beyond a standard error"),
             pytest.param({"source": [0.9], "last": [0.95]}, "last", id="one case has no standard error"),
-            pytest.param({"source": [0.9], "a": [0.9006], "b": [0.9012], "last": [0.9013]}, "b", id="small steps add up"),
+            pytest.param(
+                {"source": [0.9], "a": [0.9006], "b": [0.9012], "last": [0.9013]}, "b", id="small steps add up"
+            ),
             pytest.param({"source": [0.9], "a": [0.92], "best": [0.9205], "last": [0.9]}, "a", id="nearer of equals"),
         ],
     )
