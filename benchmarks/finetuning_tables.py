@@ -82,9 +82,9 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
     """Return, for each source, the final Dice of each recipe and its gain over ours, by the seeds that both have."""
     header = ("source, recipe", "Dice", "lowest", "steps", "processor (s)", "gain over ours", "95 % interval", "false")
     rows = []
-    for name, of_source in _grouped(results, "source").items():
+    for (name,), of_source in _grouped(results, "source").items():
         ours = {each["seed"]: each for each in of_source if each["recipe"] == OURS}
-        for recipe, group in _grouped(of_source, "recipe").items():
+        for (recipe,), group in _grouped(of_source, "recipe").items():
             shared = [each for each in group if each["seed"] in ours]
             final = dice(group, FINAL)
             cells: tuple[Any, ...] = ("–", "–", "–", "–")
@@ -95,7 +95,7 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
                 cells = (*_of_claim(claim), ", ".join(map(_signed, gains)))
             steps, seconds = (sum(each[key] for each in group) / len(group) for key in ("steps", "processor_s"))
             numbers = (_four(final.mean()), _four(final.min()), f"{steps:.0f}", f"{seconds:.0f}")
-            rows.append((f"{' '.join(name)}, {' '.join(recipe)}", *numbers, *cells))
+            rows.append((f"{name}, {recipe}", *numbers, *cells))
     return table((*header, "by seed"), rows) if rows else ""
 
 
