@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SOURCE, LAST, FINAL = "source", "last", "final"
 OURS = "ours"
+KEYS = ("source", "recipe")
 LINE = ("source", "alpha 0.25", "alpha 0.5", "alpha 0.75", "last")
 
 
@@ -103,7 +104,7 @@ def line(results: Sequence[dict[str, Any]]) -> str:
     """Return the mean test Dice on the straight line between the source and the last weights."""
     rows = [
         (f"{name}, {recipe}", *(_four(dice(group, weights).mean()) for weights in LINE))
-        for (name, recipe), group in _grouped(_with_source(results), "source", "recipe").items()
+        for (name, recipe), group in _grouped([each for each in results if LINE[1] in each["scores"]], *KEYS).items()
     ]
     return table(("source, recipe", *LINE), rows) if rows else ""
 
