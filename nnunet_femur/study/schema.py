@@ -100,6 +100,7 @@ class PlanOptions(_Section):
     spacing: Literal["source", "native"] = _optional("Spacing of plans from TotalSegmentator.")
     fast: bool = _optional("Use TotalSegmentator's 3 mm model.")
     preset: Literal["default", "small"] = _optional("Size of networks; small: for CPUs.")
+    planner: Text = _optional("Planner of nnU-Net: ResEncM, ResEncL, ResEncXL, a class name, or MODULE.CLASS.")
     configuration: Annotated[list[Configuration], Field(min_length=1)] = _optional(
         "Configurations to preprocess; by default those that a method uses."
     )
