@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from nnunet_femur.study.jobs import STAGES
+from nnunet_femur.study.commands import STAGES
 from nnunet_femur.study.schema import FILE, Stage, json_schema, problems_of_form, schema_text
 
 if TYPE_CHECKING:
