@@ -179,10 +179,15 @@ def _require_complete(candidate: Candidate, folds: Sequence[int], raw: RawDatase
         InputError: A prediction or a fold is missing (codes "no-predictions", "invalid-folds").
     """
     splits = raw.folds()
+    seen: set[str] = set()
     for fold in folds:
         if fold >= len(splits):
             msg = f"{raw.folder}: has no fold {fold}, so its validation cases are unknown. Choose other folds."
             raise InputError(msg, code="invalid-folds")
+        if repeated := seen & {*splits[fold].val}:
+            msg = f"{raw.folder}: fold {fold} repeats validation cases of another fold: {', '.join(sorted(repeated))}. "
+            raise InputError(msg + "Choose folds without common cases.", code="invalid-folds")
+        seen |= {*splits[fold].val}
         expected, predicted = {*splits[fold].val}, candidate.masks(fold, VALIDATION).keys()
         if expected != predicted:
             problem = "lacks the validation cases" if expected - predicted else "contains cases of other folds:"

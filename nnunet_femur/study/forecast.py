@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.dataset.raw import CASES_CSV
+from nnunet_femur.planning.planners import planner_name
 from nnunet_femur.study.engine import engine_of
 from nnunet_femur.study.job_records import Records
 from nnunet_femur.study.jobs import jobs_of
@@ -37,6 +39,10 @@ _VOLUME_STEP_S = {"cuda": 2.4, "cpu": 90.0, "mps": 10.0}
 
 On a GPU: 200 min for 20 epochs of 250 steps in the study. On a CPU: 11 s for an eighth of a usual patch, measured.
 """
+
+_RESIDUAL_SLOWDOWN = {"nnUNetPlannerResEncL": 2.9, "nnUNetPlannerResEncXL": 5.5}
+"""Time of a training with nnU-Net's larger residual encoders relative to ResEncM, which takes about as long as the
+default: 12, 35 and 66 h on an A100, by nnU-Net's documentation."""
 
 _SLICE_SLOWDOWN = {"cuda": 1.0, "mps": 5.0, "cpu": 30.0}
 """Time of a step of a 2D network relative to the study's GPU; measured with ResNet34 on two CPU cores."""
@@ -209,7 +215,8 @@ def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
     small = study.plans[method.plans].get("preset") == "small"
     if encoder is None:
         step_s = _VOLUME_STEP_S[device] / (100 if small else 1)
-        return step_s * recipe["epochs"] * recipe["iterations_per_epoch"]
+        step_s *= _RESIDUAL_SLOWDOWN.get(planner_name(study.plans[method.plans].get("planner", "")), 1.0)
+        return step_s * (_stock_steps(method.trainer) or recipe["epochs"] * recipe["iterations_per_epoch"])
     minutes = (_TRAINING_MINUTES_PLUSPLUS if "PlusPlus" in method.trainer else _TRAINING_MINUTES)[encoder]
     pixels = recipe["batch_size"] * math.prod(recipe["slice_size"])
     step_s = minutes * 60 / _TRAINING_STEPS * _SLICE_SLOWDOWN[device] * pixels / _BATCH_PIXELS
@@ -217,6 +224,14 @@ def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
         size, recipe["batch_size"], ends_only="Head" in method.trainer
     )
     return step_s * recipe["epochs"] * steps
+
+
+def _stock_steps(trainer: str) -> int | None:
+    """Return the steps of a trainer of nnU-Net, which reads no recipe; None for other trainers."""
+    if not trainer.startswith("nnUNetTrainer"):
+        return None
+    epochs = re.search(r"_(\d+)epochs?(?![a-zA-Z0-9])", trainer)
+    return (int(epochs[1]) if epochs else 1000) * 250
 
 
 def _batches_per_pass(size: Size, batch: int, *, ends_only: bool) -> float:
