@@ -21,7 +21,7 @@ CASES, TEST = ("L1", "L2", "L3", "R4"), ("L5", "R6")
 
 @pytest.fixture
 def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The raw dataset; folds 0 and 1 cross-validate, and fold 2 takes the place of a fixed split."""
+    """The raw dataset; folds 0 and 1 cross-validate."""
     monkeypatch.setenv("nnUNet_raw", str(tmp_path / "nnUNet_raw"))
     val = [CASES[:2], CASES[2:]]
     return write_dataset(tmp_path / "nnUNet_raw" / DATASET, CASES, TEST, val=val)

@@ -131,7 +131,7 @@ class TestChoice:
         (preprocessed / DATASET).mkdir(parents=True)
         (preprocessed / DATASET / "gt_segmentations").symlink_to(raw / "labelsTr")
         plans = json.loads((members[0] / "plans.json").read_text())
-        plans["configurations"] = {"3d_fullres": {"data_identifier": "x"}}
+        plans["configurations"] = {"3d_fullres": {"data_identifier": "x", "architecture": {}}}
         for folder in (preprocessed / DATASET, *members):
             (folder / ("plans.json" if folder in members else "nnUNetPlans.json")).write_text(json.dumps(plans))
         from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIOWithReorient
