@@ -160,4 +160,3 @@ def check_fit(source: SourceModel, configuration: dict[str, Any]) -> None:
         problem=f"{source.checkpoint}: these weights do not fit the network of the plans beside them.",
         remedy="Install the model again: nnfemur weights download",
     )
-

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.arguments import several
 from nnunet_femur.dataset.environment import require
-from nnunet_femur.dataset.nnunet_names import PLANS_JSON, fold_folder
+from nnunet_femur.dataset.nnunet_names import PLANS_JSON
 from nnunet_femur.dataset.raw import DATASET_JSON, LABELS_TR, RawDataset
 from nnunet_femur.errors import InputError
 from nnunet_femur.progress import SILENT, track
@@ -196,9 +196,7 @@ def _require_complete(candidate: Candidate, folds: Sequence[int], raw: RawDatase
             raise InputError(msg, code="no-predictions")
 
 
-def _validation_dice(
-    candidate: Candidate, folds: Sequence[int], merged: Path, raw: RawDataset, *, jobs: int
-) -> float:
+def _validation_dice(candidate: Candidate, folds: Sequence[int], merged: Path, raw: RawDataset, *, jobs: int) -> float:
     """Return nnU-Net's mean Dice over the validation cases of folds, whose masks are collected in `merged`.
 
     ``accumulate_cv_results`` of nnU-Net does the same, but finds the reference masks by the environment variables at

@@ -207,7 +207,7 @@ def _write_mean(merge: _Merge, first: Candidate) -> None:
         probabilities = _read(file)
         mask, properties = reader.read_seg(str(path))
         if probabilities.shape[1:] != mask.shape[1:] or (total is not None and total.shape != probabilities.shape):
-            msg = f"{file}: has the shape {probabilities.shape}, which does not fit {path.name}. Predict the case again."
+            msg = f"{file}: has the shape {probabilities.shape}, but {path.name} does not. Predict the case again."
             raise InputError(msg, code="inconsistent")
         _refuse_stale(labels.convert_probabilities_to_segmentation(probabilities), mask[0], file)
         total = probabilities if total is None else total.__iadd__(probabilities)

@@ -1,4 +1,4 @@
-"""One command of a study as a job: its words, its result, the settings that determine it, and its place in the order."""
+"""One command of a study as a job: its words, its result, the settings that determine it, and its order."""
 
 from __future__ import annotations
 

@@ -55,8 +55,15 @@ _VOLUME_PARAMETERS = 31e6
 """Parameters of the 2D networks by encoder, and of nnU-Net's network of default size."""
 
 _CASE_S = {
-    **{"phantoms": 0.2, "convert": 3.0, "plan": 10.0, "validate": 15.0, "predict": 15.0, "baseline": 60.0},
-    **{"ensemble": 3.0, "select": 1.0, "compare": 0.7},
+    "phantoms": 0.2,
+    "convert": 3.0,
+    "plan": 10.0,
+    "validate": 15.0,
+    "predict": 15.0,
+    "baseline": 60.0,
+    "ensemble": 3.0,
+    "select": 1.0,
+    "compare": 0.7,
 }
 """Seconds of a case of the study's size (of a prediction, for the last three), with a GPU where it is used."""
 
@@ -64,8 +71,16 @@ _CPU_SLOWDOWN = {"validate": 4.0, "predict": 4.0, "baseline": 5.0}
 """Time of a case without a GPU relative to the time with one."""
 
 _START_S = {
-    **{"phantoms": 1, "convert": 2, "plan": 12, "train": 15, "validate": 15, "predict": 12, "baseline": 20},
-    **{"ensemble": 12, "select": 12, "compare": 12},
+    "phantoms": 1,
+    "convert": 2,
+    "plan": 12,
+    "train": 15,
+    "validate": 15,
+    "predict": 12,
+    "baseline": 20,
+    "ensemble": 12,
+    "select": 12,
+    "compare": 12,
 }
 """Seconds until a command has started."""
 

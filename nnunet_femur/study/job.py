@@ -20,8 +20,8 @@ from nnunet_femur.dataset.environment import sleeping_threads, variables
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.processes import peak_memory_mib, running
 from nnunet_femur.records import locked
-from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.commands import ON_GPU
+from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
 

@@ -10,7 +10,7 @@ from nnunet_femur.study.commands import Job, option_words, script
 from nnunet_femur.study.selection_jobs import SelectionJobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from nnunet_femur.study.methods import Method

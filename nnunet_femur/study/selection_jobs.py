@@ -54,9 +54,7 @@ class SelectionJobs:
                     postprocessed_name(method.short), [method.name], method.folds, self._predicted(method)
                 )
             for each in whole:
-                yield self._select(
-                    postprocessed_name(each.short), [each.name], each.folds, [f"ensemble-{each.name}"]
-                )
+                yield self._select(postprocessed_name(each.short), [each.name], each.folds, [f"ensemble-{each.name}"])
         if end.best:
             methods = candidates(self.study.methods)
             folds = set.intersection(*(set(each.folds) for each in [*methods, *whole]))
@@ -86,7 +84,14 @@ class SelectionJobs:
         return Job(
             "predict",
             f"probabilities-{method.name}-{fold_folder(fold)}",
-            (script("nnUNetv2_predict_from_modelfolder"), *what, "--save_probabilities", *workers, "-device", self.device),
+            (
+                script("nnUNetv2_predict_from_modelfolder"),
+                *what,
+                "--save_probabilities",
+                *workers,
+                "-device",
+                self.device,
+            ),
             made,
             {"folds": [fold], **self.data},
             after=(f"train-{method.name}-{fold_folder(fold)}",),
@@ -115,16 +120,18 @@ class SelectionJobs:
         command = ("select", *models, *_fold_words(folds), "--jobs", "1", "-o", str(output))
         settings = {"candidates": list(of), "folds": list(folds)}
         return Job(
-            "select", name, (script("nnfemur"), *command), output / "run.json", settings, after=tuple(dict.fromkeys(after))
+            "select",
+            name,
+            (script("nnfemur"), *command),
+            output / "run.json",
+            settings,
+            after=tuple(dict.fromkeys(after)),
         )
 
     def _predicted(self, method: Method) -> list[str]:
         """Return the jobs that predict the validation cases and the test set of a method."""
         in_ensembles = {
-            (member.name, fold)
-            for each in self.study.end.ensembles
-            for member in each.members
-            for fold in each.folds
+            (member.name, fold) for each in self.study.end.ensembles for member in each.members for fold in each.folds
         }
         # A repeated validation writes the masks again, so they must not be read before.
         found = [

@@ -78,7 +78,10 @@ class TestChoice:
             for case in ("L5", "R6"):
                 mask, reference = (
                     sitk.ReadImage(str(path))
-                    for path in (made.folder / f"fold_{fold}" / "test" / f"{case}.nrrd", raw / "labelsTs" / f"{case}.nrrd")
+                    for path in (
+                        made.folder / f"fold_{fold}" / "test" / f"{case}.nrrd",
+                        raw / "labelsTs" / f"{case}.nrrd",
+                    )
                 )
                 assert np.array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(reference))
                 assert mask.GetDirection() == reference.GetDirection()
@@ -171,7 +174,10 @@ class TestEntry:
         good, half = model("FemurScratchTrainer", _with_islands), model("FemurThreePlaneTrainer", _halved)
         select([good, half], good.with_name(BEST), jobs=1)
         found = discover(good.parent)
-        assert {(one.set, one.fold) for one in found.predictions if one.method == BEST} == {("test", "0"), ("test", "1")}
+        assert {(one.set, one.fold) for one in found.predictions if one.method == BEST} == {
+            ("test", "0"),
+            ("test", "1"),
+        }
         assert [note for note in found.notes if BEST in note] == []
 
     def test_nnunet_can_apply_the_postprocessing(self, model: Callable[..., Path]) -> None:

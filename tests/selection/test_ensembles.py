@@ -78,7 +78,9 @@ class TestMean:
         from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIOWithReorient
         from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-        members = [model(f"Femur{name}Trainer", _noise(seed)) for seed, name in enumerate(("Scratch", "ThreePlane", "X"))]
+        members = [
+            model(f"Femur{name}Trainer", _noise(seed)) for seed, name in enumerate(("Scratch", "ThreePlane", "X"))
+        ]
         made = ensemble(members, members[0].with_name(NAME), folds=0)
         reader, labels = SimpleITKIOWithReorient(), LabelManager({"background": 0, "femur": 1}, None)
         for part, source, case in (("validation", "validation", "L1"), ("test", "test_probabilities", "R6")):
