@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from nnunet_femur.atomic_files import write_text
 
@@ -54,6 +54,25 @@ Count = Annotated[int, Field(ge=1)]
 TextOrNumber = Annotated[str | int, BeforeValidator(_text_or_number)]
 _Unique = (AfterValidator(_unique), Field(json_schema_extra={"uniqueItems": True}))
 Folds = Annotated[list[Annotated[int, Field(ge=0, le=5)]], *_Unique, Field(min_length=1)]
+
+
+def _ensembles(value: Any) -> Any:
+    lists = value if isinstance(value, list) else [None]
+    if value != "pairs" and not all(
+        isinstance(names, list) and len(names) > 1 and all(isinstance(name, str) for name in names) for names in lists
+    ):
+        msg = "must be pairs, or lists of two or more methods"
+        raise ValueError(msg)
+    return value
+
+
+_METHODS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 2}
+# One function gives one problem, where a union of both forms would give one of each.
+Ensembles = Annotated[
+    Any,
+    AfterValidator(_ensembles),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": ["pairs"]}, {"type": "array", "items": _METHODS}]}),
+]
 
 
 class _Section(BaseModel):
@@ -172,7 +191,7 @@ class StudyFile(_Section):
         Annotated[MethodOptions, BeforeValidator(_as_settings, json_schema_input_type=str | MethodOptions)]
     ] = Field(description="Networks to train: a trainer, or a trainer with its settings.")
     baseline: Annotated[list[Literal["1.5mm", "3mm"]], *_Unique] = _optional("Models of TotalSegmentator to compare.")
-    ensembles: Literal["pairs"] | list[Annotated[list[Text], Field(min_length=2)]] = _optional(
+    ensembles: Ensembles = _optional(
         "Ensembles across methods: pairs, or lists of methods, each by its trainer or its full name."
     )
     best_configuration: bool = _optional("Choose the best method or ensemble on the validation cases, as nnU-Net does.")

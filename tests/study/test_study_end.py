@@ -73,7 +73,7 @@ UNET, SCRATCH = "FemurUnetResNet34Trainer", "FemurScratchTrainer"
         ({"ensembles": [[UNET, "FemurScratchTrainr"]]}, ("ensembles.0.1", "FemurScratchTrainr", SCRATCH)),
         ({"ensembles": [[UNET, UNET]]}, ("ensembles.0", "twice")),
         ({"ensembles": [[UNET, SCRATCH], [UNET, SCRATCH]]}, ("ensembles.1", "ensembles.0")),
-        ({"ensembles": [[UNET]]}, ("ensembles.0",)),
+        ({"ensembles": [[UNET]]}, ("ensembles", "pairs", UNET)),
         ({"ensembles": "triples"}, ("ensembles", "pairs")),
         ({"ensembles": [[UNET, HEAD]], "methods": [UNET, HEAD]}, ("ensembles.0", "ends")),
         ({"ensembles": "pairs", "methods": [UNET, HEAD]}, ("ensembles",)),
