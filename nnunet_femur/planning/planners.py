@@ -59,7 +59,7 @@ def planner_problem(name: str) -> str | None:
     """
     if "." in name or name in (known := known_planners()):
         return None
-    return f"unknown planner {name}.{suggestion(name, known) or ' Give one of nnU-Net, or MODULE.CLASS.'}"
+    return f"unknown planner {name}.{suggestion(name, known)}"
 
 
 def find_planner(name: str) -> type:

@@ -224,7 +224,7 @@ def _read(file: Path) -> NDArray[Any]:
     try:
         with np.load(file, allow_pickle=False) as content:
             return np.asarray(content["probabilities"], dtype=np.float32)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{file}: cannot be read as nnU-Net's probabilities ({type(error).__name__}). Predict the case again."
         raise InputError(msg, code="unreadable") from error
 

@@ -29,7 +29,7 @@ class TestNames:
 
     def test_typing_errors(self) -> None:
         assert names(planner_problem("ResEncMM") or "", "ResEncMM", "ResEncM'")
-        assert names(planner_problem("zzz") or "", "zzz", "MODULE.CLASS")
+        assert names(planner_problem("zzz") or "", "zzz", *known_planners())
 
     @pytest.mark.parametrize("size", ["M", "L", "XL"])
     def test_short_names_are_the_classes_of_nnunet(self, size: str) -> None:
@@ -77,7 +77,7 @@ class TestRefusals:
 
 
 @pytest.mark.integration
-def test_plans_of_a_residual_encoder(planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_of_a_residual_encoder(nnunet: Path) -> None:
     """They have a residual network and data of their own, and leave the data of other plans as they are."""
     made = plan(1, planner="ResEncM", preset="small", configurations="3d_fullres", epochs=1, iterations=1, jobs=1)
     assert made.plans_name == "nnUNetResEncUNetMPlans"
@@ -85,9 +85,9 @@ def test_plans_of_a_residual_encoder(planned: Path, monkeypatch: pytest.MonkeyPa
     configuration = plans["configurations"]["3d_fullres"]
     assert configuration["architecture"]["network_class_name"].endswith("ResidualEncoderUNet")
     assert configuration["architecture"]["arch_kwargs"]["features_per_stage"][:2] == [8, 16]
-    assert max(configuration["patch_size"]) <= 64
+    assert max(configuration["patch_size"]) <= 48
     assert configuration["data_identifier"] == "nnUNetResEncUNetMPlans_3d_fullres"
-    folder = planned / "nnUNet_preprocessed" / "Dataset001_Femur"
+    folder = nnunet / "nnUNet_preprocessed" / "Dataset001_Femur"
     own, other = (sorted(p.name for p in (folder / f"{name}_3d_fullres").glob("*.pkl")) for name in
                   (made.plans_name, "nnUNetPlans"))  # fmt: skip
     assert own == other != []
