@@ -60,7 +60,7 @@ def prepare(drop: Path, work: Path, *, epochs: int, iterations: int, weights: Pa
     return planned.folder, RawDataset.find(DATASET).folder
 
 
-def _cases(drop: Path) -> list[tuple[Path, Path, str]]:
+def cases_of_drop(drop: Path) -> list[tuple[Path, Path, str]]:
     """CT, mask and side of every case of a drop."""
     images, masks = (sorted((drop / name).glob("*.nrrd")) for name in ("Images", "GoldStandard"))
     sides = {"L": "left", "R": "right"}
@@ -78,14 +78,18 @@ def _make_the_mistake(folder: Path) -> None:
 
 
 class Scorer:
-    """Predicts unseen cases as nnUNetv2_predict does and scores them on the CTs' own grids."""
+    """Predicts unseen cases as nnUNetv2_predict does and scores them on the CTs' own grids.
 
-    def __init__(self, raw: Path) -> None:
+    The cases are those of the test set, and unless told otherwise the validation cases of fold 5 before them.
+    """
+
+    def __init__(self, raw: Path, *, validation: bool = True) -> None:
         description = json.loads((raw / "dataset.json").read_text())
         fold = json.loads((raw / "splits_final.json").read_text())[5]
         ending = description["file_ending"]
         self.description = description
-        self.pairs = [(raw / "imagesTr" / f"{c}_0000{ending}", raw / "labelsTr" / f"{c}{ending}") for c in fold["val"]]
+        shown = fold["val"] if validation else []
+        self.pairs = [(raw / "imagesTr" / f"{c}_0000{ending}", raw / "labelsTr" / f"{c}{ending}") for c in shown]
         tests = sorted((raw / "labelsTs").glob(f"*{ending}"))
         self.pairs += [(raw / "imagesTs" / path.name.replace(ending, f"_0000{ending}"), path) for path in tests]
 
@@ -127,8 +131,8 @@ def _stock(epochs: int, iterations: int) -> type:
     return StockTrainer
 
 
-def new_trainer(trainer_class: type, folder: Path, plans_name: str, recipe: dict) -> Any:
-    """A silent trainer of fold 5, its recipe changed so."""
+def new_trainer(trainer_class: type, folder: Path, plans_name: str, recipe: dict, *, fold: int = 5) -> Any:
+    """A silent trainer of a fold, its recipe changed so."""
     import torch
 
     plans = json.loads((folder / f"{plans_name}.json").read_text())
@@ -138,19 +142,26 @@ def new_trainer(trainer_class: type, folder: Path, plans_name: str, recipe: dict
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.get("seed", 0))
     np.random.seed(recipe.get("seed", 0))  # noqa: NPY002 - nnU-Net's generator
-    trainer = trainer_class(plans, CONFIGURATION, 5, description, device)
+    trainer = trainer_class(plans, CONFIGURATION, fold, description, device)
     trainer.print_to_log_file = lambda *_, **__: None
     trainer.logger.plot_progress_png = lambda *_: None
     return trainer
 
 
 def train(
-    trainer_class: type, folder: Path, plans_name: str, *, recipe: dict, pretrained: Path | None, after_epoch: Any
+    trainer_class: type,
+    folder: Path,
+    plans_name: str,
+    *,
+    recipe: dict,
+    pretrained: Path | None,
+    after_epoch: Any,
+    fold: int = 5,
 ) -> tuple[Path, float]:
-    """Train fold 5; returns the model's folder and the seconds of the epochs."""
+    """Train a fold; returns the model's folder and the seconds of the epochs."""
     from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 
-    trainer = new_trainer(trainer_class, folder, plans_name, recipe)
+    trainer = new_trainer(trainer_class, folder, plans_name, recipe, fold=fold)
     if pretrained is not None:
         trainer.initialize()
         load_pretrained_weights(trainer.network, str(pretrained))
@@ -202,7 +213,7 @@ def main() -> None:
         epochs=options.epochs,
         iterations=options.iterations,
         weights=options.weights,
-        dummy_model={**options.dummy_model, "training": None if options.source is None else _cases(options.source)},
+        dummy_model={**options.dummy_model, "training": None if options.source is None else cases_of_drop(options.source)},
     )
     from nnunet_femur.trainers import FemurFinetunePaperTrainer, FemurFinetuneTrainer, FemurScratchTrainer
     from nnunet_femur.weights import find_model
@@ -226,7 +237,14 @@ def main() -> None:
     stock = _stock(options.epochs, options.iterations)
     shared = {"augment": True, "mirror": False}
     methods = {
-        "FemurFinetuneTrainer": (FemurFinetuneTrainer, "nnUNetPlans", {**shared, **options.recipe}, False, follow),
+        # Its weights are the last, as in the other rows: the choice would be made on cases that are scored here.
+        "FemurFinetuneTrainer": (
+            FemurFinetuneTrainer,
+            "nnUNetPlans",
+            {**shared, "choose": "last", **options.recipe},
+            False,
+            follow,
+        ),
         "FemurFinetunePaperTrainer": (FemurFinetunePaperTrainer, "nnUNetPlans", shared, False, None),
         "FemurScratchTrainer": (FemurScratchTrainer, "nnUNetPlans", shared, False, None),
         "stock -pretrained_weights, SGD 1e-2": (stock, "nnUNetPlans", {}, True, None),

@@ -66,10 +66,11 @@ def tables(results: dict[str, Any]) -> str:
             continue
         z, y, x = size["ct_zyx"]
         shape = (z, y, x * (2 if ct == "both-legs" else 1))
+        rounds = results["settings"]["rounds"]
         parts.append(
             f"**{text}**, {' x '.join(map(str, shape))} voxels of "
             f"{' x '.join(f'{mm:g}' for mm in size['ct_mm_zyx'])} mm, seconds of wall time, "
-            f"medians of {results['settings']['rounds']}:"
+            + ("one run:" if rounds == 1 else f"medians of {rounds}:")
         )
         parts.append(_of_ct(ways, results["settings"]["masks"].get(ct, {})))
     return "\n\n".join([*parts, origin(results)])

@@ -14,7 +14,7 @@ from nnunet_femur.prediction.network_input import CANONICAL
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nnunet_femur.model_export.trained_networks import TrainedNetworks
     from nnunet_femur.networks.three_planes import ThreePlaneNetwork
@@ -43,8 +43,9 @@ _KEYS = {
     "slices": "Only for networks of slices. In each of the planes, the window without its border of zeros is cut "
     "across `axis`, and each slice goes through the network with its `neighbours` on either side, resized by `scale` "
     "along the other two axes and padded with 0 to a multiple of `stride`. The probabilities, resized back, are "
-    "averaged with the planes' weights; a border of zeros has equal probabilities; their logarithm, at least that of "
-    "1e-6, replaces the logits.",
+    "averaged with the planes' weights (by the name of the fold, if they differ); a border of zeros has equal "
+    "probabilities; their logarithm, at least that of 1e-6, replaces the logits. For an `oblique` plane, the window is "
+    "rotated by 45 degrees in the plane of the axes `along` and `axis` before it is cut, as run_slices.py does.",
 }
 
 
@@ -103,24 +104,41 @@ def describe(networks: TrainedNetworks, planes: ThreePlaneNetwork | None) -> dic
         "femur_channels": list(networks.femur_channels),
     }
     if planes is not None:
-        described["slices"] = describe_slices(planes)
+        described["slices"] = describe_slices(planes, dict(zip(networks.folds, networks.weights, strict=True)))
     return described | {"meaning": {key: text for key, text in _KEYS.items() if key in described}}
 
 
-def describe_slices(planes: ThreePlaneNetwork) -> dict[str, Any]:
-    """Return the part of ``model.json`` about the slices of a network that predicts volumes plane by plane."""
+def describe_slices(planes: ThreePlaneNetwork, folds: Mapping[Any, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the part of ``model.json`` about the slices of a network that predicts volumes plane by plane.
+
+    Args:
+        planes: The wrapper of the network.
+        folds: State of the network of each fold, with learned weights of planes.
+    """
+    weights: list[Any] = [float(weight) for weight in planes.weights]
+    if planes.learned_weights is not None:
+        learned = {str(fold): state["learned_weights"].tolist() for fold, state in folds.items()}
+        weights = [{fold: of_fold[n] for fold, of_fold in learned.items()} for n in range(len(planes.axes))]
     return {
         "planes": [
-            {
-                "axis": int(axis),
-                "weight": float(weight),
-                "scale": [float(planes.scale[other]) for other in range(3) if other != axis],
-            }
-            for axis, weight in zip(planes.axes, planes.weights, strict=True)
+            {**_describe_plane(planes, axis), "weight": weight}
+            for axis, weight in zip(planes.axes, weights, strict=True)
         ],
         "stride": int(planes.stride),
         "neighbours": int(planes.neighbours),
     }
+
+
+def _describe_plane(planes: ThreePlaneNetwork, axis: int) -> dict[str, Any]:
+    from nnunet_femur.networks.oblique_planes import OBLIQUE
+
+    scale = [float(each) for each in planes.scale]
+    if axis not in OBLIQUE:
+        return {"axis": int(axis), "scale": [scale[other] for other in range(3) if other != axis]}
+    plane = OBLIQUE[axis]
+    of_slice = [1.0, scale[plane.third]] if plane.has_rows_along else [scale[plane.third], 1.0]
+    rotation = {"along": plane.along, "sign": plane.sign, "pixels": [scale[plane.along], scale[plane.across]]}
+    return {"axis": plane.across, "scale": of_slice, "oblique": rotation}
 
 
 def mirrored_axes(axes: Sequence[int] | None, dimensions: int) -> list[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from nnunet_femur.networks.oblique_planes import OBLIQUE, add_oblique, oblique_slices
 from nnunet_femur.networks.precision import calculates_in_bfloat16
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
+
+    _TotalOf = Callable[[torch.Tensor], torch.Tensor]
+    # Function that takes probabilities of slices and returns the total of a volume to add them to.
 
 
 SMALLEST_PROBABILITY = 1e-6
@@ -32,18 +37,22 @@ class ThreePlaneNetwork(nn.Module):
     """A network of slices that nnU-Net can use as a network of volumes.
 
     For slices, shape (batch, channels, rows, columns), it returns the logits of the network itself. Volumes, shape
-    (batch, channels, z, y, x), are cut into slices across each axis in turn. The softmax of the planes is averaged, and
+    (batch, channels, z, y, x), are cut into slices of each plane in turn. The softmax of the planes is averaged, and
     its logarithm is returned, which nnU-Net's softmax turns back into the average. Volumes have no gradient. Borders
     that are zero throughout, with which nnU-Net pads small volumes, are skipped: there all classes are equally likely.
-    Of equal slices at either end, such as the air beside a patient, one is computed.
+    Of equal slices at either end of an axis, such as the air beside a patient, one is computed. Planes of weight 0 are
+    not computed.
 
     Besides the volume and the output (4 bytes for each class and voxel), it needs the memory of one pass of slices,
     independent of the size of the volume.
 
     Args:
         network: The network of slices.
-        axes: The spatial axes (0 is z) that a volume is cut across.
+        axes: The planes that a volume is cut into: spatial axes (0 is z) that slices are across, or numbers of oblique
+            planes (:mod:`~nnunet_femur.networks.oblique_planes`).
         weights: Weight of each plane in the average, in the order of `axes`. None: equal weights.
+        learns_weights: True to keep the weights of the planes among the network's own, in its state. They are set by
+            :meth:`set_weights`.
         stride: Rows and columns are padded with zeros to a multiple of this number, and the padding is cut off again.
         slices_at_once: Number of slices of 256 x 256 pixels in one pass, or as many pixels in slices of another size.
         in_bfloat16: True to predict in bfloat16 on processors, as nnU-Net does in float16 on graphics cards. None: on
@@ -51,7 +60,7 @@ class ThreePlaneNetwork(nn.Module):
         scale: Pixels per voxel along each spatial axis (0 is z). Slices are resampled to this scale for the network,
             and its probabilities are resampled back.
         neighbours: Number of slices on either side that the network takes as further channels, before and behind its
-            own. At the ends of the volume the last slice is repeated.
+            own. At the ends of the volume the last slice is repeated. Neighbouring oblique slices are one pixel apart.
 
     Raises:
         ValueError: No axis is given, a weight is negative, or all weights are 0.
@@ -69,6 +78,7 @@ class ThreePlaneNetwork(nn.Module):
         *,
         axes: Sequence[int] = (0, 1, 2),
         weights: Sequence[float] | None = None,
+        learns_weights: bool = False,
         stride: int = 32,
         slices_at_once: int = 16,
         in_bfloat16: bool | None = None,
@@ -76,13 +86,11 @@ class ThreePlaneNetwork(nn.Module):
         neighbours: int = 0,
     ) -> None:
         super().__init__()
-        given = [1.0] * len(axes) if weights is None else list(weights)
-        if not axes or len(given) != len(axes) or min(given) < 0 or not sum(given) > 0:
-            msg = f"weights must be 0 or more for each of the axes {axes}, and one above 0, got {weights}."
-            raise ValueError(msg)
         self.network = network
         self.axes = tuple(axes)
-        self.weights = tuple(weight / sum(given) for weight in given)
+        self._weights = self._shares([1.0] * len(axes) if weights is None else weights)
+        self.learned_weights: torch.Tensor | None
+        self.register_buffer("learned_weights", torch.tensor(self._weights) if learns_weights else None)
         self.stride = stride
         self.slices_at_once = slices_at_once
         self.in_bfloat16 = calculates_in_bfloat16() if in_bfloat16 is None else in_bfloat16
@@ -97,35 +105,95 @@ class ThreePlaneNetwork(nn.Module):
             with self._precision(x):
                 return self._logits(x).to(x.dtype)
         with torch.no_grad(), self._precision(x):
-            return self._averaged(x).clamp_min_(SMALLEST_PROBABILITY).log_()
+            average = self._averaged(x, zip(self.axes, self.weights, strict=True))
+            return average.clamp_min_(SMALLEST_PROBABILITY).log_()
 
-    def _averaged(self, volumes: torch.Tensor) -> torch.Tensor:
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Weight of each plane in the average, in the order of `axes`; their sum is 1."""
+        return self._weights if self.learned_weights is None else tuple(self.learned_weights.tolist())
+
+    def set_weights(self, weights: Sequence[float]) -> None:
+        """Set the weights of the planes of a network that learns them.
+
+        Args:
+            weights: Weight of each plane, 0 or more.
+
+        Raises:
+            ValueError: The network does not learn its weights, a weight is negative, or all weights are 0.
+        """
+        if self.learned_weights is None:
+            msg = "the weights of the planes of this network are fixed."
+            raise ValueError(msg)
+        self.learned_weights.copy_(torch.tensor(self._shares(weights)))
+
+    def probabilities_of_plane(self, volumes: torch.Tensor, axis: int) -> torch.Tensor:
+        """Return the probabilities of one plane, shape (batch, classes, z, y, x).
+
+        Args:
+            volumes: Volumes, shape (batch, channels, z, y, x).
+            axis: The plane, one of `axes`.
+        """
+        with torch.no_grad(), self._precision(volumes):
+            return self._averaged(volumes, [(axis, 1.0)])
+
+    def _shares(self, weights: Sequence[float]) -> tuple[float, ...]:
+        """Return weights with a sum of 1."""
+        total = sum(weights)
+        if not self.axes or len(weights) != len(self.axes) or min(weights) < 0 or not total > 0:
+            msg = f"weights must be 0 or more for each of the axes {self.axes}, and one above 0, got {weights}."
+            raise ValueError(msg)
+        return tuple(weight / total for weight in weights)
+
+    def _averaged(self, volumes: torch.Tensor, weights: Iterable[tuple[int, float]]) -> torch.Tensor:
         """Return the weighted mean of the planes' probabilities, shape (batch, classes, z, y, x)."""
-        total: torch.Tensor | None = None
         inside = (slice(None), slice(None), *_content(volumes))
-        for axis, weight in zip(self.axes, self.weights, strict=True):
-            slices = volumes[inside].movedim(2 + axis, 1)
-            pixels = self._pixels(slices.shape[-2:], axis)
-            padded = math.prod(_rounded_up(n, self.stride) for n in pixels)
-            at_once = max(1, self.slices_at_once * SLICE_PIXELS // padded)
-            for which in range(len(volumes)):
-                distinct = _distinct(slices[which], self.neighbours)
-                for first in range(distinct.start, distinct.stop, at_once):
-                    part = slice(first, min(first + at_once, distinct.stop))
-                    probabilities = self._probabilities(self._with_neighbours(slices[which], part), pixels)
-                    if total is None:
-                        classes = probabilities.shape[1]
-                        shape = (len(volumes), classes, *volumes.shape[2:])
-                        total = torch.full(shape, 1 / classes, device=volumes.device)
-                        total[inside].zero_()
-                    of_plane = total[inside].movedim(2 + axis, 1)[which]
-                    of_plane[part].add_(probabilities, alpha=weight)
-                    if part.start == distinct.start:
-                        of_plane[: distinct.start].add_(probabilities[:1], alpha=weight)
-                    if part.stop == distinct.stop:
-                        of_plane[distinct.stop :].add_(probabilities[-1:], alpha=weight)
-        assert total is not None  # noqa: S101 - no axis of a volume is empty
-        return total
+        total = _Total(volumes, inside)
+        for axis, weight in weights:
+            add = self._add_oblique_plane if axis in OBLIQUE else self._add_plane
+            for which, volume in enumerate(volumes[inside]):
+                if weight > 0:
+                    add(volume, axis, weight, partial(total.of, which))
+        assert total.tensor is not None  # noqa: S101 - no axis of a volume is empty
+        return total.tensor
+
+    def _add_plane(self, volume: torch.Tensor, axis: int, weight: float, total: _TotalOf) -> None:
+        """Add the weighted probabilities of the slices across an axis to those of a volume."""
+        slices = volume.movedim(1 + axis, 0)
+        pixels = self._pixels(slices.shape[-2:], axis)
+        at_once = self._at_once(pixels)
+        distinct = _distinct(slices, self.neighbours)
+        for first in range(distinct.start, distinct.stop, at_once):
+            part = slice(first, min(first + at_once, distinct.stop))
+            probabilities = self._probabilities(self._with_neighbours(slices, part), pixels)
+            of_plane = total(probabilities).movedim(1 + axis, 0)
+            of_plane[part].add_(probabilities, alpha=weight)
+            if part.start == distinct.start:
+                of_plane[: distinct.start].add_(probabilities[:1], alpha=weight)
+            if part.stop == distinct.stop:
+                of_plane[distinct.stop :].add_(probabilities[-1:], alpha=weight)
+
+    def _add_oblique_plane(self, volume: torch.Tensor, axis: int, weight: float, total: _TotalOf) -> None:
+        """Add the weighted probabilities of oblique slices to those of a volume."""
+        plane = OBLIQUE[axis]
+        grid = plane.grid(volume.shape[1:], self.scale)
+        third = max(1, round(volume.shape[1 + plane.third] * self.scale[plane.third]))
+        for group, within in grid.groups():
+            pixels = [len(within), third] if plane.has_rows_along else [third, len(within)]
+            at_once = self._at_once(pixels)
+            for first in range(group.start, group.stop, at_once):
+                numbers = range(first, min(first + at_once, group.stop))
+                reach = self.neighbours
+                around = torch.arange(numbers.start - reach, numbers.stop + reach, device=volume.device)
+                cut = oblique_slices(volume, grid, around.clamp(0, grid.count - 1), within)
+                slices = self._with_neighbours(cut, slice(reach, reach + len(numbers)))
+                probabilities = self._probabilities(slices, pixels)
+                add_oblique(total(probabilities), probabilities, grid, numbers, within, weight=weight)
+
+    def _at_once(self, pixels: Sequence[int]) -> int:
+        """Return the number of slices of a size in pixels that go through the network together."""
+        padded = math.prod(_rounded_up(n, self.stride) for n in pixels)
+        return max(1, self.slices_at_once * SLICE_PIXELS // padded)
 
     def _pixels(self, size: Sequence[int], axis: int) -> list[int]:
         """Return rows and columns, in pixels of the network, of a slice of `size` voxels across `axis`."""
@@ -176,6 +244,29 @@ class ThreePlaneNetwork(nn.Module):
         if x.device.type == "cpu" and self.in_bfloat16 and not self.training:
             return torch.autocast("cpu", dtype=torch.bfloat16)
         return nullcontext()
+
+
+class _Total:
+    """Sum of the probabilities of planes, made when the number of classes is known.
+
+    Args:
+        volumes: The volumes, shape (batch, channels, z, y, x).
+        inside: The part of them that is predicted; outside, all classes are equally likely.
+    """
+
+    def __init__(self, volumes: torch.Tensor, inside: tuple[slice, ...]) -> None:
+        self.tensor: torch.Tensor | None = None
+        self._volumes = volumes
+        self._inside = inside
+
+    def of(self, which: int, probabilities: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a volume, shape (classes, z, y, x), for probabilities of shape (slices, classes, ...)."""
+        if self.tensor is None:
+            classes = probabilities.shape[1]
+            shape = (len(self._volumes), classes, *self._volumes.shape[2:])
+            self.tensor = torch.full(shape, 1 / classes, device=self._volumes.device)
+            self.tensor[self._inside].zero_()
+        return self.tensor[self._inside][which]
 
 
 def _content(volumes: torch.Tensor) -> list[slice]:

@@ -18,20 +18,15 @@ boolean.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, get_args
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from nnunet_femur.errors import InputError
+from nnunet_femur.recipe.slice_planes import PLANES, Plane
 
 RECIPE_KEY = "femur_recipe"
 """Key of a configuration in nnU-Net's plans that contains a recipe."""
-
-Plane = Literal["axial", "coronal", "sagittal"]
-"""Plane of slices in the patient."""
-
-PLANES: tuple[Plane, ...] = get_args(Plane)
-"""Planes perpendicular to the array axes z, y, x of a volume in RAS order."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -104,6 +99,24 @@ RampIterations = Annotated[
         ge=0,
         description="Iterations over which learning rates rise from zero, at the start and after the warm-up; may be "
         "longer than an epoch.",
+    ),
+]
+
+AverageDecay = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Decay per iteration of the moving average of the weights, which is then validated, saved and used "
+        "for prediction (0.99 to 0.999); 0: no average.",
+    ),
+]
+
+Choose = Annotated[
+    Literal["validation", "last"],
+    Field(
+        description="Weights that the training ends with: those of the highest Dice on whole validation cases among "
+        "the source, weights between source and last, the best epoch and the last; or the last."
     ),
 ]
 
@@ -201,8 +214,11 @@ class SliceRecipe(Recipe):
         Field(min_length=1, description="Planes to train on and to predict in (`2d`: axial)."),
     ] = PLANES
     plane_weights: Annotated[
-        Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_as_tuple)] | None,
-        Field(description="Weight of each plane in the prediction of a volume, not all 0; `null`: equal weights."),
+        Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_as_tuple)] | Literal["validation"] | None,
+        Field(
+            description="Weight of each plane in the prediction of a volume, not all 0; `null`: equal weights; "
+            "`validation`: learned from the fold's validation cases at the end of the training."
+        ),
     ] = None
     encoder_weights: Annotated[
         Annotated[str, Field(min_length=1)] | None,
@@ -215,6 +231,7 @@ class SliceRecipe(Recipe):
         Keep,
         Field(description="Network that the training ends with: the last epoch's or that of the lowest training loss."),
     ] = "lowest_loss"
+    average_decay: AverageDecay = 0.0
     head_slices: Annotated[
         int,
         Field(ge=1, description="Axial slices at either end of the femur that `FemurHead...Trainer` train on."),
@@ -222,12 +239,16 @@ class SliceRecipe(Recipe):
 
     @field_validator("plane_weights")
     @classmethod
-    def _one_for_each_plane(cls, weights: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+    def _one_for_each_plane(
+        cls, weights: tuple[float, ...] | Literal["validation"] | None, info: ValidationInfo
+    ) -> tuple[float, ...] | Literal["validation"] | None:
         planes = info.data.get("planes")
-        if weights is not None and planes is not None and len(weights) != len(planes):
+        if weights is None or weights == "validation":
+            return weights
+        if planes is not None and len(weights) != len(planes):
             msg = f"must have one weight for each of the {len(planes)} planes"
             raise ValueError(msg)
-        if weights is not None and not sum(weights) > 0:
+        if not sum(weights) > 0:
             msg = "must not be all 0"
             raise ValueError(msg)
         return weights
@@ -275,18 +296,19 @@ class FinetuneRecipe(Recipe):
             "backwards.",
         ),
     ] = 1.0
-    average_decay: Annotated[
-        float,
-        Field(
-            ge=0,
-            lt=1,
-            description="Decay per iteration of the moving average of the weights, which is then validated, saved and "
-            "used for prediction (0.99 to 0.999); 0: no average.",
-        ),
-    ] = 0.0
+    average_decay: AverageDecay = 0.0
     elastic_fraction: Annotated[
         float, Field(ge=0, le=1, description="Share of the patches that are deformed elastically in augmentation.")
     ] = 0.2
+    trained_layers: Annotated[
+        Literal["all", "decoder", "adapters"],
+        Field(
+            description="Layers that are trained besides the segmentation heads: all; those of the decoder; or "
+            "low-rank adapters of all convolutions, which are added to their weights in every checkpoint."
+        ),
+    ] = "all"
+    adapter_rank: Annotated[int, Field(ge=1, description="Rank of the adapters of `trained_layers: adapters`.")] = 4
+    choose: Choose = "validation"
 
 
 class FinetunePaperRecipe(FinetuneRecipe):
@@ -296,6 +318,7 @@ class FinetunePaperRecipe(FinetuneRecipe):
     schedule: Schedule = "constant"
     warmup_epochs: WarmupEpochs = 0
     ramp_iterations: RampIterations = 0
+    choose: Choose = "last"
 
 
 def refuse(problem: str) -> NoReturn:

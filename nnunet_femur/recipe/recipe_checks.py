@@ -207,6 +207,8 @@ def requirements(schema: Mapping[str, Any]) -> list[str]:
         return [phrase for each in schema["anyOf"] for phrase in requirements(each)]
     if "enum" in schema:
         return [f"one of {', '.join(map(str, schema['enum']))}"]
+    if "const" in schema:
+        return [str(schema["const"])]
     kind = schema["type"]
     if kind == "array":
         return [_of_array(schema)]

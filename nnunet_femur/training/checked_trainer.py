@@ -108,7 +108,16 @@ class CheckedTrainer(nnUNetTrainer):
         A process that trained no epoch, for example one that only repeats the validation, keeps an existing record.
         """
         super().on_train_end()
-        write_run_record(self, overwrite=self._epochs_here > 0)
+        write_run_record(self, overwrite=self.trained_here, further=self.run_facts())
+
+    @property
+    def trained_here(self) -> bool:
+        """True if this process trained an epoch, so that an existing ``run.json`` is not that of its training."""
+        return self._epochs_here > 0
+
+    def run_facts(self) -> dict[str, Any]:
+        """Return entries of ``run.json`` that only this kind of trainer has; by default, none."""
+        return {}
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002
         """Validate as nnU-Net does, after a check that data and plans were made for each other."""
@@ -118,7 +127,12 @@ class CheckedTrainer(nnUNetTrainer):
             self.network.require_forward_param_sync = False
         super().perform_actual_validation(save_probabilities)
         # Trainings of earlier versions that were stopped during their validation have no record.
-        write_run_record(self, overwrite=False)
+        write_run_record(self, overwrite=False, further=self.run_facts())
+
+    def synchronise(self) -> None:
+        """Wait until all processes that train together have arrived here."""
+        if self.is_ddp:
+            torch.distributed.barrier()
 
     @property
     def ranks(self) -> int:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import torch
 
-from nnunet_femur.training.base import FemurTrainer
+from nnunet_femur.training.averaging_trainer import AveragingTrainer
 
 LOWEST_LOSS_FILE = "checkpoint_lowest_loss.pth"
 """Checkpoint of the lowest loss while a training runs; at its end it becomes ``checkpoint_final.pth``."""
 
 
-class LowestLossTrainer(FemurTrainer):
+class LowestLossTrainer(AveragingTrainer):
     """Trainer that ends with the network of its epoch of lowest training loss instead of its last, as in the study.
+
+    If the recipe averages the weights, it is the average at the end of that epoch; the loss is that before averaging.
 
     ``checkpoint_final.pth``, which nnU-Net's final validation and ``nnUNetv2_predict`` use, is then that network. The
     loss is the one that nnU-Net logs, the mean over the batches of an epoch. Of equal losses, the first is kept.
@@ -64,26 +66,27 @@ class LowestLossTrainer(FemurTrainer):
     def on_train_end(self) -> None:
         """Write the kept network as the final checkpoint."""
         # The first process writes. The others must read after it has written and before it removes the file.
-        self._synchronise()
+        self.synchronise()
         kept = self._writes_checkpoint and self._checkpoint.is_file()
+        self.finish_average()
         if kept:
             checkpoint = self._read_checkpoint()
             self.bare_network.load_state_dict(checkpoint["network_weights"])
+            self.read_checkpoint_changes(checkpoint)
             self.optimizer.load_state_dict(checkpoint["optimizer_state"])
             losses = checkpoint["logging"]["train_losses"]
             self.print_to_log_file(
                 f"Kept: the network of epoch {losses.index(min(losses))}, with the lowest training loss "
                 f"({min(losses):.4f})."
             )
+        self.finish_network()
         super().on_train_end()
-        self._synchronise()
+        self.synchronise()
         if kept and self.local_rank == 0:
             self._checkpoint.unlink()
 
-    def _synchronise(self) -> None:
-        """Wait until all processes that train together have arrived here."""
-        if self.is_ddp:
-            torch.distributed.barrier()
+    def finish_network(self) -> None:
+        """Change the final network before its checkpoint is written; by default, change nothing."""
 
     def _read_checkpoint(self) -> dict:
         # Our own file in nnU-Net's format, with NumPy scalars that PyTorch refuses to load with weights_only.

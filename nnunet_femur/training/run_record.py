@@ -12,7 +12,7 @@ from nnunet_femur.atomic_files import write_json
 from nnunet_femur.processes import peak_memory_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -20,29 +20,33 @@ PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "segmentation_models_pytorch", 
 """Packages whose versions are recorded."""
 
 
-def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool) -> None:
+def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool, further: Mapping[str, Any] | None = None) -> None:
     """Write ``run.json`` of a training; of several processes, the first one writes.
 
     Args:
         trainer: The trainer after its last epoch.
         overwrite: True to replace an existing record.
+        further: Further entries.
     """
     path = Path(trainer.output_folder) / "run.json"
     if trainer.local_rank == 0 and (overwrite or not path.exists()):
-        write_json(path, run_record(trainer, command=sys.argv))
+        write_json(path, run_record(trainer, command=sys.argv, further=further))
 
 
-def run_record(trainer: nnUNetTrainer, *, command: Sequence[str]) -> dict[str, Any]:
+def run_record(
+    trainer: nnUNetTrainer, *, command: Sequence[str], further: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the facts that are needed to repeat or to judge a training, as JSON content.
 
     Args:
         trainer: The trainer after its last epoch.
         command: The command line of the training.
+        further: Further entries, which only this kind of trainer has.
 
     Returns:
         Trainer, plans, configuration, fold, command, recipe, precision, epochs, iterations, parameters, device,
-        platform and versions. "seconds" adds up all epochs, also those before an interruption. "peak_memory_mib" is the
-        peak of this process, so after an interruption that of the last part.
+        platform, versions and the further entries. "seconds" adds up all epochs, also those before an interruption.
+        "peak_memory_mib" is the peak of this process, so after an interruption that of the last part.
     """
     from nnunet_femur.networks.precision import training_precision, validation_precision
 
@@ -70,6 +74,7 @@ def run_record(trainer: nnUNetTrainer, *, command: Sequence[str]) -> dict[str, A
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
+        **(further or {}),
     }
 
 

@@ -94,11 +94,17 @@ class TestWriteNetworks:
 
 
 class TestRunSlices:
-    @pytest.mark.parametrize("empty", [False, True])
+    @pytest.mark.parametrize(
+        ("empty", "axes", "learns"),
+        [(False, (0, 2), False), (True, (0, 2), False), (False, (3, 6), False), (False, (1, 5, 8, 0), True)],
+    )
     def test_equals_the_network_of_three_planes(
-        self, empty: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, empty: bool, axes: tuple[int, ...], learns: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Planes of different weights, pixels of another size than voxels, neighbours, and a border of zeros."""
+        """Planes of different weights, also oblique ones, pixels of another size than voxels, neighbours, and a border.
+
+        The border is zero. Learned weights are those of the fold.
+        """
         import importlib.util
         import json
         import shutil
@@ -112,15 +118,20 @@ class TestRunSlices:
         torch.manual_seed(0)
         network = ThreePlaneNetwork(
             _network_of_slices(3),
-            axes=(0, 2),
-            weights=(1.0, 3.0),
+            axes=axes,
+            weights=(1.0, 3.0) if len(axes) == 2 else None,
+            learns_weights=learns,
             stride=2,
             scale=(1.5, 1.0, 0.7),
             neighbours=1,
             in_bfloat16=False,
         )
+        if learns:
+            network.set_weights((4.0, 3.0, 2.0, 0.0))
         _written(network, [9, 8, 7], tmp_path)
-        (tmp_path / "model.json").write_text(json.dumps({"slices": describe_slices(network)}))
+        (tmp_path / "model.json").write_text(
+            json.dumps({"slices": describe_slices(network, {0: network.state_dict()})})
+        )
         shutil.copy(SOURCES / "run_slices.py", tmp_path)
         specification = importlib.util.spec_from_file_location("run_slices", tmp_path / "run_slices.py")
         run_slices = importlib.util.module_from_spec(specification)

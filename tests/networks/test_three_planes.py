@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 from torch import nn
 
 from benchmarks.slice_networks import peak_bytes
 from nnunet_femur.networks import three_planes
+from nnunet_femur.networks.oblique_planes import OBLIQUE
 from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
+from tests.networks.test_oblique_planes import cut_by_scipy
 
 
 class _PerPixel(nn.Module):
@@ -202,6 +205,96 @@ class TestVolumes:
         sure = ThreePlaneNetwork(_PerPixel(), stride=8)(torch.full((1, 1, 8, 8, 8), 1e4))
         # nnU-Net multiplies by a weight of up to 10 and adds in half precision.
         assert torch.isfinite((sure * 10).half()).all()
+
+
+class TestObliquePlanes:
+    ALL = tuple(range(9))
+
+    def test_a_network_of_pixels_gives_its_own_answer(self) -> None:
+        """For a constant volume, since interpolation does not change a constant."""
+        volume = torch.full((1, 1, 7, 9, 13), 0.3)
+        wrapper = ThreePlaneNetwork(_PerPixel(), axes=self.ALL, stride=8, scale=(2.0, 1.0, 1.0))
+        found = wrapper(volume).exp()[:, 0]
+        # The sides of oblique slices are interpolated between the volume and the zeros around it.
+        assert torch.allclose(found[:, 1:-1, 2:-2, 2:-2], torch.sigmoid(torch.tensor(0.6)), atol=1e-5)
+
+    @pytest.mark.parametrize("slices_at_once", [1, 5, 100])
+    @pytest.mark.parametrize("neighbours", [0, 1])
+    def test_equals_slice_by_slice(self, slices_at_once: int, neighbours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A network that looks around, against a loop over slices that SciPy cuts and puts back."""
+        monkeypatch.setattr(three_planes, "SLICE_PIXELS", 24 * 16)
+        torch.manual_seed(0)
+        network = nn.Conv2d(1 + 2 * neighbours, 2, 3, padding=1).eval()
+        volume = torch.randn(1, 1, 9, 14, 11)
+        for number in OBLIQUE:
+            wrapper = ThreePlaneNetwork(
+                network,
+                axes=(number,),
+                stride=8,
+                in_bfloat16=False,
+                neighbours=neighbours,
+                slices_at_once=slices_at_once,
+            )
+            found = wrapper(volume).exp()[0]
+            expected = _oblique_by_scipy(network, volume[0, 0].numpy(), number, neighbours)
+            assert np.allclose(found, expected, atol=1e-5)
+
+    def test_planes_are_averaged(self) -> None:
+        torch.manual_seed(0)
+        network, volume = nn.Conv2d(1, 2, 3, padding=1).eval(), _volume()
+        weights = (1, 0, 2, 0, 0, 0, 0, 0, 3)
+        together = ThreePlaneNetwork(network, axes=self.ALL, weights=weights, stride=1, in_bfloat16=False)(volume).exp()
+        alone = [ThreePlaneNetwork(network, axes=(n,), stride=1, in_bfloat16=False)(volume).exp() for n in (0, 2, 8)]
+        assert torch.allclose(together, (alone[0] + 2 * alone[1] + 3 * alone[2]) / 6, atol=1e-6)
+
+
+def _oblique_by_scipy(network: nn.Module, volume: np.ndarray, number: int, neighbours: int) -> np.ndarray:
+    """Return the probabilities (classes, z, y, x) of one oblique plane."""
+    plane = OBLIQUE[number]
+    grid = plane.grid(volume.shape, (1.0, 1.0, 1.0))
+    cut, inside = cut_by_scipy(volume, grid, order=1)
+    cut = np.where(inside, cut, 0)
+    cut = cut if plane.has_rows_along else cut.swapaxes(1, 2)
+    answers = []
+    for index in range(grid.count):
+        around = np.arange(index - neighbours, index + neighbours + 1).clip(0, grid.count - 1)
+        with torch.no_grad():
+            answer = network(torch.from_numpy(cut[around][None].astype(np.float32))).softmax(1)[0].numpy()
+        answers.append(answer if plane.has_rows_along else answer.swapaxes(1, 2))
+    places = np.indices(volume.shape)
+    across, within = grid.pixels(places[plane.along], places[plane.across])
+    where = [across, within, places[plane.third]]
+    return np.stack([map_coordinates(np.stack(answers)[:, c], where, order=1, mode="nearest") for c in range(2)])
+
+
+class TestWeights:
+    def test_planes_without_weight_are_not_computed(self) -> None:
+        seen: list[tuple[int, ...]] = []
+        network = _PerPixel()
+        network.register_forward_hook(lambda _, x, __: seen.append(tuple(x[0].shape)))
+        ThreePlaneNetwork(network, weights=(0, 1, 0), stride=8)(_volume())
+        assert {shape[0] for shape in seen} == {9}
+
+    def test_learned_weights_are_part_of_the_state(self) -> None:
+        """So that a checkpoint brings its own, and the checkpoints of other networks stay as they are."""
+        volume, first, second = (
+            _volume(),
+            *(ThreePlaneNetwork(_Columns(), stride=8, learns_weights=True) for _ in range(2)),
+        )
+        assert first.weights == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+        first.set_weights((2, 1, 1))
+        second.load_state_dict(first.state_dict())
+        assert second.weights == pytest.approx((0.5, 0.25, 0.25))
+        expected = ThreePlaneNetwork(_Columns(), weights=(2, 1, 1), stride=8)
+        assert torch.allclose(second(volume), expected(volume), atol=1e-6)
+        assert not expected.state_dict()
+        with pytest.raises(ValueError, match="fixed"):
+            expected.set_weights((1, 1, 1))
+
+    def test_one_plane_alone(self) -> None:
+        volume, network = _volume(), ThreePlaneNetwork(_Columns(), stride=8)
+        alone = ThreePlaneNetwork(_Columns(), axes=(1,), stride=8)(volume).exp()
+        assert torch.allclose(network.probabilities_of_plane(volume, 1), alone, atol=1e-6)
 
 
 class TestSlices:

@@ -53,6 +53,13 @@ class TestPlans:
         )
         assert (recipe.slice_size, recipe.planes, recipe.plane_weights) == ((64, 32), ("axial",), (2,))
 
+    def test_oblique_planes_and_learned_weights(self) -> None:
+        planes = ["axial", "coronal-sagittal"]
+        recipe = recipe_of_configuration(
+            SliceRecipe, _configuration(slice={"planes": planes, "plane_weights": "validation"}), "X"
+        )
+        assert (recipe.planes, recipe.plane_weights) == (tuple(planes), "validation")
+
     def test_recipes_that_earlier_versions_wrote_are_read(self) -> None:
         """As `nnfemur plan --preset small --epochs 3 --iterations 2` of the previous version wrote it."""
         small = {
@@ -114,6 +121,8 @@ class TestPlans:
         {"plane_weights": [1, 1]},
         {"plane_weights": [0, 0, 0]},
         {"plane_weights": [1, 1, -1]},
+        {"plane_weights": "learned"},
+        {"planes": ["axial*coronal"]},
         {"encoder_weights": ""},
         {"head_slices": 0},
         {"neighbours": -1},

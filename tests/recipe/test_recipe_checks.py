@@ -50,6 +50,7 @@ def test_all_are_found_at_once() -> None:
         ({"FemurUnetResnet34Trainer": {}}, "'FemurUnetResNet34Trainer'"),
         ({"nnUNetTrainer": {"epochs": 1}}, "reads no recipe"),
         ({"volume": {"batch_size": 1}}, "family slice"),
+        ({"slice": {"plane_weights": "learned"}}, "or validation or null"),
     ],
     ids=str,
 )

@@ -179,6 +179,8 @@ def _around(network: torch.nn.Module, converted: ConvertedNetwork) -> torch.nn.M
     wrapper = copy.copy(network)
     # A copied module shares the dictionary of its parts with the original.
     wrapper._modules = {**network._modules, "network": converted}  # noqa: SLF001
+    # Learned weights of planes are those of the fold that was loaded last.
+    wrapper._buffers = copy.deepcopy(network._buffers)  # noqa: SLF001
     wrapper.in_bfloat16 = False
     return wrapper
 

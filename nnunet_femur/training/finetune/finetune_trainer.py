@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nnunet_femur.consistency import SOURCE_KEY, add_network_fingerprint, plan_command, resolve
 from nnunet_femur.errors import InputError, SetupError, ending_without_traceback
-from nnunet_femur.networks.merged_heads import merge_heads, output_all_channels, outputting_all_channels
+from nnunet_femur.networks.adapters import adapter_state, add_adapters, is_adapter, load_adapters
+from nnunet_femur.networks.merged_heads import merge_channels, merge_heads, output_all_channels, outputting_all_channels
 from nnunet_femur.recipe.hyperparameters import FinetuneRecipe
-from nnunet_femur.training.base import FemurTrainer, NetworkRequest
+from nnunet_femur.training.finetune.choosing_trainer import ChoosingTrainer
 from nnunet_femur.training.finetune.elastic_deformation import ElasticTransform
-from nnunet_femur.training.finetune.parameter_groups import HEAD, GroupSchedule, parameter_groups
-from nnunet_femur.training.finetune.weight_transfer import check_source, load_source
+from nnunet_femur.training.finetune.parameter_groups import HEAD, GroupSchedule, group_of, parameter_groups
+from nnunet_femur.training.finetune.weight_transfer import check_source, load_source, renamed_source
 from nnunet_femur.weights import find_model, load_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
     from torch import nn
 
     from nnunet_femur.recipe.hyperparameters import Recipe
+    from nnunet_femur.training.base import NetworkRequest
     from nnunet_femur.weights import SourceModel
 
-_RAW_WEIGHTS = "femur_raw_weights"
-"""Key of a checkpoint for the weights before averaging, from which a resumed training continues."""
+_ADAPTERS = "femur_adapters"
+"""Key of a checkpoint for the parameters of the adapters."""
 
 _ELASTIC_SCALE = (0.1, 0.3)
 """Standard deviation of the smoothing of a random displacement field, as a fraction of the patch's edge."""
@@ -40,7 +43,7 @@ _ELASTIC_REACH = 0.05
 """Largest displacement, as a fraction of the patch's smallest edge."""
 
 
-class FinetuneTrainer(FemurTrainer):
+class FinetuneTrainer(ChoosingTrainer):
     """Trainer that starts from the weights that the plans were made for; see docs/transfer.md.
 
     Attributes:
@@ -50,14 +53,8 @@ class FinetuneTrainer(FemurTrainer):
 
     recipe_class = FinetuneRecipe
     keeps_heads: ClassVar[bool] = True
-    _average: AveragedModel | None = None
-    _raw_weights: dict[str, Any] | None = None
     _iteration = 0
-
-    @property
-    def finetune_recipe(self) -> FinetuneRecipe:
-        """The recipe, typed as one for fine-tuning."""
-        return cast("FinetuneRecipe", self.recipe)
+    _adapters: dict[str, torch.Tensor] | None = None
 
     @classmethod
     def check_recipe(cls, recipe: Recipe, labels: LabelManager) -> None:
@@ -101,6 +98,10 @@ class FinetuneTrainer(FemurTrainer):
             if not request.deep_supervision:
                 # nnU-Net asks for a network to predict with.
                 output_all_channels(network, request.plans, channels=channels, femur_channels=femur_channels)
+        finetune_recipe = cast("FinetuneRecipe", recipe)
+        if request.deep_supervision and finetune_recipe.trained_layers == "adapters":
+            # nnU-Net asks for a network to train. Checkpoints contain no adapters, so prediction needs none.
+            add_adapters(network, rank=finetune_recipe.adapter_rank)
         add_network_fingerprint(network, request.plans.plans, configuration)
         return network
 
@@ -122,7 +123,9 @@ class FinetuneTrainer(FemurTrainer):
             with ending_without_traceback():
                 load_source(self.bare_network, weights, heads=self.keeps_heads)
         super().on_train_start()
-        self._average = self._new_average()
+        if self._adapters is not None and self._choice is None:
+            load_adapters(self.bare_network, self._adapters)
+            self._adapters = None
 
     def _source(self) -> SourceModel:
         plans, configuration = self.plans_manager.plans, self.configuration_manager.configuration
@@ -141,92 +144,81 @@ class FinetuneTrainer(FemurTrainer):
         return optimizer, GroupSchedule(optimizer, recipe, iterations_per_epoch=self.num_iterations_per_epoch)
 
     def on_train_epoch_start(self) -> None:
-        """Freeze everything except the segmentation heads during the warm-up epochs."""
-        warming_up = self.current_epoch < self.finetune_recipe.warmup_epochs
+        """Freeze the layers that the recipe excludes, and during the warm-up epochs all but the segmentation heads."""
         changed = False
-        for group in self.optimizer.param_groups:
-            trained = group["name"] == HEAD or not warming_up
-            for parameter in group["params"]:
-                changed |= parameter.requires_grad != trained
-                parameter.requires_grad_(trained)
+        for name, parameter in self.bare_network.named_parameters():
+            trained = self._trains(name)
+            changed |= parameter.requires_grad != trained
+            parameter.requires_grad_(trained)
         if changed and isinstance(self.network, DistributedDataParallel):
             # The wrapper waits for a gradient of each parameter that was trained when the wrapper was made.
             self.network = DistributedDataParallel(self.network.module, device_ids=self.network.device_ids)
         super().on_train_epoch_start()
         self._iteration = 0
 
+    def _trains(self, name: str) -> bool:
+        """Return True for the name of a parameter that is trained in this epoch."""
+        group, recipe = group_of(name), self.finetune_recipe
+        if group == HEAD or self.current_epoch < recipe.warmup_epochs:
+            return group == HEAD
+        if recipe.trained_layers == "adapters":
+            return is_adapter(name)
+        return recipe.trained_layers == "all" or group.startswith("decoder")
+
     def train_step(self, batch: dict) -> dict:
-        """Train one step at the learning rates of this iteration, then update the average."""
+        """Train one step at the learning rates of this iteration."""
         self.lr_scheduler.step(self.current_epoch, self._iteration)
         result = super().train_step(batch)
         self._iteration += 1
-        if self._average is not None:
-            self._average.update_parameters(self.bare_network)
         return result
 
-    # ---- Average of the weights, with which the network is validated, saved and predicts
+    # ---- Prediction of whole volumes
 
-    def _new_average(self) -> AveragedModel | None:
-        decay = self.finetune_recipe.average_decay
-        if not decay:
-            return None
-        average = AveragedModel(self.bare_network, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        # The average starts at the source's weights (or, resumed, at the saved average), not after the first step.
-        average.n_averaged.fill_(1)
-        if self._raw_weights is not None:
-            self.bare_network.load_state_dict(self._raw_weights)
-        return average
-
-    def _swap_average(self) -> None:
-        """Swap the weights of the network and the average."""
-        if self._average is not None:
-            both = zip(self.bare_network.parameters(), self._average.module.parameters(), strict=True)
-            for raw, averaged in both:
-                raw.data, averaged.data = averaged.data, raw.data
-
-    def on_validation_epoch_start(self) -> None:
-        """Use the average for the validation of the epoch."""
-        self._swap_average()
-        super().on_validation_epoch_start()
-
-    def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
-        """Return to the weights before averaging."""
-        super().on_validation_epoch_end(val_outputs)
-        self._swap_average()
-
-    def on_train_end(self) -> None:
-        """Save the last checkpoint, then use its weights, the average, for the final validation."""
-        super().on_train_end()
-        self._swap_average()
-        self._average = None
+    @contextmanager
+    def predicting(self) -> Iterator[Callable[[torch.Tensor], torch.Tensor] | None]:
+        """Output all channels of the network in a block, as in ``nnUNetv2_predict``, if it keeps the source's heads."""
+        source = _source_of(self.configuration_manager.configuration, type(self).__name__)
+        channels, femur_channels = source["outputs"], source["femur_rows"]
+        if not self.keeps_heads:
+            yield None
+            return
+        with outputting_all_channels(
+            self.bare_network, self.plans_manager, channels=channels, femur_channels=femur_channels
+        ):
+            yield lambda logits: merge_channels(logits[None], femur_channels)[0]
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:  # noqa: FBT001, FBT002
         """Validate as nnU-Net does; all output channels leave the network, as in ``nnUNetv2_predict``."""
-        source = _source_of(self.configuration_manager.configuration, type(self).__name__)
-        merging = outputting_all_channels(
-            self.bare_network, self.plans_manager, channels=source["outputs"], femur_channels=source["femur_rows"]
-        )
-        with merging if self.keeps_heads else nullcontext():
+        with self.predicting():
             super().perform_actual_validation(save_probabilities)
 
-    def checkpoint_changes(self) -> dict[str, Any]:
-        """Return the average as the weights that nnU-Net predicts with, and the weights before averaging."""
-        if self._average is None:
-            return {}
-        return {
-            "network_weights": self._average.module.state_dict(),
-            _RAW_WEIGHTS: self.bare_network.state_dict(),
-        }
+    def source_weights(self) -> dict[str, torch.Tensor] | None:
+        """Return the source's weights; None if its segmentation heads were replaced, so that it has another task."""
+        if not self.keeps_heads:
+            return None
+        with ending_without_traceback():
+            weights = load_checkpoint(self._source().checkpoint)["network_weights"]
+        return renamed_source(self.bare_network, weights)
 
-    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
-        """Load a checkpoint to resume from or to validate, with the weights before averaging."""
-        super().load_checkpoint(filename_or_checkpoint)
-        if not self.finetune_recipe.average_decay:
-            return
-        checkpoint = filename_or_checkpoint
-        if not isinstance(checkpoint, dict):
-            checkpoint = torch.load(checkpoint, map_location=self.device, weights_only=False)
-        self._raw_weights = checkpoint.get(_RAW_WEIGHTS)
+    # ---- Checkpoints
+
+    def choose_weights(self) -> None:
+        """Choose the final weights. They have no adapters; a longer training continues with those of the last."""
+        if self.finetune_recipe.trained_layers == "adapters":
+            self._adapters = adapter_state(self.bare_network)
+        super().choose_weights()
+
+    def checkpoint_changes(self) -> dict[str, Any]:
+        """Return the adapters, which the weights contain already, for a resumed training."""
+        changes = super().checkpoint_changes()
+        if self.finetune_recipe.trained_layers == "adapters":
+            changes[_ADAPTERS] = self._adapters or adapter_state(self.bare_network)
+        return changes
+
+    def read_checkpoint_changes(self, checkpoint: dict[str, Any]) -> None:
+        """Read the adapters to resume with."""
+        super().read_checkpoint_changes(checkpoint)
+        self._adapters = checkpoint.get(_ADAPTERS) if self.finetune_recipe.trained_layers == "adapters" else None
 
     # ---- Augmentation
 

@@ -48,6 +48,22 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
     Raises:
         SetupError: Tensors do not match; the message has a line for each (code "invalid-weights").
     """
+    network.load_state_dict(renamed_source(network, weights, heads=heads), strict=False)
+
+
+def renamed_source(
+    network: nn.Module, weights: Mapping[str, torch.Tensor], *, heads: bool = True
+) -> dict[str, torch.Tensor]:
+    """Return the source's tensors by the names that they have in a network.
+
+    Args:
+        network: The network, its heads merged or new.
+        weights: The source's tensors by name.
+        heads: True for the segmentation heads too.
+
+    Raises:
+        SetupError: Tensors do not match; the message has a line for each (code "invalid-weights").
+    """
     from nnunet_femur.consistency import FINGERPRINT_KEY
     from nnunet_femur.networks.merged_heads import source_key
 
@@ -61,7 +77,7 @@ def load_source(network: nn.Module, weights: Mapping[str, torch.Tensor], *, head
         problem="The source's weights do not fit the network of the plans.",
         remedy="Run nnfemur plan again.",
     )
-    network.load_state_dict({name: weights[source_key(name)] for name in wanted}, strict=False)
+    return {name: weights[source_key(name)] for name in wanted}
 
 
 def require_fit(

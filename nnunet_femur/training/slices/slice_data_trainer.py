@@ -13,7 +13,8 @@ from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_p
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 
 from nnunet_femur.errors import InputError, ending_without_traceback
-from nnunet_femur.recipe.hyperparameters import Plane, SliceRecipe
+from nnunet_femur.networks.oblique_planes import OBLIQUE
+from nnunet_femur.recipe.hyperparameters import SliceRecipe
 from nnunet_femur.recipe.recipe_rules import problem_of_passes
 from nnunet_femur.training.lowest_loss import LowestLossTrainer
 from nnunet_femur.training.slices.slice_geometry import SliceWindow, pixels_per_voxel, plane_axes
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
     from numpy.typing import NDArray
+
+    from nnunet_femur.recipe.slice_planes import Plane
 
 _ROTATION_RAD = math.pi / 12
 _SCALING = (0.85, 1.25)
@@ -87,7 +90,8 @@ class SliceDataTrainer(LowestLossTrainer):
 
     def find_training_slices(self, data: nnUNetBaseDataset, axes: tuple[int, ...]) -> SliceTable:
         """Return the slices that an epoch passes over: all that contain femur."""
-        return find_slices(_masks(data), axes)
+        scale = pixels_per_voxel(self.slice_recipe, self.configuration_manager.spacing)
+        return find_slices(_masks(data), axes, scale)
 
     def _check_passes(self, train: SliceLoader) -> None:
         """Refuse batches that cannot be distributed over processes, or cannot be normalised.
@@ -110,7 +114,7 @@ class SliceDataTrainer(LowestLossTrainer):
         """Return the axes of a predicted volume that training mirrors; None if it mirrors none.
 
         These are the axes within its slices, and also those across them if slices have neighbours, whose order is
-        reversed.
+        reversed. Within oblique slices, this is the third axis; the others turn them into slices of another plane.
         """
         recipe = self.slice_recipe
         if not (recipe.mirror and recipe.augment):
@@ -119,7 +123,9 @@ class SliceDataTrainer(LowestLossTrainer):
             return (0, 1)
         seen = bool(self.neighbours(recipe, self.configuration_manager))
         across = self._training_axes()
-        return tuple(axis for axis in range(3) if any(axis != other or seen for other in across))
+        straight = [other for other in across if other not in OBLIQUE]
+        within = {axis for axis in range(3) if any(axis != other or seen for other in straight)}
+        return tuple(sorted(within | {OBLIQUE[other].third for other in across if other in OBLIQUE}))
 
     def _training_axes(self) -> tuple[int, ...]:
         if len(self.configuration_manager.patch_size) == 2:
@@ -149,7 +155,7 @@ class SliceDataTrainer(LowestLossTrainer):
 
         Args:
             data: The preprocessed cases.
-            axes: The spatial axes (0 is z) that slices are across.
+            axes: The spatial axes (0 is z) that slices are across, and numbers of oblique planes.
             iterations: Number of batches in an epoch; None for one pass over the slices with femur.
             seed: Seed of the order.
             augment: True for the slices of the training.

@@ -16,7 +16,9 @@ from torch.nn import functional
 
 from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, READER_WITH_REORIENT
 from nnunet_femur.errors import InputError
-from nnunet_femur.recipe.hyperparameters import PLANES, Plane, SliceRecipe
+from nnunet_femur.networks.oblique_planes import OBLIQUE, ObliqueGrid, ObliquePlane
+from nnunet_femur.recipe.slice_planes import Plane, axes_and_sign
+from nnunet_femur.training.slices.oblique_cuts import cut_oblique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,18 +26,28 @@ if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
     from numpy.typing import NDArray
 
+    from nnunet_femur.recipe.hyperparameters import SliceRecipe
+
 
 OUTSIDE = -1
 """Label of pixels outside the image, which nnU-Net's losses and transforms ignore."""
 
 
 def plane_axes(planes: tuple[Plane, ...], plans_manager: PlansManager) -> tuple[int, ...]:
-    """Return the axes of the preprocessed arrays that slices of these planes are across.
+    """Return the planes of slices in preprocessed arrays: axes that they are across, or numbers of oblique planes.
 
     Data are read in RAS order, where axial, coronal and sagittal slices are across z, y and x. nnU-Net may then
     transpose the axes.
     """
-    return tuple(plans_manager.transpose_forward.index(PLANES.index(plane)) for plane in planes)
+    return tuple(_axis_of(plane, plans_manager.transpose_forward) for plane in planes)
+
+
+def _axis_of(plane: Plane, transposed: Sequence[int]) -> int:
+    axes, sign = axes_and_sign(plane)
+    places = sorted(list(transposed).index(axis) for axis in axes)
+    if len(places) == 1:
+        return places[0]
+    return next(number for number, each in OBLIQUE.items() if each == ObliquePlane(places[0], places[1], sign))
 
 
 def check_axis_order(folder: Path, plans_manager: PlansManager) -> None:
@@ -103,6 +115,7 @@ def pixels_per_voxel(recipe: SliceRecipe, spacing_mm: Sequence[float]) -> tuple[
         spacing_mm: Spacing along the arrays' axes in mm. With two axes, as for configuration ``2d``, pixels are voxels.
 
     Example:
+        >>> from nnunet_femur.recipe.hyperparameters import SliceRecipe
         >>> pixels_per_voxel(SliceRecipe(slice_spacing_mm="finest"), (2.0, 0.8, 0.8))
         (2.5, 1.0, 1.0)
     """
@@ -122,7 +135,7 @@ class SliceWindow:
         size: Rows and columns that the network sees, in pixels.
         margin: Further rows and columns, cut out for the transforms to rotate and scale.
         scale: Pixels per voxel along each spatial axis (0 is z); above 1 where voxels are coarser than pixels.
-        neighbours: Number of slices on either side, as further channels.
+        neighbours: Number of slices on either side, as further channels; oblique ones are one pixel apart.
         reversed_neighbours: True to swap the slices before and behind in half of the draws, as a mirroring of the
             volume across the slice does.
 
@@ -143,9 +156,31 @@ class SliceWindow:
         return self.size[0] + self.margin[0], self.size[1] + self.margin[1]
 
     def voxels(self, pixels: tuple[int, int], axis: int) -> tuple[int, int]:
-        """Return rows and columns in voxels, at least 1, of so many pixels of a slice across `axis`."""
-        scale = [self.scale[other] for other in range(3) if other != axis]
+        """Return rows and columns in voxels, at least 1, of so many pixels of a slice across `axis`.
+
+        Oblique slices have pixels instead of voxels in the direction within their plane.
+        """
+        if axis in OBLIQUE:
+            third = self.scale[OBLIQUE[axis].third]
+            scale = (1.0, third) if OBLIQUE[axis].has_rows_along else (third, 1.0)
+        else:
+            scale = tuple(self.scale[other] for other in range(3) if other != axis)
         rows, columns = (max(1, round(n / s)) for n, s in zip(pixels, scale, strict=True))
+        return rows, columns
+
+    def slices(self, shape: Sequence[int], axis: int) -> int:
+        """Return the number of slices across `axis` of a volume of this shape, z, y, x."""
+        return self._grid(shape, axis).count if axis in OBLIQUE else int(shape[axis])
+
+    def _grid(self, shape: Sequence[int], axis: int) -> ObliqueGrid:
+        return OBLIQUE[axis].grid(shape, self.scale)
+
+    def _size(self, shape: Sequence[int], axis: int) -> tuple[int, int]:
+        """Return rows and columns of a whole slice, in the units of :meth:`voxels`."""
+        if axis in OBLIQUE:
+            count, third = self._grid(shape, axis).count, int(shape[OBLIQUE[axis].third])
+            return (count, third) if OBLIQUE[axis].has_rows_along else (third, count)
+        rows, columns = (int(n) for other, n in enumerate(shape) if other != axis)
         return rows, columns
 
     def cut(
@@ -156,8 +191,8 @@ class SliceWindow:
         Args:
             volume: The image, shape (channels, z, y, x), as an array or a file that can be sliced like one.
             mask: The mask, shape (1, z, y, x).
-            axis: The spatial axis (0 is z) that the slice is across.
-            index: Index of the slice along this axis.
+            axis: The spatial axis (0 is z) that the slice is across, or the number of an oblique plane.
+            index: Index of the slice along this axis, or number of the oblique slice.
             femur: Box of the femur in the slice (first row, row behind the last, first column, column behind the last),
                 which the window shows as far as it can. None: the window is anywhere in the slice.
             rng: Source of randomness.
@@ -166,7 +201,7 @@ class SliceWindow:
             The image, shape (channels, rows, columns), and the mask, shape (1, rows, columns), with -1 outside the
             volume.
         """
-        shape = tuple(n for place, n in enumerate(volume.shape[1:]) if place != axis)
+        shape = self._size(volume.shape[1:], axis)
         seen = self.voxels(self.size, axis)
         wanted = self.voxels(self.pixels, axis)
         shown = (None, None) if femur is None else ((femur[0], femur[1]), (femur[2], femur[3]))
@@ -182,11 +217,10 @@ class SliceWindow:
             for start, n, w in zip(reversed(starts), reversed(shape), reversed(wanted), strict=True)
             for bound in (max(0, -start), max(0, start + w - n))
         ]
-        place: list[Any] = [slice(None), *inside]
-        place.insert(1 + axis, index)
-        labels = torch.from_numpy(np.asarray(mask[tuple(place)]).astype(np.int16))
         backwards = self.reversed_neighbours and bool(rng.integers(2))
-        image = torch.from_numpy(self._with_neighbours(volume, place, axis, index, backwards=backwards))
+        order = np.arange(index - self.neighbours, index + self.neighbours + 1)[:: -1 if backwards else 1]
+        cut = self._read_oblique if axis in OBLIQUE else self._read
+        image, labels = cut(volume, mask, axis, index, order, inside)
         if any(padding):
             image = functional.pad(image, padding)
             labels = functional.pad(labels, padding, value=OUTSIDE)
@@ -195,20 +229,29 @@ class SliceWindow:
             labels = functional.interpolate(labels[None].float(), self.pixels, mode="nearest-exact")[0].short()
         return image, labels
 
-    def _with_neighbours(
-        self, volume: Any, place: list[Any], axis: int, index: int, *, backwards: bool
-    ) -> NDArray[np.float32]:
-        """Return the slice, or it and its neighbours as channels; at the volume's ends the last slice is repeated."""
-        reach = self.neighbours
-        if not reach:
-            return np.asarray(volume[tuple(place)], dtype=np.float32)
-        first, last = max(0, index - reach), min(volume.shape[1 + axis], index + reach + 1)
-        place = [*place]
+    def _read(
+        self, volume: Any, mask: Any, axis: int, index: int, order: NDArray[np.int64], inside: list[slice]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a part of a slice, neighbours as channels; at the volume's ends the last slice is repeated."""
+        place: list[Any] = [slice(None), *inside]
+        place.insert(1 + axis, index)
+        labels = torch.from_numpy(np.asarray(mask[tuple(place)]).astype(np.int16))
+        if not self.neighbours:
+            return torch.from_numpy(np.asarray(volume[tuple(place)], dtype=np.float32)), labels
+        first, last = max(0, min(order)), min(volume.shape[1 + axis], max(order) + 1)
         place[1 + axis] = slice(first, last)
         slab = np.moveaxis(np.asarray(volume[tuple(place)], dtype=np.float32), 1 + axis, 1)
-        order = np.arange(index - reach, index + reach + 1)[:: -1 if backwards else 1]
         stack = slab[:, np.clip(order, first, last - 1) - first]
-        return np.ascontiguousarray(stack.reshape(-1, *stack.shape[2:]))
+        return torch.from_numpy(np.ascontiguousarray(stack.reshape(-1, *stack.shape[2:]))), labels
+
+    def _read_oblique(
+        self, volume: Any, mask: Any, axis: int, index: int, order: NDArray[np.int64], inside: list[slice]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a part of an oblique slice, with neighbours as channels."""
+        grid = self._grid(volume.shape[1:], axis)
+        stack = cut_oblique(volume, grid, np.clip(order, 0, grid.count - 1), *inside)
+        labels = cut_oblique(mask, grid, np.array([index]), *inside, outside=OUTSIDE)
+        return torch.from_numpy(stack.reshape(-1, *stack.shape[2:])), torch.from_numpy(labels[:, 0])
 
 
 def place_window(length: int, window: int, shown: tuple[int, int] | None, rng: np.random.Generator) -> int:

@@ -40,7 +40,7 @@ class SliceLoader(SlimDataLoaderBase):
         data: The preprocessed cases, in the order of the case numbers in the table.
         table: The slices that contain femur.
         order: The order of these slices.
-        axes: The spatial axes (0 is z) that random slices are cut across.
+        axes: The spatial axes (0 is z) that random slices are cut across, and numbers of oblique planes.
         window: Size, scale and neighbours of a slice.
         others: Number of random slices, with femur or without, in each batch of all processes together.
         transforms: nnU-Net's transforms for slices.
@@ -139,7 +139,7 @@ class SliceLoader(SlimDataLoaderBase):
     def _random_slice(self, rng: np.random.Generator) -> tuple[int, int, int, NDArray[np.int64] | None]:
         case = int(rng.integers(len(self._data.identifiers)))
         axis = self.axes[rng.integers(len(self.axes))]
-        return case, axis, int(rng.integers(self._case(case)[0].shape[1 + axis])), None
+        return case, axis, int(rng.integers(self.window.slices(self._case(case)[0].shape[1:], axis))), None
 
     def _case(self, number: int) -> tuple[Any, Any]:
         """Return image and mask of a case.

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.networks.oblique_planes import OBLIQUE
+from nnunet_femur.training.slices.oblique_cuts import oblique_shadows
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -20,8 +23,8 @@ class SliceTable:
 
     Attributes:
         case: Number of the case, shape (n,).
-        axis: The spatial axis (0 is z) that the slice is across, shape (n,).
-        index: Index of the slice along this axis, shape (n,).
+        axis: The spatial axis (0 is z) that the slice is across, or the number of an oblique plane, shape (n,).
+        index: Index of the slice along this axis, or number of the oblique slice, shape (n,).
         box: First row, row behind the last, first column, column behind the last of the femur, shape (n, 4).
     """
 
@@ -34,14 +37,17 @@ class SliceTable:
         return len(self.index)
 
 
-def find_slices(masks: Iterable[NDArray[np.bool_]], axes: Sequence[int]) -> SliceTable:
+def find_slices(
+    masks: Iterable[NDArray[np.bool_]], axes: Sequence[int], scale: Sequence[float] = (1.0, 1.0, 1.0)
+) -> SliceTable:
     """Return the slices across `axes` that contain femur, also those with a single voxel of it.
 
     The result is not cached: a mask of 300 x 336 x 256 voxels takes 0.01 s after it is read.
 
     Args:
         masks: A mask of each case, shape (z, y, x).
-        axes: The spatial axes (0 is z) to cut across.
+        axes: The spatial axes (0 is z) to cut across, and numbers of oblique planes.
+        scale: Pixels per voxel along z, y, x; only for oblique planes.
 
     Example:
         >>> mask = np.zeros((6, 4, 8), dtype=bool)
@@ -55,6 +61,9 @@ def find_slices(masks: Iterable[NDArray[np.bool_]], axes: Sequence[int]) -> Slic
         # shadows[k] is the projection of the mask along axis k. Two projections give the extent of every slice.
         shadows: list[NDArray[np.bool_]] = [np.any(mask, axis=axis) for axis in range(3)]
         for axis in axes:
+            if axis in OBLIQUE:
+                rows.append(_oblique_rows(mask, case, axis, scale))
+                continue
             first, second = (other for other in range(3) if other != axis)
             along_rows = shadows[second] if axis < first else shadows[second].T
             along_columns = shadows[first] if axis < second else shadows[first].T
@@ -64,6 +73,16 @@ def find_slices(masks: Iterable[NDArray[np.bool_]], axes: Sequence[int]) -> Slic
             rows.append(np.stack((*place, *box), axis=1))
     table = np.concatenate(rows)
     return SliceTable(table[:, 0], table[:, 1], table[:, 2], table[:, 3:])
+
+
+def _oblique_rows(mask: NDArray[np.bool_], case: int, axis: int, scale: Sequence[float]) -> NDArray[np.int64]:
+    """Return the rows of the table for the slices of an oblique plane."""
+    grid = OBLIQUE[axis].grid(mask.shape, scale)
+    along, third = oblique_shadows(mask, grid)
+    index = np.flatnonzero(along.any(axis=1))
+    boxes = [_extent(along[index]), _extent(third[index])]
+    first, second = boxes if grid.plane.has_rows_along else reversed(boxes)
+    return np.stack((np.full_like(index, case), np.full_like(index, axis), index, *first, *second), axis=1)
 
 
 def slices_of_ends(table: SliceTable, count: Sequence[int]) -> SliceTable:

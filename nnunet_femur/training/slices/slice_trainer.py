@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -15,6 +15,7 @@ from nnunet_femur.networks.registry import build_slice_network, stride_of
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
 from nnunet_femur.recipe.hyperparameters import refuse
 from nnunet_femur.recipe.recipe_rules import problem_of_heads
+from nnunet_femur.training.slices.plane_weights import learn_plane_weights
 from nnunet_femur.training.slices.slice_data_trainer import SliceDataTrainer
 from nnunet_femur.training.slices.slice_geometry import check_axis_order, largest_size, pixels_per_voxel, plane_axes
 from nnunet_femur.training.slices.slice_order import SliceTable, slices_of_ends
@@ -23,10 +24,15 @@ from nnunet_femur.weights.encoder_loading import load_encoder_weights
 if TYPE_CHECKING:
     from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-    from nnunet_femur.recipe.hyperparameters import Plane, Recipe, SliceRecipe
+    from nnunet_femur.recipe.hyperparameters import Recipe, SliceRecipe
+    from nnunet_femur.recipe.slice_planes import Plane
     from nnunet_femur.training.base import NetworkRequest
 
+
+_WEIGHTS_KEY = "femur_plane_weights"
+"""Key of a checkpoint for the facts about learned weights of the planes."""
 
 LARGEST_PATCH = 512
 """Largest number of voxels along an axis that are predicted in one piece; limits the memory for long scans."""
@@ -44,6 +50,7 @@ class SliceTrainer(SliceDataTrainer):
     architecture: ClassVar[str]
     encoder: ClassVar[str]
     _steps_of_epoch: int = 0
+    _plane_weights: dict[str, Any] | None = None
 
     @property
     def works_in_slices(self) -> bool:
@@ -57,8 +64,14 @@ class SliceTrainer(SliceDataTrainer):
 
     @classmethod
     def plane_weights(cls, recipe: SliceRecipe) -> tuple[float, ...] | None:
-        """Return the weight of each plane in the prediction of a volume; None for equal weights."""
-        return recipe.plane_weights
+        """Return the weight of each plane in the prediction of a volume; None for equal or learned weights."""
+        return None if recipe.plane_weights == "validation" else recipe.plane_weights
+
+    @classmethod
+    def learns_plane_weights(cls, recipe: SliceRecipe, configuration: ConfigurationManager) -> bool:
+        """Return True if the weights of several planes are learned from validation cases; not with ``2d``."""
+        several = len(cls.planes(recipe)) > 1 and len(configuration.patch_size) == 3
+        return several and recipe.plane_weights == "validation"
 
     def adapt_configuration(self, plans: dict, configuration: str) -> None:
         """Set the batch size of the recipe, and a patch size that contains the dataset's largest case.
@@ -88,6 +101,7 @@ class SliceTrainer(SliceDataTrainer):
             network,
             axes=plane_axes(cls.planes(recipe), request.plans),
             weights=cls.plane_weights(recipe),
+            learns_weights=cls.learns_plane_weights(recipe, request.configuration),
             stride=stride_of(network),
             slices_at_once=recipe.slices_at_once,
             scale=pixels_per_voxel(recipe, request.configuration.spacing),
@@ -167,6 +181,27 @@ class SliceTrainer(SliceDataTrainer):
     def _weigh(self, batch: dict) -> None:
         if isinstance(self.loss, WeightedLoss):
             self.loss.weight = batch["weight"]
+
+    def finish_network(self) -> None:
+        """Learn the weights of the planes from validation cases, if the recipe asks for it."""
+        if self.learns_plane_weights(self.slice_recipe, self.configuration_manager):
+            found = learn_plane_weights(self, self.planes(self.slice_recipe), largest=LARGEST_PATCH)
+            self.print_to_log_file(found.sentence)
+            self._plane_weights = found.as_dict()
+
+    def run_facts(self) -> dict[str, Any]:
+        """Return the learned weights of the planes."""
+        return super().run_facts() | ({} if self._plane_weights is None else {"plane_weights": self._plane_weights})
+
+    def checkpoint_changes(self) -> dict[str, Any]:
+        """Return the facts about learned weights of the planes; the weights themselves are in the network's state."""
+        changes = super().checkpoint_changes()
+        return changes if self._plane_weights is None else {**changes, _WEIGHTS_KEY: self._plane_weights}
+
+    def read_checkpoint_changes(self, checkpoint: dict[str, Any]) -> None:
+        """Read the facts about learned weights of the planes."""
+        super().read_checkpoint_changes(checkpoint)
+        self._plane_weights = checkpoint.get(_WEIGHTS_KEY)
 
     def has_one_value_per_channel(self, size: tuple[int, int]) -> bool:
         """Return True for slices as large as the network's stride, and for DeepLabV3, which pools each slice."""

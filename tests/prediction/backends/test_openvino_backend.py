@@ -112,6 +112,24 @@ def test_network_of_three_planes() -> None:
     assert not isinstance(network.network, ConvertedNetwork)
 
 
+def test_each_fold_has_its_weights_of_planes() -> None:
+    """Also of oblique planes; a fold that is loaded later does not change those of the first."""
+    torch.manual_seed(2)
+    network = ThreePlaneNetwork(
+        _unet(dimensions=2), axes=(0, 4), learns_weights=True, stride=4, slices_at_once=4, in_bfloat16=False
+    ).eval()
+    folds = [copy.deepcopy(network.state_dict()) for _ in range(2)]
+    folds[1]["learned_weights"] = torch.tensor([0.1, 0.9])
+    backend = OpenVinoBackend(network, folds, patch_size=(20, 33, 40), channels_in=1)
+    volume = torch.randn(1, 1, 20, 33, 40)
+    for fold in folds:
+        backend.load(fold)
+        network.load_state_dict(fold)
+        with torch.no_grad():
+            expected = network(volume)
+        assert _difference(backend(volume).exp(), expected.exp()) < ERROR["float32"]
+
+
 class TestConversion:
     def test_any_shape_after_a_small_example(self) -> None:
         torch.manual_seed(3)

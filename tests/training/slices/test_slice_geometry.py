@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
 from nnunet_femur.networks.three_planes import ThreePlaneNetwork
-from nnunet_femur.training.slices.slice_geometry import SliceWindow, place_window
+from nnunet_femur.training.slices.slice_geometry import SliceWindow, place_window, plane_axes
 from tests.training.slices.loading import NumberedCases, make_cases, make_loader, place_of, take
+
+if TYPE_CHECKING:
+    from nnunet_femur.recipe.slice_planes import Plane
 
 
 def _first_row(image: torch.Tensor) -> tuple[float, ...]:
@@ -116,6 +119,45 @@ class TestMillimetres:
         network = ThreePlaneNetwork(Linear(), axes=(1, 2), stride=1, scale=(2.5, 1.0, 1.0), in_bfloat16=False)
         found = network(ramp).exp()[0, 0]
         assert torch.allclose(found[1:-1], ramp[0, 0, 1:-1], atol=0.01)
+
+
+class TestPlanes:
+    @pytest.mark.parametrize(
+        ("plane", "normal"),
+        [
+            ("axial+coronal", (1, 1, 0)),
+            ("axial-coronal", (1, -1, 0)),
+            ("axial+sagittal", (1, 0, 1)),
+            ("axial-sagittal", (1, 0, -1)),
+            ("coronal+sagittal", (0, 1, 1)),
+            ("coronal-sagittal", (0, 1, -1)),
+        ],
+    )
+    def test_names_give_the_normal(self, plane: Plane, normal: tuple[int, int, int]) -> None:
+        """A volume that changes along superior, anterior and right only as the normal does is constant in slices."""
+        z, y, x = np.indices((10, 12, 11), dtype=np.float32)
+        volume = (100 + normal[0] * z + normal[1] * y + normal[2] * x)[None]
+        (axis,) = plane_axes((plane,), _Plans([0, 1, 2]))
+        window = SliceWindow(size=(6, 6))
+        values = []
+        for index in (6, 7, 8):
+            image, labels = window.cut(volume, np.zeros_like(volume), axis, index, None, np.random.default_rng(0))
+            seen = image[0][labels[0] >= 0]
+            assert len(seen) > 10
+            # At the border, the nearest voxel counts.
+            values.append(float(seen.median()))
+            assert ((seen - values[-1]).abs() < 1e-3).float().mean() > 0.6
+        assert abs(np.diff(values)) == pytest.approx(2**0.5, abs=1e-3), "a pixel along the normal of length root 2"
+
+    def test_transposed_arrays(self) -> None:
+        """Arrays with the axes y, z, x: coronal slices come first; oblique planes are between the same directions."""
+        planes: tuple[Plane, ...] = ("axial", "coronal", "axial+coronal", "axial-sagittal")
+        assert plane_axes(planes, _Plans([1, 0, 2])) == (1, 0, 3, 8)
+
+
+class _Plans:
+    def __init__(self, transpose_forward: list[int]) -> None:
+        self.transpose_forward = transpose_forward
 
 
 class TestNeighbours:
