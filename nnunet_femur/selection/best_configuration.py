@@ -121,7 +121,7 @@ def select(
         >>> models = ["validated/Dataset007_Example/FemurThreePlaneTrainer__nnUNetPlans__3d_fullres",
         ...           "validated/Dataset007_Example/FemurScratchTrainer__nnUNetPlans__3d_fullres"]
         >>> select(models, "validated/Dataset007_Example/BestConfiguration__validation__postprocessed", folds=0)
-        Selection(...: validation Dice 0..., postprocessed 0..., best of 2 candidates, fold 0)
+        Selection(...: validation Dice ..., postprocessed ..., best of 2 candidates, fold 0)
     """
     found = read_alike(candidates)
     if not found or jobs < 1:
