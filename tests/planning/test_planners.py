@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nnunet_femur.planning import PRESETS, plan
+from nnunet_femur.planning import PRESETS, dataset_plan, plan
 from nnunet_femur.planning.planners import (
     default_plans_name,
     find_planner,
@@ -77,20 +76,25 @@ class TestRefusals:
 
 
 @pytest.mark.integration
-def test_plans_of_a_residual_encoder(nnunet: Path) -> None:
-    """They have a residual network and data of their own, and leave the data of other plans as they are."""
-    made = plan(1, planner="ResEncM", preset="small", configurations="3d_fullres", epochs=1, iterations=1, jobs=1)
-    assert made.plans_name == "nnUNetResEncUNetMPlans"
-    plans = json.loads(made.plans_file.read_text())
-    configuration = plans["configurations"]["3d_fullres"]
+def test_plans_of_a_residual_encoder(nnunet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have a residual network, and data of their own, so that those of other plans stay as they are."""
+    # Fingerprint and preprocessing do not depend on the planner, and start processes.
+    monkeypatch.setattr(dataset_plan, "_extract_fingerprint", lambda *_, **__: None)
+    monkeypatch.setattr(dataset_plan, "_ceiling", lambda *_: None)
+    preprocessed: list[dict[str, Any]] = []
+    monkeypatch.setattr(dataset_plan, "_preprocess", lambda _, plans, *__, **___: preprocessed.append(plans) or {})
+    options: dict[str, Any] = {"preset": "small", "configurations": "3d_fullres", "jobs": 1}
+    made = plan(1, planner="ResEncM", **options)
+    assert made.plans_file == nnunet / "nnUNet_preprocessed" / "Dataset001_Femur" / "nnUNetResEncUNetMPlans.json"
+    configuration = preprocessed[0]["configurations"]["3d_fullres"]
     assert configuration["architecture"]["network_class_name"].endswith("ResidualEncoderUNet")
     assert configuration["architecture"]["arch_kwargs"]["features_per_stage"][:2] == [8, 16]
     assert max(configuration["patch_size"]) <= 48
     assert configuration["data_identifier"] == "nnUNetResEncUNetMPlans_3d_fullres"
-    folder = nnunet / "nnUNet_preprocessed" / "Dataset001_Femur"
-    own, other = (sorted(p.name for p in (folder / f"{name}_3d_fullres").glob("*.pkl")) for name in
-                  (made.plans_name, "nnUNetPlans"))  # fmt: skip
-    assert own == other != []
-    before = made.plans_file.stat().st_mtime_ns
-    assert plan(1, planner="nnUNetPlannerResEncM", preset="small", configurations="3d_fullres", epochs=1, iterations=1,
-                jobs=1).plans_file.stat().st_mtime_ns == before  # fmt: skip
+    plan(1, planner="nnUNetPlannerResEncM", **options)
+    assert len(preprocessed) == 1, "the same planner by its class name"
+    plan(1, plans_name="nnUNetResEncUNetMPlans", **options)
+    assert len(preprocessed) == 2, "another planner under the same name of plans"
+    assert preprocessed[1]["configurations"]["3d_fullres"]["architecture"]["network_class_name"].endswith(
+        "PlainConvUNet"
+    )
