@@ -200,20 +200,27 @@ def _write_mean(merge: _Merge, first: Candidate) -> None:
 
     manager = PlansManager(first.plans)
     labels, reader = manager.get_label_manager(first.dataset), manager.image_reader_writer_class()
-    total: NDArray[Any] | None = None
-    properties: Any = None
-    for path in merge.masks:
+
+    def checked(path: Path) -> tuple[NDArray[Any], Any]:
+        """Return the probabilities beside a mask, and the geometry of the mask."""
         file = _probabilities(path, first)
         probabilities = _read(file)
-        mask, properties = reader.read_seg(str(path))
-        if probabilities.shape[1:] != mask.shape[1:] or (total is not None and total.shape != probabilities.shape):
-            msg = f"{file}: has the shape {probabilities.shape}, but {path.name} does not. Predict the case again."
+        mask, geometry = reader.read_seg(str(path))
+        if probabilities.shape[1:] != mask.shape[1:]:
+            msg = f"{file}: has the shape {probabilities.shape[1:]}, but the mask {mask.shape[1:]}. Predict it again."
             raise InputError(msg, code="inconsistent")
         _refuse_stale(labels.convert_probabilities_to_segmentation(probabilities), mask[0], file)
-        total = probabilities if total is None else total.__iadd__(probabilities)
-    assert total is not None  # noqa: S101 - an ensemble has two members
+        return probabilities, geometry
+
+    total, geometry = checked(merge.masks[0])
+    for path in merge.masks[1:]:
+        probabilities, _ = checked(path)
+        if probabilities.shape != total.shape:
+            msg = f"{path}: differs in shape from {merge.masks[0]}. Predict the case again with both models."
+            raise InputError(msg, code="inconsistent")
+        total += probabilities
     total /= len(merge.masks)
-    reader.write_seg(labels.convert_probabilities_to_segmentation(total), str(merge.output), properties)
+    reader.write_seg(labels.convert_probabilities_to_segmentation(total), str(merge.output), geometry)
 
 
 def _read(file: Path) -> NDArray[Any]:

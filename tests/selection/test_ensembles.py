@@ -156,6 +156,14 @@ class TestRefusals:
         with refused("inconsistent", stale):
             ensemble(members, members[0].with_name(NAME))
 
+    def test_probabilities_of_another_grid(self, members: list[Path]) -> None:
+        other = members[1] / "fold_1" / "validation" / "R4.npz"
+        with np.load(other) as content:
+            probabilities = content["probabilities"]
+        np.savez_compressed(other, probabilities=probabilities[:, :-1])
+        with refused("inconsistent", other, probabilities.shape[2]):
+            ensemble(members, members[0].with_name(NAME))
+
     @pytest.mark.parametrize("content", [b"PK\x03\x04 damaged", b""])
     def test_damaged_probabilities(self, members: list[Path], content: bytes) -> None:
         damaged = members[1] / "fold_0" / "validation" / "L1.npz"
