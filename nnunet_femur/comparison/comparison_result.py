@@ -45,7 +45,7 @@ class Comparison:
         headlines: What the statistics show about the best methods, a sentence each.
         supplement: Folder of the supplement for a publication; None if none was written.
         reader_scores: Scores of all methods against the masks of each second reader in place of the reference, by the
-            reader's name; 3D Dice, HD95 and ASSD of the whole femur, with the columns of scores.csv.
+            reader's name; 3D Dice and HD95 of the whole femur, with the columns of scores.csv.
 
     Example:
         >>> from nnunet_femur import compare

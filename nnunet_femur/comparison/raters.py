@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.scoring import Scored
     from nnunet_femur.evaluation import Scoring
 
-BESIDE = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95", "assd"))
+BESIDE = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
 """Measures in which methods are compared with a second reader."""
 
 _NAMED = 5

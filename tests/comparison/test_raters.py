@@ -6,8 +6,8 @@ import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from nnunet_femur.cli import app
 from nnunet_femur import comparison
+from nnunet_femur.cli import app
 from nnunet_femur.comparison.grouping import Measure
 from tests.comparison.conftest import TEST, TRAIN, bone, write
 from tests.refusing import names, refused

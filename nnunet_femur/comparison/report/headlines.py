@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.clinical.endpoints import metric_of, unit_text
 from nnunet_femur.comparison.report.report_data import measure_title
 from nnunet_femur.comparison.statistics.claims import LEVEL
 from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
@@ -11,6 +12,7 @@ from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measur
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from nnunet_femur.comparison.grouping import Measure
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics, Statistics
     from nnunet_femur.comparison.statistics.claims import Claim, MarginTest
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
@@ -53,7 +55,7 @@ def _best(rival: Claim, rivals: int) -> str:
     number = "each of the others" if rivals > 1 else rival.second
     if rival.holds:
         return (
-            f"{rival.first} is better than {number}; the probability that this is false is at most "
+            f"{rival.first} is better than {number}; the largest probability that this is false is "
             f"{_percent(rival.false)} ({rival.second})."
         )
     return (
@@ -79,9 +81,14 @@ def _not_worse(compared: Sequence[Statistics]) -> str:
         if method not in shown
     ]
     against = compared[0].margins[0].against
-    margins = ", ".join(f"{measure_title(each.measure)} {each.margins[0].margin:g}" for each in compared)
+    margins = ", ".join(_margin(each.measure, each.margins[0].margin) for each in compared)
     sentence = f"not worse than {against} up to the margins ({margins}): {', '.join(shown) or 'no method'}."
     return f"{sentence} Not shown for {', '.join(others)}." if others else sentence
+
+
+def _margin(measure: Measure, margin: float) -> str:
+    unit = metric_of(measure).unit
+    return f"{measure_title(measure)} {margin:g}" + ("" if unit == "1" else f" {unit_text(unit)}")
 
 
 def _passes(verdicts: Sequence[tuple[str, str]], compared: Sequence[Statistics]) -> bool:
@@ -94,8 +101,8 @@ def _beside(found: Sequence[BesideRater]) -> str:
     interval = "" if one.interval is None else f" (95 % CI {one.interval.low:+.3f} to {one.interval.high:+.3f})"
     cases = "1 case" if one.cases == 1 else f"{one.cases} cases"
     text = (
-        f"the second reader {one.rater} reaches {one.of_rater:.3f} on {cases}, {one.method} {one.of_method:.3f} on the "
-        f"same; the mean difference of the method from the reader is {one.gain:+.3f}{interval}."
+        f"{one.rater}, a second reader, reaches {one.of_rater:.3f} on {cases}, {one.method} {one.of_method:.3f} on the "
+        f"same. Mean difference of the method from the reader: {one.gain:+.3f}{interval}."
     )
     return text.replace("-0.", "−0.")
 

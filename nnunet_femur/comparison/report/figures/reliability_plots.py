@@ -64,5 +64,5 @@ def _draw_panel(axes: Axes, one: Reliability, colour: str) -> None:
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
     axes.plot(*one.curve, "o-", color=colour, linewidth=1.5, markersize=3)
     axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+    axes.set_ylim(-0.03, 1.03)
     axes.annotate(f"ECE {one.ece:.3f}", (0.05, 0.95), xycoords="axes fraction", va="top", fontsize=7.5, color=INK)
