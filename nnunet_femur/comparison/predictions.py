@@ -86,6 +86,7 @@ class Predictions:
         seconds: Duration of the training in seconds, if known; the mean of several models.
         traits: Traits of the method.
         refused: Reasons, by case, for which an existing prediction must not be scored, such as a training case.
+        rater: True for the masks of a second reader, who is scored like a method, but never compared or ranked.
     """
 
     dataset: ReferenceMasks
@@ -99,6 +100,7 @@ class Predictions:
     seconds: float | None = None
     traits: Traits = VOLUMES
     refused: Mapping[str, str] = field(default_factory=dict)
+    rater: bool = False
 
     @property
     def unscored(self) -> tuple[Unscored, ...]:
@@ -114,6 +116,12 @@ class Predictions:
     def title(self) -> str:
         """Method, fold and set as text."""
         return f"{self.method}{self.fold_suffix}, {'test set' if self.set == 'test' else 'validation'}"
+
+    @property
+    def method_folder(self) -> Path:
+        """Folder of the method: that of its predictions, or one or two levels above it."""
+        own = self.method.rpartition("/")[2]
+        return next((path for path in (self.folder, *self.folder.parents[:2]) if path.name == own), self.folder)
 
     def patient(self, case: str) -> str:
         """Return the patient of a case; the case itself if the dataset does not list it."""

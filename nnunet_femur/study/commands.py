@@ -76,10 +76,13 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
     """Return options as words of a command line."""
     typed = []
     for name, value in options.items():
-        if value is True:
+        if name == "raters":
+            for reader, folder in value.items():
+                typed += ["--rater", f"{reader}={folder}"]
+        elif value is True:
             typed.append(f"--{name}")
         elif value is False:
-            typed += [f"--no-{name}"] if name in ("pretrained", "measurements") else []
+            typed += [f"--no-{name}"] if name in ("pretrained", "measurements", "calibration") else []
         else:
             for each in value if isinstance(value, list) else [value]:
                 typed += [f"--{name}", str(each)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.raw import IMAGES_TS
@@ -11,7 +12,6 @@ from nnunet_femur.study.selection_jobs import SelectionJobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from nnunet_femur.study.methods import Method
     from nnunet_femur.study.study_file import Study
@@ -69,6 +69,8 @@ class _Builder:
         options = option_words({"measurements": True, **study.compare})
         command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *options)
         settings = {"compare": dict(study.compare), "of": last}
+        if tables := [*filter(None, [study.compare.get("covariates")]), *study.compare.get("raters", {}).values()]:
+            settings["files"] = {path: _state(Path(path)) for path in tables}
         yield Job("compare", "", (script("nnfemur"), *command), report, settings, after=tuple(last))
 
     def _phantoms(self) -> Job:

@@ -147,9 +147,15 @@ class CompareOptions(_Section):
     test: Literal["wilcoxon", "permutation"] = _optional("Paired test.")
     against: str = _optional("Method that the others are tested to be not worse than; a part of its name.")
     margin: list[str | float] = _optional("Largest losses that do not count: a number for 3D Dice, or NAME=NUMBER.")
+    covariates: Text = _optional("CSV file with a column case and columns such as side or sex: scores of subgroups.")
+    raters: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[^=/]+$")], Text], Field(json_schema_extra={"additionalProperties": False})
+    ] = _optional("Folders of masks of second readers, by name of the reader.")
     in_slices: list[str] = _optional("Methods that work in slices.")
     slice_surfaces: bool = _optional("Measure surface distances in slices too.")
     measurements: bool = _optional("Compare clinical measurements of the femurs too; by default, yes.")
+    calibration: bool = _optional("Compare probabilities with the reference, where they were saved; by default, yes.")
+    supplement: bool = _optional("Write checklist, methods paragraph and model cards for a publication.")
 
 
 class JobResources(_Section):

@@ -122,7 +122,12 @@ def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
 
     found = problems_of_form(content)
     if not found:
-        found = [*_dataset_problems(content, folder), *_plan_problems(content), *_method_problems(content)]
+        found = [
+            *_dataset_problems(content, folder),
+            *_plan_problems(content),
+            *_method_problems(content),
+            *_compare_problems(content, folder),
+        ]
         found = found or [*end_problems(content, _methods_of(content))]
     return [*found, *_recipe_problems(content)]
 
@@ -148,12 +153,22 @@ def _study_of(content: Mapping[str, Any], file: Path) -> Study:
         test=content.get("test", "fold"),
         baseline=tuple(content.get("baseline", ())),
         end=end_of(content, methods),
-        compare=content.get("compare", {}),
+        compare=_compare_of(content.get("compare", {}), file.parent),
         device=content.get("device", "auto"),
         threads=content.get("threads"),
         environment={key: str(value) for key, value in content.get("environment", {}).items()},
         cluster=content.get("cluster", {}),
     )
+
+
+def _compare_of(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the options of the comparison, with absolute paths."""
+    found = dict(options)
+    if "covariates" in found:
+        found["covariates"] = str(_path_beside(found["covariates"], folder))
+    if "raters" in found:
+        found["raters"] = {name: str(_path_beside(of, folder)) for name, of in found["raters"].items()}
+    return found
 
 
 def _methods_of(content: Mapping[str, Any]) -> tuple[Method, ...]:
@@ -196,6 +211,17 @@ def _plan_problems(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"plans.{name}.planner: TotalSegmentator's plans need no planner. Remove it."
         elif problem := planner_problem(options["planner"]):
             yield f"plans.{name}.planner: {problem}"
+
+
+def _compare_problems(content: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    options = content.get("compare", {})
+    given = {f"raters.{name}": of for name, of in options.get("raters", {}).items()}
+    if "covariates" in options:
+        given["covariates"] = options["covariates"]
+    for key, text in given.items():
+        path = _path_beside(text, folder)
+        if not path.exists():
+            yield f"compare.{key}: {path} not found. Correct the path."
 
 
 def _method_problems(content: Mapping[str, Any]) -> Iterator[str]:

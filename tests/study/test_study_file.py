@@ -87,6 +87,8 @@ class TestProblems:
             ({"cluster": {"resources": {"trian": {}}}}, "cluster.resources.trian", ["'train'"]),
             ({"cluster": {"resources": {"train": {"mem": 1}}}}, "cluster.resources.train.mem", ["'mem_mb'"]),
             ({"compare": {"in_slices": []}}, "compare.in_slices", ["'in-slices'"]),
+            ({"compare": {"covariates": "nowhere.csv"}}, "compare.covariates", ["nowhere.csv"]),
+            ({"compare": {"raters": {"Dr. B": "nowhere"}}}, "compare.raters.Dr. B", ["nowhere"]),
         ],
         ids=str,
     )
