@@ -11,12 +11,19 @@ import typer
 from nnunet_femur.cli.options import EmptyMasks, Labels, Segments, SliceSurfaces  # noqa: TC001 (typer reads them)
 
 
-def _named_folder(text: str) -> tuple[str, Path]:
-    name, given, folder = text.partition("=")
-    if not (name and given and folder):
-        msg = f"--method must be NAME=FOLDER, got {text!r}."
-        raise typer.BadParameter(msg)
-    return name, Path(folder)
+def _named_folders(option: str, texts: list[str] | None) -> dict[str, Path]:
+    """Return the folders of an option that may be repeated, by name."""
+    found: dict[str, Path] = {}
+    for text in texts or ():
+        name, given, folder = text.partition("=")
+        if not (name and given and folder):
+            msg = f"{option} must be NAME=FOLDER, got {text!r}."
+            raise typer.BadParameter(msg)
+        if name in found:
+            msg = f"{option} must have a different name each time it is given."
+            raise typer.BadParameter(msg)
+        found[name] = Path(folder)
+    return found
 
 
 def compare(
@@ -35,6 +42,13 @@ def compare(
         typer.Option(
             metavar="NAME=FOLDER",
             help="Further predictions: the name of a method and the folder of its masks; may be repeated.",
+        ),
+    ] = None,
+    rater: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="Masks of a second reader, shown beside the methods and never ranked; may be repeated.",
         ),
     ] = None,
     in_slices: Annotated[
@@ -90,6 +104,21 @@ def compare(
             "[default: if it takes less time than scoring]",
         ),
     ] = None,
+    calibration: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--calibration/--no-calibration",
+            help="Compare probabilities with the reference, where nnU-Net's CASE.npz is beside the mask.",
+        ),
+    ] = True,
+    supplement: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--supplement",
+            help="Write what a publication needs: the checklist CLAIM 2024, a methods paragraph and a model card per "
+            "method, as Markdown and LaTeX.",
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help="Processes that measure. [default: one per core, at most 4]"),
@@ -104,10 +133,6 @@ def compare(
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.progress import TerminalProgress
 
-    named = [_named_folder(text) for text in method or ()]
-    if len(dict(named)) < len(named):
-        msg = "--method must have a different name each time it is given."
-        raise typer.BadParameter(msg)
     if test not in ("wilcoxon", "permutation"):
         msg = f"--test must be wilcoxon or permutation, got {test!r}."
         raise typer.BadParameter(msg)
@@ -115,7 +140,8 @@ def compare(
         results,
         raw=raw,
         reference=reference_masks,
-        methods=dict(named),
+        methods=_named_folders("--method", method),
+        raters=_named_folders("--rater", rater),
         in_slices=tuple(in_slices or ()),
         output=output,
         intersect=intersect,
@@ -129,10 +155,14 @@ def compare(
         segments=segment or (),
         labels=parse_labels(labels),
         measurements=measurements,
+        calibration=calibration,
+        supplement=supplement,
         jobs=jobs or min(4, os.cpu_count() or 1),
         progress=TerminalProgress(),
     )
     outcome.print()
     typer.echo(outcome.report)
+    if outcome.supplement is not None:
+        typer.echo(outcome.supplement)
     if outcome.unscored or not (outcome.complete or intersect):
         raise typer.Exit(1)

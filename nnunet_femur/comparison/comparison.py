@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypedDict, get_args
 
 from nnunet_femur.arguments import require_one_of, require_type, several
+from nnunet_femur.comparison.calibration.calibrating_predictions import (
+    Calibrated,
+    CalibrationCache,
+    calibrate_predictions,
+)
 from nnunet_femur.comparison.clinical.endpoints import MAIN
 from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
 from nnunet_femur.comparison.clinical.measurement_errors import with_errors
 from nnunet_femur.comparison.clinical.measuring_predictions import is_quick, measure_predictions
+from nnunet_femur.comparison.comparison_result import Comparison
 from nnunet_femur.comparison.covariates import Covariates
 from nnunet_femur.comparison.discovery import discover, leave_out_unscored, require_equal_cases
 from nnunet_femur.comparison.grouping import Measure, group_scores
-from nnunet_femur.comparison.report.output import print_tables, write_all
+from nnunet_femur.comparison.raters import add_raters, copies_of_reference, score_against_raters
+from nnunet_femur.comparison.report.output import require_writable, write_all, write_caches
 from nnunet_femur.comparison.report.published import read_published
 from nnunet_femur.comparison.report.report import build_report
 from nnunet_femur.comparison.score_cache import ScoreCache
@@ -26,8 +32,10 @@ from nnunet_femur.comparison.statistics.endpoint_statistics import analyse_endpo
 from nnunet_femur.comparison.statistics.margins import DEFAULT_METRIC, Margins
 from nnunet_femur.comparison.statistics.paired_tests import TestName
 from nnunet_femur.comparison.statistics.subgroups import analyse_subgroups
+from nnunet_femur.comparison.supplement.study_facts import gather_facts
+from nnunet_femur.comparison.supplement.supplement_files import FOLDER, read_answers, write_supplement
 from nnunet_femur.errors import InputError
-from nnunet_femur.evaluation import METRICS, Scoring, find_policy
+from nnunet_femur.evaluation import Scoring, find_policy
 from nnunet_femur.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -37,101 +45,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnunet_femur.comparison.discovery import Found
-    from nnunet_femur.comparison.predictions import Unscored
-    from nnunet_femur.comparison.report.tables import Table
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.evaluation import EmptyPolicy
 
 _BY_SUBGROUP = tuple(Measure("volume", "all", "whole", metric) for metric in ("dice", "hd95"))
 """Measures that are divided by subgroup."""
-
-_SHOWN = ("dice", "iou", "hd95", "assd", "nsd2")
-"""Scores of the whole volume in the summary of a comparison."""
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Comparison:
-    """Result of a comparison.
-
-    Attributes:
-        scores: The tidy table, as in scores.csv: method, set, fold, case, patient, protocol, plane, region, metric,
-            value, unit.
-        tables: Tables of the report.
-        report: The HTML report; its folder contains Markdown, scores.csv, tables and figures, too.
-        complete: True if every validation and test set that was started is complete and could be scored.
-        warnings: Missing predictions, problems, and what was left out, a sentence each.
-        notes: Trainings and predictions that have not been run yet, a sentence each.
-        statistics: Summaries, tests and ranks of each group of methods.
-        rescored: Number of predictions that were scored now; the scores of the others come from the last run.
-        unscored: Predictions that could not be scored, with the reason.
-        measurements: Clinical measurements of every predicted femur and of its reference, as in measurements.csv; None
-            if nothing was measured.
-        endpoints: Statistics of the errors of measurements of each group of methods.
-        headlines: What the statistics show about the best methods, a sentence each.
-
-    Example:
-        >>> from nnunet_femur import compare
-        >>> comparison = compare("results", output="report")
-        >>> comparison
-        Comparison(2 methods, 2 cases, complete: report/report.html)
-        >>> comparison.summary().loc["Test set", ["n", "Dice"]].round(2)
-                                          n  Dice
-        method
-        FemurScratch · 3d_fullres         2  0.98
-        TotalSegmentator · total · 1.5mm  2  1.00
-    """
-
-    scores: pd.DataFrame
-    tables: list[Table]
-    report: Path
-    complete: bool
-    warnings: list[str]
-    notes: list[str]
-    statistics: list[GroupStatistics]
-    rescored: int = 0
-    unscored: tuple[Unscored, ...] = ()
-    measurements: pd.DataFrame | None = None
-    endpoints: tuple[GroupEndpoints, ...] = ()
-    headlines: tuple[str, ...] = ()
-
-    def summary(self) -> pd.DataFrame:
-        """Return the mean scores of the whole volume: a row for each set and method, a column for each score.
-
-        ``n`` is the number of cases. Scores of a case in several folds are averaged first.
-        """
-        import pandas as pd
-
-        rows = {}
-        for statistics in self.statistics:
-            for entry in statistics.group.entries:
-                means = {
-                    METRICS[name].label: entry.column(Measure("volume", "all", "whole", name)).mean() for name in _SHOWN
-                }
-                rows[statistics.group.title, entry.label] = {"n": len(entry.wide), **means}
-        index = pd.MultiIndex.from_tuples(rows, names=["set", "method"])
-        return pd.DataFrame(list(rows.values()), index=index)
-
-    def print(self) -> None:
-        """Print the tables and everything that is missing to standard output."""
-        print_tables(
-            self.tables, warnings=self.warnings, notes=self.notes, unscored=self.unscored, headlines=self.headlines
-        )
-
-    def __repr__(self) -> str:
-        """Return the numbers of methods and cases, and the report."""
-        numbers = ((self.scores["method"].nunique(), "method"), (self.scores["case"].nunique(), "case"))
-        counted = ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in numbers)
-        state = "complete" if self.complete else "incomplete"
-        return f"{type(self).__name__}({counted}, {state}: {self.report})"
-
-    def _repr_html_(self) -> str:
-        """Return the summary as a table for a notebook, with warnings and the path of the report."""
-        from html import escape
-
-        warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
-        table = self.summary().to_html(float_format="{:.3f}".format)
-        return f"{table}\n<ul>{warnings}</ul>\n<p>Report: <code>{escape(str(self.report))}</code></p>"
 
 
 def compare(
@@ -140,6 +59,7 @@ def compare(
     raw: str | PathLike[str] | None = None,
     reference: str | PathLike[str] | None = None,
     methods: Mapping[str, str | PathLike[str]] | None = None,
+    raters: Mapping[str, str | PathLike[str]] | None = None,
     in_slices: str | Collection[str] = (),
     output: str | PathLike[str] | None = None,
     intersect: bool = False,
@@ -153,6 +73,8 @@ def compare(
     segments: str | Collection[str] = (),
     labels: int | Collection[int] = (),
     measurements: bool | None = None,
+    calibration: bool = True,
+    supplement: bool = False,
     jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Comparison:
@@ -168,6 +90,8 @@ def compare(
             results.
         reference: Folder of reference masks named by case, which replace those of the raw dataset.
         methods: Folders of further predictions by name of the method.
+        raters: Folders of masks of second readers by name of the reader. They are scored against the reference, and
+            shown apart: neither tested nor ranked. They may lack cases.
         in_slices: Names of methods that predict slice by slice, for results that do not record it.
         output: Folder of scores.csv, report.md, report.html, tables and figures. Default: ``comparison`` in `results`,
             or in the current folder.
@@ -175,8 +99,8 @@ def compare(
         published: Name of published figures to print beside ours, such as ``paper``.
         policy: Scores of empty masks: a policy or its name in :data:`~nnunet_femur.evaluation.POLICIES`.
         test: Paired test for all pairs of methods.
-        against: Name of a method, or a part of it, such as "TotalSegmentator": every other method is tested for being
-            not worse than it, and equivalent to it, up to `margin`.
+        against: Name of a method or of a second reader, or a part of it, such as "TotalSegmentator": every other method
+            is tested for being not worse than it, and equivalent to it, up to `margin`.
         margin: Largest loss that does not count: a number for 3D Dice, or numbers by name of a metric of the whole
             volume or of a main clinical measurement, such as ``{"dice": 0.01, "hd95": 1.0}``, in their units.
         covariates: CSV file with a column case and further columns such as side, sex, scanner or implant: 3D Dice and
@@ -187,6 +111,10 @@ def compare(
         measurements: Measure every femur, and compare head centre, angles, lengths, volume and HU with those of the
             reference. Default: if it takes less time than scoring, see
             :func:`~nnunet_femur.comparison.clinical.measuring_predictions.is_quick`.
+        calibration: Measure how well probabilities agree with the reference, where nnU-Net's file of probabilities
+            (``CASE.npz``, from ``--save_probabilities`` or ``--npz``) is beside the mask.
+        supplement: Write what a publication needs to the folder ``supplement`` of the report: the checklist CLAIM 2024,
+            a methods paragraph and a model card per method, filled in from the files of the study.
         jobs: Number of processes that measure. With more than 1, a script needs ``if __name__ == "__main__"``.
         progress: Receives the progress.
 
@@ -208,25 +136,17 @@ def compare(
         >>> rows.groupby("method")["value"].mean().round(3).to_dict()
         {'FemurScratchTrainer__nnUNetPlans__3d_fullres': 0.98, 'TotalSegmentator__total__1.5mm': 1.0}
     """
-    if results is None and not methods:
-        msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
-        raise InputError(msg, code="invalid-option")
-    if methods is not None:
-        require_type("methods", methods, Mapping, "a mapping from names to folders")
+    _require_usable(results, methods=methods, raters=raters, jobs=jobs)
     require_one_of("test", test, get_args(TestName))
     margins = _margins(against, margin)
-    if jobs < 1:
-        msg = f"jobs must be 1 or more, got {jobs}."
-        raise InputError(msg, code="invalid-option")
     scoring = Scoring(find_policy(policy), slice_surfaces, several(segments), several(labels))
     results = None if results is None else Path(results)
     folder = Path(output) if output else (results or Path()) / "comparison"
-    if results is not None and results.is_file():
-        msg = f"{results}: is a file. Pass nnU-Net's results folder, or a part of it."
-        raise InputError(msg, code="not-found")
     if published is not None:
         read_published(published)  # an unknown name is refused before hours of scoring
-    _require_writable(folder)
+    require_writable(folder)
+    if supplement:
+        read_answers(folder / FOLDER)  # damaged answers are refused before hours of scoring
     found = discover(
         results,
         raw=Path(raw) if raw else None,
@@ -234,36 +154,44 @@ def compare(
         methods={name: Path(of) for name, of in (methods or {}).items()},
         in_slices=several(in_slices),
     )
+    require_equal_cases(found, intersect=intersect)
+    add_raters(found, {name: Path(of) for name, of in (raters or {}).items()})
     if margins is not None:
         margins.require_among(one.method for one in found.predictions)
-    require_equal_cases(found, intersect=intersect)
     of_cases = _covariates(covariates, found)
     scored = score_predictions(found.predictions, scoring=scoring, cache=ScoreCache.read(folder), progress=progress)
     scored = leave_out_unscored(found, scored, everywhere=intersect)
-    found.warnings += scored.warnings
+    found.warnings += [*scored.warnings, *copies_of_reference(scored)]
     if scored.scores.empty:
         reasons = dict.fromkeys(one.reason for one in found.unscored)
         msg = "No prediction could be scored:\n" + "\n".join(f"  {reason}" for reason in reasons)
         raise InputError(msg, code="unscorable")
-    known = MeasurementCache.read(folder)
-    measured = None
-    if measurements is None and not is_quick(found.predictions):
-        found.notes.append("The femurs were not measured, which takes longer than scoring. Pass --measurements.")
-    elif measurements is not False:
-        measured = measure_predictions(
-            found.predictions, scoring=scoring, cache=known, checksums=scored.cache, jobs=jobs, progress=progress
-        )
+    reader_scores = score_against_raters(found.predictions, scoring=scoring, cache=scored.cache, progress=progress)
+    reliability, known = CalibrationCache.read(folder), MeasurementCache.read(folder)
+    shared: _Shared = {"scoring": scoring, "checksums": scored.cache, "jobs": jobs, "progress": progress}
+    calibrated = Calibrated()
+    if calibration:
+        calibrated = calibrate_predictions(found.predictions, cache=reliability, **shared)
+        found.warnings += calibrated.problems
+        scored = replace(scored, scores=calibrated.with_scores(scored.scores))
+    measured = _measured(found, measurements, known, shared)
+    if measured is not None:
         scored = replace(scored, scores=with_errors(scored.scores, measured))
-    groups = group_scores(scored.scores, ends_only=scored.ends_only)
+    groups = group_scores(scored.scores, ends_only=scored.ends_only, raters=scored.raters)
     statistics = analyse_groups(groups, test=test, margins=margins)
     endpoints = [] if measured is None else analyse_endpoints(groups, measured, test=test, margins=margins)
     found.warnings += _unused(margins, statistics, endpoints)
     report = build_report(
         scored, found, statistics=statistics, published=published, policy=scoring.policy, earlier=folder,
         endpoints=endpoints, measurements=measured, subgroups=analyse_subgroups(groups, of_cases, _BY_SUBGROUP),
+        reader_scores=reader_scores, calibrated=calibrated,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
-    _write_caches(folder, scored.cache, None if measured is None else known)
+    written = write_supplement(
+        folder, gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, covariates=of_cases)
+    ) if supplement else None  # fmt: skip
+    caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
+    write_caches(folder, *caches)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),
@@ -277,7 +205,53 @@ def compare(
         measurements=measured,
         endpoints=tuple(endpoints),
         headlines=tuple(report.headlines),
+        reader_scores=reader_scores,
+        supplement=written,
     )
+
+
+class _Shared(TypedDict):
+    """Arguments of everything that is computed from masks besides the scores."""
+
+    scoring: Scoring
+    checksums: ScoreCache | None
+    jobs: int
+    progress: Progress
+
+
+def _measured(found: Found, wanted: bool | None, cache: MeasurementCache, shared: _Shared) -> pd.DataFrame | None:  # noqa: FBT001
+    """Return the table of measurements; None if nothing is measured, with a note if that takes too long."""
+    if wanted is None and not is_quick(found.predictions):
+        found.notes.append("The femurs were not measured, which takes longer than scoring. Pass --measurements.")
+        return None
+    return None if wanted is False else measure_predictions(found.predictions, cache=cache, **shared)
+
+
+def _require_usable(
+    results: str | PathLike[str] | None,
+    *,
+    methods: Mapping[str, str | PathLike[str]] | None,
+    raters: Mapping[str, str | PathLike[str]] | None,
+    jobs: int,
+) -> None:
+    """Check the arguments that need no search for predictions.
+
+    Raises:
+        InputError: There is nothing to compare, or an argument is invalid (code "invalid-option"), or `results` is a
+            file (code "not-found").
+    """
+    if results is None and not methods:
+        msg = "Nothing to compare. Pass nnU-Net's results folder, or predictions with --method NAME=FOLDER."
+        raise InputError(msg, code="invalid-option")
+    for name, folders in (("methods", methods), ("raters", raters)):
+        if folders is not None:
+            require_type(name, folders, Mapping, "a mapping from names to folders")
+    if jobs < 1:
+        msg = f"jobs must be 1 or more, got {jobs}."
+        raise InputError(msg, code="invalid-option")
+    if results is not None and Path(results).is_file():
+        msg = f"{results}: is a file. Pass nnU-Net's results folder, or a part of it."
+        raise InputError(msg, code="not-found")
 
 
 def _margins(against: str | None, margin: float | Mapping[str, float] | None) -> Margins | None:
@@ -322,26 +296,3 @@ def _unused(
         if name not in used:
             measure = " Pass --measurements." if name in MAIN and not endpoints else ""
             yield f"The margin of {name} was not used: no method can be compared with {margins.against}.{measure}"
-
-
-def _write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | None) -> None:
-    try:
-        for cache in caches:
-            if cache is not None:
-                cache.write(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _require_writable(folder: Path) -> None:
-    """Check that the report can be written; scoring before it takes minutes."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise _unwritable(folder, NotADirectoryError(20, f"{existing} is a file"))
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise _unwritable(folder, PermissionError(13, "Permission denied"))
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
-    return InputError(msg, code="cannot-write")

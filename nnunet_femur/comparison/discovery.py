@@ -86,7 +86,7 @@ def discover(
         only = next(iter(datasets.values()), None)
         only = only or open_references(None, results=Path(), raw=raw, reference=reference)
         for name, folder in methods.items():
-            _require_usable(name, folder, taken={one.method for one in found.predictions})
+            require_usable("--method", name, folder, taken={one.method for one in found.predictions})
             found.add(MethodFolder(only, folder, name, in_slices).search_masks())
     if unknown := sorted({*in_slices} - {one.method for one in found.predictions}):
         msg = (
@@ -152,7 +152,8 @@ def leave_out_unscored(found: Found, scored: Scored, *, everywhere: bool) -> Sco
         The scores of the remaining predictions.
     """
     lost: dict[Comparable, set[str]] = {}
-    for bad in scored.unscored:
+    # A mask of a second reader that cannot be scored costs no method its case.
+    for bad in (bad for bad in scored.unscored if bad.method not in scored.raters):
         lost.setdefault(_comparable(bad), set()).add(bad.case)
     for place, one in enumerate(found.predictions):
         mine = {
@@ -171,12 +172,24 @@ def leave_out_unscored(found: Found, scored: Scored, *, everywhere: bool) -> Sco
     return scored.only({(one.method, one.set, one.fold, case) for one in found.predictions for case in one.files})
 
 
-def _require_usable(name: str, folder: Path, *, taken: Collection[str]) -> None:
+def require_usable(option: str, name: str, folder: Path, *, taken: Collection[str]) -> None:
+    """Check the name and the folder of predictions that a user named.
+
+    Args:
+        option: The option of the command line, for messages.
+        name: The name.
+        folder: The folder.
+        taken: Names of all other methods.
+
+    Raises:
+        InputError: The name is taken or invalid (code "invalid-option"), or the folder does not exist (code
+            "not-found").
+    """
     if not name or "/" in name or name in taken:
-        msg = f"--method {name}={folder}: the name must be unique, not empty, and without a slash."
+        msg = f"{option} {name}={folder}: the name must be unique, not empty, and without a slash."
         raise InputError(msg, code="invalid-option")
     if not folder.is_dir():
-        msg = f"--method {name}={folder}: folder not found. Pass a folder of masks named by case."
+        msg = f"{option} {name}={folder}: folder not found. Pass a folder of masks named by case."
         raise InputError(msg, code="not-found")
 
 

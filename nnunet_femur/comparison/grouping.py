@@ -142,6 +142,7 @@ class Group:
         entries: One per method.
         models: One per method and fold or ensemble, for tables of details; they do not count as methods.
         fold: Number of the fixed split if the dataset has several, else empty.
+        raters: Second readers with masks of some of the cases, who are neither methods nor ranked among them.
     """
 
     dataset: str
@@ -149,6 +150,7 @@ class Group:
     entries: tuple[Entry, ...]
     models: tuple[Entry, ...] = ()
     fold: str = ""
+    raters: tuple[Entry, ...] = ()
 
     @property
     def title(self) -> str:
@@ -167,7 +169,7 @@ class Group:
         return len({tuple(entry.wide.index) for entry in self.entries}) == 1
 
 
-def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> list[Group]:
+def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = (), raters: Collection[str] = ()) -> list[Group]:
     """Return the groups of a table of scores, by dataset and then in the order of :data:`SETS`.
 
     Fixed splits of one dataset share cases, so each is a group.
@@ -175,6 +177,7 @@ def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> li
     Args:
         scores: The tidy table.
         ends_only: Methods that were trained on the ends of the femur only.
+        raters: Second readers. Sets without scores of a method are left out.
     """
     names = method_names(scores["method"].unique())
     datasets = list(dict.fromkeys(method.rpartition("/")[0] for method in names))
@@ -187,11 +190,13 @@ def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = ()) -> li
             splits = sorted(rows["fold"].unique(), key=lambda fold: (len(fold), fold)) if kind == "fixed" else [""]
             for split in splits:
                 part = rows[rows["fold"] == split] if split else rows
-                if len(part):
-                    by_method = _by_method(part, names, ends_only)
+                everyone = _by_method(part, names, ends_only)
+                by_method = [models for models in everyone if models[0].method not in raters]
+                readers = tuple(models[0] for models in everyone if models[0].method in raters)
+                if by_method:
                     entries = tuple(_entry(models, kind) for models in by_method)
                     models = tuple(model for models in by_method for model in models)
-                    found.append(Group(dataset, kind, entries, models, split if len(splits) > 1 else ""))
+                    found.append(Group(dataset, kind, entries, models, split if len(splits) > 1 else "", readers))
     return found
 
 

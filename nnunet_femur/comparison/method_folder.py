@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.predictions import RECORDS, Predictions, Traits, folds_text, read_record, read_traits
+from nnunet_femur.comparison.training_curves import read_curve
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sources import find_masks
 
@@ -106,6 +107,9 @@ class MethodFolder:
 
     def _validation(self, number: int, fold: Path) -> None:
         folder = fold / "validation"
+        if self._records.get(self.folder / "run.json", {}).get("validated") is False:
+            # Its validation cases have decided about the method, so their scores would be too good.
+            return
         if not folder.is_dir():
             self.notes.append(f"{self.name}: fold {number} is not validated yet.")
             return
@@ -197,9 +201,11 @@ class MethodFolder:
         return traits
 
     def _seconds(self, folds: Iterable[Path]) -> float | None:
-        """Return the mean duration of the recorded trainings in seconds."""
+        """Return the mean duration of the recorded or logged trainings in seconds."""
         found = [self._records.get(fold / "run.json", {}).get("seconds") for fold in folds]
-        known = [float(one) for one in found if isinstance(one, int | float)]
+        # nnU-Net's own trainers write no record, but a log.
+        logged = [sum(read_curve(self.name, fold).seconds) or None for fold in folds] if not any(found) else []
+        known = [float(one) for one in (*found, *logged) if isinstance(one, int | float)]
         return sum(known) / len(known) if known else None
 
     def _warn_of_repeats(self) -> None:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 RECORDS = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
 """Places of a method's records, relative to its folder."""
 
-_STOCK_IN_VOLUMES = frozenset({"nnUNetTrainer", "TotalSegmentator"})
-"""Methods of other packages that predict volumes, unless their configuration has 2D patches."""
+_STOCK_TRAINER = "nnUNetTrainer"
+"""Beginning of the names of nnU-Net's own trainers, such as ``nnUNetTrainer_250epochs``."""
+
+_STOCK_IN_VOLUMES = "TotalSegmentator"
+"""A method of another package that predicts volumes."""
 
 _OWN_CONFIGURATIONS = {"2d": True, "3d_fullres": False, "3d_lowres": False, "3d_cascade_fullres": False}
 """nnU-Net's configurations, with True for 2D patches; used if plans.json is missing."""
@@ -83,6 +86,7 @@ class Predictions:
         seconds: Duration of the training in seconds, if known; the mean of several models.
         traits: Traits of the method.
         refused: Reasons, by case, for which an existing prediction must not be scored, such as a training case.
+        rater: True for the masks of a second reader, who is scored like a method, but never compared or ranked.
     """
 
     dataset: ReferenceMasks
@@ -96,6 +100,7 @@ class Predictions:
     seconds: float | None = None
     traits: Traits = VOLUMES
     refused: Mapping[str, str] = field(default_factory=dict)
+    rater: bool = False
 
     @property
     def unscored(self) -> tuple[Unscored, ...]:
@@ -111,6 +116,12 @@ class Predictions:
     def title(self) -> str:
         """Method, fold and set as text."""
         return f"{self.method}{self.fold_suffix}, {'test set' if self.set == 'test' else 'validation'}"
+
+    @property
+    def method_folder(self) -> Path:
+        """Folder of the method: that of its predictions, or one or two levels above it."""
+        own = self.method.rpartition("/")[2]
+        return next((path for path in (self.folder, *self.folder.parents[:2]) if path.name == own), self.folder)
 
     def patient(self, case: str) -> str:
         """Return the patient of a case; the case itself if the dataset does not list it."""
@@ -161,7 +172,7 @@ def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
         return Traits(in_slices=True, ends_only=own.ends_only)
     if _patches_are_slices(folder, configuration):
         return Traits(in_slices=True)
-    return Traits(known=own is not None or trainer in _STOCK_IN_VOLUMES)
+    return Traits(known=own is not None or trainer.startswith(_STOCK_TRAINER) or trainer == _STOCK_IN_VOLUMES)
 
 
 def method_names(methods: Iterable[str]) -> dict[str, str]:

@@ -53,6 +53,7 @@ class Scored:
         unscored: Predictions that could not be scored; the table has no rows of them.
         ends_only: Methods that were trained on the ends of the femur only.
         warnings: Assumptions about masks, a sentence each.
+        raters: Second readers among the methods of the table.
     """
 
     scores: pd.DataFrame
@@ -63,6 +64,7 @@ class Scored:
     unscored: Sequence[Unscored] = ()
     ends_only: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    raters: frozenset[str] = frozenset()
 
     def only(self, keys: Collection[tuple[str, str, str, str]]) -> Scored:
         """Return the scores of some predictions.
@@ -154,6 +156,7 @@ def score_predictions(
         ),
         ends_only=frozenset(one.method for one in found if one.traits.ends_only),
         warnings=tuple(dict.fromkeys(warning for _, result in done for warning in result.warnings)),
+        raters=frozenset(one.method for one in found if one.rater),
     )
 
 

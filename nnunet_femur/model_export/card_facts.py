@@ -10,12 +10,11 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.nnunet_names import fold_folder
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.errors import InputError
 from nnunet_femur.prediction.trained_model import find_model as find_trained_model
 from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
-from nnunet_femur.recipe.trainer_names import TRAINERS
-from nnunet_femur.records import read_json, sha256
-from nnunet_femur.weights.models import find_model
+from nnunet_femur.records import read_json
+from nnunet_femur.weights.model_statements import initial_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +22,8 @@ if TYPE_CHECKING:
 
     from nnunet_femur.model_export.trained_networks import TrainedNetworks
 
-NOT_KNOWN = "**not known**"
-"""Text for a fact that the files of the model do not contain."""
-
 SHOWN = {"dice": "Dice", "assd": "ASSD (mm)", "hd95": "HD95 (mm)"}
 """Metrics of the card, by their names in scores.csv."""
-
-_RECIPES_OF_RANDOM_WEIGHTS = {"Recipe"}
 
 
 @dataclass(frozen=True)
@@ -138,36 +132,4 @@ def _summary(values: list[float]) -> tuple[float, float | None, int]:
 
 def start_of(networks: TrainedNetworks) -> str:
     """Return a sentence about the weights that the training started from, and their licence."""
-    source = networks.source
-    if source is not None:
-        name, checksum = source.get("dataset", "a model of TotalSegmentator"), source.get("checkpoint_sha256")
-        if _is_dummy(source):
-            return (
-                f"**Dummy weights** in the place of {name}, made from phantoms by nnunet_femur for tests and "
-                "demonstrations. They are not TotalSegmentator's. **Never use this model on a patient's CT.**"
-            )
-        known = f" (SHA-256 of the checkpoint: {checksum})" if checksum else ""
-        return (
-            f"Fine-tuned from {name}{known}. If these are the weights that TotalSegmentator publishes for its task "
-            "`total`, their licence is Apache-2.0. Name TotalSegmentator (Wasserthal et al., Radiology: Artificial "
-            "Intelligence 2023) and nnU-Net (Isensee et al., Nature Methods 2021) when you publish results."
-        )
-    recipe = TRAINERS[networks.trainer].recipe if networks.trainer in TRAINERS else ""
-    if recipe in _RECIPES_OF_RANDOM_WEIGHTS:
-        return "Random weights, unless the training was started with `-pretrained_weights`; that is not recorded."
-    weights = recipe_of(networks).get("encoder_weights")
-    if weights:
-        return (
-            f"Encoder weights `{weights}` of segmentation-models-pytorch or timm, trained on ImageNet. Licence of "
-            f"these weights: {NOT_KNOWN}; see the page of the encoder's weights on the model hub."
-        )
-    return NOT_KNOWN
-
-
-def _is_dummy(source: dict[str, Any]) -> bool:
-    """Return True if the weights that were fine-tuned are installed here and are dummy weights."""
-    try:
-        model = find_model(fast=bool(source.get("fast")))
-        return model.is_dummy and sha256(model.checkpoint) == source.get("checkpoint_sha256")
-    except (SetupError, OSError):
-        return False
+    return initial_weights(networks.trainer, recipe_of(networks), networks.source)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.model_export.card_facts import NOT_KNOWN, SHOWN, find_scores, recipe_of, start_of, training_records
+from nnunet_femur.comparison.final_networks import final_network
+from nnunet_femur.model_export.card_facts import SHOWN, find_scores, recipe_of, start_of, training_records
 from nnunet_femur.model_export.parity import SURFACE_TOLERANCE, TOLERANCE
 from nnunet_femur.version import __version__
+from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS, NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,6 +95,9 @@ def _recipe(networks: TrainedNetworks) -> str:
             for fold, record in records.items()
         ]
         parts.append(_table(("fold", *_OF_RUN.values(), *_PACKAGES), rows))
+    kept = [f"fold {fold}: {text}" for fold, record in records.items() if (text := final_network(record))]
+    if kept:
+        parts.append(f"Final network: {'; '.join(kept)}.")
     missing = [fold for fold in networks.folds if fold not in records]
     if missing:
         parts.append(f"Training record of fold {', '.join(missing)}: {NOT_KNOWN} (no run.json).")
@@ -149,15 +154,9 @@ def _parity(parity: Parity) -> str:
 
 
 def _limits(networks: TrainedNetworks, target: Target) -> str:
-    limits = [
-        "This model is not a medical device. It is for research; a person must check each mask.",
-        "It expects CT in HU. Other modalities, and values that are not HU, are outside of its training.",
-        "Metal, fractures, tumours, children's bones and partial fields of view: not known, unless the scores or the "
-        "description of the training data cover them.",
-        "Performance at other hospitals, scanners and patients than those of the training data: not known.",
-    ]
+    limits = list(LIMITS)
     if networks.ends_only:
-        limits.insert(0, "The network was trained on the ends of the femur alone. It does not segment whole femurs.")
+        limits.insert(0, ENDS_ONLY)
     if len(networks.folds) > 1:
         limits.append(
             f"{len(networks.folds)} folds: programs combine folds in different ways. The parity check compares each "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
 
 
 @dataclass(frozen=True)

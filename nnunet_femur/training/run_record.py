@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from importlib.metadata import version
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "segmentation_models_pytorch", "numpy", "SimpleITK")
 """Packages whose versions are recorded."""
+
+CURVES = {
+    "train_loss": "train_losses",
+    "validation_loss": "val_losses",
+    "pseudo_dice": "mean_fg_dice",
+    "learning_rate": "lrs",
+}
+"""Curves of a record, each with the name under which nnU-Net logs it; a value per epoch."""
+
+_DIGITS = 6
+"""Significant digits of the values of curves."""
 
 
 def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool, further: Mapping[str, Any] | None = None) -> None:
@@ -44,9 +56,11 @@ def run_record(
         further: Further entries, which only this kind of trainer has.
 
     Returns:
-        Trainer, plans, configuration, fold, command, recipe, precision, epochs, iterations, parameters, device,
+        Trainer, plans, configuration, fold, command, recipe, precision, epochs, iterations, curves, parameters, device,
         platform, versions and the further entries. "seconds" adds up all epochs, also those before an interruption.
-        "peak_memory_mib" is the peak of this process, so after an interruption that of the last part.
+        "peak_memory_mib" is the peak of this process, so after an interruption that of the last part. "final_network"
+        is "lowest_loss" if the training ends with the network of its lowest training loss, else "last". "curves" is a
+        list with a value per epoch for each of :data:`CURVES`, and for "seconds"; None for a value that is not finite.
     """
     from nnunet_femur.networks.precision import training_precision, validation_precision
 
@@ -64,9 +78,12 @@ def run_record(
             "validation": validation_precision(trainer.bare_network, trainer.device),
         },
         "epochs_done": trainer.current_epoch,
+        "epochs_planned": trainer.num_epochs,
         "iterations_per_epoch": trainer.num_iterations_per_epoch,
+        "final_network": _final_network(trainer),
+        "curves": curves_of(trainer),
         "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
-        "seconds": round(_seconds(trainer), 1),
+        "seconds": round(sum(_seconds(trainer)), 1),
         "peak_memory_mib": peak_memory_mib(),
         "peak_device_memory_mib": _peak_device_memory_mib(trainer),
         "device": _device_name(trainer),
@@ -78,10 +95,30 @@ def run_record(
     }
 
 
-def _seconds(trainer: nnUNetTrainer) -> float:
+def curves_of(trainer: nnUNetTrainer) -> dict[str, list[float | None]]:
+    """Return the curves that nnU-Net logged, by the names of :data:`CURVES`, and the seconds of each epoch."""
+    curves = {
+        name: [_rounded(value) for value in trainer.logger.get_value(logged, step=None)]
+        for name, logged in CURVES.items()
+    }
+    return {**curves, "seconds": [round(one, 2) for one in _seconds(trainer)]}
+
+
+def _rounded(value: float) -> float | None:
+    number = float(value)
+    return float(f"{number:.{_DIGITS}g}") if math.isfinite(number) else None
+
+
+def _final_network(trainer: nnUNetTrainer) -> str:
+    keeps_lowest = getattr(trainer, "keeps_lowest_loss", False) and not trainer.disable_checkpointing
+    return "lowest_loss" if keeps_lowest else "last"
+
+
+def _seconds(trainer: nnUNetTrainer) -> list[float]:
+    """Return the duration of each epoch in seconds."""
     starts = trainer.logger.get_value("epoch_start_timestamps", step=None)
     ends = trainer.logger.get_value("epoch_end_timestamps", step=None)
-    return sum(end - start for start, end in zip(starts, ends, strict=False))
+    return [float(end - start) for start, end in zip(starts, ends, strict=False)]
 
 
 def _peak_device_memory_mib(trainer: nnUNetTrainer) -> int | None:

@@ -7,6 +7,7 @@ Modules in the order of the data's way:
 - `verification`: checks them, and loads checkpoints without running code that they may contain.
 - `encoders`: files of pretrained encoder weights, and ways to bring them to a machine without internet.
 - `encoder_loading`: checks such a file and loads it into a network. Only this module imports PyTorch when it is loaded.
+- `model_statements`: sentences of model cards about the weights that a training started from.
 """
 
 from nnunet_femur.weights.install import download, install_folder, install_zip

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.model_export.card_facts import NOT_KNOWN, find_scores, recipe_of, start_of, training_records
+from nnunet_femur.model_export.card_facts import find_scores, recipe_of, start_of, training_records
 from nnunet_femur.model_export.trained_networks import TrainedNetworks, load_networks
 from nnunet_femur.prediction.trained_model import find_model
+from nnunet_femur.weights.model_statements import NOT_KNOWN
 from tests.refusing import names, refused
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
 
 
 def _status(job: Job) -> Status:

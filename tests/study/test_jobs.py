@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from nnunet_femur.cli import app
 from nnunet_femur.study.job import environment_of
-from nnunet_femur.study.jobs import Job, jobs_of
+from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from nnunet_femur.study.commands import Job
     from nnunet_femur.study.study_file import Study
 
 
@@ -71,7 +72,12 @@ class TestCommands:
             "empty-masks": "brats",
             "in-slices": ["a"],
             "measurements": True,
+            "calibration": False,
+            "raters": {"Dr. B": "reader"},
+            "covariates": "cases.csv",
         }
+        (tmp_path / "reader").mkdir()
+        (tmp_path / "cases.csv").write_text("case,sex\n")
         convert = {"qc": True, "test-ids": "t.txt", "min-volume-ml": 5, "split": "2/1/1"}
         plans = {"nnUNetPlans": {"preset": "small", "pretrained": False, "epochs": 2}}
         for dataset in ({"phantoms": 8}, {"source": "source", "convert": convert}):
@@ -148,6 +154,19 @@ class TestSettings:
 
     def test_options_of_the_comparison_concern_it_alone(self, write: Callable[..., Path]) -> None:
         assert self._changed(write, {}, {"compare": {"test": "permutation"}}) == {"compare"}
+
+    def test_masks_of_a_reader_concern_the_comparison_alone(self, write: Callable[..., Path], tmp_path: Path) -> None:
+        (tmp_path / "reader").mkdir()
+        (tmp_path / "cases.csv").write_text("case,sex\n")
+        file = write(compare={"raters": {"Dr. B": "reader"}, "covariates": "cases.csv"})
+        before = jobs_of(read_study(file))
+        words = before["compare"].command
+        assert words[words.index("--rater") + 1] == f"Dr. B={tmp_path / 'reader'}"
+        assert words[words.index("--covariates") + 1] == str(tmp_path / "cases.csv")
+        assert before["compare"].settings == jobs_of(read_study(file))["compare"].settings
+        (tmp_path / "reader" / "L6.nrrd").write_text("x")
+        after = jobs_of(read_study(file))
+        assert {name for name in after if after[name].settings != before[name].settings} == {"compare"}
 
     def test_a_further_file_of_the_source_concerns_everything(self, write: Callable[..., Path], tmp_path: Path) -> None:
         (tmp_path / "source").mkdir()

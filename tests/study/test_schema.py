@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from nnunet_femur.study.jobs import STAGES
-from nnunet_femur.study.schema import FILE, Stage, json_schema, problems_of_form, schema_text
+from nnunet_femur.study.commands import STAGES
+from nnunet_femur.study.form_problems import problems_of_form
+from nnunet_femur.study.schema import FILE, Stage, json_schema, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,9 @@ MINIMAL: dict[str, Any] = {"dataset": {"phantoms": 8}, "methods": []}
         ({"cluster": {"account": 12, "gpu-partition": "g", "resources": {"train": {"mem_mb": 1}}}}, True),
         ({"plans": {"A-1": {"from": "totalsegmentator", "fast": True}}, "environment": {"A": 1, "B": "x"}}, True),
         ({"dataset": {"convert": {"labels": "1,2", "min-volume-ml": 5, "segment": ["femur"]}}}, True),
+        ({"compare": {"raters": {"Dr. B": "reader"}, "covariates": "cases.csv", "calibration": False}}, True),
+        ({"compare": {"raters": ["reader"]}}, False),
+        ({"compare": {"raters": {"a=b": "reader"}}}, False),
         ({"methods": [{"plans": "A"}]}, False),
         ({"methods": [{"trainer": "A", "recipe": {"epochs": "x"}}]}, None),
         ({"folds": [0, 0]}, False),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnunet_femur.recipe.trainer_names import known_trainers
-from nnunet_femur.study.study_file import Method, read_study
+from nnunet_femur.study.methods import Method
+from nnunet_femur.study.study_file import read_study
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class TestProblems:
             ({"cluster": {"resources": {"trian": {}}}}, "cluster.resources.trian", ["'train'"]),
             ({"cluster": {"resources": {"train": {"mem": 1}}}}, "cluster.resources.train.mem", ["'mem_mb'"]),
             ({"compare": {"in_slices": []}}, "compare.in_slices", ["'in-slices'"]),
+            ({"compare": {"covariates": "nowhere.csv"}}, "compare.covariates", ["nowhere.csv"]),
+            ({"compare": {"raters": {"Dr. B": "nowhere"}}}, "compare.raters.Dr. B", ["nowhere"]),
         ],
         ids=str,
     )

@@ -117,7 +117,11 @@ class TestRecord:
         before = record.read_bytes()
         content = json.loads(before)
         assert content["command"] == ["nnUNetv2_train", "trains"]
-        assert content["epochs_done"] == 1
+        assert content["epochs_done"] == content["epochs_planned"] == 1
+        assert {name: len(curve) for name, curve in content["curves"].items()} == {
+            "train_loss": 1, "validation_loss": 1, "pseudo_dice": 1, "learning_rate": 1, "seconds": 1,
+        }  # fmt: skip
+        assert content["final_network"] == ("lowest_loss" if name == SLICES else "last")
         assert content["processes"] == 1
         monkeypatch.setattr(sys, "argv", ["nnUNetv2_train", "validates"])
         for npz in (False, True):

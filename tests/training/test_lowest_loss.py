@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -108,6 +109,7 @@ class TestLowestLoss:
         trainer = _trainer([0.5, 0.2, 0.4], keep="last")
         _run(trainer)
         assert _epoch_of(_final(trainer)["network_weights"]) == 2
+        assert json.loads((Path(trainer.output_folder) / "run.json").read_text())["final_network"] == "last"
 
     @pytest.mark.parametrize(
         ("losses", "kill", "expected"),
@@ -128,6 +130,9 @@ class TestLowestLoss:
         resumed = _trainer(losses, **kill)
         _run(resumed, resume=True)
         assert _epoch_of(_final(resumed)["network_weights"]) == expected
+        record = json.loads((Path(resumed.output_folder) / "run.json").read_text())
+        assert record["curves"]["train_loss"] == pytest.approx(losses), "each epoch once"
+        assert record["final_network"] == "lowest_loss"
 
     def test_resuming_what_has_ended_changes_nothing(self) -> None:
         _run(_trainer([0.5, 0.2, 0.4]))

@@ -29,7 +29,7 @@ def figure_provenance(data: ReportData, tables: Sequence[Table]) -> Provenance:
     """Return the state of everything that figures are drawn from.
 
     The settings are the code that draws and matplotlib's version. The inputs are scores, statistics, masks and CTs; the
-    tables represent the statistics.
+    tables represent the statistics; training curves are inputs of their own.
     """
     scores = data.scored.scores
     return Provenance(
@@ -40,6 +40,7 @@ def figure_provenance(data: ReportData, tables: Sequence[Table]) -> Provenance:
                 # The order of the rows is fixed, so the names that occur determine the other columns.
                 "names": [scores[name].unique().tolist() for name in scores.columns.drop("value")],
                 "tables": [as_json(table) for table in tables],
+                "curves": [str(curve) for curve in data.curves],
                 "files": _file_states(data),
             }
         ),

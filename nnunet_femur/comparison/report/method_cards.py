@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.final_networks import final_network
 from nnunet_femur.comparison.predictions import RECORDS, method_names, read_record
 from nnunet_femur.errors import InputError
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from nnunet_femur.comparison.predictions import Predictions
+from nnunet_femur.comparison.predictions import Predictions
 
 _FOLD_WORD = 3
 """Position of the fold in the command ``nnUNetv2_train DATASET CONFIGURATION FOLD``."""
@@ -37,19 +38,13 @@ class MethodCard:
 
 def method_cards(predictions: Sequence[Predictions]) -> list[MethodCard]:
     """Return a card for every method, in the order of the predictions. A method without records has no facts."""
-    names = method_names(one.method for one in predictions)
+    names = method_names(one.method for one in predictions if not one.rater)
     cards = []
     for method, name in names.items():
-        folders = dict.fromkeys(_method_folder(one.folder, method) for one in predictions if one.method == method)
+        folders = dict.fromkeys(one.method_folder for one in predictions if one.method == method)
         records = [record for path in _record_files(folders) if (record := _read(path))]
         cards.append(MethodCard(name, method, tuple(_facts(records)), len(records)))
     return cards
-
-
-def _method_folder(folder: Path, method: str) -> Path:
-    """Return the folder of a method: the folder of its predictions, or one or two levels above it."""
-    own = method.rpartition("/")[2]
-    return next((path for path in (folder, *folder.parents[:2]) if path.name == own), folder)
 
 
 def _record_files(folders: Iterable[Path]) -> list[Path]:
@@ -79,6 +74,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
             for fold, done in [(_fold(record), record.get("epochs_done"))]
             if done is not None
         ],
+        "Final network": [(_fold(record), text) for record in records if (text := final_network(record))],
         "Slice by slice": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
         "Parameters": [(fold, f"{value / 1e6:.1f} million") for fold, value in _numbers(listed("parameters"))],
         "Time": [(fold, _duration(value)) for fold, value in _numbers(listed("seconds"))],

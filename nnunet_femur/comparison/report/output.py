@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table as RichTable
 
+    from nnunet_femur.comparison.calibration.calibrating_predictions import CalibrationCache
+    from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Cell, Column, Table
+    from nnunet_femur.comparison.score_cache import ScoreCache
 
 
 _LIST = "tables/index.json"
@@ -89,9 +92,40 @@ def write_all(
             with written_beside(folder / name, durable=False) as partial:
                 frame.to_csv(partial, index=False, lineterminator="\n")
     except OSError as error:
-        msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
-        raise InputError(msg, code="cannot-write") from error
+        raise _unwritable(folder, error) from error
     return folder / "report.html"
+
+
+def require_writable(folder: Path) -> None:
+    """Check that the report can be written; scoring before it takes minutes.
+
+    Raises:
+        InputError: It cannot (code "cannot-write").
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise _unwritable(folder, NotADirectoryError(20, f"{existing} is a file"))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _unwritable(folder, PermissionError(13, "Permission denied"))
+
+
+def write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | CalibrationCache | None) -> None:
+    """Write what the next report in the same folder reuses.
+
+    Raises:
+        InputError: The folder cannot be written (code "cannot-write").
+    """
+    try:
+        for cache in caches:
+            if cache is not None:
+                cache.write(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    msg = f"{folder}: cannot be written ({error.strerror}). Choose another folder with --output."
+    return InputError(msg, code="cannot-write")
 
 
 def print_tables(
@@ -182,7 +216,9 @@ def _grid(table: Table, columns: Sequence[int], *, deviations: bool) -> RichTabl
     grid.add_column(escape(table.stub.lower()), overflow="fold")
     for number in columns:
         grid.add_column(escape(_heading(table.columns[number])), justify="right", no_wrap=True)
-    for row in table.rows:
+    for row in (*table.compared, *table.apart):
+        if row.apart and row is table.apart[0]:
+            grid.add_section()
         texts = [
             (row.cells[number].best, escape(_cell_text(row.cells[number], deviations=deviations))) for number in columns
         ]

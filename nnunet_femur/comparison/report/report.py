@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.calibration.calibrating_predictions import Calibrated
+from nnunet_femur.comparison.predictions import method_names
 from nnunet_femur.comparison.report.figure_cache import figure_provenance
 from nnunet_femur.comparison.report.headlines import headlines
 from nnunet_femur.comparison.report.method_cards import MethodCard, method_cards
@@ -15,11 +17,12 @@ from nnunet_femur.comparison.report.report_data import ReportData
 from nnunet_femur.comparison.report.sections import ORDER, STUDY, UNSCORED
 from nnunet_femur.comparison.report.tables import tabulate
 from nnunet_femur.comparison.report.tables.formats import markdown
+from nnunet_femur.comparison.training_curves import FALLING, training_curves
 from nnunet_femur.evaluation import METRICS, STRICT, EmptyPolicy
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
+    from nnunet_femur.comparison.training_curves import TrainingCurve
     from nnunet_femur.records import Provenance
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -82,6 +86,8 @@ def build_report(
     endpoints: Sequence[GroupEndpoints] = (),
     measurements: pd.DataFrame | None = None,
     subgroups: Sequence[GroupSubgroups] = (),
+    reader_scores: Mapping[str, pd.DataFrame] | None = None,
+    calibrated: Calibrated | None = None,
 ) -> Report:
     """Make the tables and figures of a report, without writing files.
 
@@ -96,6 +102,8 @@ def build_report(
         endpoints: Statistics of clinical measurements of each group.
         measurements: The table of measurements; None if nothing was measured.
         subgroups: Scores by subgroup of each group.
+        reader_scores: Scores of all methods against the masks of each second reader, by the reader's name.
+        calibrated: Calibration of the predictions with probabilities.
 
     Raises:
         InputError: `published` is unknown (code "invalid-option").
@@ -111,6 +119,9 @@ def build_report(
         endpoints=endpoints,
         measurements=measurements,
         subgroups=subgroups,
+        reader_scores=reader_scores or {},
+        calibrated=calibrated or Calibrated(),
+        curves=training_curves(found.predictions),
     )
     tables = tabulate(data)
     provenance = figure_provenance(data, tables)
@@ -119,12 +130,12 @@ def build_report(
         datasets=sorted({one.dataset.folder.name for one in found.predictions}),
         tables=tables,
         drawings=drawings,
-        cards=method_cards(found.predictions),
+        cards=method_cards([one for one in found.predictions if not one.rater]),
         complete=not found.unscored and not any(one.missing for one in found.predictions),
         unscored=found.unscored,
         warnings=[*found.warnings, *problems],
         notes=found.notes,
-        cautions=[*_cautions(statistics), *_clinical_cautions(endpoints)],
+        cautions=[*_cautions(statistics), *_clinical_cautions(endpoints), *_training_cautions(data.curves)],
         headlines=list(headlines(statistics, endpoints)),
         policy=policy,
         published=data.published,
@@ -197,6 +208,17 @@ def _clinical_cautions(endpoints: Sequence[GroupEndpoints]) -> list[str]:
                 "count each as an error at least twice as large as any measured one."
             )
     return found
+
+
+def _training_cautions(curves: Sequence[TrainingCurve]) -> Iterator[str]:
+    """Yield a caution about the methods whose training loss was still falling."""
+    names = method_names(curve.method for curve in curves)
+    falling = dict.fromkeys(names[curve.method] for curve in curves if curve.still_falling)
+    if falling:
+        yield (
+            f"Training. The loss of these methods still fell by {100 * FALLING:g} % or more per epoch when their "
+            f"training ended, so a longer training may score higher: {', '.join(falling)}."
+        )
 
 
 def _policy(policy: EmptyPolicy) -> dict[str, Any]:

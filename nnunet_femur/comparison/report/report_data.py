@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.calibration.calibrating_predictions import Calibrated
 from nnunet_femur.comparison.clinical.endpoints import PROTOCOL, metric_of
 from nnunet_femur.comparison.grouping import Measure, group_scores
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nnunet_femur.comparison.statistics.analysis import GroupStatistics
     from nnunet_femur.comparison.statistics.endpoint_statistics import GroupEndpoints
     from nnunet_femur.comparison.statistics.subgroups import GroupSubgroups
+    from nnunet_femur.comparison.training_curves import TrainingCurve
 
 DICE = Measure("volume", "all", "whole", "dice")
 """3D Dice of the whole bone, the main score."""
@@ -41,6 +43,9 @@ class ReportData:
         endpoints: Statistics of clinical measurements of each group; empty if nothing was measured.
         measurements: The table of measurements; None if nothing was measured.
         subgroups: Scores by subgroup of each group; empty without covariates.
+        reader_scores: Scores of all methods against the masks of each second reader, by the reader's name.
+        calibrated: Calibration of the predictions with probabilities.
+        curves: Training curves of the methods, as far as they are recorded.
     """
 
     scored: Scored
@@ -51,12 +56,15 @@ class ReportData:
     endpoints: Sequence[GroupEndpoints] = ()
     measurements: pd.DataFrame | None = None
     subgroups: Sequence[GroupSubgroups] = ()
+    reader_scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    calibrated: Calibrated = field(default_factory=Calibrated)
+    curves: Sequence[TrainingCurve] = ()
 
     @cached_property
     def groups(self) -> list[Group]:
         """The sets of cases on which methods are compared, in the order of the report."""
         return [one.group for one in self.statistics] or group_scores(
-            self.scored.scores, ends_only=self.scored.ends_only
+            self.scored.scores, ends_only=self.scored.ends_only, raters=self.scored.raters
         )
 
     @cached_property

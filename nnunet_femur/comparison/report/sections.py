@@ -5,6 +5,8 @@ UNSCORED = "Predictions that could not be scored"
 CLINICAL = "Clinical measurements"
 STATISTICS = "Statistical comparison"
 SUBGROUPS = "Subgroups"
+READERS = "Second reader"
+CALIBRATION = "Calibration of probabilities"
 STUDY = "Tables of the study"
 SURFACES = "Surface distances and regions"
 VOLUMES = "Agreement of volumes"
@@ -16,9 +18,10 @@ PLANES = "Three planes of one case"
 BY_PLANE = "Slice scores by plane"
 FOLDS = "Scores by fold"
 CASES = "Scores by case"
+TRAINING = "Training"
 
 ORDER = (
-    SCORES, UNSCORED, CLINICAL, STATISTICS, SUBGROUPS, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES, GRID, GALLERY, PLANES,
-    BY_PLANE, FOLDS, CASES,
+    SCORES, UNSCORED, CLINICAL, STATISTICS, READERS, SUBGROUPS, CALIBRATION, STUDY, SURFACES, VOLUMES, ALONG, EXTREMES,
+    GRID, GALLERY, PLANES, BY_PLANE, FOLDS, CASES, TRAINING,
 )  # fmt: skip
 """The sections in the order of the report, overviews before details."""

@@ -11,6 +11,7 @@ from nnunet_femur.comparison.statistics.agreement import BlandAltman, bland_altm
 from nnunet_femur.comparison.statistics.cautions import Caution, cautions_of
 from nnunet_femur.comparison.statistics.claims import Claim, MarginTest, claim_better, compare_with_margin
 from nnunet_femur.comparison.statistics.descriptive import Summary, summarise
+from nnunet_femur.comparison.statistics.human_ceiling import BesideRater, beside_rater, on_shared_cases
 from nnunet_femur.comparison.statistics.margins import ANALYSED
 from nnunet_femur.comparison.statistics.paired_tests import PairTest, TestName, compare_pairs
 from nnunet_femur.comparison.statistics.ranking import Ranking, rank_methods
@@ -44,6 +45,8 @@ class Statistics:
         claims: The claims that the method with the best mean is better than each of the others, over the patients with
             scores of all methods; empty with a single method or no patient in common.
         margins: Comparisons of each method with a named one up to a margin; empty if none was named.
+        raters: Summaries of the second readers, who are neither tested nor ranked.
+        beside_raters: Each method beside each second reader, over the patients with scores of both.
     """
 
     measure: Measure
@@ -53,6 +56,8 @@ class Statistics:
     cautions: tuple[Caution, ...]
     claims: tuple[Claim, ...] = ()
     margins: tuple[MarginTest, ...] = ()
+    raters: tuple[Summary, ...] = ()
+    beside_raters: tuple[BesideRater, ...] = ()
 
     @property
     def most_doubtful(self) -> Claim | None:
@@ -164,8 +169,17 @@ def analyse(
         ranking=rank_methods(pd.DataFrame(by_patient), ideal=ideal),
         cautions=tuple(cautions_of(group, of_tested, pairs)),
         claims=_claims(by_patient, ideal),
-        margins=() if margins is None else tuple(_margin_tests(by_patient, ideal, group, measure, margins)),
+        margins=() if margins is None else tuple(_margin_tests(by_patient, ideal, group, tested or measure, margins)),
+        raters=tuple(summarise(entry, measure) for entry in group.raters),
+        beside_raters=tuple(_beside_raters(group, tested or measure, ideal)),
     )
+
+
+def _beside_raters(group: Group, measure: Measure, ideal: float) -> Iterator[BesideRater]:
+    for rater in group.raters:
+        of_rater = rater.column(measure).rename(rater.label)
+        for entry in group.entries:
+            yield beside_rater(entry.column(measure).rename(entry.label), of_rater, entry.patients, ideal=ideal)
 
 
 def _claims(by_patient: dict[str, pd.Series], ideal: float) -> tuple[Claim, ...]:
@@ -186,10 +200,17 @@ def _margin_tests(
     against, margin = margins.entry_of(group), margins.of_measure(measure)
     if against is None or margin is None:
         return
-    reference = by_patient[against.label].rename(against.label)
-    for label, scores in by_patient.items():
-        if label != against.label:
-            yield compare_with_margin(scores.rename(label), reference, ideal=ideal, margin=margin)
+    for entry in group.entries:
+        if entry is against:
+            continue
+        if against.label in by_patient:
+            scores, reference = by_patient[entry.label], by_patient[against.label]
+        else:
+            # A second reader may have masks of one leg of a patient only.
+            scores, reference, _ = on_shared_cases(entry.column(measure), against.column(measure), entry.patients)
+        yield compare_with_margin(
+            scores.rename(entry.label), reference.rename(against.label), ideal=ideal, margin=margin
+        )
 
 
 def whole_femur_entries(group: Group) -> tuple[Entry, ...]:

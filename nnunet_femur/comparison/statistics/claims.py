@@ -123,7 +123,7 @@ def claim_better(first: pd.Series, second: pd.Series, *, ideal: float) -> Claim:
         second=str(second.name),
         n=gains.size,
         gain=_mean(gains),
-        interval=_interval(gains, 0.95),
+        interval=gain_interval(gains, 0.95),
         false=false,
         needed=None if settled else patients_needed(gains),
     )
@@ -147,7 +147,7 @@ def compare_with_margin(method: pd.Series, against: pd.Series, *, ideal: float, 
         ('equivalent', -0.002, 0.0015)
     """
     gains = patient_gains(method, against, ideal=ideal)
-    interval = _interval(gains, 1 - 2 * LEVEL)
+    interval = gain_interval(gains, 1 - 2 * LEVEL)
     not_worse = None if interval is None else _p_above(gains, -margin)
     not_better = None if interval is None else _p_above(-gains, -margin)
     shown = not_worse is not None and not_worse <= LEVEL
@@ -240,7 +240,7 @@ def _p_above(gains: NDArray[np.float64], limit: float) -> float:
     return float(stats.t.sf(distance / error, gains.size - 1))
 
 
-def _interval(gains: NDArray[np.float64], coverage: float) -> Interval | None:
+def gain_interval(gains: NDArray[np.float64], coverage: float) -> Interval | None:
     """Return the interval of a mean by Student's t; None with fewer than two gains."""
     from scipy import stats
 

@@ -68,6 +68,7 @@ class EndpointStatistics:
         statistics: Summaries of absolute errors, and tests and ranks.
         agreement: Bland-Altman agreement of each method with at least one error; empty for distances and angles.
         counts: Number of measured femurs of each method, in the order of the group.
+        counts_of_raters: The same of each second reader.
     """
 
     endpoint: Endpoint
@@ -75,6 +76,7 @@ class EndpointStatistics:
     statistics: Statistics
     agreement: tuple[BlandAltman, ...]
     counts: tuple[Measured, ...]
+    counts_of_raters: tuple[Measured, ...] = ()
 
     @property
     def complete(self) -> tuple[str, ...]:
@@ -129,14 +131,23 @@ def analyse_endpoints(
         penalties = _penalties(list(rows.values()))
         if not penalties:
             continue
+        of_raters = {rater.label: mine for rater in group.raters if len(mine := _rows_of(rater, group, table))}
         tidy = tuple(replace(entry, rows=_tidy(rows[entry.label], penalties)) for entry in entries)
-        femurs = replace(group, entries=tidy, models=())
+        raters = tuple(
+            replace(rater, rows=_tidy(of_raters[rater.label], penalties))
+            for rater in group.raters
+            if rater.label in of_raters
+        )
+        femurs = replace(group, entries=tidy, models=(), raters=raters)
         counts = [_counted(entry.label, rows[entry.label]) for entry in entries]
-        endpoints = {
-            name: _analyse(femurs, ENDPOINTS[name], tuple(one[name] for one in counts), penalties[name], test, margins)
-            for name in dict.fromkeys((*MAIN, *ENDPOINTS))
-            if name in penalties
-        }
+        counts_of_raters = [_counted(label, mine) for label, mine in of_raters.items()]
+        endpoints = {}
+        for name in (name for name in dict.fromkeys((*MAIN, *ENDPOINTS)) if name in penalties):
+            of_methods = tuple(one[name] for one in counts)
+            one = _analyse(femurs, ENDPOINTS[name], of_methods, penalties[name], test, margins)
+            endpoints[name] = replace(
+                one, counts_of_raters=tuple(each[name] for each in counts_of_raters if name in each)
+            )
         found.append(GroupEndpoints(group, endpoints))
     return found
 

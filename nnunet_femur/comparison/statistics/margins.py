@@ -74,19 +74,21 @@ class Margins:
         return self.by_name.get(measure.metric) if whole or measure.protocol == PROTOCOL else None
 
     def entry_of(self, group: Group) -> Entry | None:
-        """Return the entry of a group that others are compared with; None if the group does not have it.
+        """Return the method or second reader of a group that others are compared with; None if it has none.
 
         Raises:
             InputError: Several entries have the name (code "invalid-option").
         """
-        found = self._named([(entry, (entry.method, entry.name, entry.label)) for entry in group.entries])
+        everyone = (*group.entries, *group.raters)
+        found = self._named([(entry, (entry.method, entry.name, entry.label)) for entry in everyone])
         return found[0] if found else None
 
     def require_among(self, methods: Iterable[str]) -> None:
         """Check that one of the methods that will be compared has the name.
 
         Args:
-            methods: The methods as in scores.csv. If several datasets are compared, each of them may have one.
+            methods: Methods and second readers as in scores.csv. If several datasets are compared, each of them may
+                have one.
 
         Raises:
             InputError: No method has the name, or several have it (code "invalid-option").

@@ -56,6 +56,31 @@ class TestMargin:
         line = list(headlines(self.DATA.statistics))[-1]
         assert names(line, "Base", "0.01", "better: Good", "undecided: Unsure")
 
+    def test_the_first_line_joins_all_margins(self):
+        margins = Margins("Base", {"dice": 0.01, "iou": 0.01})
+        both = (Measure("volume", "all", "whole", "dice"), Measure("volume", "all", "whole", "iou"))
+        base, good, mixed = [0.90, 0.92, 0.91], [0.93, 0.951, 0.939], [0.93, 0.951, 0.939]
+        cases = [
+            (f"{name}__P__c", "test", "0", f"c{place}", value)
+            for name, values in (("Good", good), ("Mixed", mixed), ("Base", base))
+            for place, value in enumerate(values)
+        ]
+        scores = scores_of(*cases, keys=both)
+        # Mixed is better in Dice, and worse in IoU.
+        worse = (scores["method"] == "Mixed__P__c") & (scores["metric"] == "iou")
+        scores.loc[worse, "value"] -= 0.2
+        sentences = list(headlines(analyse_groups(group_scores(scores), margins=margins)))
+        passed, _, failed = sentences[0].partition("Not shown")
+        assert names(passed, "not worse than Base", "3D Dice 0.01", "3D IoU 0.01", ": Good · P · c.")
+        assert names(failed, "Mixed · P · c", "3D IoU: worse")
+        assert "3D Dice" not in failed
+
+    def test_no_method_passes(self):
+        first = next(
+            headlines(_data(Margins("Base", {"dice": 0.001}), A__P__c=[0.7, 0.6], Base__P__c=[0.9, 0.95]).statistics)
+        )
+        assert names(first, "no method", "A")
+
     def test_table(self):
         claims, margins = claim_tables(self.DATA)
         assert [row.name for row in claims.rows] == ["3D Dice"]

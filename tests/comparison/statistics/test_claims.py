@@ -127,3 +127,40 @@ class TestPatientsNeeded:
         gains = np.array([-np.sqrt(0.5), np.sqrt(0.5)])
         assert patients_needed(gains + 1.05 * effect) > 0.8 * MOST_PATIENTS
         assert patients_needed(gains + 0.95 * effect) is None
+
+
+class TestPublished:
+    """Student's sleep data (Biometrika 6, 1908), as R prints them for ``t.test(..., paired = TRUE)``.
+
+    R 4: t = -4.0621, df = 9, p-value = 0.002833, 95 % interval -2.4598858 to -0.7001142, mean difference -1.58.
+    """
+
+    SOPORIFIC = (
+        (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0),
+        (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4),
+    )
+
+    @pytest.fixture
+    def drugs(self):
+        """The hours of sleep gained; more is better, so the ideal is beyond all of them."""
+        return tuple(_series(values, name) for values, name in zip(self.SOPORIFIC, "12", strict=True))
+
+    def test_claim(self, drugs):
+        claim = claim_better(drugs[1], drugs[0], ideal=24)
+        assert claim.gain == pytest.approx(1.58)
+        assert claim.interval == pytest.approx((0.7001142, 2.4598858), abs=1e-6)
+        assert claim.false == pytest.approx(0.002833 / 2, abs=1e-6)
+        assert claim.holds
+
+    def test_margin_of_half_an_hour(self, drugs):
+        # The standard error is 1.58 / 4.0621 = 0.38896, so that t of the lower bound is -1.08 / 0.38896 = -2.777.
+        found = compare_with_margin(drugs[0], drugs[1], ideal=24, margin=0.5)
+        assert found.p_not_worse == pytest.approx(stats.t.sf(-2.777, 9), abs=1e-4)
+        assert found.p_equivalent == found.p_not_worse
+        assert found.verdict == "worse"
+        assert found.interval == pytest.approx((-1.58 - 1.8331 * 0.38896, -1.58 + 1.8331 * 0.38896), abs=1e-3)
+
+    def test_patients_of_cohen(self):
+        # The function power.t.test of R for one sample and one side prints 155.9, 26.1 and 11.1, each rounded up here.
+        for effect, patients in ((0.2, 156), (0.5, 27), (0.8, 12)):
+            assert patients_needed(effect + np.array([-1, 1]) * 0.5**0.5) == patients

@@ -101,6 +101,18 @@ class TestTest:
         assert found.untested
         assert [one.patients for one in found.groups] == [8, 8]
 
+    def test_published_example(self):
+        """Clearance of the lungs of 14 people (Hollander & Wolfe 1973), the example of R's kruskal.test.
+
+        R prints chi-squared = 0.77143, df = 2, p-value = 0.68. Our p-value permutes the people, since they are few, so
+        it is near that of all 14! / (5! 4! 5!) = 252252 arrangements, which is larger.
+        """
+        normal, obstructed, asbestosis = [2.9, 3.0, 2.5, 2.6, 3.2], [3.8, 2.7, 4.0, 2.4], [2.8, 3.4, 3.7, 2.2, 2.0]
+        statistic, p = stats.kruskal(normal, obstructed, asbestosis)
+        assert (statistic, p) == pytest.approx((0.77143, 0.68), abs=5e-3)
+        found = _one([*normal, *obstructed, *asbestosis], group=["n"] * 5 + ["o"] * 4 + ["a"] * 5)
+        assert found.p == pytest.approx(0.71, abs=0.02)
+
     def test_correction_for_several_covariates(self):
         values = [0.9, 0.91, 0.92, 0.93, 0.8, 0.81, 0.82, 0.83]
         (of_group,) = _of(values, side=["l"] * 4 + ["r"] * 4, sex=["f", "m"] * 4, site=["a"] * 7 + ["b"])

@@ -21,11 +21,13 @@ from nnunet_femur.comparison.report.figures.clinical_plots import (
     draw_clinical_boxes,
     draw_clinical_ranks,
 )
+from nnunet_femur.comparison.report.figures.curve_plots import draw_training_curves
 from nnunet_femur.comparison.report.figures.extreme_slices import draw_extreme_slices
 from nnunet_femur.comparison.report.figures.gallery import draw_gallery, draw_planes
 from nnunet_femur.comparison.report.figures.method_grid import draw_method_grid
 from nnunet_femur.comparison.report.figures.profiles import draw_profiles
 from nnunet_femur.comparison.report.figures.ranks import draw_ranks
+from nnunet_femur.comparison.report.figures.reliability_plots import draw_reliability
 from nnunet_femur.comparison.report.figures.significance import draw_significance
 from nnunet_femur.comparison.report.figures.slice_images import SliceReader
 from nnunet_femur.errors import FemurError
@@ -45,12 +47,14 @@ FIGURES: tuple[Callable[[ReportData, SliceReader], Iterator[Sketch]], ...] = (
     draw_clinical_agreement,
     draw_ranks,
     draw_significance,
+    draw_reliability,
     draw_agreement,
     draw_profiles,
     draw_extreme_slices,
     draw_method_grid,
     draw_gallery,
     draw_planes,
+    draw_training_curves,
 )
 """All figures. Those of one section of the report appear in this order."""
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnunet_femur.comparison.grouping import Measure
 from nnunet_femur.comparison.report import sections
-from nnunet_femur.comparison.report.drawing import SOFT, Sketch, method_colours, method_rows
+from nnunet_femur.comparison.report.drawing import INK, SOFT, Sketch, method_colours, method_rows
 from nnunet_femur.comparison.report.report_data import file_name
 from nnunet_femur.comparison.statistics.analysis import whole_femur_entries
 from nnunet_femur.evaluation import METRICS
@@ -46,6 +47,7 @@ def draw_boxes(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
             draw_box_panel(
                 axes, [frame[key].dropna() for frame in frames], [colours[entry.method] for entry in entries]
             )
+            _draw_readers(axes, [(reader.name, reader.column(Measure(*key)).dropna()) for reader in group.raters])
             metric = METRICS[key[3]]
             axes.set_xlabel(f"3D {metric.label}" + ("" if metric.unit == "1" else f" ({metric.unit})"))
         many = max(map(len, frames)) > MANY
@@ -54,8 +56,22 @@ def draw_boxes(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
             name=file_name("boxes", group.dataset, group.key),
             section=sections.SCORES,
             caption=f"{group.title}. Box: median and quartiles; whiskers: most extreme cases within 1.5 times the "
-            f"interquartile range; points: cases{'' if many else '; grey lines: scores of the same case'}.",
+            f"interquartile range; points: cases{'' if many else '; grey lines: scores of the same case'}."
+            + "".join(
+                f" Dashed line: median of {one.name}, a second reader ({len(one.wide)} cases)." for one in group.raters
+            ),
         )
+
+
+def _draw_readers(axes: Axes, readers: Sequence[tuple[str, pd.Series]]) -> None:
+    """Draw a line at the median score of each second reader."""
+    for name, values in readers:
+        if len(values):
+            median = float(values.median())
+            axes.axvline(median, color=INK, linewidth=1, linestyle="--", zorder=2)
+            axes.annotate(
+                name, (median, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=6.5, color=INK
+            )
 
 
 def draw_box_panel(axes: Axes, values: Sequence[pd.Series], colours: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnunet_femur.comparison.report import sections
-from nnunet_femur.comparison.report.drawing import SOFT, Sketch, method_colours, method_panels
+from nnunet_femur.comparison.report.drawing import INK, SOFT, Sketch, method_colours, method_panels
 from nnunet_femur.comparison.report.report_data import file_name
 from nnunet_femur.comparison.statistics.analysis import whole_femur_entries
 from nnunet_femur.evaluation.regions import DISTAL_SHARE, PROXIMAL_SHARE
@@ -40,9 +40,12 @@ def draw_profiles(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
         )
         medians = {label: _quantiles(dice)[1] for label, (_, dice) in found.items()}
         lowest = min(np.nanmin(_quantiles(dice)[0]) for _, dice in found.values())
+        readers = [_quantiles(dice)[1] for one in group.raters if len(dice := _dice(data, group, one))]
         for axes, (label, (entry, dice)) in zip(panels, found.items(), strict=True):
             others = [median for other, median in medians.items() if other != label]
             _draw_panel(axes, dice, others, colours[entry.method])
+            for median in readers:
+                axes.plot(100 * (np.arange(len(median)) + 0.5) / len(median), median, color=INK, lw=1, ls="--")
         panels[0].set_ylim(max(0.0, lowest - 0.03), 1.005)
         yield Sketch(
             figure,
@@ -50,7 +53,8 @@ def draw_profiles(data: ReportData, _reader: SliceReader) -> Iterator[Sketch]:
             section=sections.ALONG,
             caption=f"{group.title}. Dice of the voxels at each position along the bone’s long axis. Coloured line: "
             "median over cases; band: 10th to 90th percentile; grey lines: medians of the other methods; dotted lines: "
-            "borders of proximal part, shaft and distal part.",
+            "borders of proximal part, shaft and distal part."
+            + (" Dashed black line: median of a second reader." if readers else ""),
         )
 
 

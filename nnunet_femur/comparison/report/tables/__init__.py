@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnunet_femur.comparison.report.tables.calibration_tables import calibration_tables
 from nnunet_femur.comparison.report.tables.claim_tables import claim_tables
 from nnunet_femur.comparison.report.tables.clinical_tables import clinical_tables
 from nnunet_femur.comparison.report.tables.details import case_tables, fold_tables, slice_tables, unscored_tables
 from nnunet_femur.comparison.report.tables.model import Cell, Column, Row, Table
+from nnunet_femur.comparison.report.tables.reader_tables import reader_tables
 from nnunet_femur.comparison.report.tables.statistics_tables import statistics_tables
 from nnunet_femur.comparison.report.tables.study_tables import study_tables
 from nnunet_femur.comparison.report.tables.subgroup_tables import subgroup_tables
 from nnunet_femur.comparison.report.tables.summary import summaries, surface_tables
+from nnunet_femur.comparison.report.tables.training_tables import training_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,13 +36,16 @@ TABLES: tuple[Callable[[ReportData], Iterator[Table]], ...] = (
     clinical_tables,
     claim_tables,
     statistics_tables,
+    reader_tables,
     subgroup_tables,
+    calibration_tables,
     study_tables,
     surface_tables,
     slice_tables,
     fold_tables,
     case_tables,
     unscored_tables,
+    training_tables,
 )
 """All tables. Those of one section of the report appear in this order."""
 

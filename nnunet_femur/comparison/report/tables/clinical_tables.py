@@ -20,6 +20,7 @@ from nnunet_femur.comparison.report.tables.model import (
     signed,
     with_deviation,
 )
+from nnunet_femur.comparison.report.tables.score_tables import READER
 from nnunet_femur.comparison.report.tables.statistics_tables import tables_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _errors(one: GroupEndpoints) -> Table:
     for label in labels:
         failed = one.failed.get(label, 0)
         cells[label].append(Cell(f"{failed} of {femurs[label]}", float(failed)))
+    apart = list(_errors_of_raters(main))
     columns = [
         *(Column(f"{each.endpoint.title}", "Mean absolute error", unit=each.endpoint.unit) for each in main),
         Column("not measured", "Femurs"),
@@ -82,10 +84,23 @@ def _errors(one: GroupEndpoints) -> Table:
         section=sections.CLINICAL,
         title=f"{group.title}: clinical measurements, mean absolute error",
         columns=tuple(columns),
-        rows=tuple(Row(label, tuple(of)) for label, of in cells.items()),
+        rows=(*(Row(label, tuple(of)) for label, of in cells.items()), *apart),
         note=note,
         place="main",
     )
+
+
+def _errors_of_raters(main: Sequence[EndpointStatistics]) -> Iterator[Row]:
+    """Yield a row for each second reader."""
+    for rater in main[0].group.raters:
+        label = rater.label
+        cells = []
+        for each in main:
+            summary = next(one for one in each.statistics.raters if one.entry == label)
+            cells.append(_mean(summary, each.endpoint.unit, best=False))
+        counts = [one for each in main for one in each.counts_of_raters if one.entry == label]
+        failed = max(one.failed for one in counts)
+        yield Row(label, (*cells, Cell(f"{failed} of {counts[0].femurs}", float(failed))), detail=READER, apart=True)
 
 
 def _agreement(one: GroupEndpoints) -> Table:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from nnunet_femur.comparison.report.tables.model import Cell, Column, Table
+    from nnunet_femur.comparison.report.tables.model import Cell, Column, Row, Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -41,6 +41,11 @@ _LATEX = {
     "≥": r"$\ge$",
     "τ": r"$\tau$",
     "Δ": r"$\Delta$",
+    "Σ": r"$\Sigma$",
+    "→": r"$\to$",
+    "°": r"\textdegree{}",
+    "²": r"$^2$",
+    "³": r"$^3$",
     "“": "``",
     "”": "''",
     "’": "'",
@@ -52,7 +57,7 @@ def markdown(table: Table) -> str:
     """Return the table in GitHub's Markdown, without title and note."""
     heads = [table.stub, *(column.title for column in table.columns)]
     lines = [heads, ["---", *("---" if column.unit == "" else "---:" for column in table.columns)]]
-    lines += [[row.label, *map(_marked, row.cells)] for row in table.rows]
+    lines += [[f"*{row.label}*" if row.apart else row.label, *map(_marked, row.cells)] for row in table.rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
@@ -109,8 +114,9 @@ def latex(table: Table) -> str:
     r"""Return the table as a LaTeX ``table`` for ``\input``. It needs the packages booktabs, graphicx and longtable."""
     columns = table.columns
     align = "l" + "".join("l" if column.unit == "" else "r" for column in columns)
-    body = [_head(table), r"\midrule"]
-    body += [" & ".join([escaped(row.label), *map(_latex_cell, row.cells)]) + r" \\" for row in table.rows]
+    body = [_head(table), r"\midrule", *map(_latex_row, table.compared)]
+    if table.apart:
+        body += [r"\midrule", *map(_latex_row, table.apart)]
     title = f"{table.section}: {table.title}" if table.place == "main" else table.title
     caption = rf"\caption{{{escaped(title)}. {escaped(table.note)}}}"
     label = rf"\label{{tab:{re.sub('[^a-z0-9]+', '-', table.name)}}}"
@@ -153,6 +159,10 @@ def _head(table: Table) -> str:
 def _heading(column: Column) -> str:
     align = "l" if column.unit == "" else "r"
     return rf"\multicolumn{{1}}{{{align}}}{{{escaped(column.heading)}}}"
+
+
+def _latex_row(row: Row) -> str:
+    return " & ".join([escaped(row.label), *map(_latex_cell, row.cells)]) + r" \\"
 
 
 def _latex_cell(cell: Cell) -> str:

@@ -75,11 +75,13 @@ class Row:
         name: Short name of the method, or of another subject of the row.
         cells: One cell per column.
         detail: Folds or ensemble, where a method has several entries; may be empty.
+        apart: True for a row that is not compared with the others, such as a second reader; it comes last.
     """
 
     name: str
     cells: tuple[Cell, ...]
     detail: str = ""
+    apart: bool = False
 
     @property
     def label(self) -> str:
@@ -121,6 +123,16 @@ class Table:
             if len(row.cells) != len(self.columns):
                 msg = f"{self.name}: row {row.label!r} must have {len(self.columns)} cells, got {len(row.cells)}"
                 raise ValueError(msg)
+
+    @property
+    def compared(self) -> tuple[Row, ...]:
+        """The rows that are compared with each other."""
+        return tuple(row for row in self.rows if not row.apart)
+
+    @property
+    def apart(self) -> tuple[Row, ...]:
+        """The rows that are shown below the others, and not compared with them."""
+        return tuple(row for row in self.rows if row.apart)
 
     @property
     def headings(self) -> list[tuple[str, int]]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CASES = Column("n")
 TRAINING = Column("Training (min)", unit="min")
 
+READER = "second reader"
+"""Detail of the row of a second reader."""
+
 MeanAndSd = tuple[float, float | None]
 """A mean, and its standard deviation or None."""
 
@@ -57,6 +60,7 @@ def score_table(
     place: Literal["main", "open", "folded"] = "open",
     summarise: Callable[[Entry, Column], MeanAndSd] = lambda entry, column: over_cases(entry.defined, column),
     with_training_time: bool = True,
+    apart: Sequence[Entry] = (),
 ) -> Table:
     """Return a table with a row per entry: number of cases, the columns that have any score, and the training time.
 
@@ -75,19 +79,21 @@ def score_table(
         place: See :class:`~nnunet_femur.comparison.report.tables.model.Table`.
         summarise: Returns mean and standard deviation of an entry in a column; by default over cases.
         with_training_time: Add the training time in minutes as last column, if any is known.
+        apart: Second readers, in rows of their own below the others, which are never marked.
     """
     marked = same_cases(entries) and len(entries) > 1
     kept: list[Column] = [CASES]
-    cells: list[list[Cell]] = [[count(len(entry.wide))] for entry in entries]
+    shown = (*entries, *apart)
+    cells: list[list[Cell]] = [[count(len(entry.wide))] for entry in shown]
     for column in columns:
-        found = [summarise(entry, column) for entry in entries]
+        found = [summarise(entry, column) for entry in shown]
         if all(math.isnan(mean) for mean, _ in found):
             continue
         kept.append(column)
-        best = _best([mean for mean, _ in found], column) if marked else set()
+        best = _best([mean for mean, _ in found[: len(entries)]], column) if marked else set()
         for row, (mean, deviation) in enumerate(found):
             cells[row].append(with_deviation(mean, deviation, unit=column.unit, best=row in best))
-    minutes = [data.minutes(entry) for entry in entries]
+    minutes = [data.minutes(entry) for entry in shown]
     if with_training_time and any(known is not None for known in minutes):
         kept.append(TRAINING)
         for row, known in enumerate(minutes):
@@ -97,7 +103,13 @@ def score_table(
         section=section,
         title=title,
         columns=tuple(kept),
-        rows=tuple(Row(entry.name, tuple(own), detail=entry.detail) for entry, own in zip(entries, cells, strict=True)),
+        rows=(
+            *(Row(entry.name, tuple(own), detail=entry.detail) for entry, own in zip(entries, cells, strict=False)),
+            *(
+                Row(entry.name, tuple(own), detail=READER, apart=True)
+                for entry, own in zip(apart, cells[len(entries) :], strict=True)
+            ),
+        ),
         note=note,
         place=place,
     )

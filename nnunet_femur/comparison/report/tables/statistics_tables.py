@@ -20,6 +20,7 @@ from nnunet_femur.comparison.report.tables.model import (
     signed,
     with_deviation,
 )
+from nnunet_femur.comparison.report.tables.score_tables import READER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,8 @@ def _methods(group: Group, measure: Measure, one: Statistics, place: Literal["op
         *([Column("mean", "Rank"), Column("95 % CI", "Rank"), Column("place", "Rank")] if ranks else []),
     ]
     rows = []
-    for summary in one.summaries:
+    readers = {summary.entry for summary in one.raters}
+    for summary in (*one.summaries, *one.raters):
         cells = [
             count(summary.n),
             count(summary.patients),
@@ -104,7 +106,8 @@ def _methods(group: Group, measure: Measure, one: Statistics, place: Literal["op
                 if rank
                 else [GAP] * 3
             )
-        rows.append(Row(summary.entry, tuple(cells)))
+        apart = summary.entry in readers
+        rows.append(Row(summary.entry, tuple(cells), detail=READER if apart else "", apart=apart))
     return Table(
         name=_name("statistics", group, measure),
         section=_section(measure),

@@ -42,12 +42,23 @@ def summaries(data: ReportData) -> Iterator[Table]:
             _substitutions(entries),
             _different_cases(entries),
             _left_out(group, entries),
+            readers_note(group),
         )
         yield score_table(
             data, group, entries, SUMMARY,
             kind="summary", section=sections.SCORES, title=group.title, place="main",
-            note=" ".join(filter(None, notes)),
+            note=" ".join(filter(None, notes)), apart=group.raters,
         )  # fmt: skip
+
+
+def readers_note(group: Group) -> str:
+    """Return a sentence about the second readers of a group, else an empty text."""
+    if not group.raters:
+        return ""
+    return (
+        "Second readers are not compared with the methods here, since they may have masks of fewer cases; see the "
+        f"section “{sections.READERS}”."
+    )
 
 
 def _substitutions(entries: Sequence[Entry]) -> str:
@@ -114,6 +125,7 @@ def surface_tables(data: ReportData) -> Iterator[Table]:
                 data, group, whole_femur_entries(group), columns,
                 kind=kind, section=sections.SURFACES, title=f"{group.title}: {title}",
                 note=f"Mean ± standard deviation over the n cases. {note}", with_training_time=False,
+                apart=group.raters,
             )  # fmt: skip
             if table.has_scores:
                 yield table

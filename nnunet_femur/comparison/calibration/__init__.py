@@ -1,0 +1,1 @@
+"""Calibration of predicted probabilities: files of probabilities, scores of each case, and their cache."""
