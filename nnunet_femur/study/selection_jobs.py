@@ -57,11 +57,13 @@ class SelectionJobs:
                 yield self._select(postprocessed_name(each.short), [each.name], each.folds, [f"ensemble-{each.name}"])
         if end.best:
             methods = candidates(self.study.methods)
-            folds = set.intersection(*(set(each.folds) for each in [*methods, *whole]))
+            folds = set.intersection(*({*each.folds} for each in methods), *({*each.folds} for each in whole))
             after = [name for each in methods for name in self._predicted(each)]
             after += [f"ensemble-{each.name}" for each in whole]
             # Single methods first: nnU-Net prefers them in a tie, since they are simpler.
-            yield self._select(BEST, [each.name for each in [*methods, *whole]], sorted(folds), after)
+            yield self._select(
+                BEST, [*(each.name for each in methods), *(each.name for each in whole)], sorted(folds), after
+            )
 
     def _validate(self, method: Method, fold: int) -> Job:
         command = (self.study.dataset, method.configuration, str(fold), "-tr", method.trainer, "-p", method.plans)

@@ -80,6 +80,7 @@ def test_plans_of_a_residual_encoder(nnunet: Path, monkeypatch: pytest.MonkeyPat
     """They have a residual network, and data of their own, so that those of other plans stay as they are."""
     # Fingerprint and preprocessing do not depend on the planner, and start processes.
     monkeypatch.setattr(dataset_plan, "_extract_fingerprint", lambda *_, **__: None)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
     monkeypatch.setattr(dataset_plan, "_ceiling", lambda *_: None)
     preprocessed: list[dict[str, Any]] = []
     monkeypatch.setattr(dataset_plan, "_preprocess", lambda _, plans, *__, **___: preprocessed.append(plans) or {})

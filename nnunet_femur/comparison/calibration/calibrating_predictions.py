@@ -168,8 +168,8 @@ def calibrate_predictions(
         found[missing[place]] = result
     # In the order of the predictions, whatever finished first.
     cases = {key: of for key in files if not isinstance(of := found[key], str)}
-    for key, case in cases.items():
-        store.put(keys[key], case)
+    for key, one_case in cases.items():
+        store.put(keys[key], one_case)
     problems = dict.fromkeys(of for key in files if isinstance(of := found[key], str))
     return Calibrated(cases, {key: patients[key] for key in cases}, tuple(problems))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,9 +90,9 @@ def case_reliability(files: CaseFiles) -> CaseReliability:
         InputError: A file cannot be read, masks are on different grids (code "grid-differs"), or the probabilities are
             not those of the mask (code "invalid-file").
     """
-    options = {"segments": files.scoring.segments, "labels": files.scoring.labels}
-    reference = read_mask(files.reference, **options)
-    prediction = read_mask(files.mask, like=reference.geometry, **options)
+    read = partial(read_mask, segments=files.scoring.segments, labels=files.scoring.labels)
+    reference = read(files.reference)
+    prediction = read(files.mask, like=reference.geometry)
     reference, prediction = on_one_grid(reference, prediction)
     require_same_grid(reference, prediction)
     near = surroundings(reference.voxels, reference.geometry.spacing_mm_zyx)
