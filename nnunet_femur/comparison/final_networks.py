@@ -31,7 +31,9 @@ def final_network(record: Mapping[str, Any]) -> str:
         >>> final_network({"final_network": "lowest_loss"})
         'epoch of the lowest training loss'
     """
-    choice, rule = record.get("choice"), record.get("final_network")
+    choice, recipe = record.get("choice"), record.get("recipe")
+    # Records of version 0.1 contain the rule of slice networks in the recipe alone.
+    rule = record.get("final_network") or (recipe.get("keep") if isinstance(recipe, dict) else None)
     network = _RULES.get(str(rule), str(rule)) if rule else ""
     if isinstance(choice, dict) and choice.get("chosen"):
         scores = {

@@ -6,6 +6,7 @@ from nnunet_femur.comparison.final_networks import chosen_on_validation, final_n
 def test_rules():
     assert final_network({"final_network": "last"}) == "last epoch"
     assert final_network({"final_network": "lowest_loss"}) == "epoch of the lowest training loss"
+    assert final_network({"recipe": {"keep": "lowest_loss"}}) == "epoch of the lowest training loss"
     assert final_network({}) == ""
     assert final_network({"choice": None, "final_network": "of my own"}) == "of my own"
 

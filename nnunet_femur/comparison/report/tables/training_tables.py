@@ -42,7 +42,7 @@ def training_tables(data: ReportData) -> Iterator[Table]:
         columns=_COLUMNS,
         rows=tuple(
             Row(
-                " · ".join(filter(None, (several and curve.method.rpartition("/")[0], names[curve.method]))),
+                " · ".join(filter(None, (curve.method.rpartition("/")[0] if several else "", names[curve.method]))),
                 _cells(curve),
                 f"fold {curve.fold}",
             )
