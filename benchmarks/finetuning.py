@@ -77,6 +77,7 @@ def main() -> None:
     """Run what is not done yet, and write the tables."""
     options = _arguments()
     work = options.work.resolve()
+    (work / "results").mkdir(parents=True, exist_ok=True)
     sizes = sorted(set(options.training_cases)) if options.training_cases else [None]
     for name in options.source:
         for drop_index in range(min(options.seeds, len(options.drop))):
