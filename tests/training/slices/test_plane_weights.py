@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,14 +75,9 @@ class TestTraining:
 
     def test_the_final_network_has_the_better_weights(self, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert results.is_dir()
-        trainer = make_trainer(
-            "FemurUnetMobileNetV3Trainer",
-            epochs=1,
-            iterations_per_epoch=1,
-            batch_size=2,
-            slice_size=[32, 32],
-            plane_weights="validation",
-        )
+        recipe: dict[str, Any] = {"epochs": 1, "iterations_per_epoch": 1, "batch_size": 2, "slice_size": [32, 32]}
+        recipe["plane_weights"] = "validation"
+        trainer = make_trainer("FemurUnetMobileNetV3Trainer", **recipe)
         trainer.initialize()
         case = trainer.do_split()[1][0]
         monkeypatch.setattr(trainer, "do_split", lambda: (trainer.__class__.do_split(trainer)[0], [case]))
@@ -111,6 +107,13 @@ class TestTraining:
         facts = trainer.run_facts()["plane_weights"]
         assert (facts["chosen"], facts["cases"]) == ("learned", [case])
         assert facts["mean_dice"] == pytest.approx({"equal": 0.8 + 0.1 / 3, "learned": 0.9})
+        again = make_trainer("FemurUnetMobileNetV3Trainer", **recipe)
+        again.load_checkpoint(str(final))
+        again.run_training()
+        assert len(scored) == 2, "a finished training learns nothing again"
+        assert again.run_facts()["plane_weights"] == facts
+        learned = torch.load(final, weights_only=False)["network_weights"]["learned_weights"]
+        assert learned.tolist() == pytest.approx([0, 1, 0])
 
     def test_weights_that_gain_nothing_are_not_used(self, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The whole way, with the network's own probabilities and nnU-Net's prediction."""
