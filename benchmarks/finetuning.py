@@ -1,4 +1,4 @@
-"""Does fine-tuning do harm, and which recipe gains most? Seeds x sources x recipes, on test cases that nothing saw.
+"""Harm and gains of fine-tuning over seeds, sources and recipes, on test cases that no training and no choice used.
 
     uv run python benchmarks/finetuning.py WORK DROP [DROP ...] --source same=DROP --source other=phantoms
         [--recipes ours field decoder ...] [--seeds 3] [--epochs 6] [--iterations 40 | --seconds 60]
@@ -6,8 +6,8 @@
 
 A DROP is a folder that `nnfemur convert` takes; it is split into training, validation and test cases. Each training
 seed uses the next DROP. A source is a dummy for TotalSegmentator's model, at 4 mm, trained on the cases of another
-folder (ids begin with the side, L or R) or on phantoms. Trained is fold 5. Scored are the test cases: by the source
-without training, by the last weights, with `--line` by weights between the two, and by those that the trainer chose on
+folder (ids begin with the side, L or R) or on phantoms. Fold 5 is trained. The test cases are scored with the weights of
+the source, with the last weights, with `--line` with weights between the two, and with those that the trainer chose on
 its validation cases.
 
 `--iterations` gives all recipes the same steps, `--seconds` the same processor time: a few steps of each recipe, with

@@ -1,4 +1,4 @@
-"""What choices of the recipe of FemurThreePlaneTrainer gain, at equal processor time, over several seeds.
+"""Gains of choices in the recipe of FemurThreePlaneTrainer, at equal processor time, over several seeds.
 
     taskset -c 0 uv run python benchmarks/slice_recipe.py SOURCE --work WORK [--seconds 150] [--seeds 3]
         [--only "study" "+ augmentation" ...]

@@ -1,4 +1,4 @@
-"""Dice of a network on whole validation cases, while its trainer holds it."""
+"""Dice of a trainer's network on whole validation cases."""
 
 from __future__ import annotations
 
