@@ -6,9 +6,9 @@
 
 A DROP is a folder that `nnfemur convert` takes; it is split into training, validation and test cases. Each training
 seed uses the next DROP. A source is a dummy for TotalSegmentator's model, at 4 mm, trained on the cases of another
-folder (ids begin with the side, L or R) or on phantoms. Fold 5 is trained. The test cases are scored with the weights of
-the source, with the last weights, with `--line` with weights between the two, and with those that the trainer chose on
-its validation cases.
+folder (ids begin with the side, L or R) or on phantoms. Fold 5 is trained. The test cases are scored with the source's
+weights, with the last weights, with `--line` with weights between the two, and with those that the trainer chose on its
+validation cases.
 
 `--iterations` gives all recipes the same steps, `--seconds` the same processor time: a few steps of each recipe, with
 their loading and augmentation, are measured after the warm-up epochs, and the number of steps is what fits. The choice
