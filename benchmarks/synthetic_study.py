@@ -20,6 +20,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from transfer import cases_of_drop
+
 HERE = Path(__file__).parent
 CASES, SEED = 40, 0
 OTHER_CASES, OTHER_SEED = 12, 100
@@ -68,10 +70,7 @@ def make_weights(folder: Path, femurs: Path) -> None:
     """Train dummy weights on femurs, unless they exist."""
     from nnunet_femur.testing import write_dummy_weights
 
-    sides = {"L": "left", "R": "right"}
-    images, masks = (sorted((femurs / name).glob("*.nrrd")) for name in ("Images", "GoldStandard"))
-    cases = [(image, mask, sides[image.name[0]]) for image, mask in zip(images, masks, strict=True)]
-    write_dummy_weights(folder, training=cases, tasks=("femur", "crop"), **WEIGHTS)
+    write_dummy_weights(folder, training=cases_of_drop(femurs), tasks=("femur", "crop"), **WEIGHTS)
 
 
 if __name__ == "__main__":
