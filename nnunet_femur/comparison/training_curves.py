@@ -168,7 +168,7 @@ def _logged(fold: Path) -> dict[str, list[float]]:
     """
     epochs: dict[int, dict[str, float]] = {}
     epoch: dict[str, float] = {}
-    for log in sorted(fold.glob("training_log_*.txt")):
+    for log in sorted(fold.glob("training_log_*.txt"), key=_started):
         for name, text in _lines(log):
             if name == "Epoch":
                 epochs = {number: one for number, one in epochs.items() if number < int(text)}
@@ -183,6 +183,11 @@ def _logged(fold: Path) -> dict[str, list[float]]:
         name: [epoch.get(name, math.nan) for epoch in done]
         for name in ("train_loss", "validation_loss", "pseudo_dice", "seconds")
     }
+
+
+def _started(log: Path) -> list[int]:
+    """Return the start in the name of a log; nnU-Net writes months and days without leading zeros."""
+    return [int(number) for number in re.findall(r"\d+", log.name)]
 
 
 def _lines(log: Path) -> Iterator[tuple[str, str]]:
