@@ -69,6 +69,12 @@ class TrainingCurve:
         """Number of epochs."""
         return len(self.train_loss)
 
+    @property
+    def minutes(self) -> float | None:
+        """Duration of the epochs in minutes; None if no duration is known."""
+        known = [one for one in self.seconds if not math.isnan(one)]
+        return sum(known) / 60 if known else None
+
     def above_lowest(self, losses: Values) -> Values:
         """Return losses as differences from the lowest possible value; NaN where there is no difference."""
         return tuple(loss - self.lowest if loss > self.lowest else math.nan for loss in losses)

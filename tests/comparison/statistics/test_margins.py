@@ -62,7 +62,7 @@ class TestMethod:
         names = ("TotalSegmentator__total__1.5mm", "FemurFinetuneTrainer__TotalSegmentatorPlans__3d_fullres")
         margins = Margins("TotalSegmentator", {"dice": 0.01})
         margins.require_among(names)
-        (group,) = _groups(**dict.fromkeys(names, [0.9]))
+        (group,) = _groups(**{name: [0.9] for name in names})
         assert margins.entry_of(group).method == names[0]
 
     def test_must_exist(self):
