@@ -45,7 +45,8 @@ class Claim:
         interval: 95 % interval of the mean gain, by Student's t; None with fewer than two patients.
         false: Probability that the claim is false, which is that the true mean gain is not above 0, after
             Christodoulou et al. (arXiv 2505.04720): Student's t with n - 1 degrees of freedom at
-            -gain / (sd / sqrt(n)). This is the posterior probability with the prior 1 / variance. None with fewer than two patients.
+            -gain / (sd / sqrt(n)). This is the posterior probability with the prior 1 / variance. None with fewer than
+            two patients.
         needed: Number of patients that would show the gain at :data:`LEVEL` with :data:`POWER`, if its mean and
             standard deviation are those seen; None if the claim holds already, the gain is not above 0, or more than
             :data:`MOST_PATIENTS` are needed.
