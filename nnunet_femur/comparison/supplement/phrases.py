@@ -8,6 +8,7 @@ from nnunet_femur.comparison.report.headlines import margin_text
 from nnunet_femur.comparison.report.tables.model import interval_text
 from nnunet_femur.comparison.statistics.bootstrap import RESAMPLES
 from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
+from nnunet_femur.comparison.supplement.pages import to_fill_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -110,9 +111,16 @@ def division_of(dataset: DatasetFacts) -> str:
     if "split" not in options:
         return ""
     rule = decisions.get("split")
+    given = dataset.conversion.get("given_sets")
+    kept = ""
+    if given is None:
+        kept = f" {to_fill_in('sets that the source or a list of test cases gave, which were kept')}"
+    elif given:
+        kept = f" The sets of {counted(given, 'case')} were given by the source or a list of test cases, and kept."
     return (
-        f"nnunet_femur assigned the patients to sets and folds by their ids and a seed ({options.get('seed')}), in the "
-        f"proportion {options['split']} of training, validation and test cases{f' ({rule})' if rule else ''}."
+        f"nnunet_femur assigned {'the other' if given else 'the'} patients to sets and folds by their ids and a seed "
+        f"({options.get('seed')}), in the proportion {options['split']} of training, validation and test cases"
+        f"{f' ({rule})' if rule else ''}.{kept}"
     )
 
 

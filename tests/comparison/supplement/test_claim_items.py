@@ -39,6 +39,7 @@ RECORD = {
 CONVERSION = {
     "options": {"seed": 3, "split": "24/8/8", "min_volume_ml": 50.0},
     "decisions": {"orientation": "RAS", "image": "int16 HU", "mask": "uint8", "split": "whole patients"},
+    "given_sets": 0,
     "left_out": [{"case": "L9"}],
 }
 PLANS = {
@@ -118,6 +119,18 @@ def test_facts_of_the_data(facts):
     assert names(items[9].text, "RAS", "int16 HU", "2 × 1 × 1 mm", "order 3", "−50 to 1500", "mean 400")
     assert names(items[19].text, "seed (3)", "24/8/8", "whole patients", "fold 0: 4/1", "fold 5: 3/2")
     assert items[20].text.startswith("Patient.")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(0, ("assigned the patients",)), (7, ("7 cases", "kept")), (None, ("to be filled in",))]
+)
+def test_sets_that_were_given_are_not_called_assigned(facts, given, expected):
+    """Records of version 0.1 do not contain whether sets were given, such as by --test-ids."""
+    (dataset,) = facts.datasets
+    conversion = {**CONVERSION, "given_sets": given}
+    item = _items(replace(facts, datasets=(replace(dataset, conversion=conversion),)))[19]
+    assert names(item.text, *expected)
+    assert item.state == (PARTLY if given is None else FILLED)
 
 
 def test_facts_of_training_and_results(facts):
