@@ -137,8 +137,8 @@ def _sample_size(facts: StudyFacts) -> str:
             continue
         claim = statistics.most_doubtful
         needed = (
-            f"; about {claim.needed} patients would settle whether {claim.first} is better than {claim.second}, if mean "
-            "and standard deviation of the difference are those seen"
+            f"; about {claim.needed} patients would settle whether {claim.first} is better than {claim.second}, if "
+            "mean and standard deviation of the difference are those seen"
             if claim is not None and claim.needed is not None
             else ""
         )
