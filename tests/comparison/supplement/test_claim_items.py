@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, PROTOCOL
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.comparison.grouping import group_scores
+from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.report import Report
+from nnunet_femur.comparison.report.report_data import DICE
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from nnunet_femur.comparison.statistics.endpoint_statistics import EndpointStatistics, GroupEndpoints
 from nnunet_femur.comparison.statistics.margins import Margins
 from nnunet_femur.comparison.supplement.claim_items import FILLED, MISSING, PARTLY, claim_items, claim_page
 from nnunet_femur.comparison.supplement.claim_topics import TOPICS
@@ -146,6 +149,15 @@ def test_facts_of_training_and_results(facts):
     assert names(items[39].text, "L6 (0.750)", "L6 (0.500)")
     assert names(items[40].text, "With 2 patients", "Dummy weights", BASELINE.partition("__")[0])
     assert names(items[42].text, "`nnUNetv2_train 1 3d_fullres 0`")
+
+
+def test_margins_of_measurements_are_named_too(facts):
+    (one,) = facts.statistics
+    angle = Measure(PROTOCOL, "absolute", "whole", "mldfa_deg")
+    statistics = replace(one.measures[DICE], measure=angle)
+    endpoint = EndpointStatistics(ENDPOINTS["mldfa_deg"], one.group, statistics, (), ())
+    measured = replace(facts, endpoints=[GroupEndpoints(one.group, {"mldfa_deg": endpoint})])
+    assert names(_items(measured)[29].text, "3D Dice 0.01", "absolute error 0.01 °")
 
 
 def test_answers_of_the_authors_complete_an_item(facts):
