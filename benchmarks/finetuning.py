@@ -2,13 +2,13 @@
 
     uv run python benchmarks/finetuning.py WORK DROP [DROP ...] --source same=DROP --source other=phantoms
         [--recipes ours field decoder ...] [--seeds 3] [--epochs 6] [--iterations 40 | --seconds 60]
-        [--training-cases 4 8 12 24]
+        [--training-cases 4 8 12 24] [--line]
 
 A DROP is a folder that `nnfemur convert` takes; it is split into training, validation and test cases. Each training
 seed uses the next DROP. A source is a dummy for TotalSegmentator's model, at 4 mm, trained on the cases of another
 folder (ids begin with the side, L or R) or on phantoms. Trained is fold 5. Scored are the test cases: by the source
-without training, by the last weights, by weights between the two, and by those that the trainer chose on its
-validation cases.
+without training, by the last weights, with `--line` by weights between the two, and by those that the trainer chose on
+its validation cases.
 
 `--iterations` gives all recipes the same steps, `--seconds` the same processor time: a few steps of each recipe, with
 their loading and augmentation, are measured, and the number of steps is what fits. `--training-cases` repeats all with
@@ -103,6 +103,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=40, help="of an epoch")
     parser.add_argument("--seconds", type=float, help="processor time of a training, in place of --iterations")
     parser.add_argument("--training-cases", type=int, nargs="+", help="numbers of training cases")
+    parser.add_argument(
+        "--line", action="store_true", help="score weights between source and last on the test cases too"
+    )
     parser.add_argument("--split", default="24/8/8")
     parser.add_argument("--dummy-model", type=json.loads, default={}, help="JSON of arguments of write_dummy_weights")
     options = parser.parse_args()
@@ -119,7 +122,9 @@ def _result_file(
     return work / "results" / f"{title.replace(' ', '_').replace(':', '')}.json"
 
 
-def _run(options: argparse.Namespace, work: Path, source: str, drop: Path, jobs: list[tuple[str, int, int | None]]) -> None:
+def _run(
+    options: argparse.Namespace, work: Path, source: str, drop: Path, jobs: list[tuple[str, int, int | None]]
+) -> None:
     """Train and score all jobs of a source and a drop, which share their preprocessed data."""
     sizes = sorted({size for _, _, size in jobs if size is not None})
     weights = _write_source(work / "sources" / source, options.source[source], options.dummy_model)
@@ -129,7 +134,7 @@ def _run(options: argparse.Namespace, work: Path, source: str, drop: Path, jobs:
         file = _result_file(work, options, source, recipe, seed, size)
         print(f"{file.stem} ...", flush=True)
         fold = 5 if size is None else FIRST_CURVE_FOLD + sizes.index(size)
-        found = _measure(options, folder, raw, score, recipe=recipe, seed=seed, fold=fold)
+        found = _measure(options, folder, score, recipe=recipe, seed=seed, fold=fold)
         facts = {"source": source, "drop": drop.name, "recipe": recipe, "seed": seed, "training_cases": size}
         write_json(file, facts | found)
 
@@ -193,7 +198,7 @@ def _write_curve_folds(folder: Path, sizes: list[int]) -> None:
 
 
 def _measure(
-    options: argparse.Namespace, folder: Path, raw: Path, score: Scorer, *, recipe: str, seed: int, fold: int
+    options: argparse.Namespace, folder: Path, score: Scorer, *, recipe: str, seed: int, fold: int
 ) -> dict[str, Any]:
     from nnunet_femur import trainers
 
@@ -221,7 +226,7 @@ def _measure(
         "steps": iterations * options.epochs,
         "choice": (read_json(model / f"fold_{fold}" / "run.json") or {}).get("choice"),
         "cases": [path.name for _, path in score.pairs],
-        "scores": _scores(model, str(fold), score),
+        "scores": _scores(model, str(fold), score, line=options.line),
     }
 
 
@@ -233,8 +238,8 @@ def _with_tenth(recipe: dict[str, Any], iterations: int) -> dict[str, Any]:
     return made
 
 
-def _scores(model: Path, fold: str, score: Scorer) -> dict[str, list]:
-    """Dice and HD95 in mm of each test case by the final weights and, after a choice, by all candidates on the line."""
+def _scores(model: Path, fold: str, score: Scorer, *, line: bool) -> dict[str, list]:
+    """Dice and HD95 in mm of each test case by the final weights and, after a choice, by source, last and the line."""
     import torch
 
     from nnunet_femur.training.finetune.weight_choice import ALPHAS, interpolate, interpolation_name
@@ -246,9 +251,10 @@ def _scores(model: Path, fold: str, score: Scorer) -> dict[str, list]:
     if source is None:
         return found
     last = checkpoint.get("femur_last_weights", checkpoint["network_weights"])
-    line = {"source": source, "last": last}
-    line |= {interpolation_name(alpha): interpolate(source, last, alpha) for alpha in ALPHAS}
-    for name, weights in line.items():
+    others = {"source": source, "last": last}
+    if line:
+        others |= {interpolation_name(alpha): interpolate(source, last, alpha) for alpha in ALPHAS}
+    for name, weights in others.items():
         if name == choice["chosen"]:
             found[name] = found["final"]
             continue

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SOURCE, LAST, FINAL = "source", "last", "final"
 OURS = "ours"
+KEYS = ("source", "recipe")
 LINE = ("source", "alpha 0.25", "alpha 0.5", "alpha 0.75", "last")
 
 
@@ -59,7 +60,15 @@ def harm_by_seed(results: Sequence[dict[str, Any]]) -> str:
 
 def harm(results: Sequence[dict[str, Any]]) -> str:
     """Return, for each source and recipe, what the last and the chosen weights gain over the source."""
-    header = ("source, recipe, weights", "seeds", "cases", "gain over the source", "95 % interval", "false", "worst seed")
+    header = (
+        "source, recipe, weights",
+        "seeds",
+        "cases",
+        "gain over the source",
+        "95 % interval",
+        "false",
+        "worst seed",
+    )
     rows = []
     for (name, recipe), group in _grouped(_with_source(results), "source", "recipe").items():
         for weights in (LAST, FINAL):
@@ -74,9 +83,9 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
     """Return, for each source, the final Dice of each recipe and its gain over ours, by the seeds that both have."""
     header = ("source, recipe", "Dice", "lowest", "steps", "processor (s)", "gain over ours", "95 % interval", "false")
     rows = []
-    for name, of_source in _grouped(results, "source").items():
+    for (name,), of_source in _grouped(results, "source").items():
         ours = {each["seed"]: each for each in of_source if each["recipe"] == OURS}
-        for recipe, group in _grouped(of_source, "recipe").items():
+        for (recipe,), group in _grouped(of_source, "recipe").items():
             shared = [each for each in group if each["seed"] in ours]
             final = dice(group, FINAL)
             cells: tuple[Any, ...] = ("–", "–", "–", "–")
@@ -87,7 +96,7 @@ def recipes(results: Sequence[dict[str, Any]]) -> str:
                 cells = (*_of_claim(claim), ", ".join(map(_signed, gains)))
             steps, seconds = (sum(each[key] for each in group) / len(group) for key in ("steps", "processor_s"))
             numbers = (_four(final.mean()), _four(final.min()), f"{steps:.0f}", f"{seconds:.0f}")
-            rows.append((f"{' '.join(name)}, {' '.join(recipe)}", *numbers, *cells))
+            rows.append((f"{name}, {recipe}", *numbers, *cells))
     return table((*header, "by seed"), rows) if rows else ""
 
 
@@ -95,7 +104,7 @@ def line(results: Sequence[dict[str, Any]]) -> str:
     """Return the mean test Dice on the straight line between the source and the last weights."""
     rows = [
         (f"{name}, {recipe}", *(_four(dice(group, weights).mean()) for weights in LINE))
-        for (name, recipe), group in _grouped(_with_source(results), "source", "recipe").items()
+        for (name, recipe), group in _grouped([each for each in results if LINE[1] in each["scores"]], *KEYS).items()
     ]
     return table(("source, recipe", *LINE), rows) if rows else ""
 

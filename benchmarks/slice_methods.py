@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.study.jobs import script
+from nnunet_femur.study.commands import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@
 SOURCE is what `nnfemur convert` takes. All trainings are of one U-Net with a ResNet34 encoder from random weights, on
 slices of 64 x 64 pixels. Compared with the trainer's recipe ("ours") are the study's recipe, ours without each of its
 choices in turn, and ours with each further choice, for each seed of the initial weights and of the order of slices.
-Test cases are scored in 3D; validation cases only for choices that use them.
+Test cases are scored in 3D; validation cases choose weights of planes.
 
 Equal processor time: a few steps of each recipe, with their loading and augmentation, are measured in seconds that the
 processor worked, so that other programs do not count; the number of steps is what fits into `--seconds`. Run it on one
@@ -78,7 +78,7 @@ def main() -> None:
     runs: list[dict[str, Any]] = []
     for name in arguments.only or recipes:
         for seed in range(arguments.seeds):
-            runs.append({"recipe": name, "seed": seed, **_result(recipes[name], seed, arguments.seconds, work)})
+            runs.append({"recipe": name, "seed": seed, **_result(recipes[name], seed, arguments, work)})
             dice = sum(runs[-1]["dice"]) / len(runs[-1]["dice"])
             print(f"{name}, seed {seed}: {runs[-1]['steps']} steps, mean Dice {dice:.4f}", flush=True)
             settings = {"seconds": arguments.seconds, "seeds": arguments.seeds, "split": arguments.split}
@@ -94,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=150, help="processor time of a training")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--split", default="20/8/12", help="training/validation/test cases")
+    parser.add_argument("--score-validation", action="store_true", help="score validation cases besides test cases")
     parser.add_argument("--only", nargs="+", help="names of recipes, as the table has them, in their order")
     parser.add_argument("--ours", nargs="*", choices=list(CHOICES), help="choices of ours [the trainer's own]")
     return parser.parse_args()
@@ -113,15 +114,17 @@ def _recipes(ours: list[str] | None) -> dict[str, tuple[str, ...]]:
     return {OURS: chosen, STUDY: (), **without, **further}
 
 
-def _result(choices: tuple[str, ...], seed: int, seconds: float, work: Path) -> dict[str, Any]:
+def _result(choices: tuple[str, ...], seed: int, arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Return steps, processor seconds, losses and scores of a recipe and seed, and measure what is not done."""
-    done = work / "results" / f"{_title(choices)}, seed {seed}, {seconds:g} s.json"
+    seconds, with_validation = arguments.seconds, arguments.score_validation
+    cases = ", with validation cases" if with_validation else ""
+    done = work / "results" / f"{_title(choices)}, seed {seed}, {seconds:g} s{cases}.json"
     if not done.exists():
         done.parent.mkdir(exist_ok=True)
         trained = tuple(name for name in choices if name not in AFTERWARDS)
         state = _trained(trained, seed, seconds, work)
         model, facts = _finished(_model(trained, seed, seconds, work), choices, seed, work)
-        scorer = Scorer(work / "nnUNet_raw" / DATASET, validation=False)
+        scorer = Scorer(work / "nnUNet_raw" / DATASET, validation=with_validation)
         start = time.process_time()
         scores = scorer(model, "5")
         measured = {

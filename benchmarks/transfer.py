@@ -213,7 +213,10 @@ def main() -> None:
         epochs=options.epochs,
         iterations=options.iterations,
         weights=options.weights,
-        dummy_model={**options.dummy_model, "training": None if options.source is None else cases_of_drop(options.source)},
+        dummy_model={
+            **options.dummy_model,
+            "training": None if options.source is None else cases_of_drop(options.source),
+        },
     )
     from nnunet_femur.trainers import FemurFinetunePaperTrainer, FemurFinetuneTrainer, FemurScratchTrainer
     from nnunet_femur.weights import find_model

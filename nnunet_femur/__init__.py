@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
+    from nnunet_femur.selection import Ensemble, Selection, ensemble, select
     from nnunet_femur.study import StudyResult, run_study
 
 __all__ = [
     "CaseScores",
     "Comparison",
     "ConversionResult",
+    "Ensemble",
     "ExportedModel",
     "Femur",
     "FemurError",
@@ -52,6 +54,7 @@ __all__ = [
     "PredictionResult",
     "Progress",
     "Segmenter",
+    "Selection",
     "SetupError",
     "StudyResult",
     "TerminalProgress",
@@ -59,12 +62,14 @@ __all__ = [
     "baseline",
     "compare",
     "convert",
+    "ensemble",
     "export",
     "measure",
     "plan",
     "predict",
     "run_study",
     "score",
+    "select",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -82,6 +87,7 @@ __getattr__, __dir__ = lazy_names(
         "planning": ("PlannedDataset", "plan"),
         "prediction": ("Femur", "PredictionResult", "Segmenter", "predict"),
         "progress": ("Progress", "TerminalProgress"),
+        "selection": ("Ensemble", "Selection", "ensemble", "select"),
         "study": ("run_study", "StudyResult"),
     },
 )

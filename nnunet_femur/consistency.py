@@ -272,10 +272,17 @@ def plan_command(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> 
     Example:
         >>> plan_command({"dataset_name": "Dataset001_Femur", "plans_name": "Second"}, {"femur_source": {"fast": True}})
         'nnfemur plan -d 1 --from totalsegmentator --fast --plans-name Second'
+        >>> plan_command({"dataset_name": "Dataset001_Femur", "experiment_planner_used": "nnUNetPlannerResEncM"}, {})
+        'nnfemur plan -d 1 --planner nnUNetPlannerResEncM'
     """
     number = str(plans.get("dataset_name", ""))[7:10].lstrip("0") or "N"
     source = configuration.get(SOURCE_KEY)
-    options = "" if source is None else " --from totalsegmentator" + (" --fast" if source.get("fast") else "")
+    if source is not None:
+        options = " --from totalsegmentator" + (" --fast" if source.get("fast") else "")
+    else:
+        # The planner of a small preset is named after the planner that it limits.
+        planner = str(plans.get("experiment_planner_used", "")).removeprefix("Small")
+        options = "" if planner in ("", "Planner", "ExperimentPlanner") else f" --planner {planner}"
     name = plans.get("plans_name", PLANS_NAME)
     named = "" if name == PLANS_NAME else f" --plans-name {name}"
     return f"nnfemur plan -d {number}{options}{named}"

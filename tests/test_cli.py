@@ -27,6 +27,8 @@ VERBS = (
     "plan",
     "baseline",
     "predict",
+    "ensemble",
+    "select",
     "measure",
     "score",
     "compare",

@@ -21,6 +21,9 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 IN_SECONDS = {"nnunet_femur.planning.dataset_plan"}
 """Modules whose examples run nnU-Net, which takes seconds."""
 
+WITH_VALIDATION = tuple(f"nnunet_femur.selection.{name}" for name in ("ensembles", "best_configuration"))
+"""Modules whose examples need models that have validated a fold."""
+
 
 def _with_examples() -> list[str]:
     found = []
@@ -110,6 +113,18 @@ def model(examples: Path) -> Path:
     return shutil.copytree(source.folder, examples / "model")
 
 
+@pytest.fixture(scope="session")
+def validated(examples: Path) -> Path:
+    """The folder ``validated``: two models that have validated fold 0, with probabilities."""
+    from tests.validated import write_model
+
+    folder, raw = examples / "validated" / "Dataset007_Example", examples / "nnUNet_raw" / "Dataset007_Example"
+    for trainer, probability in (("FemurThreePlaneTrainer", 0.7), ("FemurScratchTrainer", 0.9)):
+        name = f"{trainer}__nnUNetPlans__3d_fullres"
+        write_model(folder / name, raw, lambda _, reference, p=probability: p * reference, folds=[0])
+    return folder
+
+
 WITH_STUDY = ("nnunet_femur.study.run",)
 """Modules whose examples need a finished study."""
 
@@ -141,6 +156,8 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
         request.getfixturevalue("model")
     if name in WITH_WEIGHTS:
         monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(request.getfixturevalue("dummy_weights")))
+    if name in WITH_VALIDATION:
+        request.getfixturevalue("validated")
     if name in WITH_STUDY:
         request.getfixturevalue("finished_study")
     monkeypatch.chdir(examples)

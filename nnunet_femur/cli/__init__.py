@@ -14,6 +14,7 @@ from nnunet_femur.cli.compare import compare
 from nnunet_femur.cli.convert import convert
 from nnunet_femur.cli.demo import demo
 from nnunet_femur.cli.doctor import doctor
+from nnunet_femur.cli.ensemble import ensemble
 from nnunet_femur.cli.env import env
 from nnunet_femur.cli.export_model import export
 from nnunet_femur.cli.measure import MeasureCommand, measure
@@ -21,6 +22,7 @@ from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
 from nnunet_femur.cli.predict import predict
 from nnunet_femur.cli.score import score
+from nnunet_femur.cli.select_best import select
 from nnunet_femur.cli.study import study
 from nnunet_femur.cli.weights import weights
 from nnunet_femur.dataset.environment import sleeping_threads
@@ -68,7 +70,7 @@ verb: Callable[..., None]
 for verb in (demo, doctor, env, phantoms):
     app.command(rich_help_panel=_FIRST)(verb)
 app.add_typer(weights, name="weights", rich_help_panel=_FIRST)
-for stage in (convert, plan, baseline, predict, measure, score, compare, export):
+for stage in (convert, plan, baseline, predict, ensemble, select, measure, score, compare, export):
     app.command(rich_help_panel=_STAGES, cls=MeasureCommand if stage is measure else None)(stage)
 app.add_typer(study, name="study", rich_help_panel=_WHOLE)
 

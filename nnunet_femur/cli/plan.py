@@ -27,6 +27,13 @@ def plan(
     preset: Annotated[
         str, typer.Option(help="Size of network and training: 'default', or 'small' for CPUs and demos.")
     ] = "default",
+    planner: Annotated[
+        str | None,
+        typer.Option(
+            help="Planner of nnU-Net: 'ResEncM', 'ResEncL', 'ResEncXL', a class name, or MODULE.CLASS. "
+            "[default: nnU-Net's default planner]"
+        ),
+    ] = None,
     configuration: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,8 +41,12 @@ def plan(
         ),
     ] = None,
     plans_name: Annotated[
-        str, typer.Option(help="Name of the plans (nnUNetv2_train -p); a dataset can have several.")
-    ] = "nnUNetPlans",
+        str | None,
+        typer.Option(
+            help="Name of the plans (nnUNetv2_train -p); a dataset can have several. [default: that of the planner, "
+            "nnUNetPlans without one]"
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every trainer.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations per epoch of every trainer.")] = None,
     pretrained: Annotated[  # noqa: FBT002
@@ -61,6 +72,7 @@ def plan(
         spacing=spacing,
         fast=fast,
         preset=preset,
+        planner=planner,
         configurations=configuration,
         plans_name=plans_name,
         epochs=epochs,

@@ -43,7 +43,7 @@ def run(
         typer.Option("--dry-run", "-n", help="Print the jobs that would run, with their time and disk space."),
     ] = False,
 ) -> None:
-    """Run all jobs of a study that are not up to date: convert, plan, train, predict, baseline, compare.
+    """Run all jobs of a study that are not up to date: convert, plan, train, predict, baseline, ensembles, compare.
 
     You may interrupt it at any time; the same command continues. After a change of the file, the jobs that depend on
     the change run again.
@@ -79,7 +79,7 @@ def init(
         str,
         typer.Option(
             help="'template': every option explained; 'paper': the study's methods; 'quick': a first comparison; "
-            "'demo': phantoms."
+            "'nnunet': nnU-Net's own networks, ended as nnU-Net ends; 'demo': phantoms."
         ),
     ] = "template",
     source: Annotated[Path | None, typer.Option(help="Folder or table of your CTs and masks.")] = None,

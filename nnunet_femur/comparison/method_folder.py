@@ -107,6 +107,9 @@ class MethodFolder:
 
     def _validation(self, number: int, fold: Path) -> None:
         folder = fold / "validation"
+        if self._records.get(self.folder / "run.json", {}).get("validated") is False:
+            # Its validation cases have decided about the method, so their scores would be too good.
+            return
         if not folder.is_dir():
             self.notes.append(f"{self.name}: fold {number} is not validated yet.")
             return

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 RECORDS = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
 """Places of a method's records, relative to its folder."""
 
-_STOCK_IN_VOLUMES = frozenset({"nnUNetTrainer", "TotalSegmentator"})
-"""Methods of other packages that predict volumes, unless their configuration has 2D patches."""
+_STOCK_TRAINER = "nnUNetTrainer"
+"""Beginning of the names of nnU-Net's own trainers, such as ``nnUNetTrainer_250epochs``."""
+
+_STOCK_IN_VOLUMES = "TotalSegmentator"
+"""A method of another package that predicts volumes."""
 
 _OWN_CONFIGURATIONS = {"2d": True, "3d_fullres": False, "3d_lowres": False, "3d_cascade_fullres": False}
 """nnU-Net's configurations, with True for 2D patches; used if plans.json is missing."""
@@ -169,7 +172,7 @@ def read_traits(folder: Path, records: Sequence[Mapping[str, Any]]) -> Traits:
         return Traits(in_slices=True, ends_only=own.ends_only)
     if _patches_are_slices(folder, configuration):
         return Traits(in_slices=True)
-    return Traits(known=own is not None or trainer in _STOCK_IN_VOLUMES)
+    return Traits(known=own is not None or trainer.startswith(_STOCK_TRAINER) or trainer == _STOCK_IN_VOLUMES)
 
 
 def method_names(methods: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.planned_recipes import planned_recipe
 from nnunet_femur.comparison.predictions import read_record
 from nnunet_femur.errors import InputError
 
@@ -125,8 +126,8 @@ def read_curve(method: str, fold: Path) -> TrainingCurve:
         record = {}
     curves = record.get("curves")
     curves = curves if isinstance(curves, dict) else _logged(fold)
-    recipe = record.get("recipe")
-    loss = recipe.get("loss") if isinstance(recipe, dict) else None
+    recorded = record.get("recipe")
+    recipe = recorded if isinstance(recorded, dict) else planned_recipe(fold.parent)
     return TrainingCurve(
         method=method,
         fold=fold.name.removeprefix("fold_"),
@@ -134,9 +135,9 @@ def read_curve(method: str, fold: Path) -> TrainingCurve:
         validation_loss=_values(curves, "validation_loss"),
         pseudo_dice=_values(curves, "pseudo_dice"),
         seconds=_values(curves, "seconds"),
-        steps=_whole(record.get("iterations_per_epoch")),
-        planned=_whole(record.get("epochs_planned")),
-        lowest=_LOWEST.get(str(loss), -1.0),
+        steps=_whole(record.get("iterations_per_epoch", recipe.get("iterations_per_epoch"))),
+        planned=_whole(record.get("epochs_planned", recipe.get("epochs"))),
+        lowest=_LOWEST.get(str(recipe.get("loss")), -1.0),
     )
 
 

@@ -106,7 +106,9 @@ def load_adapters(network: nn.Module, adapters: Mapping[str, torch.Tensor]) -> N
 
 
 def _adapted(network: nn.Module) -> Iterator[nn.Module]:
-    return (module for module in network.modules() if isinstance(module, _ConvNd) and parametrize.is_parametrized(module))
+    return (
+        module for module in network.modules() if isinstance(module, _ConvNd) and parametrize.is_parametrized(module)
+    )
 
 
 def _parts(module: nn.Module) -> tuple[torch.Tensor, Adapter]:

@@ -17,6 +17,7 @@ from nnunet_femur.dataset.raw import DATASET_JSON, RawDataset
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
+from nnunet_femur.planning.planners import default_plans_name, planner_name, planner_problem
 from nnunet_femur.planning.plans import Spacing, own_plans, transferred_plans
 from nnunet_femur.planning.training_presets import PRESETS, checked_recipe
 from nnunet_femur.records import Provenance, read_json, tree_fingerprint
@@ -85,8 +86,9 @@ def plan(
     spacing: str = "source",
     fast: bool = False,
     preset: str = "default",
+    planner: str | None = None,
     configurations: str | Sequence[str] | None = None,
-    plans_name: str = PLANS_NAME,
+    plans_name: str | None = None,
     epochs: int | None = None,
     iterations: int | None = None,
     pretrained: bool = True,
@@ -106,9 +108,12 @@ def plan(
         spacing: With TotalSegmentator's plans, "source" (the spacing of its model) or "native" (the dataset's).
         fast: With TotalSegmentator's plans, those of its 3 mm model instead of the 1.5 mm model.
         preset: Size of network and training, one of :data:`~nnunet_femur.planning.training_presets.PRESETS`.
+        planner: Planner of nnU-Net: "ResEncM", "ResEncL" or "ResEncXL", the class name of another one, or
+            ``MODULE.CLASS`` of an importable one. Default: nnU-Net's default planner.
         configurations: The configurations to preprocess. Default: "2d" and "3d_fullres", and "3d_fullres" with
             TotalSegmentator's plans, which have no other.
-        plans_name: Name of the plans. With another name than nnU-Net's default, a dataset can have several plans.
+        plans_name: Name of the plans. With several names, a dataset can have several plans. Default: the name that the
+            planner gives its plans, such as "nnUNetPlans" or "nnUNetResEncUNetMPlans".
         epochs: Epochs of every trainer; None for the preset's.
         iterations: Iterations per epoch of every trainer; None for the preset's.
         pretrained: Start the encoders of two-dimensional networks from pretrained weights, unless the preset starts
@@ -143,6 +148,9 @@ def plan(
         raise InputError(msg, code="invalid-option")
     require_one_of("source", source, SOURCES)
     require_one_of("spacing", spacing, get_args(Spacing))
+    if planner is not None:
+        _refuse_planner(planner, source)
+    plans_name = default_plans_name(planner) if plans_name is None else plans_name
     if not plans_name or Path(plans_name).name != plans_name:
         msg = f"plans_name must be the name of a file without its folder and ending, got {plans_name!r}."
         raise InputError(msg, code="invalid-option")
@@ -158,6 +166,8 @@ def plan(
     settings = {
         "source": None if model is None else [str(model.checkpoint), model.checkpoint.stat().st_mtime_ns, spacing],
         "preset": preset,
+        # Records of older versions contain no planner, which is the same as None.
+        "planner": None if planner is None else planner_name(planner),
         "configurations": list(wanted),
     }
     inputs = tree_fingerprint(raw.folder)
@@ -177,7 +187,13 @@ def plan(
     with log_file.open("w", encoding="utf-8") as log, redirect_stdout(log), naming_bad_cases(raw, log_file):
         _extract_fingerprint(dataset_id, jobs=jobs)
         if model is None:
-            plans = own_plans(dataset_id, PRESETS[preset], plans_file=planned.plans_file, configurations=wanted)
+            plans = own_plans(
+                dataset_id,
+                PRESETS[preset],
+                planner=planner,
+                plans_file=planned.plans_file,
+                configurations=wanted,
+            )
         else:
             target: Spacing = "native" if spacing == "native" else "source"
             plans = transferred_plans(dataset_id, model, plans_name=plans_name, spacing=target, fast=fast)
@@ -225,6 +241,19 @@ def _is_current(
     # Records of older versions contain no outputs.
     made = Provenance({key: record.get(key) for key in settings}, record.get("raw"), record.get("outputs", {}))
     return planned.plans_file.is_file() and made.is_current(settings=settings, inputs=inputs, folder=planned.folder)
+
+
+def _refuse_planner(planner: str, source: str) -> None:
+    """Refuse a planner that does not exist, or beside plans that need none.
+
+    Raises:
+        InputError: Always, unless nnU-Net can plan with it (code "invalid-option").
+    """
+    plans_exist = source == "totalsegmentator"
+    problem = "TotalSegmentator's plans need no planner. Remove it." if plans_exist else planner_problem(planner)
+    if problem:
+        msg = f"planner: {problem}"
+        raise InputError(msg, code="invalid-option")
 
 
 def _configurations(wanted: str | Sequence[str] | None, model: SourceModel | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Plans of a dataset: from nnU-Net's planner at the size of a preset, or from TotalSegmentator's model."""
+"""Plans of a dataset: from a planner of nnU-Net at the size of a preset, or from TotalSegmentator's model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nnunet_femur.consistency import SOURCE_KEY
 from nnunet_femur.dataset.nnunet_names import FULLRES, READER_WITH_REORIENT
 from nnunet_femur.errors import InputError
+from nnunet_femur.planning.planners import planner_class
 from nnunet_femur.records import sha256
 
 if TYPE_CHECKING:
@@ -20,22 +21,27 @@ if TYPE_CHECKING:
     from nnunet_femur.weights import SourceModel
 
 
-def own_plans(dataset_id: int, preset: Preset, *, plans_file: Path, configurations: Sequence[str]) -> dict[str, Any]:
-    """Return plans of nnU-Net's planner, which chooses spacing, patch and network by the dataset's fingerprint.
+def own_plans(
+    dataset_id: int, preset: Preset, *, planner: str | None = None, plans_file: Path, configurations: Sequence[str]
+) -> dict[str, Any]:
+    """Return plans of a planner of nnU-Net, which chooses spacing, patch and network by the dataset's fingerprint.
 
     Args:
         dataset_id: nnU-Net's dataset number; its fingerprint must exist.
         preset: Limits of patch and network.
+        planner: Name of the planner, see :func:`~nnunet_femur.planning.planners.find_planner`; None for nnU-Net's
+            default planner.
         plans_file: The file that nnU-Net writes the plans to, named after the plans.
         configurations: The configurations that are needed.
 
     Raises:
-        InputError: nnU-Net planned no such configuration for these images (code "invalid-option").
+        InputError: nnU-Net planned no such configuration for these images, or the planner does not exist (code
+            "invalid-option").
     """
+    planner_type = planner_class(planner, preset)
     # nnU-Net's planner would keep configurations of earlier plans with this name.
     plans_file.unlink(missing_ok=True)
-    planner = _planner(preset)(dataset_id, plans_name=plans_file.stem)
-    plans = planner.plan_experiment()
+    plans = planner_type(dataset_id, plans_name=plans_file.stem).plan_experiment()
     missing = [name for name in configurations if name not in plans["configurations"]]
     if missing:
         msg = (
@@ -44,6 +50,11 @@ def own_plans(dataset_id: int, preset: Preset, *, plans_file: Path, configuratio
         )
         raise InputError(msg, code="invalid-option")
     written: dict[str, Any] = json.loads(plans_file.read_text(encoding="utf-8"))
+    for name, configuration in written["configurations"].items():
+        if "data_identifier" in configuration:
+            # Planners of residual encoders share the data of nnUNetPlans. Preprocessing again would delete data that
+            # another training reads, and each plans have a fingerprint of their own beside their data.
+            configuration["data_identifier"] = f"{plans_file.stem}_{name}"
     return written
 
 
@@ -149,33 +160,3 @@ def check_fit(source: SourceModel, configuration: dict[str, Any]) -> None:
         problem=f"{source.checkpoint}: these weights do not fit the network of the plans beside them.",
         remedy="Install the model again: nnfemur weights download",
     )
-
-
-def _planner(preset: Preset) -> type:
-    """Return the class of nnU-Net's planner, limited to the size of a preset."""
-    import numpy as np
-    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
-
-    if preset.largest_patch is None:
-        return ExperimentPlanner
-    largest_patch, base_features = preset.largest_patch, preset.base_features
-
-    class SmallPlanner(ExperimentPlanner):
-        """nnU-Net's planner with few features and a small patch."""
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.UNet_base_num_features = base_features
-            # The patch is small on purpose, so no configuration of lower resolution is needed to see more.
-            self.lowres_creation_threshold = 0
-
-        def get_plans_for_configuration(self, spacing: Any, median_shape: Any, *args: Any) -> dict:
-            """Plan a configuration with a bounded patch and the smallest batch."""
-            # nnU-Net plans no patch larger than the median image, so a smaller median bounds the patch.
-            bounded = np.minimum(median_shape, largest_patch[len(spacing)])
-            plan = super().get_plans_for_configuration(spacing, bounded, *args)
-            plan["median_image_size_in_voxels"] = median_shape
-            plan["batch_size"] = self.UNet_min_batch_size
-            return plan
-
-    return SmallPlanner

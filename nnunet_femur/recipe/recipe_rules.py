@@ -27,8 +27,8 @@ def problems_of_recipe(recipe: Recipe) -> Iterator[str]:
 
     if isinstance(recipe, FinetuneRecipe) and recipe.trained_layers == "adapters" and recipe.average_decay > 0:
         yield (
-            f"trained_layers is adapters and average_decay is {recipe.average_decay:g}, but the product of two averages "
-            "is not the average of the products. Set average_decay to 0, or trained_layers to all or decoder"
+            f"trained_layers is adapters and average_decay is {recipe.average_decay:g}, but the product of two "
+            "averages is not the average of the products. Set average_decay to 0, or trained_layers to all or decoder"
         )
     if isinstance(recipe, SliceRecipe):
         if recipe.foreground_fraction == 0 and recipe.iterations_per_epoch is None:

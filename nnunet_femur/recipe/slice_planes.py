@@ -34,4 +34,4 @@ def axes_and_sign(plane: Plane) -> tuple[tuple[int, ...], int]:
         (((1,), 1), ((0, 2), -1))
     """
     sign = -1 if "-" in plane else 1
-    return tuple(PLANES.index(name) for name in plane.replace("-", "+").split("+")), sign  # type: ignore[arg-type]
+    return tuple(PLANES.index(name) for name in plane.replace("-", "+").split("+")), sign

@@ -67,23 +67,41 @@ def known_trainers() -> set[str]:
 
 def stock_trainers() -> set[str]:
     """Return the names of nnU-Net's own trainers, which read no recipe."""
-    return _classes(place / "training" / "nnUNetTrainer" for place in _places("nnunetv2"))
+    return class_names(place / "training" / "nnUNetTrainer" for place in package_folders("nnunetv2"))
 
 
 def user_trainers() -> set[str]:
     """Return the names of the classes in the folders of ``nnUNet_extTrainer``, which may be trainers of users."""
-    return _classes(Path(folder) for folder in os.environ.get(EXT_TRAINER, "").split(os.pathsep) if folder)
+    return class_names(Path(folder) for folder in os.environ.get(EXT_TRAINER, "").split(os.pathsep) if folder)
 
 
 _CLASS = re.compile(r"^class (\w+)\b", re.MULTILINE)
 
 
-def _places(package: str) -> list[Path]:
+def package_folders(package: str) -> list[Path]:
+    """Return the folders of an installed package, which is not imported; empty if it is not installed.
+
+    Args:
+        package: Name of the package.
+
+    Example:
+        >>> [folder.name for folder in package_folders("nnunet_femur")]
+        ['nnunet_femur']
+    """
     found = importlib.util.find_spec(package)
     return [Path(place) for place in (found.submodule_search_locations or [])] if found else []
 
 
-def _classes(folders: Iterable[Path]) -> set[str]:
+def class_names(folders: Iterable[Path]) -> set[str]:
+    """Return the names of all classes that Python files below folders define at the outermost level.
+
+    Args:
+        folders: The folders.
+
+    Example:
+        >>> "TrainerTraits" in class_names(folder / "recipe" for folder in package_folders("nnunet_femur"))
+        True
+    """
     return {name for folder in folders for file in folder.rglob("*.py") for name in _classes_of(file)}
 
 

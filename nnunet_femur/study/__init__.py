@@ -21,9 +21,10 @@ Four things are ours:
 """
 
 from nnunet_femur.study.forecast import print_plan
+from nnunet_femur.study.methods import Method
 from nnunet_femur.study.presets import PRESETS, preset_text, write_preset
 from nnunet_femur.study.run import JobsFailedError, StudyResult, print_scores, run_study
-from nnunet_femur.study.study_file import Method, Study, read_study
+from nnunet_femur.study.study_file import Study, read_study
 from nnunet_femur.study.watch import Failure
 
 __all__ = [

@@ -23,7 +23,7 @@ from nnunet_femur.study.job_records import Records
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
     from nnunet_femur.study.study_file import Study
 
 _HERE = Path(__file__).parent

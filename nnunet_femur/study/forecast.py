@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur.dataset.raw import CASES_CSV
+from nnunet_femur.planning.planners import planner_name
 from nnunet_femur.study.engine import engine_of
 from nnunet_femur.study.job_records import Records
 from nnunet_femur.study.jobs import jobs_of
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from nnunet_femur.study.jobs import Job
-    from nnunet_femur.study.study_file import Method, Study
+    from nnunet_femur.study.commands import Job
+    from nnunet_femur.study.methods import Method
+    from nnunet_femur.study.study_file import Study
 
 
 _TRAINING_MINUTES = {"ResNet34": 14, "ResNet50": 22, "DeepLabV3": 30, "MobileNetV3": 11}
@@ -37,6 +40,10 @@ _VOLUME_STEP_S = {"cuda": 2.4, "cpu": 90.0, "mps": 10.0}
 On a GPU: 200 min for 20 epochs of 250 steps in the study. On a CPU: 11 s for an eighth of a usual patch, measured.
 """
 
+_RESIDUAL_SLOWDOWN = {"nnUNetPlannerResEncL": 2.9, "nnUNetPlannerResEncXL": 5.5}
+"""Time of a training with nnU-Net's larger residual encoders relative to ResEncM, which takes about as long as the
+default: 12, 35 and 66 h on an A100, by nnU-Net's documentation."""
+
 _SLICE_SLOWDOWN = {"cuda": 1.0, "mps": 5.0, "cpu": 30.0}
 """Time of a step of a 2D network relative to the study's GPU; measured with ResNet34 on two CPU cores."""
 
@@ -47,13 +54,34 @@ _PARAMETERS = {"ResNet34": 25e6, "ResNet50": 40e6, "DeepLabV3": 44e6, "MobileNet
 _VOLUME_PARAMETERS = 31e6
 """Parameters of the 2D networks by encoder, and of nnU-Net's network of default size."""
 
-_CASE_S = {"phantoms": 0.2, "convert": 3.0, "plan": 10.0, "predict": 15.0, "baseline": 60.0, "compare": 0.7}
-"""Seconds of a case of the study's size (of a prediction, for comparisons), with a GPU where it is used."""
+_CASE_S = {
+    "phantoms": 0.2,
+    "convert": 3.0,
+    "plan": 10.0,
+    "validate": 15.0,
+    "predict": 15.0,
+    "baseline": 60.0,
+    "ensemble": 3.0,
+    "select": 1.0,
+    "compare": 0.7,
+}
+"""Seconds of a case of the study's size (of a prediction, for the last three), with a GPU where it is used."""
 
-_CPU_SLOWDOWN = {"predict": 4.0, "baseline": 5.0}
+_CPU_SLOWDOWN = {"validate": 4.0, "predict": 4.0, "baseline": 5.0}
 """Time of a case without a GPU relative to the time with one."""
 
-_START_S = {"phantoms": 1, "convert": 2, "plan": 12, "train": 15, "predict": 12, "baseline": 20, "compare": 12}
+_START_S = {
+    "phantoms": 1,
+    "convert": 2,
+    "plan": 12,
+    "train": 15,
+    "validate": 15,
+    "predict": 12,
+    "baseline": 20,
+    "ensemble": 12,
+    "select": 12,
+    "compare": 12,
+}
 """Seconds until a command has started."""
 
 _CASE_VOXELS = 300 * 336 * 256
@@ -73,6 +101,11 @@ class Size:
     training: int
     test: int
     voxels: float
+
+    @property
+    def validation(self) -> float:
+        """Number of validation cases of a fold: 8 of 32 in the study."""
+        return self.training / 4
 
     @property
     def cases(self) -> int:
@@ -158,7 +191,13 @@ def seconds_of(job: Job, study: Study, size: Size, device: str) -> float:
     start = _START_S[job.stage]
     if job.stage == "train":
         return start + _training_s(_method(job, study), study, size, device)
-    cases = {"predict": size.test, "compare": size.test * max(len(study.methods), 1)}.get(job.stage, size.cases)
+    cases = {
+        "validate": size.validation,
+        "predict": size.test,
+        "ensemble": (size.validation + size.test) * len(job.settings.get("members", ())),
+        "select": size.validation * len(job.settings.get("candidates", ())),
+        "compare": size.test * max(len(study.methods) + len(study.end.ensembles), 1),
+    }.get(job.stage, size.cases)
     slowdown = _CPU_SLOWDOWN.get(job.stage, 1.0) if device == "cpu" else 1.0
     return start + cases * _CASE_S[job.stage] * slowdown * size.voxels / _CASE_VOXELS
 
@@ -175,7 +214,12 @@ def bytes_of(job: Job, study: Study, size: Size) -> float:
         "convert": size.cases * 1.0,
         # Four bytes for the image and one or two for the mask, compressed, in each configuration.
         "plan": size.training * 4.0 * len(study.plans.get(job.label, {}).get("configuration", ["3d_fullres"])),
+        # Two probabilities of four bytes in each voxel, compressed.
+        "validate": size.validation * 1.0,
+        "ensemble": (size.validation + size.test) * 0.02,
     }
+    if job.label.startswith("probabilities-"):
+        return size.test * 1.0 * size.voxels
     return voxels.get(job.stage, size.test * 0.02) * size.voxels
 
 
@@ -186,7 +230,8 @@ def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
     small = study.plans[method.plans].get("preset") == "small"
     if encoder is None:
         step_s = _VOLUME_STEP_S[device] / (100 if small else 1)
-        return step_s * recipe["epochs"] * recipe["iterations_per_epoch"]
+        step_s *= _RESIDUAL_SLOWDOWN.get(planner_name(study.plans[method.plans].get("planner", "")), 1.0)
+        return step_s * (_stock_steps(method.trainer) or recipe["epochs"] * recipe["iterations_per_epoch"])
     minutes = (_TRAINING_MINUTES_PLUSPLUS if "PlusPlus" in method.trainer else _TRAINING_MINUTES)[encoder]
     pixels = recipe["batch_size"] * math.prod(recipe["slice_size"])
     step_s = minutes * 60 / _TRAINING_STEPS * _SLICE_SLOWDOWN[device] * pixels / _BATCH_PIXELS
@@ -194,6 +239,14 @@ def _training_s(method: Method, study: Study, size: Size, device: str) -> float:
         size, recipe["batch_size"], ends_only="Head" in method.trainer
     )
     return step_s * recipe["epochs"] * steps
+
+
+def _stock_steps(trainer: str) -> int | None:
+    """Return the steps of a trainer of nnU-Net, which reads no recipe; None for other trainers."""
+    if not trainer.startswith("nnUNetTrainer"):
+        return None
+    epochs = re.search(r"_(\d+)epochs?(?![a-zA-Z0-9])", trainer)
+    return (int(epochs[1]) if epochs else 1000) * 250
 
 
 def _batches_per_pass(size: Size, batch: int, *, ends_only: bool) -> float:

@@ -20,14 +20,15 @@ from nnunet_femur.dataset.environment import sleeping_threads, variables
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.processes import peak_memory_mib, running
 from nnunet_femur.records import locked
+from nnunet_femur.study.commands import ON_GPU
 from nnunet_femur.study.job_records import Records, Status
-from nnunet_femur.study.jobs import ON_GPU, jobs_of
+from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
     from nnunet_femur.study.study_file import Study
 
 
@@ -36,8 +37,11 @@ DEFAULTS: dict[str, dict[str, int]] = {
     "convert": {"mem_mb": 4_000, "minutes": 120, "cpus": 2},
     "plan": {"mem_mb": 16_000, "minutes": 240, "cpus": 4},
     "train": {"mem_mb": 32_000, "minutes": 2_880, "cpus": 8},
+    "validate": {"mem_mb": 32_000, "minutes": 240, "cpus": 8},
     "predict": {"mem_mb": 16_000, "minutes": 120, "cpus": 4},
     "baseline": {"mem_mb": 16_000, "minutes": 240, "cpus": 4},
+    "ensemble": {"mem_mb": 16_000, "minutes": 240, "cpus": 2},
+    "select": {"mem_mb": 16_000, "minutes": 240, "cpus": 2},
     "compare": {"mem_mb": 8_000, "minutes": 120, "cpus": 2},
 }
 """Memory in MB, time limit in minutes and CPUs by stage, for volumes of the study's size."""
@@ -154,7 +158,7 @@ def resources_of(study: Study, stage: str, device: str, *, after: str | None = N
 
     Args:
         study: The study; its section `cluster` takes precedence over the defaults.
-        stage: One of the stages of :data:`~nnunet_femur.study.jobs.STAGES`.
+        stage: One of the stages of :data:`~nnunet_femur.study.commands.STAGES`.
         device: Device of jobs that use a GPU if there is one.
         after: Numbers of SLURM jobs, separated by colons, that have to end first.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
 
 
 @dataclass(frozen=True)
@@ -142,5 +142,15 @@ def _changes(old: Any, new: Any, place: str = "") -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
             yield from _changes(old.get(key), new.get(key), f"{place}.{key}" if place else key)
+    elif _are_names(old, new) and {*old} != {*new}:
+        # Lists of methods and jobs are long.
+        for word, first, second in (("added", new, old), ("removed", old, new)):
+            if names := [each for each in first if each not in second]:
+                more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+                yield f"{place}: {names[0]}{more} {word}"
     elif old != new:
         yield f"{place} was {old}, is {new}"
+
+
+def _are_names(*lists: Any) -> bool:
+    return all(isinstance(each, list) and all(isinstance(name, str) for name in each) for each in lists)

@@ -2,75 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.raw import IMAGES_TS
+from nnunet_femur.study.commands import Job, option_words, script
+from nnunet_femur.study.selection_jobs import SelectionJobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from nnunet_femur.study.study_file import Method, Study
+    from nnunet_femur.study.methods import Method
+    from nnunet_femur.study.study_file import Study
 
-
-STAGES = ("phantoms", "convert", "plan", "train", "predict", "baseline", "compare")
-"""Kinds of jobs, in the order in which data pass them."""
 
 _FILE_MANAGER_FILES = ("Thumbs.db", "desktop.ini")
 """Files that file managers write into folders."""
 
 COMPARE = "compare"
 """Name of the last job, which reads the results of all others."""
-
-ON_GPU = ("train", "predict", "baseline")
-"""Stages that use a GPU if there is one."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One command of a study.
-
-    Attributes:
-        stage: One of :data:`STAGES`.
-        label: Name among the jobs of its stage; empty for the only one.
-        command: The command and its options.
-        made: File or folder that exists once the job has ended well.
-        settings: Everything that the result depends on; a change makes the job due again.
-        after: Names of jobs whose results it reads; it is due again when one of them runs again.
-        once: Names of jobs that must be done before it, but may run again without making it due.
-        partial: Folder that the command writes to; renamed to `made` when the command has ended well.
-        resumes: Pattern of files beside `made` of an earlier run that ``--c`` continues.
-        model: Folder of a network of these settings; moved aside when they change.
-    """
-
-    stage: str
-    label: str
-    command: tuple[str, ...]
-    made: Path
-    settings: Mapping[str, Any]
-    after: tuple[str, ...] = ()
-    once: tuple[str, ...] = ()
-    partial: Path | None = None
-    resumes: str | None = None
-    model: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """Name of the job and of its files."""
-        return "-".join(filter(None, (self.stage, self.label)))
-
-    @property
-    def rule(self) -> str:
-        """Name of the job's rule in Snakemake, and of its job in SLURM."""
-        return self.name.replace("-", "_").replace(".", "_")
-
-    @property
-    def on_gpu(self) -> bool:
-        """True if the job uses a GPU if there is one."""
-        return self.stage in ON_GPU
 
 
 def jobs_of(study: Study, *, device: str = "cpu") -> dict[str, Job]:
@@ -81,11 +32,6 @@ def jobs_of(study: Study, *, device: str = "cpu") -> dict[str, Job]:
         device: Device of training and prediction: "cpu", "cuda" or "mps".
     """
     return {job.name: job for job in _Builder(study, device).jobs()}
-
-
-def script(name: str) -> str:
-    """Return the path of a command of this Python environment, which may not be the first one in PATH."""
-    return shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
 
 @dataclass(frozen=True)
@@ -112,12 +58,15 @@ class _Builder:
             predicted = list(self._predict(method))
             yield from predicted
             last += [job.name for job in [*trained, *predicted]]
+        at_end = list(SelectionJobs(study, self.device, self._data).jobs())
+        yield from at_end
+        last += [job.name for job in at_end]
         for model in study.baseline:
             job = self._baseline(model)
             yield job
             last.append(job.name)
         report = study.results / "comparison" / "report.html"
-        options = _options({"measurements": True, **study.compare})
+        options = option_words({"measurements": True, **study.compare})
         command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *options)
         settings = {"compare": dict(study.compare), "of": last}
         if tables := [*filter(None, [study.compare.get("covariates")]), *study.compare.get("raters", {}).values()]:
@@ -134,7 +83,7 @@ class _Builder:
         study = self.study
         source = study.source or study.folder / "drop"
         number, _, name = study.dataset.removeprefix("Dataset").partition("_")
-        options = ("--dataset-id", str(int(number)), "--name", name, *_options(study.convert))
+        options = ("--dataset-id", str(int(number)), "--name", name, *option_words(study.convert))
         return Job(
             "convert",
             "",
@@ -149,7 +98,7 @@ class _Builder:
         options = dict(study.plans[name])
         recipes = {each.trainer: dict(each.recipe) for each in study.methods if each.plans == name and each.recipe}
         recipe = {**options.pop("recipe", {}), **recipes}
-        command = ("plan", "--dataset-id", str(study.dataset_id), "--plans-name", name, *_options(options))
+        command = ("plan", "--dataset-id", str(study.dataset_id), "--plans-name", name, *option_words(options))
         # The job writes the recipe to a file, since it does not fit into a command line.
         given = ("--recipe", str(self.study.records / "recipes" / f"{name}.json")) if recipe else ()
         return Job(
@@ -227,20 +176,3 @@ def _state(source: Path) -> list[int]:
     # File managers write files into folders that a user opens; these must not start a study from scratch.
     stats = [path.stat() for path in files if not (path.name.startswith(".") or path.name in _FILE_MANAGER_FILES)]
     return [len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
-
-
-def _options(options: Mapping[str, Any]) -> list[str]:
-    """Return options as words of a command line."""
-    typed = []
-    for name, value in options.items():
-        if name == "raters":
-            for reader, folder in value.items():
-                typed += ["--rater", f"{reader}={folder}"]
-        elif value is True:
-            typed.append(f"--{name}")
-        elif value is False:
-            typed += [f"--no-{name}"] if name in ("pretrained", "measurements", "calibration") else []
-        else:
-            for each in value if isinstance(value, list) else [value]:
-                typed += [f"--{name}", str(each)]
-    return typed

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nnunet_femur.study.run import StudyResult
 
 
-PRESETS = ("template", "paper", "quick", "demo")
-"""Names of the presets: every option explained, the study's fourteen methods, a first comparison, and phantoms."""
+PRESETS = ("template", "paper", "quick", "nnunet", "demo")
+"""Names of the presets: every option, the study's fourteen methods, a first comparison, nnU-Net's own, and phantoms."""
 
 FILE = "study.yaml"
 """Name of the demo's study in its folder."""

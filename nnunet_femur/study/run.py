@@ -12,9 +12,10 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from nnunet_femur.dataset.environment import COLUMNS
-from nnunet_femur.errors import FemurError
+from nnunet_femur.dataset.folds import SPLITS_FILE
+from nnunet_femur.errors import FemurError, InputError
 from nnunet_femur.progress import SILENT
-from nnunet_femur.records import locked
+from nnunet_femur.records import locked, read_json
 from nnunet_femur.study.engine import Events, engine_of
 from nnunet_femur.study.job_records import Records
 from nnunet_femur.study.jobs import COMPARE, jobs_of
@@ -101,7 +102,8 @@ def run_study(
         The jobs that were done, and the report's path.
 
     Raises:
-        InputError: The file has problems (code "invalid-study").
+        InputError: The file has problems (code "invalid-study"), or a method is to train a fold that the dataset does
+            not have (code "invalid-folds").
         SetupError: The study is running already (code "locked"), or something that it needs is missing.
         JobsFailedError: Jobs failed; the message lists each with its reason and its log (code "job-failed").
 
@@ -122,6 +124,7 @@ def run_study(
     busy = f"{study.folder}: the study is running already, in another terminal or on another machine."
     with locked(study.records / "lock", busy=busy):
         _check_weights(study)
+        _check_folds(study)
         watch = Watch(jobs, records, progress)
         status = _run(engine, watch)
         failed = tuple(watch.failures())
@@ -189,3 +192,24 @@ def _check_weights(study: Study) -> None:
 
         for each in sorted(fast):
             find_model(fast=each)
+
+
+def _check_folds(study: Study) -> None:
+    """Refuse folds that an existing dataset does not have: nnU-Net's own trainers would train on a random split.
+
+    Raises:
+        InputError: A fold does not exist (code "invalid-folds").
+    """
+    file = study.raw / SPLITS_FILE
+    splits = read_json(file)
+    if not isinstance(splits, list):
+        # The dataset is still to be converted, or its folds are damaged, which planning reports.
+        return
+    for method in study.methods:
+        missing = [fold for fold in method.folds if fold >= len(splits)]
+        if missing:
+            msg = (
+                f"{file}: has the folds 0 to {len(splits) - 1}, but {method.name} is to train fold {missing[0]}. "
+                f"Change the folds in {study.file}."
+            )
+            raise InputError(msg, code="invalid-folds")

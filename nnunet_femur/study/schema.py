@@ -1,4 +1,4 @@
-"""Form of a study's file: pydantic models, their problems in plain text, and the JSON schema that editors read.
+"""Form of a study's file: pydantic models, and the JSON schema that editors read.
 
 ``python -m nnunet_femur.study.schema`` writes ``study.schema.json`` again after a model has changed.
 """
@@ -6,22 +6,19 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from nnunet_femur.arguments import suggestion
 from nnunet_femur.atomic_files import write_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 FILE = Path(__file__).with_name("study.schema.json")
 """The exported schema."""
 
-Stage = Literal["phantoms", "convert", "plan", "train", "predict", "baseline", "compare"]
+Stage = Literal[
+    "phantoms", "convert", "plan", "train", "validate", "predict", "baseline", "ensemble", "select", "compare"
+]
 Configuration = Literal["2d", "3d_fullres"]
 
 
@@ -57,6 +54,25 @@ Count = Annotated[int, Field(ge=1)]
 TextOrNumber = Annotated[str | int, BeforeValidator(_text_or_number)]
 _Unique = (AfterValidator(_unique), Field(json_schema_extra={"uniqueItems": True}))
 Folds = Annotated[list[Annotated[int, Field(ge=0, le=5)]], *_Unique, Field(min_length=1)]
+
+
+def _ensembles(value: Any) -> Any:
+    lists = value if isinstance(value, list) else [None]
+    if value != "pairs" and not all(
+        isinstance(names, list) and len(names) > 1 and all(isinstance(name, str) for name in names) for names in lists
+    ):
+        msg = "must be pairs, or lists of two or more methods"
+        raise ValueError(msg)
+    return value
+
+
+_METHODS = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 2}
+# One function gives one problem, where a union of both forms would give one of each.
+Ensembles = Annotated[
+    Any,
+    AfterValidator(_ensembles),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": ["pairs"]}, {"type": "array", "items": _METHODS}]}),
+]
 
 
 class _Section(BaseModel):
@@ -100,6 +116,7 @@ class PlanOptions(_Section):
     spacing: Literal["source", "native"] = _optional("Spacing of plans from TotalSegmentator.")
     fast: bool = _optional("Use TotalSegmentator's 3 mm model.")
     preset: Literal["default", "small"] = _optional("Size of networks; small: for CPUs.")
+    planner: Text = _optional("Planner of nnU-Net: ResEncM, ResEncL, ResEncXL, a class name, or MODULE.CLASS.")
     configuration: Annotated[list[Configuration], Field(min_length=1)] = _optional(
         "Configurations to preprocess; by default those that a method uses."
     )
@@ -180,6 +197,11 @@ class StudyFile(_Section):
         Annotated[MethodOptions, BeforeValidator(_as_settings, json_schema_input_type=str | MethodOptions)]
     ] = Field(description="Networks to train: a trainer, or a trainer with its settings.")
     baseline: Annotated[list[Literal["1.5mm", "3mm"]], *_Unique] = _optional("Models of TotalSegmentator to compare.")
+    ensembles: Ensembles = _optional(
+        "Ensembles across methods: pairs, or lists of methods, each by its trainer or its full name."
+    )
+    best_configuration: bool = _optional("Choose the best method or ensemble on the validation cases, as nnU-Net does.")
+    postprocessing: bool = _optional("Choose postprocessing of each method on its validation cases, as nnU-Net does.")
     compare: CompareOptions = _optional("Options of nnfemur compare.")
     device: Literal["auto", "cpu", "cuda", "mps"] = _optional("Device of networks.")
     threads: Count = _optional("Threads of a job without a GPU.")
@@ -241,94 +263,6 @@ def _without_defaults(schema: Any) -> Any:
             if key not in ("title", "default")
         }
     return [_without_defaults(each) for each in schema] if isinstance(schema, list) else schema
-
-
-def problems_of_form(content: Mapping[str, Any]) -> list[str]:
-    """Return the problems of single keys and values, a line each.
-
-    Args:
-        content: Content of a study's file.
-
-    Example:
-        >>> problems_of_form({"dataset": {"phantoms": 2}, "methods": []})
-        ['dataset.phantoms: must be a whole number of at least 6, got 2.']
-    """
-    try:
-        StudyFile.model_validate(content)
-    except ValidationError as error:
-        schema = _schema_of_messages()
-        return [_described(each, schema) for each in error.errors()]
-    return []
-
-
-_schema_of_messages = cache(json_schema)
-
-
-def _described(error: Any, schema: Mapping[str, Any]) -> str:
-    """Return the place of a value that cannot be used, the problem, and the value."""
-    kind, place, value = error["type"], list(error["loc"]), error["input"]
-    of_key = place[-1:] == ["[key]"]
-    if of_key:
-        place.pop()
-    where = ".".join(map(str, place))
-    if kind == "extra_forbidden" or (of_key and kind == "literal_error"):
-        parent = _mapping_among(_schema_at(schema, place[:-1]), schema)
-        known = [*parent.get("properties", ()), *parent.get("propertyNames", {}).get("enum", ())]
-        problem = f"unknown key.{suggestion(str(place[-1]), sorted(known))}"
-    elif kind == "missing":
-        problem = "missing. Add it."
-    elif kind == "invalid_key" or (of_key and kind == "string_type"):
-        problem = "the key must be text. Put it in quotes."
-    elif kind == "string_pattern_mismatch":
-        problem = f"{value!r} must match {error['ctx']['pattern']}."
-    elif kind in ("too_short", "string_too_short"):
-        problem = "must not be empty."
-    elif kind == "value_error":
-        problem = f"{error['ctx']['error']}, got {_shown(value)}."
-    else:
-        problem = f"must be {_expected(_schema_at(schema, place), schema)}, got {_shown(value)}."
-    return f"{where}: {problem}"
-
-
-def _schema_at(schema: Mapping[str, Any], place: Sequence[str | int]) -> dict[str, Any]:
-    """Return the part of a JSON schema that describes a place of the content, references resolved."""
-    here = dict(schema)
-    for part in place:
-        here = _mapping_among(here, schema)
-        # The keys of a mapping are settings by name, or names of the user's choice.
-        others = [here.get("additionalProperties"), *here.get("patternProperties", {}).values()]
-        inside = [here.get("items") if isinstance(part, int) else here.get("properties", {}).get(part), *others]
-        here = _resolved(next(filter(None, inside), {}), schema)
-    return here
-
-
-def _mapping_among(part: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form with keys of a value that has several forms."""
-    kinds = [_resolved(each, schema) for each in part.get("anyOf", [part])]
-    return next((each for each in kinds if each.get("type") == "object"), kinds[0])
-
-
-def _resolved(part: Any, schema: Mapping[str, Any]) -> dict[str, Any]:
-    if "$ref" not in part:
-        return dict(part)
-    return {**schema["$defs"][part["$ref"].rpartition("/")[2]], **part}
-
-
-def _expected(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Return the values that a part of the schema allows, as a phrase of a sentence."""
-    from nnunet_femur.recipe.recipe_checks import requirements
-
-    if "anyOf" in part:
-        return " or ".join(_expected(_resolved(each, schema), schema) for each in part["anyOf"])
-    if part.get("type") == "object":
-        return "settings with their values, as in 'key: value'"
-    if part.get("type") == "array" and "type" not in part["items"]:
-        return "a list"
-    return " or ".join(requirements(part))
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, default=repr)
 
 
 def schema_text() -> str:

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.arguments import suggestion
+from nnunet_femur.dataset.nnunet_names import PLANS_NAME
 from nnunet_femur.errors import InputError
 from nnunet_femur.records import read_mapping
+from nnunet_femur.study.methods import FIXED_FOLD, Method
+from nnunet_femur.study.study_end import StudyEnd, end_of, end_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from nnunet_femur.recipe.recipe_checks import Problem
-
-
-PLANS_NAME = "nnUNetPlans"
-
-CONFIGURATION = "3d_fullres"
-
-FIXED_FOLD = 5
-"""The fold that is the study's one split into training and validation cases."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A network to train: one folder of nnU-Net's results.
-
-    Attributes:
-        trainer: Class name of the trainer.
-        configuration: "2d" or "3d_fullres".
-        plans: Name of the plans.
-        folds: Folds to train; 0 to 4 cross-validate, 5 is the fixed split.
-        recipe: Hyperparameters of this trainer under these plans.
-
-    Example:
-        >>> Method("FemurThreePlaneTrainer").name
-        'FemurThreePlaneTrainer__nnUNetPlans__3d_fullres'
-    """
-
-    trainer: str
-    configuration: str = CONFIGURATION
-    plans: str = PLANS_NAME
-    folds: tuple[int, ...] = (FIXED_FOLD,)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """nnU-Net's name of the folder."""
-        return f"{self.trainer}__{self.plans}__{self.configuration}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +35,7 @@ class Study:
         methods: Networks to train.
         test: "fold": each fold predicts the test set; "ensemble": all folds of a method together; or "none".
         baseline: Models of TotalSegmentator to compare with: "1.5mm", "3mm".
+        end: Ensembles across methods, best configuration and postprocessing.
         compare: Options of ``nnfemur compare``.
         device: "auto", "cpu", "cuda" or "mps".
         threads: Threads of a job without a GPU; None: all CPUs.
@@ -86,6 +54,7 @@ class Study:
     methods: tuple[Method, ...]
     test: str
     baseline: tuple[str, ...]
+    end: StudyEnd
     compare: Mapping[str, Any]
     device: str
     threads: int | None
@@ -149,15 +118,17 @@ def problems_of(content: Mapping[str, Any], folder: Path) -> list[str]:
         >>> problems_of({"dataset": {"phantoms": 8}, "metods": []}, Path())
         ['methods: missing. Add it.', "metods: unknown key. Did you mean 'methods'?"]
     """
-    from nnunet_femur.study.schema import problems_of_form
+    from nnunet_femur.study.form_problems import problems_of_form
 
     found = problems_of_form(content)
     if not found:
         found = [
             *_dataset_problems(content, folder),
+            *_plan_problems(content),
             *_method_problems(content),
             *_compare_problems(content, folder),
         ]
+        found = found or [*end_problems(content, _methods_of(content))]
     return [*found, *_recipe_problems(content)]
 
 
@@ -181,6 +152,7 @@ def _study_of(content: Mapping[str, Any], file: Path) -> Study:
         methods=methods,
         test=content.get("test", "fold"),
         baseline=tuple(content.get("baseline", ())),
+        end=end_of(content, methods),
         compare=_compare_of(content.get("compare", {}), file.parent),
         device=content.get("device", "auto"),
         threads=content.get("threads"),
@@ -227,6 +199,18 @@ def _dataset_problems(content: Mapping[str, Any], folder: Path) -> Iterator[str]
     source = _path_beside(dataset["source"], folder)
     if not source.exists():
         yield f"dataset.source: {source} not found. Correct the path."
+
+
+def _plan_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    from nnunet_femur.planning.planners import planner_problem
+
+    for name, options in content.get("plans", {}).items():
+        if "planner" not in options:
+            continue
+        if options.get("from") == "totalsegmentator":
+            yield f"plans.{name}.planner: TotalSegmentator's plans need no planner. Remove it."
+        elif problem := planner_problem(options["planner"]):
+            yield f"plans.{name}.planner: {problem}"
 
 
 def _compare_problems(content: Mapping[str, Any], folder: Path) -> Iterator[str]:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from nnunet_femur.progress import Progress
+    from nnunet_femur.study.commands import Job
     from nnunet_femur.study.engine import Event
     from nnunet_femur.study.job_records import Records, Status
-    from nnunet_femur.study.jobs import Job
 
 STUDY_TASK = "study"
 """Name of the task of all jobs; the tasks of jobs have their names."""

@@ -39,7 +39,8 @@ def volume_dice(
     """
     bare, plans = trainer.bare_network, trainer.plans_manager
     trainer.set_deep_supervision_enabled(False)
-    predictor = nnUNetPredictor(device=trainer.device, allow_tqdm=False)
+    on_device = trainer.device.type == "cuda"
+    predictor = nnUNetPredictor(device=trainer.device, perform_everything_on_device=on_device, allow_tqdm=False)
     predictor.manual_initialization(
         bare,
         plans,

@@ -55,6 +55,7 @@ def test_the_first_record_with_the_field_counts(tmp_path: Path) -> None:
         ("FemurHeadUnetPlusPlusResNet50Trainer__nnUNetPlans__3d_fullres", ENDS),
         ("FemurScratchTrainer__nnUNetPlans__2d", IN_SLICES),
         ("nnUNetTrainer__nnUNetPlans__3d_fullres", IN_VOLUMES),
+        ("nnUNetTrainer_250epochs__nnUNetResEncUNetMPlans__3d_fullres", IN_VOLUMES),
         ("TotalSegmentator__total__1.5mm", IN_VOLUMES),
         ("FemurUnetResNet34TrainerOfSomebody__nnUNetPlans__3d_fullres", UNKNOWN),
         ("FemurHeadhunter__nnUNetPlans__3d_fullres", UNKNOWN),

@@ -57,12 +57,14 @@ class TestModelCard:
 
     def test_training_record_of_each_fold(self, networks: TrainedNetworks) -> None:
         record = {"epochs_done": 50, "seconds": 12.5, "device": "NVIDIA", "versions": {"torch": "2.15.0"}}
+        record["final_network"] = "lowest_loss"
         path = networks.model.folder / "fold_1" / "run.json"
         path.write_text(json.dumps(record))
         card = model_card(networks, target_of("nnunet"), _parity())
         unknown = "**not known**"
         row = ["50", unknown, "12.5", "NVIDIA", unknown, unknown, "2.15.0"]
         assert _tables(card)["Recipe"]["1"] == row
+        assert "fold 1: epoch of the lowest training loss" in card
         path.unlink()
 
     def test_a_check_without_a_femur_says_so(self, networks: TrainedNetworks) -> None:

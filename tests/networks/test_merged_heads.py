@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nnunet_femur.networks.merged_heads import MergedHead, merge_heads, source_key
+from nnunet_femur.networks.merged_heads import MergedHead, merge_channels, merge_heads, source_key
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,13 @@ class TestMergedHead:
         union = torch.isin(head(features).argmax(1), torch.tensor(femur_channels))
         assert 0 < union.sum() < union.numel()
         assert torch.equal(MergedHead(head, femur_channels)(features).argmax(1) == 1, union)
+
+    def test_the_sides_may_be_swapped(self) -> None:
+        """A mirrored patch has the other side's femur: merged channels need no swap of the sides' channels."""
+        logits = torch.randn(2, 24, 5, 4, 3)
+        swapped = logits.clone()
+        swapped[:, [7, 8]] = logits[:, [8, 7]]
+        assert torch.equal(merge_channels(swapped, (7, 8)), merge_channels(logits, (7, 8)))
 
     def test_gradients_reach_the_largest_channels(self) -> None:
         head = nn.Conv3d(6, 24, 1)

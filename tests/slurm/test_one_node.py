@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from nnunet_femur.study import preset_text, read_study
-from nnunet_femur.study.jobs import jobs_of, script
+from nnunet_femur.study.commands import script
+from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.slurm import name_of
 from tests.slurm.one_node import missing, one_node
 

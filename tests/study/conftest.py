@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import yaml
 
+from nnunet_femur.study.commands import Job
 from nnunet_femur.study.job_records import Records, Status
-from nnunet_femur.study.jobs import Job, jobs_of
+from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:

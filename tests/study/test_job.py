@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
     from nnunet_femur.study.study_file import Study
 
 MAKE = "import pathlib, sys; pathlib.Path({!r}).touch(); "
@@ -139,7 +139,7 @@ def test_a_job_that_is_ended_takes_its_command_with_it(write: Callable[..., Path
     code = (
         "import sys; from pathlib import Path\n"
         "from nnunet_femur.cli import study_job; from nnunet_femur.study import job\n"
-        "from nnunet_femur.study.jobs import Job\n"
+        "from nnunet_femur.study.commands import Job\n"
         f"beats = Job('phantoms', '', (sys.executable, '-c', {forever!r}), Path('x'), {{}})\n"
         "job.jobs_of = lambda study, device: {'phantoms': beats}\n"
         f"study_job.main([{str(write())!r}, 'phantoms'])"

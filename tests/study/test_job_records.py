@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nnunet_femur.study.jobs import Job
+    from nnunet_femur.study.commands import Job
 
 
 def _status(job: Job) -> Status:
@@ -63,3 +63,11 @@ class TestOutdated:
         assert list(reasons) == ["train-x"]
         assert names(reasons["train-x"], "recipe.epochs", 3, 4)
         assert "seed" not in reasons["train-x"]
+
+    def test_of_long_lists_the_differences_are_named(self, python_job: Callable[..., Job], tmp_path: Path) -> None:
+        records = Records(tmp_path)
+        old = python_job("pass", settings={"of": ["a", "b", "c"], "size": [64, 64]})
+        records.write_done(old, _status(old))
+        old.made.touch()
+        reasons = records.outdated([python_job("pass", settings={"of": ["b", "d", "e"], "size": [64, 96]})])
+        assert reasons["train-x"] == "of: d and 1 more added; of: a and 1 more removed; size was [64, 64], is [64, 96]"

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from nnunet_femur.cli import app
 from nnunet_femur.study.job import environment_of
-from nnunet_femur.study.jobs import Job, jobs_of
+from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from nnunet_femur.study.commands import Job
     from nnunet_femur.study.study_file import Study
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nnunet_femur.study import run as run_module
 from nnunet_femur.study.engine import Event
 from nnunet_femur.study.run import JobsFailedError, StudyResult, run_study
+from nnunet_femur.study.study_file import read_study
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -68,3 +70,21 @@ class TestRunStudy:
     def test_scores_are_a_table(self, tmp_path: Path) -> None:
         (tmp_path / "scores.csv").write_text("method,value\na,0.5\n")
         assert StudyResult(tmp_path / "report.html").scores["value"].tolist() == [0.5]
+
+
+class TestFolds:
+    @pytest.mark.parametrize("trainer", ["nnUNetTrainer", "FemurScratchTrainer"])
+    def test_that_the_dataset_lacks_are_refused(
+        self, write: Callable[..., Path], trainer: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """nnU-Net's own trainers would train on a random split of the cases."""
+        monkeypatch.setattr(run_module, "_run", lambda *_: 1)
+        study = read_study(write(dataset={"id": 1}, methods=[trainer], folds=[1, 5]))
+        study.raw.mkdir(parents=True)
+        splits = study.raw / "splits_final.json"
+        splits.write_text(json.dumps([{"train": ["a"], "val": ["b"]}] * 5))
+        with refused("invalid-folds", splits, trainer, "fold 5"):
+            run_study(study)
+        splits.write_text(json.dumps([{"train": ["a"], "val": ["b"]}] * 6))
+        with refused("job-failed"):
+            run_study(study)

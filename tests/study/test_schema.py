@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from nnunet_femur.study.jobs import STAGES
-from nnunet_femur.study.schema import FILE, Stage, json_schema, problems_of_form, schema_text
+from nnunet_femur.study.commands import STAGES
+from nnunet_femur.study.form_problems import problems_of_form
+from nnunet_femur.study.schema import FILE, Stage, json_schema, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_femur.study import read_study
+from nnunet_femur.study.commands import ON_GPU
 from nnunet_femur.study.job import DEFAULTS, environment_of, resources_of
-from nnunet_femur.study.jobs import ON_GPU
 from nnunet_femur.study.slurm import Waiting, cancel, engine_options, meaning, name_of, refuse_beside, take_over
 from tests.refusing import names, refused
 

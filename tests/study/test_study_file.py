@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nnunet_femur.recipe.trainer_names import known_trainers
-from nnunet_femur.study.study_file import Method, read_study
+from nnunet_femur.study.methods import Method
+from nnunet_femur.study.study_file import read_study
 from tests.refusing import refused
 
 if TYPE_CHECKING:

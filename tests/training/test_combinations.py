@@ -45,6 +45,9 @@ FINETUNE = COMMON | {
     "layer_decay": (0.0, 0.8, 1.0),
     "average_decay": (0.0, 0.9),
     "elastic_fraction": (0.0, 1.0),
+    # Adapters exclude the average of the weights, and have tests of their own.
+    "trained_layers": ("all", "decoder"),
+    "choose": ("last", "validation"),
 }
 SLICE = COMMON | {
     "trainer": (
@@ -111,7 +114,7 @@ def test_every_hyper_parameter_is_varied() -> None:
     from nnunet_femur.recipe.hyperparameters import FinetuneRecipe, Recipe, SliceRecipe
 
     plain = {"epochs", "learning_rate", "checkpoint_every", "validation_iterations", "iterations_per_epoch"}
-    plain |= {"batch_size", "encoder_weights", "slices_at_once", "head_slices"}
+    plain |= {"batch_size", "encoder_weights", "slices_at_once", "head_slices", "adapter_rank"}
     for recipe, factors in ((Recipe, VOLUME), (FinetuneRecipe, FINETUNE), (SliceRecipe, SLICE)):
         assert set(recipe.model_fields) - set(factors) <= plain
 

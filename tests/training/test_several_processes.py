@@ -89,15 +89,20 @@ class TestSlices:
 
 class TestFinetune:
     def test_the_same_weights_and_average(self, ran: dict) -> None:
-        """The heads alone in the first epoch, then all; the exponential average is what remains."""
+        """The heads alone in the first epoch, then all; the exponential average is the last of the candidates."""
         alone, *together = ran["finetune"]
         checkpoints = [
             torch.load(Path(one["folder"]) / "checkpoint_final.pth", weights_only=False) for one in (alone, together[0])
         ]
-        for key in ("network_weights", "femur_raw_weights"):
-            for name, value in checkpoints[0][key].items():
-                assert torch.allclose(checkpoints[1][key][name].float(), value.float(), atol=1e-7), (key, name)
-        raw, averaged = (checkpoints[1][key] for key in ("femur_raw_weights", "network_weights"))
+        choices = [checkpoint["femur_choice"] for checkpoint in checkpoints]
+        assert choices[0]["chosen"] == choices[1]["chosen"]
+        for own, shared in zip(*(choice["candidates"] for choice in choices), strict=True):
+            assert own["dice"] == pytest.approx(shared["dice"], abs=1e-3), "each case was predicted by one process"
+        last = [checkpoint.get("femur_last_weights", checkpoint["network_weights"]) for checkpoint in checkpoints]
+        for pair in (last, [checkpoint["femur_raw_weights"] for checkpoint in checkpoints]):
+            for name, value in pair[0].items():
+                assert torch.allclose(pair[1][name].float(), value.float(), atol=1e-7), name
+        raw, averaged = checkpoints[1]["femur_raw_weights"], last[1]
         moved = max(float((raw[name].float() - averaged[name].float()).abs().max()) for name in raw)
         assert moved > 1e-5, "steps are long beside the tolerance"
         for one in together:

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.planned_recipes import planned_recipe, resolved
 from nnunet_femur.comparison.predictions import RECORDS, method_names, read_record
 from nnunet_femur.consistency import SOURCE_KEY
 from nnunet_femur.dataset.nnunet_names import PLANS_JSON
 from nnunet_femur.errors import InputError
-from nnunet_femur.recipe.hyperparameters import RECIPE_KEY
 from nnunet_femur.recipe.trainer_names import TRAINERS
 from nnunet_femur.records import read_json
 from nnunet_femur.weights.model_statements import initial_weights
@@ -38,6 +38,7 @@ class MethodFacts:
         curves: Training curves of its networks.
         traits: Traits of the method.
         folds: Folds that were trained, by name.
+        planned: Hyperparameters that its plans contain; empty for trainers of others.
         own_name: Last part of the name of its folder, ``TRAINER__PLANS__CONFIGURATION``, or the name that a user gave.
     """
 
@@ -51,6 +52,7 @@ class MethodFacts:
     curves: tuple[TrainingCurve, ...]
     traits: Traits
     folds: tuple[str, ...]
+    planned: Mapping[str, Any]
     own_name: str
 
     @property
@@ -96,9 +98,9 @@ class MethodFacts:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """Hyperparameters as recorded; empty if they are not."""
+        """Hyperparameters as recorded, or else as planned; empty if both are unknown."""
         found = self.first("recipe")
-        return found if isinstance(found, dict) else {}
+        return found if isinstance(found, dict) else self.planned
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -112,8 +114,7 @@ class MethodFacts:
         """Sentence about the weights that the training started from."""
         fine_tuned = self.trainer in TRAINERS and TRAINERS[self.trainer].recipe.startswith("Finetune")
         source = self.configuration.get(SOURCE_KEY) if fine_tuned else None
-        recipe = self.recipe or self.configuration.get(RECIPE_KEY) or {}
-        return initial_weights(self.trainer, recipe, source if isinstance(source, dict) else None)
+        return initial_weights(self.trainer, self.recipe, source if isinstance(source, dict) else None)
 
     @property
     def network(self) -> str:
@@ -157,6 +158,7 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
                         key=lambda fold: (len(fold), fold),
                     )
                 ),
+                planned=next((recipe for folder in folders if (recipe := planned_recipe(folder))), {}),
                 own_name=own_name,
             )
         )
@@ -175,23 +177,3 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
             except InputError:
                 # The search for predictions has reported it.
                 continue
-
-
-def resolved(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a configuration of nnU-Net's plans with the values that it inherits; empty if there is none.
-
-    nnU-Net's own look-up imports PyTorch, which this part of the package does without.
-
-    Example:
-        >>> plans = {"configurations": {"a": {"batch_size": 2, "patch_size": [8]}, "b": {"inherits_from": "a"}}}
-        >>> resolved(plans, "b")["patch_size"]
-        [8]
-    """
-    found: dict[str, Any] = {}
-    seen: set[str] = set()
-    configurations = plans.get("configurations")
-    while isinstance(configurations, dict) and name not in seen and isinstance(configurations.get(name), dict):
-        seen.add(name)
-        found = {**configurations[name], **found}
-        name = str(found.pop("inherits_from", ""))
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nnunet_femur.arguments import suggestion
@@ -16,7 +16,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.records import read_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from nnunet_femur.comparison.supplement.claim_items import Item
@@ -32,9 +32,25 @@ ANSWERS_FILE = "answers.yaml"
 INDEX = "README.md"
 """File that lists the pages."""
 
+_PHANTOMS = "phantoms"
+"""Key of the answers that states if the cases are phantoms."""
 
-def read_answers(folder: Path) -> dict[int, str]:
-    """Return the answers of the authors by number of the checklist's item; empty without a file.
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of the authors.
+
+    Attributes:
+        texts: Answers by number of the checklist's item.
+        phantoms: True or False if the authors state that all cases are synthetic phantoms or not; None if they do not.
+    """
+
+    texts: Mapping[int, str] = field(default_factory=dict)
+    phantoms: bool | None = None
+
+
+def read_answers(folder: Path) -> Answers:
+    """Return the answers of the authors; none without a file.
 
     Args:
         folder: Folder of the supplement.
@@ -44,19 +60,24 @@ def read_answers(folder: Path) -> dict[int, str]:
     """
     path = folder / ANSWERS_FILE
     if not path.is_file():
-        return {}
+        return Answers()
     known = {str(topic.number): topic.number for topic in TOPICS}
-    found = {}
-    for key, text in read_mapping(path).items():
+    content, found = read_mapping(path), {}
+    phantoms = content.pop(_PHANTOMS, None)
+    if not isinstance(phantoms, bool | None):
+        msg = f"{path}: {_PHANTOMS} must be true or false, got {phantoms!r}."
+        raise InputError(msg, code="invalid-file")
+    for key, text in content.items():
         if str(key) not in known:
-            msg = f"{path}: {key!r} is no item of the checklist (1 to {len(TOPICS)}).{suggestion(str(key), known)}"
+            hint = suggestion(str(key), [_PHANTOMS, *known])
+            msg = f"{path}: {key!r} is no item of the checklist (1 to {len(TOPICS)}).{hint}"
             raise InputError(msg, code="invalid-file")
         if text is not None and (isinstance(text, bool) or not isinstance(text, str | int | float)):
             msg = f"{path}: the answer to item {key} must be a text, got {type(text).__name__}. Put it in quotes."
             raise InputError(msg, code="invalid-file")
         if text not in (None, ""):
             found[known[str(key)]] = str(text)
-    return found
+    return Answers(found, phantoms)
 
 
 def write_supplement(folder: Path, facts: StudyFacts) -> Path:
@@ -74,7 +95,10 @@ def write_supplement(folder: Path, facts: StudyFacts) -> Path:
             (code "cannot-write").
     """
     folder = folder / FOLDER
-    facts = replace(facts, answers=read_answers(folder))
+    answers = read_answers(folder)
+    facts = replace(facts, answers=answers.texts)
+    if answers.phantoms is not None:
+        facts = replace(facts, datasets=tuple(replace(one, phantoms=answers.phantoms) for one in facts.datasets))
     items = claim_items(facts)
     pages = [methods_page(facts), claim_page(items), *method_card_pages(facts)]
     texts = {f"{page.name}.{ending}": make(page) for page in pages for ending, make in FORMATS.items()}
@@ -83,7 +107,7 @@ def write_supplement(folder: Path, facts: StudyFacts) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / ANSWERS_FILE).is_file():
-            write_text(folder / ANSWERS_FILE, _empty_answers(items))
+            write_text(folder / ANSWERS_FILE, _empty_answers(items, phantoms=facts.phantoms))
         for outdated in {path.name for path in folder.glob("card_*.*")} - texts.keys():
             (folder / outdated).unlink()
         for name, text in texts.items():
@@ -104,10 +128,13 @@ def _index(pages: Sequence[Page]) -> str:
     )
 
 
-def _empty_answers(items: Sequence[Item]) -> str:
+def _empty_answers(items: Sequence[Item], *, phantoms: bool) -> str:
     lines = [
         "# Answers of the authors to items of CLAIM, by number, between the quotes.",
         "# nnfemur-compare --supplement reads this file and does not change it.",
+        "",
+        "# true if all cases are synthetic phantoms, which must not be called patients.",
+        f"{_PHANTOMS}: {str(phantoms).lower()}",
         "",
     ]
     for item in items:

@@ -209,6 +209,7 @@ class _CentredNorm(torch.nn.Module):
         self.norm = norm
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the normalized features of a volume."""
         mean = x
         for axis in range(x.ndim - 1, 1, -1):
             mean = mean.mean(axis, keepdim=True)

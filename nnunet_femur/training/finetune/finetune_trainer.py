@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,6 +24,7 @@ from nnunet_femur.weights import find_model, load_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import torch
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
     from torch import nn

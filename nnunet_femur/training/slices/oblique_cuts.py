@@ -50,13 +50,13 @@ def cut_oblique(
         if not inside.any():
             continue
         row, column = row.clip(0, grid.rows - 1), column.clip(0, grid.columns - 1)
-        place = [slice(None)] * 4
+        place: list[slice] = [slice(None)] * 4
         place[1 + plane.along] = slice(int(row.min()), int(np.ceil(row.max())) + 1)
         place[1 + plane.across] = slice(int(column.min()), int(np.ceil(column.max())) + 1)
         place[1 + plane.third] = third
         block = np.moveaxis(np.asarray(volume[tuple(place)]), (1 + plane.along, 1 + plane.across), (1, 2))
         row, column = row - int(row.min()), column - int(column.min())
-        found = _linear(block, row, column) if outside is None else block[:, *_nearest(row, column)]
+        found = _linear(block, row, column) if outside is None else _of_nearest(block, row, column)
         target = cut[:, :, first : first + len(pixels)]
         target[:, inside] = found[:, inside]
     return cut if plane.has_rows_along else np.ascontiguousarray(cut.swapaxes(2, 3))
@@ -79,7 +79,7 @@ def oblique_shadows(mask: NDArray[np.bool_], grid: ObliqueGrid) -> tuple[NDArray
     row, column = grid.voxels(numbers[:, None], numbers[None])
     inside = grid.contains(row, column)
     row, column = _nearest(row.clip(0, grid.rows - 1), column.clip(0, grid.columns - 1))
-    along = lines.any(axis=2)[row, column] & inside
+    along: NDArray[np.bool_] = np.any(lines, axis=2)[row, column] & inside
     third = np.zeros((grid.count, lines.shape[2]), dtype=bool)
     for number in np.flatnonzero(along.any(axis=1)):
         filled = along[number]
@@ -89,6 +89,13 @@ def oblique_shadows(mask: NDArray[np.bool_], grid: ObliqueGrid) -> tuple[NDArray
 
 def _nearest(*places: NDArray[np.float64]) -> tuple[NDArray[np.int64], ...]:
     return tuple(np.floor(place + 0.5).astype(np.int64) for place in places)
+
+
+def _of_nearest(block: NDArray[Any], row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[Any]:
+    """Return the values of the voxels nearest to places of a block, shape (channels, rows, columns, voxels)."""
+    rows, columns = _nearest(row, column)
+    nearest: NDArray[Any] = block[:, rows, columns]
+    return nearest
 
 
 def _linear(block: NDArray[Any], row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float32]:

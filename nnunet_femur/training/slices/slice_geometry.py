@@ -160,11 +160,10 @@ class SliceWindow:
 
         Oblique slices have pixels instead of voxels in the direction within their plane.
         """
+        scale = [self.scale[other] for other in range(3) if other != axis]
         if axis in OBLIQUE:
             third = self.scale[OBLIQUE[axis].third]
-            scale = (1.0, third) if OBLIQUE[axis].has_rows_along else (third, 1.0)
-        else:
-            scale = tuple(self.scale[other] for other in range(3) if other != axis)
+            scale = [1.0, third] if OBLIQUE[axis].has_rows_along else [third, 1.0]
         rows, columns = (max(1, round(n / s)) for n, s in zip(pixels, scale, strict=True))
         return rows, columns
 

@@ -3,7 +3,7 @@
 import json
 
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.comparison.supplement.method_facts import method_facts, resolved
+from nnunet_femur.comparison.supplement.method_facts import method_facts
 from nnunet_femur.comparison.supplement.training_phrases import derivation_of
 
 UNET = "FemurUnetResNet34Trainer__nnUNetPlans__small"
@@ -19,17 +19,8 @@ PLANS = {
             "architecture": {"network_class_name": "some.where.PlainConvUNet"},
         },
         "small": {"inherits_from": "3d_fullres", "patch_size": [32, 32, 32]},
-        "endless": {"inherits_from": "endless"},
     }
 }
-
-
-def test_a_configuration_inherits(tree):
-    small = resolved(PLANS, "small")
-    assert (small["patch_size"], small["spacing"]) == ([32, 32, 32], [2.0, 1.0, 1.0])
-    assert "inherits_from" not in small
-    assert resolved(PLANS, "endless") == {}
-    assert resolved({}, "small") == {}
 
 
 def test_methods(tree):

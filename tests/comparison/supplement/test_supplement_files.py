@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from nnunet_femur.cli import app
 from nnunet_femur.comparison import compare
 from nnunet_femur.comparison.supplement.claim_topics import TOPICS
-from nnunet_femur.comparison.supplement.supplement_files import read_answers
+from nnunet_femur.comparison.supplement.supplement_files import Answers, read_answers
 from nnunet_femur.records import read_mapping
 from tests.refusing import names, refused
 
@@ -48,8 +48,8 @@ def test_without_the_option_nothing_is_written(results):
 def test_answers_are_asked_once_and_then_kept(results):
     folder = compare(results, supplement=True).supplement
     file = folder / "answers.yaml"
-    assert [*read_mapping(file)] == [topic.number for topic in TOPICS if topic.ask]
-    assert read_answers(folder) == {}
+    assert [*read_mapping(file)] == ["phantoms", *(topic.number for topic in TOPICS if topic.ask)]
+    assert read_answers(folder) == Answers({}, phantoms=False)
     file.write_text('5: "Retrospective: | CTs of 2019 & 2020."\n44:\n13: ""\n')
     compare(results, supplement=True)
     assert file.read_text().startswith("5: ")
@@ -60,7 +60,18 @@ def test_answers_are_asked_once_and_then_kept(results):
     assert "to be filled in: funding" in claim
 
 
-@pytest.mark.parametrize("content", ["45: text", "5: [a]", "5: yes", "5: {a: b}", "no keys", "5: 'open"])
+def test_the_authors_know_if_their_cases_are_phantoms(results):
+    folder = results / "comparison" / "supplement"
+    folder.mkdir(parents=True)
+    (folder / "answers.yaml").write_text("phantoms: true\n")
+    compare(results, supplement=True)
+    assert "7 synthetic phantoms" in (folder / "methods.md").read_text()
+    assert "7 synthetic phantoms" in (folder / "claim.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "content", ["45: text", "5: [a]", "5: yes", "5: {a: b}", "phantoms: some", "no keys", "5: 'open"]
+)
 def test_damaged_answers_are_refused_before_anything_is_scored(results, content, monkeypatch):
     folder = results / "comparison" / "supplement"
     folder.mkdir(parents=True)

@@ -165,6 +165,27 @@ class TestTraining:
         trainer.train_step(next(trainer.dataloader_train))
         assert moved() == {True, False}
 
+    @pytest.mark.parametrize(
+        ("layers", "trained"),
+        [("decoder", {"decoder", "head"}), ("adapters", {"decoder", "encoder", "head"}), ("all", None)],
+    )
+    def test_only_the_layers_of_the_recipe_move(self, transfer: Path, layers: str, trained: set[str] | None) -> None:
+        from nnunet_femur.training.finetune.parameter_groups import group_of
+
+        trainer = _trainer(trained_layers=layers, warmup_epochs=0, ramp_iterations=0)
+        trainer.on_train_start()
+        before = {name: value.clone() for name, value in trainer.bare_network.state_dict().items()}
+        trainer.on_train_epoch_start()
+        for _ in range(2):
+            trainer.train_step(next(trainer.dataloader_train))
+        now = trainer.bare_network.state_dict()
+        assert now.keys() == before.keys()
+        names = [name for name, value in before.items() if not torch.equal(value, now[name])]
+        moved = {group_of(name).split()[0] for name in names}
+        assert moved == (trained or {"encoder", "decoder", "head"})
+        body = {name.rpartition(".")[2] for name in names if "seg_layers" not in name}
+        assert body == ({"weight"} if layers == "adapters" else {"weight", "bias"})
+
     def test_the_average_is_what_is_saved(self, transfer: Path, tmp_path: Path) -> None:
         """Decay 0.5 from the source's weights: half of the way after one step, three quarters of two after two."""
         trainer = _trainer(warmup_epochs=0, ramp_iterations=0, average_decay=0.5)

@@ -42,7 +42,7 @@ def training_tables(data: ReportData) -> Iterator[Table]:
         columns=_COLUMNS,
         rows=tuple(
             Row(
-                " · ".join(filter(None, (several and curve.method.rpartition("/")[0], names[curve.method]))),
+                " · ".join(filter(None, (curve.method.rpartition("/")[0] if several else "", names[curve.method]))),
                 _cells(curve),
                 f"fold {curve.fold}",
             )
@@ -81,9 +81,9 @@ def _last(values: Values, *, places: int) -> Cell:
 
 
 def state_of(curve: TrainingCurve) -> str:
-    """Return the state of a training at its end: "stopped early", "still falling", "settled", or "–" if unknown."""
+    """Return the state of a training: "5 of 10 epochs", "still falling", "settled", or "–" if it is unknown."""
     if curve.planned is not None and curve.epochs < curve.planned:
-        return f"stopped at {curve.epochs} of {curve.planned} epochs"
+        return f"{curve.epochs} of {curve.planned} epochs"
     if curve.fall is None:
         return "–"
     return "still falling" if curve.still_falling else "settled"

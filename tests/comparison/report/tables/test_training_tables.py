@@ -33,7 +33,7 @@ def test_a_row_per_network():
 
 def test_states():
     assert state_of(replace(CURVE, train_loss=(0.4, 0.39))) == "settled"
-    assert state_of(replace(CURVE, planned=3)) == "stopped at 2 of 3 epochs"
+    assert state_of(replace(CURVE, planned=3)) == "2 of 3 epochs"
     assert state_of(replace(CURVE, train_loss=(0.4,), planned=1)) == "–"
 
 
