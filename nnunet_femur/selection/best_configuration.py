@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import Counter
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
@@ -127,6 +128,9 @@ def select(
     if not found or jobs < 1:
         msg = f"jobs must be 1 or more, got {jobs}." if found else "candidates: must not be empty. Give a model."
         raise InputError(msg, code="invalid-option")
+    if repeated := [name for name, number in Counter(each.name for each in found).items() if number > 1]:
+        msg = f"{repeated[0]}: is the name of several candidates. Rename a folder."
+        raise InputError(msg, code="invalid-option")
     used = shared_folds(found, several(folds))
     deciding = tuple(fold for fold in used if fold < CV_FOLDS) or used
     raw = RawDataset.open(require("nnUNet_raw", create=False) / str(found[0].plans.get("dataset_name")))
@@ -194,6 +198,9 @@ def _require_complete(candidate: Candidate, folds: Sequence[int], raw: RawDatase
             names = ", ".join(sorted(expected - predicted) or sorted(predicted - expected))
             msg = f"{candidate.part(fold, VALIDATION)}: {problem} {names}. Validate the fold again."
             raise InputError(msg, code="no-predictions")
+    if not seen:
+        msg = f"{raw.folder}: the folds {', '.join(map(str, folds))} have no validation case. Choose other folds."
+        raise InputError(msg, code="no-predictions")
 
 
 def _validation_dice(candidate: Candidate, folds: Sequence[int], merged: Path, raw: RawDataset, *, jobs: int) -> float:

@@ -81,6 +81,11 @@ class MethodFacts:
         return recorded or self.own_name.startswith("TotalSegmentator__")
 
     @property
+    def is_from_elsewhere(self) -> bool:
+        """True for masks that neither a training, nor a baseline, nor other methods of this study made."""
+        return not (self.trainer or self.is_baseline or self.derivation)
+
+    @property
     def has_dummy_weights(self) -> bool:
         """True for a baseline whose weights are dummy weights."""
         return any(bool(weights.get("dummy")) for weights in self.baseline_weights)

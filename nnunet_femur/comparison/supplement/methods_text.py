@@ -103,7 +103,7 @@ def _others(facts: StudyFacts) -> Iterator[str]:
             )
         elif method.derivation:
             yield derivation_of(method)
-        elif not method.trainer:
+        elif method.is_from_elsewhere:
             yield f"{method.title}: masks from elsewhere. {to_fill_in('origin of these masks')}"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.report.headlines import margin_text
 from nnunet_femur.comparison.report.tables.model import interval_text
 from nnunet_femur.comparison.statistics.bootstrap import RESAMPLES
+from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -183,23 +185,26 @@ def statistics_of(facts: StudyFacts) -> str:
     return (
         "Scores are given as mean ± standard deviation over cases. 95 % confidence intervals of means are percentile "
         f"intervals of a bootstrap with {RESAMPLES} samples that draws whole patients. All pairs of methods are "
-        f"compared by {_TESTS.get(facts.test, facts.test)} over patients, with Holm’s correction for all pairs of a "
-        "set. The claim that the best method is better than another is given with the probability that it is false "
-        "(Claims Reloaded, arXiv 2505.04720)."
+        f"compared by {_TESTS.get(facts.test, facts.test)} over patients, with Holm’s correction for all pairs of one "
+        "score and set. The claim that the method with the best mean is better than another is given with the "
+        "probability that it is false, by Student’s t-distribution of the mean paired difference, after the idea of "
+        "Christodoulou et al. (False Promises in Medical Imaging AI?, arXiv 2505.04720). This probability is not "
+        "corrected for the number of methods."
     )
 
 
 def margins_of(facts: StudyFacts) -> str:
     """Return a sentence about the comparisons up to a margin; empty if there are none."""
-    found = {}
-    for group in facts.statistics:
-        for measure, statistics in group.measures.items():
-            for one in statistics.margins:
-                found[measure.metric] = (one.against, one.margin)
-    if not found:
+    tests = [
+        (one.measure, one.margins[0])
+        for _, measures in of_all_measures(facts.statistics, facts.endpoints)
+        for one in measures
+        if one.margins
+    ]
+    if not tests:
         return ""
-    against = next(iter(found.values()))[0]
-    limits = listed(f"{metric} {margin:g}" for metric, (_, margin) in found.items())
+    against = listed(dict.fromkeys(test.against for _, test in tests))
+    limits = listed(dict.fromkeys(margin_text(measure, test.margin) for measure, test in tests))
     return (
         f"Each method is tested for being not worse than {against} up to a margin ({limits}), at the 5 % level, by the "
         "90 % interval of the mean paired difference (two one-sided t-tests for equivalence)."

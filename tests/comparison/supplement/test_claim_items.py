@@ -127,7 +127,7 @@ def test_facts_of_training_and_results(facts):
         items[25].text, "FemurUnetResNet34Trainer", "2 epochs of 50 steps", "Adam", "0.0003", "seed 7", "1.0 min"
     )
     assert names(items[26].text, "epoch of the lowest training loss", "source 0.9000, last 0.8900", "optimistic")
-    assert names(items[6].text, "3 methods", "2 cases", "TotalSegmentator", "dice 0.01")
+    assert names(items[6].text, "3 methods", "2 cases", "TotalSegmentator", "3D Dice 0.01")
     # Boxes that are moved by none, one and two of four slices.
     assert names(items[37].text, "1.000", "0.750", "0.500", "n = 2")
     assert names(items[39].text, "L6 (0.750)", "L6 (0.500)")
@@ -149,6 +149,25 @@ def test_a_patient_in_two_sets_is_not_called_disjoint(tree):
     text = _items(facts_of(tree))[20].text
     assert names(text, "p1")
     assert not text.startswith("Patient.")
+
+
+def test_disjoint_only_if_every_patient_is_known(tree):
+    rows = ["case,patient,side,set", "L1,p1,left,train", "L6,p6,left,test"]
+    (tree.raw / "cases.csv").write_text("\n".join(rows) + "\n")
+    tree.test(BASELINE)
+    assert _items(facts_of(tree))[20].state == MISSING
+
+
+def test_an_answer_does_not_hide_a_gap_of_the_files(facts):
+    methods = tuple(replace(one, records=()) if FINETUNE in one.method else one for one in facts.methods)
+    item = _items(replace(facts, methods=methods, answers={26: "Ours."}))[26]
+    assert names(item.text, "to be filled in: choice of the final network", "Ours.")
+    assert item.state == PARTLY
+
+
+def test_incomplete_sets_are_not_called_scored(facts):
+    assert "Every case" in _items(facts)[10].text
+    assert "Every case" not in _items(replace(facts, report=replace(facts.report, complete=False)))[10].text
 
 
 def test_phantoms_are_not_called_patients(tree):
@@ -176,6 +195,9 @@ def test_little_is_known_of_masks_from_elsewhere(tree, tmp_path):
     facts = gather_facts(found, report, statistics=analyse_groups(group_scores(scored.scores)))
     items = _items(facts)
     assert {number for number in (9, 10, 19, 20, 22, 23, 24, 25, 26) if items[number].state != MISSING} == set()
+    # Their network is unknown, so it may be an ensemble, and may have been trained on these cases.
+    assert items[27].state != FILLED
+    assert items[32].state == MISSING
     assert items[37].state == FILLED
 
 
