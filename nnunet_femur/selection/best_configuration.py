@@ -198,9 +198,6 @@ def _require_complete(candidate: Candidate, folds: Sequence[int], raw: RawDatase
             names = ", ".join(sorted(expected - predicted) or sorted(predicted - expected))
             msg = f"{candidate.part(fold, VALIDATION)}: {problem} {names}. Validate the fold again."
             raise InputError(msg, code="no-predictions")
-    if not seen:
-        msg = f"{raw.folder}: the folds {', '.join(map(str, folds))} have no validation case. Choose other folds."
-        raise InputError(msg, code="no-predictions")
 
 
 def _validation_dice(candidate: Candidate, folds: Sequence[int], merged: Path, raw: RawDataset, *, jobs: int) -> float:

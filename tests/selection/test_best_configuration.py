@@ -212,12 +212,6 @@ class TestRefusals:
         with refused("invalid-folds", "L1"):
             select([one], one.with_name(BEST))
 
-    def test_folds_without_a_validation_case(self, model: Callable[..., Path], raw: Path) -> None:
-        (raw / "splits_final.json").write_text(json.dumps([{"train": ["L1", "L2", "L3", "R4"], "val": []}]))
-        one = model("FemurScratchTrainer", 0.9, folds=(0,))
-        with refused("no-predictions", "no validation case"):
-            select([one], one.with_name(BEST))
-
     def test_candidates_of_one_name(self, model: Callable[..., Path], tmp_path: Path) -> None:
         one = model("FemurScratchTrainer", 0.9)
         other = tmp_path / "other" / one.name
