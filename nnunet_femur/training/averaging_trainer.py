@@ -83,7 +83,7 @@ class AveragingTrainer(FemurTrainer):
     def finish_average(self) -> None:
         """End the averaging: the network has the averaged weights from now on."""
         if self._average is not None:
-            self._raw_weights = {name: tensor.clone() for name, tensor in self.bare_network.state_dict().items()}
+            self._raw_weights = copied_weights(self.bare_network)
             self._swap_average()
             self._average = None
 
@@ -114,6 +114,27 @@ class AveragingTrainer(FemurTrainer):
         """Read the entries of a checkpoint that nnU-Net does not read."""
         if self.average_decay:
             self._raw_weights = checkpoint.get(_RAW_WEIGHTS)
+
+
+def copied_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return a copy on the CPU of the weights of a network by name, one copy of a tensor that has several names.
+
+    nnU-Net's modules register most tensors two to four times. A checkpoint contains each copy once.
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> copied = copied_weights(torch.nn.ModuleList([layer, layer]))
+        >>> list(copied), copied["0.bias"] is copied["1.bias"]
+        (['0.weight', '0.bias', '1.weight', '1.bias'], True)
+    """
+    copies: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    found = {}
+    for name, tensor in network.state_dict().items():
+        key = tensor.data_ptr(), tensor.shape
+        if key not in copies:
+            copies[key] = tensor.detach().to("cpu", copy=True)
+        found[name] = copies[key]
+    return found
 
 
 def _tensors(network: torch.nn.Module) -> Iterator[torch.Tensor]:

@@ -204,6 +204,13 @@ class TestMirrors:
             (SLICES, "3d_fullres", {"mirror": True, "augment": True, "planes": ["axial"], "neighbours": 1}, (0, 1, 2)),
             (SLICES, "3d_fullres", {"mirror": True, "augment": True, "planes": ["sagittal"]}, (0, 1)),
             (SLICES, "3d_fullres", {"mirror": True, "augment": True, "planes": ["axial+coronal"]}, (2,)),
+            (SLICES, "3d_fullres", {"mirror": True, "augment": True, "planes": ["axial", "axial+coronal"]}, (2,)),
+            (
+                SLICES,
+                "3d_fullres",
+                {"mirror": True, "augment": True, "planes": ["axial+coronal", "axial-coronal"]},
+                (0, 1, 2),
+            ),
             (SLICES, "2d", {"mirror": True, "augment": True}, (0, 1)),
             ("FemurHeadUnetMobileNetV3Trainer", "3d_fullres", {"mirror": True, "augment": True}, (1, 2)),
         ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from nnunet_femur.training.averaging_trainer import AveragingTrainer
+from nnunet_femur.training.averaging_trainer import AveragingTrainer, copied_weights
 from nnunet_femur.training.finetune.weight_choice import (
     ALPHAS,
     BEST,
@@ -48,7 +48,7 @@ class ChoosingTrainer(AveragingTrainer):
 
     _choice: dict[str, Any] | None = None
     _last_weights: Weights | None = None
-    _chosen_here: bool = False
+    _ends_anew: bool = False
 
     @property
     def finetune_recipe(self) -> FinetuneRecipe:
@@ -76,7 +76,9 @@ class ChoosingTrainer(AveragingTrainer):
             if self._last_weights is not None:
                 self.bare_network.load_state_dict(self._last_weights)
             self._choice = self._last_weights = None
-        if self.will_choose and self.resumed:
+            # The record of the earlier choice is replaced, also if no epoch follows.
+            self._ends_anew = True
+        if self.will_choose and self.resumed and self.fold != "all":
             # Weights of the source that are missing at the end would be noticed too late.
             self.source_weights()
         super().on_train_start()
@@ -92,8 +94,8 @@ class ChoosingTrainer(AveragingTrainer):
 
     @property
     def trained_here(self) -> bool:
-        """True if this process trained an epoch, or chose the final weights."""
-        return super().trained_here or self._chosen_here
+        """True if this process trained an epoch, or chose or replaced the final weights."""
+        return super().trained_here or self._ends_anew
 
     def _write_latest_checkpoint(self) -> None:
         """Write the state after the last epoch, which nnU-Net writes only as the final checkpoint."""
@@ -105,20 +107,21 @@ class ChoosingTrainer(AveragingTrainer):
     def choose_weights(self) -> None:
         """Choose the final weights, and load them into the network."""
         start = time.monotonic()
-        last = {name: tensor.cpu().clone() for name, tensor in self.bare_network.state_dict().items()}
+        last = copied_weights(self.bare_network)
         reason, cases = self._cases_of_choice()
         scores: dict[str, dict[str, float]] = {}
+        chosen = LAST
         if reason is None:
             for name, weights in self._candidates(last):
                 scores[name] = self._score(weights, cases)
                 mean = sum(scores[name].values()) / len(cases)
                 self.print_to_log_file(f"Candidate {name}: mean Dice {mean:.4f} of {len(cases)} validation cases")
-        chosen = choose({name: list(dice.values()) for name, dice in scores.items()}) if scores else LAST
-        weights = next(found for name, found in self._candidates(last) if name == chosen)
-        self.bare_network.load_state_dict(weights)
+            chosen = choose({name: list(dice.values()) for name, dice in scores.items()})
+            weights = next(found for name, found in self._candidates(last) if name == chosen)
+            self.bare_network.load_state_dict(weights)
         self._last_weights = None if chosen == LAST else last
         self._choice = Choice(chosen, scores, reason, time.monotonic() - start).as_dict()
-        self._chosen_here = True
+        self._ends_anew = True
         self.print_to_log_file(f"Final weights: {chosen}{f', since {reason}' if reason else ''}.")
 
     def _cases_of_choice(self) -> tuple[str | None, list[str]]:

@@ -24,7 +24,7 @@ EQUAL, LEARNED = "equal", "learned"
 """Names of the weights that are compared."""
 
 _SPREAD = 0.02
-"""Smallest difference of two planes' probabilities at a voxel that says something about their weights."""
+"""Smallest difference of two planes' probabilities at a voxel that weights are learned from."""
 
 _VOXELS = 50_000
 """Largest number of voxels of a case that weights are learned from."""
@@ -143,7 +143,7 @@ def _likelihoods_of_case(
 def differing(likelihoods: NDArray[Any]) -> NDArray[np.float32]:
     """Return the voxels at which planes differ, at most 50,000 of them, drawn at random with a fixed seed.
 
-    Voxels at which all planes are equally right say nothing about their weights.
+    Voxels at which all planes are equally right do not depend on the weights.
 
     Args:
         likelihoods: Probability of the reference label in each plane, shape (voxels, planes).

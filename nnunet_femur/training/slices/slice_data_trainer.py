@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -114,7 +115,8 @@ class SliceDataTrainer(LowestLossTrainer):
         """Return the axes of a predicted volume that training mirrors; None if it mirrors none.
 
         These are the axes within its slices, and also those across them if slices have neighbours, whose order is
-        reversed. Within oblique slices, this is the third axis; the others turn them into slices of another plane.
+        reversed. A volume with oblique planes is mirrored along their third axes; other axes turn a plane into the one
+        of the other sign, which must then be one of the planes too.
         """
         recipe = self.slice_recipe
         if not (recipe.mirror and recipe.augment):
@@ -124,8 +126,14 @@ class SliceDataTrainer(LowestLossTrainer):
         seen = bool(self.neighbours(recipe, self.configuration_manager))
         across = self._training_axes()
         straight = [other for other in across if other not in OBLIQUE]
-        within = {axis for axis in range(3) if any(axis != other or seen for other in straight)}
-        return tuple(sorted(within | {OBLIQUE[other].third for other in across if other in OBLIQUE}))
+        oblique = {OBLIQUE[other] for other in across if other in OBLIQUE}
+
+        def is_trained(axis: int) -> bool:
+            """Return True if mirroring along an axis changes slices, and each of them into one that training sees."""
+            turned = {replace(plane, sign=-plane.sign) for plane in oblique if plane.third != axis}
+            return turned <= oblique and (bool(oblique) or any(axis != other or seen for other in straight))
+
+        return tuple(axis for axis in range(3) if is_trained(axis))
 
     def _training_axes(self) -> tuple[int, ...]:
         if len(self.configuration_manager.patch_size) == 2:

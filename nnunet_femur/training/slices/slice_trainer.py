@@ -184,7 +184,9 @@ class SliceTrainer(SliceDataTrainer):
 
     def finish_network(self) -> None:
         """Learn the weights of the planes from validation cases, if the recipe asks for it."""
-        if self.learns_plane_weights(self.slice_recipe, self.configuration_manager):
+        # A finished training that continues without an epoch has learned them already.
+        is_new = self._plane_weights is None or self.trained_here
+        if is_new and self.learns_plane_weights(self.slice_recipe, self.configuration_manager):
             found = learn_plane_weights(self, self.planes(self.slice_recipe), largest=LARGEST_PATCH)
             self.print_to_log_file(found.sentence)
             self._plane_weights = found.as_dict()

@@ -156,6 +156,16 @@ class TestChoice:
         for key in ("network_weights", "femur_last_weights"):
             assert _same(after[key], before[key]), key
 
+    def test_switched_off_afterwards(self) -> None:
+        first = _trainer()
+        first.run_training()
+        last = _saved(first)["femur_last_weights"]
+        again = _resumed("checkpoint_final.pth", choose="last")
+        again.run_training()
+        assert _same(_saved(again)["network_weights"], last)
+        assert not {"femur_choice", "femur_last_weights"} & _saved(again).keys()
+        assert "choice" not in _record(again)
+
     def test_a_longer_training_continues_from_the_last_weights(self) -> None:
         first = _trainer(average_decay=0.5)
         first.run_training()
