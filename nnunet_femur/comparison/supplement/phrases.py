@@ -195,9 +195,9 @@ def statistics_of(facts: StudyFacts) -> str:
         f"intervals of a bootstrap with {RESAMPLES} samples that draws whole patients. All pairs of methods are "
         f"compared by {_TESTS.get(facts.test, facts.test)} over patients, with Holm’s correction for all pairs of one "
         "score and set. The claim that the method with the best mean is better than another is given with the "
-        "probability that it is false, by Student’s t-distribution of the mean paired difference, after the idea of "
-        "Christodoulou et al. (False Promises in Medical Imaging AI?, arXiv 2505.04720). This probability is not "
-        "corrected for the number of methods."
+        "probability that it is false, by Student’s t-distribution of the mean paired difference (Christodoulou et "
+        "al., False Promises in Medical Imaging AI?, arXiv 2505.04720), which is not corrected for the number of "
+        "methods."
     )
 
 
