@@ -11,9 +11,11 @@ without training, by the last weights, with `--line` by weights between the two,
 its validation cases.
 
 `--iterations` gives all recipes the same steps, `--seconds` the same processor time: a few steps of each recipe, with
-their loading and augmentation, are measured, and the number of steps is what fits. `--training-cases` repeats all with
-the first N training cases. Results are in WORK/results, one file a training; what is done is not done again. The
-tables are in WORK/finetuning.md, and all numbers in WORK/finetuning.json.
+their loading and augmentation, are measured after the warm-up epochs, and the number of steps is what fits. The choice
+of the final weights takes further time. `--training-cases` repeats all with the first N training cases. Results are in
+WORK/results, one file a training; what is done is not done again, so use another WORK for other DROPs, another --split
+or another --dummy-model. The tables are in WORK/finetuning.md, and all numbers in WORK/finetuning.json. Trainings with
+another number of epochs, iterations or seconds have tables of their own.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ def main() -> None:
     """Run what is not done yet, and write the tables."""
     options = _arguments()
     work = options.work.resolve()
-    sizes = options.training_cases or [None]
+    sizes = sorted(set(options.training_cases)) if options.training_cases else [None]
     for name in options.source:
         for drop_index in range(min(options.seeds, len(options.drop))):
             seeds = range(drop_index, options.seeds, len(options.drop))
@@ -109,24 +111,34 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--split", default="24/8/8")
     parser.add_argument("--dummy-model", type=json.loads, default={}, help="JSON of arguments of write_dummy_weights")
     options = parser.parse_args()
+    if not all("=" in each for each in options.source):
+        parser.error("--source must be NAME=FOLDER or NAME=phantoms.")
     options.source = dict(each.split("=", 1) for each in options.source)
+    names = [drop.resolve().name for drop in options.drop]
+    if len(set(names)) < len(names):
+        parser.error(f"each DROP must have another name, got {names}.")
     return options
+
+
+def _budget(options: argparse.Namespace) -> str:
+    """Return the length of a training, for the names of files and the titles of tables."""
+    length = f"{options.iterations} iterations" if options.seconds is None else f"{options.seconds:g} s in all"
+    return f"{options.epochs} epochs, {length}"
 
 
 def _result_file(
     work: Path, options: argparse.Namespace, source: str, recipe: str, seed: int, size: int | None
 ) -> Path:
-    budget = f"{options.iterations}it" if options.seconds is None else f"{options.seconds:g}s"
     cases = "all" if size is None else str(size)
-    title = "-".join((source, recipe, cases, f"{options.epochs}x{budget}", f"seed{seed}"))
-    return work / "results" / f"{title.replace(' ', '_').replace(':', '')}.json"
+    title = "-".join((source, recipe, cases, _budget(options), f"seed{seed}"))
+    return work / "results" / f"{title.replace(' ', '_').replace(':', '').replace(',', '')}.json"
 
 
 def _run(
     options: argparse.Namespace, work: Path, source: str, drop: Path, jobs: list[tuple[str, int, int | None]]
 ) -> None:
     """Train and score all jobs of a source and a drop, which share their preprocessed data."""
-    sizes = sorted({size for _, _, size in jobs if size is not None})
+    sizes = sorted(set(options.training_cases or ()))
     weights = _write_source(work / "sources" / source, options.source[source], options.dummy_model)
     folder, raw = _prepare(work / f"{drop.name}-{source}", drop, weights, options.split, sizes)
     score = Scorer(raw, validation=False)
@@ -136,7 +148,7 @@ def _run(
         fold = 5 if size is None else FIRST_CURVE_FOLD + sizes.index(size)
         found = _measure(options, folder, score, recipe=recipe, seed=seed, fold=fold)
         facts = {"source": source, "drop": drop.name, "recipe": recipe, "seed": seed, "training_cases": size}
-        write_json(file, facts | found)
+        write_json(file, {"budget": _budget(options), **facts, **found})
 
 
 def _write_source(folder: Path, origin: str, dummy_model: dict[str, Any]) -> Path:
@@ -209,6 +221,8 @@ def _measure(
     iterations = options.iterations
     if options.seconds is not None:
         trial = new_trainer(trainer_class, folder, plans_name, _with_tenth(hyperparameters, 9), fold=fold)
+        # Before that epoch, only the segmentation heads are trained, in shorter steps.
+        trial.current_epoch = getattr(trial.recipe, "warmup_epochs", 0)
         iterations = max(1, round(options.seconds / seconds_of_step(trial, time.process_time) / options.epochs))
     start = time.process_time()
     model, seconds = train(

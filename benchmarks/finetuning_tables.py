@@ -22,7 +22,20 @@ LINE = ("source", "alpha 0.25", "alpha 0.5", "alpha 0.75", "last")
 
 
 def write_tables(work: Path, results: Sequence[dict[str, Any]]) -> str:
-    """Write all tables as Markdown, and the results as JSON; return the Markdown."""
+    """Write all tables as Markdown, those of each length of training apart, and the results as JSON.
+
+    Returns:
+        The Markdown.
+    """
+    budgets = _grouped(results, "budget")
+    text = "\n\n".join(f"# {budget}\n\n{_tables(of_budget)}" for (budget,), of_budget in budgets.items())
+    write_text(work / "finetuning.md", text + "\n")
+    write_results(work / "finetuning.json", "finetuning", results)
+    return text
+
+
+def _tables(results: Sequence[dict[str, Any]]) -> str:
+    """Return the tables of trainings of equal length."""
     complete = [each for each in results if each["training_cases"] is None]
     parts = {
         "Harm, by seed": harm_by_seed(complete),
@@ -31,10 +44,7 @@ def write_tables(work: Path, results: Sequence[dict[str, Any]]) -> str:
         "Between source and last weights": line(complete),
         "Learning curve": curve(results),
     }
-    text = "\n\n".join(f"## {title}\n\n{content}" for title, content in parts.items() if content)
-    write_text(work / "finetuning.md", text + "\n")
-    write_results(work / "finetuning.json", "finetuning", results)
-    return text
+    return "\n\n".join(f"## {title}\n\n{content}" for title, content in parts.items() if content)
 
 
 def dice(results: Iterable[dict[str, Any]], weights: str) -> pd.Series:

@@ -32,7 +32,10 @@ def main() -> None:
     parser.add_argument("--cts", nargs="+", required=True, metavar="CT[=MASK]")
     parser.add_argument("--out", type=Path, default=Path("benchmark-study/real"))
     arguments = parser.parse_args()
-    models = sorted(path.parent for path in arguments.study.glob("nnUNet_results/Dataset*/*__*__*/fold_5"))
+    finals = arguments.study.glob("nnUNet_results/Dataset*/*__*__*/fold_5/checkpoint_final.pth")
+    models = sorted(path.parents[1] for path in finals)
+    if not models:
+        parser.error(f"{arguments.study}: contains no trained network. Give the folder of a study that has ended.")
     given = [each.partition("=")[::2] for each in arguments.cts]
     cts = {Path(ct).name.partition(".")[0]: (Path(ct), Path(mask) if mask else None) for ct, mask in given}
     for model in models:

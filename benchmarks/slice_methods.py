@@ -179,7 +179,8 @@ def _seconds_of_step(name: str) -> tuple[float, int]:
 def seconds_of_step(trainer: Any, clock: Callable[[], float] = time.perf_counter) -> float:
     """Median duration of a training step with its loading, by this clock, of a trainer that is new."""
     trainer.on_train_start()
-    trainer.network.train()
+    # Freezes the layers that the recipe does not train.
+    trainer.on_train_epoch_start()
     seconds = []
     for _ in range(2 * TRIAL_STEPS):
         start = clock()

@@ -115,8 +115,8 @@ AverageDecay = Annotated[
 Choose = Annotated[
     Literal["validation", "last"],
     Field(
-        description="Weights that the training ends with: those of the highest Dice on whole validation cases among "
-        "the source, weights between source and last, the best epoch and the last; or the last."
+        description="Weights that the training ends with. `validation`: the source's, unless weights between source "
+        "and last, those of the best epoch, or the last gain enough Dice on whole validation cases; `last`: the last."
     ),
 ]
 

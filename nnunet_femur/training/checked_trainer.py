@@ -134,6 +134,14 @@ class CheckedTrainer(nnUNetTrainer):
         if self.is_ddp:
             torch.distributed.barrier()
 
+    def gathered(self, part: dict[str, Any]) -> dict[str, Any]:
+        """Return the entries of all processes' dicts, of which each process passes its part."""
+        if not self.is_ddp:
+            return part
+        parts: list[dict[str, Any]] = [{} for _ in range(self.ranks)]
+        torch.distributed.all_gather_object(parts, part)
+        return {key: value for each in parts for key, value in each.items()}
+
     @property
     def ranks(self) -> int:
         """Number of processes that train together, one for each GPU."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def volume_dice(
     trainer: CheckedTrainer, cases: Iterable[str], *, merge: Callable[[torch.Tensor], torch.Tensor] | None = None
 ) -> dict[str, float]:
-    """Return the Dice of each case on the grid of its CT, as nnU-Net's final validation computes it.
+    """Return the Dice of each case on the grid of its CT, as nnU-Net's final validation computes it without `merge`.
 
     Cases are predicted by nnU-Net's sliding window from their preprocessed arrays, without mirroring if the trainer
     mirrors nothing, and compared with the masks in ``gt_segmentations``.

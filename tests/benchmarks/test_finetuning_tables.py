@@ -17,6 +17,7 @@ def _result(
 ) -> dict[str, Any]:
     scores = {"source": source, "last": last, "final": final, "alpha 0.5": final}
     return {
+        "budget": "6 epochs, 40 iterations",
         "source": "same",
         "drop": drop,
         "recipe": "ours",
@@ -74,3 +75,10 @@ def test_files(tmp_path: Path) -> None:
     assert (tmp_path / "finetuning.md").read_text() == text + "\n"
     assert "Learning curve" not in text
     assert len(json.loads((tmp_path / "finetuning.json").read_text())["rows"]) == 2
+
+
+def test_trainings_of_another_length_are_not_averaged_with_these(tmp_path: Path) -> None:
+    longer = [{**each, "budget": "6 epochs, 60 s in all"} for each in RESULTS]
+    text = tables.write_tables(tmp_path, [*RESULTS, *longer])
+    alone = tables.write_tables(tmp_path, RESULTS)
+    assert text == f"{alone}\n\n{alone.replace('40 iterations', '60 s in all')}"

@@ -161,11 +161,7 @@ class ChoosingTrainer(AveragingTrainer):
         self.bare_network.load_state_dict(weights)
         self.network.eval()
         with self.predicting() as merge:
-            found = volume_dice(self, cases[self.local_rank :: self.ranks], merge=merge)
-        if self.is_ddp:
-            parts: list[dict[str, float]] = [{} for _ in range(self.ranks)]
-            torch.distributed.all_gather_object(parts, found)
-            found = {case: dice for part in parts for case, dice in part.items()}
+            found = self.gathered(volume_dice(self, cases[self.local_rank :: self.ranks], merge=merge))
         return {case: found[case] for case in cases}
 
     def run_facts(self) -> dict[str, Any]:

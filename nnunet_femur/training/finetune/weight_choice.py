@@ -108,8 +108,8 @@ def choose(scores: Mapping[str, Sequence[float]]) -> str:
     """Return the candidate to keep, with a preference for those near the source.
 
     The first candidate is kept unless a later one scores higher than the one kept so far by both :data:`SMALLEST_GAIN`
-    and one standard error of the mean gain over the cases (the one-standard-error rule; Breiman et al. 1984). A gain
-    that a few cases could show by chance is therefore not followed away from the source.
+    and one standard error of the mean gain over the cases (the one-standard-error rule; Breiman et al. 1984). With one
+    case there is no standard error.
 
     Args:
         scores: Dice of each case, in the same order for each candidate, from the nearest to the source to the farthest.

@@ -84,7 +84,7 @@ def learn_plane_weights(trainer: CheckedTrainer, planes: Sequence[str], *, large
 
     Learned weights maximise the likelihood of the reference masks under the average (see :func:`mixture_weights`). They
     replace equal weights only if the mean Dice of the validation cases gains enough, by the rule of
-    :func:`~nnunet_femur.training.finetune.weight_choice.choose`. Of several processes, the first one learns.
+    :func:`~nnunet_femur.training.finetune.weight_choice.choose`. Several processes predict parts of the cases.
 
     Args:
         trainer: A trainer whose network learns its weights.
@@ -92,13 +92,8 @@ def learn_plane_weights(trainer: CheckedTrainer, planes: Sequence[str], *, large
         largest: Largest number of voxels along an axis that are predicted in one piece.
     """
     network = cast("ThreePlaneNetwork", trainer.bare_network)
-    result: list[Any] = [None]
-    if trainer.local_rank == 0:
-        trainer.network.eval()
-        result[0] = _learn(trainer, network, planes, largest)
-    if trainer.is_ddp:
-        torch.distributed.broadcast_object_list(result)
-    found: LearnedWeights = result[0]
+    trainer.network.eval()
+    found = _learn(trainer, network, planes, largest)
     network.set_weights(_equal(planes) if found.chosen == EQUAL else cast("Sequence[float]", found.weights))
     return found
 
@@ -106,8 +101,9 @@ def learn_plane_weights(trainer: CheckedTrainer, planes: Sequence[str], *, large
 def _learn(trainer: CheckedTrainer, network: ThreePlaneNetwork, planes: Sequence[str], largest: int) -> LearnedWeights:
     start = time.monotonic()
     cases = [] if trainer.fold == "all" else cases_to_score(trainer.do_split()[1])
-    sampled = [_likelihoods_of_case(trainer, network, case, largest) for case in cases]
-    voxels = np.concatenate(sampled) if sampled else np.empty((0, len(planes)))
+    own = cases[trainer.local_rank :: trainer.ranks]
+    sampled = trainer.gathered({case: _likelihoods_of_case(trainer, network, case, largest) for case in own})
+    voxels = np.concatenate([sampled[case] for case in cases]) if cases else np.empty((0, len(planes)))
     if not len(voxels):
         reason = "the planes agree at all voxels" if cases else "there are no validation cases"
         return LearnedWeights(planes, EQUAL, None, {}, reason, time.monotonic() - start)
@@ -115,7 +111,8 @@ def _learn(trainer: CheckedTrainer, network: ThreePlaneNetwork, planes: Sequence
     scores = {}
     for name, weights in candidates.items():
         network.set_weights(weights)
-        scores[name] = volume_dice(trainer, cases)
+        dice = trainer.gathered(volume_dice(trainer, own))
+        scores[name] = {case: dice[case] for case in cases}
     chosen = choose({name: list(dice.values()) for name, dice in scores.items()})
     return LearnedWeights(planes, chosen, candidates[LEARNED], scores, None, time.monotonic() - start)
 
