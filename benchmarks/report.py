@@ -21,7 +21,7 @@ from nnunet_femur.comparison.discovery import Found
 from nnunet_femur.comparison.grouping import group_scores
 from nnunet_femur.comparison.report.output import write_all
 from nnunet_femur.comparison.report.report import build_report
-from nnunet_femur.comparison.scoring import COLUMNS, Scored
+from nnunet_femur.comparison.scoring import COLUMNS, Scored, text_dtype
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
 from nnunet_femur.evaluation import EMPTY_KINDS, Bone, score_case
 
@@ -41,19 +41,27 @@ def synthetic(cases: int, methods: int) -> pd.DataFrame:
     keys = _keys()
     names = pd.DataFrame({"case": [f"case{n:04d}" for n in range(cases)]})
     names["patient"] = [f"patient{n // 2:04d}" for n in range(cases)]
-    parts = []
+    rows = names.merge(keys, how="cross")
+    # As in a comparison, equal texts are one object.
+    factors = {name: pd.factorize(rows[name]) for name in rows.columns}
+    texts = {name: np.array(list(levels), object)[codes] for name, (codes, levels) in factors.items()}
+    columns = {name: np.empty(methods * len(rows), float if name == "value" else object) for name in COLUMNS}
     for method in range(methods):
-        rows = names.merge(keys, how="cross")
         error = rng.gamma(2, 0.01 + 0.003 * method, cases).repeat(len(keys)) + rng.normal(0, 0.003, len(rows))
         similarity = np.clip(1 - np.abs(error), 0, 1)
         values = np.where(rows["unit"] == "mm", 100 * np.abs(error), similarity)
         values = np.where(rows["unit"] == "ml", 500 * (1 + error), values)
         values = np.where(rows["metric"] == "slices", 200, values)
         values = np.where(rows["metric"].isin([*EMPTY_KINDS, "dropped"]), 0, values)
-        parts.append(
-            rows.assign(method=f"Method{method}Trainer__nnUNetPlans__3d_fullres", set="test", fold="0", value=values)
-        )
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+        part = slice(method * len(rows), (method + 1) * len(rows))
+        own = {"method": f"Method{method}Trainer__nnUNetPlans__3d_fullres", "set": "test", "fold": "0"}
+        for name, column in columns.items():
+            column[part] = values if name == "value" else own.get(name, texts.get(name))
+    dtype = text_dtype()
+    return pd.DataFrame(
+        {name: of if name == "value" else pd.array(of, dtype=dtype, copy=False) for name, of in columns.items()},
+        copy=False,
+    )
 
 
 def main(cases: int = 2000, methods: int = 10) -> None:

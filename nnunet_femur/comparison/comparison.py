@@ -187,11 +187,11 @@ def compare(
         reader_scores=reader_scores, calibrated=calibrated,
     )  # fmt: skip
     path = write_all(folder, report, scored.scores, measured)
+    caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
+    write_caches(folder, *caches)
     written = write_supplement(
         folder, gather_facts(found, report, statistics=statistics, endpoints=endpoints, test=test, covariates=of_cases)
     ) if supplement else None  # fmt: skip
-    caches = (scored.cache, None if measured is None else known, reliability if calibrated.cases else None)
-    write_caches(folder, *caches)
     return Comparison(
         scores=scored.scores,
         tables=list(report.tables),

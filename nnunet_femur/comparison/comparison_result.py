@@ -98,8 +98,9 @@ class Comparison:
         )
 
     def __repr__(self) -> str:
-        """Return the numbers of methods and cases, and the report."""
-        numbers = ((self.scores["method"].nunique(), "method"), (self.scores["case"].nunique(), "case"))
+        """Return the numbers of methods, without second readers, and of cases, and the report."""
+        methods = set(self.scores["method"].unique()) - self.reader_scores.keys()
+        numbers = ((len(methods), "method"), (self.scores["case"].nunique(), "case"))
         counted = ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in numbers)
         state = "complete" if self.complete else "incomplete"
         return f"{type(self).__name__}({counted}, {state}: {self.report})"

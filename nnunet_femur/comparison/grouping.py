@@ -27,6 +27,9 @@ SETS = {
 }
 """Titles of all sets in scores.csv, in the order of the report."""
 
+_KEPT = ("method", "fold", "case", "patient", *Measure._fields, "value")
+"""Columns of the rows of an entry."""
+
 __all__ = ["SETS", "Entry", "Group", "Measure", "group_scores", "pivot_scores", "values_by_measure"]
 
 
@@ -39,7 +42,7 @@ class Entry:
         folds: Folds of the predictions.
         name: Short name of the method.
         detail: Folds or ensemble, if they distinguish this entry from others of the method; may be empty.
-        rows: Its rows of scores.csv, of all regions.
+        rows: Its rows of scores.csv, of all regions, without the columns set and unit.
         ends_only: True if the method was trained on the ends of the femur only.
     """
 
@@ -186,7 +189,9 @@ def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = (), rater
         members = [method for method in names if method.rpartition("/")[0] == dataset]
         mine = scores[scores["method"].isin(members)] if len(datasets) > 1 else scores
         for kind in SETS:
-            rows = mine[mine["set"] == kind]
+            of_set = mine["set"] == kind
+            # A copy of millions of rows is avoided where all of them belong to one set.
+            rows = mine if of_set.all() else mine[of_set]
             splits = sorted(rows["fold"].unique(), key=lambda fold: (len(fold), fold)) if kind == "fixed" else [""]
             for split in splits:
                 part = rows[rows["fold"] == split] if split else rows
@@ -203,7 +208,7 @@ def group_scores(scores: pd.DataFrame, *, ends_only: Collection[str] = (), rater
 def _by_method(rows: pd.DataFrame, names: dict[str, str], ends_only: Collection[str]) -> list[list[Entry]]:
     """Return an entry for each model, by method."""
     found = []
-    for method, of_method in rows.groupby("method", sort=False, observed=True):
+    for method, of_method in rows[[*_KEPT]].groupby("method", sort=False, observed=True):
         folds = of_method["fold"].unique()
         found.append(
             [

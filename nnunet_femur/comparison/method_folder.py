@@ -204,8 +204,9 @@ class MethodFolder:
         """Return the mean duration of the recorded or logged trainings in seconds."""
         found = [self._records.get(fold / "run.json", {}).get("seconds") for fold in folds]
         # nnU-Net's own trainers write no record, but a log.
-        logged = [sum(read_curve(self.name, fold).seconds) or None for fold in folds] if not any(found) else []
-        known = [float(one) for one in (*found, *logged) if isinstance(one, int | float)]
+        logged = [read_curve(self.name, fold).minutes for fold in folds] if not any(found) else []
+        known = [float(one) for one in found if isinstance(one, int | float)]
+        known += [60 * minutes for minutes in logged if minutes]
         return sum(known) / len(known) if known else None
 
     def _warn_of_repeats(self) -> None:

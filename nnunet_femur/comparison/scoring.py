@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -192,7 +192,7 @@ def _table(done: Sequence[tuple[_Job, CachedCase]]) -> pd.DataFrame:
 
     jobs, results = [job for job, _ in done], [result for _, result in done]
     counts = np.array([len(result.values) for result in results], dtype=np.int64)
-    columns: dict[str, object] = {}
+    columns: dict[str, Any] = {}
     for place, name in enumerate(CaseKey._fields):
         columns[name] = np.repeat(np.array([job.key[place] for job in jobs], dtype=object), counts)
     patients = np.array([job.predictions.patient(job.case) for job in jobs], dtype=object)
@@ -203,6 +203,25 @@ def _table(done: Sequence[tuple[_Job, CachedCase]]) -> pd.DataFrame:
     columns |= {name: repeated[:, place] for place, name in enumerate(("protocol", "plane", "region", "metric"))}
     columns["value"] = np.concatenate([result.values for result in results]) if results else np.empty(0)
     columns["unit"] = repeated[:, 4]
-    return pd.DataFrame({name: columns[name] for name in COLUMNS}).astype(
-        {name: "str" for name in COLUMNS if name != "value"}
-    )
+    dtype = text_dtype()
+    values = columns.pop("value")
+    # One column after the other, since all of them twice are more than everything else in a comparison.
+    texts = {name: pd.array(columns.pop(name), dtype=dtype, copy=False) for name in COLUMNS if name != "value"}
+    return pd.DataFrame({name: values if name == "value" else texts[name] for name in COLUMNS}, copy=False)
+
+
+def text_dtype() -> Any:
+    """Return the type of texts in tables of scores, whose rows share one object for equal texts.
+
+    The type that pandas chooses where pyarrow is installed stores the characters of every row: a GiB for a few million
+    scores.
+
+    Example:
+        >>> import pandas as pd
+        >>> pd.Series(["dice"], dtype=text_dtype()).tolist()
+        ['dice']
+    """
+    import pandas as pd
+
+    # Older versions of pandas store texts as objects.
+    return object if pd.__version__ < "3" else pd.StringDtype("python", na_value=np.nan)

@@ -69,6 +69,12 @@ class TrainingCurve:
         """Number of epochs."""
         return len(self.train_loss)
 
+    @property
+    def minutes(self) -> float | None:
+        """Duration of the epochs in minutes; None if no duration is known."""
+        known = [one for one in self.seconds if not math.isnan(one)]
+        return sum(known) / 60 if known else None
+
     def above_lowest(self, losses: Values) -> Values:
         """Return losses as differences from the lowest possible value; NaN where there is no difference."""
         return tuple(loss - self.lowest if loss > self.lowest else math.nan for loss in losses)
@@ -168,7 +174,7 @@ def _logged(fold: Path) -> dict[str, list[float]]:
     """
     epochs: dict[int, dict[str, float]] = {}
     epoch: dict[str, float] = {}
-    for log in sorted(fold.glob("training_log_*.txt")):
+    for log in sorted(fold.glob("training_log_*.txt"), key=_started):
         for name, text in _lines(log):
             if name == "Epoch":
                 epochs = {number: one for number, one in epochs.items() if number < int(text)}
@@ -183,6 +189,11 @@ def _logged(fold: Path) -> dict[str, list[float]]:
         name: [epoch.get(name, math.nan) for epoch in done]
         for name in ("train_loss", "validation_loss", "pseudo_dice", "seconds")
     }
+
+
+def _started(log: Path) -> list[int]:
+    """Return the start in the name of a log; nnU-Net writes months and days without leading zeros."""
+    return [int(number) for number in re.findall(r"\d+", log.name)]
 
 
 def _lines(log: Path) -> Iterator[tuple[str, str]]:

@@ -229,6 +229,8 @@ class DatasetDescription:
                 "split": "whole patients; sides and thirds by femur volume are balanced in every set and fold",
             },
             "counts": record.counts,
+            # Number of cases whose set the source or a list of test cases gives.
+            "given_sets": sum(bool(self.cases[one.case].set) for one in self.records),
             "findings": [finding.as_json() for finding in record.findings],
             "files": record.files,
             "cases": described,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import Counter
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
@@ -126,6 +127,9 @@ def select(
     found = read_alike(candidates)
     if not found or jobs < 1:
         msg = f"jobs must be 1 or more, got {jobs}." if found else "candidates: must not be empty. Give a model."
+        raise InputError(msg, code="invalid-option")
+    if repeated := [name for name, number in Counter(each.name for each in found).items() if number > 1]:
+        msg = f"{repeated[0]}: is the name of several candidates. Rename a folder."
         raise InputError(msg, code="invalid-option")
     used = shared_folds(found, several(folds))
     deciding = tuple(fold for fold in used if fold < CV_FOLDS) or used

@@ -184,13 +184,17 @@ def written_entry(output: Path) -> Iterator[Path]:
     if not ours and output.exists() and (not output.is_dir() or any(output.iterdir())):
         msg = f"{output}: exists, and is not an ensemble or selection of nnfemur. Choose another folder."
         raise InputError(msg, code="exists")
-    partial = output.with_name(f".{output.name}.partial")
+    partial, outdated = (output.with_name(f".{output.name}.{kind}") for kind in ("partial", "outdated"))
     rmtree(partial, ignore_errors=True)
+    rmtree(outdated, ignore_errors=True)
     make_folder(partial)
     try:
         yield partial
-        rmtree(output, ignore_errors=True)
+        if output.exists():
+            # As a whole: a killed deletion could leave a folder without its record, which would be refused later.
+            output.rename(outdated)
         rename_flushed(partial, output)
+        rmtree(outdated, ignore_errors=True)
     finally:
         rmtree(partial, ignore_errors=True)
 

@@ -225,13 +225,14 @@ def _write_mean(merge: _Merge, first: Candidate) -> None:
 
 def _read(file: Path) -> NDArray[Any]:
     import zipfile
+    import zlib
 
     import numpy as np
 
     try:
         with np.load(file, allow_pickle=False) as content:
             return np.asarray(content["probabilities"], dtype=np.float32)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         msg = f"{file}: cannot be read as nnU-Net's probabilities ({type(error).__name__}). Predict the case again."
         raise InputError(msg, code="unreadable") from error
 

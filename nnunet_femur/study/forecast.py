@@ -180,7 +180,7 @@ def size_of(study: Study) -> Size:
 
 
 def seconds_of(job: Job, study: Study, size: Size, device: str) -> float:
-    """Return a rough estimate of a job's duration in seconds, good enough to tell minutes from days.
+    """Return a rough estimate of a job's duration in seconds, good enough to distinguish minutes from days.
 
     Args:
         job: The job.

@@ -53,8 +53,9 @@ def initial_weights(trainer: str, recipe: Mapping[str, Any], source: Mapping[str
     if weights is None and not kind.startswith("Finetune"):
         return "Random weights, also of the encoder."
     if weights:
+        origin = ", trained on ImageNet" if weights == "imagenet" else ""
         return (
-            f"Encoder weights `{weights}` of segmentation-models-pytorch or timm, trained on ImageNet. Licence of "
+            f"Encoder weights `{weights}` of segmentation-models-pytorch or timm{origin}. Licence of "
             f"these weights: {NOT_KNOWN}; see the page of the encoder's weights on the model hub."
         )
     return NOT_KNOWN

@@ -36,7 +36,7 @@ class TestScores:
         outcome = compare(tree.results)
         written = pd.read_csv(outcome.report.parent / "scores.csv", dtype={"unit": str})
         assert ",".join(written.columns) == "method,set,fold,case,patient,protocol,plane,region,metric,value,unit"
-        pd.testing.assert_frame_equal(written, outcome.scores)
+        pd.testing.assert_frame_equal(written, outcome.scores, check_dtype=False)
         assert _dice(written, case="L6", patient="patient6", set="test", fold="none", region="whole").item() == 0.75
         ml = written[(written["case"] == "L6") & (written["metric"] == "truth_volume") & (written["region"] == "whole")]
         assert ml["value"].item() == pytest.approx(64 * 0.02)

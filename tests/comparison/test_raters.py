@@ -57,6 +57,7 @@ class TestShownApart:
         assert [summary.entry for summary in _of(together).raters] == ["Dr. B"]
         assert _of(together).raters[0].mean == 0.75
         pd.testing.assert_frame_equal(together.summary(), alone.summary())
+        assert repr(together) == repr(alone), "a reader is not a method"
 
     def test_beside_each_method(self, both):
         outcome = compare(both.results, raters={"Dr. B": _reader(both, shift=-1)})

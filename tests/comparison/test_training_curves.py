@@ -121,6 +121,15 @@ class TestLogs:
         (curve,) = training_curves(discover(tree.results).predictions)
         assert curve.train_loss == (0.4, 0.3, 0.2)
 
+    def test_continued_on_the_tenth(self, tree):
+        """nnU-Net writes days without leading zeros, so names of logs are not in the order of their times."""
+        tree.validate(STOCK, 0)
+        fold = tree.method(STOCK) / "fold_0"
+        (fold / "training_log_2026_11_9_23_00_00.txt").write_text(_epoch(0, 0.4, "[0.5]") + _epoch(1, 0.3, "[0.5]"))
+        (fold / "training_log_2026_11_10_01_00_00.txt").write_text(_epoch(2, 0.2, "[0.5]"))
+        (curve,) = training_curves(discover(tree.results).predictions)
+        assert curve.train_loss == (0.4, 0.3, 0.2)
+
     def test_a_new_training_forgets_the_old_one(self, tree):
         tree.validate(STOCK, 0)
         fold = tree.method(STOCK) / "fold_0"

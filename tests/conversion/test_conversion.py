@@ -343,6 +343,7 @@ class TestSplits:
         rows = _rows(dataset)
         assert {case for case, row in rows.items() if row["set"] == "test"} == {"L101", "R102", "L103"}
         assert rows["L101"]["patient"] == rows["R102"]["patient"] == "P-L101"
+        assert _json(dataset / "conversion.json")["given_sets"] == 3
         for path in dataset.rglob("*"):
             assert path.is_dir() or b"Name " not in path.read_bytes()
         outcome = convert(hospital.folder, dataset_id=1, raw=raw, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from multiprocessing.pool import ThreadPool
+from shutil import copytree
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -210,6 +211,13 @@ class TestRefusals:
         one = model("FemurScratchTrainer", 0.9)
         with refused("invalid-folds", "L1"):
             select([one], one.with_name(BEST))
+
+    def test_candidates_of_one_name(self, model: Callable[..., Path], tmp_path: Path) -> None:
+        one = model("FemurScratchTrainer", 0.9)
+        other = tmp_path / "other" / one.name
+        copytree(one, other)
+        with refused("invalid-option", one.name):
+            select([one, other], one.with_name(BEST))
 
     def test_options(self, model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
         one = model("FemurScratchTrainer", 0.9)

@@ -128,6 +128,27 @@ class TestEntry:
         assert [path.name for path in output.parent.iterdir() if "partial" in path.name] == []
         assert (output / "fold_1" / "validation").is_dir(), "a failure keeps what was there"
 
+    def test_killed_while_it_replaces_an_earlier_one(
+        self, model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A half deleted folder without run.json would be refused as a folder of others by every later run."""
+        members = [model("FemurThreePlaneTrainer", 0.9), model("FemurScratchTrainer", 0.9)]
+        output = members[0].with_name(NAME)
+        ensemble(members, output)
+
+        def killed(folder: Path, **_: object) -> None:
+            if (folder / "run.json").is_file():
+                (folder / "run.json").unlink()
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr("nnunet_femur.selection.candidates.rmtree", killed)
+            with pytest.raises(KeyboardInterrupt):
+                ensemble(members, output)
+        ensemble(members, output)
+        assert (output / "run.json").is_file()
+        assert [path.name for path in output.parent.iterdir() if path.name.startswith(".")] == []
+
     def test_is_a_path(self, tmp_path: Path) -> None:
         assert str(tmp_path) == Ensemble(tmp_path, ("a", "b"), (5,), 1).__fspath__()
 

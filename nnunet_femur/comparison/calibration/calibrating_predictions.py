@@ -15,7 +15,7 @@ from nnunet_femur.comparison.calibration.case_reliability import CaseFiles, cras
 from nnunet_femur.comparison.calibration.probability_files import probability_file
 from nnunet_femur.comparison.calibration.reliability import Reliability
 from nnunet_femur.comparison.score_cache import ScoreCache
-from nnunet_femur.comparison.scoring import COLUMNS, CaseKey
+from nnunet_femur.comparison.scoring import COLUMNS, CaseKey, text_dtype
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.records import code_fingerprint, fingerprint
@@ -69,7 +69,8 @@ class Calibrated:
         ]
         if not rows:
             return scores
-        added = pd.DataFrame(rows, columns=list(COLUMNS)).astype({name: "str" for name in COLUMNS if name != "value"})
+        types = {name: text_dtype() for name in COLUMNS if name != "value"}
+        added = pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
         return pd.concat([scores, added], ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from nnunet_femur.comparison.clinical.case_ct import MEAN_HU, NO_CT
 from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, PROTOCOL
 from nnunet_femur.comparison.clinical.measured_masks import FAILED
 from nnunet_femur.comparison.scoring import COLUMNS as SCORES
+from nnunet_femur.comparison.scoring import text_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -161,5 +162,5 @@ def with_errors(scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         "metric": table["measurement"],
         "value": table["error"],
     }
-    errors = pd.DataFrame(columns)[list(SCORES)].astype({name: "str" for name in SCORES if name != "value"})
+    errors = pd.DataFrame(columns)[list(SCORES)].astype({name: text_dtype() for name in SCORES if name != "value"})
     return pd.concat([scores, errors], ignore_index=True)

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnunet_femur.comparison.report.drawing import Drawing
 from nnunet_femur.comparison.report.tables.formats import as_json
 from nnunet_femur.records import Provenance, code_fingerprint, fingerprint, read_json
@@ -36,7 +38,7 @@ def figure_provenance(data: ReportData, tables: Sequence[Table]) -> Provenance:
         settings=fingerprint([code_fingerprint(Path(__file__).parents[1]), version("matplotlib")]),
         inputs=fingerprint(
             {
-                "values": hashlib.sha256(scores["value"].to_numpy(float).tobytes()).hexdigest(),
+                "values": hashlib.sha256(np.ascontiguousarray(scores["value"], float).data).hexdigest(),
                 # The order of the rows is fixed, so the names that occur determine the other columns.
                 "names": [scores[name].unique().tolist() for name in scores.columns.drop("value")],
                 "tables": [as_json(table) for table in tables],

@@ -81,12 +81,13 @@ def _not_worse(compared: Sequence[Statistics]) -> str:
         if method not in shown
     ]
     against = compared[0].margins[0].against
-    margins = ", ".join(_margin(each.measure, each.margins[0].margin) for each in compared)
+    margins = ", ".join(margin_text(each.measure, each.margins[0].margin) for each in compared)
     sentence = f"not worse than {against} up to the margins ({margins}): {', '.join(shown) or 'no method'}."
     return f"{sentence} Not shown for {', '.join(others)}." if others else sentence
 
 
-def _margin(measure: Measure, margin: float) -> str:
+def margin_text(measure: Measure, margin: float) -> str:
+    """Return the name of a score with its margin and unit."""
     unit = metric_of(measure).unit
     return f"{measure_title(measure)} {margin:g}" + ("" if unit == "1" else f" {unit_text(unit)}")
 

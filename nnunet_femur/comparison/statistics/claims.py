@@ -44,8 +44,9 @@ class Claim:
         gain: Mean over patients of the gain, in the metric's unit.
         interval: 95 % interval of the mean gain, by Student's t; None with fewer than two patients.
         false: Probability that the claim is false, which is that the true mean gain is not above 0, after
-            "Claims Reloaded" (arXiv 2505.04720): Student's t with n - 1 degrees of freedom at -gain / (sd / sqrt(n)).
-            None with fewer than two patients.
+            Christodoulou et al. (arXiv 2505.04720): Student's t with n - 1 degrees of freedom at
+            -gain / (sd / sqrt(n)). This is the posterior probability with the prior 1 / variance. None with fewer than
+            two patients.
         needed: Number of patients that would show the gain at :data:`LEVEL` with :data:`POWER`, if its mean and
             standard deviation are those seen; None if the claim holds already, the gain is not above 0, or more than
             :data:`MOST_PATIENTS` are needed.

@@ -33,7 +33,8 @@ class Margins:
     """A method to compare with, and the margin of each score.
 
     Attributes:
-        against: Name of the method, or a part of it, such as "TotalSegmentator".
+        against: Name of the method, or a part of it, such as "TotalSegmentator". A name that begins with the text takes
+            precedence over one that contains it.
         by_name: Largest loss that does not count, in the unit of the score, by name of a metric of the whole volume
             ("dice", "hd95") or of a main clinical measurement ("neck_shaft_angle_deg").
 
@@ -104,10 +105,19 @@ class Margins:
             raise InputError(msg, code="invalid-option")
 
     def _named(self, known: Sequence[tuple[_Known, Sequence[str]]]) -> list[_Known]:
-        """Return the only object that has the name, or whose name contains it; empty if there is none."""
+        """Return the only object that has the name, else whose name begins with it, else whose name contains it.
+
+        So "TotalSegmentator" is the baseline, also beside a network that was fine-tuned from TotalSegmentator's plans.
+
+        Returns:
+            The object; empty if no name contains the text.
+        """
         wanted = self.against.casefold()
-        found = [(one, names) for one, names in known if wanted in map(str.casefold, names)]
-        found = found or [(one, names) for one, names in known if any(wanted in name.casefold() for name in names)]
+        found: list[tuple[_Known, Sequence[str]]] = []
+        for fits in (str.__eq__, str.startswith, str.__contains__):
+            found = found or [
+                (one, names) for one, names in known if any(fits(name.casefold(), wanted) for name in names)
+            ]
         if len(found) > 1:
             labels = ", ".join(names[-1] for _, names in found)
             msg = f"{self.against}: is the name of several methods ({labels}). Pass --against with the whole name."

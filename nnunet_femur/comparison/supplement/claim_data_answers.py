@@ -76,7 +76,8 @@ def _parts(facts: StudyFacts) -> str:
             f"Trained on patches of volumes: {listed(volumes)}." if volumes else "",
             f"Trained on slices: {listed(slices)}." if slices else "",
             f"Trained on slices of the femur’s ends alone: {listed(ends)}." if ends else "",
-            "All networks predicted whole CTs, and every case of a set was scored.",
+            "All predictions cover the whole CT.",
+            "Every case of a set was scored." if facts.report.complete else "",
         )
     )
 
@@ -85,7 +86,7 @@ def _missing(facts: StudyFacts) -> str:
     report = facts.report
     unscored = len(report.unscored)
     return (
-        f"Predictions that are missing or could not be scored: {unscored}"
+        f"Predictions that could not be scored: {unscored}"
         f"{'' if report.complete else '; the comparison is incomplete, see its warnings'}. Empty masks are scored by "
         f"the policy “{report.policy.name}”: {report.policy.meaning}"
     )
@@ -117,13 +118,14 @@ def _assignment(facts: StudyFacts) -> str:
 
 
 def _disjoint(facts: StudyFacts) -> str:
-    known = [dataset for dataset in facts.datasets if dataset.patients_known]
-    if len(known) < len(facts.datasets) or not known:
-        return ""
-    shared = [text for dataset in known for text in dataset.shared_patients]
+    shared = [text for dataset in facts.datasets for text in dataset.shared_patients]
     if shared:
         return f"Not disjoint by patient: {'; '.join(shared)}."
-    return "Patient. Checked with cases.csv: no patient has cases in two of training, validation and test set."
+    if not facts.datasets or not all(dataset.listed and dataset.patients_known for dataset in facts.datasets):
+        return ""
+    with_folds = all(dataset.folds for dataset in facts.datasets)
+    sets = "two of training, validation and test set" if with_folds else "both training and test set"
+    return f"Patient. Checked with cases.csv: no patient has cases in {sets}."
 
 
 def _sample_size(facts: StudyFacts) -> str:
@@ -135,7 +137,8 @@ def _sample_size(facts: StudyFacts) -> str:
             continue
         claim = statistics.most_doubtful
         needed = (
-            f"; about {claim.needed} patients would settle whether {claim.first} is better than {claim.second}"
+            f"; about {claim.needed} patients would settle whether {claim.first} is better than {claim.second}, if "
+            "mean and standard deviation of the difference are those seen"
             if claim is not None and claim.needed is not None
             else ""
         )

@@ -50,10 +50,9 @@ def claim_items(facts: StudyFacts) -> list[Item]:
 def _item(topic: Topic, facts: StudyFacts) -> Item:
     found = ANSWERS[topic.number](facts) if topic.number in ANSWERS else ""
     own = facts.answers.get(topic.number, "")
-    if own:
-        return Item(topic, FILLED, joined((found, own)))
-    if found and not topic.ask:
-        return Item(topic, PARTLY if "to be filled in" in found else FILLED, found)
+    if own or (found and not topic.ask):
+        text = joined((found, own))
+        return Item(topic, PARTLY if "to be filled in" in text else FILLED, text)
     return Item(topic, PARTLY if found else MISSING, joined((found, to_fill_in(topic.ask or topic.name))))
 
 

@@ -70,8 +70,13 @@ def _ensembles(facts: StudyFacts) -> str:
         for entry in one.group.entries
         if entry.folds == ("ensemble",)
     }
-    found |= {derivation_of(method).rstrip(".") for method in facts.methods if "members" in method.recipe}
-    return f"Ensembles: {listed(sorted(found))}." if found else "No ensembles: each prediction is that of one network."
+    found |= {derivation_of(method).rstrip(".") for method in facts.methods if method.derivation}
+    unknown = [method.title for method in facts.methods if method.is_from_elsewhere]
+    gap = f"{listed(unknown)}: {to_fill_in('ensemble or not')}" if unknown else ""
+    if found:
+        return joined((f"Ensembles, and methods made from others: {listed(sorted(found))}.", gap))
+    own = "No ensembles: each prediction of a trained method is that of one network." if facts.trained else ""
+    return joined((own, gap))
 
 
 def _metrics(facts: StudyFacts) -> str:
@@ -94,7 +99,9 @@ def _internal(facts: StudyFacts) -> str:
         for one in facts.statistics
         if one.group.set in SETS
     ]
-    return f"Evaluated on cases of the same dataset that were not trained on: {listed(sets)}." if sets else ""
+    if not (sets and facts.trained and all(dataset.listed for dataset in facts.datasets)):
+        return ""
+    return f"Trained methods were evaluated on cases of their dataset that they were not trained on: {listed(sets)}."
 
 
 def _included(facts: StudyFacts) -> str:

@@ -54,7 +54,8 @@ class DatasetFacts:
         sets: Its sets that have cases.
         conversion: Content of its ``conversion.json``; empty if nnunet_femur did not convert it.
         description: Content of its ``dataset.json``; empty for a folder of masks.
-        patients_known: True if ``cases.csv`` lists the patients.
+        listed: True if it is known which cases are for training and which for testing.
+        patients_known: True if ``cases.csv`` lists the patient of every case.
         shared_patients: Patients with cases in two sets that must be disjoint, a sentence each.
         phantoms: True if all cases are synthetic phantoms of nnunet_femur.
         folds: Numbers of cases for training and for validation of each fold.
@@ -64,6 +65,7 @@ class DatasetFacts:
     sets: tuple[SetFacts, ...]
     conversion: Mapping[str, Any]
     description: Mapping[str, Any]
+    listed: bool
     patients_known: bool
     shared_patients: tuple[str, ...]
     phantoms: bool
@@ -99,7 +101,8 @@ def dataset_facts(dataset: ReferenceMasks) -> DatasetFacts:
         sets=tuple(_sets(dataset, rows)),
         conversion=conversion if isinstance(conversion, dict) else {},
         description={} if dataset.raw is None else dataset.raw.description,
-        patients_known=bool(dataset.patients),
+        listed=dataset.listed,
+        patients_known=all(case in dataset.patients for case in (*dataset.train, *dataset.test)),
         shared_patients=tuple(_shared(dataset)),
         phantoms=_are_phantoms(dataset),
         folds=tuple((len(fold.train), len(fold.val)) for fold in dataset.folds),
@@ -156,7 +159,7 @@ def _range(values: Iterable[float]) -> Range | None:
 
 def _shared(dataset: ReferenceMasks) -> Iterator[str]:
     """Yield a sentence for each pair of sets that share a patient; folds are compared by training and validation."""
-    if not dataset.patients:
+    if not (dataset.patients and dataset.listed):
         return
 
     def patients(cases: Iterable[str]) -> set[str]:

@@ -37,7 +37,7 @@ class MethodFacts:
         configuration: Its configuration of these plans, with the values that it inherits; empty if unknown.
         curves: Training curves of its networks.
         traits: Traits of the method.
-        folds: Folds that were trained, by name.
+        folds: Folds whose training has ended, by name.
         planned: Hyperparameters that its plans contain; empty for trainers of others.
         own_name: Last part of the name of its folder, ``TRAINER__PLANS__CONFIGURATION``, or the name that a user gave.
     """
@@ -79,6 +79,11 @@ class MethodFacts:
         recorded = any(record.get("method") == "TotalSegmentator" for record in self.records)
         # Copied masks may come without their record.
         return recorded or self.own_name.startswith("TotalSegmentator__")
+
+    @property
+    def is_from_elsewhere(self) -> bool:
+        """True for masks that neither a training, nor a baseline, nor other methods of this study made."""
+        return not (self.trainer or self.is_baseline or self.derivation)
 
     @property
     def has_dummy_weights(self) -> bool:
@@ -154,7 +159,12 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
                 traits=own.traits,
                 folds=tuple(
                     sorted(
-                        {fold.name.removeprefix("fold_") for folder in folders for fold in folder.glob("fold_*")},
+                        {
+                            fold.name.removeprefix("fold_")
+                            for folder in folders
+                            for fold in folder.glob("fold_*")
+                            if _has_ended(fold)
+                        },
                         key=lambda fold: (len(fold), fold),
                     )
                 ),
@@ -163,6 +173,11 @@ def method_facts(predictions: Sequence[Predictions], curves: Sequence[TrainingCu
             )
         )
     return found
+
+
+def _has_ended(fold: Path) -> bool:
+    """Return True if the training of a fold has ended, as what it leaves shows."""
+    return any((fold / name).exists() for name in ("checkpoint_final.pth", "run.json", "validation", "test"))
 
 
 def _title(name: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.grouping import Measure
@@ -119,15 +120,14 @@ def _training(method: MethodFacts) -> Iterator[Block]:
 
 
 def _curve_row(curve: TrainingCurve) -> tuple[str, ...]:
-    dice = curve.pseudo_dice[-1] if curve.pseudo_dice else float("nan")
+    loss, dice = (values[-1] if values else math.nan for values in (curve.train_loss, curve.pseudo_dice))
     fall = "" if curve.fall is None else f" ({100 * curve.fall:.1f} % per epoch)"
-    minutes = f"{sum(curve.seconds) / 60:.1f}" if curve.seconds else "–"
     return (
         curve.fold,
         str(curve.epochs),
-        minutes,
-        f"{curve.train_loss[-1]:.4f}",
-        f"{dice:.3f}",
+        "–" if curve.minutes is None else f"{curve.minutes:.1f}",
+        "–" if math.isnan(loss) else f"{loss:.4f}",
+        "–" if math.isnan(dice) else f"{dice:.3f}",
         f"{state_of(curve)}{fall}",
     )
 

@@ -9,6 +9,7 @@ from nnunet_femur.comparison.supplement.pages import Heading, Page, Paragraph, t
 from nnunet_femur.comparison.supplement.phrases import (
     cases_of,
     code,
+    counted,
     division_of,
     joined,
     listed,
@@ -67,7 +68,7 @@ def _data(facts: StudyFacts) -> Iterator[str]:
     for dataset in facts.datasets:
         yield from (cases_of(dataset), voxels_of(dataset), division_of(dataset))
         if dataset.left_out:
-            yield f"The conversion left out {dataset.left_out} cases because of their voxels."
+            yield f"The conversion left out {counted(dataset.left_out, 'case')} because of their voxels."
     if facts.phantoms:
         yield "All cases are synthetic phantoms that nnunet_femur generated, so no result is about patients."
     else:
@@ -77,9 +78,11 @@ def _data(facts: StudyFacts) -> Iterator[str]:
 def _training(facts: StudyFacts) -> Iterator[str]:
     if not facts.trained:
         return
-    networks = sum(max(len(method.folds), 1) for method in facts.trained)
+    networks = sum(len(method.folds) for method in facts.trained)
+    known = f" ({counted(networks, 'network')})" if all(method.folds for method in facts.trained) else ""
+    verb = "was" if len(facts.trained) == 1 else "were"
     yield (
-        f"{len(facts.trained)} methods ({networks} networks) were trained with nnU-Net v2 (Isensee et al., Nature "
+        f"{counted(len(facts.trained), 'method')}{known} {verb} trained with nnU-Net v2 (Isensee et al., Nature "
         "Methods 2021) and nnunet_femur."
     )
     yield from trainings_of(facts.trained)
@@ -103,7 +106,7 @@ def _others(facts: StudyFacts) -> Iterator[str]:
             )
         elif method.derivation:
             yield derivation_of(method)
-        elif not method.trainer:
+        elif method.is_from_elsewhere:
             yield f"{method.title}: masks from elsewhere. {to_fill_in('origin of these masks')}"
 
 

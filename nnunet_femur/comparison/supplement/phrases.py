@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.comparison.report.headlines import margin_text
 from nnunet_femur.comparison.report.tables.model import interval_text
 from nnunet_femur.comparison.statistics.bootstrap import RESAMPLES
+from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
+from nnunet_femur.comparison.supplement.pages import to_fill_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -108,9 +111,16 @@ def division_of(dataset: DatasetFacts) -> str:
     if "split" not in options:
         return ""
     rule = decisions.get("split")
+    given = dataset.conversion.get("given_sets")
+    kept = ""
+    if given is None:
+        kept = f" {to_fill_in('sets that the source or a list of test cases gave, which were kept')}"
+    elif given:
+        kept = f" The sets of {counted(given, 'case')} were given by the source or a list of test cases, and kept."
     return (
-        f"nnunet_femur assigned the patients to sets and folds by their ids and a seed ({options.get('seed')}), in the "
-        f"proportion {options['split']} of training, validation and test cases{f' ({rule})' if rule else ''}."
+        f"nnunet_femur assigned {'the other' if given else 'the'} patients to sets and folds by their ids and a seed "
+        f"({options.get('seed')}), in the proportion {options['split']} of training, validation and test cases"
+        f"{f' ({rule})' if rule else ''}.{kept}"
     )
 
 
@@ -183,23 +193,26 @@ def statistics_of(facts: StudyFacts) -> str:
     return (
         "Scores are given as mean ± standard deviation over cases. 95 % confidence intervals of means are percentile "
         f"intervals of a bootstrap with {RESAMPLES} samples that draws whole patients. All pairs of methods are "
-        f"compared by {_TESTS.get(facts.test, facts.test)} over patients, with Holm’s correction for all pairs of a "
-        "set. The claim that the best method is better than another is given with the probability that it is false "
-        "(Claims Reloaded, arXiv 2505.04720)."
+        f"compared by {_TESTS.get(facts.test, facts.test)} over patients, with Holm’s correction for all pairs of one "
+        "score and set. The claim that the method with the best mean is better than another is given with the "
+        "probability that it is false, by Student’s t-distribution of the mean paired difference (Christodoulou et "
+        "al., False Promises in Medical Imaging AI?, arXiv 2505.04720), which is not corrected for the number of "
+        "methods."
     )
 
 
 def margins_of(facts: StudyFacts) -> str:
     """Return a sentence about the comparisons up to a margin; empty if there are none."""
-    found = {}
-    for group in facts.statistics:
-        for measure, statistics in group.measures.items():
-            for one in statistics.margins:
-                found[measure.metric] = (one.against, one.margin)
-    if not found:
+    tests = [
+        (one.measure, one.margins[0])
+        for _, measures in of_all_measures(facts.statistics, facts.endpoints)
+        for one in measures
+        if one.margins
+    ]
+    if not tests:
         return ""
-    against = next(iter(found.values()))[0]
-    limits = listed(f"{metric} {margin:g}" for metric, (_, margin) in found.items())
+    against = listed(dict.fromkeys(test.against for _, test in tests))
+    limits = listed(dict.fromkeys(margin_text(measure, test.margin) for measure, test in tests))
     return (
         f"Each method is tested for being not worse than {against} up to a margin ({limits}), at the 5 % level, by the "
         "90 % interval of the mean paired difference (two one-sided t-tests for equivalence)."

@@ -70,7 +70,7 @@ def read_answers(folder: Path) -> Answers:
     for key, text in content.items():
         if str(key) not in known:
             hint = suggestion(str(key), [_PHANTOMS, *known])
-            msg = f"{path}: {key!r} is no item of the checklist (1 to {len(TOPICS)}).{hint}"
+            msg = f"{path}: {key!r} is not an item of the checklist (1 to {len(TOPICS)}).{hint}"
             raise InputError(msg, code="invalid-file")
         if text is not None and (isinstance(text, bool) or not isinstance(text, str | int | float)):
             msg = f"{path}: the answer to item {key} must be a text, got {type(text).__name__}. Put it in quotes."

@@ -87,8 +87,8 @@ def _batches(method: MethodFacts) -> Iterator[str]:
 
 
 def _time(method: MethodFacts) -> str:
-    seconds = [curve.seconds for curve in method.curves if curve.seconds]
-    return f"{sum(map(sum, seconds)) / 60:.1f} min of training" if seconds else ""
+    minutes = [curve.minutes for curve in method.curves if curve.minutes is not None]
+    return f"{sum(minutes):.1f} min of training" if minutes else ""
 
 
 def starts_of(methods: Sequence[MethodFacts]) -> Iterator[str]:

@@ -58,6 +58,13 @@ class TestMethod:
         with refused("invalid-option", "A__"):
             Margins("A__", {"dice": 0.01}).entry_of(group)
 
+    def test_the_beginning_of_a_name_is_preferred(self):
+        names = ("TotalSegmentator__total__1.5mm", "FemurFinetuneTrainer__TotalSegmentatorPlans__3d_fullres")
+        margins = Margins("TotalSegmentator", {"dice": 0.01})
+        margins.require_among(names)
+        (group,) = _groups(**{name: [0.9] for name in names})
+        assert margins.entry_of(group).method == names[0]
+
     def test_must_exist(self):
         methods = ["A__P__c", "B__P__c"]
         Margins("B", {"dice": 0.01}).require_among(methods)

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from nnunet_femur.comparison.clinical.endpoints import ENDPOINTS, PROTOCOL
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.comparison.grouping import group_scores
+from nnunet_femur.comparison.grouping import Measure, group_scores
 from nnunet_femur.comparison.report.report import Report
+from nnunet_femur.comparison.report.report_data import DICE
 from nnunet_femur.comparison.scoring import score_predictions
 from nnunet_femur.comparison.statistics.analysis import analyse_groups
+from nnunet_femur.comparison.statistics.endpoint_statistics import EndpointStatistics, GroupEndpoints
 from nnunet_femur.comparison.statistics.margins import Margins
 from nnunet_femur.comparison.supplement.claim_items import FILLED, MISSING, PARTLY, claim_items, claim_page
 from nnunet_femur.comparison.supplement.claim_topics import TOPICS
@@ -39,6 +42,7 @@ RECORD = {
 CONVERSION = {
     "options": {"seed": 3, "split": "24/8/8", "min_volume_ml": 50.0},
     "decisions": {"orientation": "RAS", "image": "int16 HU", "mask": "uint8", "split": "whole patients"},
+    "given_sets": 0,
     "left_out": [{"case": "L9"}],
 }
 PLANS = {
@@ -120,6 +124,18 @@ def test_facts_of_the_data(facts):
     assert items[20].text.startswith("Patient.")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [(0, ("assigned the patients",)), (7, ("7 cases", "kept")), (None, ("to be filled in",))]
+)
+def test_sets_that_were_given_are_not_called_assigned(facts, given, expected):
+    """Records of version 0.1 do not contain whether sets were given, such as by --test-ids."""
+    (dataset,) = facts.datasets
+    conversion = {**CONVERSION, "given_sets": given}
+    item = _items(replace(facts, datasets=(replace(dataset, conversion=conversion),)))[19]
+    assert names(item.text, *expected)
+    assert item.state == (PARTLY if given is None else FILLED)
+
+
 def test_facts_of_training_and_results(facts):
     items = _items(facts)
     assert names(items[23].text, "torch 2.9.1", "nnunetv2 2.8.1")
@@ -127,12 +143,21 @@ def test_facts_of_training_and_results(facts):
         items[25].text, "FemurUnetResNet34Trainer", "2 epochs of 50 steps", "Adam", "0.0003", "seed 7", "1.0 min"
     )
     assert names(items[26].text, "epoch of the lowest training loss", "source 0.9000, last 0.8900", "optimistic")
-    assert names(items[6].text, "3 methods", "2 cases", "TotalSegmentator", "dice 0.01")
+    assert names(items[6].text, "3 methods", "2 cases", "TotalSegmentator", "3D Dice 0.01")
     # Boxes that are moved by none, one and two of four slices.
     assert names(items[37].text, "1.000", "0.750", "0.500", "n = 2")
     assert names(items[39].text, "L6 (0.750)", "L6 (0.500)")
     assert names(items[40].text, "With 2 patients", "Dummy weights", BASELINE.partition("__")[0])
     assert names(items[42].text, "`nnUNetv2_train 1 3d_fullres 0`")
+
+
+def test_margins_of_measurements_are_named_too(facts):
+    (one,) = facts.statistics
+    angle = Measure(PROTOCOL, "absolute", "whole", "mldfa_deg")
+    statistics = replace(one.measures[DICE], measure=angle)
+    endpoint = EndpointStatistics(ENDPOINTS["mldfa_deg"], one.group, statistics, (), ())
+    measured = replace(facts, endpoints=[GroupEndpoints(one.group, {"mldfa_deg": endpoint})])
+    assert names(_items(measured)[29].text, "3D Dice 0.01", "absolute error 0.01 °")
 
 
 def test_answers_of_the_authors_complete_an_item(facts):
@@ -149,6 +174,25 @@ def test_a_patient_in_two_sets_is_not_called_disjoint(tree):
     text = _items(facts_of(tree))[20].text
     assert names(text, "p1")
     assert not text.startswith("Patient.")
+
+
+def test_disjoint_only_if_every_patient_is_known(tree):
+    rows = ["case,patient,side,set", "L1,p1,left,train", "L6,p6,left,test"]
+    (tree.raw / "cases.csv").write_text("\n".join(rows) + "\n")
+    tree.test(BASELINE)
+    assert _items(facts_of(tree))[20].state == MISSING
+
+
+def test_an_answer_does_not_hide_a_gap_of_the_files(facts):
+    methods = tuple(replace(one, records=()) if FINETUNE in one.method else one for one in facts.methods)
+    item = _items(replace(facts, methods=methods, answers={26: "Ours."}))[26]
+    assert names(item.text, "to be filled in: choice of the final network", "Ours.")
+    assert item.state == PARTLY
+
+
+def test_incomplete_sets_are_not_called_scored(facts):
+    assert "Every case" in _items(facts)[10].text
+    assert "Every case" not in _items(replace(facts, report=replace(facts.report, complete=False)))[10].text
 
 
 def test_phantoms_are_not_called_patients(tree):
@@ -176,6 +220,9 @@ def test_little_is_known_of_masks_from_elsewhere(tree, tmp_path):
     facts = gather_facts(found, report, statistics=analyse_groups(group_scores(scored.scores)))
     items = _items(facts)
     assert {number for number in (9, 10, 19, 20, 22, 23, 24, 25, 26) if items[number].state != MISSING} == set()
+    # Their network is unknown, so it may be an ensemble, and may have been trained on these cases.
+    assert items[27].state != FILLED
+    assert items[32].state == MISSING
     assert items[37].state == FILLED
 
 

@@ -28,6 +28,8 @@ def test_methods(tree):
         tree.validate(method, 0)
         (tree.method(method) / "plans.json").write_text(json.dumps(PLANS))
     tree.validate(UNET, 1)
+    (tree.method(UNET) / "fold_2").mkdir()  # an interrupted training
+    (tree.method(UNET) / "fold_2" / "checkpoint_latest.pth").touch()
     record = {"recipe": {"encoder_weights": "imagenet"}, "versions": {"torch": "2.9"}, "parameters": 7}
     (tree.method(UNET) / "fold_1" / "run.json").write_text(json.dumps(record))
     tree.test(BASELINE)

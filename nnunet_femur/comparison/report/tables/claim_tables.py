@@ -86,10 +86,10 @@ def _claims(group: Group, measures: list[Statistics]) -> Table:
         ),
         rows=tuple(rows),
         note=(
-            "P(false claim): probability that the method with the best mean is not better than the rival (Claims "
-            f"Reloaded, arXiv 2505.04720); a claim holds up to {100 * LEVEL:g} %. Gain: how much nearer to the ideal "
-            "the best method is, mean over the patients with scores of all methods, with its t-interval. "
-            f"{_NEEDED}"
+            "P(false claim): probability that the method with the best mean is not better than the rival (after "
+            f"Christodoulou et al., arXiv 2505.04720); a claim holds up to {100 * LEVEL:g} %. It is not corrected for "
+            "the number of methods. Gain: how much nearer to the ideal the best method is, mean over the patients with "
+            f"scores of all methods, with its t-interval. {_NEEDED}"
         ),
     )
 

@@ -64,7 +64,7 @@ def _cells(curve: TrainingCurve) -> tuple[Cell, ...]:
     return (
         count(curve.epochs),
         GAP if not steps else count(steps),
-        number(sum(curve.seconds) / 60 if curve.seconds else None, "min"),
+        number(curve.minutes, "min"),
         _last(curve.train_loss, places=4),
         _last(curve.validation_loss, places=4),
         _last(curve.pseudo_dice, places=3),
