@@ -86,7 +86,8 @@ class TestForms:
 
     def test_csv(self, masks):
         table = pd.read_csv(io.StringIO(self._run(*masks, "--format", "csv")), dtype={"unit": str})
-        pd.testing.assert_frame_equal(table, score_files(*masks).scores)
+        # Texts may be stored in another way.
+        pd.testing.assert_frame_equal(table.astype(score_files(*masks).scores.dtypes), score_files(*masks).scores)
 
     def test_json(self, masks):
         content = json.loads(self._run(*masks, "--format", "json", "--empty-masks", "formula"))
