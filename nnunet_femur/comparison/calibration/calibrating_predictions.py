@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.comparison.calibration.case_reliability import CaseFiles, crashed, measure_reliability
 from nnunet_femur.comparison.calibration.probability_files import probability_file
 from nnunet_femur.comparison.calibration.reliability import Reliability
+from nnunet_femur.comparison.line_cache import LineCache
 from nnunet_femur.comparison.score_cache import ScoreCache
 from nnunet_femur.comparison.scoring import COLUMNS, CaseKey, text_dtype
 from nnunet_femur.processes import each
@@ -74,56 +73,24 @@ class Calibrated:
         return pd.concat([scores, added], ignore_index=True)
 
 
-@dataclass
-class CalibrationCache:
+class CalibrationCache(LineCache["CaseReliability"]):
     """Reliability of an earlier run, by everything that determines it: the files, the options, and the code.
 
-    Attributes:
-        cases: Reliability by key.
+    Args:
+        kept: Reliability by key.
     """
 
-    cases: dict[str, CaseReliability] = field(default_factory=dict)
-    _used: dict[str, CaseReliability] = field(default_factory=dict, repr=False)
+    file_name = CACHE_FILE
 
-    def get(self, key: str | None) -> CaseReliability | None:
-        """Return the reliability with a key; None if the cache does not contain it."""
-        return self.cases.get(key) if key else None
+    @staticmethod
+    def as_json(result: CaseReliability) -> dict[str, Any]:
+        """Return the reliability of a case as JSON content."""
+        return {"regions": {name: _as_json(one) for name, one in result.items()}}
 
-    def put(self, key: str | None, case: CaseReliability) -> None:
-        """Keep a reliability for the next run."""
-        if key:
-            self._used[key] = case
-
-    def write(self, folder: Path) -> None:
-        """Write what this run used to :data:`CACHE_FILE`; the rest is dropped.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        with (
-            written_beside(folder / CACHE_FILE, durable=False) as partial,
-            partial.open("w", encoding="utf-8", newline="\n") as file,
-        ):
-            for key, case in self._used.items():
-                file.write(
-                    json.dumps({"key": key, "regions": {name: _as_json(one) for name, one in case.items()}}) + "\n"
-                )
-
-    @classmethod
-    def read(cls, folder: Path) -> CalibrationCache:
-        """Return the cache of a report's folder; an empty cache if the folder has none or a damaged one."""
-        try:
-            with (folder / CACHE_FILE).open(encoding="utf-8") as file:
-                lines = [json.loads(line) for line in file]
-            return cls(
-                {
-                    str(line["key"]): {str(name): _from_json(one) for name, one in line["regions"].items()}
-                    for line in lines
-                }
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # The cache only saves time: without it, everything is computed.
-            return cls()
+    @staticmethod
+    def from_json(line: dict[str, Any]) -> CaseReliability:
+        """Return the reliability of :meth:`as_json`."""
+        return {str(name): _from_json(one) for name, one in line["regions"].items()}
 
 
 def calibrate_predictions(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.comparison.clinical.measured_masks import MeasuredFemur
+from nnunet_femur.comparison.line_cache import LineCache
 from nnunet_femur.records import code_fingerprint, fingerprint
 
 if TYPE_CHECKING:
@@ -21,49 +20,24 @@ CACHE_FILE = "measurements-cache.jsonl"
 """Name of the cache in the report's folder; it may be deleted at any time."""
 
 
-@dataclass
-class MeasurementCache:
+class MeasurementCache(LineCache["MeasuredMask"]):
     """Measurements by everything that determines them: mask, reference grid, CT, options, and the code that measures.
 
-    Attributes:
-        masks: Measurements by key.
+    Args:
+        kept: Measurements by key.
     """
 
-    masks: dict[str, MeasuredMask] = field(default_factory=dict)
-    _used: dict[str, MeasuredMask] = field(default_factory=dict, repr=False)
+    file_name = CACHE_FILE
 
-    def get(self, key: str | None) -> MeasuredMask | None:
-        """Return the measurements with a key; None if the cache does not contain them."""
-        return self.masks.get(key) if key else None
+    @staticmethod
+    def as_json(result: MeasuredMask) -> dict[str, Any]:
+        """Return measurements as JSON content."""
+        return {"femurs": [asdict(femur) for femur in result]}
 
-    def put(self, key: str | None, mask: MeasuredMask) -> None:
-        """Keep measurements for the next run."""
-        if key:
-            self._used[key] = mask
-
-    def write(self, folder: Path) -> None:
-        """Write the measurements that this run used to :data:`CACHE_FILE`; others are dropped.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        with (
-            written_beside(folder / CACHE_FILE, durable=False) as partial,
-            partial.open("w", encoding="utf-8", newline="\n") as file,
-        ):
-            for key, mask in self._used.items():
-                file.write(json.dumps({"key": key, "femurs": [asdict(femur) for femur in mask]}) + "\n")
-
-    @classmethod
-    def read(cls, folder: Path) -> MeasurementCache:
-        """Return the cache of a report's folder; an empty cache if the folder has none or a damaged one."""
-        try:
-            with (folder / CACHE_FILE).open(encoding="utf-8") as file:
-                lines = [json.loads(line) for line in file]
-            return cls({str(line["key"]): tuple(map(_femur, line["femurs"])) for line in lines})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            # The cache only saves time: without it, everything is measured.
-            return cls()
+    @staticmethod
+    def from_json(line: dict[str, Any]) -> MeasuredMask:
+        """Return the measurements of :meth:`as_json`."""
+        return tuple(map(_femur, line["femurs"]))
 
 
 def measurement_key(

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
+    from typing import Any
 
     import pandas as pd
     from rich.table import Table as RichTable
 
-    from nnunet_femur.comparison.calibration.calibrating_predictions import CalibrationCache
-    from nnunet_femur.comparison.clinical.measurement_cache import MeasurementCache
+    from nnunet_femur.comparison.line_cache import LineCache
     from nnunet_femur.comparison.predictions import Unscored
     from nnunet_femur.comparison.report.tables import Cell, Column, Table
     from nnunet_femur.comparison.score_cache import ScoreCache
@@ -109,7 +109,7 @@ def require_writable(folder: Path) -> None:
         raise _unwritable(folder, PermissionError(13, "Permission denied"))
 
 
-def write_caches(folder: Path, *caches: ScoreCache | MeasurementCache | CalibrationCache | None) -> None:
+def write_caches(folder: Path, *caches: ScoreCache | LineCache[Any] | None) -> None:
     """Write what the next report in the same folder reuses.
 
     Raises:

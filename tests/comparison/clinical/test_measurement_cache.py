@@ -21,20 +21,20 @@ def test_kept_as_they_are(tmp_path):
     cache.put(None, MASK)
     cache.write(tmp_path)
     read = MeasurementCache.read(tmp_path)
-    assert read.masks == {"a": MASK}
+    assert read.kept == {"a": MASK}
     assert (read.get("a"), read.get("b"), read.get(None)) == (MASK, None, None)
 
 
 def test_only_what_was_used_is_kept(tmp_path):
     MeasurementCache({"old": MASK}).write(tmp_path)
-    assert MeasurementCache.read(tmp_path).masks == {}
+    assert MeasurementCache.read(tmp_path).kept == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"key": "a"}\n', '{"key": "a", "femurs": [{"side": 1}]}\n', "[]\n"])
 def test_a_damaged_cache_is_empty(tmp_path, text):
     (tmp_path / CACHE_FILE).write_text(text)
-    assert MeasurementCache.read(tmp_path).masks == {}
-    assert MeasurementCache.read(tmp_path / "absent").masks == {}
+    assert MeasurementCache.read(tmp_path).kept == {}
+    assert MeasurementCache.read(tmp_path / "absent").kept == {}
 
 
 class TestKey:
