@@ -50,7 +50,7 @@ def final_network(record: Mapping[str, Any]) -> str:
 
 
 def _candidate(name: str) -> str:
-    """Return the name of a candidate in words."""
+    """Return a description of a candidate."""
     if name.startswith("alpha "):
         return f"weights between those that were fine-tuned (alpha 0) and the last (1), at {name}"
     return _CANDIDATES.get(name, name)

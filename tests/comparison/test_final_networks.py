@@ -1,4 +1,4 @@
-"""The network that a training ended with, in words."""
+"""Description of the network that a training ended with."""
 
 from nnunet_femur.comparison.final_networks import chosen_on_validation, final_network
 

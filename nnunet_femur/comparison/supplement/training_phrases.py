@@ -22,7 +22,7 @@ _SLICE_NETWORK = re.compile(r"(UnetPlusPlus|Unet)(\w+)")
 
 
 def network_of(method: MethodFacts) -> str:
-    """Return the network of a method in words; empty if it is unknown."""
+    """Return a description of the network of a method; empty if it is unknown."""
     if method.trainer not in TRAINERS or not TRAINERS[method.trainer].in_slices:
         return f"nnU-Net’s {method.network}" if method.network else ""
     found = _SLICE_NETWORK.search(method.network)
