@@ -25,19 +25,19 @@ def _findings() -> str:
     return "\n".join(
         [
             "# Findings\n",
-            "A finding is an observation about one file. Its code is the same in every table, report and message, and "
-            "does not change between versions. An **error** must be fixed before the file can be used. A **warning** "
-            "should be checked by a person. A **note** reports something that was changed or left out, most likely "
+            "A finding is an observation about one file. Its code is the same in every table, report and message, "
+            "and does not change between versions. An **error** must be fixed before the file can be used. A "
+            "**warning** should be checked by a person. A **note** reports something that was changed or left out, most likely "
             "correctly.\n",
             "The weight is the share of a finding in the review score of a prediction, from 0 to 1: see "
             "[Segment new CTs](../prediction.md).\n",
             "## Of predicted masks\n",
-            "`nnfemur predict` and `nnfemur baseline` write these into `predictions.json` and `run.json`, besides those "
-            "of the CT below.\n",
+            "`nnfemur predict` and `nnfemur baseline` write these into `predictions.json` and `run.json`, besides "
+            "those of the CT below.\n",
             _table(PREDICTION_KINDS.values()),
             "## Of CTs and masks\n",
-            "`nnfemur convert` writes these into `conversion.json` and the report; all other commands that read CTs and "
-            "masks use the same codes.\n",
+            "`nnfemur convert` writes these into `conversion.json` and the report; all other commands that read "
+            "CTs and masks use the same codes.\n",
             _table(KINDS.values()),
         ]
     )
@@ -66,10 +66,10 @@ def _errors() -> str:
     return "\n".join(
         [
             "# Errors\n",
-            "Errors that a user can fix are an [`InputError`](api/nnunet_femur.md#nnunet_femur.InputError) for files and "
-            "arguments, or a [`SetupError`](api/nnunet_femur.md#nnunet_femur.SetupError) for the environment. The message "
-            "gives the file, the problem and the fix; `error.code` is one of these. Codes are stable, messages are not. "
-            "On the command line, the message follows `error:` and the exit status is 1.\n",
+            "Errors that a user can fix are an [`InputError`](api/nnunet_femur.md#nnunet_femur.InputError) for files "
+            "and arguments, or a [`SetupError`](api/nnunet_femur.md#nnunet_femur.SetupError) for the environment. The "
+            "message gives the file, the problem and the fix; `error.code` is one of these. Codes are stable, messages "
+            "are not. On the command line, the message follows `error:` and the exit status is 1.\n",
             table(("code", "meaning"), rows),
             "Errors about a volume have the code of a [finding](findings.md).\n",
         ]

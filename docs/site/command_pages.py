@@ -61,7 +61,9 @@ def command_page(name: str, command: Any, *, level: int = 1) -> str:
     lines = [f"{'#' * level} `{name}`\n", *map(_with_code, _paragraphs(command))]
     commands: dict[str, Any] = getattr(command, "commands", {})
     if commands:
-        return "\n".join([*lines, *(command_page(f"{name} {each}", of, level=level + 1) for each, of in commands.items())])
+        return "\n".join(
+            [*lines, *(command_page(f"{name} {each}", of, level=level + 1) for each, of in commands.items())]
+        )
     context = command.make_context(name, [], resilient_parsing=True)
     usage = [each.strip("{}") for each in command.collect_usage_pieces(context)]
     lines.append(f"```text\n{' '.join([name, *usage]).replace('}...', '...')}\n```\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api_pages import PACKAGES
@@ -21,11 +22,12 @@ def pages() -> Iterator[tuple[str, str]]:
 def _files() -> str:
     lines = [
         "# Files\n",
-        "Every file that a command writes, with its columns or keys. CSV files have commas and a header; JSON files are "
-        "UTF-8. Files are written completely or not at all.\n",
+        "Every file that a command writes, with its columns or keys. CSV files have commas and a header; JSON files "
+        "are UTF-8. Files are written completely or not at all.\n",
     ]
     for group in GROUPS:
-        lines += [f"## {group.title}\n", f"Written by `{group.command}`: see [{group.page}](../{group.page}).\n"]
+        lines.append(f"## {group.title}\n")
+        lines.append(f"In {group.folder}, written by `{group.command}`. See [{_title(group.page)}](../{group.page}).\n")
         lines.append(table(("file", "content"), [(f"`{cell(each.path)}`", each.content) for each in group.files]))
         for each in group.files:
             if each.fields:
@@ -33,6 +35,12 @@ def _files() -> str:
                 rows = [(f"`{name}`", meaning) for name, meaning in each.fields.items()]
                 lines += [f"### {each.path.split(',')[0]}\n", table((kind, "meaning"), rows), f"{each.note}\n"]
     return "\n".join([*lines, _quantities()])
+
+
+def _title(page: str) -> str:
+    """Return the first heading of a page."""
+    text = (Path(__file__).parents[1] / page.partition("#")[0]).read_text(encoding="utf-8")
+    return next(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
 
 
 def _quantities() -> str:

@@ -31,8 +31,9 @@ _PAGE = """# A live report
 
 <iframe class="report-frame" src="live/report.html" title="Report of a comparison of four kinds of errors"></iframe>
 
-[Open the report in a window of its own](live/report.html){{target=_blank}}. [Scores, and how to read a comparison](scoring.md) explains every table and
-figure. `docs/site/live_report.py` makes this page whenever the site is built.
+[Open the report in a window of its own](live/report.html){{target=_blank}}.
+[Scores, and how to read a comparison](scoring.md) explains every table and figure.
+`docs/site/live_report.py` makes this page whenever the site is built.
 """
 
 
@@ -40,7 +41,7 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
     """Yield the page and the report. NNFEMUR_SITE_REPORT=0 replaces the report, which takes 20 s, by a sentence."""
     yield "live-report.md", _PAGE.format(cases=CASES)
     if os.environ.get("NNFEMUR_SITE_REPORT") == "0":
-        yield "live/report.html", "<!doctype html><title>Report</title><p>This build of the site left the report out.</p>\n"
+        yield "live/report.html", "<!doctype html><title>Report</title><p>This build left the report out.</p>\n"
         return
     with tempfile.TemporaryDirectory() as folder:
         yield "live/report.html", made_report(Path(folder)).read_bytes()

@@ -32,12 +32,14 @@ class Group:
 
     Attributes:
         title: Heading.
+        folder: The folder, as text with Markdown.
         command: The commands.
         page: Page that explains the files.
         files: The files.
     """
 
     title: str
+    folder: str
     command: str
     page: str
     files: tuple[WrittenFile, ...]
@@ -70,7 +72,8 @@ _END_OF_FEMUR = {
 }
 
 DATASET = Group(
-    "A raw dataset, nnUNet_raw/DatasetNNN_NAME",
+    "Raw dataset",
+    "`nnUNet_raw/DatasetNNN_NAME`",
     "nnfemur convert",
     "conversion.md",
     (
@@ -136,7 +139,8 @@ DATASET = Group(
 )
 
 PLANS = Group(
-    "A planned dataset, nnUNet_preprocessed/DatasetNNN_NAME",
+    "Planned dataset",
+    "`nnUNet_preprocessed/DatasetNNN_NAME`",
     "nnfemur plan",
     "recipes.md",
     (
@@ -159,7 +163,8 @@ PLANS = Group(
 )
 
 TRAINING = Group(
-    "A trained fold, nnUNet_results/DatasetNNN_NAME/TRAINER__PLANS__CONFIGURATION/fold_K",
+    "Trained fold",
+    "`nnUNet_results/DatasetNNN_NAME/TRAINER__PLANS__CONFIGURATION/fold_K`",
     "nnUNetv2_train",
     "publication.md#training-curves",
     (
@@ -198,7 +203,8 @@ TRAINING = Group(
 )
 
 PREDICTIONS = Group(
-    "Predictions of new CTs, the folder of --output",
+    "Predictions of new CTs",
+    "the folder of `--output`",
     "nnfemur predict",
     "prediction.md#files",
     (
@@ -233,15 +239,16 @@ PREDICTIONS = Group(
                 "backend": "library that computed the network: `torch` or `openvino`",
                 "precision": "precision of the network",
                 "notes": "deviations from the options",
-                "cases": "for each case the values of the table, the state of its files, seconds of each stage, and the "
-                "part of the CT that was searched",
+                "cases": "for each case the values of the table, the state of its files, seconds of each stage, and "
+                "the part of the CT that was searched",
             },
         ),
     ),
 )
 
 BASELINE = Group(
-    "TotalSegmentator's masks, nnUNet_results/DatasetNNN_NAME/TotalSegmentator__total__1.5mm",
+    "TotalSegmentator's masks",
+    "`nnUNet_results/DatasetNNN_NAME/TotalSegmentator__total__1.5mm`",
     "nnfemur baseline",
     "baseline.md",
     (
@@ -263,7 +270,8 @@ BASELINE = Group(
 )
 
 MEASURED = Group(
-    "Measurements, the folder of --output",
+    "Measurements",
+    "the folder of `--output`",
     "nnfemur measure",
     "measuring.md",
     (
@@ -285,15 +293,20 @@ MEASURED = Group(
         WrittenFile(
             "surface_quality.csv",
             "One row for each surface.",
-            {"case": "name of the mask", "side": "`left`, `right` or `unknown`", "KEY": "a column for each "
-             "[property](../surfaces.md#quality)", "problems": "what deviates, or empty",
-             "error": "the reason if there is no surface"},
+            {
+                "case": "name of the mask",
+                "side": "`left`, `right` or `unknown`",
+                "KEY": "a column for each [property](../surfaces.md#quality)",
+                "problems": "what deviates, or empty",
+                "error": "the reason if there is no surface",
+            },
         ),
     ),
 )
 
 COMPARISON = Group(
-    "A comparison, nnUNet_results/comparison",
+    "Comparison",
+    "`comparison` in the results, or the folder of `--output`",
     "nnfemur compare",
     "scoring.md",
     (
@@ -325,7 +338,8 @@ COMPARISON = Group(
 )
 
 EXPORTED = Group(
-    "An exported model, the folder of the command",
+    "Exported model",
+    "the folder of the command",
     "nnfemur export",
     "export.md",
     (
@@ -348,7 +362,8 @@ EXPORTED = Group(
 )
 
 STUDY = Group(
-    "A study, its folder",
+    "Study",
+    "the folder of the study",
     "nnfemur study",
     "study.md#files",
     (
@@ -376,7 +391,8 @@ STUDY = Group(
 )
 
 PHANTOMS = Group(
-    "Phantoms, the folder of the command",
+    "Phantoms",
+    "the folder of the command",
     "nnfemur phantoms",
     "python.md",
     (
