@@ -27,8 +27,8 @@ def _findings() -> str:
             "# Findings\n",
             "A finding is an observation about one file. Its code is the same in every table, report and message, "
             "and does not change between versions. An **error** must be fixed before the file can be used. A "
-            "**warning** should be checked by a person. A **note** reports something that was changed or left out, most likely "
-            "correctly.\n",
+            "**warning** should be checked by a person. A **note** reports something that was changed or left out, "
+            "most likely correctly.\n",
             "The weight is the share of a finding in the review score of a prediction, from 0 to 1: see "
             "[Segment new CTs](../prediction.md).\n",
             "## Of predicted masks\n",
