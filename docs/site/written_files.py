@@ -149,15 +149,15 @@ PLANS = Group(
             "femur_plan.json",
             "A record for each plans file, by its name.",
             {
-                "raw": "state of the raw dataset that was planned",
-                "source": "`nnunet`, `totalsegmentator`, or a planner",
+                "raw": "fingerprint of the raw dataset that was planned",
+                "source": "TotalSegmentator's checkpoint, its time and the kind of spacing; null for other plans",
                 "preset": "`default` or `small`",
+                "planner": "planner class of nnU-Net; null for the default",
                 "configurations": "nnU-Net's configurations that were preprocessed",
                 "recipe": "hyperparameters that trainings read",
                 "outputs": "sizes of the written files",
-                "ceiling": "Dice that resampling alone costs; for 3D configurations",
+                "ceiling": "Dice that resampling alone costs; not for 2D alone",
             },
-            note="Plans with other sources have further keys of these sources.",
         ),
     ),
 )
@@ -197,7 +197,7 @@ TRAINING = Group(
                 "python": "version of Python",
                 "versions": "versions of the software",
             },
-            note="Fine-tuning trainers add the weights that they started from.",
+            note="Trainers that choose their final weights add `choice`; those that learn weights of planes, `plane_weights`.",
         ),
     ),
 )
