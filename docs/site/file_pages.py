@@ -77,11 +77,11 @@ def _study_file() -> str:
         f"```yaml\n{preset_text('template')}```\n",
         "## Other presets\n",
     ]
-    for name in PRESETS:
-        if name != "template":
-            lines.append(
-                f"### {name}\n\n`nnfemur study init FILE --preset {name}`\n\n```yaml\n{preset_text(name)}```\n"
-            )
+    lines += [
+        f"### {name}\n\n`nnfemur study init FILE --preset {name}`\n\n```yaml\n{preset_text(name)}```\n"
+        for name in PRESETS
+        if name != "template"
+    ]
     return "\n".join(lines)
 
 
