@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from docstring_roles import as_markdown
-from hooks import ROOT, expanded, on_post_build, with_links
+from hooks import ROOT, addresses, expanded, on_post_build, with_links
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,21 @@ class TestNavigation:
 
     def test_of_a_folder_without_pages(self) -> None:
         assert expanded(["tutorials/*", "a.md"], []) == ["a.md"]
+
+
+WORKFLOW = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "we/femur"}
+
+
+class TestAddresses:
+    def test_of_the_project(self) -> None:
+        urls = {"Repository": "https://example.org/r", "Documentation": "https://example.org/d"}
+        assert addresses(urls, WORKFLOW) == ("https://example.org/r", "https://example.org/d")
+
+    def test_of_a_workflow(self) -> None:
+        assert addresses({}, WORKFLOW) == ("https://github.com/we/femur", "https://we.github.io/femur/")
+
+    def test_unknown(self) -> None:
+        assert addresses({}, {}) == (None, None)
 
 
 def test_scripts_load_nothing(tmp_path: Path) -> None:
