@@ -36,12 +36,12 @@ WRAPPERS = {"taskset": 2, "exec": 0, "time": 0, "env": 0}
 """Commands that run the command behind their first so many words."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A command line that the program would refuse."""
 
 
 def _check(words: list[str]) -> None:
-    """Raise :class:`Refused` if a program would refuse its command line."""
+    """Raise :class:`RefusedError` if a program would refuse its command line."""
     name, *arguments = words
     if name in {"nnfemur", "nnfemur-compare"}:
         _check_nnfemur(_compare if name == "nnfemur-compare" else app, arguments)
@@ -49,7 +49,7 @@ def _check(words: list[str]) -> None:
         _check(arguments[WRAPPERS[name] :])
     elif name == "pipx":
         if arguments[:2] != ["run", "uv"]:
-            raise Refused(words)
+            raise RefusedError(words)
         _check(arguments[1:])
     elif name == "uv":
         _check_uv(arguments)
@@ -61,7 +61,17 @@ def _check(words: list[str]) -> None:
         _check_argparse(name, arguments)
     elif name not in SYSTEM and name not in _scripts():
         msg = f"{name}: is not a known program"
-        raise Refused(msg)
+        raise RefusedError(msg)
+
+
+def _check_all(code: str) -> None:
+    """Check every command of a shell script."""
+    for words in commands(code):
+        try:
+            _check(words)
+        except RefusedError as refused:
+            msg = f"{' '.join(words)}\n{refused}"
+            raise RefusedError(msg) from refused
 
 
 def _check_nnfemur(program: typer.Typer, arguments: list[str]) -> None:
@@ -70,7 +80,7 @@ def _check_nnfemur(program: typer.Typer, arguments: list[str]) -> None:
         patch.setattr(typer.core.TyperCommand, "invoke", lambda self, ctx: None)
         result = CliRunner().invoke(program, arguments)
     if result.exit_code != 0:
-        raise Refused(result.output)
+        raise RefusedError(result.output)
 
 
 def _check_uv(arguments: list[str]) -> None:
@@ -82,11 +92,11 @@ def _check_uv(arguments: list[str]) -> None:
         if option == "--with":
             continue
         if value not in known.get(option, ()):
-            raise Refused(option, value)
+            raise RefusedError(option, value)
     if verb == "run":
         _check(rest)
     elif verb not in {"sync", "build"}:
-        raise Refused(verb)
+        raise RefusedError(verb)
 
 
 def _check_python(arguments: list[str]) -> None:
@@ -95,7 +105,7 @@ def _check_python(arguments: list[str]) -> None:
         return
     if arguments[0] == "-m":
         if not inspect.getmodulename(arguments[1]) and not _importable(arguments[1]):
-            raise Refused(arguments)
+            raise RefusedError(arguments)
         return
     name = arguments[0].rpartition("/")[2]
     if name not in ELSEWHERE and not any(
@@ -105,7 +115,7 @@ def _check_python(arguments: list[str]) -> None:
             REPOSITORY / "nnunet_femur" / "model_export" / "runner",
         )
     ):
-        raise Refused(arguments)
+        raise RefusedError(arguments)
 
 
 def _importable(name: str) -> bool:
@@ -145,11 +155,11 @@ def _check_argparse(name: str, arguments: list[str]) -> None:
         given = _parser(name).parse_args(arguments)
     except SystemExit as end:
         if end.code != 0:
-            raise Refused(name, arguments) from end
+            raise RefusedError(name, arguments) from end
         return
     trainer = getattr(given, "tr", None)
     if trainer and not trainer.startswith("$") and trainer not in {*TRAINERS, "nnUNetTrainer"}:
-        raise Refused(trainer)
+        raise RefusedError(trainer)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
@@ -162,11 +172,10 @@ class TestPage:
     def test_command_lines_are_accepted(self, page: Any) -> None:
         """All of them, also of blocks that run elsewhere."""
         for block in blocks("bash", pages=[page]):
-            for words in commands(block.code):
-                try:
-                    _check(words)
-                except Refused as refused:
-                    pytest.fail(f"{block}: {' '.join(words)}\n{refused}")
+            try:
+                _check_all(block.code)
+            except RefusedError as refused:
+                pytest.fail(f"{block}: {refused}")
 
     def test_python_that_does_not_run_is_python(self, page: Any) -> None:
         for block in blocks("python", pages=[page]):
@@ -205,7 +214,9 @@ def _parsed(text: str) -> ast.AST | None:
 
 def _check_call(call: ast.AST, block: Block) -> None:
     """Check that a function of the package exists, and accepts the arguments of a call."""
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)):
+    if not (
+        isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)
+    ):
         return
     if call.func.value.id != "nf":
         return
@@ -232,9 +243,8 @@ def _check_call(call: ast.AST, block: Block) -> None:
     ],
 )
 def test_a_wrong_command_line_is_found(line: str) -> None:
-    with pytest.raises(Refused):
-        for words in commands(line):
-            _check(words)
+    with pytest.raises(RefusedError):
+        _check_all(line)
 
 
 def test_commands_of_a_script() -> None:

@@ -40,16 +40,27 @@ SECONDS_PER_CELL = 500
 SOURCE_HASH = "source_sha256"
 """Key of a notebook's metadata with the hash of the source that it was made from."""
 
-NOT_RUN = '!!! note\n    This page was built without running its code, so the outputs are missing.\n\n'
+NOT_RUN = "!!! note\n    This page was built without running its code, so the outputs are missing.\n\n"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
-ONE_MACHINE = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "nnUNet_compile": "f", "NO_COLOR": "1"}
+ONE_MACHINE = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "nnUNet_compile": "f",
+    "NO_COLOR": "1",
+    "COLUMNS": "100",
+}
 """Settings of the run for few cores: waiting threads sleep, and nothing is compiled."""
+
+
+ORDER = ("forty-femurs", "new-ct", "comparing-methods")
+"""Order in which a reader meets the tutorials; others follow by name."""
 
 
 def names() -> list[str]:
     """Return the names of the tutorials in the order of the pages."""
-    return sorted(path.stem for path in SOURCES.glob("*.md"))
+    found = sorted(path.stem for path in SOURCES.glob("*.md"))
+    return sorted(found, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
 def notebook(name: str) -> NotebookNode:
@@ -83,11 +94,14 @@ def run(name: str, folder: Path, *, check: str = "") -> NotebookNode:
         book.cells.append(nbformat.v4.new_code_cell(check))
     # The shell's cells find the commands of this environment, as after `uv run jupyter lab`.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    client = NotebookClient(book, timeout=SECONDS_PER_CELL, kernel_name="python3", resources={"metadata": {"path": folder}})
+    client = NotebookClient(
+        book, timeout=SECONDS_PER_CELL, kernel_name="python3", resources={"metadata": {"path": folder}}
+    )
     client.execute(env={**os.environ, **ONE_MACHINE, "PATH": path})
     del book.cells[length:]
     for cell in book.cells:
         cell.get("metadata", {}).pop("execution", None)  # times of the run
+        _replace(cell.get("outputs", []), {str(folder): "~/tutorial", str(REPOSITORY): "~/nnunet_femur"})
     FINISHED.mkdir(parents=True, exist_ok=True)
     partial = FINISHED / f".{name}.{os.getpid()}"
     nbformat.write(book, partial)
@@ -111,6 +125,15 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
         yield f"tutorials/{name}.md", f"{title}\n\n{download}{'' if finished else NOT_RUN}{rest.lstrip()}"
         for file, content in pictures.items():
             yield f"tutorials/{file}", content
+
+
+def _replace(outputs: list[Any], places: dict[str, str]) -> None:
+    """Replace the folders of this machine in outputs by names that a reader understands."""
+    for output in outputs:
+        for texts in (output, output.get("data", {})):
+            for key in ("text", "text/plain", "text/html"):
+                for folder, shown in places.items() if key in texts else ():
+                    texts[key] = texts[key].replace(folder, shown)
 
 
 def _source_hash(name: str) -> str:
@@ -139,7 +162,7 @@ def _markdown(book: NotebookNode, name: str) -> tuple[str, dict[str, bytes]]:
         book, {"output_files_dir": f"{name}_files", "unique_key": name, "metadata": {"name": name}}
     )
     # A cell of the shell is a block of bash, as in the source.
-    text = re.sub(r"^```python\n%%bash\n", "```bash\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^```(?:python|bash)\n%%bash\n", "```bash\n", text, flags=re.MULTILINE)
     return text.strip() + "\n", resources["outputs"]
 
 
@@ -170,9 +193,13 @@ def _for_readers(book: NotebookNode) -> NotebookNode:
 
 def _printed(output: Any) -> str | None:
     """Return the text of an output that is only text; None for tables and pictures, whose markup is kept."""
+    from nbconvert.filters import strip_ansi
+
     if output.output_type == "stream":
         # A bar that redraws its line leaves its last state.
-        return "\n".join(line.rsplit("\r", 1)[-1] for line in output.text.splitlines()) if output.name == "stdout" else ""
+        return (
+            "\n".join(line.rsplit("\r", 1)[-1] for line in output.text.splitlines()) if output.name == "stdout" else ""
+        )
     data = output.get("data", {})
     for kind in ("text/html", "text/markdown", "image/png", "image/svg+xml"):
         if kind in data:
