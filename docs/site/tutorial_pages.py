@@ -68,7 +68,7 @@ def notebook(name: str) -> NotebookNode:
     import jupytext
 
     book = jupytext.read(SOURCES / f"{name}.md", fmt="md")
-    book.metadata = {"kernelspec": KERNEL, SOURCE_HASH: _source_hash(name)}
+    book.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, SOURCE_HASH: _source_hash(name)}
     for number, cell in enumerate(book.cells):
         cell["id"] = f"cell-{number}"  # by default random: the same source gives the same file
     return book
@@ -196,10 +196,10 @@ def _printed(output: Any) -> str | None:
     from nbconvert.filters import strip_ansi
 
     if output.output_type == "stream":
+        if output.name == "stderr":
+            return ""
         # A bar that redraws its line leaves its last state.
-        return (
-            "\n".join(line.rsplit("\r", 1)[-1] for line in output.text.splitlines()) if output.name == "stdout" else ""
-        )
+        return strip_ansi("\n".join(line.rsplit("\r", 1)[-1] for line in output.text.split("\n")))
     data = output.get("data", {})
     for kind in ("text/html", "text/markdown", "image/png", "image/svg+xml"):
         if kind in data:
