@@ -73,7 +73,7 @@ def problems_of(site: Path) -> list[str]:
         site: The folder that MkDocs has written.
     """
     pages = {path.relative_to(site).as_posix(): _read(path) for path in sorted(site.rglob("*.html"))}
-    found = []
+    found = [] if pages else [f"{site}: contains no page. Build the site first: uv run mkdocs build"]
     for page, content in pages.items():
         for address in sorted(content.links | content.loaded):
             problem = _problem(site, pages, page, address, loaded=address in content.loaded)

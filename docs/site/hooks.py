@@ -38,7 +38,7 @@ _generated: dict[str, str | bytes] = {}
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Make the generated pages, and put them into the navigation."""
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
     _generated.clear()
     _generated.update(_pages())
     repository = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
@@ -93,12 +93,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Rewrite links to files of the repository, so that the same text works there and on the site."""
-    source = next((name for name, target in REPOSITORY_PAGES.items() if target == page.file.src_uri), None)
-    home = posixpath.dirname(source or f"docs/{page.file.src_uri}")
+    path = page.file.src_uri
+    at_the_top = path in _generated and path in REPOSITORY_PAGES.values()
+    home = "" if at_the_top else posixpath.dirname(f"docs/{path}")
     known = {file.src_uri for file in files}
-    if source is None and page.file.src_uri in _generated:
+    if path in _generated and not at_the_top:
         return markdown
-    return with_links(markdown, page.file.src_uri, home, known, repository=config.repo_url)
+    return with_links(markdown, path, home, known, repository=config.repo_url)
 
 
 def with_links(markdown: str, page: str, home: str, known: set[str], *, repository: str | None = None) -> str:

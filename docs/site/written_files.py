@@ -197,7 +197,7 @@ TRAINING = Group(
                 "python": "version of Python",
                 "versions": "versions of the software",
             },
-            note="Trainers that choose their final weights add `choice`; those that learn weights of planes, `plane_weights`.",
+            note="Trainers that choose their final weights add `choice`, learned weights of planes `plane_weights`.",
         ),
     ),
 )

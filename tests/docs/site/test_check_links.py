@@ -28,6 +28,11 @@ def test_a_good_site(site: Path) -> None:
     assert problems_of(site) == []
 
 
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path)
+    assert problem.startswith(f"{tmp_path}: ")
+
+
 @pytest.mark.parametrize(
     "html",
     [

@@ -81,7 +81,7 @@ def test_scripts_load_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("docstring", "expected"),
     [
-        (":func:`~nnunet_femur.predict` and :data:`X`", "`nnunet_femur.predict` and `X`"),
+        (":func:`~nnunet_femur.predict` and :data:`a.X`", "[`predict`][nnunet_femur.predict] and `a.X`"),
         ("Text::\n\n    code\n", "Text:\n\n    code\n"),
         ("A.\n\nExample:\n    >>> 1\n", "A.\n\nExamples:\n    >>> 1\n"),
         ("An Example: not a section", "An Example: not a section"),
