@@ -51,6 +51,26 @@ def variables(folder: Path) -> dict[str, str]:
     return {name: str(base / name) for name in NNUNET_FOLDERS} | {EXT_TRAINER: os.pathsep.join(trainers)}
 
 
+def set_environment(folder: str | os.PathLike[str]) -> dict[str, str]:
+    """Point nnU-Net to a folder and to this package's trainers, in this process and in those that it starts.
+
+    A notebook calls it once, as a shell evaluates ``nnfemur env``. A later call replaces the folder.
+
+    Args:
+        folder: The folder that contains, or will contain, nnU-Net's three folders.
+
+    Returns:
+        The environment variables that were set, and their values.
+
+    Example:
+        >>> sorted(set_environment("."))
+        ['nnUNet_extTrainer', 'nnUNet_preprocessed', 'nnUNet_raw', 'nnUNet_results']
+    """
+    found = variables(Path(folder))
+    os.environ.update(found)
+    return found
+
+
 def sleeping_threads() -> dict[str, str]:
     """Return the environment variable that lets waiting OpenMP threads sleep; empty if the user has set another choice.
 

@@ -18,6 +18,7 @@ from nnunet_femur.dataset.environment import (
     TRAINER_FOLDER,
     export_lines,
     require,
+    set_environment,
     sleeping_threads,
     variables,
 )
@@ -33,6 +34,14 @@ class TestVariables:
     def test_trainers_of_others_are_kept_behind_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(EXT_TRAINER, os.pathsep.join(["/others", str(TRAINER_FOLDER), "/more"]))
         assert variables(tmp_path)[EXT_TRAINER].split(os.pathsep) == [str(TRAINER_FOLDER), "/others", "/more"]
+
+    def test_are_set_for_this_process_and_its_children(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in variables(tmp_path):
+            monkeypatch.setenv(name, "elsewhere")  # restored after the test
+        assert set_environment(str(tmp_path)) == variables(tmp_path)
+        command = "import os; from nnunetv2.paths import nnUNet_results; print(os.fspath(nnUNet_results))"
+        child = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+        assert child.stdout.strip() == str(tmp_path / "nnUNet_results")
 
     def test_the_trainer_folder_holds_one_module(self) -> None:
         """nnU-Net imports every module of the folder, and stops at the first that cannot be imported."""
