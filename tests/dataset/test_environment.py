@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +17,9 @@ from nnunet_femur.dataset.environment import (
     variables,
 )
 from tests.refusing import refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class TestVariables:
