@@ -29,27 +29,21 @@ nnfemur = get_command(app)
 walk(nnfemur, [])
 """
 
-PLACES = """
+CONTENT = """
 import sys
 from importlib.metadata import version
 from pathlib import Path
 import nnunet_femur, nnunet_femur.dataset_conversion.Dataset001_Femur, nnunet_femur.trainers
+from nnunet_femur.recipe.trainer_names import TRAINERS
+from nnunetv2.run.run_training import recursive_find_trainer_class_by_name
 
 home = Path(sys.prefix).resolve()
 for module in (nnunet_femur, nnunet_femur.trainers, nnunet_femur.dataset_conversion):
     assert home in Path(module.__file__).resolve().parents, f"{module.__file__}: is not of the wheel"
 assert version("nnunet_femur") == nnunet_femur.__version__ == sys.argv[1]
-"""
-
-NNUNET_FINDS_TRAINERS = """
-import nnunetv2
-from pathlib import Path
-from nnunetv2.utilities.find_class_by_name import recursive_find_trainer_class_by_name
-from nnunet_femur.recipe.trainer_names import TRAINERS
-
+# nnU-Net finds the trainers by the variable that nnfemur env sets.
 for name in TRAINERS:
     assert recursive_find_trainer_class_by_name(name).__name__ == name, name
-print(len(TRAINERS), "trainers")
 """
 
 
@@ -91,15 +85,13 @@ def commands(programs: Path, version: str, work: Path) -> list[list[str]]:
     mask = str(work / "source" / "GoldStandard" / "P001_GS.nrrd")
     small = ["--size", "48", "32", "32", "--spacing", "10", "6", "6"]
     return [
-        [python, "-c", PLACES, version],
         [nnfemur, "--version"],
         [python, "-c", HELP_OF_ALL],
         [compare, "--help"],
         [nnfemur, "env", str(work)],
-        [python, "-c", NNUNET_FINDS_TRAINERS],
+        [python, "-c", CONTENT, version],
         [nnfemur, "phantoms", source, "--cases", "8", *small],
         [nnfemur, "score", mask, mask],
-        [nnfemur, "measure", mask, "-o", str(work / "measured")],
         [nnfemur, "convert", source, "--dataset-id", "1", "--qc", "--raw", raw],
         [nnfemur, "study", "init", str(work / "femur.yaml"), "--preset", "quick", "--source", source],
         [nnfemur, "study", str(work / "femur.yaml"), "--dry-run"],
