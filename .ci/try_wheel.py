@@ -82,7 +82,7 @@ def commands(programs: Path, version: str, work: Path) -> list[list[str]]:
     """Return the commands that a wheel must be able to run, in order."""
     python, nnfemur, compare = (str(programs / name) for name in ("python", "nnfemur", "nnfemur-compare"))
     source, raw = str(work / "source"), str(work / "nnUNet_raw")
-    mask = str(work / "source" / "GoldStandard" / "P001_GS.nrrd")
+    masks = str(work / "source" / "GoldStandard")
     small = ["--size", "48", "32", "32", "--spacing", "10", "6", "6"]
     return [
         [nnfemur, "--version"],
@@ -91,7 +91,7 @@ def commands(programs: Path, version: str, work: Path) -> list[list[str]]:
         [nnfemur, "env", str(work)],
         [python, "-c", CONTENT, version],
         [nnfemur, "phantoms", source, "--cases", "8", *small],
-        [nnfemur, "score", mask, mask],
+        [nnfemur, "score", masks, masks],
         [nnfemur, "convert", source, "--dataset-id", "1", "--qc", "--raw", raw],
         [nnfemur, "study", "init", str(work / "femur.yaml"), "--preset", "quick", "--source", source],
         [nnfemur, "study", str(work / "femur.yaml"), "--dry-run"],
