@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,6 +91,7 @@ def compare_main() -> None:
 
 def _run(command: Callable[[], object]) -> None:
     """Run a command; an error that the user can fix ends it with its message and status 1."""
+    _print_all_characters()
     # For this process, which has not imported PyTorch yet, and for those that it starts.
     os.environ.update(sleeping_threads())
     try:
@@ -104,3 +106,10 @@ def _run(command: Callable[[], object]) -> None:
         fix = "Free some space" if error.errno == errno.ENOSPC else "Change its permissions"
         sys.stderr.write(f"error: {error.filename}: {error.strerror}. {fix}, or choose another folder.\n")
         sys.exit(1)
+
+
+def _print_all_characters() -> None:
+    """Let characters that the terminal's encoding lacks, as on Windows in pipes, be replaced by a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="replace")

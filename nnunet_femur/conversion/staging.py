@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnunet_femur import records
-from nnunet_femur.atomic_files import rename_flushed, write_json, write_text, written_beside
+from nnunet_femur.atomic_files import rename, rename_flushed, write_json, write_text, written_beside
 from nnunet_femur.conversion.case_record import CaseRecord
 from nnunet_femur.conversion.dataset_record import RECORD_FILE, DatasetRecord
 from nnunet_femur.dataset.raw import FILE_ENDING, IMAGES_TR, IMAGES_TS, LABELS_TR, LABELS_TS
@@ -58,7 +58,7 @@ def recover(target: Path) -> None:
         if target.exists():
             _discard(target, previous)
         else:
-            previous.rename(target)
+            rename(previous, target)
     _remove(_beside(target, "discarded"))
 
 
@@ -152,7 +152,7 @@ class Staging:
         self._keep_only({*texts, *(name for there in placed for name in (there.image, there.mask))})
         previous = _beside(self.target, "previous")
         if self.target.exists():
-            self.target.rename(previous)
+            rename(self.target, previous)
         rename_flushed(self.folder, self.target)
         if previous.exists():
             _discard(self.target, previous)
@@ -256,5 +256,5 @@ def _discard(target: Path, folder: Path) -> None:
     # Renamed first, so that a folder called "previous" is always complete.
     discarded = _beside(target, "discarded")
     _remove(discarded)
-    folder.rename(discarded)
+    rename(folder, discarded)
     _remove(discarded)

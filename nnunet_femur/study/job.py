@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import rename_flushed, write_json
+from nnunet_femur.atomic_files import rename, rename_flushed, write_json
 from nnunet_femur.dataset.environment import sleeping_threads, variables
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.processes import peak_memory_mib, running
@@ -252,7 +252,7 @@ def _move_model_of_other_settings(job: Job, records: Records) -> None:
         return
     replaced = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
     replaced.parent.mkdir(parents=True, exist_ok=True)
-    job.model.rename(replaced)
+    rename(job.model, replaced)
 
 
 def _run_logged(
