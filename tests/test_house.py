@@ -26,7 +26,7 @@ RIDDLES = {"What", "Whether", "Who", "Whose", "Where", "How", "Which", "Why", "W
 
 SAME_MEANING = {
     # A verb of the command line, and the room or module of what it does.
-    *("phantoms.py", "study.py", "predict.py", "compare.py", "score.py", "convert.py", "plan.py", "baseline.py", "review.py"),
+    *("phantoms.py", "study.py", "predict.py", "compare.py", "score.py", "convert.py", "plan.py", "baseline.py"),
     # A layout of hospital files, and the command: both are TotalSegmentator's.
     "totalsegmentator.py",
     # Models and what is checked, chosen or sliced, in the room that the folder names.
