@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-
 _OF_UPDATES = ("update", "corrected", "patients", "jobs", "report", "qc", "dry_run")
 """Parameters that --update takes; the others are those of the dataset."""
 
@@ -101,8 +100,7 @@ def convert(
     corrected: Annotated[
         Path | None,
         typer.Option(
-            help="With --update: folder of predicted masks; those that were accepted or corrected in nnfemur review are "
-            "added.",
+            help="With --update: folder of predicted masks; those accepted or corrected in nnfemur review are added.",
             show_default=False,
         ),
     ] = None,
