@@ -199,9 +199,10 @@ class TestTheDataset:
         def killed(*_):
             raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(Staging, "publish", killed)
-            update("R201")
+            with pytest.raises(KeyboardInterrupt):
+                update("R201")
         assert _files(dataset.folder) == before
         update("R201")
         assert "R201" in _assigned(dataset.folder)

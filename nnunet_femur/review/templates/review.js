@@ -94,7 +94,7 @@ function list() {
   cases.cases.forEach((each, number) => {
     const item = document.createElement("li"), button = document.createElement("button");
     button.type = "button";
-    for (const [tag, text] of [["i", ""], ["b", each.case], ["span", each.score.toFixed(2)], ["small", each.doubts.map(([code]) => code).join(", ") || each.problem && "problem" || ""]]) {
+    for (const [tag, text] of [["i", ""], ["b", each.case], ["span", each.score.toFixed(2)], ["small", [...new Set(each.doubts.map(([code]) => code))].join(", ") || each.problem && "problem" || ""]]) {
       const part = document.createElement(tag);
       part.textContent = text;
       button.append(part);
@@ -124,7 +124,12 @@ async function show(number) {
   const volume = content && (await decoded(content.volume)), surface = content && content.surface && meshOf(content.surface);
   if (turnOf !== loading) return; // Another case was chosen meanwhile.
   shown = content && { volume, surface };
-  if (shown) at = volume.middle.slice();
+  if (shown) {
+    at = volume.middle.slice();
+    // Both hips are wider than high, and get two rows of views.
+    const [high, deep, wide] = volume.shape.map((length, axis) => length * volume.spacing_mm_zyx[axis]);
+    $(".views").classList.toggle("broad", Math.max(deep, wide) > high);
+  }
   zoom = 1; turn = [0, 0];
   draw();
   document.body.dataset.shown = each.case;
