@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
-    from nnunet_femur.review import Review, add_corrected, review
+    from nnunet_femur.reviewing import Review, add_corrected, review
     from nnunet_femur.selection import Ensemble, Selection, ensemble, select
     from nnunet_femur.study import StudyResult, run_study
 
@@ -92,7 +92,7 @@ __getattr__, __dir__ = lazy_names(
         "planning": ("PlannedDataset", "plan"),
         "prediction": ("Femur", "PredictionResult", "Segmenter", "predict"),
         "progress": ("Progress", "TerminalProgress"),
-        "review": ("Review", "add_corrected", "review"),
+        "reviewing": ("Review", "add_corrected", "review"),
         "selection": ("Ensemble", "Selection", "ensemble", "select"),
         "study": ("run_study", "StudyResult"),
     },

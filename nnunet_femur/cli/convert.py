@@ -183,7 +183,7 @@ def _update(
     from nnunet_femur.conversion import draw_dataset
     from nnunet_femur.findings import write_findings
     from nnunet_femur.progress import TerminalProgress
-    from nnunet_femur.review import add_corrected, waiting_cases
+    from nnunet_femur.reviewing import add_corrected, waiting_cases
 
     result = add_corrected(
         folder, dataset_id=dataset_id, patients=patients, jobs=jobs, dry_run=dry_run, progress=TerminalProgress()

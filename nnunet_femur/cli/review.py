@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nnunet_femur.review import Review
+    from nnunet_femur.reviewing import Review
 
 
 def review(
@@ -39,8 +39,8 @@ def review(
     Example: nnfemur review out --serve
     """
     from nnunet_femur.progress import TerminalProgress
-    from nnunet_femur.review import ReviewServer
-    from nnunet_femur.review import review as run
+    from nnunet_femur.reviewing import ReviewServer
+    from nnunet_femur.reviewing import review as run
 
     found = run(folder, ct=ct or (), marks=marks, worst=worst, jobs=jobs, progress=TerminalProgress())
     _print_cases(found)

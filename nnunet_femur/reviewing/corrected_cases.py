@@ -11,7 +11,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.prediction.results import RECORD
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import read_json
-from nnunet_femur.review.review_record import CORRECT, RECORD_FILE, STATUSES, USABLE, Mark, read_marks
+from nnunet_femur.reviewing.review_record import CORRECT, RECORD_FILE, STATUSES, USABLE, Mark, read_marks
 
 if TYPE_CHECKING:
     import os

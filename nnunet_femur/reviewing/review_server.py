@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from nnunet_femur.errors import FemurError, InputError, SetupError
-from nnunet_femur.review.review_page import PAGE_FILE
-from nnunet_femur.review.review_record import MARKS, RECORD_FILE, Mark, read_marks, write_marks
+from nnunet_femur.reviewing.review_page import PAGE_FILE
+from nnunet_femur.reviewing.review_record import MARKS, RECORD_FILE, Mark, read_marks, write_marks
 
 if TYPE_CHECKING:
     from pathlib import Path

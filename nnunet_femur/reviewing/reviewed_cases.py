@@ -13,7 +13,7 @@ from nnunet_femur.imaging.sources import digest, find_sources
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.prediction_kinds import PREDICTION_KINDS, review_score
 from nnunet_femur.prediction.results import RECORD, CaseResult, read_results
-from nnunet_femur.review.review_record import Mark
+from nnunet_femur.reviewing.review_record import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

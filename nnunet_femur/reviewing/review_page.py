@@ -11,9 +11,9 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.records import fingerprint
-from nnunet_femur.review.case_volume import encoded_case
-from nnunet_femur.review.review_record import RECORD_FILE, USABLE, Mark, merged, read_marks, write_marks
-from nnunet_femur.review.reviewed_cases import CheckedCase, FoundCase, check_case, find_reviewed, worst_first
+from nnunet_femur.reviewing.case_volume import encoded_case
+from nnunet_femur.reviewing.review_record import RECORD_FILE, USABLE, Mark, merged, read_marks, write_marks
+from nnunet_femur.reviewing.reviewed_cases import CheckedCase, FoundCase, check_case, find_reviewed, worst_first
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:

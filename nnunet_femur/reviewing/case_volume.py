@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from nnunet_femur.review.reviewed_cases import CheckedCase
+    from nnunet_femur.reviewing.reviewed_cases import CheckedCase
 
 LARGEST_CASE_BYTES = 2_000_000
 """Largest size of one case in the page."""
