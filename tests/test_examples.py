@@ -169,7 +169,10 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
 
 PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("python", "conversion", "prediction", "scoring", "measuring", "surfaces", "review")),
+    *(
+        f"docs/{name}.md"
+        for name in ("python", "conversion", "prediction", "scoring", "measuring", "surfaces", "review")
+    ),
 )
 """Pages whose Python code runs in the folder of the examples, from the first block to the last."""
 

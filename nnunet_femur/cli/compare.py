@@ -57,6 +57,10 @@ def compare(
             metavar="NAME", help="Method that predicts slice by slice; may be repeated. [default: as in its run.json]"
         ),
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Method in RESULTS to leave out: the name of its folder; may be repeated."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the report. [default: RESULTS/comparison]")
     ] = None,
@@ -143,6 +147,7 @@ def compare(
         methods=_named_folders("--method", method),
         raters=_named_folders("--rater", rater),
         in_slices=tuple(in_slices or ()),
+        without=tuple(without or ()),
         output=output,
         intersect=intersect,
         published=published,

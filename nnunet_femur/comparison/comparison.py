@@ -61,6 +61,7 @@ def compare(
     methods: Mapping[str, str | PathLike[str]] | None = None,
     raters: Mapping[str, str | PathLike[str]] | None = None,
     in_slices: str | Collection[str] = (),
+    without: str | Collection[str] = (),
     output: str | PathLike[str] | None = None,
     intersect: bool = False,
     published: str | None = None,
@@ -93,6 +94,7 @@ def compare(
         raters: Folders of masks of second readers by name of the reader. They are scored against the reference, and
             shown apart: neither tested nor ranked. They may lack cases.
         in_slices: Names of methods that predict slice by slice, for results that do not record it.
+        without: Names of methods in `results` to leave out.
         output: Folder of scores.csv, report.md, report.html, tables and figures. Default: ``comparison`` in `results`,
             or in the current folder.
         intersect: Go on with the cases that all methods have if predictions are missing or cases differ.
@@ -153,6 +155,7 @@ def compare(
         reference=Path(reference) if reference else None,
         methods={name: Path(of) for name, of in (methods or {}).items()},
         in_slices=several(in_slices),
+        without=several(without),
     )
     require_equal_cases(found, intersect=intersect)
     add_raters(found, {name: Path(of) for name, of in (raters or {}).items()})

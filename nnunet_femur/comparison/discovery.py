@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.method_folder import MethodFolder, subfolders
 from nnunet_femur.comparison.reference_masks import open_references
+from nnunet_femur.comparison.repeated_methods import repeated_methods
 from nnunet_femur.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def discover(
     reference: Path | None = None,
     methods: Mapping[str, Path] | None = None,
     in_slices: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> Found:
     """Find the validations and test predictions of every method.
 
@@ -65,19 +67,24 @@ def discover(
         methods: Folders of further predictions by name of the method: masks named by case, or ``test`` and
             ``validation`` with such masks.
         in_slices: Names of methods that predict slice by slice, for results that do not record it.
+        without: Names of methods in `results` to leave out.
 
     Raises:
-        InputError: `results` or a method has another layout, `in_slices` names an unknown method, or no prediction has
-            a reference.
+        InputError: `results` or a method has another layout, `in_slices` or `without` names an unknown method, or no
+            prediction has a reference.
         SetupError: The reference masks are not found (code "no-reference").
     """
     by_dataset = _method_folders(results) if results else {}
     found = Found()
     datasets = {}
+    left_out = set()
     for folder, own in by_dataset.items():
         dataset = datasets[folder] = open_references(folder.name, results=folder.parent, raw=raw, reference=reference)
         prefix = f"{folder.name}/" if len(by_dataset) > 1 else ""
         for method in own:
+            if method.name in without:
+                left_out.add(method.name)
+                continue
             found.add(MethodFolder(dataset, method, f"{prefix}{method.name}", in_slices).search())
     if methods:
         if len(datasets) > 1:
@@ -88,11 +95,16 @@ def discover(
         for name, folder in methods.items():
             require_usable("--method", name, folder, taken={one.method for one in found.predictions})
             found.add(MethodFolder(only, folder, name, in_slices).search_masks())
+    if unknown := sorted({*without} - left_out):
+        msg = f"--without {unknown[0]}: no method has this name. Pass the name of a method's folder."
+        raise InputError(msg, code="invalid-option")
+    found.notes += [f"{name}: left out, as --without requests." for name in sorted(left_out)]
     if unknown := sorted({*in_slices} - {one.method for one in found.predictions}):
         msg = (
             f"--in-slices {unknown[0]}: no method has this name. Pass the name of a --method, or of a method's folder."
         )
         raise InputError(msg, code="invalid-option")
+    _leave_out_repeats(found)
     found.unscored += [one for predictions in found.predictions for one in predictions.unscored]
     if not any(predictions.files for predictions in found.predictions):
         msg = (
@@ -103,6 +115,16 @@ def discover(
         raise InputError(msg.strip(), code="no-predictions")
     found.warnings += [sentence for predictions in found.predictions for sentence in predictions.complaints()]
     return found
+
+
+def _leave_out_repeats(found: Found) -> None:
+    """Leave out selections whose masks are those of another method, which tests would count twice."""
+    repeated = repeated_methods(found.predictions)
+    found.predictions = [one for one in found.predictions if one.method not in repeated]
+    found.notes += [
+        f"{method}: its masks are those of {other}, so it is not compared a second time."
+        for method, other in repeated.items()
+    ]
 
 
 def require_equal_cases(found: Found, *, intersect: bool) -> None:

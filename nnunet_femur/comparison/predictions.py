@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 RECORDS = ("fold_*/run.json", "run.json", "validation/run.json", "test/run.json")
 """Places of a method's records, relative to its folder."""
 
+DERIVED = ("Ensemble", "BestConfiguration", "Postprocessed")
+"""Kinds of methods that were made from other methods; names of their folders begin with them."""
+
 _STOCK_TRAINER = "nnUNetTrainer"
 """Beginning of the names of nnU-Net's own trainers, such as ``nnUNetTrainer_250epochs``."""
 

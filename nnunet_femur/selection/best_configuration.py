@@ -149,10 +149,12 @@ def select(
         # Python's max returns the first of equal candidates, as nnU-Net does.
         best = max(found, key=lambda each: dice[each.name])
         steps = _choose_postprocessing(best, scratch / best.name, partial, raw, jobs=jobs)
+        changed = 0
         for place in _tested(best, used):
             _apply(steps, best, place, partial / place.relative_to(best.folder), jobs=jobs)
+            changed += _changed(best, place, partial / place.relative_to(best.folder))
         selection = _selection(folder, partial, best, dice, steps, deciding)
-        _write(partial, best, selection)
+        _write(partial, best, selection, changed)
     return selection
 
 
@@ -264,6 +266,17 @@ def _apply(
     )
 
 
+def _changed(candidate: Candidate, before: Path, after: Path) -> int:
+    """Return the number of masks that postprocessing has changed."""
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    reader = PlansManager(candidate.plans).image_reader_writer_class()
+    return sum(
+        bool((reader.read_seg(str(path))[0] != reader.read_seg(str(after / path.name))[0]).any())
+        for path in sorted(before.glob(f"*{candidate.ending}"))
+    )
+
+
 def _selection(
     folder: Path,
     written: Path,
@@ -278,7 +291,7 @@ def _selection(
     return Selection(folder, best.name, ordered, _dice(chosen["postprocessed"]), names, folds)
 
 
-def _write(folder: Path, best: Candidate, selection: Selection) -> None:
+def _write(folder: Path, best: Candidate, selection: Selection, changed: int) -> None:
     for name in (PLANS_JSON, DATASET_JSON):
         copyfile(best.folder / name, folder / name)
     several_candidates = len(selection.dice) > 1
@@ -293,5 +306,7 @@ def _write(folder: Path, best: Candidate, selection: Selection) -> None:
         "validated": False,
         "validation_dice": dict(selection.dice),
         "validation_dice_postprocessed": selection.dice_postprocessed,
+        # Masks that postprocessing left as they are would be compared twice.
+        "changed_test_masks": changed,
     }
     write_record(folder, "BestConfiguration" if several_candidates else "Postprocessed", facts, best.traits)

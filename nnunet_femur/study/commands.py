@@ -38,6 +38,8 @@ class Job:
         partial: Folder that the command writes to; renamed to `made` when the command has ended well.
         resumes: Pattern of files beside `made` of an earlier run that ``--c`` continues.
         model: Folder of a network of these settings; moved aside when they change.
+        reads: Files that the user may edit; the job is due again when one is newer than its result. Unlike `settings`,
+            they may be written by the job itself.
     """
 
     stage: str
@@ -50,6 +52,7 @@ class Job:
     partial: Path | None = None
     resumes: str | None = None
     model: Path | None = None
+    reads: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.dataset.raw import IMAGES_TS
 from nnunet_femur.study.commands import Job, option_words, script
+from nnunet_femur.study.removed_methods import removed_methods
 from nnunet_femur.study.selection_jobs import SelectionJobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nnunet_femur.study.methods import Method
     from nnunet_femur.study.study_file import Study
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _FILE_MANAGER_FILES = ("Thumbs.db", "desktop.ini")
 """Files that file managers write into folders."""
+
+_OF_DATA = ("phantoms", "convert", "plan")
+"""Stages before the first network."""
 
 COMPARE = "compare"
 """Name of the last job, which reads the results of all others."""
@@ -41,6 +45,11 @@ class _Builder:
 
     def jobs(self) -> Iterator[Job]:
         """Yield all jobs, each after the jobs that it waits for."""
+        found = list(self._work())
+        yield from found
+        yield self._compare(found)
+
+    def _work(self) -> Iterator[Job]:
         study = self.study
         if study.phantoms is not None:
             yield self._phantoms()
@@ -51,27 +60,31 @@ class _Builder:
             # One after the other, since plans of a dataset share its folder of preprocessed data.
             yield self._plan(name, after=tuple(first))
             first = [f"plan-{name}"]
-        last: list[str] = []
         for method in study.methods:
-            trained = [self._train(method, fold) for fold in method.folds]
-            yield from trained
-            predicted = list(self._predict(method))
-            yield from predicted
-            last += [job.name for job in [*trained, *predicted]]
-        at_end = list(SelectionJobs(study, self.device, self._data).jobs())
-        yield from at_end
-        last += [job.name for job in at_end]
-        for model in study.baseline:
-            job = self._baseline(model)
-            yield job
-            last.append(job.name)
+            yield from (self._train(method, fold) for fold in method.folds)
+            yield from self._predict(method)
+        yield from SelectionJobs(study, self.device, self._data).jobs()
+        yield from map(self._baseline, study.baseline)
+
+    def _compare(self, jobs: Sequence[Job]) -> Job:
+        from nnunet_femur.comparison.supplement.supplement_files import ANSWERS_FILE
+        from nnunet_femur.comparison.supplement.supplement_files import FOLDER as SUPPLEMENT
+
+        study = self.study
+        last = [job.name for job in jobs if job.stage not in _OF_DATA]
         report = study.results / "comparison" / "report.html"
-        options = option_words({"measurements": True, **study.compare})
+        removed = removed_methods(study, jobs)
+        options = option_words({"measurements": True, **study.compare, **({"without": removed} if removed else {})})
         command = ("compare", str(study.results / study.dataset), "-o", str(report.parent), *options)
         settings = {"compare": dict(study.compare), "of": last}
         if tables := [*filter(None, [study.compare.get("covariates")]), *study.compare.get("raters", {}).values()]:
             settings["files"] = {path: _state(Path(path)) for path in tables}
-        yield Job("compare", "", (script("nnfemur"), *command), report, settings, after=tuple(last))
+        if removed:
+            settings["without"] = removed
+        answers = report.parent / SUPPLEMENT / ANSWERS_FILE
+        reads = (answers,) if study.compare.get("supplement") else ()
+        command = (script("nnfemur"), *command)
+        return Job("compare", "", command, report, settings, after=tuple(last), reads=reads)
 
     def _phantoms(self) -> Job:
         drop = self.study.folder / "drop"

@@ -104,6 +104,7 @@ class AveragingTrainer(FemurTrainer):
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Load a checkpoint to resume from or to validate, with the entries of :meth:`checkpoint_changes`."""
+        filename_or_checkpoint = self.newest_checkpoint(filename_or_checkpoint)
         super().load_checkpoint(filename_or_checkpoint)
         entries = filename_or_checkpoint
         if not isinstance(entries, dict):

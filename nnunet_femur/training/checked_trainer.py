@@ -71,6 +71,7 @@ class CheckedTrainer(nnUNetTrainer):
         Raises:
             SetupError: The checkpoint was trained under other plans (code "inconsistent").
         """
+        filename_or_checkpoint = self.newest_checkpoint(filename_or_checkpoint)
         super().load_checkpoint(filename_or_checkpoint)
         with ending_without_traceback():
             trained_under = self.my_init_kwargs["plans"]
@@ -81,6 +82,22 @@ class CheckedTrainer(nnUNetTrainer):
                 where=str(filename_or_checkpoint),
             )
         self.resumed = True
+
+    def newest_checkpoint(self, checkpoint: dict | str) -> dict | str:
+        """Return the latest checkpoint in place of an older final one, if the training is resumed by ``--c``.
+
+        nnU-Net prefers the final checkpoint. If it is that of a training with fewer epochs, which was continued and
+        killed, all epochs since would be trained again.
+
+        Args:
+            checkpoint: The checkpoint that nnU-Net has chosen: a path, or the content.
+        """
+        if isinstance(checkpoint, dict) or not self.logger.resume or Path(checkpoint).name != "checkpoint_final.pth":
+            return checkpoint
+        # A training removes its latest checkpoint only after it has written the final one.
+        latest = Path(checkpoint).with_name("checkpoint_latest.pth")
+        newer = latest.is_file() and latest.stat().st_mtime_ns > Path(checkpoint).stat().st_mtime_ns
+        return str(latest) if newer else checkpoint
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint whole or not at all; training cannot resume from a half-written one."""

@@ -45,6 +45,15 @@ class TestSets:
         found = discover(tree.results / part)
         assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
 
+    def test_methods_that_are_left_out(self, tree):
+        tree.test(SCRATCH)
+        tree.test(BASELINE)
+        found = discover(tree.results, without=[BASELINE])
+        assert _summary(found) == [(SCRATCH, "test", "none", ["L6", "R7"])]
+        assert any(BASELINE in note for note in found.notes)
+        with refused("invalid-option", "TotalSegmentator"):
+            discover(tree.results, without=["TotalSegmentator"])
+
     def test_several_datasets_are_distinguished(self, tree):
         other = type(tree)(tree.base, "Dataset002_Other").add_raw()
         tree.test(SCRATCH)

@@ -77,3 +77,9 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file.write_text(content)
     with refused("invalid-file", file):
         read_marks(file)
+
+
+def test_the_site_lists_its_keys() -> None:
+    from written_files import REVIEW, fields_of
+
+    assert list(as_record([])) == fields_of(REVIEW, "review.json")

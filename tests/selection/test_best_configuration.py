@@ -6,14 +6,14 @@ import json
 from multiprocessing.pool import ThreadPool
 from shutil import copytree
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from nnunet_femur.comparison.discovery import discover
-from nnunet_femur.selection import ensemble, select
+from nnunet_femur.selection import Selection, ensemble, select
 from tests.refusing import refused
 from tests.selection.conftest import DATASET
 
@@ -57,6 +57,11 @@ def _mean_dice(raw: Path, folder: Path) -> float:
     return float(np.mean(found))
 
 
+def _record(made: Selection) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((made.folder / "run.json").read_text())
+    return content
+
+
 class TestChoice:
     def test_is_that_of_the_larger_dice(self, model: Callable[..., Path], raw: Path) -> None:
         good, half = model("FemurScratchTrainer", _with_islands), model("FemurThreePlaneTrainer", _halved)
@@ -75,6 +80,7 @@ class TestChoice:
         made = select([good], good.with_name("Postprocessed__FemurScratch__validation"), jobs=1)
         assert made.postprocessing == ("remove_all_but_largest_component_from_segmentation",)
         assert made.dice_postprocessed == 1.0
+        assert _record(made)["changed_test_masks"] == 4, "two cases of two folds"
         for fold in (0, 1):
             for case in ("L5", "R6"):
                 mask, reference = (
@@ -92,6 +98,8 @@ class TestChoice:
         made = select([half], half.with_name("Postprocessed__FemurThreePlane__validation"), jobs=1)
         assert made.postprocessing == ()
         assert made.dice_postprocessed == made.dice[half.name]
+        assert _record(made)["changed_test_masks"] == 0
+        assert {one.method for one in discover(half.parent).predictions} == {half.name}, "its copy is not compared"
         test = "fold_1/test/R6.nrrd"
         own, before = (sitk.GetArrayFromImage(sitk.ReadImage(str(each / test))) for each in (made.folder, half))
         assert np.array_equal(own, before)

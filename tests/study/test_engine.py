@@ -71,6 +71,17 @@ class TestDue:
         jobs_of(study)[f"train-{UNET}-fold_0"].made.unlink()
         assert sorted(_due(study)) == sorted([f"train-{UNET}-fold_0", f"predict-{UNET}-fold_0", "compare"])
 
+    def test_answers_for_a_publication_compare_again(self, write: Callable[..., Path]) -> None:
+        study = read_study(write(compare={"supplement": True}))
+        answers = jobs_of(study)["compare"].made.parent / "supplement" / "answers.yaml"
+        answers.parent.mkdir(parents=True)
+        answers.write_text("phantoms: true\n", encoding="utf-8")
+        os.utime(answers, (time.time() - 500,) * 2)
+        _finish(study)
+        assert _due(study) == [], "the comparison itself wrote the file"
+        answers.write_text("1: found\n", encoding="utf-8")
+        assert _due(study) == ["compare"]
+
 
 class TestMachine:
     def test_two_cores(self, study: Study) -> None:

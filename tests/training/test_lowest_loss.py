@@ -78,6 +78,7 @@ def _run(trainer: SliceTrainer, *, resume: bool = False) -> None:
     """Train as nnUNetv2_train does, with ``--c`` or without."""
     from nnunetv2.run.run_training import maybe_load_checkpoint
 
+    trainer.logger.resume = resume  # nnU-Net's command passes it in the plans
     maybe_load_checkpoint(trainer, continue_training=resume, validation_only=False)
     trainer.run_training()
 
@@ -146,6 +147,18 @@ class TestLowestLoss:
         again = _trainer([0.5, 0.2, 0.4, *longer])
         _run(again, resume=True)
         assert _epoch_of(_final(again)["network_weights"]) == expected
+
+    def test_going_on_killed_and_resumed(self) -> None:
+        _run(_trainer([0.5, 0.4]))
+        with pytest.raises(_KilledError):
+            _run(_trainer([0.5, 0.4, 0.3, 0.2], kill_in=3), resume=True)
+        final = Path(_trainer([0.5]).output_folder) / "checkpoint_final.pth"
+        assert torch.load(final, weights_only=False)["current_epoch"] == 2, "nnU-Net would go on from here"
+        again = _trainer([0.5, 0.4, 9.0, 0.2])
+        _run(again, resume=True)
+        assert _epoch_of(_final(again)["network_weights"]) == 3
+        losses = json.loads((Path(again.output_folder) / "run.json").read_text())["curves"]["train_loss"]
+        assert losses == pytest.approx([0.5, 0.4, 0.3, 0.2]), "the third epoch was not trained again"
 
     def test_a_new_training_forgets_the_old_one(self) -> None:
         with pytest.raises(_KilledError):

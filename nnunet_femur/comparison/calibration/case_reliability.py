@@ -41,6 +41,10 @@ CaseReliability = dict[str, Reliability]
 """Reliability by region; the surroundings are missing for an empty reference."""
 
 
+_Arrays = tuple["NDArray[np.bool_]", "NDArray[np.bool_]", "NDArray[np.bool_]"]
+"""Reference mask, predicted mask, and surroundings, in one order of axes."""
+
+
 @dataclass(frozen=True)
 class CaseFiles:
     """Files of one prediction.
@@ -80,8 +84,10 @@ def crashed(files: CaseFiles) -> str:
 def case_reliability(files: CaseFiles) -> CaseReliability:
     """Return the reliability of the probabilities of one prediction.
 
-    nnU-Net stores probabilities without the geometry of the CT. The axes are those of the CT's file, or, with a reader
-    that reorients, those of RAS order. Of both, the order is chosen in which the probabilities agree with the mask.
+    nnU-Net stores probabilities without the geometry of the CT, and without the names of their channels. The axes are
+    those of the CT's file, or, with a reader that reorients, those of RAS order. The femur is everything but the first
+    channel, which is background, or one channel of several classes or regions. Order and channel are chosen with which
+    the probabilities agree with the mask.
 
     Args:
         files: The files.
@@ -96,29 +102,49 @@ def case_reliability(files: CaseFiles) -> CaseReliability:
     reference, prediction = on_one_grid(reference, prediction)
     require_same_grid(reference, prediction)
     near = surroundings(reference.voxels, reference.geometry.spacing_mm_zyx)
+    orders = list(_orders(prediction, read_mask_header(files.mask).geometry))
     with open_probabilities(files.probabilities) as volume:
-        candidates = [
-            _Candidate(*(order.of_array(each) for each in (reference.voxels, prediction.voxels, near)))
-            for order in _orders(prediction, read_mask_header(files.mask).geometry)
-            if order.of_geometry(prediction.geometry).shape_zyx == volume.shape_zyx
-        ]
-        if not candidates:
-            msg = (
-                f"{files.probabilities}: must have the shape of the mask, {prediction.geometry.shape_zyx}, got "
-                f"{volume.shape_zyx}. Predict again with --save_probabilities."
-            )
-            raise InputError(msg, code="invalid-file")
-        for place, probabilities in volume.slabs():
-            for candidate in candidates:
-                candidate.add(place, probabilities)
-    best = max(candidates, key=lambda one: one.dice)
-    if best.dice < SAME_MASK:
+        shape_zyx, channels = volume.shape_zyx, volume.channels
+    arrays = [
+        (order.of_array(reference.voxels), order.of_array(prediction.voxels), order.of_array(near))
+        for order in orders
+        if order.of_geometry(prediction.geometry).shape_zyx == shape_zyx
+    ]
+    if not arrays:
         msg = (
-            f"{files.probabilities}: not the probabilities of {files.mask.name} (Dice {best.dice:.2f}). Predict again "
-            "with --save_probabilities."
+            f"{files.probabilities}: must have the shape of the mask, {prediction.geometry.shape_zyx}, got "
+            f"{shape_zyx}. Predict again with --save_probabilities."
+        )
+        raise InputError(msg, code="invalid-file")
+    best = _agreeing(files.probabilities, channels, arrays)
+    if best.dice < SAME_MASK:
+        of_several = f", and the femur is none of its {channels} classes or regions" if channels > 2 else ""
+        msg = (
+            f"{files.probabilities}: not the probabilities of {files.mask.name} (Dice {best.dice:.2f}){of_several}. "
+            "Predict again with --save_probabilities."
         )
         raise InputError(msg, code="invalid-file")
     return {name: found for name, found in best.reliability.items() if found.total}
+
+
+def _agreeing(path: Path, channels: int, arrays: Sequence[_Arrays]) -> _Candidate:
+    """Return the reliability of the channel and the order of axes that agree best with the mask."""
+
+    def _best_of(channel: int, *, background: bool = False) -> _Candidate:
+        candidates = [_Candidate(*of) for of in arrays]
+        with open_probabilities(path) as volume:
+            for place, probabilities in volume.slabs(channel):
+                for candidate in candidates:
+                    candidate.add(place, 1 - probabilities if background else probabilities)
+        return max(candidates, key=lambda one: one.dice)
+
+    if channels == 1:
+        return _best_of(0)
+    found = _best_of(0, background=True)
+    if channels == 2 and found.dice >= SAME_MASK:
+        # Two classes: the second channel is 1 minus the first.
+        return found
+    return max(found, *map(_best_of, range(channels)), key=lambda one: one.dice)
 
 
 def surroundings(

@@ -33,7 +33,7 @@ class ProbabilityVolume:
     """Probabilities of a case, in the order of axes in which nnU-Net read the CT.
 
     Attributes:
-        channels: Number of channels. The first of several is background, a single one is femur.
+        channels: Number of channels: of classes, of which the first is background, or of regions.
         shape_zyx: Shape of a channel, the whole CT.
     """
 
@@ -43,10 +43,13 @@ class ProbabilityVolume:
     _file: IO[bytes]
     _dtype: np.dtype
 
-    def slabs(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield the femur's probability of several slices at a time, with their place along the first axis.
+    def slabs(self, channel: int = 0) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the probabilities of a channel, several slices at a time, with their place along the first axis.
 
-        Only the first channel is read. The probability of femur is 1 minus that of background.
+        The file is read from its beginning to the end of the channel, so an open volume yields one channel.
+
+        Args:
+            channel: Number of the channel.
 
         Raises:
             InputError: The file is damaged (code "unreadable").
@@ -54,6 +57,7 @@ class ProbabilityVolume:
         depth, height, width = self.shape_zyx
         slice_bytes = height * width * self._dtype.itemsize
         step = max(1, SLAB_BYTES // max(slice_bytes, 1))
+        self._skip(channel * depth * slice_bytes)
         for start in range(0, depth, step):
             stop = min(start + step, depth)
             try:
@@ -61,7 +65,14 @@ class ProbabilityVolume:
                 values = np.frombuffer(content, self._dtype).reshape(stop - start, height, width).astype(np.float32)
             except _DAMAGED as error:
                 raise _damaged(self._path, error) from error
-            yield slice(start, stop), values if self.channels == 1 else 1 - values
+            yield slice(start, stop), values
+
+    def _skip(self, size: int) -> None:
+        try:
+            while size > 0:
+                size -= len(self._file.read(min(size, SLAB_BYTES))) or size
+        except _DAMAGED as error:
+            raise _damaged(self._path, error) from error
 
 
 def probability_file(mask: Path) -> Path | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.final_networks import final_network
+from nnunet_femur.comparison.plain_values import plain
 from nnunet_femur.comparison.predictions import RECORDS, method_names, read_record
 from nnunet_femur.errors import InputError
 
@@ -75,7 +76,7 @@ def _facts(records: Sequence[dict[str, Any]]) -> Iterable[tuple[str, str]]:
             if done is not None
         ],
         "Final network": [(_fold(record), text) for record in records if (text := final_network(record))],
-        "Slice by slice": [(fold, _plain(value)) for fold, value in listed("works_in_slices")],
+        "Slice by slice": [(fold, plain(value)) for fold, value in listed("works_in_slices")],
         "Parameters": [(fold, f"{value / 1e6:.1f} million") for fold, value in _numbers(listed("parameters"))],
         "Time": [(fold, _duration(value)) for fold, value in _numbers(listed("seconds"))],
         "Peak memory": [(fold, f"{value / 1024:.1f} GiB") for fold, value in _numbers(listed("peak_memory_mib"))],
@@ -117,7 +118,10 @@ def _merged(values: Sequence[tuple[str, str]]) -> str:
 def _pairs(content: Any) -> str:
     if not isinstance(content, dict):
         return str(content)
-    return ", ".join(f"{str(key).replace('_', ' ')} {_plain(value)}" for key, value in content.items())
+    # A comma separates the pairs already.
+    return ", ".join(
+        f"{str(key).replace('_', ' ')} {plain(value, words='/', numbers=' × ')}" for key, value in content.items()
+    )
 
 
 def _versions(content: Any) -> str:
@@ -125,14 +129,6 @@ def _versions(content: Any) -> str:
     if not isinstance(content, dict):
         return str(content)
     return ", ".join(f"{package} {number}" for package, number in content.items())
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ("/" if any(isinstance(each, str) for each in value) else " × ").join(map(_plain, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _command(command: Any, fold: str) -> str:

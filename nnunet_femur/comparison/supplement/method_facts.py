@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.planned_recipes import planned_recipe, resolved
-from nnunet_femur.comparison.predictions import RECORDS, method_names, read_record
+from nnunet_femur.comparison.predictions import DERIVED, RECORDS, method_names, read_record
 from nnunet_femur.consistency import SOURCE_KEY
 from nnunet_femur.dataset.nnunet_names import PLANS_JSON
 from nnunet_femur.errors import InputError
@@ -71,7 +71,10 @@ class MethodFacts:
         """Kind of a method that was made from other methods, such as an ensemble; empty for other methods."""
         # Records of trainings name a trainer, those of other methods a method.
         kind = self.first("method")
-        return "" if kind is None or self.is_baseline else str(kind)
+        if kind is None:
+            # Copied masks may come without their record.
+            kind = next((name for name in DERIVED if self.own_name.startswith(f"{name}__")), "")
+        return "" if self.is_baseline else str(kind)
 
     @property
     def is_baseline(self) -> bool:

@@ -9,11 +9,12 @@ import math
 from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.grouping import Measure
+from nnunet_femur.comparison.plain_values import plain
 from nnunet_femur.comparison.report.report_data import DICE, file_name, measure_title
 from nnunet_femur.comparison.report.tables.training_tables import state_of
 from nnunet_femur.comparison.supplement.pages import Bullets, Grid, Heading, Page, Paragraph, pairs, to_fill_in
 from nnunet_femur.comparison.supplement.phrases import code, dimensions, score_text
-from nnunet_femur.comparison.supplement.training_phrases import derivation_of, final_network_of, network_of, plain
+from nnunet_femur.comparison.supplement.training_phrases import derivation_of, final_network_of, network_of
 from nnunet_femur.weights.model_statements import ENDS_ONLY, LIMITS
 
 if TYPE_CHECKING:

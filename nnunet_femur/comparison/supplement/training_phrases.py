@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.comparison.final_networks import chosen_on_validation, final_network
+from nnunet_femur.comparison.plain_values import plain
 from nnunet_femur.comparison.supplement.phrases import code, counted, dimensions, grouped, listed
 from nnunet_femur.recipe.trainer_names import TRAINERS
 
@@ -115,15 +116,6 @@ def derivation_of(method: MethodFacts) -> str:
     """Return a sentence about a method that was made from other methods, as recorded."""
     facts = "; ".join(f"{name}: {plain(value)}" for name, value in method.recipe.items())
     return f"{method.title}: {method.derivation}{f' ({facts})' if facts else ''}."
-
-
-def plain(value: Any) -> str:
-    """Return a value of a record as text."""
-    if isinstance(value, list):
-        return ", ".join(map(plain, value))
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def still_falling_of(methods: Sequence[MethodFacts]) -> str:

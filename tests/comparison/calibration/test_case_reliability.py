@@ -144,6 +144,26 @@ class TestOneCase:
         np.savez(files.probabilities, probabilities=values[1:])
         assert case_reliability(files)[IMAGE].ece == pytest.approx(64 * 0.1 / 1320, rel=1e-5)
 
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_femur_among_two_regions(self, files, place):
+        femur = np.load(files.probabilities)["probabilities"][1]
+        whole = np.maximum(femur, np.roll(femur, 3, axis=2))  # the femur and another bone
+        np.savez(files.probabilities, probabilities=np.stack([femur, whole] if place == 0 else [whole, femur]))
+        assert case_reliability(files)[IMAGE].ece == pytest.approx(64 * 0.1 / 1320, rel=1e-5)
+
+    def test_femur_among_three_classes(self, files):
+        background, femur = np.load(files.probabilities)["probabilities"]
+        other = np.roll(femur, 4, axis=2)
+        np.savez(files.probabilities, probabilities=np.stack([background - other, other, femur]))
+        assert case_reliability(files)[IMAGE].ece == pytest.approx(64 * 0.1 / 1320, rel=1e-5)
+
+    def test_classes_without_femur(self, files):
+        background, femur = np.load(files.probabilities)["probabilities"]
+        parts = [np.where(np.arange(12) < 6, femur, 0), np.where(np.arange(12) < 6, 0, femur)]
+        np.savez(files.probabilities, probabilities=np.stack([np.roll(background, 3, axis=1), *parts]))
+        with refused("invalid-file", files.probabilities, "3"):
+            case_reliability(files)
+
     def test_probabilities_of_another_case(self, files):
         values = np.load(files.probabilities)["probabilities"]
         np.savez(files.probabilities, probabilities=np.roll(values, 3, axis=1))

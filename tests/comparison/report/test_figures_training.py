@@ -39,6 +39,12 @@ def test_losses_are_drawn_above_their_lowest_value():
     ]
 
 
+def test_every_axis_of_a_row_is_labelled():
+    panels = _panels(*(replace(SLICES, fold=str(number)) for number in range(5)))
+    right = [axes for axes in panels if axes.get_yscale() != "log"]
+    assert [axes.get_ylabel() for axes in right] == ["", "", "pseudo Dice", "", "pseudo Dice"]
+
+
 def test_folds_are_named_where_there_are_several():
     titles = {axes.get_title(loc="left").partition("\n")[2] for axes in _panels(VOLUMES, replace(VOLUMES, fold="1"))}
     assert titles >= {"fold 0", "fold 1"}

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from nnunet_femur.comparison.discovery import discover
+from nnunet_femur.comparison.predictions import DERIVED
 from nnunet_femur.comparison.supplement.method_facts import method_facts
 from nnunet_femur.comparison.supplement.training_phrases import derivation_of
 
@@ -50,6 +53,13 @@ def test_methods(tree):
     assert baseline.is_baseline
     assert baseline.has_dummy_weights
     assert (baseline.trainer, baseline.versions) == ("", {"TotalSegmentator": "2.18.0"})
+
+
+@pytest.mark.parametrize("kind", DERIVED)
+def test_a_copy_without_its_record_is_not_a_training(tree, kind):
+    tree.test(f"{kind}__both__mean")
+    (facts,) = method_facts(discover(tree.results).predictions, [])
+    assert (facts.trainer, facts.derivation, facts.is_baseline, facts.is_from_elsewhere) == ("", kind, False, False)
 
 
 def test_an_ensemble_of_methods_is_not_a_training(tree):

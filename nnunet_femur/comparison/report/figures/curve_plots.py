@@ -50,10 +50,11 @@ def draw_training_curves(data: ReportData, _reader: SliceReader) -> Iterator[Ske
     figure = Figure(figsize=(WIDTH if columns > 1 else 0.6 * WIDTH, 0.6 + _PANEL_HEIGHT * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     several = _methods_of_several_folds(curves)
-    for axes, curve in zip(panels, curves, strict=False):
+    for place, (axes, curve) in enumerate(zip(panels, curves, strict=False)):
         fold = f"\nfold {curve.fold}" if curve.method in several else ""
         axes.set_title(f"{names[curve.method]}{fold}", loc="left", fontsize=7)
-        _draw_panel(axes, curve, colours[curve.method])
+        last_of_row = (place + 1) % columns == 0 or place == len(curves) - 1
+        _draw_panel(axes, curve, colours[curve.method], dice_label="pseudo Dice" if last_of_row else "")
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
     figure.supxlabel("epoch", fontsize=9)
@@ -73,7 +74,7 @@ def _methods_of_several_folds(curves: Sequence[TrainingCurve]) -> set[str]:
     return {method for method in methods if methods.count(method) > 1}
 
 
-def _draw_panel(axes: Axes, curve: TrainingCurve, colour: str) -> None:
+def _draw_panel(axes: Axes, curve: TrainingCurve, colour: str, *, dice_label: str) -> None:
     epochs = np.arange(1, curve.epochs + 1)
     axes.set_yscale("log")
     drawn = []
@@ -92,6 +93,7 @@ def _draw_panel(axes: Axes, curve: TrainingCurve, colour: str) -> None:
         right.set_ylim(0, 1.02)
         right.set_yticks([0, 0.5, 1])
         right.tick_params(labelsize=7, colors=INK)
+        right.set_ylabel(dice_label, fontsize=7, color=INK)
         right.spines["top"].set_visible(False)
 
 
