@@ -121,7 +121,7 @@ DATASET = Group(
                 "files": "SHA-256 of the files above",
                 "cases": "for each case: sources and written files with SHA-256, geometry, volume, findings",
             },
-            note="Cases that were left out are under `left_out`; those of `nnfemur convert --update` are listed in `updates`: "
+            note="Cases that were left out are under `left_out`. `updates` lists those of `nnfemur convert --update`: "
             "added and replaced cases, their status, and the model that predicted them.",
         ),
         WrittenFile("splits_final.json", "nnU-Net's folds: 0 to 4 by patient, and the fixed split as fold 5."),
@@ -200,8 +200,9 @@ TRAINING = Group(
                 "python": "version of Python",
                 "versions": "versions of the software",
             },
-            note="Trainers that choose their final weights add `choice`; those that learn weights of planes, `plane_weights`. "
-            "Trainings from earlier weights (`-pretrained_weights`) add `started_from`, which is also in `started_from.json`.",
+            note="Trainers that choose their final weights add `choice`; those that learn weights of planes, "
+            "`plane_weights`. Trainings from earlier weights (`-pretrained_weights`) add `started_from`, which is also in "
+            "`started_from.json`.",
         ),
     ),
 )
