@@ -201,7 +201,7 @@ TRAINING = Group(
                 "versions": "versions of the software",
             },
             note="Trainers that choose their final weights add `choice`; those that learn weights of planes, "
-            "`plane_weights`. Trainings from earlier weights (`-pretrained_weights`) add `started_from`, which is also in "
+            "`plane_weights`. Trainings from earlier weights (`-pretrained_weights`) add `started_from`, also in "
             "`started_from.json`.",
         ),
     ),
