@@ -88,6 +88,7 @@ def split_with(record: DatasetRecord, added: Iterable[Case]) -> Split:
     seed = record.options["seed"]
 
     def rank(patient: str, fold: int = -1) -> bytes:
+        """Return the place of a patient, or of a fold for a patient, in the order of the seed."""
         return hashlib.sha256(f"{seed}:folds:{patient}:{fold}".encode()).digest()
 
     new = sorted((case for case in added if case.id not in assigned), key=lambda case: (rank(case.patient), case.id))
