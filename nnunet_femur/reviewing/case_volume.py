@@ -195,7 +195,7 @@ def encoded_surface(volume: CaseVolume, most_bytes: int) -> dict[str, Any] | Non
         scale = float((high - low).max()) or 1.0
         quantised = np.round((points_mm - low) / scale * 65535).astype("<u2")
         kind = "<u2" if len(points_mm) < 65536 else "<u4"
-        found = {
+        found: dict[str, Any] = {
             "points": _base64(quantised.tobytes()),
             "triangles": _base64(faces.astype(kind).tobytes()),
             "wide": kind == "<u4",

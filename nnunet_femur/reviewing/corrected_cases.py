@@ -75,7 +75,7 @@ def add_corrected(
         raise InputError(_none_usable(folder, statuses), code="no-cases")
     for mark in usable:
         _require_ct(folder, mark)
-    dataset = RawDataset.find(dataset_id, raw=raw)
+    dataset = RawDataset.find(dataset_id, raw=None if raw is None else Path(raw))
     return update_dataset(
         dataset.folder,
         folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from nnunet_femur.reviewing.reviewed_cases import CheckedCase, FoundCase, check_
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
 PAGE_FILE = "review.html"
@@ -59,10 +59,10 @@ class Review:
 
 
 def review(
-    folder: str | os.PathLike[str],
+    folder: str | PathLike[str],
     *,
-    ct: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
-    marks: str | os.PathLike[str] | None = None,
+    ct: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+    marks: str | PathLike[str] | None = None,
     worst: int | None = None,
     jobs: int = 1,
     progress: Progress = SILENT,
@@ -97,7 +97,7 @@ def review(
     if jobs < 1 or (worst is not None and worst < 1):
         msg = f"jobs and worst must be 1 or more, got {jobs} and {worst}."
         raise InputError(msg, code="invalid-option")
-    given = [ct] if isinstance(ct, str) or not isinstance(ct, (list, tuple)) else ct
+    given = [ct] if isinstance(ct, str | PathLike) else list(ct)
     found = find_reviewed(folder, [Path(each) for each in given])
     earlier = read_marks(folder / RECORD_FILE)
     if marks is not None:
