@@ -8,6 +8,7 @@ Every command of ``nnfemur`` is a function or class of this package too::
     nf.plan(1, source="totalsegmentator")           # plans, preprocessing, folds and recipe
     segmenter = nf.Segmenter("model_folder_or.zip") # loads the networks once
     femur = segmenter("ct.nrrd")                    # path, DICOM folder or SimpleITK image
+    nf.review("out")                                # a page of predicted masks, the doubtful ones first
     nf.measure(femur.mask)                          # head, neck, axes, angles, lengths, volume
     nf.score(femur.mask, "reference.nrrd")          # images, arrays or paths
     nf.compare("nnUNet_results").scores             # a pandas DataFrame
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from nnunet_femur.planning import PlannedDataset, plan
     from nnunet_femur.prediction import Femur, PredictionResult, Segmenter, predict
     from nnunet_femur.progress import Progress, TerminalProgress
+    from nnunet_femur.reviewing import Review, add_corrected, review
     from nnunet_femur.selection import Ensemble, Selection, ensemble, select
     from nnunet_femur.study import StudyResult, run_study
 
@@ -54,12 +56,14 @@ __all__ = [
     "PlannedDataset",
     "PredictionResult",
     "Progress",
+    "Review",
     "Segmenter",
     "Selection",
     "SetupError",
     "StudyResult",
     "TerminalProgress",
     "__version__",
+    "add_corrected",
     "baseline",
     "compare",
     "convert",
@@ -68,6 +72,7 @@ __all__ = [
     "measure",
     "plan",
     "predict",
+    "review",
     "run_study",
     "score",
     "select",
@@ -90,6 +95,7 @@ __getattr__, __dir__ = lazy_names(
         "planning": ("PlannedDataset", "plan"),
         "prediction": ("Femur", "PredictionResult", "Segmenter", "predict"),
         "progress": ("Progress", "TerminalProgress"),
+        "reviewing": ("Review", "add_corrected", "review"),
         "selection": ("Ensemble", "Selection", "ensemble", "select"),
         "study": ("run_study", "StudyResult"),
     },

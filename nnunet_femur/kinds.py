@@ -74,6 +74,21 @@ _ALL = (
         "a case that is not in --patients; its patient is that of its id",
         "Add it, unless it is the only case of its patient.",
     ),
+    _error(
+        "of-test-patient",
+        "a case of --update whose patient is in the test set; the test set stays as it is",
+        "Give both cases in --patients if they are of different patients.",
+    ),
+    _error(
+        "other-ct",
+        "a case of --update with the id of a case of the dataset, but another CT",
+        "Predict the CT under another name, and correct that mask.",
+    ),
+    _error(
+        "known-ct",
+        "a case of --update whose CT is that of another case of the dataset",
+        "Predict the CT under the id of that case to replace its mask.",
+    ),
     _error("split", "too few patients for the split (in a dry run)", "Add patients."),
     # Headers and content of files.
     _error("unreadable", "a file that is missing, truncated, damaged, or not a volume", "Export or copy it again."),

@@ -27,6 +27,7 @@ VERBS = (
     "plan",
     "baseline",
     "predict",
+    "review",
     "ensemble",
     "select",
     "measure",

@@ -49,6 +49,8 @@ OF_MANY_MODULES = {
     *("test_release", "test_windows"),
     # A room: every kind of finding, every pair of hyperparameters, several processes, public names.
     *("test_every_kind", "test_combinations", "test_several_processes", "test_public_names"),
+    # The loop of prediction, review, correction and training.
+    "test_the_loop",
 }
 """Test files that are not named after a module, since they test a room or the repository as a whole."""
 

@@ -24,7 +24,7 @@ FLOORS = (
     {"weights", "measurement"},
     {"testing"},
     {"conversion", "prediction", "training", "comparison", "doctor"},
-    {"trainers", "dataset_conversion", "planning", "selection"},
+    {"trainers", "dataset_conversion", "planning", "selection", "reviewing"},
     {"ext_trainers", "baselines", "model_export", "study"},
     {"__init__"},
     {"cli"},

@@ -121,6 +121,8 @@ DATASET = Group(
                 "files": "SHA-256 of the files above",
                 "cases": "for each case: sources and written files with SHA-256, geometry, volume, findings",
             },
+            note="Cases that were left out are under `left_out`. `updates` lists those of `nnfemur convert --update`: "
+            "added and replaced cases, their status, and the model that predicted them.",
         ),
         WrittenFile("splits_final.json", "nnU-Net's folds: 0 to 4 by patient, and the fixed split as fold 5."),
         WrittenFile(
@@ -158,6 +160,7 @@ PLANS = Group(
                 "outputs": "sizes of the written files",
                 "ceiling": "Dice that resampling alone costs; not for 2D alone",
             },
+            note="Plans of `--keep-plans` name the plans that were kept under `kept`.",
         ),
     ),
 )
@@ -197,7 +200,9 @@ TRAINING = Group(
                 "python": "version of Python",
                 "versions": "versions of the software",
             },
-            note="Trainers that choose their final weights add `choice`, learned weights of planes `plane_weights`.",
+            note="Trainers that choose their final weights add `choice`; those that learn weights of planes, "
+            "`plane_weights`. Trainings from earlier weights (`-pretrained_weights`) add `started_from`, also in "
+            "`started_from.json`.",
         ),
     ),
 )
@@ -241,6 +246,25 @@ PREDICTIONS = Group(
                 "notes": "deviations from the options",
                 "cases": "for each case the values of the table, the state of its files, seconds of each stage, and "
                 "the part of the CT that was searched",
+            },
+        ),
+    ),
+)
+
+REVIEW = Group(
+    "Review of predictions",
+    "the folder of the masks",
+    "nnfemur review",
+    "review.md",
+    (
+        WrittenFile("review.html", "Page of all masks; it contains the images that it shows."),
+        WrittenFile(
+            "review.json",
+            "Marks of the reviewer.",
+            {
+                "made_by": "`nnunet_femur`",
+                "version": "version of this package",
+                "cases": "for each case: mask, SHA-256 of the mask that was marked, path of the CT, mark, note",
             },
         ),
     ),
@@ -401,7 +425,7 @@ PHANTOMS = Group(
     ),
 )
 
-GROUPS = (DATASET, PLANS, TRAINING, PREDICTIONS, BASELINE, MEASURED, COMPARISON, EXPORTED, STUDY, PHANTOMS)
+GROUPS = (DATASET, PLANS, TRAINING, PREDICTIONS, REVIEW, BASELINE, MEASURED, COMPARISON, EXPORTED, STUDY, PHANTOMS)
 """All groups, in the order of the work."""
 
 

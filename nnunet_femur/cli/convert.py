@@ -7,10 +7,20 @@ from typing import Annotated
 
 import typer
 
+_OF_UPDATES = ("update", "corrected", "patients", "jobs", "report", "qc", "dry_run")
+"""Parameters that --update takes; the others are those of the dataset."""
+
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="Folder with CTs and masks, or a table of them (.csv).")],
-    dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="Number of the dataset.")],
+    context: typer.Context,
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with CTs and masks, or a table of them (.csv).", show_default=False),
+    ] = None,
+    dataset_id: Annotated[
+        int | None,
+        typer.Option("--dataset-id", "-d", min=1, max=999, help="Number of the dataset.", show_default=False),
+    ] = None,
     name: Annotated[str, typer.Option(help="Part of the dataset's name after its number.")] = "Femur",
     seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
     layout: Annotated[
@@ -81,10 +91,25 @@ def convert(
         bool, typer.Option("--qc", help="Draw every case with its mask, into the folder qc of the dataset.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but write nothing.")] = False,  # noqa: FBT002
+    update: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=999, help="Number of a dataset to add cases to, in place of SOURCE.", show_default=False
+        ),
+    ] = None,
+    corrected: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --update: folder of predicted masks; those accepted or corrected in nnfemur review are added.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Convert a folder of CTs and masks into a raw dataset of nnU-Net, with a split by patient and five folds.
 
     Example: nnfemur convert ~/source --dataset-id 1 --jobs 2 --qc
+
+    Add corrected predictions: nnfemur convert --update 1 --corrected out
     """
     from nnunet_femur.conversion import convert as convert_source
     from nnunet_femur.conversion import draw_dataset
@@ -92,6 +117,14 @@ def convert(
     from nnunet_femur.imaging.labels import parse_labels
     from nnunet_femur.progress import TerminalProgress
 
+    if update is not None or corrected is not None:
+        number, folder = _required_update(context, update, corrected)
+        _update(number, folder, patients=patients, jobs=jobs, report=report, qc=qc, dry_run=dry_run)
+        return
+    if source is None or dataset_id is None:
+        missing = "SOURCE" if source is None else "--dataset-id"
+        msg = "is missing. Give SOURCE and --dataset-id, or --update and --corrected."
+        raise typer.BadParameter(msg, param_hint=missing)
     result = convert_source(
         source,
         dataset_id=dataset_id,
@@ -121,3 +154,49 @@ def convert(
     if qc:
         typer.echo(draw_dataset(result.folder, jobs=jobs, progress=TerminalProgress()))
     typer.echo(result.folder)
+
+
+def _required_update(context: typer.Context, update: int | None, corrected: Path | None) -> tuple[int, Path]:
+    """Return the two options of an update, and refuse those that do not go with them."""
+    if update is None or corrected is None:
+        missing = "--update" if update is None else "--corrected"
+        msg = "is missing. Give the number of the dataset with --update and the folder of the masks with --corrected."
+        raise typer.BadParameter(msg, param_hint=missing)
+    for name in context.params:
+        given = context.get_parameter_source(name)
+        if name not in _OF_UPDATES and given is not None and given.name == "COMMANDLINE":
+            msg = "does not go with --update, which keeps the options of the dataset. Remove it."
+            raise typer.BadParameter(msg, param_hint=name.replace("_", "-"))
+    return update, corrected
+
+
+def _update(
+    dataset_id: int,
+    folder: Path,
+    *,
+    patients: Path | None,
+    jobs: int,
+    report: Path | None,
+    qc: bool,
+    dry_run: bool,
+) -> None:
+    from nnunet_femur.conversion import draw_dataset
+    from nnunet_femur.findings import write_findings
+    from nnunet_femur.progress import TerminalProgress
+    from nnunet_femur.reviewing import add_corrected, waiting_cases
+
+    result = add_corrected(
+        folder, dataset_id=dataset_id, patients=patients, jobs=jobs, dry_run=dry_run, progress=TerminalProgress()
+    )
+    if report is not None:
+        write_findings(result.findings, report)
+    result.print()
+    for case, reason in waiting_cases(folder).items():
+        typer.echo(f"{case}: not used. {reason}")
+    if result.left_out:
+        typer.echo(f"Left out: {', '.join(result.left_out)}.")
+    if qc and not dry_run:
+        typer.echo(draw_dataset(result.folder, jobs=jobs, progress=TerminalProgress()))
+    typer.echo(result.folder)
+    if result.left_out:
+        raise typer.Exit(1)

@@ -55,6 +55,14 @@ def plan(
     recipe: Annotated[
         Path | None, typer.Option(help="File (.json, .yaml) with further hyperparameters; see docs/recipes.md.")
     ] = None,
+    keep_plans: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Keep spacing, intensities, network and recipe of these plans; preprocess the dataset as it is now. "
+            "[default: plan anew]",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes that preprocess.")] = 2,
 ) -> None:
     """Plan and preprocess a raw dataset, so that nnUNetv2_train can train on it.
@@ -63,6 +71,8 @@ def plan(
     totalsegmentator, FemurFinetuneTrainer can start from TotalSegmentator's network.
 
     Example: nnfemur plan -d 1
+
+    After nnfemur convert --update: nnfemur plan -d 1 --keep-plans nnUNetPlans --plans-name Round2
     """
     from nnunet_femur import planning
 
@@ -79,6 +89,7 @@ def plan(
         iterations=iterations,
         pretrained=pretrained,
         recipe=recipe,
+        keep=keep_plans,
         jobs=jobs,
     )
     if planned.ceiling is not None:

@@ -36,15 +36,7 @@ def with_patients(cases: Sequence[Case], table: Path) -> tuple[list[Case], list[
     Raises:
         InputError: The table cannot be read, a column or value is missing, or a case has two patients.
     """
-    rows = _table(table, "patient")
-    patients: dict[str, str] = {}
-    for line, (case, patient) in rows:
-        if not patient:
-            msg = f"{table}: line {line} has no patient. Fill in the column patient, or remove the line."
-            raise InputError(msg, code="invalid-file")
-        if patients.setdefault(case, patient) != patient:
-            msg = f"{table}: line {line} assigns another patient to {case} than a line above. Keep one of the lines."
-            raise InputError(msg, code="invalid-file")
+    patients = patient_table(table)
     known = {case.id for case in cases}
     findings = [
         finding("patient-without-case", table.name, f"contains {case}, which is not a case of the source folder.")
@@ -55,6 +47,26 @@ def with_patients(cases: Sequence[Case], table: Path) -> tuple[list[Case], list[
         for case in sorted(known - patients.keys())
     ]
     return [replace(case, patient=patients.get(case.id, f"{case.patient}{_FROM_ID}")) for case in cases], findings
+
+
+def patient_table(table: Path) -> dict[str, str]:
+    """Return the patient of each case in a table.
+
+    Args:
+        table: The file of ``--patients``.
+
+    Raises:
+        InputError: As :func:`with_patients`.
+    """
+    patients: dict[str, str] = {}
+    for line, (case, patient) in _table(table, "patient"):
+        if not patient:
+            msg = f"{table}: line {line} has no patient. Fill in the column patient, or remove the line."
+            raise InputError(msg, code="invalid-file")
+        if patients.setdefault(case, patient) != patient:
+            msg = f"{table}: line {line} assigns another patient to {case} than a line above. Keep one of the lines."
+            raise InputError(msg, code="invalid-file")
+    return patients
 
 
 def with_test_ids(cases: Sequence[Case], file: Path) -> list[Case]:

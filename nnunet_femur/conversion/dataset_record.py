@@ -55,6 +55,8 @@ class DatasetRecord:
         counts: Number of cases by set and side.
         files: SHA-256 of the written files that belong to no case.
         left_out: Cases that were left out because of their voxels.
+        given_sets: Number of cases whose set the source gave.
+        updates: Cases that were added or replaced after the conversion, an entry for each update.
     """
 
     options: dict[str, Any]
@@ -65,6 +67,8 @@ class DatasetRecord:
     counts: dict[str, dict[str, int]]
     files: dict[str, str]
     left_out: tuple[LeftOut, ...] = ()
+    given_sets: int = 0
+    updates: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> DatasetRecord | None:
@@ -78,11 +82,14 @@ class DatasetRecord:
                 options=content["options"],
                 versions=content["versions"],
                 findings=tuple(Finding.from_json(finding) for finding in content["findings"]),
-                cases=tuple(CaseRecord.from_json(case | how) for case in content["cases"]),
+                # A case of an update may have settings of its own.
+                cases=tuple(CaseRecord.from_json(how | case) for case in content["cases"]),
                 assigned={case["case"]: [case["patient"], case["set"], case["fold"]] for case in content["cases"]},
                 counts=content["counts"],
                 files=content["files"],
                 left_out=tuple(LeftOut.from_json(case | how) for case in content.get("left_out", ())),
+                given_sets=content.get("given_sets", 0),
+                updates=tuple(content.get("updates", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
@@ -132,6 +139,8 @@ class DatasetDescription:
         options: Options of the conversion.
         findings: Findings that belong to no case.
         left_out: Cases that were left out because of their voxels.
+        given_sets: Number of cases whose set the source gave; None to count them.
+        updates: Cases that were added or replaced after the conversion, an entry for each update.
     """
 
     cases: dict[str, Case]
@@ -141,6 +150,8 @@ class DatasetDescription:
     options: dict[str, Any]
     findings: Sequence[Finding]
     left_out: Sequence[LeftOut] = ()
+    given_sets: int | None = None
+    updates: Sequence[dict[str, Any]] = ()
 
     def record(self) -> DatasetRecord:
         """Return the content of conversion.json."""
@@ -164,6 +175,13 @@ class DatasetDescription:
             },
             files={name: hashlib.sha256(text.encode()).hexdigest() for name, text in self._tables().items()},
             left_out=tuple(self.left_out),
+            # Number of cases whose set the source or a list of test cases gives.
+            given_sets=(
+                sum(bool(self.cases[one.case].set) for one in self.records)
+                if self.given_sets is None
+                else self.given_sets
+            ),
+            updates=tuple(self.updates),
         )
 
     def texts(self) -> dict[str, str]:
@@ -209,11 +227,13 @@ class DatasetDescription:
     def _conversion(self) -> dict[str, Any]:
         """Return the content of conversion.json."""
         record = self.record()
+        made_with = settings_of(record.versions, record.options)
         described = []
         for entry in record.cases:
             patient, set_name, fold = record.assigned[entry.case]
             content = entry.as_json()
-            del content["made_with"]  # the same for all cases, and stored once
+            if content["made_with"] == made_with:
+                del content["made_with"]  # the same for all cases of a conversion, and stored once
             described.append(
                 {"case": entry.case, "patient": patient, "side": entry.side, "set": set_name, "fold": fold} | content
             )
@@ -229,12 +249,12 @@ class DatasetDescription:
                 "split": "whole patients; sides and thirds by femur volume are balanced in every set and fold",
             },
             "counts": record.counts,
-            # Number of cases whose set the source or a list of test cases gives.
-            "given_sets": sum(bool(self.cases[one.case].set) for one in self.records),
+            "given_sets": record.given_sets,
             "findings": [finding.as_json() for finding in record.findings],
             "files": record.files,
             "cases": described,
             **({"left_out": [case.as_json() for case in record.left_out]} if record.left_out else {}),
+            **({"updates": list(record.updates)} if record.updates else {}),
         }
 
 

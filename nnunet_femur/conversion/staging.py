@@ -66,7 +66,8 @@ def require_replaceable(target: Path) -> None:
     """Check that `target` may be written.
 
     Raises:
-        InputError: Another dataset has the number (code "exists"), or `target` was not written by this package.
+        InputError: Another dataset has the number (code "exists"), `target` was not written by this package, or it was
+            updated by hand-corrected cases, which would be lost ("edited-by-hand").
     """
     if target.is_symlink():
         msg = f"{target}: is a symbolic link, which cannot be replaced. Move it away, or give the folder it points to."
@@ -76,9 +77,16 @@ def require_replaceable(target: Path) -> None:
         if other.name != target.name:
             msg = f"{other}: already has the number of {target.name}. Choose another --dataset-id, or move it away."
             raise InputError(msg, code="exists")
-    if target.exists() and DatasetRecord.read(target) is None:
+    record = DatasetRecord.read(target)
+    if target.exists() and record is None:
         msg = f"{target}: was not written by this package. Choose another --dataset-id or --name, or move it away."
         raise InputError(msg, code="exists")
+    if record is not None and record.updates:
+        msg = (
+            f"{target}: contains cases of nnfemur convert --update, which converting the source again would remove. "
+            "Choose another --dataset-id, or move the dataset away."
+        )
+        raise InputError(msg, code="edited-by-hand")
 
 
 def require_untouched(target: Path) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from nnunet_femur.arguments import require_one_of, several
 from nnunet_femur.atomic_files import write_json, written_beside
 from nnunet_femur.dataset.environment import require
-from nnunet_femur.dataset.folds import SPLITS_FILE
 from nnunet_femur.dataset.nnunet_names import DATASET_FINGERPRINT, FULLRES, PLANS_NAME, SLICES_2D
 from nnunet_femur.dataset.raw import DATASET_JSON, RawDataset
-from nnunet_femur.errors import InputError, SetupError
+from nnunet_femur.errors import InputError
 from nnunet_femur.planning.case_problems import incomplete_cases, naming_bad_cases, refuse_cases, too_thin
 from nnunet_femur.planning.ceiling import Ceiling, resampling_ceiling
-from nnunet_femur.planning.planners import default_plans_name, planner_name, planner_problem
+from nnunet_femur.planning.kept_plans import KeptPlans, replace_folds, require_nothing_planned
+from nnunet_femur.planning.planners import default_plans_name, planner_name, refuse_planner
 from nnunet_femur.planning.plans import Spacing, own_plans, transferred_plans
 from nnunet_femur.planning.training_presets import PRESETS, checked_recipe
 from nnunet_femur.records import Provenance, read_json, tree_fingerprint
@@ -93,6 +93,7 @@ def plan(
     iterations: int | None = None,
     pretrained: bool = True,
     recipe: Mapping[str, Any] | str | Path | None = None,
+    keep: str | None = None,
     jobs: int = 2,
 ) -> PlannedDataset:
     """Fingerprint, plan and preprocess a raw dataset, so that ``nnUNetv2_train`` can train on it.
@@ -120,6 +121,9 @@ def plan(
             them from random weights.
         recipe: Further hyperparameters, as in the plans: for every trainer, or by family or trainer; or a YAML or JSON
             file with them.
+        keep: Name of existing plans of this dataset. Spacing, intensities and network stay as they are there, so that a
+            training can start from networks of these plans after cases were added. So do its configurations and
+            recipe, unless others are given. Default: plan anew.
         jobs: Number of processes that preprocess, from 1. nnU-Net starts new ones, so a script needs
             ``if __name__ == "__main__"``; a notebook does not.
 
@@ -128,8 +132,8 @@ def plan(
 
     Raises:
         SetupError: nnU-Net's folders are not set (code "environment"), TotalSegmentator's weights are missing or do not
-            fit ("no-weights", "invalid-weights"), or networks were trained on other folds of this dataset
-            ("folds-changed").
+            fit ("no-weights", "invalid-weights"), the plans to keep do not exist ("no-plans") or were changed
+            ("inconsistent"), or networks were trained on other folds of this dataset ("folds-changed").
         InputError: The dataset does not exist or is damaged ("no-dataset", "invalid-dataset"), its folds are
             ("invalid-folds"), cases cannot be used ("bad-cases"), an option is unknown ("invalid-option"), or the
             recipe has an invalid value ("invalid-recipe").
@@ -149,18 +153,21 @@ def plan(
     require_one_of("source", source, SOURCES)
     require_one_of("spacing", spacing, get_args(Spacing))
     if planner is not None:
-        _refuse_planner(planner, source)
-    plans_name = default_plans_name(planner) if plans_name is None else plans_name
+        refuse_planner(planner, source)
+    require_nothing_planned(keep, source=source, spacing=spacing, fast=fast, preset=preset, planner=planner)
+    plans_name = plans_name if plans_name is not None else keep or default_plans_name(planner)
     if not plans_name or Path(plans_name).name != plans_name:
         msg = f"plans_name must be the name of a file without its folder and ending, got {plans_name!r}."
         raise InputError(msg, code="invalid-option")
-    checked = checked_recipe(
-        PRESETS[preset], epochs=epochs, iterations=iterations, pretrained=pretrained, changes=recipe
-    )
-    model = _source_model(fast=fast) if source == "totalsegmentator" else None
-    wanted = _configurations(configurations, model)
+    changes: dict[str, Any] = {"epochs": epochs, "iterations": iterations, "pretrained": pretrained, "changes": recipe}
+    checked = checked_recipe(PRESETS[preset], **changes)
     raw = RawDataset.find(dataset_id)
     folder = require("nnUNet_preprocessed") / raw.name
+    records = read_json(folder / RECORD) or {}
+    kept = None if keep is None else KeptPlans.read(folder, keep, records.get(keep))
+    checked = checked if kept is None else kept.changed_recipe(**changes)
+    model = _source_model(fast=fast) if source == "totalsegmentator" else None
+    wanted = _configurations(configurations, model) if kept is None else kept.configurations(configurations)
     raw.folds()
     refuse_cases(raw, incomplete_cases(raw))
     settings = {
@@ -169,9 +176,9 @@ def plan(
         # Records of older versions contain no planner, which is the same as None.
         "planner": None if planner is None else planner_name(planner),
         "configurations": list(wanted),
+        **({} if kept is None else kept.settings()),
     }
     inputs = tree_fingerprint(raw.folder)
-    records = read_json(folder / RECORD) or {}
     record = records.get(plans_name)
     planned = _planned(folder, plans_name, wanted, record)
     if record and _is_current(planned, record, settings=settings, inputs=inputs):
@@ -182,21 +189,15 @@ def plan(
     folder.mkdir(exist_ok=True)
     others = {name: other for name, other in records.items() if name != plans_name}
     write_json(folder / RECORD, others)
-    _replace_folds(raw, folder)
+    replace_folds(raw, folder)
     log_file = folder / LOG
     with log_file.open("w", encoding="utf-8") as log, redirect_stdout(log), naming_bad_cases(raw, log_file):
         _extract_fingerprint(dataset_id, jobs=jobs)
-        if model is None:
-            plans = own_plans(
-                dataset_id,
-                PRESETS[preset],
-                planner=planner,
-                plans_file=planned.plans_file,
-                configurations=wanted,
-            )
-        else:
-            target: Spacing = "native" if spacing == "native" else "source"
-            plans = transferred_plans(dataset_id, model, plans_name=plans_name, spacing=target, fast=fast)
+        plans = (
+            _new_plans(planned, dataset_id, model, preset=preset, planner=planner, spacing=spacing, fast=fast)
+            if kept is None
+            else kept.renamed(plans_name)
+        )
         refuse_cases(raw, too_thin(raw, plans, wanted, read_json(folder / DATASET_FINGERPRINT)))
         outputs = _preprocess(dataset_id, plans, planned, recipe=checked, raw=raw, jobs=jobs)
         ceiling = _ceiling(plans, planned, raw)
@@ -243,19 +244,6 @@ def _is_current(
     return planned.plans_file.is_file() and made.is_current(settings=settings, inputs=inputs, folder=planned.folder)
 
 
-def _refuse_planner(planner: str, source: str) -> None:
-    """Refuse a planner that does not exist, or beside plans that need none.
-
-    Raises:
-        InputError: Always, unless nnU-Net can plan with it (code "invalid-option").
-    """
-    plans_exist = source == "totalsegmentator"
-    problem = "TotalSegmentator's plans need no planner. Remove it." if plans_exist else planner_problem(planner)
-    if problem:
-        msg = f"planner: {problem}"
-        raise InputError(msg, code="invalid-option")
-
-
 def _configurations(wanted: str | Sequence[str] | None, model: SourceModel | None) -> tuple[str, ...]:
     if model is None:
         return several(wanted) or (SLICES_2D, FULLRES)
@@ -265,28 +253,32 @@ def _configurations(wanted: str | Sequence[str] | None, model: SourceModel | Non
     return (FULLRES,)
 
 
+def _new_plans(
+    planned: PlannedDataset,
+    dataset_id: int,
+    model: SourceModel | None,
+    *,
+    preset: str,
+    planner: str | None,
+    spacing: str,
+    fast: bool,
+) -> dict[str, Any]:
+    if model is None:
+        return own_plans(
+            dataset_id,
+            PRESETS[preset],
+            planner=planner,
+            plans_file=planned.plans_file,
+            configurations=planned.configurations,
+        )
+    target: Spacing = "native" if spacing == "native" else "source"
+    return transferred_plans(dataset_id, model, plans_name=planned.plans_name, spacing=target, fast=fast)
+
+
 def _source_model(*, fast: bool) -> SourceModel:
     from nnunet_femur.weights import find_model
 
     return find_model(fast=fast)
-
-
-def _replace_folds(raw: RawDataset, folder: Path) -> None:
-    """Copy the dataset's folds to the preprocessed dataset, from which the trainers read them.
-
-    Raises:
-        SetupError: Networks were trained on other folds, so their validation cases may be training cases now.
-    """
-    current, new = read_json(folder / SPLITS_FILE), read_json(raw.folder / SPLITS_FILE)
-    if current is not None and current != new:
-        results = require("nnUNet_results") / raw.name
-        if any(results.glob("*/fold_*/checkpoint_*.pth")):
-            msg = (
-                f"{results}: contains networks that were trained on other folds than those in "
-                f"{raw.folder / SPLITS_FILE}. Move that folder away, or convert with the seed of the earlier folds."
-            )
-            raise SetupError(msg, code="folds-changed")
-    write_json(folder / SPLITS_FILE, new)
 
 
 def _extract_fingerprint(dataset_id: int, *, jobs: int) -> None:

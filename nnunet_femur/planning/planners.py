@@ -156,3 +156,20 @@ def _limited(planner: Any, largest_patch: dict[int, int], base_features: int) ->
         # The plans record this name.
         SmallPlanner.__name__ = f"{_SMALL}{planner.__name__}"
     return SmallPlanner
+
+
+def refuse_planner(planner: str, source: str) -> None:
+    """Refuse a planner that does not exist, or beside plans that need none.
+
+    Args:
+        planner: The planner, as in :func:`nnunet_femur.plan`.
+        source: Source of the plans, likewise.
+
+    Raises:
+        InputError: Always, unless nnU-Net can plan with it (code "invalid-option").
+    """
+    plans_exist = source == "totalsegmentator"
+    problem = "TotalSegmentator's plans need no planner. Remove it." if plans_exist else planner_problem(planner)
+    if problem:
+        msg = f"planner: {problem}"
+        raise InputError(msg, code="invalid-option")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_femur.atomic_files import write_json
 from nnunet_femur.consistency import check_plans, resolve
 from nnunet_femur.dataset.nnunet_names import PLANS_JSON
 from nnunet_femur.errors import InputError, ending_without_traceback
@@ -21,7 +23,9 @@ from nnunet_femur.networks.precision import forbid_tensor_float, hold_to_float32
 from nnunet_femur.recipe.hyperparameters import RECIPE_KEY, Recipe, refuse
 from nnunet_femur.recipe.recipe_checks import recipe_of_configuration
 from nnunet_femur.recipe.recipe_rules import problem_of_labels, problems_of_recipe
+from nnunet_femur.records import read_json
 from nnunet_femur.training.checked_trainer import CheckedTrainer
+from nnunet_femur.training.started_from import STARTED_FILE, Start, given_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +150,31 @@ class FemurTrainer(CheckedTrainer):
     def _note_loaded_weights(self) -> None:
         """Remember that weights were loaded, as nnU-Net does for ``-pretrained_weights``."""
         self.loaded_weights = True
+
+    def on_train_start(self) -> None:
+        """Complete and record the weights of ``-pretrained_weights``, then start as nnU-Net does."""
+        if not self.resumed:
+            self._start_from_weights()
+        super().on_train_start()
+
+    def _start_from_weights(self) -> None:
+        """Load the layers that nnU-Net leaves out, if the weights were trained under the same plans."""
+        file, record = given_weights(), Path(self.output_folder) / STARTED_FILE
+        if file is None or not self.loaded_weights:
+            if self.local_rank == 0:
+                record.unlink(missing_ok=True)
+            return
+        start = Start.read(file, self.plans_manager.plans, self.configuration_manager.configuration)
+        layers = start.left_out_by_nnunet(self.bare_network.state_dict())
+        self.bare_network.load_state_dict(layers, strict=False)
+        if self.local_rank == 0:
+            write_json(record, start.facts)
+        self.print_to_log_file(f"Started from {file}, with {len(layers)} tensors of segmentation layers: {start.facts}")
+
+    def run_facts(self) -> dict[str, Any]:
+        """Return the weights that the training started from, if they were given."""
+        started = read_json(Path(self.output_folder) / STARTED_FILE)
+        return super().run_facts() | ({} if started is None else {"started_from": started})
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Return the recipe's optimizer and learning rate schedule."""

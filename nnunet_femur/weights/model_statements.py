@@ -40,7 +40,7 @@ def initial_weights(trainer: str, recipe: Mapping[str, Any], source: Mapping[str
 
     Example:
         >>> initial_weights("FemurScratchTrainer", {})
-        'Random weights, unless the training was started with `-pretrained_weights`; that is not recorded.'
+        'Random weights, unless the training was started with `-pretrained_weights`; its `run.json` records that.'
         >>> initial_weights("FemurUnetResNet34Trainer", {"encoder_weights": None})
         'Random weights, also of the encoder.'
     """
@@ -48,7 +48,9 @@ def initial_weights(trainer: str, recipe: Mapping[str, Any], source: Mapping[str
         return _fine_tuned(source)
     kind = TRAINERS[trainer].recipe if trainer in TRAINERS else ""
     if kind in _RECIPES_OF_RANDOM_WEIGHTS:
-        return "Random weights, unless the training was started with `-pretrained_weights`; that is not recorded."
+        return (
+            "Random weights, unless the training was started with `-pretrained_weights`; its `run.json` records that."
+        )
     weights = recipe.get("encoder_weights", "")
     if weights is None and not kind.startswith("Finetune"):
         return "Random weights, also of the encoder."

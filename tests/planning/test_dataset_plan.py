@@ -83,6 +83,18 @@ class TestRefusals:
             plan(1)
         assert (preprocessed / "splits_final.json").read_text() == earlier
 
+    def test_plans_that_do_not_exist_cannot_be_kept(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        _raw(tmp_path, monkeypatch, folds=[{"train": ["a"], "val": ["b"]}])
+        with refused("no-plans", "Unknown.json"):
+            plan(1, keep="Unknown")
+
+    @pytest.mark.parametrize(
+        "options", [{"source": "totalsegmentator"}, {"planner": "ResEncM"}, {"preset": "small"}, {"spacing": "native"}]
+    )
+    def test_kept_plans_are_not_planned(self, options: dict) -> None:
+        with refused("invalid-option", "keep"):
+            plan(1, keep="nnUNetPlans", **options)
+
 
 def _raw(base: Path, monkeypatch: pytest.MonkeyPatch, *, folds: list) -> Path:
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):

@@ -77,9 +77,32 @@ class TestPretrainedWeights:
         assert not later.resumed
         expected = torch.load(weights, weights_only=False)["network_weights"]
         found = later.bare_network.state_dict()
-        # nnU-Net leaves its own segmentation layers new.
+        # nnU-Net leaves its own segmentation layers new, if its command line does not name the file.
         kept = {key for key in expected if ".seg_layers." not in key}
         assert all(torch.equal(found[key], expected[key]) for key in kept)
+
+    @pytest.mark.parametrize("name", [SCRATCH, FINETUNE])
+    def test_a_training_under_the_same_plans_goes_on_with_all_layers(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        weights = _checkpoint(_trained(name)).rename(tmp_path / "weights.pth")
+        monkeypatch.setattr(
+            sys, "argv", ["nnUNetv2_train", "2", "3d_fullres", "0", "-pretrained_weights", str(weights)]
+        )
+        later = _made(name)
+        _load(later, weights)
+        later.on_train_start()
+        expected = torch.load(weights, weights_only=False)["network_weights"]
+        found = later.bare_network.state_dict()
+        assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+        later.current_epoch = later.num_epochs
+        started = later.run_facts()["started_from"]
+        assert (started["trainer"], started["same_plans"], started["fold"]) == (name, True, 0)
+        # A training that starts without the option does not inherit the record.
+        monkeypatch.setattr(sys, "argv", ["nnUNetv2_train", "2", "3d_fullres", "0"])
+        fresh = _made(name)
+        fresh.on_train_start()
+        assert "started_from" not in fresh.run_facts()
 
     def test_without_them_the_encoder_has_those_of_the_recipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loaded = []
@@ -97,6 +120,7 @@ class TestPretrainedWeights:
         """The option is refused at the start of the command; loaded weights are refused at the start of training."""
         weights = _checkpoint(_trained(name)).rename(tmp_path / "weights.pth")
         other = _made(name)
+        # Without a file in the command line, it is unknown whose weights these are.
         _load(other, weights)
         with refused("invalid-option", "-pretrained_weights"):
             other.on_train_start()

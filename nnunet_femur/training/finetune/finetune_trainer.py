@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -19,6 +18,7 @@ from nnunet_femur.training.finetune.choosing_trainer import ChoosingTrainer
 from nnunet_femur.training.finetune.elastic_deformation import ElasticTransform
 from nnunet_femur.training.finetune.parameter_groups import HEAD, GroupSchedule, group_of, parameter_groups
 from nnunet_femur.training.finetune.weight_transfer import check_source, load_source, renamed_source
+from nnunet_femur.training.started_from import Start, given_weights
 from nnunet_femur.weights import find_model, load_checkpoint
 
 if TYPE_CHECKING:
@@ -75,14 +75,33 @@ class FinetuneTrainer(ChoosingTrainer):
         """Refuse plans that are not TotalSegmentator's before nnU-Net makes a folder for the results.
 
         Raises:
-            InputError: The command has the option ``-pretrained_weights`` (code "invalid-option").
+            InputError: The weights of ``-pretrained_weights`` are not those of a fine-tuning under the same plans (code
+                "invalid-option").
             SetupError: The plans were not made for TotalSegmentator's weights (code "no-plans").
         """
         super().adapt_configuration(plans, configuration)
         with ending_without_traceback():
-            if any(argument.split("=")[0] == "-pretrained_weights" for argument in sys.argv):
-                _refuse_pretrained_weights(type(self).__name__)
-            _source_of(resolve(plans, configuration), type(self).__name__)
+            resolved = resolve(plans, configuration)
+            _source_of(resolved, type(self).__name__)
+            if given_weights() is not None:
+                self._require_own_weights(plans, resolved)
+
+    def _require_own_weights(self, plans: dict, configuration: dict[str, Any]) -> None:
+        """Refuse weights of ``-pretrained_weights`` that an earlier training of this trainer cannot have made.
+
+        Raises:
+            InputError: The weights are others (code "invalid-option").
+        """
+        name, file = type(self).__name__, given_weights()
+        start = None if file is None or not file.is_file() else Start.read(file, plans, configuration)
+        is_own = start is not None and start.facts["same_plans"] and start.facts["trainer"] == name
+        if not is_own or self.finetune_recipe.trained_layers == "adapters":
+            msg = (
+                f"-pretrained_weights: {name} starts from TotalSegmentator's weights, or from a checkpoint of {name} "
+                "under the same plans without adapters. Remove the option, or train FemurScratchTrainer, which starts "
+                "from any weights of the same network."
+            )
+            raise InputError(msg, code="invalid-option")
 
     @classmethod
     def build_network(cls, request: NetworkRequest, recipe: Recipe) -> nn.Module:
@@ -106,16 +125,17 @@ class FinetuneTrainer(ChoosingTrainer):
         return network
 
     def on_train_start(self) -> None:
-        """Load the source's weights, unless the training resumes from a checkpoint.
+        """Load the source's weights, unless the training starts or resumes from a checkpoint.
 
         Raises:
-            InputError: Other weights were loaded before (code "invalid-option").
+            InputError: Weights of another network were loaded before (code "invalid-option").
             SetupError: The source's weights are missing, damaged, or do not fit.
         """
-        if not self.resumed:
+        if self.loaded_weights and not self.resumed:
             with ending_without_traceback():
-                if self.loaded_weights:
-                    _refuse_pretrained_weights(type(self).__name__)
+                self._require_own_weights(self.plans_manager.plans, self.configuration_manager.configuration)
+        elif not self.resumed:
+            with ending_without_traceback():
                 # Missing weights are reported before nnU-Net prepares the training.
                 weights = load_checkpoint(self._source().checkpoint)["network_weights"]
             if not self.was_initialized:
@@ -243,19 +263,6 @@ class FinetuneTrainer(ChoosingTrainer):
                     reach=_ELASTIC_REACH * min(transform.patch_size),
                 )
         return transforms
-
-
-def _refuse_pretrained_weights(trainer: str) -> None:
-    """Refuse ``-pretrained_weights``.
-
-    Raises:
-        InputError: Always (code "invalid-option").
-    """
-    msg = (
-        f"-pretrained_weights: {trainer} starts from TotalSegmentator's weights, not from others. "
-        "Remove the option, or train FemurScratchTrainer, which starts from any weights of the same network."
-    )
-    raise InputError(msg, code="invalid-option")
 
 
 def _source_of(configuration: dict[str, Any], trainer: str) -> dict[str, Any]:
