@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.options import Part  # noqa: TC001 - typer reads the annotations
+
 
 def convert(
     source: Annotated[Path, typer.Argument(help="Folder with CTs and masks, or a table of them (.csv).")],
@@ -80,6 +82,7 @@ def convert(
     qc: Annotated[  # noqa: FBT002
         bool, typer.Option("--qc", help="Draw every case with its mask, into the folder qc of the dataset.")
     ] = False,
+    shard: Part = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but write nothing.")] = False,  # noqa: FBT002
 ) -> None:
     """Convert a folder of CTs and masks into a raw dataset of nnU-Net, with a split by patient and five folds.
@@ -103,6 +106,7 @@ def convert(
         jobs=jobs,
         report=report,
         dry_run=dry_run,
+        shard=shard,
         progress=TerminalProgress(),
         layout=layout,
         images_folder=images_folder,
@@ -118,6 +122,8 @@ def convert(
     result.print()
     if dry_run:
         raise typer.Exit(0 if result.usable else 1)
+    if shard is not None:
+        return
     if qc:
         typer.echo(draw_dataset(result.folder, jobs=jobs, progress=TerminalProgress()))
     typer.echo(result.folder)

@@ -13,7 +13,7 @@ from nnunet_femur.errors import InputError, SetupError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nnunet_femur.training.checked_trainer import CheckedTrainer
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 TENSORBOARD = "NNFEMUR_TENSORBOARD"
 """Environment variable that switches TensorBoard on: ``1``, or a folder that gets a subfolder per training."""
@@ -22,7 +22,7 @@ _NOT_SUMMARISED = ("curves", "recipe", "command", "versions")
 """Entries of ``run.json`` that loggers have from elsewhere, or cannot show."""
 
 
-def start_logs(trainer: CheckedTrainer) -> None:
+def start_logs(trainer: nnUNetTrainer) -> None:
     """Add TensorBoard to a trainer's loggers, and pass recipe and consistency fingerprint to all of them.
 
     Args:
@@ -47,7 +47,7 @@ def start_logs(trainer: CheckedTrainer) -> None:
     )
 
 
-def log_record(trainer: CheckedTrainer, record: Mapping[str, Any]) -> None:
+def log_record(trainer: nnUNetTrainer, record: Mapping[str, Any]) -> None:
     """Pass the facts of ``run.json`` to the loggers, as summary values ``run/NAME``.
 
     Args:
@@ -70,7 +70,7 @@ def _flat(content: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
     return found
 
 
-def _tensorboard_folder(trainer: CheckedTrainer) -> Path | None:
+def _tensorboard_folder(trainer: nnUNetTrainer) -> Path | None:
     given = os.environ.get(TENSORBOARD, "0").strip()
     if given.lower() in ("", "0", "false"):
         return None
