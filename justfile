@@ -22,6 +22,10 @@ room NAME *ARGS:
 test:
     uv run pytest
 
+# The site, at http://127.0.0.1:8000, built again after each change
+site:
+    uv run mkdocs serve
+
 # The main job on phantoms: five to six minutes
 demo:
     uv run nnfemur demo

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from written_files import BASELINE, fields_of
 
 from nnunet_femur.comparison.discovery import discover
 from nnunet_femur.imaging.geometry import Geometry
@@ -102,6 +103,7 @@ def test_comparison_takes_it_for_a_method(done: Done) -> None:
 
 def test_the_record_has_weights_and_versions(done: Done) -> None:
     record = json.loads((done.method / "run.json").read_text())
+    assert list(record) == fields_of(BASELINE, "run.json")
     assert [model["dummy"] for model in record["settings"]["weights"]] == [True, True]
     assert record["settings"]["versions"].keys() >= {"TotalSegmentator", "nnunetv2", "nnunet_femur"}
     assert record["cases"].keys() == {*TRAIN, *TEST, BROKEN, SLAB}

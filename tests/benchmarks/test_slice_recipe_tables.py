@@ -23,24 +23,30 @@ def _runs(name: str, *dice: list[float]) -> list[dict[str, Any]]:
     ]
 
 
-OURS = _runs("ours", [0.80, 0.90, 0.70], [0.81, 0.91, 0.71], [0.79, 0.89, 0.69])
+OURS = _runs("ours", *([each + d for each in (0.80, 0.90, 0.70, 0.85, 0.75)] for d in (0.0, 0.01, -0.01)))
 
 
 def test_gain_by_case_and_by_seed() -> None:
-    """Means of the seeds are 0.80, 0.81, 0.79: a deviation of 0.01. The cases gain 0.03, 0.04, 0.05 for every seed."""
-    better = _runs("b", *([d + g for d, g in zip(run["dice"], (0.03, 0.04, 0.05), strict=True)] for run in OURS))
+    """Means of the seeds are 0.80, 0.81, 0.79: a deviation of 0.01. The cases gain 0.04 on average for every seed."""
+    better = _runs(
+        "b", *([d + g for d, g in zip(run["dice"], (0.03, 0.04, 0.05, 0.04, 0.04), strict=True)] for run in OURS)
+    )
     gain = gain_of(better, OURS)
     assert gain.claim.gain == pytest.approx(0.04)
     assert gain.by_seed == pytest.approx((0.04, 0.04, 0.04))
     assert gain.spread == pytest.approx(0.01)
-    # Student's t of 0.04 / (0.01 / sqrt(3)) = 6.93 with two degrees of freedom (R: pt(6.93, 2, lower.tail = FALSE)).
-    assert gain.claim.false == pytest.approx(0.0101, abs=2e-4)
+    # Student's t of 0.04 / (0.00707 / sqrt(5)) = 12.65 with four degrees of freedom.
+    assert gain.claim.false == pytest.approx(1.12e-4, abs=2e-6)
     assert gain.is_kept
 
 
 @pytest.mark.parametrize(
     ("gains", "seeds"),
-    [((0.005, 0.005, 0.006), 3), ((0.12, -0.01, 0.0), 3), ((0.03, 0.04, 0.05), 2)],
+    [
+        ((0.005, 0.005, 0.006, 0.005, 0.005), 3),
+        ((0.12, -0.01, 0.0, 0.0, 0.0), 3),
+        ((0.03, 0.04, 0.05, 0.04, 0.04), 2),
+    ],
     ids=["within the spread of seeds", "by one case", "two seeds"],
 )
 def test_gains_that_are_not_kept(gains: tuple[float, ...], seeds: int) -> None:

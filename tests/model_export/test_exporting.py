@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from written_files import EXPORTED, fields_of
 
 import nnunet_femur as nf
 from nnunet_femur.model_export import TARGETS, exporting, stock_target
@@ -35,6 +36,7 @@ class TestFolder:
 
     def test_record(self, exported: nf.ExportedModel, finetuned: Path) -> None:
         record = json.loads((exported.folder / "parity.json").read_text())
+        assert list(record) == fields_of(EXPORTED, "parity.json")
         assert record["target"] == "nnunet"
         assert record["model"]["trainer"] == "FemurFinetuneTrainer"
         assert record["parity"]["femur_found"]

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from written_files import PLANS, fields_of
 
 from nnunet_femur.dataset.raw import RawDataset
 from nnunet_femur.planning import PRESETS, Ceiling, PlannedDataset, ceiling_of, plan
@@ -153,6 +154,7 @@ class TestPlanning:
         record = nnunet / "nnUNet_preprocessed" / DATASET / "femur_plan.json"
         before = record.read_text()
         content = json.loads(before)
+        assert list(content["nnUNetPlans"]) == fields_of(PLANS, "femur_plan.json")
         del content["nnUNetPlans"]["outputs"]
         record.write_text(json.dumps(content))
         plans = record.parent / "nnUNetPlans.json"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from typer.testing import CliRunner
+from written_files import PREDICTIONS, fields_of
 
 from nnunet_femur import Segmenter
 from nnunet_femur.cli import app
@@ -87,6 +88,9 @@ def test_backend_and_precision_are_recorded_with_every_case(
     predict([second], model, tmp_path / "out", options=Options(mirror=False), device="cpu")
     record = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
     assert (record["precision"], record["backend"], record["notes"]) == ("float32", "torch", [])
+    assert list(record) == fields_of(PREDICTIONS, "predictions.json")
+    table = (tmp_path / "out" / "predictions.csv").read_text(encoding="utf-8")
+    assert table.splitlines()[0].split(",") == fields_of(PREDICTIONS, "predictions.csv")
     assert [case["precision"] for case in record["cases"]] == ["bfloat16", "float32"]
     assert [case["backend"] for case in record["cases"]] == ["torch", "torch"]
     for case in record["cases"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from written_files import TRAINING, fields_of
 
 from nnunet_femur.networks.precision import is_held_to_float32
 from tests.refusing import refused
@@ -116,6 +117,9 @@ class TestRecord:
         record = Path(trainer.output_folder) / "run.json"
         before = record.read_bytes()
         content = json.loads(before)
+        known = fields_of(TRAINING, "run.json")
+        assert list(content)[: len(known)] == known
+        assert set(content) - set(known) <= {"choice", "plane_weights"}
         assert content["command"] == ["nnUNetv2_train", "trains"]
         assert content["epochs_done"] == content["epochs_planned"] == 1
         assert {name: len(curve) for name, curve in content["curves"].items()} == {

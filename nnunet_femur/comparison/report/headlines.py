@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.comparison.clinical.endpoints import metric_of, unit_text
 from nnunet_femur.comparison.report.report_data import measure_title
-from nnunet_femur.comparison.statistics.claims import LEVEL
+from nnunet_femur.comparison.statistics.claims import FEWEST_PATIENTS, LEVEL
 from nnunet_femur.comparison.statistics.endpoint_statistics import of_all_measures
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def headlines(statistics: Sequence[GroupStatistics], endpoints: Sequence[GroupEn
 
 
 def _best(rival: Claim, rivals: int) -> str:
-    if rival.false is None:
-        return f"{rival.first} has the best mean of {rivals + 1} methods; one patient shows no difference."
+    if rival.n < FEWEST_PATIENTS:
+        patients = "one patient is" if rival.n == 1 else f"{rival.n} patients are"
+        return f"{rival.first} has the best mean of {rivals + 1} methods; {patients} too few for a claim."
     number = "each of the others" if rivals > 1 else rival.second
     if rival.holds:
         return (

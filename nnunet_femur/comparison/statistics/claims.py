@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 """Largest probability of a false claim that is accepted, of each one-sided test."""
 
+FEWEST_PATIENTS = 5
+"""Fewest patients of a claim. Student's t supposes normal gains. The sign test does not, and cannot reach :data:`LEVEL`
+with four patients: 1 / 2^4 = 0.0625."""
+
 POWER = 0.8
 """Probability with which the needed number of patients settles a question."""
 
@@ -62,8 +66,8 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """True if the probability of a false claim is at most :data:`LEVEL`."""
-        return self.false is not None and self.false <= LEVEL
+        """True if the probability of a false claim is at most :data:`LEVEL`, and patients are not too few to say so."""
+        return self.n >= FEWEST_PATIENTS and self.false is not None and self.false <= LEVEL
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,15 @@ def claim_better(first: pd.Series, second: pd.Series, *, ideal: float) -> Claim:
         ideal: The score of a perfect prediction.
 
     Example:
-        Gains of 0.01, 0.02 and 0.03: t = 0.02 / (0.01 / sqrt(3)) = 3.46 with two degrees of freedom.
+        Gains of 0.01, 0.02 and 0.03: t = 0.02 / (0.01 / sqrt(3)) = 3.46 with two degrees of freedom. Three patients
+        are too few for a claim.
 
         >>> import pandas as pd
         >>> a = pd.Series([0.95, 0.94, 0.96], index=list("xyz"), name="A")
         >>> b = pd.Series([0.94, 0.92, 0.93], index=list("xyz"), name="B")
         >>> claim = claim_better(a, b, ideal=1)
         >>> round(claim.gain, 3), round(claim.false, 3), claim.holds
-        (0.02, 0.037, True)
+        (0.02, 0.037, False)
     """
     gains = patient_gains(first, second, ideal=ideal)
     false = None if gains.size < 2 else _p_above(gains, 0.0)

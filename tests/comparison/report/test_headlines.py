@@ -27,13 +27,15 @@ def _data(margins: Margins | None = None, **methods: list[float]) -> ReportData:
 
 class TestBestMethod:
     def test_a_claim_that_holds(self):
-        (sentence,) = headlines(_data(A__P__c=[0.95, 0.94, 0.96], B__P__c=[0.94, 0.92, 0.93]).statistics)
-        assert names(sentence, "A", "B", "3.7 %")
+        (sentence,) = headlines(
+            _data(A__P__c=[0.95, 0.94, 0.96, 0.95, 0.96], B__P__c=[0.94, 0.92, 0.93, 0.93, 0.94]).statistics
+        )
+        assert names(sentence, "A", "B", "0.16 %")
 
     def test_a_claim_that_does_not_hold_needs_patients(self):
-        (sentence,) = headlines(_data(A__P__c=[0.95, 0.90, 0.96], B__P__c=[0.94, 0.92, 0.93]).statistics)
-        # Gains 0.01, -0.02 and 0.03: mean 0.00667, standard deviation 0.02517, t = 0.459, effect 0.265.
-        assert names(sentence, "35 %", "90 patients")
+        (sentence,) = headlines(_data(A__P__c=[0.95, 0.90, 0.96] * 2, B__P__c=[0.94, 0.92, 0.93] * 2).statistics)
+        # Gains 0.01, -0.02 and 0.03, twice: mean 0.00667, standard deviation 0.02251, t = 0.725, effect 0.296.
+        assert names(sentence, "25 %", "72 patients")
 
     def test_one_method_has_no_claim(self):
         assert list(headlines(_data(A__P__c=[0.9, 0.8]).statistics)) == []

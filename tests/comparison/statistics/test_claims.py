@@ -64,6 +64,13 @@ class TestClaim:
         claim = claim_better(_series([0.9]), _series([0.8], "B"), ideal=1)
         assert (claim.n, claim.false, claim.interval, claim.needed, claim.holds) == (1, None, None, None, False)
 
+    @pytest.mark.parametrize(("n", "holds"), [(4, False), (5, True)])
+    def test_few_patients_support_no_claim(self, n, holds):
+        gains = np.array([0.01, 0.02, 0.03, 0.02, 0.02])[:n]
+        claim = claim_better(_series(0.9 + gains), _series(0.9 + 0 * gains, "B"), ideal=1)
+        assert claim.false < 0.01
+        assert claim.holds == holds
+
     def test_patients_without_a_score_are_left_out(self):
         gains = patient_gains(_series([0.9, np.nan, 0.7]), _series([0.8, 0.8, 0.8], "B"), ideal=1)
         assert gains.tolist() == pytest.approx([0.1, -0.1])
