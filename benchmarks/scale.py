@@ -114,7 +114,7 @@ def _megabytes(size: float) -> str:
 
 def _note() -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    return origin({"command": "benchmarks/scale.py", "machine": machine(), "date": today})
+    return origin({"command": "benchmarks/scale.py", "machine": machine(), "date": today}) + "; processor seconds"
 
 
 def _duration(seconds: float) -> str:
@@ -127,7 +127,7 @@ def _duration(seconds: float) -> str:
 def _measured(number: int, template: pd.DataFrame) -> dict[str, str]:
     split_s, _ = _alone(split, number)
     (write_s, size), _ = _alone(records, number)
-    (rows, build_mib, seconds), mib = _alone(statistics_of, number, template)
+    (rows, seconds), mib = _alone(statistics_of, number, template)
     sizes = shard_sizes(number)
     return {
         "split by patient, five folds": _duration(split_s),
@@ -136,8 +136,7 @@ def _measured(number: int, template: pd.DataFrame) -> dict[str, str]:
         f"largest and smallest of {SHARDS} shards": f"{max(sizes)}, {min(sizes)}",
         "rows of `scores.csv`, three methods": f"{rows:,}".replace(",", " "),
         "statistics of three methods": _duration(seconds),
-        "memory of the table of scores": f"{build_mib / 1024:.2g} GiB",
-        "memory of table and statistics, peak": f"{mib / 1024:.2g} GiB",
+        "peak memory of the scores and their statistics": f"{mib / 1024:.2g} GiB",
     }
 
 
@@ -217,8 +216,8 @@ def scores_of_a_case() -> pd.DataFrame:
         return score_predictions(found.predictions, scoring=Scoring()).scores
 
 
-def statistics_of(number: int, template: pd.DataFrame) -> tuple[tuple[int, float, float], float]:
-    """Return the rows of scores of this number of cases, the memory of their table, and the seconds of statistics."""
+def statistics_of(number: int, template: pd.DataFrame) -> tuple[tuple[int, float], float]:
+    """Return the rows of scores of this number of cases, and the seconds of their statistics."""
     import numpy as np
     import pandas as pd
 
@@ -237,10 +236,9 @@ def statistics_of(number: int, template: pd.DataFrame) -> tuple[tuple[int, float
         rows["value"] = rows["value"].to_numpy() * rng.uniform(0.9, 1.0, len(rows))
         parts.append(rows)
     scores = pd.concat(parts, ignore_index=True)
-    size_mib = scores.memory_usage(deep=True).sum() / 2**20
     start = time.process_time()
     analyse_groups(group_scores(scores))
-    return (len(scores), size_mib, time.process_time() - start), _peak_mib()
+    return (len(scores), time.process_time() - start), _peak_mib()
 
 
 if __name__ == "__main__":
