@@ -22,6 +22,7 @@ SUB_VERBS = {"study": ("run", "init"), "weights": ("path", "verify", "download",
 VERBS = (
     "demo",
     "env",
+    "merge",
     "phantoms",
     "convert",
     "plan",

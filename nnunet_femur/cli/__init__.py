@@ -19,6 +19,7 @@ from nnunet_femur.cli.ensemble import ensemble
 from nnunet_femur.cli.env import env
 from nnunet_femur.cli.export_model import export
 from nnunet_femur.cli.measure import MeasureCommand, measure
+from nnunet_femur.cli.merge import merge
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
 from nnunet_femur.cli.predict import predict
@@ -72,7 +73,7 @@ verb: Callable[..., None]
 for verb in (demo, doctor, env, phantoms):
     app.command(rich_help_panel=_FIRST)(verb)
 app.add_typer(weights, name="weights", rich_help_panel=_FIRST)
-for stage in (convert, plan, baseline, predict, review, ensemble, select, measure, score, compare, export):
+for stage in (convert, plan, baseline, predict, review, ensemble, select, measure, merge, score, compare, export):
     app.command(rich_help_panel=_STAGES, cls=MeasureCommand if stage is measure else None)(stage)
 app.add_typer(study, name="study", rich_help_panel=_WHOLE)
 

@@ -49,6 +49,9 @@ DEFAULTS: dict[str, dict[str, int]] = {
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Environment variable with the GPUs that a process may use."""
 
+_NO_LOGGERS = {"validate": {"nnUNet_wandb_enabled": "0"}}
+"""Environment variables by stage. nnU-Net deletes the W&B run of a training when only its validation is repeated."""
+
 _PROGRESS_LINE = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
 """Lines of nnU-Net's output that show progress."""
 
@@ -84,7 +87,7 @@ def run_named(file: Path, name: str, *, device: str = "cpu", gpus: int = 0, thre
         msg = f"{file}: unknown job {name}."
         raise InputError(msg, code="invalid-option")
     with one_gpu(gpus if job.on_gpu else 0) as gpu:
-        environment = {**os.environ, **environment_of(study, device, threads), **gpu}
+        environment = {**os.environ, **environment_of(study, device, threads), **gpu, **_NO_LOGGERS.get(job.stage, {})}
         return run_job(job, study, environment)
 
 
