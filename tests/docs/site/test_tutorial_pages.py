@@ -88,7 +88,8 @@ class TestPages:
         book = tutorials.notebook("new-ct")
         cells = [cell for cell in book.cells if cell.cell_type == "code"]
         pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-        table = '<style scoped>td {}</style>\n<table border="1" class="dataframe"><tr style="x"><td valign="top">7</td></tr></table>'
+        cell = '<tr style="x"><td valign="top">7</td></tr>'
+        table = f'<style scoped>td {{}}</style>\n<table border="1" class="dataframe">{cell}</table>'
         cells[0].outputs = [
             nbformat.v4.new_output("stream", name="stderr", text="a warning"),
             nbformat.v4.new_output("display_data", {"text/html": table, "text/plain": "7"}),
