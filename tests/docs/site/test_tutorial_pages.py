@@ -24,7 +24,7 @@ assert comparison.complete and (dice > 0.6).all(), dice
     "new-ct": """
 assert nf.score(femur.mask, phantom.mask)["dice"] > 0.7
 assert "neck_shaft_angle_deg" in measured.missing or abs(measured["neck_shaft_angle_deg"] - 124.2) < 15
-assert not exact.missing, exact.missing
+assert not {"neck_shaft_angle_deg", "head_radius_mm", "version_murphy_deg", "length_longest_mm"} & exact.missing.keys()
 assert abs(exact["neck_shaft_angle_deg"] - phantom.truth["neck_shaft_angle_deg"]) < 3
 assert abs(exact["head_radius_mm"] - phantom.truth["head_radius_mm"]) < 1
 assert len(measurements) == 2 and Path("out/patient6.stl").is_file()
@@ -88,7 +88,8 @@ class TestPages:
         book = tutorials.notebook("new-ct")
         cells = [cell for cell in book.cells if cell.cell_type == "code"]
         pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-        table = '<style scoped>td {}</style>\n<table border="1" class="dataframe"><tr style="x"><td>7</td></tr></table>'
+        cell = '<tr style="x"><td valign="top">7</td></tr>'
+        table = f'<style scoped>td {{}}</style>\n<table border="1" class="dataframe">{cell}</table>'
         cells[0].outputs = [
             nbformat.v4.new_output("stream", name="stderr", text="a warning"),
             nbformat.v4.new_output("display_data", {"text/html": table, "text/plain": "7"}),
