@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.options import Part  # noqa: TC001 - typer reads the annotations
+
 _OF_UPDATES = ("update", "corrected", "patients", "jobs", "report", "qc", "dry_run")
 """Parameters that --update takes; the others are those of the dataset."""
-from nnunet_femur.cli.options import Part  # noqa: TC001 - typer reads the annotations
 
 
 def convert(
