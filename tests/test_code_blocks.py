@@ -48,9 +48,7 @@ def _check(words: list[str]) -> None:
     elif name in WRAPPERS:
         _check(arguments[WRAPPERS[name] :])
     elif name == "pipx":
-        if arguments[:2] != ["run", "uv"]:
-            raise RefusedError(words)
-        _check(arguments[1:])
+        _check_pipx(arguments)
     elif name == "uv":
         _check_uv(arguments)
     elif name == "python":
@@ -81,6 +79,14 @@ def _check_nnfemur(program: typer.Typer, arguments: list[str]) -> None:
         result = CliRunner().invoke(program, arguments)
     if result.exit_code != 0:
         raise RefusedError(result.output)
+
+
+def _check_pipx(arguments: list[str]) -> None:
+    verb, *rest = arguments
+    if verb not in {"run", "install"} or rest[:1] != ["uv"]:
+        raise RefusedError(arguments)
+    if verb == "run":
+        _check(rest)
 
 
 def _check_uv(arguments: list[str]) -> None:
