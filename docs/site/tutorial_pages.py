@@ -41,6 +41,7 @@ SOURCE_HASH = "source_sha256"
 """Key of a notebook's metadata with the hash of the source that it was made from."""
 
 NOT_RUN = "!!! note\n    This page was built without running its code, so the outputs are missing.\n\n"
+OPENING = "In a clone of the repository, `uv run --with jupyterlab jupyter lab` opens it."
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 ONE_MACHINE = {
@@ -121,7 +122,7 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
         yield f"tutorials/{name}.ipynb", nbformat.writes(book)
         text, pictures = _markdown(book, name)
         title, _, rest = text.partition("\n")
-        download = f"[Download this page as a notebook]({name}.ipynb){{ download }}\n\n"
+        download = f"[Download this page as a notebook]({name}.ipynb){{ download }}. {OPENING}\n\n"
         yield f"tutorials/{name}.md", f"{title}\n\n{download}{'' if finished else NOT_RUN}{rest.lstrip()}"
         for file, content in pictures.items():
             yield f"tutorials/{file}", content
