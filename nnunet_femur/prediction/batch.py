@@ -24,6 +24,7 @@ from nnunet_femur.prediction.results import (
     read_results,
     write_results,
 )
+from nnunet_femur.prediction.review_record import corrected_cases
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -67,7 +68,7 @@ def predict(
         folds: The folds to use, such as ``(0, 1)``; several are an ensemble. Default: all that are trained.
         checkpoint: Name of the checkpoint in each fold.
         device: "auto", "cpu", "cuda" or "mps".
-        overwrite: Predict all of these CTs again.
+        overwrite: Predict all of these CTs again, also those with corrected masks.
         shard: Predict one of several parts of the CTs, such as ``"3/16"``, so that several machines share the work; a
             run without it predicts what is missing, and writes the records of all.
         progress: Receives the progress: a task "Predict", and one for each case with the passes through the network.
@@ -106,6 +107,8 @@ def predict(
         again = {source.case for source in sources} if overwrite else set()
         before = {case: result for case, result in read_results(output).items() if case not in again}
         done = {source.case for source in sources if _is_done(before.get(source.case), source, output, fingerprint)}
+        kept = corrected_cases(output) & before.keys() - done
+        done |= {source.case for source in sources if source.case in kept}
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
@@ -125,6 +128,8 @@ def predict(
         join_results(output)
     skipped = tuple(source.case for source in sources if source.case in done)
     notes = () if segmenter is None else tuple(segmenter.notes)
+    if corrected := [case for case in skipped if case in kept]:
+        notes += (f"Masks that were corrected by hand were kept: {', '.join(corrected)}.",)
     return PredictionResult(output, tuple(results[source.case] for source in sources), skipped, notes)
 
 

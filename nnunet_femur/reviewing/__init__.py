@@ -7,9 +7,9 @@
 
 from __future__ import annotations
 
+from nnunet_femur.prediction.review_record import Mark
 from nnunet_femur.reviewing.corrected_cases import add_corrected, waiting_cases
 from nnunet_femur.reviewing.review_page import Review, review
-from nnunet_femur.reviewing.review_record import Mark
 from nnunet_femur.reviewing.review_server import ReviewServer
 
 __all__ = ["Mark", "Review", "ReviewServer", "add_corrected", "review", "waiting_cases"]

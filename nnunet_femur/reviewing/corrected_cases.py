@@ -9,9 +9,9 @@ from nnunet_femur.conversion.updating import GivenCase, update_dataset
 from nnunet_femur.dataset.raw import RawDataset
 from nnunet_femur.errors import InputError
 from nnunet_femur.prediction.results import RECORD
+from nnunet_femur.prediction.review_record import CORRECT, RECORD_FILE, STATUSES, USABLE, Mark, read_marks
 from nnunet_femur.progress import SILENT, Progress
 from nnunet_femur.records import read_json
-from nnunet_femur.reviewing.review_record import CORRECT, RECORD_FILE, STATUSES, USABLE, Mark, read_marks
 
 if TYPE_CHECKING:
     import os

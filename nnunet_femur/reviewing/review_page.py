@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
+from nnunet_femur.prediction.review_record import (
+    RECORD_FILE,
+    USABLE,
+    Mark,
+    is_as_predicted,
+    merged,
+    read_marks,
+    write_marks,
+)
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.records import fingerprint
 from nnunet_femur.reviewing.case_volume import encoded_case
-from nnunet_femur.reviewing.review_record import RECORD_FILE, USABLE, Mark, merged, read_marks, write_marks
 from nnunet_femur.reviewing.reviewed_cases import CheckedCase, FoundCase, check_case, find_reviewed, worst_first
 from nnunet_femur.version import __version__
 
@@ -101,21 +109,21 @@ def review(
         raise InputError(msg, code="invalid-option")
     given = [ct] if isinstance(ct, str | PathLike) else list(ct)
     found = find_reviewed(folder, [Path(each) for each in given])
-    earlier = read_marks(folder / RECORD_FILE)
-    if marks is not None:
-        if not Path(marks).is_file():
-            msg = f"{marks}: not found. Give the review.json that the page downloaded."
-            raise InputError(msg, code="not-found")
-        earlier |= {case: mark for case, mark in read_marks(Path(marks)).items() if mark.mark or mark.note}
-    running = each(_shown, found, jobs=jobs, crashed=_crashed)
-    shown = dict(track(running, "Checking", len(found), progress=progress))
-    by_case = {one.checked.found.case: one for one in shown.values()}
-    listed = {case: one.checked.found.mark(folder) for case, one in by_case.items()}
-    kept = merged(listed.values(), earlier)
+    read_marks(folder / RECORD_FILE)
+    given_marks = {} if marks is None else _given_marks(Path(marks))
+    running = each(_shown, [(one, folder) for one in found], jobs=jobs, crashed=_crashed)
+    by_case: dict[str, _Shown] = {}
+    for _, one in track(running, "Checking", len(found), progress=progress):
+        by_case[one.checked.found.case] = one
+        if worst is not None:
+            _drop_pictures(by_case, worst)
+    listed = {case: by_case[case].entry for case in sorted(by_case)}
+    # Read now, because a server may have saved marks while the masks were checked.
+    kept = merged(listed.values(), read_marks(folder / RECORD_FILE) | given_marks)
     ordered = worst_first([one.checked for one in by_case.values()])[:worst]
+    write_marks(folder, kept.values())
     page = folder / PAGE_FILE
     write_text(page, _page(folder, [by_case[one.found.case] for one in ordered], kept, listed), durable=False)
-    write_marks(folder, kept.values())
     first = [one.found.case for one in ordered]
     marked = (*(kept[case] for case in first), *(mark for case, mark in kept.items() if case not in first))
     return Review(folder, page, marked, {case: one.checked.score for case, one in by_case.items()})
@@ -123,23 +131,47 @@ def review(
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """A checked case, without its volumes, and its pictures; None without a mask."""
+    """A checked case, without its volumes, and its pictures; None without a mask.
+
+    Attributes:
+        entry: The case without a mark, with the checksum of the mask before it was read: if the mask changes meanwhile,
+            its mark is about the earlier one.
+    """
 
     checked: CheckedCase
+    entry: Mark
     picture: dict[str, Any] | None
     facts: str
     measured: list[dict[str, Any]]
 
 
-def _shown(found: FoundCase) -> _Shown:
+def _given_marks(file: Path) -> dict[str, Mark]:
+    if not file.is_file():
+        msg = f"{file}: not found. Give the review.json that the page downloaded."
+        raise InputError(msg, code="not-found")
+    return {case: mark for case, mark in read_marks(file).items() if mark.mark or mark.note}
+
+
+def _drop_pictures(by_case: dict[str, _Shown], worst: int) -> None:
+    """Remove the pictures of a case that is not among the worst: those of all cases may exceed the memory."""
+    with_picture = [one for one in by_case.values() if one.picture is not None]
+    if len(with_picture) > worst:
+        case = worst_first([one.checked for one in with_picture])[-1].found.case
+        by_case[case] = replace(by_case[case], picture=None)
+
+
+def _shown(task: tuple[FoundCase, Path]) -> _Shown:
+    found, folder = task
+    entry = found.mark(folder)
     checked = check_case(found)
     picture = None if checked.femur is None else encoded_case(checked)
-    return _Shown(_light(checked), picture, _facts(checked), checked.measured())
+    return _Shown(_light(checked), entry, picture, _facts(checked), checked.measured())
 
 
-def _crashed(found: FoundCase) -> _Shown:
+def _crashed(task: tuple[FoundCase, Path]) -> _Shown:
+    found, folder = task
     problem = f"{found.case}: its files ended the process that read them. Open them in 3D Slicer."
-    return _Shown(CheckedCase(found, None, None, (), problem), None, "", [])
+    return _Shown(CheckedCase(found, None, None, (), problem), found.mark(folder), None, "", [])
 
 
 def _light(checked: CheckedCase) -> CheckedCase:
@@ -176,15 +208,21 @@ def _page(folder: Path, shown: Sequence[_Shown], kept: dict[str, Mark], listed: 
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    names = [one.checked.found.case for one in shown]
+    of_page = {one.checked.found.case: one.checked.found for one in shown}
     cases = {
         "id": fingerprint([folder.resolve().as_posix(), *sorted(listed)])[:16],
         "version": __version__,
         "entries": [
             asdict(kept[case])
-            | {"shown_sha256": listed[case].mask_sha256, "status": kept[case].status_in(folder), "ct": listed[case].ct}
-            for case in names
+            | {
+                "shown_sha256": listed[case].mask_sha256,
+                "status": kept[case].status_in(folder),
+                "as_predicted": found.mask is not None and is_as_predicted(found.mask, found.result),
+            }
+            for case, found in of_page.items()
         ],
+        # A downloaded file of marks contains these cases as well, and so may replace review.json.
+        "others": [asdict(mark) for case, mark in kept.items() if case not in of_page],
         "cases": [
             {
                 "case": one.checked.found.case,

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from nnunet_femur.errors import FemurError, InputError, SetupError
+from nnunet_femur.prediction.review_record import MARKS, RECORD_FILE, Mark, read_marks, write_marks
 from nnunet_femur.reviewing.review_page import PAGE_FILE
-from nnunet_femur.reviewing.review_record import MARKS, RECORD_FILE, Mark, read_marks, write_marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ class ReviewServer:
             msg = f"{folder / PAGE_FILE}: not found. Write it first: nnfemur review {folder}"
             raise InputError(msg, code="not-found")
         self.folder, self.token = folder, secrets.token_urlsafe(16)
-        self._shown = _shown_masks(folder)
+        self._shown = _shown_masks((folder / PAGE_FILE).read_text(encoding="utf-8"))
         self._saving = threading.Lock()
         try:
             self._server = _Server((HOST, port), self)
@@ -89,22 +89,26 @@ class ReviewServer:
     def page(self) -> bytes:
         """Return the page, which sends its marks to this server and shows those that are saved."""
         text = (self.folder / PAGE_FILE).read_text(encoding="utf-8")
+        # The page may have been written again.
+        self._shown = _shown_masks(text)
         return text.replace(_PLACE, f'<meta name="review-server" content="/{self.token}">', 1).encode()
 
     def marks(self) -> dict[str, Mark]:
         """Return the saved marks by case."""
         return read_marks(self.folder / RECORD_FILE)
 
-    def mark(self, case: str, mark: str, note: str) -> None:
-        """Save a mark of the mask that the page shows.
+    def mark(self, case: str, mark: str, note: str, mask_sha256: str) -> None:
+        """Save the mark of a mask.
 
         Args:
             case: The case.
             mark: "accept", "correct", "reject", or empty to remove the mark.
             note: Text of the reviewer.
+            mask_sha256: Checksum of the mask that the mark is about: the one that the page shows, or that of the saved
+                mark, of which only the note changes.
 
         Raises:
-            InputError: The page has no such case, or the mark is unknown (code "invalid-option").
+            InputError: The page has no such case, shows another mask, or the mark is unknown (code "invalid-option").
         """
         shown = self._shown.get(case)
         if shown is None or mark not in ("", *MARKS):
@@ -112,7 +116,15 @@ class ReviewServer:
             raise InputError(msg, code="invalid-option")
         with self._saving:
             marks = self.marks()
-            write_marks(self.folder, (marks | {case: replace(shown, mark=mark, note=note)}).values())
+            saved = marks.get(case)
+            if mask_sha256 == shown.mask_sha256:
+                new = replace(shown, mark=mark, note=note)
+            elif saved is not None and (saved.mark, saved.mask_sha256) == (mark, mask_sha256):
+                new = replace(saved, note=note)
+            else:
+                msg = f"the page shows an earlier mask of {case}. Reload the page, and mark it again."
+                raise InputError(msg, code="invalid-option")
+            write_marks(self.folder, (marks | {case: new}).values())
 
 
 class _Server(ThreadingHTTPServer):
@@ -157,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             content = json.loads(self.rfile.read(int(length)))
-            review.mark(*(_text(content[name]) for name in ("case", "mark", "note")))
+            review.mark(*(_text(content[name]) for name in ("case", "mark", "note", "mask_sha256")))
         except (ValueError, KeyError, TypeError, InputError) as error:
             self._answer(HTTPStatus.BAD_REQUEST, str(error).encode())
         except (FemurError, OSError) as error:
@@ -189,15 +201,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("case, mark and note must be texts.")  # noqa: EM101
+        raise TypeError("case, mark, note and mask_sha256 must be texts.")  # noqa: EM101
     return value
 
 
-def _shown_masks(folder: Path) -> dict[str, Mark]:
-    """Return the entry of each case in the page, with the checksum of the mask that it shows."""
-    text = (folder / PAGE_FILE).read_text(encoding="utf-8")
+def _shown_masks(page: str) -> dict[str, Mark]:
+    """Return the entry of each case in a page, with the checksum of the mask that it shows."""
     start = '<script type="application/json" id="cases">'
-    content = json.loads(text[text.index(start) + len(start) :].partition("</script>")[0])
+    content = json.loads(page[page.index(start) + len(start) :].partition("</script>")[0])
     return {
         each["case"]: Mark(each["case"], each["mask"], each["shown_sha256"], each["ct"]) for each in content["entries"]
     }

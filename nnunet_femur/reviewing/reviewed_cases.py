@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from nnunet_femur.imaging.sources import digest, find_sources
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.prediction_kinds import PREDICTION_KINDS, review_score
 from nnunet_femur.prediction.results import RECORD, CaseResult, read_results
-from nnunet_femur.reviewing.review_record import Mark
+from nnunet_femur.prediction.review_record import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,13 @@ class FoundCase:
         Args:
             folder: The folder of the masks.
         """
-        mask = ("", "") if self.mask is None else (self.mask.name, digest(self.mask))
-        return Mark(self.case, *mask, "" if self.ct is None else relative_path(self.ct, folder))
+        checksum = ""
+        if self.mask is not None:
+            # A mask that cannot be read is a problem of its case, which the page shows.
+            with suppress(OSError):
+                checksum = digest(self.mask)
+        name = "" if self.mask is None else self.mask.name
+        return Mark(self.case, name, checksum, "" if self.ct is None else relative_path(self.ct, folder))
 
 
 def relative_path(path: Path, folder: Path) -> str:

@@ -20,7 +20,9 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.geometry import Geometry
 from nnunet_femur.prediction import Options, Segmenter, batch, predict
 from nnunet_femur.prediction.preprocessing import bone_box
+from nnunet_femur.prediction.review_record import Mark, read_marks, write_marks
 from nnunet_femur.progress import Silent
+from nnunet_femur.records import sha256
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -148,6 +150,24 @@ class TestResume:
         assert (status, "done before" in text) == (0, False)
         record = json.loads((tmp_path / "out" / "predictions.json").read_text())
         assert [case["case"] for case in record["cases"]] == ["first", "second"]
+
+    def test_a_mask_that_was_corrected_by_hand_is_kept(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        given = {"options": Options(mirror=False), "device": "cpu"}
+        assert predict([ct], model, out, **given).complete
+        (written,) = out.glob("*.nrrd")
+        case = written.stem
+        write_marks(out, [Mark(case, written.name, sha256(written), "", "correct")])
+        predicted, corrected = written.read_bytes(), b"corrected by hand"
+        written.write_bytes(corrected)
+        # Other options, or another model, are no reason to lose the work of a person.
+        again = predict([ct], model, out, options=Options(mirror=False, largest_component=True), device="cpu")
+        assert again.skipped == (case,)
+        assert case in again.notes[-1]
+        assert written.read_bytes() == corrected
+        assert predict([ct], model, out, overwrite=True, **given).skipped == ()
+        assert written.read_bytes() == predicted
+        assert read_marks(out / "review.json")[case].status_in(out) == "to correct"
 
     def test_a_failure_is_tried_again(
         self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

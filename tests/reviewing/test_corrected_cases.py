@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import nnunet_femur as nf
 from nnunet_femur.cli import app
+from nnunet_femur.prediction.review_record import write_marks
 from nnunet_femur.reviewing import waiting_cases
-from nnunet_femur.reviewing.review_record import write_marks
 from nnunet_femur.reviewing.reviewed_cases import find_reviewed
 from nnunet_femur.testing import write_phantoms
 from tests.refusing import refused

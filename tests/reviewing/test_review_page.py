@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,11 @@ from typer.testing import CliRunner
 
 import nnunet_femur as nf
 from nnunet_femur.cli import app
+from nnunet_femur.prediction.review_record import Mark, as_record, read_marks, write_marks
+from nnunet_femur.records import sha256
+from nnunet_femur.reviewing import review_page
 from nnunet_femur.reviewing.case_volume import LARGEST_CASE_BYTES
-from nnunet_femur.reviewing.review_record import as_record, read_marks
+from nnunet_femur.reviewing.reviewed_cases import CheckedCase, FoundCase
 from tests.refusing import refused
 from tests.reviewing.browser import Browser
 
@@ -85,6 +89,49 @@ def test_marks_stay_and_corrected_masks_are_recognised(folder: Path) -> None:
     assert len(statuses) == 2
     assert statuses.items() <= expected.items()
     assert set(read_marks(folder / "review.json")) == {"L801", "L802", "L803"}
+    # A download of the page contains every case, so that it can replace review.json.
+    assert {each["case"] for each in _content(folder)["others"]} == {"L801", "L802", "L803"} - statuses.keys()
+
+
+def test_marks_that_are_saved_while_masks_are_checked_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def checked(found: FoundCase) -> CheckedCase:
+        marks = read_marks(folder / "review.json")
+        write_marks(folder, (marks | {"L801": replace(marks["L801"], mark="reject")}).values())
+        return CheckedCase(found, None, None, ())
+
+    monkeypatch.setattr(review_page, "check_case", checked)
+    nf.review(folder)
+    assert read_marks(folder / "review.json")["L801"].mark == "reject"
+
+
+def test_a_mark_is_about_the_mask_that_was_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask that is saved by 3D Slicer right after it was read was not seen by anybody."""
+    before = sha256(folder / "L801.seg.nrrd")
+
+    def checked(found: FoundCase) -> CheckedCase:
+        (folder / "L801.seg.nrrd").write_bytes(b"later")
+        return CheckedCase(found, None, None, ())
+
+    monkeypatch.setattr(review_page, "check_case", checked)
+    nf.review(folder)
+    assert read_marks(folder / "review.json")["L801"].mask_sha256 == before
+
+
+def test_only_the_pictures_of_the_worst_are_kept_in_memory() -> None:
+    found = {
+        case: review_page._Shown(
+            CheckedCase(FoundCase(case, None, None), None, None, doubts, has_mask=True),
+            Mark(case, "", "", ""),
+            {},
+            "",
+            [],
+        )
+        for case, doubts in (("L1", (("pieces", ""),)), ("L2", ()), ("L3", (("side-contradiction", ""),)))
+    }
+    review_page._drop_pictures(found, 2)
+    assert [case for case, one in found.items() if one.picture is None] == ["L2"]
+    review_page._drop_pictures(found, 2)
+    assert sum(one.picture is not None for one in found.values()) == 2
 
 
 def test_downloaded_marks_are_taken_over(folder: Path, tmp_path: Path) -> None:
@@ -134,6 +181,11 @@ def test_in_a_browser(folder: Path, tmp_path: Path, width: int) -> None:
             "mask[((z + a) * shape[1] + y + b) * shape[2] + x + c]))) })()"
         )
         assert near
+        # A changed mask is accepted anew by the same key, which removes only a mark about the mask in the page.
+        browser.value("Object.assign(entryOf(current), { mark: 'accept', mask_sha256: 'earlier', status: 'changed' })")
+        browser.press("a")
+        assert browser.value("[entryOf(current).mark, entryOf(current).status]") == ["accept", "accepted"]
+        browser.press("a")
         for key, mark in (("a", "accept"), ("r", "reject"), ("r", ""), ("c", "correct")):
             browser.press(key)
             assert browser.value("entryOf(current).mark") == mark

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from nnunet_femur.prediction.review_record import read_marks, write_marks
 from nnunet_femur.reviewing import ReviewServer, review
-from nnunet_femur.reviewing.review_record import read_marks
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -57,18 +58,31 @@ def test_the_page_knows_where_marks_go(server: ReviewServer) -> None:
 
 def test_marks_are_saved_at_once(server: ReviewServer, folder: Path) -> None:
     for mark in ("reject", "correct", ""):
-        assert _ask(f"{server.url}mark", {"case": "L1", "mark": mark, "note": "kurz: ä"})[0] == 204
+        assert _ask(f"{server.url}mark", {"case": "L1", "mark": mark, "note": "kurz: ä", "mask_sha256": ""})[0] == 204
         saved = read_marks(folder / "review.json")["L1"]
         assert (saved.mark, saved.note) == (mark, "kurz: ä")
+
+
+def test_a_note_leaves_the_mark_about_the_mask_that_was_marked(server: ReviewServer, folder: Path) -> None:
+    marks = read_marks(folder / "review.json")
+    write_marks(folder, [replace(marks["L1"], mark="accept", mask_sha256="of an earlier mask")])
+    server.mark("L1", "accept", "a note", "of an earlier mask")
+    saved = read_marks(folder / "review.json")["L1"]
+    assert (saved.mask_sha256, saved.note) == ("of an earlier mask", "a note")
+    with refused("invalid-option", "L1"):
+        server.mark("L1", "correct", "", "of an earlier mask")
+    server.mark("L1", "accept", "", "")
+    assert read_marks(folder / "review.json")["L1"].mask_sha256 == ""
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        {"case": "L2", "mark": "accept", "note": ""},
-        {"case": "L1", "mark": "perhaps", "note": ""},
-        {"case": "L1", "mark": "accept"},
-        {"case": "L1", "mark": 1, "note": ""},
+        {"case": "L2", "mark": "accept", "note": "", "mask_sha256": ""},
+        {"case": "L1", "mark": "perhaps", "note": "", "mask_sha256": ""},
+        {"case": "L1", "mark": "accept", "mask_sha256": ""},
+        {"case": "L1", "mark": "accept", "note": "", "mask_sha256": "of another mask"},
+        {"case": "L1", "mark": 1, "note": "", "mask_sha256": ""},
         [],
     ],
 )
@@ -79,7 +93,7 @@ def test_other_marks_are_refused(server: ReviewServer, folder: Path, content: ob
 
 
 def test_only_its_own_page_may_ask(server: ReviewServer, folder: Path) -> None:
-    mark = {"case": "L1", "mark": "accept", "note": ""}
+    mark = {"case": "L1", "mark": "accept", "note": "", "mask_sha256": ""}
     before = (folder / "review.json").read_bytes()
     port = urlsplit(server.url).port
     assert _ask(f"http://127.0.0.1:{port}/")[0] == 404  # without the token

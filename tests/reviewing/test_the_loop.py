@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import nnunet_femur as nf
 from nnunet_femur.cli import app
 from nnunet_femur.dataset.environment import variables
+from nnunet_femur.prediction.review_record import read_marks
 from nnunet_femur.reviewing import ReviewServer
-from nnunet_femur.reviewing.review_record import read_marks
 from nnunet_femur.testing import make_phantom
 from tests.reviewing.browser import Browser
 from tests.reviewing.conftest import write_segmentation

@@ -10,13 +10,15 @@ const WINDOWS = [[0, 255], [15, 90]]; // Grey values of -250 to 1250 HU: bone; -
 const KEPT = "nnfemur-review:" + cases.id;
 let marks = new Map(cases.entries.map((entry) => [entry.case, { ...entry }]));
 let current = 0, shown = null, at = [0, 0, 0], zoom = 1, outline = true, contrast = 0, turn = [0, 0], unsaved = false, loading = 0;
+const pending = new Set(); // Cases whose marks the server has not saved.
 
 // ---- marks ----
 const entryOf = (number) => marks.get(cases.cases[number].case);
 
 async function mark(value) {
   const entry = entryOf(current), seen = cases.entries.find((each) => each.case === entry.case);
-  const next = value === entry.mark ? "" : value;
+  // The same key removes a mark only if it is about the mask in this page: a changed mask is marked anew.
+  const next = value === entry.mark && entry.mask_sha256 === seen.shown_sha256 ? "" : value;
   // A mark is about the mask in this page, whatever an earlier mark was about.
   Object.assign(entry, { mask: seen.mask, mask_sha256: seen.shown_sha256, ct: seen.ct, mark: next, status: STATUS[next] });
   await keep(entry);
@@ -26,24 +28,27 @@ const STATUS = { accept: "accepted", correct: "to correct", reject: "rejected", 
 
 async function keep(entry) {
   unsaved = true;
+  pending.add(entry.case);
   showMarks();
   if (!server) {
     try { localStorage.setItem(KEPT, JSON.stringify(record())); } catch { /* A browser may forbid it; the download remains. */ }
     return;
   }
   try {
-    const answer = await fetch(`${server}/mark`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ case: entry.case, mark: entry.mark, note: entry.note }) });
+    const answer = await fetch(`${server}/mark`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ case: entry.case, mark: entry.mark, note: entry.note, mask_sha256: entry.mask_sha256 }) });
     if (!answer.ok) throw new Error(await answer.text());
-    unsaved = false;
+    pending.delete(entry.case);
+    unsaved = pending.size > 0;
     showMarks();
   } catch (error) {
-    showMarks(`Not saved: ${error.message}. Start nnfemur review --serve again, or download the marks.`);
+    $("#save").hidden = false;
+    showMarks(`Not saved (${error.message}). Mark it again. If that fails, download the marks, and start nnfemur review --serve again.`);
   }
 }
 
 function record() {
   const fields = ["case", "mask", "mask_sha256", "ct", "mark", "note"];
-  const plain = [...marks.values()].map((entry) => Object.fromEntries(fields.map((name) => [name, entry[name] ?? ""])));
+  const plain = [...marks.values(), ...cases.others].map((entry) => Object.fromEntries(fields.map((name) => [name, entry[name] ?? ""])));
   return { made_by: "nnunet_femur", version: cases.version, cases: plain };
 }
 
@@ -57,7 +62,7 @@ function take(content) {
 
 function statusOf(entry) {
   const seen = cases.entries.find((each) => each.case === entry.case), same = seen.shown_sha256 === entry.mask_sha256;
-  return { accept: same ? "accepted" : "changed", correct: same ? "to correct" : "corrected", reject: "rejected", "": "unmarked" }[entry.mark];
+  return { accept: same ? "accepted" : "changed", correct: same || seen.as_predicted ? "to correct" : "corrected", reject: "rejected", "": "unmarked" }[entry.mark];
 }
 
 function download() {
@@ -84,7 +89,7 @@ function showMarks(problem = "") {
   });
   const entry = entryOf(current);
   document.querySelectorAll("[data-mark]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.mark === entry.mark)));
-  $("#state").textContent = { unmarked: "", changed: "The mask was changed after it was accepted. Mark it again.", "to correct": "To correct: the mask is still as it was when it was marked.", corrected: "The mask was changed since it was marked: it counts as corrected." }[entry.status] ?? "";
+  $("#state").textContent = { unmarked: "", changed: "The mask was changed after it was accepted. Mark it again.", "to correct": "To correct: the mask is still as it was marked or predicted.", corrected: "The mask was changed since it was marked: it counts as corrected." }[entry.status] ?? "";
   $("#state").classList.toggle("warning", entry.status === "changed");
   if (document.activeElement !== $("#note")) $("#note").value = entry.note;
 }

@@ -1,19 +1,25 @@
-"""Marks of a review, stored as ``review.json`` beside the masks."""
+"""Marks of a review, stored as ``review.json`` beside the masks.
+
+Prediction reads them, too: it does not overwrite a mask that a person has corrected.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import write_json
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sources import digest
+from nnunet_femur.prediction.results import read_results
 from nnunet_femur.records import read_json
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from nnunet_femur.prediction.results import CaseResult
 
 RECORD_FILE = "review.json"
 """Name of the file with the marks, in the folder of the masks."""
@@ -25,8 +31,8 @@ STATUSES = {
     "unmarked": "The case has no mark.",
     "accepted": "The mask was accepted, and is unchanged since.",
     "changed": "The mask was accepted, and was changed afterwards. Review it again.",
-    "to correct": "The mask is to be corrected, and is still as it was when it was marked.",
-    "corrected": "The mask was marked to be corrected, and was changed since.",
+    "to correct": "The mask is to be corrected, and is still as it was marked or predicted.",
+    "corrected": "The mask was marked to be corrected, and was changed by hand since.",
     "rejected": "The case is not to be used.",
     "missing": "The file of the mask does not exist.",
 }
@@ -79,7 +85,32 @@ class Mark:
         unchanged = digest(path) == self.mask_sha256
         if self.mark == ACCEPT:
             return "accepted" if unchanged else "changed"
-        return "to correct" if unchanged else "corrected"
+        if unchanged or is_as_predicted(path, read_results(folder).get(self.case)):
+            return "to correct"
+        return "corrected"
+
+
+def is_as_predicted(mask: Path, result: CaseResult | None) -> bool:
+    """Return True if a mask has the size that ``predictions.json`` records, so that no person has changed it since.
+
+    Args:
+        mask: The mask.
+        result: The entry of its case; None without one.
+    """
+    return result is not None and mask.is_file() and result.files.get(mask.name) == mask.stat().st_size
+
+
+def corrected_cases(folder: Path) -> frozenset[str]:
+    """Return the cases whose masks were corrected by hand, by their marks.
+
+    Args:
+        folder: The folder of the masks.
+
+    Raises:
+        InputError: The file of the marks is invalid (code "invalid-file").
+    """
+    marks = read_marks(folder / RECORD_FILE)
+    return frozenset(case for case, mark in marks.items() if mark.status_in(folder) == "corrected")
 
 
 def read_marks(file: Path) -> dict[str, Mark]:
@@ -122,15 +153,20 @@ def marks_of(content: Any, name: str) -> dict[str, Mark]:
 def merged(shown: Iterable[Mark], earlier: Mapping[str, Mark]) -> dict[str, Mark]:
     """Return the marks of the cases that are shown: those given earlier, and no mark for the others.
 
+    A mark remains about the mask that was marked, also if the case has another file now, such as a segmentation that 3D
+    Slicer saved under another ending. The CT is the one that was found now.
+
     Args:
         shown: The cases of the folder now.
         earlier: Marks of an earlier review.
     """
-    return {each.case: earlier[each.case] if _same_mask(each, earlier.get(each.case)) else each for each in shown}
+    return {each.case: _with_mark(each, earlier.get(each.case)) for each in shown}
 
 
-def _same_mask(shown: Mark, earlier: Mark | None) -> bool:
-    return earlier is not None and bool(earlier.mark or earlier.note) and earlier.mask == shown.mask
+def _with_mark(shown: Mark, earlier: Mark | None) -> Mark:
+    if earlier is None or not (earlier.mark or earlier.note):
+        return shown
+    return replace(earlier, mask=shown.mask or earlier.mask, ct=shown.ct or earlier.ct)
 
 
 def write_marks(folder: Path, marks: Iterable[Mark]) -> Path:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nnunet_femur.prediction.results import CaseResult, write_results
+from nnunet_femur.prediction.review_record import (
+    STATUSES,
+    Mark,
+    as_record,
+    corrected_cases,
+    merged,
+    read_marks,
+    write_marks,
+)
 from nnunet_femur.records import sha256
-from nnunet_femur.reviewing.review_record import STATUSES, Mark, as_record, merged, read_marks, write_marks
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -49,14 +59,38 @@ def test_marks_are_read_as_written(mask: Path) -> None:
     assert read_marks(mask.parent / "none.json") == {}
 
 
-def test_earlier_marks_stay_as_long_as_the_file_has_its_name(mask: Path) -> None:
-    shown, earlier = _mark(mask, ""), _mark(mask, "correct")
+def test_earlier_marks_stay_and_are_about_the_mask_that_was_marked(mask: Path) -> None:
+    earlier = replace(_mark(mask, "correct"), note="neck")
     mask.write_bytes(b"corrected")
     now = _mark(mask, "")
-    assert now.mask_sha256 != shown.mask_sha256
     assert merged([now], {"L1": earlier})["L1"].status_in(mask.parent) == "corrected"
-    assert merged([Mark("L1", "L1.nrrd", "5e", "")], {"L1": earlier})["L1"].mark == ""
     assert merged([now], {"L2": earlier}) == {"L1": now}
+
+
+@pytest.mark.parametrize(("mark", "status"), [("accept", "changed"), ("correct", "corrected"), ("reject", "rejected")])
+def test_a_mask_that_was_saved_under_another_ending_keeps_its_mark(mask: Path, mark: str, status: str) -> None:
+    earlier = Mark("L1", "L1.nrrd", "5e", "", mark, "neck")
+    kept = merged([_mark(mask, "")], {"L1": earlier})["L1"]
+    assert (kept.mask, kept.note, kept.status_in(mask.parent)) == (mask.name, "neck", status)
+
+
+def test_a_ct_that_is_found_later_is_recorded(mask: Path) -> None:
+    earlier = replace(_mark(mask, "accept"), ct="")
+    assert merged([_mark(mask, "")], {"L1": earlier})["L1"] == _mark(mask, "accept")
+    gone = replace(_mark(mask, ""), ct="")
+    assert merged([gone], {"L1": _mark(mask, "accept")})["L1"].ct == "../L1.nrrd"
+
+
+def test_a_mask_that_was_predicted_again_is_not_a_corrected_one(mask: Path) -> None:
+    given = _mark(mask, "correct")
+    mask.write_bytes(b"of another network")
+    write_results(mask.parent, [CaseResult("L1", "L1.nrrd", files={mask.name: mask.stat().st_size})], {})
+    assert given.status_in(mask.parent) == "to correct"
+    write_marks(mask.parent, [given])
+    assert corrected_cases(mask.parent) == set()
+    mask.write_bytes(b"corrected by hand")
+    assert given.status_in(mask.parent) == "corrected"
+    assert corrected_cases(mask.parent) == {"L1"}
 
 
 @pytest.mark.parametrize(
