@@ -88,6 +88,24 @@ def shard_files(folder: Path, name: str) -> list[Path]:
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
+def missing_shards(folder: Path) -> list[Shard]:
+    """Return the parts of the latest count that have written no file: they have no cases, or were not run.
+
+    Args:
+        folder: The output folder.
+    """
+    found: dict[Shard, int] = {}
+    for path in (folder / FOLDER).glob("[!.]*-of-*.*"):
+        number, _, count = path.name.partition(".")[0].partition("-of-")
+        if number.isdigit() and count.isdigit():
+            part = Shard(int(number), int(count))
+            found[part] = max(found.get(part, 0), path.stat().st_mtime_ns)
+    if not found:
+        return []
+    count = max(found, key=lambda part: found[part]).count
+    return [part for part in (Shard(number, count) for number in range(1, count + 1)) if part not in found]
+
+
 def with_shards(folder: Path, name: str) -> list[Path]:
     """Return ``folder/name``, if it exists, and the files of parts, the oldest first, so that later ones replace it.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nnunet_femur.shards import Shard, shard_files, with_shards
+from nnunet_femur.shards import Shard, missing_shards, shard_files, with_shards
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -51,3 +51,13 @@ def test_files_of_parts_are_found_the_oldest_first(tmp_path: Path) -> None:
     assert shard_files(tmp_path, whole.name) == [second, first]
     assert with_shards(tmp_path, whole.name) == [second, whole, first]
     assert with_shards(tmp_path / "other", whole.name) == []
+
+
+def test_parts_without_a_file_are_those_of_the_latest_count(tmp_path: Path) -> None:
+    assert missing_shards(tmp_path) == []
+    (tmp_path / "shards").mkdir()
+    for age_s, name in ((9, "1-of-2.run.json"), (3, "2-of-4.run.json"), (3, "2-of-4.log"), (1, "4-of-4.run.json")):
+        path = tmp_path / "shards" / name
+        path.touch()
+        os.utime(path, (1e9 - age_s,) * 2)
+    assert missing_shards(tmp_path) == [Shard(1, 4), Shard(3, 4)]

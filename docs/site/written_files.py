@@ -156,6 +156,7 @@ PLANS = Group(
                 "preset": "`default` or `small`",
                 "planner": "planner class of nnU-Net; null for the default",
                 "configurations": "nnU-Net's configurations that were preprocessed",
+                "kept": "plans of `--keep-plans` that determine spacing, intensities and network; null for new plans",
                 "recipe": "hyperparameters that trainings read",
                 "outputs": "sizes of the written files",
                 "ceiling": "Dice that resampling alone costs; not for 2D alone",

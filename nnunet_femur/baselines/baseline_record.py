@@ -156,9 +156,15 @@ def join_records(folder: Path) -> Path:
         folder: Folder of the masks.
 
     Raises:
+        InputError: The record of a part is damaged, so its cases would be missing (code "invalid-file").
         SetupError: The record cannot be written (code "cannot-write").
     """
     files = with_shards(folder, RUN_JSON)
+    for file in files:
+        content = read_json(file)
+        if not isinstance(content, dict) or not content.keys() >= {"settings", "device", "cases"}:
+            msg = f"{file}: is not a record of the baseline. Run the command of this part again."
+            raise InputError(msg, code="invalid-file")
     latest = read_json(files[-1])
     record = RunRecord(folder / RUN_JSON, _renamed(latest["settings"]), device=latest["device"], others=files)
     record.content |= {name: value for name, value in latest.items() if name != "cases"}

@@ -24,7 +24,7 @@ def merge(
     from nnunet_femur.measurement.output.shard_tables import join_csv, join_json
     from nnunet_femur.measurement.surfaces.surface_files import SURFACE_TABLE
     from nnunet_femur.prediction.results import RECORD, join_results
-    from nnunet_femur.shards import shard_files
+    from nnunet_femur.shards import missing_shards, shard_files
 
     joins: dict[str, Callable[[Path, str], Path | None]] = {
         RECORD: lambda of, _: join_results(of),
@@ -39,3 +39,6 @@ def merge(
         raise InputError(msg, code="no-cases")
     for path in written:
         typer.echo(path)
+    if missing := missing_shards(folder):
+        listed = ", ".join(f"{part.number}/{part.count}" for part in missing)
+        typer.echo(f"No records of the parts {listed}: they have no cases, or were not run.", err=True)

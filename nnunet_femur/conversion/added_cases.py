@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_femur.conversion.cases import TEST, TRAIN, VALIDATION
 from nnunet_femur.conversion.splits import FOLDS, Split
+from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sides import UNKNOWN, side_called
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class KnownPatients:
     """Patients of a dataset, by which the patient of a further case is found.
 
     If a table contains a further case and a case of the dataset, it determines if both are of one patient. Otherwise
-    their ids do: R442 and L442 are of one patient. Of several patients that match, one of the test set is chosen.
+    their ids do: R442 and L442 are of one patient, and so is a case that the table assigns to patient 442. Of several
+    patients that match, one of the test set is chosen.
 
     Args:
         record: The record of the dataset.
@@ -43,7 +45,7 @@ class KnownPatients:
         """
         if case in self._shown:
             return self._shown[case]
-        known = [shown for other, shown in self._shown.items() if self._same(case, other, shown)]
+        known = self._matching(case)
         if known:
             return known[0]
         number = self._number(case)
@@ -54,21 +56,60 @@ class KnownPatients:
             name += "'"
         return name
 
+    def require_comparable(self, cases: Iterable[str]) -> None:
+        """Refuse new patients if patients of the dataset are not part of its ids and not in the table.
+
+        Such a dataset was converted with a table of patients. By ids alone, a case of a test patient would become a
+        training case.
+
+        Args:
+            cases: Ids of the further cases.
+
+        Raises:
+            InputError: The table lacks cases of the dataset (code "invalid-option").
+        """
+        unclear = sorted(
+            case for case, shown in self._shown.items() if self._is_hidden(shown) and case not in self._table
+        )
+        new = sorted(case for case in cases if case not in self._shown and not self._matching(case))
+        if unclear and new:
+            listed = ", ".join(unclear[:5]) + (f" and {len(unclear) - 5} more" if len(unclear) > 5 else "")
+            msg = (
+                f"patients: the ids of {listed} in the dataset do not show their patients, so {new[0]} could be of a "
+                "test patient. Give --patients with these and the further cases."
+            )
+            raise InputError(msg, code="invalid-option")
+
     def side_of(self, case: str) -> str:
         """Return the side that an id states: "left", "right", "both" or "unknown"."""
         match = self._pattern.match(case)
         return side_called((match.groupdict().get("side") if match else "") or "") or UNKNOWN
 
+    def _matching(self, case: str) -> list[str]:
+        return [shown for other, shown in self._shown.items() if self._same(case, other, shown)]
+
+    def _is_hidden(self, shown: str) -> bool:
+        """Return True if a patient was named after a case because only a table contains its name."""
+        return shown.startswith("P-") and shown.removeprefix("P-").rstrip("'") in self._shown
+
     def _same(self, case: str, other: str, shown: str = "") -> bool:
         if case in self._table and other in self._table:
             return self._table[case] == self._table[other]
-        return self._number(case) in (self._number(other), shown)
+        return not self._names(case).isdisjoint({*self._names(other), _plain(shown)} - {""})
+
+    def _names(self, case: str) -> set[str]:
+        """Return the names of a case's patient: by its id and, if it is there, in the table."""
+        return {self._number(case), *([_plain(self._table[case])] if case in self._table else ())}
 
     def _number(self, case: str) -> str:
         """Return the patient's part of an id without leading zeros; the whole id if it has no such part."""
         match = self._pattern.match(case)
         found = (match.groupdict().get("patient") or match.group()) if match and match.group() else case
-        return found.upper().lstrip("0") or "0"
+        return _plain(found) or "0"
+
+
+def _plain(patient: str) -> str:
+    return patient.strip().upper().lstrip("0")
 
 
 def split_with(record: DatasetRecord, added: Iterable[Case]) -> Split:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,7 @@ def update_dataset(
 
     Raises:
         InputError: The dataset was not written by this package (code "no-dataset"), was changed by hand
-            ("edited-by-hand"), or the table of patients cannot be used.
+            ("edited-by-hand"), or the table of patients cannot be used, or lacks cases ("invalid-option").
         SetupError: The dataset cannot be written.
     """
     try:
@@ -121,6 +121,7 @@ class _Update:
         self.made_with = settings_of(versions(), self.options.as_json())
         self.earlier = {case.case: case for case in record.cases}
         self.cases = [self._case(each) for each in given]
+        self.known.require_comparable(case.id for case in self.cases)
         self.left_out: dict[str, tuple[Finding, ...]] = {}
 
     def run(self) -> ConversionResult:
@@ -158,8 +159,9 @@ class _Update:
         """Check and convert the cases; those that cannot be used are left out."""
         of_test = {patient for patient, set_name, _ in self.record.assigned.values() if set_name == TEST}
         tasks = []
+        times = Counter(case.id for case in self.cases)
         for case in self.cases:
-            headers = self._headers_of(case, of_test)
+            headers = self._headers_of(case, of_test) if times[case.id] == 1 else (_same_id(case),)
             if errors_of(headers):
                 self.left_out[case.id] = headers
                 continue
@@ -265,3 +267,7 @@ class _Update:
             dry_run=dry_run,
         )
         return replace(result, findings=tuple(findings))
+
+
+def _same_id(case: Case) -> Finding:
+    return finding("duplicate-id", case.image, f"has the id {case.id}, as has another given case.")

@@ -122,8 +122,8 @@ def plan(
         recipe: Further hyperparameters, as in the plans: for every trainer, or by family or trainer; or a YAML or JSON
             file with them.
         keep: Name of existing plans of this dataset. Spacing, intensities and network stay as they are there, so that a
-            training can start from networks of these plans after cases were added. So do its configurations and
-            recipe, unless others are given. Default: plan anew.
+            training can start from networks of these plans after cases were added. So do its configurations, unless
+            others are given, and all hyperparameters that are not given. Default: plan anew.
         jobs: Number of processes that preprocess, from 1. nnU-Net starts new ones, so a script needs
             ``if __name__ == "__main__"``; a notebook does not.
 
@@ -176,6 +176,8 @@ def plan(
         # Records of older versions contain no planner, which is the same as None.
         "planner": None if planner is None else planner_name(planner),
         "configurations": list(wanted),
+        # Also None, so that planning anew does not take plans that were kept under this name for its own.
+        "kept": None,
         **({} if kept is None else kept.settings()),
     }
     inputs = tree_fingerprint(raw.folder)
@@ -188,7 +190,10 @@ def plan(
         return planned
     folder.mkdir(exist_ok=True)
     others = {name: other for name, other in records.items() if name != plans_name}
-    write_json(folder / RECORD, others)
+    if keep != plans_name:
+        # Plans that are kept under their own name remain known if this is interrupted; their data do not fit before
+        # the end.
+        write_json(folder / RECORD, others)
     replace_folds(raw, folder)
     log_file = folder / LOG
     with log_file.open("w", encoding="utf-8") as log, redirect_stdout(log), naming_bad_cases(raw, log_file):

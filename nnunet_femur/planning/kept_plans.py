@@ -11,7 +11,7 @@ from nnunet_femur.atomic_files import write_json
 from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.folds import SPLITS_FILE
 from nnunet_femur.errors import InputError, SetupError
-from nnunet_femur.planning.training_presets import PRESETS, checked_recipe
+from nnunet_femur.planning.training_presets import Preset, checked_recipe
 from nnunet_femur.records import read_json
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class KeptPlans:
     def changed_recipe(
         self, *, epochs: int | None, iterations: int | None, pretrained: bool, changes: Any
     ) -> dict[str, dict[str, Any]]:
-        """Return the recipe in the plans, or that of their preset with changes if there are any.
+        """Return the recipe of the plans with the changes that a user asks for; all other hyperparameters stay.
 
         Args:
             epochs: As for :func:`nnunet_femur.plan`.
@@ -68,11 +68,11 @@ class KeptPlans:
             pretrained: Likewise.
             changes: Further hyperparameters, or a file of them.
         """
+        recipe: dict[str, dict[str, Any]] = self.record["recipe"]
         if pretrained and (epochs, iterations, changes) == (None, None, None):
-            recipe: dict[str, dict[str, Any]] = self.record["recipe"]
             return recipe
-        preset = PRESETS[self.record["preset"]]
-        return checked_recipe(preset, epochs=epochs, iterations=iterations, pretrained=pretrained, changes=changes)
+        same = Preset(recipe=recipe)
+        return checked_recipe(same, epochs=epochs, iterations=iterations, pretrained=pretrained, changes=changes)
 
     def configurations(self, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
         """Return the configurations to preprocess: those that are wanted, or those of the plans.
@@ -90,7 +90,7 @@ class KeptPlans:
         """Return what identifies the new plans, besides their configurations."""
         same = {key: self.record.get(key) for key in ("source", "preset", "planner")}
         # The first plans of a chain: the network and the spacing are theirs.
-        return {**same, "kept": self.record.get("kept", self.name)}
+        return {**same, "kept": self.record.get("kept") or self.name}
 
     def renamed(self, name: str) -> dict[str, Any]:
         """Return the plans under another name, with data of their own.

@@ -96,6 +96,12 @@ def recipe_of(
         }
         for family, model in FAMILIES.items()
     }
+    # Sections of single trainers, which only the recipe of existing plans has.
+    recipe |= {
+        section: {key: value for key, value in values.items() if key not in shared}
+        for section, values in preset.recipe.items()
+        if section not in FAMILIES
+    }
     if not pretrained:
         recipe["slice"]["encoder_weights"] = None
     for section, values in changes.items():

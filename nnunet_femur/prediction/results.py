@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import cannot_write, write_json, write_text
+from nnunet_femur.errors import InputError
 from nnunet_femur.records import Provenance, read_json
 from nnunet_femur.shards import with_shards
 
@@ -181,7 +182,7 @@ def read_results(folder: Path) -> dict[str, CaseResult]:
     """
     found: dict[str, CaseResult] = {}
     for path in with_shards(folder, RECORD):
-        found |= _read(path)
+        found |= _read(path) or {}
     return found
 
 
@@ -192,18 +193,27 @@ def join_results(folder: Path) -> Path:
         folder: The folder of the predictions.
 
     Raises:
+        InputError: The record of a part is damaged, or of another version, so its cases would be missing (code
+            "invalid-file").
         SetupError: A record cannot be written (code "cannot-write").
     """
-    latest = read_json(with_shards(folder, RECORD)[-1])
-    about = {name: value for name, value in latest.items() if name != "cases"} if isinstance(latest, dict) else {}
+    files = with_shards(folder, RECORD)
+    results: dict[str, CaseResult] = {}
+    for path in files:
+        if (of_part := _read(path)) is None:
+            msg = f"{path}: is not a record of predictions of this version. Run the command of this part again."
+            raise InputError(msg, code="invalid-file")
+        results |= of_part
+    about = {name: value for name, value in read_json(files[-1]).items() if name != "cases"}
     try:
-        write_results(folder, read_results(folder).values(), about)
+        write_results(folder, results.values(), about)
     except OSError as error:
         raise cannot_write(folder / RECORD, error) from error
     return folder / RECORD
 
 
-def _read(path: Path) -> dict[str, CaseResult]:
+def _read(path: Path) -> dict[str, CaseResult] | None:
+    """Return the results in a record by case; None for a damaged record, or one of an unknown version."""
     content = read_json(path)
     try:
         results = [
@@ -213,7 +223,7 @@ def _read(path: Path) -> dict[str, CaseResult]:
             for case in content["cases"]
         ]
     except (TypeError, KeyError):
-        return {}
+        return None
     return {result.case: result for result in results}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.errors import FemurError, InputError
 from nnunet_femur.imaging.geometry import VOLUME_ENDINGS, stem
-from nnunet_femur.imaging.sources import digest, find_sources
+from nnunet_femur.imaging.sources import Source, digest, find_sources
 from nnunet_femur.kinds import KINDS
 from nnunet_femur.prediction.prediction_kinds import PREDICTION_KINDS, review_score
 from nnunet_femur.prediction.results import RECORD, CaseResult, read_results
@@ -130,12 +130,25 @@ def _masks(folder: Path) -> dict[str, Path]:
 
 
 def _recorded_ct(result: CaseResult | None, folder: Path) -> Path | None:
-    """Return the CT of ``predictions.json``, whose path was relative to the folder of the command."""
+    """Return the CT of ``predictions.json``, whose path was relative to the folder of the command.
+
+    Several folders may contain such a path. The CT is the one of the recorded size.
+    """
     if result is None:
         return None
     source = Path(result.source)
-    tried = [source] if source.is_absolute() else [source, *(each / source for each in folder.absolute().parents)]
-    return next((path for path in tried if path.exists()), None)
+    if source.is_absolute():
+        return source if source.exists() else None
+    tried = [source, *(each / source for each in folder.absolute().parents)]
+    return next((path for path in tried if path.exists() and _has_size(path, result)), None)
+
+
+def _has_size(ct: Path, result: CaseResult) -> bool:
+    """Return True if a CT has the recorded number of bytes; also without a record of it."""
+    try:
+        return "bytes" not in result.state or Source(result.case, ct).state()["bytes"] == result.state["bytes"]
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import pytest
 from nnunet_femur.baselines.baseline_record import RUN_JSON, RunRecord, join_records
 from nnunet_femur.baselines.settings import Job, Outcome
 from nnunet_femur.shards import Shard, with_shards
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,15 @@ def test_parts_are_joined(folder: Path) -> None:
     content = json.loads(join_records(folder).read_text())
     assert sorted(content["cases"]) == ["L1", "L2", "R3"]
     assert (content["settings"], content["method"]) == (SETTINGS, "TotalSegmentator")
+
+
+def test_a_damaged_part_is_not_joined_without_its_cases(folder: Path) -> None:
+    damaged = Shard(2, 2).file(folder, RUN_JSON)
+    for text in ("", "[]", '{"cases": {}}'):
+        damaged.write_text(text)
+        with refused("invalid-file", damaged):
+            join_records(folder)
+    assert not (folder / RUN_JSON).exists()
 
 
 def test_a_run_of_all_cases_finds_those_of_parts_done(folder: Path) -> None:

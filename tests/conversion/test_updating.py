@@ -110,6 +110,39 @@ class TestNewCases:
         assert "Meier" not in (dataset.folder / "conversion.json").read_text()
         assert "Schulz" not in (dataset.folder / "cases.csv").read_text()
 
+    def test_a_table_may_name_the_patient_of_an_id(self, hospital, dataset, update, tmp_path):
+        known = next(case for case in dataset.cases if case.set == "test")
+        hospital.add("R300")
+        table = tmp_path / "patients.csv"
+        table.write_text(f"case,patient\nR300,0{known.patient}\n")
+        assert update("R300", patients=table).left_out == ("R300",)
+
+    def test_need_the_table_if_the_ids_of_the_dataset_do_not_show_its_patients(self, hospital, tmp_path):
+        hospital.add_patients(14)
+        ids = sorted(path.name.partition("_")[0] for path in (hospital.folder / "Images").iterdir())
+        table, both = tmp_path / "patients.csv", tmp_path / "both.csv"
+        lines = [f"{case},N-{number // 2}" for number, case in enumerate(ids)]
+        table.write_text("\n".join(["case,patient", *lines]))
+        dataset = convert(hospital.folder, dataset_id=2, raw=tmp_path / "raw", patients=table)
+        test = _in(dataset, "test")
+        of_test = next(line.partition(",")[2] for line in lines if line.startswith(f"{test},"))
+        both.write_text("\n".join(["case,patient", *lines, f"R300,{of_test}", "R301,N-9"]))
+        hospital.add("R300", "R301")
+        given = [
+            GivenCase(f"R30{n}", Path(f"Images/R30{n}_CT.nrrd"), Path(f"GoldStandard/R30{n}_GS.nrrd")) for n in (0, 1)
+        ]
+        with refused("invalid-option", test, "R300"):
+            update_dataset(dataset.folder, hospital.folder, given, about={})
+        result = update_dataset(dataset.folder, hospital.folder, given, about={}, patients=both)
+        assert (result.left_out, result.written) == (("R300",), ("R301",))
+
+    def test_of_the_same_id_stay_out(self, hospital, dataset, update):
+        """Names that differ in their case only would be written to the same files."""
+        hospital.add("R201", "r201", "R203")
+        result = update("R201", "r201", "R203", jobs=1)
+        assert (result.left_out, result.written) == (("R201",), ("R203",))
+        assert "duplicate-id" in {found.code for found in result.findings}
+
     def test_the_ct_of_another_case_stays_out(self, hospital, dataset, update):
         first = _in(dataset, "train")
         hospital.write("Images/R400_CT.nrrd", hospital.image(first))

@@ -11,9 +11,10 @@ import pytest
 from written_files import PLANS, fields_of
 
 from nnunet_femur.dataset.raw import RawDataset
-from nnunet_femur.planning import PRESETS, Ceiling, PlannedDataset, ceiling_of, plan
+from nnunet_femur.planning import PRESETS, Ceiling, PlannedDataset, ceiling_of, dataset_plan, plan
 from nnunet_femur.recipe.hyperparameters import Recipe, SliceRecipe
 from nnunet_femur.recipe.recipe_checks import recipe_of_configuration
+from nnunet_femur.records import tree_fingerprint
 from tests.refusing import refused
 
 if TYPE_CHECKING:
@@ -94,6 +95,36 @@ class TestRefusals:
     def test_kept_plans_are_not_planned(self, options: dict) -> None:
         with refused("invalid-option", "keep"):
             plan(1, keep="nnUNetPlans", **options)
+
+    @pytest.mark.parametrize("keep", ["nnUNetPlans", None])
+    def test_plans_that_are_kept_under_their_own_name(
+        self, keep: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They can be kept again after an interruption, and planning anew does not take them for its own."""
+        raw = _raw(tmp_path, monkeypatch, folds=[{"train": ["a"], "val": ["b"]}])
+        folder = tmp_path / "nnUNet_preprocessed" / DATASET
+        folder.mkdir(parents=True)
+        (folder / "nnUNetPlans.json").write_text('{"plans_name": "nnUNetPlans", "configurations": {}}')
+        inputs = tree_fingerprint(raw) if keep is None else "before cases were added"
+        made = {
+            "source": None,
+            "preset": "default",
+            "planner": None,
+            "kept": "nnUNetPlans",
+            "recipe": {},
+            "raw": inputs,
+        }
+        record = json.dumps({"nnUNetPlans": {**made, "configurations": ["2d", "3d_fullres"]}})
+        (folder / "femur_plan.json").write_text(record)
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(dataset_plan, "_extract_fingerprint", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            plan(1, keep=keep)
+        left = json.loads((folder / "femur_plan.json").read_text())
+        assert left == (json.loads(record) if keep else {})
 
 
 def _raw(base: Path, monkeypatch: pytest.MonkeyPatch, *, folds: list) -> Path:

@@ -22,8 +22,12 @@ RECORD = {
     "source": None,
     "preset": "small",
     "planner": None,
+    "kept": None,
     "configurations": ["2d"],
-    "recipe": {"femur": {"epochs": 7}},
+    "recipe": {
+        "volume": {"epochs": 7, "learning_rate": 0.002},
+        "FemurScratchTrainer": {"epochs": 9, "weight_decay": 0.01},
+    },
 }
 
 
@@ -42,7 +46,10 @@ class TestKeptPlans:
     def test_keep_their_recipe_unless_it_is_changed(self, kept: KeptPlans) -> None:
         same = {"epochs": None, "iterations": None, "pretrained": True, "changes": None}
         assert kept.changed_recipe(**same) == RECORD["recipe"]
-        assert json.dumps(kept.changed_recipe(**same | {"epochs": 3})).count('"epochs": 3')
+        changed = kept.changed_recipe(**same | {"epochs": 3})
+        assert changed["volume"] == {"epochs": 3, "learning_rate": 0.002}
+        assert changed["FemurScratchTrainer"] == {"weight_decay": 0.01}
+        assert changed["slice"] == {"epochs": 3}
 
     def test_keep_their_configurations(self, kept: KeptPlans) -> None:
         assert kept.configurations(None) == ("2d",)

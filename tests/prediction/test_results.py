@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from nnunet_femur.cli.predict import _print_table
@@ -21,11 +22,11 @@ from nnunet_femur.prediction.results import (
     write_results,
 )
 from nnunet_femur.shards import Shard
+from tests.refusing import refused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
 
 GOOD = CaseResult("b", "b.nrrd", volume_ml=412.0, pieces=1, side="left", side_source="shape", review_score=0.0)
 DOUBTFUL = CaseResult(
@@ -77,6 +78,16 @@ class TestShards:
         write_results(tmp_path, (GOOD,), {})
         os.utime(Shard(1, 2).file(tmp_path, RECORD), (1e9, 1e9))
         assert read_results(tmp_path) == {"b": GOOD}
+
+    @pytest.mark.parametrize("text", ["", '{"cases": [{"unknown": 1}]}'])
+    def test_a_damaged_part_is_not_joined_without_its_cases(self, tmp_path: Path, text: str) -> None:
+        write_results(tmp_path, (GOOD,), {}, shard=Shard(1, 2))
+        damaged = Shard(2, 2).file(tmp_path, RECORD)
+        damaged.write_text(text)
+        assert read_results(tmp_path) == {"b": GOOD}
+        with refused("invalid-file", damaged):
+            join_results(tmp_path)
+        assert not (tmp_path / RECORD).exists()
 
 
 class TestReview:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
+from nnunet_femur.imaging.sources import Source
 from nnunet_femur.prediction.results import CaseResult
 from nnunet_femur.reviewing.reviewed_cases import check_case, find_reviewed, worst_first
 from tests.refusing import refused
@@ -40,6 +41,18 @@ def test_a_relative_ct_is_found_from_another_folder(predicted: Path, monkeypatch
     monkeypatch.chdir("/")
     found = {each.case: each for each in find_reviewed(predicted)}
     assert found["L801"].ct == predicted.parent / "cts" / "L801.nrrd"
+
+
+def test_a_ct_of_another_folder_with_the_same_path_is_not_taken(predicted: Path, tmp_path: Path, monkeypatch) -> None:
+    ct = predicted.parent / "cts" / "L801.nrrd"
+    other = tmp_path / "other" / "cts" / "L801.nrrd"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(ct.read_bytes() + b"of another patient")
+    monkeypatch.chdir(other.parents[1])
+    write_predictions(predicted, [CaseResult("L801", "cts/L801.nrrd", Source("L801", ct).state())])
+    assert {each.case: each.ct for each in find_reviewed(predicted)}["L801"] == ct
+    ct.unlink()
+    assert {each.case: each.ct for each in find_reviewed(predicted)}["L801"] is None
 
 
 def test_cts_can_be_given(predicted: Path) -> None:

@@ -60,6 +60,12 @@ def test_a_later_result_of_a_case_replaces_an_earlier_one(masks: Path, tmp_path:
     assert [a == b for a, b in zip(before.splitlines(), after.splitlines(), strict=True)].count(False) == 1
 
 
+def test_parts_that_were_not_run_are_listed(masks: Path, tmp_path: Path) -> None:
+    for number in (1, 3):
+        nf.measure(masks, output=tmp_path / "out", shard=f"{number}/3")
+    assert "2/3" in CliRunner().invoke(app, ["merge", str(tmp_path / "out")]).stderr
+
+
 def test_a_part_needs_a_folder(masks: Path, tmp_path: Path) -> None:
     with refused("invalid-option", "shard"):
         nf.measure(masks, output=tmp_path / "table.csv", shard="1/2")
