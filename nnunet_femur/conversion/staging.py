@@ -100,6 +100,18 @@ def recover(target: Path) -> None:
     _remove(_beside(target, "discarded"))
 
 
+def interrupted(raw: Path, start: str) -> list[Path]:
+    """Return the datasets that are not at their place, because a run was killed between two renames.
+
+    Args:
+        raw: nnU-Net's folder of raw datasets.
+        start: Start of the names of the datasets.
+    """
+    ending = ".previous"
+    found = [raw / path.name[1 : -len(ending)] for path in sorted(raw.glob(f".{start}*{ending}"))]
+    return [target for target in found if not target.exists()]
+
+
 def require_replaceable(target: Path) -> None:
     """Check that `target` may be written.
 

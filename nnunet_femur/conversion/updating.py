@@ -16,7 +16,16 @@ from nnunet_femur.conversion.checks.header_checks import check_headers
 from nnunet_femur.conversion.dataset_record import RECORD_FILE, DatasetDescription, DatasetRecord, place
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.result import ConversionResult, result_of
-from nnunet_femur.conversion.staging import Finished, Staging, locked, recover, remove_staging, require_untouched
+from nnunet_femur.conversion.staging import (
+    Finished,
+    Staging,
+    interrupted,
+    locked,
+    recover,
+    remove_staging,
+    require_untouched,
+)
+from nnunet_femur.dataset.raw import require_dataset_id
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.findings import as_left_out, errors_of
 from nnunet_femur.kinds import finding, unexpected
@@ -92,6 +101,19 @@ def update_dataset(
     except OSError as error:
         msg = f"{error.filename or target}: {error.strerror}. Check its permissions and the free disk space."
         raise SetupError(msg, code="cannot-write") from error
+
+
+def recover_dataset(raw: Path, dataset_id: int) -> None:
+    """Move a dataset back to its place if a run was killed at the moment of replacing it.
+
+    Args:
+        raw: nnU-Net's folder of raw datasets.
+        dataset_id: Number of the dataset.
+    """
+    require_dataset_id(dataset_id)
+    for target in interrupted(raw, f"Dataset{dataset_id:03d}_"):
+        with locked(target):
+            recover(target)
 
 
 class _Update:

@@ -80,7 +80,7 @@ class CaseVolume:
             mask_zyx, grid, hu_zyx = checked.ct.placed(mask_zyx), checked.ct.geometry, checked.ct.hu_zyx
         box = _around(mask_zyx, grid)
         order = AxisOrder.between(grid, RAS)
-        deviation_zyx = _deviation(checked, mask_zyx.shape)
+        deviation_zyx = _deviation(checked, grid)
         return cls(
             None if hu_zyx is None else order.of_array(hu_zyx[box]),
             order.of_array(mask_zyx[box]),
@@ -243,8 +243,8 @@ def _boxed(grid: Geometry, box: tuple[slice, ...]) -> Geometry:
     return Geometry(size, grid.spacing_mm_xyz, tuple(float(mm) for mm in origin), grid.direction)
 
 
-def _deviation(checked: CheckedCase, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """Return the standard deviation over the folds, if it is on the grid of the CT."""
+def _deviation(checked: CheckedCase, grid: Geometry) -> NDArray[np.float32] | None:
+    """Return the standard deviation over the folds, if it is on this grid, also in the order of its axes."""
     import SimpleITK as sitk
 
     from nnunet_femur.errors import FemurError
@@ -253,10 +253,13 @@ def _deviation(checked: CheckedCase, shape: tuple[int, ...]) -> NDArray[np.float
     if checked.found.uncertainty is None:
         return None
     try:
-        values: NDArray[np.float32] = sitk.GetArrayFromImage(read_volume(checked.found.uncertainty))
+        image = read_volume(checked.found.uncertainty)
     except FemurError:
         return None
-    return values.astype(np.float32) if values.shape == shape else None
+    if image.GetDimension() != 3 or Geometry.of(image).differences(grid):
+        return None
+    values: NDArray[np.float32] = sitk.GetArrayFromImage(image)
+    return values.astype(np.float32)
 
 
 def _resampled(values_zyx: NDArray, shape: Sequence[int] | NDArray) -> NDArray[np.float32]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.conversion.updating import GivenCase, update_dataset
+from nnunet_femur.conversion.updating import GivenCase, recover_dataset, update_dataset
+from nnunet_femur.dataset.environment import require
 from nnunet_femur.dataset.raw import RawDataset
 from nnunet_femur.errors import InputError
 from nnunet_femur.prediction.results import RECORD
@@ -75,7 +76,10 @@ def add_corrected(
         raise InputError(_none_usable(folder, statuses), code="no-cases")
     for mark in usable:
         _require_ct(folder, mark)
-    dataset = RawDataset.find(dataset_id, raw=None if raw is None else Path(raw))
+    base = require("nnUNet_raw", create=False) if raw is None else Path(raw)
+    if not dry_run:
+        recover_dataset(base, dataset_id)
+    dataset = RawDataset.find(dataset_id, raw=base)
     return update_dataset(
         dataset.folder,
         folder,

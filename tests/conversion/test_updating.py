@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from nnunet_femur.conversion import convert
 from nnunet_femur.conversion.dataset_record import DatasetRecord
-from nnunet_femur.conversion.updating import GivenCase, update_dataset
+from nnunet_femur.conversion.updating import GivenCase, recover_dataset, update_dataset
 from tests.refusing import refused
 
 
@@ -217,6 +217,14 @@ class TestTheDataset:
         result = update("R201", dry_run=True)
         assert result.dry_run
         assert "R201" in {case.id for case in result.cases}
+        assert _files(dataset.folder) == before
+
+    def test_a_dataset_of_a_run_that_was_killed_between_two_renames_is_found(self, hospital, dataset, update):
+        raw, before = dataset.folder.parent, _files(dataset.folder)
+        dataset.folder.rename(raw / f".{dataset.folder.name}.previous")
+        recover_dataset(raw, 2)
+        assert not dataset.folder.exists()
+        recover_dataset(raw, 1)
         assert _files(dataset.folder) == before
 
     def test_another_folder_is_refused(self, hospital, tmp_path):
