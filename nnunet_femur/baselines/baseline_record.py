@@ -37,7 +37,7 @@ class RunRecord:
 
     def __init__(self, path: Path, settings: dict[str, Any], *, device: str, others: Sequence[Path] = ()) -> None:
         self.path = path
-        cases = {}
+        cases: dict[str, Any] = {}
         for file in others or (path,):
             cases |= _cases_of(read_json(file), settings)
         self._joins = bool(others)

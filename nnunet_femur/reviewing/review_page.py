@@ -89,8 +89,10 @@ def review(
 
     Example:
         >>> import nnunet_femur as nf
-        >>> _ = nf.predict("ct.nrrd", "model", "reviewed", formats="seg.nrrd")
-        >>> nf.review("reviewed")
+        >>> import SimpleITK as sitk
+        >>> femur = nf.Femur.from_mask(sitk.ReadImage("reference.nrrd"), case="ct")
+        >>> _ = femur.save("reviewed", formats=("seg.nrrd",))
+        >>> nf.review("reviewed", ct="ct.nrrd")
         Review(reviewed: 1 cases, 0 marked)
     """
     folder = Path(folder)

@@ -51,6 +51,7 @@ class Mark:
         note: Text of the reviewer.
 
     Example:
+        >>> from pathlib import Path
         >>> Mark("L001", "L001.seg.nrrd", "3f2a", "../scans/L001.nrrd", mark="accept").status_in(Path("out"))
         'missing'
     """

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -69,6 +70,12 @@ class Browser:
         self._call("Page.navigate", url=address)
         self.until("document.body && document.body.dataset.shown")
 
+    def reload(self) -> None:
+        """Load the page again, in the same process, and wait until it shows its first case."""
+        self.value("window.isOld = true")
+        self._call("Page.reload")
+        self.until("!window.isOld && document.body && document.body.dataset.shown")
+
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
             text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
@@ -88,8 +95,10 @@ class Browser:
         """Wait until an expression is true, and return its value."""
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end:
-            if found := self.value(script):
-                return found
+            # While a page is loaded, there is none to ask.
+            with suppress(AssertionError):
+                if found := self.value(script):
+                    return found
             time.sleep(0.02)
         pytest.fail(f"never true: {script}; {self.problems}")
 
