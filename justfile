@@ -26,6 +26,11 @@ test:
 site:
     uv run mkdocs serve
 
+# Wheel and sdist of the last commit, checked; the wheel's commands in an empty environment
+release:
+    uv run --no-project python .ci/release.py
+    uv run --no-project python .ci/try_wheel.py dist/*.whl
+
 # The main job on phantoms: five to six minutes
 demo:
     uv run nnfemur demo

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nnunet_femur.baselines import baseline
     from nnunet_femur.comparison import Comparison, compare
     from nnunet_femur.conversion import ConversionResult, convert
+    from nnunet_femur.dataset.environment import set_environment
     from nnunet_femur.errors import FemurError, InputError, SetupError
     from nnunet_femur.evaluation import CaseScores, score
     from nnunet_femur.findings import Finding
@@ -75,6 +76,7 @@ __all__ = [
     "run_study",
     "score",
     "select",
+    "set_environment",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -84,6 +86,7 @@ __getattr__, __dir__ = lazy_names(
         "baselines": ("baseline",),
         "comparison": ("Comparison", "compare"),
         "conversion": ("ConversionResult", "convert"),
+        "dataset.environment": ("set_environment",),
         "errors": ("FemurError", "InputError", "SetupError"),
         "evaluation": ("CaseScores", "score"),
         "findings": ("Finding",),

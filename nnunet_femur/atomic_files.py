@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import sys
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -79,13 +80,46 @@ def written_beside(path: Path, *, ending: str | None = None, durable: bool = Tru
         yield partial
         if durable:
             _flush(partial)
-        partial.replace(path)
+        rename(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     if durable:
         _flush_folder(path.parent)
     _remove_fixed_name(path, stem, kept)
+
+
+_PATIENCE_S = 3.0
+"""Seconds in which other programs can close a file before its renaming fails on Windows."""
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename a file or a folder; a file replaces an existing file.
+
+    Windows refuses this while a program, such as a virus scanner, has the file or a file of the folder open. There it
+    is tried again for some seconds.
+
+    Args:
+        old: The file or folder.
+        new: Its new path, on the same disk; for a folder it must be free.
+
+    Example:
+        >>> _ = Path("draft.txt").write_text("complete")
+        >>> rename(Path("draft.txt"), Path("final.txt"))
+        >>> Path("final.txt").read_text()
+        'complete'
+        >>> Path("final.txt").unlink()
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            old.replace(new)
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 _LONGEST_NAME = 255
@@ -218,7 +252,7 @@ def rename_flushed(folder: Path, target: Path) -> None:
         target: Its new path, which must be free and on the same disk.
     """
     flush_tree(folder)
-    folder.rename(target)
+    rename(folder, target)
     _flush_folder(target.parent)
 
 

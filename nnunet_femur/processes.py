@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ _PATIENCE_S = 5
 def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Run a command; read its output, including errors, from its ``stdout`` line by line, and wait for its end.
 
-    The command is ended if the block raises an exception, and on Linux also if this process is killed.
+    The command is ended if the block raises an exception, and on Linux also if this process is killed. Programs in
+    Python write UTF-8.
     """
     with subprocess.Popen(
         command,
-        env=environment,
+        env={"PYTHONIOENCODING": "utf-8", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -44,12 +46,43 @@ def running(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask a process to end, and kill it if it does not, for example because it waits for its own processes."""
+    """Ask a process to end, and kill it if it does not, for example because it waits for its own processes.
+
+    On Windows its own processes are ended too: without signals it cannot end them itself.
+    """
+    if sys.platform == "win32":
+        _end_children(process.pid)
     process.terminate()
     try:
         process.wait(_PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def _end_children(number: int) -> None:
+    """End all processes that a process has started, directly or indirectly."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for child in psutil.Process(number).children(recursive=True):
+            with suppress(psutil.Error):
+                child.terminate()
+
+
+def shell_command(command: Sequence[str]) -> str:
+    """Return a command as one line for a shell: cmd.exe on Windows, else a POSIX shell, which the command replaces.
+
+    Args:
+        command: The program and its arguments.
+    """
+    if sys.platform != "win32":
+        return f"exec {shlex.join(command)}"
+    # In double quotes, cmd.exe takes & and other special characters literally. No path contains a double quote.
+    return " ".join(each if '"' in each else f'"{each}"' for each in map(_quoted_for_windows, command))
+
+
+def _quoted_for_windows(text: str) -> str:
+    return subprocess.list2cmdline([text])
 
 
 def die_with_parent() -> None:

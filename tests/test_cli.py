@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nnunet_femur.cli import app
-from nnunet_femur.dataset.environment import export_lines
+from nnunet_femur.dataset.shell_lines import export_lines
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ SUB_VERBS = {"study": ("run", "init"), "weights": ("path", "verify", "download",
 VERBS = (
     "demo",
     "env",
+    "merge",
     "phantoms",
     "convert",
     "plan",

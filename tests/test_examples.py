@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.code_blocks import TUTORIALS, blocks, commands
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -152,6 +154,8 @@ def finished_study(examples: Path) -> Path:
 )
 def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Examples run in the folder with the files that they name, one module at a time."""
+    from nnunet_femur.dataset.environment import variables
+
     if name in WITH_MODEL:
         request.getfixturevalue("model")
     if name in WITH_WEIGHTS:
@@ -161,25 +165,25 @@ def test_docstrings(name: str, examples: Path, monkeypatch: pytest.MonkeyPatch, 
     if name in WITH_STUDY:
         request.getfixturevalue("finished_study")
     monkeypatch.chdir(examples)
-    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        monkeypatch.setitem(os.environ, variable, str(examples / variable))
+    for variable, value in variables(examples).items():
+        monkeypatch.setitem(os.environ, variable, value)
     result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
     assert result.failed == 0
 
 
-PAGES = (
-    "README.md",
-    *(
-        f"docs/{name}.md"
-        for name in ("python", "conversion", "prediction", "scoring", "measuring", "surfaces", "review")
-    ),
-)
-"""Pages whose Python code runs in the folder of the examples, from the first block to the last."""
+def _pages_with(language: str) -> list[Path]:
+    """Return the pages with blocks that run; the tutorials run as notebooks."""
+    pages = {block.page for block in blocks(language) if not block.needs and block.page.parent != TUTORIALS}
+    return sorted(pages)
 
 
 @pytest.fixture(scope="session")
 def files_of_pages(examples: Path, model: Path) -> Path:
-    """The same folder with further files that pages name: models of two folds, scans and results."""
+    """The same folder with further files that pages name: models of two folds, scans, masks and results."""
+    import SimpleITK as sitk
+
+    from nnunet_femur.testing import make_phantom
+
     folds = shutil.copytree(
         model, examples / "two_folds" / "Dataset007_Example" / "nnUNetTrainer__nnUNetPlans__3d_fullres"
     )
@@ -187,21 +191,53 @@ def files_of_pages(examples: Path, model: Path) -> Path:
     for name in ("model", "model_folder_or"):
         shutil.make_archive(str(examples / f"{name}"), "zip", examples / "two_folds")
     (examples / "scans").mkdir()
-    shutil.copy(examples / "ct.nrrd", examples / "scans" / "ct.nrrd")
+    (examples / "masks").mkdir()
+    # Of triangles with edges of 2 mm, voxels may have 4 mm.
+    phantom = make_phantom(3, size_zyx=(124, 48, 48), spacing_mm_zyx=(4.0, 4.0, 4.0))
+    sitk.WriteImage(phantom.image, str(examples / "scans" / "ct.nrrd"))
+    for place in (examples / "masks" / "ct.nrrd", examples / "femur.nrrd"):
+        sitk.WriteImage(phantom.mask, str(place))
     shutil.copytree(examples / "results", examples / "nnUNet_results")
+    # Of `nnfemur-compare`: masks of another method, and a table of cases.
+    dataset = examples / "nnUNet_raw" / "Dataset007_Example"
+    shutil.copytree(dataset / "labelsTs", examples / "predictions")
+    shutil.copy(dataset / "cases.csv", examples / "cases.csv")
     return examples
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize("page", PAGES)
-def test_pages(page: str, files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def in_folder_of_pages(files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(files_of_pages)
     monkeypatch.delenv("nnUNet_raw", raising=False)
     shutil.rmtree(files_of_pages / "nnUNet_raw" / "Dataset001_Femur", ignore_errors=True)
-    text = (REPOSITORY / page).read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    assert code
-    exec(compile(code, page, "exec"), {"__name__": "example"})  # noqa: S102
+    return files_of_pages
+
+
+def _name(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("page", _pages_with("python"), ids=_name)
+def test_python_of_pages(page: Path, in_folder_of_pages: Path) -> None:
+    """The blocks of a page run from the first to the last, in the folder of the examples."""
+    code = "\n".join(block.code for block in blocks("python", pages=[page]) if not block.needs)
+    exec(compile(code, str(page), "exec"), {"__name__": "example"})  # noqa: S102
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("page", _pages_with("bash"), ids=_name)
+def test_commands_of_pages(page: Path, in_folder_of_pages: Path) -> None:
+    """The same for commands of this package: every one ends with status 0."""
+    from typer.testing import CliRunner
+
+    from nnunet_femur.cli import _compare, app
+
+    programs = {"nnfemur": app, "nnfemur-compare": _compare}
+    for block in blocks("bash", pages=[page]):
+        for name, *arguments in () if block.needs else commands(block.code):
+            result = CliRunner().invoke(programs[name], arguments)
+            assert result.exit_code == 0, f"{block}: {name} {arguments}: {result.output} {result.exception!r}"
 
 
 def test_the_page_lists_every_code_of_errors() -> None:

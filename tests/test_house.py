@@ -37,7 +37,16 @@ SAME_MEANING = {
 TESTS = sorted((REPOSITORY / "tests").rglob("test_*.py"))
 OF_MANY_MODULES = {
     # The repository: commands of nnU-Net, examples, rules, the built package.
-    *("test_commands", "test_examples", "test_house", "test_imports", "test_packaging", "test_repository"),
+    *(
+        "test_code_blocks",
+        "test_commands",
+        "test_examples",
+        "test_house",
+        "test_imports",
+        "test_packaging",
+        "test_repository",
+    ),
+    *("test_release", "test_windows"),
     # A room: every kind of finding, every pair of hyperparameters, several processes, public names.
     *("test_every_kind", "test_combinations", "test_several_processes", "test_public_names"),
     # The loop of prediction, review, correction and training.

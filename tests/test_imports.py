@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[1]
 FLOORS = (
     {"version", "errors", "lazy_names", "progress", "processes"},
     {"archives", "arguments", "atomic_files"},
-    {"records"},
+    {"records", "shards"},
     {"findings"},
     {"kinds"},
     {"imaging"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from importlib import import_module
 from inspect import isclass
 from typing import TYPE_CHECKING
@@ -23,6 +25,12 @@ PACKAGES = {
     "testing": "Phantoms and dummy weights for demonstrations and tests.",
 }
 """Packages with public names besides those of the top level, each with its purpose."""
+
+
+@cache
+def described_names() -> frozenset[str]:
+    """Return the full names of everything that the pages describe."""
+    return frozenset(re.findall(r"^::: (\S+)$", "\n".join(text for _, text in pages()), re.MULTILINE))
 
 
 def pages() -> Iterator[tuple[str, str]]:

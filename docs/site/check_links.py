@@ -73,7 +73,7 @@ def problems_of(site: Path) -> list[str]:
         site: The folder that MkDocs has written.
     """
     pages = {path.relative_to(site).as_posix(): _read(path) for path in sorted(site.rglob("*.html"))}
-    found = []
+    found = [] if pages else [f"{site}: contains no page. Build the site first: uv run mkdocs build"]
     for page, content in pages.items():
         for address in sorted(content.links | content.loaded):
             problem = _problem(site, pages, page, address, loaded=address in content.loaded)
@@ -106,7 +106,9 @@ def _problem(site: Path, pages: dict[str, _Links], page: str, address: str, *, l
         return "" if well_formed and not re.search(r"\s", address) else "is not a valid address."
     path = unquote(parts.path)
     target = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
-    target = path.lstrip("/") or "index.html" if path.startswith("/") else target
+    if path.startswith("/"):  # From the root of the server, where the site may be in a folder.
+        target = path.lstrip("/") or "index.html"
+        target = target if (site / target).exists() else target.partition("/")[2] or "index.html"
     if (site / target).is_dir():
         target = posixpath.join(target, "index.html")
     if not (site / target).is_file():

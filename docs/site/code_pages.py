@@ -30,7 +30,8 @@ def _findings() -> str:
             "**warning** should be checked by a person. A **note** reports something that was changed or left out, "
             "most likely correctly.\n",
             "The weight is the share of a finding in the review score of a prediction, from 0 to 1: see "
-            "[Segment new CTs](../prediction.md).\n",
+            "[Segment new CTs](../prediction.md). Reasons for missing measurements have codes of their own: "
+            "[Measurements](../measurements.md#what-is-refused).\n",
             "## Of predicted masks\n",
             "`nnfemur predict` and `nnfemur baseline` write these into `predictions.json` and `run.json`, besides "
             "those of the CT below.\n",

@@ -17,6 +17,7 @@ def pages() -> Iterator[tuple[str, str]]:
     """Yield path and Markdown of the page of files, and of the start page of the reference."""
     yield "reference/index.md", _index()
     yield "reference/files.md", _files()
+    yield "reference/study-file.md", _study_file()
 
 
 def _files() -> str:
@@ -65,11 +66,31 @@ def _quantities() -> str:
     )
 
 
+def _study_file() -> str:
+    """Return the page with all keys of a study file, as the template has them, and the other presets."""
+    from nnunet_femur.study.presets import PRESETS, preset_text
+
+    lines = [
+        "# Study file\n",
+        "Every key of a study file, with comments. `nnfemur study init FILE` writes this text. "
+        "[The study from one file](../study.md) explains how studies run, and where their JSON schema is.\n",
+        f"```yaml\n{preset_text('template')}```\n",
+        "## Other presets\n",
+    ]
+    lines += [
+        f"### {name}\n\n`nnfemur study init FILE --preset {name}`\n\n```yaml\n{preset_text(name)}```\n"
+        for name in PRESETS
+        if name != "template"
+    ]
+    return "\n".join(lines)
+
+
 def _index() -> str:
     rows = [
         ("[From Python](../python.md)", "a session, progress, errors"),
         ("[Python API](api/nnunet_femur.md)", f"every public name of `nnunet_femur` and of {len(PACKAGES)} packages"),
         ("[Commands](commands/index.md)", "every command with its arguments and options"),
+        ("[Study file](study-file.md)", "every key of a study file, and the presets"),
         ("[Recipes](../recipes.md)", "hyperparameters of trainings"),
         ("[Measurements](../measurements.md)", "definition, adult range and error of every measured quantity"),
         ("[Density and cortex](../measurements_density.md)", "the same for quantities of a CT"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import posixpath
 import re
 import sys
@@ -17,8 +18,10 @@ import file_pages
 import live_report
 from mkdocs.structure.files import File
 
+from nnunet_femur.version import __version__
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -38,14 +41,36 @@ _generated: dict[str, str | bytes] = {}
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Make the generated pages, and put them into the navigation."""
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
     _generated.clear()
     _generated.update(_pages())
-    repository = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
-    if config.repo_url is None and "Repository" in repository:
-        config.repo_url, config.repo_name = repository["Repository"], "Repository"
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    config.repo_url, config.site_url = addresses(urls, os.environ)
+    config.repo_name = "Repository"
+    config.copyright = f"nnunet_femur {__version__} · Apache-2.0"
     config.nav = expanded(config.nav or [], list(_generated))
     return config
+
+
+def addresses(urls: Mapping[str, str], environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the addresses of repository and site: those of the project, or else those of a workflow of GitHub.
+
+    Args:
+        urls: The project's URLs in pyproject.toml.
+        environment: Environment variables.
+
+    Example:
+        >>> addresses({}, {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "we/femur"})
+        ('https://github.com/we/femur', 'https://we.github.io/femur/')
+        >>> addresses({"Repository": "https://example.org/femur"}, {})
+        ('https://example.org/femur', None)
+    """
+    repository, site = urls.get("Repository"), urls.get("Documentation")
+    server, name = environment.get("GITHUB_SERVER_URL"), environment.get("GITHUB_REPOSITORY", "")
+    if server and "/" in name:
+        owner, _, project = name.partition("/")
+        repository, site = repository or f"{server}/{name}", site or f"https://{owner}.github.io/{project}/"
+    return repository, site
 
 
 def _pages() -> Iterator[tuple[str, str | bytes]]:
@@ -93,12 +118,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Rewrite links to files of the repository, so that the same text works there and on the site."""
-    source = next((name for name, target in REPOSITORY_PAGES.items() if target == page.file.src_uri), None)
-    home = posixpath.dirname(source or f"docs/{page.file.src_uri}")
+    path = page.file.src_uri
+    at_the_top = path in _generated and path in REPOSITORY_PAGES.values()
+    home = "" if at_the_top else posixpath.dirname(f"docs/{path}")
     known = {file.src_uri for file in files}
-    if source is None and page.file.src_uri in _generated:
+    if path in _generated and not at_the_top:
         return markdown
-    return with_links(markdown, page.file.src_uri, home, known, repository=config.repo_url)
+    return with_links(markdown, path, home, known, repository=config.repo_url)
 
 
 def with_links(markdown: str, page: str, home: str, known: set[str], *, repository: str | None = None) -> str:

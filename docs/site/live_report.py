@@ -26,8 +26,8 @@ _PAGE = """# A live report
 !!! warning "Made-up predictions of phantoms"
 
     The CTs are {cases} phantoms, and no network made these predictions: each method is the reference mask with an error
-    that its name states. The report shows what a comparison looks like. It says nothing about the accuracy of
-    segmentations. [A complete study](results.md) has the scores of trained networks.
+    that its name states. The report shows what a comparison looks like, not how accurate segmentations are.
+    [A complete study](results.md) has the scores of trained networks.
 
 <iframe class="report-frame" src="live/report.html" title="Report of a comparison of four kinds of errors"></iframe>
 

@@ -213,6 +213,9 @@ PREDICTIONS = Group(
     "nnfemur predict",
     "prediction.md#files",
     (
+        WrittenFile(
+            "shards/3-of-16.*", "Records and tables of a part of the cases (`--shard`); `nnfemur merge` joins them."
+        ),
         WrittenFile("CASE.nrrd, or another --format; CASE.stl", "Mask on the CT's own grid; surface with --stl."),
         WrittenFile(
             "predictions.csv",
@@ -270,12 +273,43 @@ REVIEW = Group(
     ),
 )
 
+SELECTION = Group(
+    "Ensembles, postprocessed methods, best configuration",
+    "`nnUNet_results/DatasetNNN_NAME/Ensemble__A+B__mean` and others",
+    "nnfemur ensemble, nnfemur select",
+    "study.md#the-end-as-nnu-net-makes-it",
+    (
+        WrittenFile("fold_K/test/CASE.nrrd, test/CASE.nrrd, postprocessing.pkl", "Masks and nnU-Net's own files."),
+        WrittenFile(
+            "run.json",
+            "Record of a selection; that of an ensemble ends after `recipe` with `versions`.",
+            {
+                "made_by": "the part of the package that wrote it",
+                "method": "`Ensemble`, `BestConfiguration` or `Postprocessed`",
+                "works_in_slices": "true if the chosen network sees slices",
+                "ends_only": "true if it predicts only the ends of the femur",
+                "command": "command line",
+                "recipe": "candidates, choice, postprocessing and folds; of an ensemble its members",
+                "validated": "false: the validation cases made the choice, so they are not compared",
+                "validation_dice": "nnU-Net's mean Dice of each candidate on the validation cases",
+                "validation_dice_postprocessed": "that of the chosen one after postprocessing",
+                "changed_test_masks": "number of test masks that postprocessing changed; with 0, the entry is a copy "
+                "and is not compared",
+                "versions": "versions of the software",
+            },
+        ),
+    ),
+)
+
 BASELINE = Group(
     "TotalSegmentator's masks",
     "`nnUNet_results/DatasetNNN_NAME/TotalSegmentator__total__1.5mm`",
     "nnfemur baseline",
     "baseline.md",
     (
+        WrittenFile(
+            "shards/3-of-16.*", "Records and tables of a part of the cases (`--shard`); `nnfemur merge` joins them."
+        ),
         WrittenFile("validation/CASE.nrrd, test/CASE.nrrd", "Union of femur_left and femur_right, on the CT's grid."),
         WrittenFile(
             "run.json",
@@ -299,6 +333,9 @@ MEASURED = Group(
     "nnfemur measure",
     "measuring.md",
     (
+        WrittenFile(
+            "shards/3-of-16.*", "Records and tables of a part of the cases (`--shard`); `nnfemur merge` joins them."
+        ),
         WrittenFile(
             "measurements.csv",
             "One row for each femur.",
@@ -425,7 +462,20 @@ PHANTOMS = Group(
     ),
 )
 
-GROUPS = (DATASET, PLANS, TRAINING, PREDICTIONS, REVIEW, BASELINE, MEASURED, COMPARISON, EXPORTED, STUDY, PHANTOMS)
+GROUPS = (
+    DATASET,
+    PLANS,
+    TRAINING,
+    PREDICTIONS,
+    REVIEW,
+    SELECTION,
+    BASELINE,
+    MEASURED,
+    COMPARISON,
+    EXPORTED,
+    STUDY,
+    PHANTOMS,
+)
 """All groups, in the order of the work."""
 
 

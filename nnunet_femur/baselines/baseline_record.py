@@ -11,11 +11,15 @@ from nnunet_femur.atomic_files import cannot_write, write_json
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.dicom_files import dicom_format
 from nnunet_femur.records import Provenance, read_json, sha256
+from nnunet_femur.shards import with_shards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nnunet_femur.baselines.settings import Job, Outcome
+
+RUN_JSON = "run.json"
+"""Name of the record of a dataset's masks."""
 
 METHOD = "TotalSegmentator"
 """Name of the method in the record."""
@@ -28,13 +32,15 @@ class RunRecord:
         path: The file.
         settings: Settings that determine the masks, see :meth:`Settings.record`.
         device: The device that computes them.
+        others: Records to read in place of the file, the latest last: those of all shards.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], *, device: str) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], *, device: str, others: Sequence[Path] = ()) -> None:
         self.path = path
-        before = read_json(path)
-        same = isinstance(before, dict) and _renamed(before.get("settings")) == settings
-        cases = before.get("cases") if same and isinstance(before, dict) else None
+        cases: dict[str, Any] = {}
+        for file in others or (path,):
+            cases |= _cases_of(read_json(file), settings)
+        self._joins = bool(others)
         self.content: dict[str, Any] = {
             "method": METHOD,
             "works_in_slices": False,
@@ -42,7 +48,7 @@ class RunRecord:
             "settings": settings,
             "device": device,
             "platform": platform.platform(),
-            "cases": cases if isinstance(cases, dict) else {},
+            "cases": cases,
         }
         self._started: dict[str, list[Any] | None] = {}
 
@@ -79,8 +85,8 @@ class RunRecord:
         done = {job.case for job in jobs} - {job.case for job in left}
         removed = self.content["cases"].keys() - done
         self.content["cases"] = {case: known for case, known in self.content["cases"].items() if case in done}
-        if left or removed:
-            self._write()
+        if left or removed or self._joins:
+            self.write()
         return left
 
     def add(self, job: Job, outcome: Outcome) -> None:
@@ -100,7 +106,7 @@ class RunRecord:
             "problem": outcome.problem,
             "warnings": list(outcome.warnings),
         } | ({"code": outcome.code} if outcome.problem else _checksums(job))
-        self._write()
+        self.write()
 
     def _identity(self, job: Job) -> list[Any] | None:
         """Return path, bytes and latest change of a CT, of a folder those of its files; None if it cannot be read.
@@ -122,12 +128,42 @@ class RunRecord:
         except OSError:
             return None
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write the record.
+
+        Raises:
+            SetupError: It cannot be written (code "cannot-write").
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self.path, self.content)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+def _cases_of(content: Any, settings: Any) -> dict[str, Any]:
+    """Return the cases of a record; none if it has other settings."""
+    if not isinstance(content, dict) or _renamed(content.get("settings")) != settings:
+        return {}
+    cases = content.get("cases")
+    return cases if isinstance(cases, dict) else {}
+
+
+def join_records(folder: Path) -> Path:
+    """Write ``run.json`` of all cases from the records of shards, and return its path.
+
+    Args:
+        folder: Folder of the masks.
+
+    Raises:
+        SetupError: The record cannot be written (code "cannot-write").
+    """
+    files = with_shards(folder, RUN_JSON)
+    latest = read_json(files[-1])
+    record = RunRecord(folder / RUN_JSON, _renamed(latest["settings"]), device=latest["device"], others=files)
+    record.content |= {name: value for name, value in latest.items() if name != "cases"}
+    record.write()
+    return record.path
 
 
 def _checksums(job: Job) -> dict[str, Any]:

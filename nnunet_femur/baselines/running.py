@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nnunet_femur.arguments import require_type, several
 from nnunet_femur.atomic_files import cannot_write
 from nnunet_femur.baselines.baseline_masks import algorithm, mask_ending, mask_paths, read_labels
-from nnunet_femur.baselines.baseline_record import RunRecord, recorded_warnings
+from nnunet_femur.baselines.baseline_record import RUN_JSON, RunRecord, recorded_warnings
 from nnunet_femur.baselines.settings import Job, Outcome, Settings, device_name
 from nnunet_femur.baselines.worker_process import run_jobs
 from nnunet_femur.dataset.environment import require
@@ -24,6 +24,7 @@ from nnunet_femur.imaging.writing import write_volume
 from nnunet_femur.prediction import Femur
 from nnunet_femur.prediction.mask_files import require_dicom_cts
 from nnunet_femur.progress import SILENT, Progress, track
+from nnunet_femur.shards import Shard, shard_files, with_shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,7 +156,9 @@ def record_of(mask: Path) -> Path:
     return mask.with_name(f"{mask.name[: len(mask.name) - len(mask_ending(mask))]}.run.json")
 
 
-def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = SILENT) -> Path:
+def run_on_dataset(
+    dataset_id: int, settings: Settings, *, shard: str | Shard | None = None, progress: Progress = SILENT
+) -> Path:
     """Segment all cases of a raw dataset: those for training and validation, and those for testing.
 
     A second call does only what is missing. The run is recorded in ``run.json`` of the returned folder.
@@ -163,6 +166,8 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = 
     Args:
         dataset_id: nnU-Net's dataset number.
         settings: Settings of TotalSegmentator.
+        shard: Segment one of several parts of the cases, such as ``"3/16"``, so that several machines share the work; a
+            run without it segments what is missing, and writes the record of all.
         progress: Receives the progress.
 
     Returns:
@@ -182,9 +187,13 @@ def run_on_dataset(dataset_id: int, settings: Settings, *, progress: Progress = 
     if not jobs:
         msg = f"{dataset.folder}: contains no CT in {' or '.join(IMAGES.values())}. Run nnfemur convert again."
         raise InputError(msg, code="no-cases")
+    part = Shard.parse(shard)
     models = settings.models()
-    record = RunRecord(folder / "run.json", settings.record(models), device=settings.device)
-    run_recorded(jobs, settings, models, record, progress=progress)
+    path = folder / RUN_JSON if part is None else part.file(folder, RUN_JSON)
+    others = with_shards(folder, RUN_JSON) if part is not None or shard_files(folder, RUN_JSON) else ()
+    record = RunRecord(path, settings.record(models), device=settings.device, others=others)
+    mine = [job for job in jobs if part is None or part.takes(job.case.rpartition("/")[2])]
+    run_recorded(mine, settings, models, record, progress=progress)
     return folder
 
 

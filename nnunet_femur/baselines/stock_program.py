@@ -197,16 +197,22 @@ def _is_launcher(program: Path) -> bool:
         return False
 
 
-def become_stock(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process by the stock program.
+def become_stock(arguments: Sequence[str]) -> int:
+    """Replace this process by the stock program; on Windows, run it.
 
     Args:
         arguments: Its arguments.
+
+    Returns:
+        On Windows, the exit status of the stock program. Elsewhere the function does not return.
     """
+    if sys.platform == "win32":
+        # There execv starts another process and ends this one, and the shell does not wait for the other.
+        return run_stock(arguments)
     command = [*find_stock(), *arguments]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(command[0], command)  # noqa: S606
+    return os.execv(command[0], command)  # noqa: S606
 
 
 def run_stock(arguments: Sequence[str]) -> int:
@@ -237,9 +243,7 @@ def _end(process: subprocess.Popen[bytes], *, interrupted: bool) -> None:
         process: The process.
         interrupted: The terminal has already interrupted it, as it interrupts all its programs at Ctrl-C.
     """
-    # SIGINT comes first, since SIGTERM ends Python programs before they remove their temporary files.
-    signals = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM))
-    for step, number in enumerate(signals):
+    for step, number in enumerate(_ending_signals()):
         if step or not interrupted:
             process.send_signal(number)
         try:
@@ -247,6 +251,14 @@ def _end(process: subprocess.Popen[bytes], *, interrupted: bool) -> None:
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             continue
         return
+
+
+def _ending_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a process, the gentlest first. Windows can only end it at once."""
+    if sys.platform == "win32":
+        return (signal.SIGTERM, signal.SIGTERM)
+    # SIGINT comes first, since SIGTERM ends Python programs before they remove their temporary files.
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 @contextmanager

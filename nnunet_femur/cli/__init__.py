@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from nnunet_femur.cli.ensemble import ensemble
 from nnunet_femur.cli.env import env
 from nnunet_femur.cli.export_model import export
 from nnunet_femur.cli.measure import MeasureCommand, measure
+from nnunet_femur.cli.merge import merge
 from nnunet_femur.cli.phantoms import phantoms
 from nnunet_femur.cli.plan import plan
 from nnunet_femur.cli.predict import predict
@@ -71,7 +73,7 @@ verb: Callable[..., None]
 for verb in (demo, doctor, env, phantoms):
     app.command(rich_help_panel=_FIRST)(verb)
 app.add_typer(weights, name="weights", rich_help_panel=_FIRST)
-for stage in (convert, plan, baseline, predict, review, ensemble, select, measure, score, compare, export):
+for stage in (convert, plan, baseline, predict, review, ensemble, select, measure, merge, score, compare, export):
     app.command(rich_help_panel=_STAGES, cls=MeasureCommand if stage is measure else None)(stage)
 app.add_typer(study, name="study", rich_help_panel=_WHOLE)
 
@@ -91,6 +93,7 @@ def compare_main() -> None:
 
 def _run(command: Callable[[], object]) -> None:
     """Run a command; an error that the user can fix ends it with its message and status 1."""
+    _print_all_characters()
     # For this process, which has not imported PyTorch yet, and for those that it starts.
     os.environ.update(sleeping_threads())
     try:
@@ -105,3 +108,10 @@ def _run(command: Callable[[], object]) -> None:
         fix = "Free some space" if error.errno == errno.ENOSPC else "Change its permissions"
         sys.stderr.write(f"error: {error.filename}: {error.strerror}. {fix}, or choose another folder.\n")
         sys.exit(1)
+
+
+def _print_all_characters() -> None:
+    """Let characters that the terminal's encoding lacks, as on Windows in pipes, be replaced by a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="replace")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nnunet_femur.cli.options import AnyValues, Device  # noqa: TC001 - typer reads the annotations
+from nnunet_femur.cli.options import AnyValues, Device, Part  # noqa: TC001 - typer reads the annotations
 
 
 def baseline(
@@ -38,6 +38,7 @@ def baseline(
     ] = False,
     any_values: AnyValues = False,  # noqa: FBT002
     device: Device = "auto",
+    shard: Part = None,
 ) -> None:
     """Segment the femur with TotalSegmentator (femur_left and femur_right), on the CT's own grid.
 
@@ -59,8 +60,11 @@ def baseline(
     if dataset_id is not None and form:
         msg = "--format goes with one CT (-i CT -o MASK). Masks of a dataset have the format of its CTs."
         raise typer.BadParameter(msg)
+    if shard is not None and dataset_id is None:
+        msg = "--shard goes with a dataset (-d N)."
+        raise typer.BadParameter(msg)
     if dataset_id is not None:
-        typer.echo(baselines.run_on_dataset(dataset_id, settings, progress=TerminalProgress()))
+        typer.echo(baselines.run_on_dataset(dataset_id, settings, shard=shard, progress=TerminalProgress()))
     elif ct is not None and output is not None:
         masks = baselines.mask_paths(output, form or ())
         record = baselines.run_on_volume(ct, masks[0], settings, also=masks[1:], progress=TerminalProgress())

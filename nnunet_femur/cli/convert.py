@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nnunet_femur.cli.options import Part  # noqa: TC001 - typer reads the annotations
+
 _OF_UPDATES = ("update", "corrected", "patients", "jobs", "report", "qc", "dry_run")
 """Parameters that --update takes; the others are those of the dataset."""
 
@@ -90,6 +92,7 @@ def convert(
     qc: Annotated[  # noqa: FBT002
         bool, typer.Option("--qc", help="Draw every case with its mask, into the folder qc of the dataset.")
     ] = False,
+    shard: Part = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, but write nothing.")] = False,  # noqa: FBT002
     update: Annotated[
         int | None,
@@ -136,6 +139,7 @@ def convert(
         jobs=jobs,
         report=report,
         dry_run=dry_run,
+        shard=shard,
         progress=TerminalProgress(),
         layout=layout,
         images_folder=images_folder,
@@ -151,6 +155,8 @@ def convert(
     result.print()
     if dry_run:
         raise typer.Exit(0 if result.usable else 1)
+    if shard is not None:
+        return
     if qc:
         typer.echo(draw_dataset(result.folder, jobs=jobs, progress=TerminalProgress()))
     typer.echo(result.folder)

@@ -13,15 +13,21 @@ def env(
     stock: Annotated[  # noqa: FBT002
         bool, typer.Option("--stock", help="Keep the stock program as the command TotalSegmentator.")
     ] = False,
+    shell: Annotated[
+        str | None,
+        typer.Option(help="The shell that reads the lines: 'sh' or 'powershell'. Default: powershell on Windows."),
+    ] = None,
 ) -> None:
-    """Print shell lines that point nnU-Net to FOLDER and to this package's trainers.
+    """Print lines of a shell that point nnU-Net to FOLDER and to this package's trainers.
 
     With them, the command TotalSegmentator also accepts every volume that this package reads, as in
     `TotalSegmentator -i ct.nrrd`.
 
     Example: eval "$(nnfemur env ~/femur)"
-    """
-    from nnunet_femur.dataset.environment import export_lines
 
-    for line in export_lines(folder, launcher=not stock):
+    In PowerShell: nnfemur env ~/femur | Out-String | Invoke-Expression
+    """
+    from nnunet_femur.dataset.shell_lines import export_lines
+
+    for line in export_lines(folder, launcher=not stock, shell_kind=shell):
         typer.echo(line)

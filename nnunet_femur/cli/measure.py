@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from nnunet_femur.cli.options import Segments  # noqa: TC001 (typer reads them)
+from nnunet_femur.cli.options import Part, Segments  # noqa: TC001 (typer reads them)
 
 
 class MeasureCommand(TyperCommand):
@@ -82,6 +82,7 @@ def measure(
         float, typer.Option("--edge-mm", help="Edge length of these surfaces in mm, from half a voxel to 10.")
     ] = 3.0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Masks to measure at the same time.")] = 1,
+    shard: Part = None,
 ) -> None:
     """Measure femurs: head, neck, axes, angles, lengths and volume; with their CTs, density and cortex as well.
 
@@ -110,6 +111,7 @@ def measure(
         ply=ply,
         edge_mm=edge_mm,
         jobs=jobs,
+        shard=shard,
         progress=TerminalProgress(),
     )
     console = Console(highlight=False)

@@ -19,6 +19,14 @@ SliceSurfaces = Annotated[
         "--slice-surfaces", help="Also compute surface metrics in slices; takes half a second longer per case."
     ),
 ]
+Part = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="NUMBER/COUNT",
+        help="Do one of several parts, such as 3/16, chosen by the names of the cases; for several machines.",
+    ),
+]
 Segments = Annotated[
     list[str] | None,
     typer.Option(help="Segment that is femur; may be repeated. [default: the only one, or those named femur]"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nnunet_femur.cli.options import AnyValues, Device  # noqa: TC001 - typer reads the annotations
+from nnunet_femur.cli.options import AnyValues, Device, Part  # noqa: TC001 - typer reads the annotations
 
 if TYPE_CHECKING:
     from nnunet_femur.prediction import PredictionResult
@@ -110,6 +110,7 @@ def predict(
     overwrite: Annotated[  # noqa: FBT002
         bool, typer.Option("--overwrite", help="Predict all CTs again, also those that an earlier run has predicted.")
     ] = False,
+    shard: Part = None,
 ) -> None:
     """Segment the femur in new CTs with a trained model; each mask has the grid of its CT.
 
@@ -145,6 +146,7 @@ def predict(
         checkpoint=checkpoint,
         device=device,
         overwrite=overwrite,
+        shard=shard,
         progress=TerminalProgress(),
     )
     _print_table(result)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_femur.dataset.environment import set_up_command
 from nnunet_femur.dataset.folds import SPLITS_FILE, Fold
 from nnunet_femur.dataset.raw import DATASET_JSON, LABELS_TR, LABELS_TS, RawDataset
 from nnunet_femur.errors import InputError, SetupError
@@ -152,7 +153,7 @@ def _find(name: str | None, *, results: Path, raw: Path | None) -> Path:
             return folder
     msg = (
         f"No reference masks found for {name}: {' or '.join(map(str, folders))} contains no {DATASET_JSON}. Pass "
-        'nnU-Net\'s raw folder with --raw, or run: eval "$(nnfemur env DIR)"'
+        f"nnU-Net's raw folder with --raw, or run: {set_up_command()}"
     )
     raise SetupError(msg, code="no-reference")
 

@@ -13,6 +13,7 @@ from nnunet_femur.conversion.checks.duplicates import naming_copies, same_voxels
 from nnunet_femur.conversion.dataset_record import DatasetDescription, DatasetRecord, place
 from nnunet_femur.conversion.options import ConversionOptions
 from nnunet_femur.conversion.result import ConversionResult, result_of
+from nnunet_femur.conversion.shard_conversion import convert_shard
 from nnunet_femur.conversion.source_cases import SourceCases
 from nnunet_femur.conversion.splits import STUDY_PARTS, SplitError, parse_parts, require_enough, split_cases
 from nnunet_femur.conversion.staging import (
@@ -30,6 +31,7 @@ from nnunet_femur.findings import errors_of, stop_at_errors, write_findings
 from nnunet_femur.kinds import finding
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
+from nnunet_femur.shards import Shard
 
 if TYPE_CHECKING:
     import os
@@ -59,6 +61,7 @@ def convert(
     jobs: int = 1,
     report: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
+    shard: str | Shard | None = None,
     progress: Progress = SILENT,
     **settings: Unpack[ConversionSettings],
 ) -> ConversionResult:
@@ -80,6 +83,8 @@ def convert(
         jobs: Number of processes that convert cases. With more than 1, a script needs ``if __name__ == "__main__"``.
         report: CSV file for all findings. Default: ``findings_DatasetNNN_Name.csv`` in `raw` if there are errors.
         dry_run: Read and check everything, write nothing, and return the errors instead of raising them.
+        shard: Convert one of several parts of the cases, such as ``"3/16"``, so that several machines share the work; a
+            run without it converts what is missing, and writes the dataset.
         progress: Receives the progress.
         **settings: Single options by name, such as ``layout="pairs"`` or ``skip_bad=True``; the names are those of
             :class:`ConversionOptions`.
@@ -113,6 +118,7 @@ def convert(
         test_ids=None if test_ids is None else Path(test_ids),
         jobs=jobs,
         report=None if report is None else Path(report),
+        shard=Shard.parse(shard),
         progress=progress,
     )
     return conversion.preview() if dry_run else conversion.run()
@@ -133,6 +139,7 @@ class _Conversion:
     test_ids: Path | None
     jobs: int
     report: Path | None
+    shard: Shard | None
     progress: Progress
 
     def __post_init__(self) -> None:
@@ -153,8 +160,8 @@ class _Conversion:
         """Convert, continue an interrupted conversion, or do nothing if the dataset is up to date."""
         try:
             self.raw.mkdir(parents=True, exist_ok=True)
-            with locked(self.target):
-                return self._reported(self._run())
+            with locked(self.target, self.shard):
+                return self._reported(self._run() if self.shard is None else self._run_shard(self.shard))
         except OSError as error:
             msg = f"{error.filename or self.target}: {error.strerror}. Check its permissions and the free disk space."
             raise SetupError(msg, code="cannot-write") from error
@@ -166,6 +173,14 @@ class _Conversion:
         except OSError as error:
             msg = f"{error.filename or self.source}: {error.strerror}. Check its permissions."
             raise SetupError(msg, code="unreadable") from error
+
+    def _run_shard(self, shard: Shard) -> ConversionResult:
+        found = self._found()
+        result = convert_shard(found, self.target, shard, jobs=self.jobs, progress=self.progress)
+        if not found.leaves_out:
+            self._stop_at_errors(result.findings, "these cases of {} were not converted, the others of this part were:")
+        self._failure_report.unlink(missing_ok=True)
+        return result
 
     def _run(self) -> ConversionResult:
         recover(self.target)
@@ -302,7 +317,8 @@ class _Conversion:
 
     @property
     def _failure_report(self) -> Path:
-        return self.raw / f"findings_{self.target.name}.csv"
+        part = "" if self.shard is None else f".{self.shard}"
+        return self.raw / f"findings_{self.target.name}{part}.csv"
 
     def _reported(self, result: ConversionResult) -> ConversionResult:
         if self.report is not None:

@@ -159,6 +159,11 @@ class ConversionResult:
             number = "1 error" if errors == 1 else f"{errors} errors"
             outcome = "would be written" if self.usable else f"cannot be written: {number}"
             return f"Dry run: nothing was written. {self.dataset} {outcome}."
+        if self.split is None:
+            return (
+                f"{len(self.written)} cases of this part converted, {len(self.reused)} were done before. A run without "
+                f"--shard writes {self.dataset}."
+            )
         if not self.written:
             return "Nothing to convert: the dataset is up to date."
         reused = f"; {len(self.reused)} cases of an earlier run reused" if self.reused else ""

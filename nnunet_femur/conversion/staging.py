@@ -9,46 +9,84 @@ The next run uses or removes what a killed run leaves. Hidden from nnU-Net, thes
 ``.DatasetNNN_Name.discarded``
     Files that are being deleted.
 ``.DatasetNNN_Name.lock``
-    Locked by the run that builds the dataset; the lock ends with its process.
+    Locked by the run that builds the dataset; the lock ends with its process. Each part of several has its own,
+    ``.DatasetNNN_Name.3-of-16.lock``.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from glob import escape
 from typing import TYPE_CHECKING
 
 from nnunet_femur import records
-from nnunet_femur.atomic_files import rename_flushed, write_json, write_text, written_beside
+from nnunet_femur.atomic_files import rename, rename_flushed, write_json, write_text, written_beside
 from nnunet_femur.conversion.case_record import CaseRecord
 from nnunet_femur.conversion.dataset_record import RECORD_FILE, DatasetRecord
 from nnunet_femur.dataset.raw import FILE_ENDING, IMAGES_TR, IMAGES_TS, LABELS_TR, LABELS_TS
-from nnunet_femur.errors import InputError
+from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.records import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from nnunet_femur.shards import Shard
 
 
 QC_FOLDER = "qc"
 """Folder of a dataset with its pictures, which can be drawn again at any time and are not part of the record."""
+
+_TRIES, _TRY_S = 20, 0.1
+"""Number of tests of a lock that other parts may hold for a moment, and the time between two, in s."""
 
 _CASES, _FINISHED = "cases", "finished"
 
 _PLACES = (IMAGES_TR, LABELS_TR, IMAGES_TS, LABELS_TS)
 
 
-def locked(target: Path) -> AbstractContextManager[None]:
-    """Return the lock under which one process at a time builds `target`.
+@contextmanager
+def locked(target: Path, shard: Shard | None = None) -> Iterator[None]:
+    """Hold the lock under which one process at a time builds `target`, or one process per part converts its cases.
+
+    Args:
+        target: The dataset.
+        shard: The part; None for all cases.
 
     Raises:
         SetupError: Another process is building it (code "locked").
     """
     busy = f"{target}: another conversion is writing this dataset. Wait until it has finished."
-    return records.locked(_beside(target, "lock"), busy=busy)
+    whole = _beside(target, "lock")
+    with ExitStack() as stack:
+        if shard is not None:
+            stack.enter_context(records.locked(_beside(target, f"{shard}.lock"), busy=busy))
+            _require_free(whole, busy)
+        else:
+            stack.enter_context(records.locked(whole, busy=busy))
+            for each in sorted(target.parent.glob(f".{escape(target.name)}.*-of-*.lock")):
+                stack.enter_context(records.locked(each, busy=busy))
+        yield
+
+
+def _require_free(lock: Path, busy: str) -> None:
+    """Refuse to go on while the dataset is written as a whole. Other parts hold the lock for the moment of this test.
+
+    Raises:
+        SetupError: The lock is held (code "locked").
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            with records.locked(lock, busy=busy):
+                return
+        except SetupError:
+            if not left:
+                raise
+            time.sleep(_TRY_S)
 
 
 def recover(target: Path) -> None:
@@ -58,7 +96,7 @@ def recover(target: Path) -> None:
         if target.exists():
             _discard(target, previous)
         else:
-            previous.rename(target)
+            rename(previous, target)
     _remove(_beside(target, "discarded"))
 
 
@@ -118,9 +156,13 @@ class Staging:
 
     Volumes are written to ``cases/``, because the set of a case is known only after all cases have been read. They are
     moved to their places at the end.
+
+    Args:
+        target: The dataset.
+        shared: Other processes use the folder at the same time, so nothing of an earlier run is moved.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, shared: bool = False) -> None:
         self.target = target
         self.folder = _beside(target, "partial")
         for path in (self.folder, *(self.folder / name for name in (*_PLACES, _CASES, _FINISHED))):
@@ -129,7 +171,7 @@ class Staging:
                 path.unlink()
         for name in (_CASES, _FINISHED):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for name in _PLACES:
+        for name in () if shared else _PLACES:
             # A run was interrupted while it moved files to their places.
             for path in sorted((self.folder / name).glob("[!.]*")):
                 path.replace(self.folder / _CASES / path.name)
@@ -160,7 +202,7 @@ class Staging:
         self._keep_only({*texts, *(name for there in placed for name in (there.image, there.mask))})
         previous = _beside(self.target, "previous")
         if self.target.exists():
-            self.target.rename(previous)
+            rename(self.target, previous)
         rename_flushed(self.folder, self.target)
         if previous.exists():
             _discard(self.target, previous)
@@ -264,5 +306,5 @@ def _discard(target: Path, folder: Path) -> None:
     # Renamed first, so that a folder called "previous" is always complete.
     discarded = _beside(target, "discarded")
     _remove(discarded)
-    folder.rename(discarded)
+    rename(folder, discarded)
     _remove(discarded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -51,6 +50,26 @@ def variables(folder: Path) -> dict[str, str]:
     return {name: str(base / name) for name in NNUNET_FOLDERS} | {EXT_TRAINER: os.pathsep.join(trainers)}
 
 
+def set_environment(folder: str | os.PathLike[str]) -> dict[str, str]:
+    """Point nnU-Net to a folder and to this package's trainers, in this process and in those that it starts.
+
+    A notebook calls it once, as a shell evaluates ``nnfemur env``. A later call replaces the folder.
+
+    Args:
+        folder: The folder that contains, or will contain, nnU-Net's three folders.
+
+    Returns:
+        The environment variables that were set, and their values.
+
+    Example:
+        >>> sorted(set_environment("."))
+        ['nnUNet_extTrainer', 'nnUNet_preprocessed', 'nnUNet_raw', 'nnUNet_results']
+    """
+    found = variables(Path(folder))
+    os.environ.update(found)
+    return found
+
+
 def sleeping_threads() -> dict[str, str]:
     """Return the environment variable that lets waiting OpenMP threads sleep; empty if the user has set another choice.
 
@@ -60,39 +79,15 @@ def sleeping_threads() -> dict[str, str]:
     return {} if any(name in os.environ for name in _OF_IDLE_THREADS) else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def export_lines(folder: Path, *, launcher: bool = True) -> list[str]:
-    """Return lines for a POSIX shell that set the environment: ``eval "$(nnfemur env DIR)"``.
+def set_up_command(folder: str = "DIR") -> str:
+    """Return the command that sets the environment in a shell of this system, for messages.
 
     Args:
-        folder: The folder that contains, or will contain, nnU-Net's three folders.
-        launcher: Put the launcher of TotalSegmentator first on PATH; False removes it from PATH.
-    """
-    return [*(_export(name, value) for name, value in variables(folder).items()), *_path_lines(launcher=launcher)]
-
-
-def _export(name: str, value: str) -> str:
-    return f"export {name}={shlex.quote(value)}"
-
-
-def _path_lines(*, launcher: bool) -> list[str]:
-    """Return lines that move the launcher's folder to the front of PATH, or remove it.
-
-    The shell changes its own PATH, since that of this process may differ: ``uv run`` adds a folder. The launcher's
-    folder is removed first, so that PATH does not grow when the lines are evaluated again.
+        folder: The folder for nnU-Net's three folders, as it is typed.
     """
     if sys.platform == "win32":
-        return []  # the launcher is a shell script
-    lines = [
-        f"_nnfemur_bin={shlex.quote(str(LAUNCHER_FOLDER))}; _nnfemur_path=:$PATH:",
-        'while case $_nnfemur_path in *":$_nnfemur_bin:"*) ;; *) false ;; esac; do '
-        '_nnfemur_path="${_nnfemur_path%%":$_nnfemur_bin:"*}:${_nnfemur_path#*":$_nnfemur_bin:"}"; done',
-        "_nnfemur_path=${_nnfemur_path#:}; _nnfemur_path=${_nnfemur_path%:}",
-    ]
-    if launcher:
-        lines += ['export PATH="$_nnfemur_bin${_nnfemur_path:+:$_nnfemur_path}"', _export(PYTHON, sys.executable)]
-    else:
-        lines += ['export PATH="$_nnfemur_path"', f"unset {PYTHON}"]
-    return [*lines, "unset _nnfemur_bin _nnfemur_path"]
+        return f"nnfemur env {folder} | Out-String | Invoke-Expression"
+    return f'eval "$(nnfemur env {folder})"'
 
 
 def require(name: str, *, create: bool = True) -> Path:
@@ -107,7 +102,7 @@ def require(name: str, *, create: bool = True) -> Path:
     """
     value = os.environ.get(name)
     if not value:
-        msg = f'{name} is not set, so nnU-Net\'s folder is unknown. Run: eval "$(nnfemur env DIR)"'
+        msg = f"{name} is not set, so nnU-Net's folder is unknown. Run: {set_up_command()}"
         raise SetupError(msg, code="environment")
     folder = Path(value)
     if not create:

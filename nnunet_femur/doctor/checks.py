@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, TRAINER_FOLDER
+from nnunet_femur.dataset.environment import EXT_TRAINER, NNUNET_FOLDERS, TRAINER_FOLDER, set_up_command
 from nnunet_femur.doctor.requirements import (
     AUGMENTING,
     OTHERS,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 _GIB = 1 << 30
-_SET_UP = 'eval "$(nnfemur env DIR)"'
 
 
 def python(machine: Machine) -> Iterable[CheckResult]:
@@ -130,13 +129,13 @@ def folders(machine: Machine) -> Iterable[CheckResult]:
     unset = [name for name in NNUNET_FOLDERS if not machine.environ.get(name)]
     if unset:
         message = f"{', '.join(unset)} not set. Prediction works; conversion, planning and training do not."
-        yield CheckResult(Status.WARNING, message, _SET_UP)
+        yield CheckResult(Status.WARNING, message, set_up_command())
     closed = [
         name for name in NNUNET_FOLDERS if name not in unset and Path(machine.environ[name]) in machine.unwritable
     ]
     for name in closed:
         message = f"{machine.environ[name]}: cannot be written to, but {name} names it."
-        yield CheckResult(Status.BROKEN, message, f"{_SET_UP}   # with a DIR that is yours")
+        yield CheckResult(Status.BROKEN, message, f"{set_up_command()}   # with a DIR that is yours")
     if not unset and not closed:
         yield CheckResult(
             Status.OK, "nnUNet_raw, nnUNet_preprocessed and nnUNet_results are set and can be written to."
@@ -148,10 +147,10 @@ def trainers(machine: Machine) -> Iterable[CheckResult]:
     paths = [path for path in machine.environ.get(EXT_TRAINER, "").split(os.pathsep) if path]
     if str(TRAINER_FOLDER) not in paths:
         message = f"{EXT_TRAINER} does not name this package, so nnUNetv2_train does not find its trainers."
-        yield CheckResult(Status.WARNING, message, _SET_UP)
+        yield CheckResult(Status.WARNING, message, set_up_command())
     elif paths[0] != str(TRAINER_FOLDER):
         message = f"{EXT_TRAINER} names {paths[0]} first. An error in it hides this package's trainers."
-        yield CheckResult(Status.WARNING, message, _SET_UP)
+        yield CheckResult(Status.WARNING, message, set_up_command())
     else:
         yield CheckResult(Status.OK, "nnU-Net finds this package's trainers.")
 

@@ -20,9 +20,15 @@ from nnunet_femur.measurement.measurements import TABLE_ENDINGS, TABLE_NAME, Mea
 from nnunet_femur.measurement.output.femur_files import remove_earlier
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.measurement.surfaces.model_surfaces import EDGE_MM, require_edge
-from nnunet_femur.measurement.surfaces.surface_files import SURFACE_ENDINGS, SurfaceOptions, write_quality
+from nnunet_femur.measurement.surfaces.surface_files import (
+    SURFACE_ENDINGS,
+    SURFACE_TABLE,
+    SurfaceOptions,
+    write_quality,
+)
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
+from nnunet_femur.shards import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -51,6 +57,7 @@ def measure(
     ply: bool = False,
     edge_mm: float = EDGE_MM,
     jobs: int = 1,
+    shard: str | Shard | None = None,
     progress: Progress = SILENT,
 ) -> Measurements:
     """Measure femurs: head, neck, axes, angles, lengths and volume, and density if the CT is given.
@@ -76,6 +83,8 @@ def measure(
         ply: The same as ``CASE_SIDE.ply``.
         edge_mm: Edge length of these surfaces in mm, up to 10.
         jobs: Number of processes, from 1; images in memory are measured in this process.
+        shard: Measure one of several parts of the masks, such as ``"3/16"``, so that several machines share the work;
+            needs a folder as output, in which ``nnfemur merge`` joins the tables.
         progress: Receives the progress.
 
     Returns:
@@ -102,12 +111,15 @@ def measure(
         msg = f"jobs must be 1 or more, got {jobs}."
         raise InputError(msg, code="invalid-option")
     line = read_calibration(calibration)
-    found = find_inputs(masks, ct)
+    part = Shard.parse(shard)
+    found = [one for one in find_inputs(masks, ct) if part is None or part.takes(one.case)]
     path = None if output is None else Path(output)
     folder = None if path is None or is_table(path) else path
     endings = tuple(ending for ending, asked in zip(SURFACE_ENDINGS, (stl, ply), strict=True) if asked)
-    if endings and folder is None:
-        msg = "stl and ply need a folder as output. Pass a folder, or omit them."
+    if (endings or part is not None) and folder is None:
+        msg = (
+            f"{'stl and ply need' if endings else 'shard needs'} a folder as output. Pass a folder, or omit the option."
+        )
         raise InputError(msg, code="invalid-option")
     require_edge(edge_mm)
     if folder is not None:
@@ -132,13 +144,23 @@ def measure(
         tuple(surface for number in range(len(tasks)) for surface in done[number].surfaces),
     )
     if folder is not None:
-        remove_earlier(folder, measurements)
-    if path is not None:
-        for table in [path] if folder is None else [folder / f"{TABLE_NAME}{ending}" for ending in TABLE_ENDINGS]:
-            measurements.save(table)
-    if endings and folder is not None:
-        write_quality(measurements.surfaces, folder)
+        _save(measurements, folder, part, surfaces=bool(endings))
+    elif path is not None:
+        measurements.save(path)
     return measurements
+
+
+def _save(measurements: Measurements, folder: Path, part: Shard | None, *, surfaces: bool) -> None:
+    """Write the tables of a folder; those of a part beside those of others."""
+
+    def _place(name: str) -> Path:
+        return folder / name if part is None else part.file(folder, name)
+
+    remove_earlier(folder, measurements)
+    for ending in TABLE_ENDINGS:
+        measurements.save(_place(f"{TABLE_NAME}{ending}"))
+    if surfaces:
+        write_quality(measurements.surfaces, _place(SURFACE_TABLE))
 
 
 def _measured(task: _Task) -> MaskResult:

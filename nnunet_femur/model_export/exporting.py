@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_femur import records
-from nnunet_femur.atomic_files import cannot_write, make_folder, rename_flushed, write_json, write_text
+from nnunet_femur.atomic_files import cannot_write, make_folder, rename, rename_flushed, write_json, write_text
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
 from nnunet_femur.errors import InputError
 from nnunet_femur.model_export.card_facts import find_scores
@@ -187,7 +187,7 @@ def _recover(folder: Path) -> None:
     """Put back an earlier export that a run was replacing when it failed or was killed, between two renames."""
     previous = _beside(folder, "previous")
     if previous.exists() and not folder.exists():
-        previous.rename(folder)
+        rename(previous, folder)
 
 
 def _beside(folder: Path, state: str) -> Path:
@@ -211,7 +211,7 @@ def _written_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
             _require_replaceable(folder, overwrite=overwrite)
             if folder.exists():
                 shutil.rmtree(previous, ignore_errors=True)
-                folder.rename(previous)
+                rename(folder, previous)
             rename_flushed(partial, folder)
         except OSError as error:
             raise cannot_write(folder, error) from error

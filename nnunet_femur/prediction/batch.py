@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
@@ -21,6 +22,7 @@ from nnunet_femur.prediction.results import (
     REVIEW,
     CaseResult,
     PredictionResult,
+    join_results,
     marked_cases,
     read_results,
     write_results,
@@ -28,9 +30,13 @@ from nnunet_femur.prediction.results import (
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
+from nnunet_femur.shards import Shard, shard_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+_QUICK_S, _WAIT = 0.1, 20
+"""Duration of writing the records, in s, from which they are written less often, and the pause relative to it."""
 
 PACKAGES = ("nnunet_femur", "nnunetv2", "torch", "SimpleITK", "vtk")
 """Packages whose versions are recorded."""
@@ -46,6 +52,7 @@ def predict(
     checkpoint: str = CHECKPOINT_FINAL,
     device: str = "auto",
     overwrite: bool = False,
+    shard: str | Shard | None = None,
     progress: Progress = SILENT,
     **settings: Unpack[PredictionSettings],
 ) -> PredictionResult:
@@ -64,6 +71,8 @@ def predict(
         checkpoint: Name of the checkpoint in each fold.
         device: "auto", "cpu", "cuda" or "mps".
         overwrite: Predict all of these CTs again.
+        shard: Predict one of several parts of the CTs, such as ``"3/16"``, so that several machines share the work; a
+            run without it predicts what is missing, and writes the records of all.
         progress: Receives the progress: a task "Predict", and one for each case with the passes through the network.
         **settings: Single options by name, such as ``stl=True`` or ``mirror=False``; the names are those of
             :class:`~nnunet_femur.prediction.Options`.
@@ -89,7 +98,9 @@ def predict(
     """
     options, output = replace(options or Options(), **settings), Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
+    part = Shard.parse(shard)
     sources = find_sources([Path(each) for each in given])
+    sources = [source for source in sources if part is None or part.takes(source.case)]
     require_dicom_cts((source.path for source in sources), options.formats)
     make_folder(output)
     with opened_model(Path(model), folds=fold_names(folds), checkpoint=checkpoint) as found:
@@ -103,16 +114,20 @@ def predict(
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
-    results = dict(before)
+    results = {case: result for case, result in before.items() if part is None or part.takes(case)}
     todo = [source for source in sources if source.case not in done]
     if segmenter is not None:
+        about |= _of_network(segmenter)
+        with _Writing(output, results, about, part) as writing:
 
-        def record(result: CaseResult) -> None:
-            """Add a result to the records."""
-            results[result.case] = replace(result, settings=fingerprint)
-            _write(output, results.values(), about | _of_network(segmenter))
+            def record(result: CaseResult) -> None:
+                """Add a result to the records."""
+                results[result.case] = replace(result, settings=fingerprint)
+                writing.write()
 
-        BatchWork(segmenter, output, options, record, progress=progress).run(todo, skipped=len(done))
+            BatchWork(segmenter, output, options, record, progress=progress).run(todo, skipped=len(done))
+    elif part is None and shard_files(output, RECORD):
+        join_results(output)
     skipped = tuple(source.case for source in sources if source.case in done)
     notes = () if segmenter is None else tuple(segmenter.notes)
     return PredictionResult(output, tuple(results[source.case] for source in sources), skipped, notes)
@@ -158,8 +173,35 @@ def _is_done(before: CaseResult | None, source: Source, output: Path, settings: 
         return False
 
 
-def _write(output: Path, results: Iterable[CaseResult], about: dict[str, Any]) -> None:
-    try:
-        write_results(output, results, about)
-    except OSError as error:
-        raise cannot_write(output / RECORD, error) from error
+class _Writing:
+    """Writing of the records after each case, or of many cases less often; after the last one in any event.
+
+    The records contain all cases, so that writing 20 000 of them 20 000 times would take hours.
+    """
+
+    def __init__(self, output: Path, results: dict[str, CaseResult], about: dict[str, Any], part: Shard | None) -> None:
+        self._output, self._results, self._about, self._part = output, results, about, part
+        self._ended_s = self._took_s = 0.0
+        self._pending = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self) -> None:
+        """Write the records, unless writing takes long and was done a moment ago."""
+        wait_s = _WAIT * self._took_s if self._took_s > _QUICK_S else 0.0
+        self._pending = time.monotonic() - self._ended_s < wait_s
+        if self._pending:
+            return
+        start_s = time.monotonic()
+        try:
+            write_results(self._output, self._results.values(), self._about, shard=self._part)
+        except OSError as error:
+            raise cannot_write(self._output / RECORD, error) from error
+        self._ended_s = time.monotonic()
+        self._took_s = self._ended_s - start_s
+
+    def __exit__(self, *_: object) -> None:
+        if self._pending:
+            self._took_s = 0.0
+            self.write()

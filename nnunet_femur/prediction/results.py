@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import write_json, write_text
+from nnunet_femur.atomic_files import cannot_write, write_json, write_text
 from nnunet_femur.records import Provenance, read_json
+from nnunet_femur.shards import with_shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import pandas as pd
+
+    from nnunet_femur.shards import Shard
 
 RECORD, TABLE = "predictions.json", "predictions.csv"
 
@@ -174,10 +177,37 @@ def _frame(results: Iterable[CaseResult]) -> pd.DataFrame:
 def read_results(folder: Path) -> dict[str, CaseResult]:
     """Return the results of earlier runs by case; empty without a record, or with one of an unknown version.
 
+    Records of shards count as well; of several results of a case, the one in the latest record is returned.
+
     Args:
         folder: The folder of the predictions.
     """
-    content = read_json(folder / RECORD)
+    found: dict[str, CaseResult] = {}
+    for path in with_shards(folder, RECORD):
+        found |= _read(path)
+    return found
+
+
+def join_results(folder: Path) -> Path:
+    """Write the records of all cases from those of shards, and return the path of ``predictions.json``.
+
+    Args:
+        folder: The folder of the predictions.
+
+    Raises:
+        SetupError: A record cannot be written (code "cannot-write").
+    """
+    latest = read_json(with_shards(folder, RECORD)[-1])
+    about = {name: value for name, value in latest.items() if name != "cases"} if isinstance(latest, dict) else {}
+    try:
+        write_results(folder, read_results(folder).values(), about)
+    except OSError as error:
+        raise cannot_write(folder / RECORD, error) from error
+    return folder / RECORD
+
+
+def _read(path: Path) -> dict[str, CaseResult]:
+    content = read_json(path)
     try:
         results = [
             CaseResult(
@@ -205,16 +235,23 @@ def marked_cases(folder: Path) -> set[str]:
         return set()
 
 
-def write_results(folder: Path, results: Iterable[CaseResult], about: Mapping[str, Any]) -> None:
-    """Write both records, each whole or not at all.
+def write_results(
+    folder: Path, results: Iterable[CaseResult], about: Mapping[str, Any], *, shard: Shard | None = None
+) -> None:
+    """Write both records, each whole or not at all; of a shard, only ``predictions.json``, beside those of others.
 
     Args:
         folder: The folder of the predictions.
         results: All cases of that folder, also those of earlier runs.
         about: Model, options and versions of this run.
+        shard: The part of the cases that they belong to; None for all cases.
     """
     ordered = sorted(results, key=lambda result: result.case)
-    write_json(folder / RECORD, {**about, "cases": [asdict(result) for result in ordered]})
+    path = folder / RECORD if shard is None else shard.file(folder, RECORD)
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, {**about, "cases": [asdict(result) for result in ordered]})
+    if shard is not None:
+        return
     table = _frame(ordered)
     for column, digits in (("review_score", 3), ("volume_ml", 2), ("disagreement", 4)):
         table[column] = [None if value is None else f"{value:.{digits}f}" for value in table[column]]

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import make_folder, rename_flushed, write_json
+from nnunet_femur.atomic_files import make_folder, rename, rename_flushed, write_json
 from nnunet_femur.comparison.predictions import Traits, read_record, read_traits
 from nnunet_femur.dataset.nnunet_names import PLANS_JSON, fold_folder
 from nnunet_femur.dataset.raw import DATASET_JSON
@@ -192,7 +192,7 @@ def written_entry(output: Path) -> Iterator[Path]:
         yield partial
         if output.exists():
             # As a whole: a killed deletion could leave a folder without its record, which would be refused later.
-            output.rename(outdated)
+            rename(output, outdated)
         rename_flushed(partial, output)
         rmtree(outdated, ignore_errors=True)
     finally:

@@ -106,7 +106,9 @@ class Engine:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "events.jsonl"
             command = [*self._command(jobs, file), "--dry-run"]
-            ended = subprocess.run(command, check=False, text=True, capture_output=True)
+            ended = subprocess.run(
+                command, check=False, capture_output=True, text=True, encoding="utf-8", errors="replace"
+            )
             if ended.returncode:
                 msg = f"{self.study.file}: Snakemake cannot plan the study.\n{_last_lines(ended.stdout + ended.stderr)}"
                 raise FemurError(msg, code="job-failed")

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_femur.atomic_files import rename_flushed, write_json
+from nnunet_femur.atomic_files import rename, rename_flushed, write_json
 from nnunet_femur.dataset.environment import sleeping_threads, variables
 from nnunet_femur.errors import InputError, SetupError
 from nnunet_femur.processes import peak_memory_mib, running
@@ -48,6 +48,9 @@ DEFAULTS: dict[str, dict[str, int]] = {
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Environment variable with the GPUs that a process may use."""
+
+_NO_LOGGERS = {"validate": {"nnUNet_wandb_enabled": "0"}}
+"""Environment variables by stage. nnU-Net deletes the W&B run of a training when only its validation is repeated."""
 
 _PROGRESS_LINE = re.compile(r"Epoch \d+ *$|Pseudo dice .*|[Pp]redicting \S+|Mean Validation Dice.*")
 """Lines of nnU-Net's output that show progress."""
@@ -84,7 +87,7 @@ def run_named(file: Path, name: str, *, device: str = "cpu", gpus: int = 0, thre
         msg = f"{file}: unknown job {name}."
         raise InputError(msg, code="invalid-option")
     with one_gpu(gpus if job.on_gpu else 0) as gpu:
-        environment = {**os.environ, **environment_of(study, device, threads), **gpu}
+        environment = {**os.environ, **environment_of(study, device, threads), **gpu, **_NO_LOGGERS.get(job.stage, {})}
         return run_job(job, study, environment)
 
 
@@ -252,7 +255,7 @@ def _move_model_of_other_settings(job: Job, records: Records) -> None:
         return
     replaced = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
     replaced.parent.mkdir(parents=True, exist_ok=True)
-    job.model.rename(replaced)
+    rename(job.model, replaced)
 
 
 def _run_logged(

@@ -25,6 +25,7 @@ from nnunet_femur.recipe.recipe_checks import recipe_of_configuration
 from nnunet_femur.recipe.recipe_rules import problem_of_labels, problems_of_recipe
 from nnunet_femur.records import read_json
 from nnunet_femur.training.checked_trainer import CheckedTrainer
+from nnunet_femur.training.experiment_logs import start_logs
 from nnunet_femur.training.started_from import STARTED_FILE, Start, given_weights
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class FemurTrainer(CheckedTrainer):
             self.check_recipe(self.recipe, PlansManager(plans).get_label_manager(dataset_json))
         self.adapt_configuration(plans, configuration)
         super().__init__(plans, configuration, fold, dataset_json, device)
+        with ending_without_traceback():
+            start_logs(self)
         self.num_epochs = self.recipe.epochs
         self.num_val_iterations_per_epoch = self.recipe.validation_iterations
         if self.recipe.iterations_per_epoch is not None:

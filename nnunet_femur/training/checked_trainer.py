@@ -13,6 +13,7 @@ from nnunet_femur.atomic_files import written_beside
 from nnunet_femur.consistency import check_data, check_plans, check_same, fingerprint, resolve
 from nnunet_femur.dataset.folds import SPLITS_FILE, choose_fold
 from nnunet_femur.errors import ending_without_traceback
+from nnunet_femur.training.experiment_logs import log_record
 from nnunet_femur.training.run_record import write_run_record
 
 if TYPE_CHECKING:
@@ -125,7 +126,9 @@ class CheckedTrainer(nnUNetTrainer):
         A process that trained no epoch, for example one that only repeats the validation, keeps an existing record.
         """
         super().on_train_end()
-        write_run_record(self, overwrite=self.trained_here, further=self.run_facts())
+        record = write_run_record(self, overwrite=self.trained_here, further=self.run_facts())
+        if record is not None:
+            log_record(self, record)
 
     @property
     def trained_here(self) -> bool:

@@ -32,17 +32,25 @@ _DIGITS = 6
 """Significant digits of the values of curves."""
 
 
-def write_run_record(trainer: nnUNetTrainer, *, overwrite: bool, further: Mapping[str, Any] | None = None) -> None:
+def write_run_record(
+    trainer: nnUNetTrainer, *, overwrite: bool, further: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     """Write ``run.json`` of a training; of several processes, the first one writes.
 
     Args:
         trainer: The trainer after its last epoch.
         overwrite: True to replace an existing record.
         further: Further entries.
+
+    Returns:
+        The record; None if this process did not write it.
     """
     path = Path(trainer.output_folder) / "run.json"
-    if trainer.local_rank == 0 and (overwrite or not path.exists()):
-        write_json(path, run_record(trainer, command=sys.argv, further=further))
+    if trainer.local_rank != 0 or (path.exists() and not overwrite):
+        return None
+    record = run_record(trainer, command=sys.argv, further=further)
+    write_json(path, record)
+    return record
 
 
 def run_record(

@@ -24,8 +24,10 @@ from nnunet_femur.progress import Silent
 from tests.refusing import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from nnunet_femur.prediction.results import CaseResult
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("nowhere")]
 
@@ -278,3 +280,37 @@ class TestProblems:
         outcome = predict([tmp_path / "mr.nrrd"], model, tmp_path / "out", options=options, device="cpu")
         assert outcome.complete
         assert outcome.results[0].warnings
+
+
+def test_parts_of_a_batch(model: Path, ct: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for case in ("L1", "L2", "R3"):
+        shutil.copy(ct, source / f"{case}.nrrd")
+    out = tmp_path / "out"
+    for part in ("1/2", "2/2"):
+        assert _predict("-i", source, "-m", model, "-o", out, "--shard", part)[0] == 0
+    assert not (out / "predictions.json").exists()
+    cases = [{case["case"] for case in json.loads(path.read_text())["cases"]} for path in (out / "shards").iterdir()]
+    assert sorted(case for part in cases for case in part) == ["L1", "L2", "R3"]
+    result = predict(source, model, out, mirror=False, device="cpu")
+    assert result.skipped == ("L1", "L2", "R3"), "nothing is predicted twice"
+    assert [case["case"] for case in json.loads((out / "predictions.json").read_text())["cases"]] == ["L1", "L2", "R3"]
+    assert (out / "predictions.csv").is_file()
+
+
+def test_records_of_many_cases_are_written_less_often(
+    model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for case in ("L1", "L2", "R3"):
+        shutil.copy(ct, tmp_path / f"{case}.nrrd")
+    written = []
+
+    def write(_: Path, results: Iterable[CaseResult], *__: object, **___: object) -> None:
+        written.append(len([*results]))
+
+    monkeypatch.setattr(batch, "write_results", write)
+    monkeypatch.setattr(batch, "_QUICK_S", -1.0)
+    monkeypatch.setattr(batch, "_WAIT", 1e9)
+    predict(tmp_path, model, tmp_path / "out", mirror=False, device="cpu")
+    assert written == [1, 3], "the first case, and all at the end"

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from nnunet_femur.cli.predict import _print_table
-from nnunet_femur.prediction.results import RECORD, TABLE, CaseResult, PredictionResult, read_results, write_results
+from nnunet_femur.prediction.results import (
+    RECORD,
+    TABLE,
+    CaseResult,
+    PredictionResult,
+    join_results,
+    read_results,
+    write_results,
+)
+from nnunet_femur.shards import Shard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +57,26 @@ def test_records_of_older_versions_have_no_score_and_no_side(tmp_path: Path) -> 
         del content["cases"][0][key]
     (tmp_path / RECORD).write_text(json.dumps(content))
     assert read_results(tmp_path) == {"a": OLD}
+
+
+class TestShards:
+    def test_results_of_parts_are_read_and_joined(self, tmp_path: Path) -> None:
+        write_results(tmp_path, (GOOD, OLD), {"device": "cpu"}, shard=Shard(1, 2))
+        write_results(tmp_path, (FAILED,), {"device": "cuda"}, shard=Shard(2, 2))
+        os.utime(Shard(1, 2).file(tmp_path, RECORD), (1e9, 1e9))
+        assert not (tmp_path / RECORD).exists()
+        expected = {"a": OLD, "b": GOOD, "d": FAILED}
+        assert read_results(tmp_path) == expected
+        content = json.loads(join_results(tmp_path).read_text())
+        assert (content["device"], [case["case"] for case in content["cases"]]) == ("cuda", ["a", "b", "d"])
+        rows = list(csv.DictReader((tmp_path / TABLE).open(encoding="utf-8")))
+        assert [row["case"] for row in rows] == ["a", "b", "d"]
+
+    def test_the_latest_result_of_a_case_counts(self, tmp_path: Path) -> None:
+        write_results(tmp_path, (replace(FAILED, case="b"),), {}, shard=Shard(1, 2))
+        write_results(tmp_path, (GOOD,), {})
+        os.utime(Shard(1, 2).file(tmp_path, RECORD), (1e9, 1e9))
+        assert read_results(tmp_path) == {"b": GOOD}
 
 
 class TestReview:

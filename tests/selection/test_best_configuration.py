@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from written_files import SELECTION, fields_of
 
 from nnunet_femur.comparison.discovery import discover
 from nnunet_femur.selection import Selection, ensemble, select
@@ -81,6 +82,7 @@ class TestChoice:
         assert made.postprocessing == ("remove_all_but_largest_component_from_segmentation",)
         assert made.dice_postprocessed == 1.0
         assert _record(made)["changed_test_masks"] == 4, "two cases of two folds"
+        assert list(_record(made)) == fields_of(SELECTION, "run.json")
         for fold in (0, 1):
             for case in ("L5", "R6"):
                 mask, reference = (

@@ -13,6 +13,7 @@ from nnunet_femur.measurement.output.landmark_picture import draw_femur
 from nnunet_femur.measurement.output.slicer_markups import markups
 from nnunet_femur.measurement.surfaces.surface_files import SURFACE_ENDINGS
 from nnunet_femur.records import read_json
+from nnunet_femur.shards import with_shards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,12 +64,13 @@ def remove_earlier(folder: Path, femurs: Sequence[FemurMeasurements]) -> None:
         folder: The output folder, with the tables of the earlier run.
         femurs: The present result of all masks of this run.
     """
-    records = read_json(folder / f"{TABLE_NAME}.json")
+    found = map(read_json, with_shards(folder, f"{TABLE_NAME}.json"))
+    records = [record for content in found if isinstance(content, list) for record in content]
     # A list, because a value of the file may be of any type.
     cases = [femur.case for femur in femurs]
     earlier = [
         FemurMeasurements(record["case"], record["side"], "", {}, {})
-        for record in (records if isinstance(records, list) else [])
+        for record in records
         if isinstance(record, dict) and record.get("case") in cases and record.get("side") in (LEFT, RIGHT, UNKNOWN)
     ]
     kept = {name for of_mask in _by_case(femurs) for femur, name in _named(of_mask) if femur.anatomy is not None}

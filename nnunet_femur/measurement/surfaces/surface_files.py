@@ -93,8 +93,12 @@ def write_surfaces(
     return WrittenSurface(case, side, model.row(), model.problems)
 
 
-def write_quality(surfaces: Sequence[WrittenSurface], folder: Path) -> None:
-    """Write the table of all surfaces, with a row per femur, into a folder.
+def write_quality(surfaces: Sequence[WrittenSurface], path: Path) -> None:
+    """Write the table of all surfaces, with a row per femur.
+
+    Args:
+        surfaces: The surfaces.
+        path: The file.
 
     Raises:
         SetupError: The file cannot be written (code "cannot-write").
@@ -111,8 +115,8 @@ def write_quality(surfaces: Sequence[WrittenSurface], folder: Path) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path = folder / SURFACE_TABLE
     try:
+        path.parent.mkdir(exist_ok=True)
         write_text(path, text.getvalue())
     except OSError as error:
         raise cannot_write(path, error) from error

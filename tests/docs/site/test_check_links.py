@@ -18,6 +18,7 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "a" / "page.html").write_text('<h1 id="top-1">x</h1><a href="../index.html#b">b</a>')
     (tmp_path / "index.html").write_text(
         '<p id="b"><a href="a/page.html#top-1">a</a><a href="https://example.org/x">x</a><a href="/a/page.html">r</a>'
+        '<a href="/base/a/page.html">s</a><a href="/base/">t</a>'
         '<link rel="canonical" href="https://example.org"><img src="data:image/png;base64,AA"><a href="#b">b</a>'
     )
     (tmp_path / "site.css").write_text("p { background: url(data:image/png;base64,AA) }")
@@ -28,12 +29,18 @@ def test_a_good_site(site: Path) -> None:
     assert problems_of(site) == []
 
 
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path)
+    assert problem.startswith(f"{tmp_path}: ")
+
+
 @pytest.mark.parametrize(
     "html",
     [
         '<a href="missing.html">x</a>',
         '<a href="a/page.html#missing">x</a>',
         '<a href="#missing">x</a>',
+        '<a href="/base/missing.html">x</a>',
         '<a href="https://exa mple.org/">x</a>',
         '<a href="https:///x">x</a>',
         '<img src="missing.png">',

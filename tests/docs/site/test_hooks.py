@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from docstring_roles import as_markdown
-from hooks import ROOT, expanded, on_post_build, with_links
+from hooks import ROOT, addresses, expanded, on_post_build, with_links
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,21 @@ class TestNavigation:
         assert expanded(["tutorials/*", "a.md"], []) == ["a.md"]
 
 
+WORKFLOW = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "we/femur"}
+
+
+class TestAddresses:
+    def test_of_the_project(self) -> None:
+        urls = {"Repository": "https://example.org/r", "Documentation": "https://example.org/d"}
+        assert addresses(urls, WORKFLOW) == ("https://example.org/r", "https://example.org/d")
+
+    def test_of_a_workflow(self) -> None:
+        assert addresses({}, WORKFLOW) == ("https://github.com/we/femur", "https://we.github.io/femur/")
+
+    def test_unknown(self) -> None:
+        assert addresses({}, {}) == (None, None)
+
+
 def test_scripts_load_nothing(tmp_path: Path) -> None:
     script = tmp_path / "assets" / "javascripts" / "bundle.js"
     script.parent.mkdir(parents=True)
@@ -81,7 +96,7 @@ def test_scripts_load_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("docstring", "expected"),
     [
-        (":func:`~nnunet_femur.predict` and :data:`X`", "`nnunet_femur.predict` and `X`"),
+        (":func:`~nnunet_femur.predict` and :data:`a.X`", "[`predict`][nnunet_femur.predict] and `a.X`"),
         ("Text::\n\n    code\n", "Text:\n\n    code\n"),
         ("A.\n\nExample:\n    >>> 1\n", "A.\n\nExamples:\n    >>> 1\n"),
         ("An Example: not a section", "An Example: not a section"),

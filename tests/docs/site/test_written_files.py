@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from file_pages import pages
 from typer.testing import CliRunner
 from written_files import COMPARISON, DATASET, GROUPS, MEASURED, STUDY, fields_of
@@ -24,6 +26,7 @@ from nnunet_femur.measurement.output.measurement_tables import columns_of
 from nnunet_femur.measurement.quantities import QUANTITIES
 from nnunet_femur.measurement.surfaces.model_surfaces import QUALITY_COLUMNS
 from nnunet_femur.study.job_records import Status
+from nnunet_femur.study.presets import PRESETS, preset_text
 from nnunet_femur.testing import write_phantoms
 
 if TYPE_CHECKING:
@@ -95,3 +98,10 @@ def test_the_page_has_every_field() -> None:
     rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
     assert rows >= {name for group in GROUPS for each in group.files for name in each.fields}
     assert rows >= set(QUANTITIES)
+
+
+def test_the_page_of_the_study_file_has_every_preset() -> None:
+    page = dict(pages())["reference/study-file.md"]
+    assert [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)] == [
+        yaml.safe_load(preset_text(name)) for name in PRESETS
+    ]

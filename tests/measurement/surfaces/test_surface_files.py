@@ -88,7 +88,7 @@ def test_a_mask_without_a_surface_has_a_reason_and_no_old_file(tmp_path: Path) -
     )
     assert names(fine.error, "1 mm", "0.5")
     assert surface_notes([empty, fine]) == [f"L1 left: no surface. {empty.error}", f"L2 left: no surface. {fine.error}"]
-    write_quality([empty, fine], tmp_path)
+    write_quality([empty, fine], tmp_path / SURFACE_TABLE)
     assert [row["error"] for row in _rows(tmp_path)] == [empty.error, fine.error]
     assert {row["triangles"] for row in _rows(tmp_path)} == {""}
 
