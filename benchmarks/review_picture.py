@@ -8,7 +8,6 @@ It needs `chromium`, and takes about a minute. The gap in the second mask is mad
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +17,9 @@ from PIL import Image
 
 import nnunet_femur as nf
 from nnunet_femur.testing import make_phantom
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.reviewing.browser import Browser
 
 SIZE = (1280, 800)
 """Width and height of the picture in pixels."""
@@ -41,11 +43,9 @@ def main(picture: Path) -> None:
             sitk.WriteImage(mask, str(masks / f"{case}.nrrd"))
         page = nf.review(masks, ct=cts).page
         shot = base / "shot.png"
-        # Virtual time would end before the images of the page are decoded.
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--timeout=20000"]
-        size = f"--window-size={SIZE[0]},{SIZE[1]}"
-        command = ["chromium", *options, size, f"--screenshot={shot}", f"--user-data-dir={base / 'p'}", page.as_uri()]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        with Browser(base / "profile", width=SIZE[0], height=SIZE[1]) as browser:
+            browser.open(page.as_uri())
+            browser.screenshot(shot)
         small = io.BytesIO()
         # 128 colours: the picture is mostly grey.
         Image.open(shot).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
