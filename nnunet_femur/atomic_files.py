@@ -115,7 +115,8 @@ def rename(old: Path, new: Path) -> None:
         try:
             old.replace(new)
         except PermissionError:
-            if sys.platform != "win32" or time.monotonic() > deadline:
+            is_busy = sys.platform == "win32" and time.monotonic() <= deadline
+            if not is_busy:
                 raise
             time.sleep(0.05)
         else:

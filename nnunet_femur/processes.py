@@ -75,10 +75,10 @@ def shell_command(command: Sequence[str]) -> str:
     Args:
         command: The program and its arguments.
     """
-    if sys.platform != "win32":
-        return f"exec {shlex.join(command)}"
-    # In double quotes, cmd.exe takes & and other special characters literally. No path contains a double quote.
-    return " ".join(each if '"' in each else f'"{each}"' for each in map(_quoted_for_windows, command))
+    if sys.platform == "win32":
+        # In double quotes, cmd.exe takes & and other special characters literally. No path contains a double quote.
+        return " ".join(each if '"' in each else f'"{each}"' for each in map(_quoted_for_windows, command))
+    return f"exec {shlex.join(command)}"
 
 
 def _quoted_for_windows(text: str) -> str:

@@ -50,7 +50,7 @@ def headlines(statistics: Sequence[GroupStatistics], endpoints: Sequence[GroupEn
 
 
 def _best(rival: Claim, rivals: int) -> str:
-    if rival.n < FEWEST_PATIENTS:
+    if rival.false is None or rival.n < FEWEST_PATIENTS:
         patients = "one patient is" if rival.n == 1 else f"{rival.n} patients are"
         return f"{rival.first} has the best mean of {rivals + 1} methods; {patients} too few for a claim."
     number = "each of the others" if rivals > 1 else rival.second
