@@ -115,8 +115,7 @@ def rename(old: Path, new: Path) -> None:
         try:
             old.replace(new)
         except PermissionError:
-            is_busy = sys.platform == "win32" and time.monotonic() <= deadline
-            if not is_busy:
+            if time.monotonic() >= deadline:
                 raise
             time.sleep(0.05)
         else:
