@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
+from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sources import Source, find_sources
 from nnunet_femur.prediction.batch_work import BatchWork
 from nnunet_femur.prediction.mask_files import require_dicom_cts
@@ -24,7 +25,7 @@ from nnunet_femur.prediction.results import (
     read_results,
     write_results,
 )
-from nnunet_femur.prediction.review_record import corrected_cases
+from nnunet_femur.prediction.review_record import reviewed_masks
 from nnunet_femur.prediction.segmenter import Segmenter, fold_names
 from nnunet_femur.prediction.trained_model import Model, femur_labels, opened_model
 from nnunet_femur.progress import SILENT, Progress
@@ -80,7 +81,8 @@ def predict(
 
     Raises:
         InputError: A CT, the model, a fold or a label does not exist, a checkpoint contains code, or a CT is not DICOM
-            although a format of DICOM is asked for (code "unsupported").
+            although a format of DICOM is asked for (code "unsupported"). Masks that were accepted in ``nnfemur review``
+            would be replaced ("edited-by-hand"), unless `overwrite` is True.
         SetupError: The output folder cannot be written, the device does not exist, or the model's trainer is not
             installed.
 
@@ -107,8 +109,12 @@ def predict(
         again = {source.case for source in sources} if overwrite else set()
         before = {case: result for case, result in read_results(output).items() if case not in again}
         done = {source.case for source in sources if _is_done(before.get(source.case), source, output, fingerprint)}
-        kept = corrected_cases(output) & before.keys() - done
+        reviewed = reviewed_masks(output)
+        kept = {case for case, by_hand in reviewed.items() if by_hand} & before.keys() - done
         done |= {source.case for source in sources if source.case in kept}
+        _require_unreviewed(
+            output, [source.case for source in sources if source.case in reviewed.keys() - done - again]
+        )
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
@@ -131,6 +137,21 @@ def predict(
     if corrected := [case for case in skipped if case in kept]:
         notes += (f"Masks that were corrected by hand were kept: {', '.join(corrected)}.",)
     return PredictionResult(output, tuple(results[source.case] for source in sources), skipped, notes)
+
+
+def _require_unreviewed(output: Path, todo: Sequence[str]) -> None:
+    """Refuse to replace masks that a person has accepted, or whose record is missing.
+
+    Raises:
+        InputError: Such a case would be predicted again (code "edited-by-hand").
+    """
+    if todo:
+        names = ", ".join(sorted(todo)[:5]) + (f" and {len(todo) - 5} more" if len(todo) > 5 else "")
+        msg = (
+            f"{output}: {names} would be predicted again, but the masks were accepted or corrected in nnfemur review. "
+            "Choose another folder, or --overwrite to lose them."
+        )
+        raise InputError(msg, code="edited-by-hand")
 
 
 def _about(model: Model, options: Options) -> dict[str, Any]:

@@ -100,8 +100,8 @@ def is_as_predicted(mask: Path, result: CaseResult | None) -> bool:
     return result is not None and mask.is_file() and result.files.get(mask.name) == mask.stat().st_size
 
 
-def corrected_cases(folder: Path) -> frozenset[str]:
-    """Return the cases whose masks were corrected by hand, by their marks.
+def reviewed_masks(folder: Path) -> dict[str, bool]:
+    """Return the cases that were accepted, or marked and then changed by hand: False if accepted as predicted.
 
     Args:
         folder: The folder of the masks.
@@ -110,7 +110,15 @@ def corrected_cases(folder: Path) -> frozenset[str]:
         InputError: The file of the marks is invalid (code "invalid-file").
     """
     marks = read_marks(folder / RECORD_FILE)
-    return frozenset(case for case, mark in marks.items() if mark.status_in(folder) == "corrected")
+    results = read_results(folder) if marks else {}
+    found = {}
+    for case, mark in marks.items():
+        path = folder / mark.mask
+        if mark.mark in (ACCEPT, CORRECT) and mark.mask and path.exists():
+            by_hand = not is_as_predicted(path, results.get(case))
+            if by_hand or mark.mark == ACCEPT:
+                found[case] = by_hand
+    return found
 
 
 def read_marks(file: Path) -> dict[str, Mark]:

@@ -151,23 +151,37 @@ class TestResume:
         record = json.loads((tmp_path / "out" / "predictions.json").read_text())
         assert [case["case"] for case in record["cases"]] == ["first", "second"]
 
-    def test_a_mask_that_was_corrected_by_hand_is_kept(self, model: Path, ct: Path, tmp_path: Path) -> None:
-        out = tmp_path / "out"
+    @pytest.mark.parametrize("mark", ["correct", "accept"])
+    def test_a_mask_that_was_corrected_by_hand_is_kept(
+        self, mark: str, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out, other = tmp_path / "out", Options(mirror=False, largest_component=True)
         given = {"options": Options(mirror=False), "device": "cpu"}
         assert predict([ct], model, out, **given).complete
         (written,) = out.glob("*.nrrd")
-        case = written.stem
-        write_marks(out, [Mark(case, written.name, sha256(written), "", "correct")])
-        predicted, corrected = written.read_bytes(), b"corrected by hand"
+        case, predicted = written.stem, written.read_bytes()
+        write_marks(out, [Mark(case, written.name, sha256(written), "", "accept")])
+        with refused("edited-by-hand", case, out):
+            predict([ct], model, out, options=other, device="cpu")
+        corrected = b"corrected by hand"
         written.write_bytes(corrected)
-        # Other options, or another model, are no reason to lose the work of a person.
-        again = predict([ct], model, out, options=Options(mirror=False, largest_component=True), device="cpu")
+        write_marks(out, [Mark(case, written.name, sha256(written) if mark == "accept" else "5e", "", mark)])
+        # Other options, or another model, are no reason to lose the work of a person, nor to refuse further CTs.
+        with monkeypatch.context() as patch:
+            patch.setattr(batch, "Segmenter", lambda *_, **__: pytest.fail("the network was loaded"))
+            again = predict([ct], model, out, options=other, device="cpu")
         assert again.skipped == (case,)
         assert case in again.notes[-1]
         assert written.read_bytes() == corrected
-        assert predict([ct], model, out, overwrite=True, **given).skipped == ()
-        assert written.read_bytes() == predicted
-        assert read_marks(out / "review.json")[case].status_in(out) == "to correct"
+        # Without the record, it is not known how the mask was predicted.
+        (out / "predictions.json").rename(tmp_path / "predictions.json")
+        with refused("edited-by-hand", case, out):
+            predict([ct], model, out, **given)
+        (tmp_path / "predictions.json").rename(out / "predictions.json")
+        if mark == "correct":
+            assert predict([ct], model, out, overwrite=True, **given).skipped == ()
+            assert written.read_bytes() == predicted
+            assert read_marks(out / "review.json")[case].status_in(out) == "to correct"
 
     def test_a_failure_is_tried_again(
         self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

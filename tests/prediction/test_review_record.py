@@ -13,9 +13,9 @@ from nnunet_femur.prediction.review_record import (
     STATUSES,
     Mark,
     as_record,
-    corrected_cases,
     merged,
     read_marks,
+    reviewed_masks,
     write_marks,
 )
 from nnunet_femur.records import sha256
@@ -87,10 +87,15 @@ def test_a_mask_that_was_predicted_again_is_not_a_corrected_one(mask: Path) -> N
     write_results(mask.parent, [CaseResult("L1", "L1.nrrd", files={mask.name: mask.stat().st_size})], {})
     assert given.status_in(mask.parent) == "to correct"
     write_marks(mask.parent, [given])
-    assert corrected_cases(mask.parent) == set()
+    assert reviewed_masks(mask.parent) == {}
+    write_marks(mask.parent, [replace(given, mark="accept")])
+    assert reviewed_masks(mask.parent) == {"L1": False}
+    write_marks(mask.parent, [given])
     mask.write_bytes(b"corrected by hand")
     assert given.status_in(mask.parent) == "corrected"
-    assert corrected_cases(mask.parent) == {"L1"}
+    for mark, found in (("correct", {"L1": True}), ("accept", {"L1": True}), ("reject", {}), ("", {})):
+        write_marks(mask.parent, [replace(given, mark=mark)])
+        assert reviewed_masks(mask.parent) == found
 
 
 @pytest.mark.parametrize(
