@@ -96,9 +96,9 @@ def missing_shards(folder: Path) -> list[Shard]:
     """
     found: dict[Shard, int] = {}
     for path in (folder / FOLDER).glob("[!.]*-of-*.*"):
-        number, _, count = path.name.partition(".")[0].partition("-of-")
-        if number.isdigit() and count.isdigit():
-            part = Shard(int(number), int(count))
+        named = re.match(r"(\d+)-of-(\d+)\.", path.name)
+        if named is not None:
+            part = Shard(int(named[1]), int(named[2]))
             found[part] = max(found.get(part, 0), path.stat().st_mtime_ns)
     if not found:
         return []
