@@ -58,11 +58,11 @@ def _posix_lines(values: Mapping[str, str], *, launcher: bool) -> list[str]:
 
 def _path_entry(folder: str) -> str:
     r"""Return a folder as an entry of PATH. Git Bash separates entries by colons, so C:\a is /c/a there."""
-    if sys.platform != "win32":
-        return folder
-    drive, rest = ntpath.splitdrive(folder)
-    start = f"/{drive[0].lower()}" if re.fullmatch("[A-Za-z]:", drive) else drive
-    return (start + rest).replace("\\", "/")
+    if sys.platform == "win32":
+        drive, rest = ntpath.splitdrive(folder)
+        start = f"/{drive[0].lower()}" if re.fullmatch("[A-Za-z]:", drive) else drive
+        return (start + rest).replace("\\", "/")
+    return folder
 
 
 def _export(name: str, value: str) -> str:
