@@ -110,13 +110,12 @@ def rename(old: Path, new: Path) -> None:
         'complete'
         >>> Path("final.txt").unlink()
     """
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + (_PATIENCE_S if sys.platform == "win32" else 0)
     while True:
         try:
             old.replace(new)
         except PermissionError:
-            is_busy = sys.platform == "win32" and time.monotonic() <= deadline
-            if not is_busy:
+            if time.monotonic() >= deadline:
                 raise
             time.sleep(0.05)
         else:

@@ -20,6 +20,7 @@ import re
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ FINISHED = REPOSITORY / "build" / "tutorials"
 """Folder of the notebooks with outputs: ``NAME.ipynb``. Git ignores it."""
 
 SECONDS_PER_CELL = 500
+WIDTH = 96
+"""Characters of a printed line on a page."""
+
 SOURCE_HASH = "source_sha256"
 """Key of a notebook's metadata with the hash of the source that it was made from."""
 
@@ -102,6 +106,8 @@ def run(name: str, folder: Path, *, check: str = "") -> NotebookNode:
     del book.cells[length:]
     for cell in book.cells:
         cell.get("metadata", {}).pop("execution", None)  # times of the run
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
         _replace(cell.get("outputs", []), {str(folder): "~/tutorial", str(REPOSITORY): "~/nnunet_femur"})
     FINISHED.mkdir(parents=True, exist_ok=True)
     partial = FINISHED / f".{name}.{os.getpid()}"
@@ -175,13 +181,11 @@ def _for_readers(book: NotebookNode) -> NotebookNode:
     import nbformat
 
     shown = copy.deepcopy(book)
-    cells = []
     for cell in shown.cells:
-        cells.append(cell)
         if cell.cell_type != "code":
             continue
         kept = []
-        for output in cell.outputs:
+        for output in _joined(cell.outputs):
             text = _printed(output)
             if text is None:
                 kept.append(output)
@@ -189,19 +193,33 @@ def _for_readers(book: NotebookNode) -> NotebookNode:
                 fence = nbformat.v4.new_output("display_data", {"text/markdown": f"```text\n{text.rstrip()}\n```\n"})
                 kept.append(fence)
         cell.outputs = kept
-    shown.cells = cells
     return shown
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Return outputs without standard error (bars of progress), each run of printed texts as one, without colours."""
+    from nbconvert.filters import strip_ansi
+
+    joined: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name == "stderr":
+            continue
+        if output.output_type == "stream" and joined and joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            # A line that redraws itself leaves its last state.
+            lines = strip_ansi(output.text).split("\n")
+            output.text = "\n".join(line.rsplit("\r", 1)[-1].rstrip() for line in lines)
+    return joined
 
 
 def _printed(output: Any) -> str | None:
     """Return the text of an output that is only text; None for tables and pictures, whose markup is kept."""
-    from nbconvert.filters import strip_ansi
-
     if output.output_type == "stream":
-        if output.name == "stderr":
-            return ""
-        # A bar that redraws its line leaves its last state.
-        return strip_ansi("\n".join(line.rsplit("\r", 1)[-1] for line in output.text.split("\n")))
+        return "\n".join(_wrapped(line) for line in output.text.split("\n"))
     data = output.get("data", {})
     for kind in ("text/html", "text/markdown", "image/png", "image/svg+xml"):
         if kind in data:
@@ -209,6 +227,13 @@ def _printed(output: Any) -> str | None:
                 data[kind] = _without_style(data[kind])
             return None
     return data.get("text/plain", "")
+
+
+def _wrapped(line: str) -> str:
+    """Return a long sentence in several lines; a line of a table stays as it is."""
+    if len(line) <= WIDTH or "   " in line:
+        return line
+    return textwrap.fill(line, WIDTH, break_long_words=False)
 
 
 def _without_style(html: str) -> str:

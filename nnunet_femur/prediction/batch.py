@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from nnunet_femur.atomic_files import cannot_write, make_folder
 from nnunet_femur.dataset.nnunet_names import CHECKPOINT_FINAL
+from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sources import Source, find_sources
 from nnunet_femur.prediction.batch_work import BatchWork
 from nnunet_femur.prediction.mask_files import require_dicom_cts
 from nnunet_femur.prediction.prediction_options import Options, PredictionSettings
 from nnunet_femur.prediction.results import (
     RECORD,
+    REVIEW,
     CaseResult,
     PredictionResult,
     join_results,
+    marked_cases,
     read_results,
     write_results,
 )
@@ -79,7 +82,8 @@ def predict(
 
     Raises:
         InputError: A CT, the model, a fold or a label does not exist, a checkpoint contains code, or a CT is not DICOM
-            although a format of DICOM is asked for (code "unsupported").
+            although a format of DICOM is asked for (code "unsupported"). Masks that were marked in ``nnfemur review``
+            would be replaced ("edited-by-hand"), unless `overwrite` is True.
         SetupError: The output folder cannot be written, the device does not exist, or the model's trainer is not
             installed.
 
@@ -106,6 +110,7 @@ def predict(
         again = {source.case for source in sources} if overwrite else set()
         before = {case: result for case, result in read_results(output).items() if case not in again}
         done = {source.case for source in sources if _is_done(before.get(source.case), source, output, fingerprint)}
+        _keep_reviewed(output, [source.case for source in sources if source.case not in done | again])
         segmenter = None
         if len(done) < len(sources):
             segmenter = Segmenter(found, device=device, **options.of_mask())
@@ -126,6 +131,22 @@ def predict(
     skipped = tuple(source.case for source in sources if source.case in done)
     notes = () if segmenter is None else tuple(segmenter.notes)
     return PredictionResult(output, tuple(results[source.case] for source in sources), skipped, notes)
+
+
+def _keep_reviewed(output: Path, todo: Sequence[str]) -> None:
+    """Refuse to replace masks that were marked in ``nnfemur review``: they may contain corrections by hand.
+
+    Raises:
+        InputError: A marked case would be predicted again (code "edited-by-hand").
+    """
+    marked = sorted(marked_cases(output) & set(todo))
+    if marked:
+        names = ", ".join(marked[:5]) + (f" and {len(marked) - 5} more" if len(marked) > 5 else "")
+        msg = (
+            f"{output}: {names} would be predicted again, but {REVIEW} marks the masks, which may contain corrections. "
+            "Choose another folder, or --overwrite to lose them."
+        )
+        raise InputError(msg, code="edited-by-hand")
 
 
 def _about(model: Model, options: Options) -> dict[str, Any]:

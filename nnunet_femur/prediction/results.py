@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 RECORD, TABLE = "predictions.json", "predictions.csv"
 
+REVIEW = "review.json"
+"""File beside the masks with the marks that ``nnfemur review`` gives them."""
+
 _COLUMNS = (
     *("case", "review_score", "side", "side_source", "volume_ml", "pieces", "disagreement", "seconds"),
     *("warnings", "findings", "error", "source", "files"),
@@ -215,6 +218,21 @@ def _read(path: Path) -> dict[str, CaseResult]:
     except (TypeError, KeyError):
         return {}
     return {result.case: result for result in results}
+
+
+def marked_cases(folder: Path) -> set[str]:
+    """Return the cases of a folder that ``nnfemur review`` marks as accepted or to be corrected.
+
+    Their masks may contain corrections by hand.
+
+    Args:
+        folder: The folder of the predictions.
+    """
+    content = read_json(folder / REVIEW)
+    try:
+        return {case["case"] for case in content["cases"] if case["mark"] in ("accept", "correct")}
+    except (TypeError, KeyError):
+        return set()
 
 
 def write_results(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nnunet_femur.atomic_files import write_json
 from nnunet_femur.errors import InputError
 from nnunet_femur.imaging.sources import digest
+from nnunet_femur.prediction.results import REVIEW
 from nnunet_femur.records import read_json
 from nnunet_femur.version import __version__
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-RECORD_FILE = "review.json"
+RECORD_FILE = REVIEW
 """Name of the file with the marks, in the folder of the masks."""
 
 ACCEPT, CORRECT, REJECT = MARKS = ("accept", "correct", "reject")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _UNCERTAINTY = "_uncertainty"
 _SEGMENTATION = ".seg.nrrd"
+_ENDINGS = (*VOLUME_ENDINGS, ".seg.dcm")
 _CHECKED_AGAIN = (
     "side-contradiction",
     "upside-down",
@@ -118,7 +119,7 @@ def _masks(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda each: (not each.name.lower().endswith(_SEGMENTATION), each.name)):
         name = path.name.lower()
-        if path.is_file() and name.endswith(VOLUME_ENDINGS) and not name.startswith("."):
+        if path.is_file() and name.endswith(_ENDINGS) and not name.startswith("."):
             found.setdefault(stem(path), path)
     return {case: path for case, path in found.items() if case.removesuffix(_UNCERTAINTY) not in found.keys() - {case}}
 

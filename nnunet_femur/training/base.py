@@ -172,6 +172,11 @@ class FemurTrainer(CheckedTrainer):
         self.bare_network.load_state_dict(layers, strict=False)
         if self.local_rank == 0:
             write_json(record, start.facts)
+        if start.is_of_other_fold(self.plans_manager.dataset_name, self.fold):
+            self.print_to_log_file(
+                f"WARNING: {file} was trained on fold {start.facts['fold']}, so also on validation cases of fold "
+                f"{self.fold}. The validation scores of this training will be too high."
+            )
         self.print_to_log_file(f"Started from {file}, with {len(layers)} tensors of segmentation layers: {start.facts}")
 
     def run_facts(self) -> dict[str, Any]:

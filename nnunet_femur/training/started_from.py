@@ -86,6 +86,19 @@ class Start:
             if _LEFT_OUT in name and name in network and network[name].shape == tensor.shape
         }
 
+    def is_of_other_fold(self, dataset: str, fold: object) -> bool:
+        """Return True if the weights were trained on another fold of the dataset, and so on cases of this validation.
+
+        Args:
+            dataset: Name of the dataset.
+            fold: Fold of the training that starts.
+
+        Example:
+            >>> Start({"dataset": "Dataset001_Femur", "fold": 1}).is_of_other_fold("Dataset001_Femur", 0)
+            True
+        """
+        return self.facts.get("dataset") == dataset and self.facts.get("fold") != fold
+
 
 def given_weights(arguments: Sequence[str] | None = None) -> Path | None:
     """Return the file of ``-pretrained_weights`` in a command line; None without the option.

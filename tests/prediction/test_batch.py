@@ -149,6 +149,19 @@ class TestResume:
         record = json.loads((tmp_path / "out" / "predictions.json").read_text())
         assert [case["case"] for case in record["cases"]] == ["first", "second"]
 
+    def test_a_mask_that_was_corrected_is_not_replaced(self, model: Path, ct: Path, tmp_path: Path) -> None:
+        options = {"options": Options(mirror=False), "device": "cpu"}
+        assert predict([ct], model, tmp_path, **options).complete
+        (mask,) = tmp_path.glob("*.nrrd")
+        mask.write_bytes(b"corrected")
+        marks = {"cases": [{"case": mask.stem, "mark": "correct"}]}
+        (tmp_path / "review.json").write_text(json.dumps(marks))
+        with refused("edited-by-hand", mask.stem, tmp_path):
+            predict([ct], model, tmp_path, **options)
+        assert mask.read_bytes() == b"corrected"
+        assert predict([ct], model, tmp_path, overwrite=True, **options).complete
+        assert mask.read_bytes() != b"corrected"
+
     def test_a_failure_is_tried_again(
         self, model: Path, ct: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

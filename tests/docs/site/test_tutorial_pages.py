@@ -95,7 +95,8 @@ class TestPages:
             nbformat.v4.new_output("display_data", {"text/html": table, "text/plain": "7"}),
             nbformat.v4.new_output("display_data", {"image/png": pixel, "text/plain": "<Figure>"}),
         ]
-        cells[1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=" 10%\r100%\nout \x1b[1m<b>\x1b[0m\n")]
+        printed = [("stdout", " 10%\r100%\nou"), ("stderr", "a bar"), ("stdout", "t \x1b[1m<b>\x1b[0m\n")]
+        cells[1].outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in printed]
         nbformat.write(book, tmp_path / "new-ct.ipynb")
         return book
 
