@@ -18,7 +18,7 @@ fast *ARGS:
 room NAME *ARGS:
     uv run pytest -n 0 tests/{{NAME}} {{ARGS}}
 
-# All tests, as CI runs them: ten minutes
+# All tests, as CI runs them: sixteen minutes
 test:
     uv run pytest
 

@@ -31,11 +31,11 @@ def main() -> None:
     parser.add_argument("--repository", help="address of the repository")
     parser.add_argument("--out-dir", type=Path, default=Path("dist"))
     given = parser.parse_args()
-    problems = release_problems(REPOSITORY, given.tag) if given.tag else []
-    if problems:
-        raise SystemExit("\n".join(f"error: {problem}" for problem in problems))
     with tempfile.TemporaryDirectory() as folder:
         tree = exported(Path(folder) / "tree")
+        problems = release_problems(tree, given.tag) if given.tag else []
+        if problems:
+            raise SystemExit("\n".join(f"error: {problem}" for problem in problems))
         if given.repository:
             fill_in_addresses(tree, given.repository, given.tag or "main")
         expected = wheel_files(tree)
@@ -45,23 +45,27 @@ def main() -> None:
         require_content(wheel, sdist, expected)
         subprocess.run(["uvx", "--quiet", "twine", "check", "--strict", wheel, sdist], check=True)
         given.out_dir.mkdir(parents=True, exist_ok=True)
+        for earlier in given.out_dir.glob("nnunet_femur-*"):
+            earlier.unlink()
         for path in (wheel, sdist):
             (given.out_dir / path.name).write_bytes(path.read_bytes())
             print(given.out_dir / path.name, f"{path.stat().st_size / 1e6:.1f} MB")
 
 
-def release_problems(repository: Path, tag: str) -> list[str]:
-    """Return the reasons why a tag cannot be released: files that name another version."""
+def release_problems(tree: Path, tag: str) -> list[str]:
+    """Return the reasons why a tag cannot be released: files that name another version or another date."""
     version = tag.removeprefix("v")
-    expected = {
-        "nnunet_femur/version.py": f'__version__ = "{version}"',
-        "CITATION.cff": f"version: {version}",
-        "CHANGELOG.md": f"## {version} - 20",
-    }
+    changelog = (tree / "CHANGELOG.md").read_text(encoding="utf-8")
+    dated = re.search(rf"^## {re.escape(version)} - (20\d\d-\d\d-\d\d)$", changelog, re.MULTILINE)
+    expected = [
+        ("nnunet_femur/version.py", f'__version__ = "{version}"'),
+        ("CITATION.cff", f"version: {version}"),
+        ("CITATION.cff", f"date-released: {dated[1]}") if dated else ("CHANGELOG.md", f"## {version} - YYYY-MM-DD"),
+    ]
     lacking = [
-        f"{name}: has no line that begins with {line!r}. Add it, or choose another tag."
-        for name, line in expected.items()
-        if not any(each.startswith(line) for each in (repository / name).read_text(encoding="utf-8").splitlines())
+        f"{name}: has no line {line!r} in the last commit. Commit it, or choose another tag."
+        for name, line in expected
+        if line not in (tree / name).read_text(encoding="utf-8").splitlines()
     ]
     return lacking if tag.startswith("v") else [f"{tag}: a tag begins with v, as in v{tag}.", *lacking]
 
@@ -101,16 +105,20 @@ def fill_in_addresses(tree: Path, repository: str, reference: str) -> None:
 
 
 def absolute_links(markdown: str, repository: str, reference: str) -> str:
-    """Return a text whose links to files of the repository are addresses; a picture gets that of the file itself."""
+    """Return a text whose links to files of the repository are addresses; a picture gets that of the file itself.
+
+    Links and pictures may be Markdown or HTML.
+    """
 
     def absolute(match: re.Match[str]) -> str:
         """Return one link with its address."""
         before, path, after = match.groups()
-        kind = "raw" if before.startswith("!") else "blob"
+        kind = "raw" if before.startswith(("!", "src")) else "blob"
         return f"{before}{repository}/{kind}/{reference}/{path}{after}"
 
-    link = re.compile(r"(!?\[[^\]]*\]\()(?!\w+:|#)([^)\s]+)(\)|\s)")
-    return link.sub(absolute, markdown)
+    in_markdown = re.compile(r"(!?\[[^\]]*\]\()(?!\w+:|#)([^)\s]+)(\)|\s)")
+    in_html = re.compile(r"""(\b(?:src|href)=["'])(?!\w+:|#)([^"']+)(["'])""")
+    return in_html.sub(absolute, in_markdown.sub(absolute, markdown))
 
 
 def wheel_files(tree: Path) -> set[str]:

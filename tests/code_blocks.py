@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ The commands of such a block are checked with the real command lines. Every othe
 """
 
 _BLOCK = re.compile(
-    r"(?:^<!-- needs: (?P<needs>[^\n]*) -->\n)?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^ *<!-- needs: (?P<needs>[^\n]*) -->\n)?^(?P<indent> *)```(?P<language>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
 )
 _SEPARATORS = {"&&", "||", "|", ";", "&"}
 _KEYWORDS = {"do", "then", "else", "until", "while", "if", "!"}
@@ -76,7 +78,7 @@ def blocks(*languages: str, pages: list[Path] = PAGES) -> list[Block]:
             if page.parent == TUTORIALS and text[: match.start()].rstrip().endswith("<!-- #region -->"):
                 needs = needs or ("data",)
             line = text.count("\n", 0, match.start()) + 1
-            found.append(Block(page, line, match["language"].strip(), match["code"], needs))
+            found.append(Block(page, line, match["language"].strip(), textwrap.dedent(match["code"]), needs))
     return [block for block in found if not languages or block.language in languages]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -90,6 +91,15 @@ class TestEnv:
             "export NNFEMUR_PYTHON",
         ]
         assert result.stdout == "".join(f"{line}\n" for line in export_lines(tmp_path))
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
+    def test_passes_any_name_of_a_folder(self, tmp_path: Path) -> None:
+        """As bytes, which also keep the ends of lines on Windows."""
+        name = b"a\xff"
+        result = CliRunner().invoke(app, ["env", "--shell", "sh", os.fsdecode(os.fsencode(tmp_path) + b"/" + name)])
+        assert result.exit_code == 0
+        assert name + b"/nnUNet_raw" in result.stdout_bytes
+        assert b"\r" not in result.stdout_bytes
 
     def test_stock(self, tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["env", "--stock", str(tmp_path)])

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
@@ -22,7 +22,10 @@ from nnunet_femur.cli import _compare, app
 from nnunet_femur.recipe.trainer_names import TRAINERS
 from tests.code_blocks import NEEDS, PAGES, REPOSITORY, Block, blocks, commands
 
-LANGUAGES = {"bash", "python", "yaml", "json", "text", "mermaid", ""}
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LANGUAGES = {"bash", "powershell", "python", "yaml", "json", "text", ""}
 SYSTEM = {
     *("awk", "cat", "cd", "cp", "echo", "export", "eval", "git", "grep", "head", "ls", "mkdir", "rm", "tail", "tmux"),
     *("brew", "apt", "apt-get", "module", "pip", "sbatch", "scancel", "screen", "sinfo", "squeue", "srun", "set"),
@@ -94,6 +97,9 @@ def _check_uv(arguments: list[str]) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     known = {"--group": project["dependency-groups"], "--extra": project["project"]["optional-dependencies"]}
     while rest and rest[0].startswith("--"):
+        if rest[0] == "--no-project":
+            rest = rest[1:]
+            continue
         option, value, *rest = rest
         if option == "--with":
             continue
@@ -101,7 +107,7 @@ def _check_uv(arguments: list[str]) -> None:
             raise RefusedError(option, value)
     if verb == "run":
         _check(rest)
-    elif verb not in {"sync", "build"}:
+    elif verb not in {"sync", "build", "pip"}:
         raise RefusedError(verb)
 
 
@@ -117,7 +123,7 @@ def _check_python(arguments: list[str]) -> None:
     if name not in ELSEWHERE and not any(
         (folder / name).is_file()
         for folder in (
-            *(REPOSITORY / part for part in ("benchmarks", "docs/site", "tests/slurm")),
+            *(REPOSITORY / part for part in (".ci", "benchmarks", "docs/site", "tests/slurm")),
             REPOSITORY / "nnunet_femur" / "model_export" / "runner",
         )
     ):
@@ -251,6 +257,15 @@ def _check_call(call: ast.AST, block: Block) -> None:
 def test_a_wrong_command_line_is_found(line: str) -> None:
     with pytest.raises(RefusedError):
         _check_all(line)
+
+
+def test_a_block_in_a_list_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "1. a:\n\n    <!-- needs: data -->\n    ```bash\n    ls\n    ```\n\n```python\n1\n```\n", encoding="utf-8"
+    )
+    found = [(block.language, block.code, block.needs) for block in blocks(pages=[page])]
+    assert found == [("bash", "ls\n", ("data",)), ("python", "1\n", ())]
 
 
 def test_commands_of_a_script() -> None:

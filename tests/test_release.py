@@ -50,6 +50,19 @@ class TestVersion:
             "CHANGELOG.md",
         ]
 
+    def test_a_citation_with_another_date_is_refused(self, tmp_path: Path, release: ModuleType) -> None:
+        from nnunet_femur import __version__
+
+        for name in ("nnunet_femur/version.py", "CITATION.cff", "CHANGELOG.md"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text((REPOSITORY / name).read_text(encoding="utf-8"), encoding="utf-8")
+        assert release.release_problems(tmp_path, f"v{__version__}") == []
+        citation = tmp_path / "CITATION.cff"
+        text = re.sub(r"date-released: .*", "date-released: 2020-01-01", citation.read_text(encoding="utf-8"))
+        citation.write_text(text, encoding="utf-8")
+        (problem,) = release.release_problems(tmp_path, f"v{__version__}")
+        assert problem.startswith("CITATION.cff: ")
+
     def test_a_tag_without_v_is_refused(self, release: ModuleType) -> None:
         from nnunet_femur import __version__
 
@@ -64,6 +77,9 @@ class TestAddresses:
             ("![p](docs/p.png)", f"![p]({HUB}/raw/v1/docs/p.png)"),
             ('![p](docs/p.png "title")', f'![p]({HUB}/raw/v1/docs/p.png "title")'),
             ("[a](https://b.org) [c](#d) [e](mailto:f@g.h)", "[a](https://b.org) [c](#d) [e](mailto:f@g.h)"),
+            ('<img src="docs/p.jpg" width="49%">', f'<img src="{HUB}/raw/v1/docs/p.jpg" width="49%">'),
+            ('<a href="docs/a.md"> <a href="#b">', f'<a href="{HUB}/blob/v1/docs/a.md"> <a href="#b">'),
+            ('<img src="https://b.org/p.png">', '<img src="https://b.org/p.png">'),
         ],
     )
     def test_links_of_the_readme(self, link: str, absolute: str, release: ModuleType) -> None:
@@ -78,7 +94,7 @@ class TestAddresses:
         assert urls["Documentation"] == "https://someone.github.io/femur/"
         assert urls["Changelog"] == f"{HUB}/blob/v1/CHANGELOG.md"
         readme = (tmp_path / "README.md").read_text(encoding="utf-8")
-        assert not re.search(r"\]\((?!https?:|#)", readme)
+        assert not re.search(r"""(?:\]\(|(?:src|href)=["'])(?!https?:|#)""", readme)
 
 
 class TestWorkflows:

@@ -1,4 +1,4 @@
-"""Check a built site: every link leads somewhere, and no page loads anything from another server.
+"""Check a built site: every link has a target, and no page loads anything from another server.
 
     uv run python docs/site/check_links.py site
 
@@ -121,5 +121,5 @@ def _problem(site: Path, pages: dict[str, _Links], page: str, address: str, *, l
 
 if __name__ == "__main__":
     problems = problems_of(Path(sys.argv[1] if len(sys.argv) > 1 else "site"))
-    print("\n".join(problems) or "Every link leads somewhere, and nothing is loaded from other servers.")
+    print("\n".join(problems) or "Every link has a target, and nothing is loaded from other servers.")
     sys.exit(1 if problems else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import posixpath
 import re
@@ -16,6 +15,7 @@ import code_pages
 import command_pages
 import file_pages
 import live_report
+import tutorial_pages
 from mkdocs.structure.files import File
 
 from nnunet_femur.version import __version__
@@ -78,10 +78,8 @@ def _pages() -> Iterator[tuple[str, str | bytes]]:
     for source, target in REPOSITORY_PAGES.items():
         if source != "README.md":
             yield target, (ROOT / source).read_text(encoding="utf-8")
-    for module in (api_pages, command_pages, code_pages, file_pages, live_report):
+    for module in (api_pages, command_pages, code_pages, file_pages, live_report, tutorial_pages):
         yield from module.pages()
-    if importlib.util.find_spec("tutorial_pages"):
-        yield from importlib.import_module("tutorial_pages").pages()
 
 
 def expanded(nav: list[Any], pages: list[str]) -> list[Any]:

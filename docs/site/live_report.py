@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,14 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
     if os.environ.get("NNFEMUR_SITE_REPORT") == "0":
         yield "live/report.html", "<!doctype html><title>Report</title><p>This build left the report out.</p>\n"
         return
+    yield "live/report.html", _report()
+
+
+@cache
+def _report() -> bytes:
+    """Return the report; `mkdocs serve` makes it once, not after each change of a page."""
     with tempfile.TemporaryDirectory() as folder:
-        yield "live/report.html", made_report(Path(folder)).read_bytes()
+        return made_report(Path(folder)).read_bytes()
 
 
 def made_report(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -29,5 +30,6 @@ def env(
     """
     from nnunet_femur.dataset.shell_lines import export_lines
 
-    for line in export_lines(folder, launcher=not stock, shell_kind=shell):
-        typer.echo(line)
+    lines = export_lines(folder, launcher=not stock, shell_kind=shell)
+    # Bytes: text would end with CR LF on Windows, and Git Bash would take the CR as a part of the value.
+    typer.echo(os.fsencode("".join(f"{line}\n" for line in lines)), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import re
 import shlex
 import sys
@@ -43,7 +44,7 @@ def _posix_lines(values: Mapping[str, str], *, launcher: bool) -> list[str]:
     """
     lines = [
         *(_export(name, value) for name, value in values.items()),
-        f"_nnfemur_bin={shlex.quote(str(LAUNCHER_FOLDER))}; _nnfemur_path=:$PATH:",
+        f"_nnfemur_bin={shlex.quote(_path_entry(str(LAUNCHER_FOLDER)))}; _nnfemur_path=:$PATH:",
         'while case $_nnfemur_path in *":$_nnfemur_bin:"*) ;; *) false ;; esac; do '
         '_nnfemur_path="${_nnfemur_path%%":$_nnfemur_bin:"*}:${_nnfemur_path#*":$_nnfemur_bin:"}"; done',
         "_nnfemur_path=${_nnfemur_path#:}; _nnfemur_path=${_nnfemur_path%:}",
@@ -53,6 +54,15 @@ def _posix_lines(values: Mapping[str, str], *, launcher: bool) -> list[str]:
     else:
         lines += ['export PATH="$_nnfemur_path"', f"unset {PYTHON}"]
     return [*lines, "unset _nnfemur_bin _nnfemur_path"]
+
+
+def _path_entry(folder: str) -> str:
+    r"""Return a folder as an entry of PATH. Git Bash separates entries by colons, so C:\a is /c/a there."""
+    if sys.platform == "win32":
+        drive, rest = ntpath.splitdrive(folder)
+        start = f"/{drive[0].lower()}" if re.fullmatch("[A-Za-z]:", drive) else drive
+        return (start + rest).replace("\\", "/")
+    return folder
 
 
 def _export(name: str, value: str) -> str:

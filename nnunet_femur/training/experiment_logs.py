@@ -1,4 +1,4 @@
-"""Facts of a training in nnU-Net's loggers: W&B, which nnU-Net has, and TensorBoard, which it has not."""
+"""Facts of a training in nnU-Net's loggers: W&B, which nnU-Net has, and TensorBoard, which it lacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TENSORBOARD = "NNFEMUR_TENSORBOARD"
 """Environment variable that switches TensorBoard on: ``1``, or a folder that gets a subfolder per training."""
 
 _NOT_SUMMARISED = ("curves", "recipe", "command", "versions")
-"""Entries of ``run.json`` that loggers have from elsewhere, or cannot show."""
+"""Entries of ``run.json`` that loggers get elsewhere, or cannot show."""
 
 
 def start_logs(trainer: nnUNetTrainer) -> None:

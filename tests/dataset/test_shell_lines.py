@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -28,6 +28,21 @@ class TestExportLines:
     def test_a_relative_folder_becomes_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         assert f"export nnUNet_raw={tmp_path / 'x' / 'nnUNet_raw'}" in export_lines(Path("x"))
+
+    @pytest.mark.parametrize(
+        ("folder", "entry"),
+        [(r"C:\Program Files\femur", "/c/Program Files/femur"), (r"\\nas\tools\femur", "//nas/tools/femur")],
+    )
+    def test_git_bash_separates_path_by_colons(
+        self, folder: str, entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "platform", "win32")
+        monkeypatch.setattr(shell_lines, "LAUNCHER_FOLDER", PureWindowsPath(folder))
+        lines = export_lines(tmp_path, shell_kind="sh")
+        monkeypatch.undo()
+        script = "\n".join(["PATH=/a", *lines, 'echo "$PATH"'])
+        printed = subprocess.run(["/bin/sh", "-c", script], check=True, capture_output=True, text=True).stdout
+        assert printed == f"{entry}:/a\n"
 
 
 SHELLS = [shell for shell in ("sh", "dash", "bash", "zsh", "mksh", "ksh") if shutil.which(shell)]
