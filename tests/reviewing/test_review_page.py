@@ -192,6 +192,10 @@ def test_in_a_browser(folder: Path, tmp_path: Path, width: int) -> None:
         browser.press("u")
         browser.until("document.body.dataset.shown === 'L801'")
         assert [each["mark"] for each in browser.value("record()")["cases"]] == ["", "correct", ""]
+        # Cases that --worst leaves out of the page are in a download, with the marks of a loaded file.
+        browser.value("cases.others = [{ case: 'L9', mark: '' }]")
+        browser.value("takeOthers({ cases: [{ case: 'L9', mark: 'reject' }, { case: 'L10', mark: 'accept' }] })")
+        assert [each["mark"] for each in browser.value("record()")["cases"]] == ["", "correct", "", "reject"]
         # The marks are still there after the page was loaded again. Unsaved ones would ask before.
         browser.value("unsaved = false")
         browser.reload()

@@ -60,6 +60,11 @@ function take(content) {
   showMarks();
 }
 
+function takeOthers(content) {
+  const loaded = new Map(content.cases.map((entry) => [entry.case, entry]));
+  cases.others = cases.others.map((entry) => loaded.get(entry.case) ?? entry);
+}
+
 function statusOf(entry) {
   const seen = cases.entries.find((each) => each.case === entry.case), same = seen.shown_sha256 === entry.mask_sha256;
   return { accept: same ? "accepted" : "changed", correct: same || seen.as_predicted ? "to correct" : "corrected", reject: "rejected", "": "unmarked" }[entry.mark];
@@ -416,7 +421,7 @@ $("#note").addEventListener("change", () => { const entry = entryOf(current); en
 $("#save").addEventListener("click", download);
 $("#keys").addEventListener("click", ACTIONS["?"]);
 $("#load").addEventListener("change", async (event) => {
-  try { take(JSON.parse(await event.target.files[0].text())); unsaved = true; showMarks(); } catch { showMarks("This file is not a record of a review."); }
+  try { const content = JSON.parse(await event.target.files[0].text()); take(content); takeOthers(content); unsaved = true; showMarks(); } catch { showMarks("This file is not a record of a review."); }
 });
 addEventListener("resize", () => draw());
 addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
