@@ -50,11 +50,13 @@ class GivenCase:
         name: Name of the case; its id is the name in upper case.
         image: The CT, relative to the root of the update.
         mask: The mask, likewise.
+        status: Status of the mask for ``conversion.json``; empty for none.
     """
 
     name: str
     image: Path
     mask: Path
+    status: str = ""
 
 
 def update_dataset(
@@ -143,6 +145,7 @@ class _Update:
         self.made_with = settings_of(versions(), self.options.as_json())
         self.earlier = {case.case: case for case in record.cases}
         self.cases = [self._case(each) for each in given]
+        self.statuses = {safe_id(each.name): each.status for each in given if each.status}
         self.known.require_comparable(case.id for case in self.cases)
         self.left_out: dict[str, tuple[Finding, ...]] = {}
 
@@ -248,9 +251,11 @@ class _Update:
         added = {case.id: case for case in self.cases if case.id in {one.case for one in new}}
         split = split_with(self.record, added.values())
         cases = {one.case: self._as_case(one) for one in records} | added
+        statuses = {case: self.statuses[case] for case in sorted(added.keys() & self.statuses.keys())}
         update = {
             "added": sorted(added.keys() - self.earlier.keys()),
             "replaced": sorted(added.keys() & self.earlier.keys()),
+            **({"statuses": statuses} if statuses else {}),
             **self.about,
         }
         return DatasetDescription(

@@ -83,8 +83,8 @@ def add_corrected(
     return update_dataset(
         dataset.folder,
         folder,
-        [GivenCase(mark.case, Path(mark.ct), Path(mark.mask)) for mark in usable],
-        about={"statuses": {mark.case: statuses[mark.case] for mark in usable}, **_model(folder)},
+        [GivenCase(mark.case, Path(mark.ct), Path(mark.mask), statuses[mark.case]) for mark in usable],
+        about=_model(folder),
         patients=None if patients is None else Path(patients),
         jobs=jobs,
         dry_run=dry_run,

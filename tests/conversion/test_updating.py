@@ -157,6 +157,16 @@ class TestNewCases:
         result = update("R201", "R203")
         assert (result.left_out, result.written) == (("R201",), ("R203",))
 
+    def test_only_their_statuses_are_recorded(self, hospital, dataset):
+        hospital.add("R201")
+        given = [
+            GivenCase(name, Path(f"Images/{name}_CT.nrrd"), Path(f"GoldStandard/{name}_GS.nrrd"), "accepted")
+            for name in ("R201", _in(dataset, "test"))
+        ]
+        update_dataset(dataset.folder, hospital.folder, given, about={})
+        (update,) = DatasetRecord.read(dataset.folder).updates
+        assert update == {"added": ["R201"], "replaced": [], "statuses": {"R201": "accepted"}}
+
 
 class TestReplacedCases:
     def test_get_the_new_mask_and_keep_their_fold(self, hospital, dataset, update):
