@@ -111,7 +111,7 @@ def export(
             ("cannot-write").
 
     Example:
-        >>> exported = export("model", "shared", to="nnunet")
+        >>> exported = export("model", "exported", to="nnunet")
         >>> [file.name for file in exported.files if file.suffix == ".zip"]
         ['Dataset294_TotalSegmentator_part4_muscles_1559subj__nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres.zip']
         >>> exported.parity.differing_voxels
