@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FOLDER = "reference/commands"
 
 _STATED = re.compile(r" +\[((?:default: |required|[-\w.]+<=?x|x[<>]).*)\]$")
-"""What the program adds to a help text in brackets, or what the text states about its default."""
+"""Brackets that the program adds to a help text, and statements of the text about its default."""
 
 
 def program() -> Any:

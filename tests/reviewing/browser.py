@@ -97,7 +97,7 @@ class Browser:
         """Wait until an expression is true, and return its value."""
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end:
-            # While a page is loaded, there is none to ask.
+            # A page that is being loaded gives no answer.
             with suppress(AssertionError):
                 if found := self.value(script):
                     return found

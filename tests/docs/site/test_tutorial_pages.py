@@ -45,7 +45,7 @@ assert means.max(axis=1).mean() > dice.mean() + 0.005
 assert scores["paper", "axial", "whole", "dice"] > scores["slices", "axial", "whole", "dice"] + 0.02
 """,
 }
-"""What the text of each tutorial states about its results, as code that runs after the last cell."""
+"""Statements of each tutorial about its results, as code that runs after the last cell."""
 
 
 @pytest.mark.integration
