@@ -149,7 +149,7 @@ def draw(name: str, ct: Path, reference: Path | None, rows: list[dict[str, Any]]
         if labels is not None:
             axes.contour(labels[:, index, ::-1], levels=[0.5], colors="#4da3ff", linewidths=0.8)
         axes.contour(mask[:, index, ::-1], levels=[0.5], colors="#ff9f1c", linewidths=0.8)
-        axes.set_title(method, loc="left", fontsize=6)
+        axes.set_title(method.removeprefix("Femur").replace("PlusPlus", "++"), loc="left", fontsize=6)
     figure.savefig(out / f"{name}.png", dpi=130)
 
 
