@@ -52,7 +52,9 @@ def draw_training_curves(data: ReportData, _reader: SliceReader) -> Iterator[Ske
     several = _methods_of_several_folds(curves)
     for place, (axes, curve) in enumerate(zip(panels, curves, strict=False)):
         fold = f"\nfold {curve.fold}" if curve.method in several else ""
-        axes.set_title(f"{names[curve.method]}{fold}", loc="left", fontsize=7)
+        # A name with its configuration is wider than each of three panels in a row.
+        name = names[curve.method].replace(" · ", "\n") if columns > 2 else names[curve.method]
+        axes.set_title(f"{name}{fold}", loc="left", fontsize=7)
         last_of_row = (place + 1) % columns == 0 or place == len(curves) - 1
         _draw_panel(axes, curve, colours[curve.method], dice_label="pseudo Dice" if last_of_row else "")
     for axes in panels[len(curves) :]:
