@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 FLOORS = (
-    {"version", "errors", "lazy_names", "progress", "processes"},
+    {"version", "errors", "lazy_names", "page_templates", "progress", "processes"},
     {"archives", "arguments", "atomic_files"},
     {"records", "shards"},
     {"findings"},

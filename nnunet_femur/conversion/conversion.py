@@ -203,16 +203,7 @@ class _Conversion:
         require_untouched(self.target)
 
         staging = Staging(self.target)
-        tasks = [
-            replace(
-                found.task(case),
-                header_findings=headers[case.id],
-                staging=staging.folder,
-                earlier=staging.earlier(case.id),
-            )
-            for case in found.cases
-        ]
-        done = self._converted(tasks)
+        done = self._converted(found.tasks(headers, staging))
         if found.leaves_out:
             found = found.without({one.case: one.findings for one in done if one.record is None}, read=True)
             require_enough(found.members(), parts=self.parts)
@@ -238,12 +229,7 @@ class _Conversion:
         found = self._found()
         headers = found.check_headers(self.progress)
         # The voxels of a case with errors in its headers are not read.
-        tasks = [
-            replace(found.task(case), header_findings=headers[case.id])
-            for case in found.cases
-            if not errors_of(headers[case.id])
-        ]
-        read = {one.case: one for one in self._converted(tasks)}
+        read = {one.case: one for one in self._converted(found.tasks(headers))}
         of_case = {case: read[case].findings if case in read else one for case, one in headers.items()}
         if found.leaves_out:
             found = found.without({case: one for case, one in of_case.items() if errors_of(one)}, read=True)

@@ -21,6 +21,7 @@ from nnunet_femur.errors import InputError
 from nnunet_femur.findings import Severity
 from nnunet_femur.imaging.files import read_volume
 from nnunet_femur.imaging.geometry import oriented
+from nnunet_femur.page_templates import page_templates
 from nnunet_femur.processes import each
 from nnunet_femur.progress import SILENT, Progress, track
 from nnunet_femur.version import __version__
@@ -165,30 +166,25 @@ def _page(
     state: str,
 ) -> str:
     """Return the HTML page of the pictures; it contains `state`, by which the next run finds it up to date."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     record = DatasetRecord.read(folder)
-    return environment.get_template("qc.html.j2").render(
-        name=folder.name,
-        state=state,
-        sheets=sheets,
-        dataset_findings=record.findings if record else (),
-        window=BONE_WINDOW_HU,
-        cases=[
-            {
-                "record": case,
-                "row": rows[case.case],
-                "picture": _picture_name(case.case),
-                "heading": _heading(case, rows[case.case]),
-                "doubtful": any(finding.severity is not Severity.NOTE for finding in case.findings),
-            }
-            for case in cases
-        ],
+    return (
+        page_templates(_TEMPLATES)
+        .get_template("qc.html.j2")
+        .render(
+            name=folder.name,
+            state=state,
+            sheets=sheets,
+            dataset_findings=record.findings if record else (),
+            window=BONE_WINDOW_HU,
+            cases=[
+                {
+                    "record": case,
+                    "row": rows[case.case],
+                    "picture": _picture_name(case.case),
+                    "heading": _heading(case, rows[case.case]),
+                    "doubtful": any(finding.severity is not Severity.NOTE for finding in case.findings),
+                }
+                for case in cases
+            ],
+        )
     )

@@ -47,16 +47,7 @@ def convert_shard(
     headers = mine.check_headers(progress)
     bad = {case: findings for case, findings in headers.items() if errors_of(findings)}
     staging = Staging(target, shared=True)
-    tasks = [
-        replace(
-            mine.task(case),
-            header_findings=headers[case.id],
-            staging=staging.folder,
-            earlier=staging.earlier(case.id),
-        )
-        for case in mine.cases
-        if case.id not in bad
-    ]
+    tasks = mine.tasks(headers, staging)
     running = each(convert_case, tasks, jobs=jobs, crashed=crashed)
     done = track(running, "Converting", len(tasks), progress=progress)
     read = [one for _, one in sorted(done, key=lambda numbered: numbered[0])]

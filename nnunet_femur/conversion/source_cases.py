@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnunet_femur.conversion.case_record import CaseRecord
     from nnunet_femur.conversion.cases import Case
     from nnunet_femur.conversion.options import ConversionOptions
+    from nnunet_femur.conversion.staging import Staging
     from nnunet_femur.findings import Finding
 
 
@@ -111,9 +112,26 @@ class SourceCases:
         except Exception as error:  # noqa: BLE001  # an unexpected error of one case must not stop the others
             return (unexpected(error, case.image),)
 
-    def task(self, case: Case) -> Task:
-        """Return the task of converting a case."""
-        return Task(self.root, case, self.options, self.made_with)
+    def tasks(self, headers: Mapping[str, tuple[Finding, ...]], staging: Staging | None = None) -> list[Task]:
+        """Return the tasks of converting the cases without errors in their headers.
+
+        Args:
+            headers: Findings about the headers of each case, by id.
+            staging: Place of the new dataset; None to check the cases and write nothing.
+        """
+        return [
+            Task(
+                self.root,
+                case,
+                self.options,
+                self.made_with,
+                headers[case.id],
+                staging=None if staging is None else staging.folder,
+                earlier=() if staging is None else staging.earlier(case.id),
+            )
+            for case in self.cases
+            if not errors_of(headers[case.id])
+        ]
 
     def members(self, records: Iterable[CaseRecord] = ()) -> list[Member]:
         """Return the cases as members of a split, with the volumes of their records if there are any."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_femur.atomic_files import write_text
 from nnunet_femur.errors import InputError
+from nnunet_femur.page_templates import page_templates
 from nnunet_femur.prediction.review_record import (
     RECORD_FILE,
     USABLE,
@@ -198,16 +199,8 @@ def _page(folder: Path, shown: Sequence[_Shown], kept: dict[str, Mark], listed: 
         kept: The mark of each case.
         listed: The entry of each case without a mark, with the checksum of the mask as it is now.
     """
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     of_page = {one.checked.found.case: one.checked.found for one in shown}
     cases = {
         "id": fingerprint([folder.resolve().as_posix(), *sorted(listed)])[:16],
@@ -236,10 +229,14 @@ def _page(folder: Path, shown: Sequence[_Shown], kept: dict[str, Mark], listed: 
         ],
     }
     # Cases without a mask have no pictures.
-    return environment.get_template("review.html.j2").render(
-        name=folder.resolve().name,
-        cases=cases,
-        pictures=[one.picture for one in shown],
-        style=Markup((_TEMPLATES / "review.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        script=Markup((_TEMPLATES / "review.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    return (
+        page_templates(_TEMPLATES)
+        .get_template("review.html.j2")
+        .render(
+            name=folder.resolve().name,
+            cases=cases,
+            pictures=[one.picture for one in shown],
+            style=Markup((_TEMPLATES / "review.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+            script=Markup((_TEMPLATES / "review.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        )
     )

@@ -118,7 +118,7 @@ def case_reliability(files: CaseFiles) -> CaseReliability:
         raise InputError(msg, code="invalid-file")
     best = _agreeing(files.probabilities, channels, arrays)
     if best.dice < SAME_MASK:
-        of_several = f", and the femur is none of its {channels} classes or regions" if channels > 2 else ""
+        of_several = f"; its {channels} classes or regions do not contain the femur" if channels > 2 else ""
         msg = (
             f"{files.probabilities}: not the probabilities of {files.mask.name} (Dice {best.dice:.2f}){of_several}. "
             "Predict again with --save_probabilities."

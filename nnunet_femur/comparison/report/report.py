@@ -19,6 +19,7 @@ from nnunet_femur.comparison.report.tables import tabulate
 from nnunet_femur.comparison.report.tables.formats import markdown
 from nnunet_femur.comparison.training_curves import FALLING, training_curves
 from nnunet_femur.evaluation import METRICS, STRICT, EmptyPolicy
+from nnunet_femur.page_templates import page_templates
 from nnunet_femur.version import __version__
 
 if TYPE_CHECKING:
@@ -151,17 +152,9 @@ def render(report: Report, ending: str) -> str:
         report: The report.
         ending: ``html`` for a file that contains the figures, or ``md`` for a file that links to ``figures/``.
     """
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = page_templates(_TEMPLATES, keep_trailing_newline=True)
     environment.filters |= {"data_uri": _data_uri, "markdown": markdown}
     return environment.get_template(f"report.{ending}.j2").render(
         report=report,
