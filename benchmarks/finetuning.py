@@ -2,7 +2,7 @@
 
     uv run python benchmarks/finetuning.py WORK DROP [DROP ...] --source same=DROP --source other=phantoms
         [--recipes ours field decoder ...] [--seeds 3] [--epochs 6] [--iterations 40 | --seconds 60]
-        [--training-cases 4 8 12 24] [--line]
+        [--training-cases 4 8 12 24] [--line] [--last]
 
 A DROP is a folder that `nnfemur convert` takes; it is split into training, validation and test cases. Each training
 seed uses the next DROP. A source is a dummy for TotalSegmentator's model, at 4 mm, trained on the cases of another
@@ -12,7 +12,8 @@ validation cases.
 
 `--iterations` gives all recipes the same steps, `--seconds` the same processor time: a few steps of each recipe, with
 their loading and augmentation, are measured after the warm-up epochs, and the number of steps is what fits. The choice
-of the final weights takes further time. `--training-cases` repeats all with the first N training cases. Results are in
+of the final weights takes further time; `--last` leaves it out, and all recipes end with their last weights.
+`--training-cases` repeats all with the first N training cases. Results are in
 WORK/results, one file a training; what is done is not done again, so use another WORK for other DROPs, another --split
 or another --dummy-model. The tables are in WORK/finetuning.md, and all numbers in WORK/finetuning.json. Trainings with
 another number of epochs, iterations or seconds have tables of their own.
@@ -109,6 +110,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--line", action="store_true", help="score weights between source and last on the test cases too"
     )
+    parser.add_argument("--last", action="store_true", help="end with the last weights, without a choice")
     parser.add_argument("--split", default="24/8/8")
     parser.add_argument("--dummy-model", type=json.loads, default={}, help="JSON of arguments of write_dummy_weights")
     options = parser.parse_args()
@@ -124,7 +126,7 @@ def _arguments() -> argparse.Namespace:
 def _budget(options: argparse.Namespace) -> str:
     """Return the length of a training, for the names of files and the titles of tables."""
     length = f"{options.iterations} iterations" if options.seconds is None else f"{options.seconds:g} s in all"
-    return f"{options.epochs} epochs, {length}"
+    return f"{options.epochs} epochs, {length}{', last weights' if options.last else ''}"
 
 
 def _result_file(
@@ -219,6 +221,8 @@ def _measure(
     trainer_class = getattr(trainers, trainer_name)
     plans_name = RESIDUAL_PLANS if recipe == RESIDUAL else "nnUNetPlans"
     hyperparameters = {**SHARED, **changes, "epochs": options.epochs, "seed": seed}
+    if options.last and trainer_name == "FemurFinetuneTrainer":
+        hyperparameters["choose"] = "last"
     iterations = options.iterations
     if options.seconds is not None:
         trial = new_trainer(trainer_class, folder, plans_name, _with_tenth(hyperparameters, 9), fold=fold)

@@ -1,9 +1,8 @@
-"""Costs of 40, 1000 and 20 000 CTs: what grows with their number, and the table of docs/scale.md.
+"""What grows with the number of CTs besides the time of each: the second table of docs/scale.md.
 
 Run: uv run python benchmarks/scale.py [--cases 40 1000 20000] [--write]
 
-The time of a case does not depend on the number of cases, so the hours of docs/scale.md are the figures of
-docs/performance.md, which were measured with few cases, times the number of cases. This program measures the rest, on
+The hours of the first table are those of `scale_stages.py`, measured with 40 CTs. This program measures the rest on
 data without volumes: the split by patient, the records of predictions, the sizes of shards, and the table of scores
 with its statistics. Scores are those of one phantom, repeated with noise.
 """
@@ -17,7 +16,6 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,67 +32,34 @@ PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 METHODS = ("A__nnUNetPlans__3d_fullres", "B__nnUNetPlans__3d_fullres", "TotalSegmentator__total__1.5mm")
 SHARDS = 16
 
-VOXELS = 300 * 336 * 256
-"""Voxels of a CT of one leg."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Costs of a stage per case of VOXELS voxels.
-
-    Attributes:
-        name: The command.
-        seconds: Seconds of a case; of a process, or of two processor cores.
-        mib: Peak memory of a process in MiB; None if it was not measured.
-        megabytes: Megabytes on disk.
-        source: Where the seconds come from.
-    """
-
-    name: str
-    seconds: float
-    mib: int | None
-    megabytes: float
-    source: str
-
-
-STAGES = (
-    Stage("convert", 0.50, 312, VOXELS * 1.0e-6, "conversion: `--jobs 1`"),
-    Stage("plan", 10.0, None, VOXELS * 4.0e-6, "`nnfemur study --dry-run`, not measured"),
-    Stage("predict", 23.4, 4147, VOXELS * 0.02e-6, "true size, one leg, two cores"),
-    Stage("baseline", 35.6, 4741, VOXELS * 0.02e-6, "true size, one leg, two cores"),
-    Stage("measure", 1.5, None, 0.3, "scoring, comparing, measuring"),
-    Stage("compare, each method", 90 / 64, None, 0.02, "64 predictions, measured as well"),
-)
-"""Figures of docs/performance.md (time, memory) and of the forecast of a study (disk)."""
-
 
 def main() -> None:
-    """Measure, print the tables, and write them into the page if asked."""
+    """Measure, print the table, and write it into the page if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, nargs="+", default=[40, 1000, 20_000])
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/scale.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/scale.md")
     arguments = parser.parse_args()
     template = _alone(scores_of_a_case)
     found = {number: _measured(number, template) for number in arguments.cases}
-    tables = {"scale-stages": stage_table(arguments.cases), "scale-rest": rest_table(found)}
-    for name, text in tables.items():
-        print(text, end="\n\n")
-        if arguments.write:
-            replace_table(PAGE, name, text)
+    text = rest_table(found)
+    print(text)
+    if arguments.write:
+        replace_table(PAGE, "scale-rest", text)
 
 
-def stage_table(cases: list[int]) -> str:
-    """Return hours, disk and memory of each stage for numbers of cases."""
-    columns = [f"{number:,} CTs".replace(",", " ") for number in cases]
+def stage_table(rows: list[dict[str, Any]], numbers: tuple[int, ...]) -> str:
+    """Return hours, disk and memory of each stage for numbers of CTs; those that were not run are extrapolated."""
+    titles = [f"{number:,} CTs".replace(",", " ") for number in numbers]
     lines = [
-        f"| stage | a CT | {' | '.join(columns)} | on disk, each | memory of a process | seconds from |",
-        f"| --- | ---: |{' ---: |' * len(cases)} ---: | ---: | --- |",
+        f"| command | CTs | a CT | {' | '.join(titles)} | processor time, a CT | on disk, a CT | memory |",
+        f"| --- |{' ---: |' * (len(numbers) + 5)}",
     ]
-    for stage in STAGES:
-        hours = [_duration(stage.seconds * number) for number in cases]
+    for row in rows:
+        seconds, processor_s, size = (row[key] / row["cases"] for key in ("wall_s", "processor_s", "bytes"))
+        hours = " | ".join(duration(seconds * number) for number in numbers)
         lines.append(
-            f"| `{stage.name}` | {stage.seconds:.3g} s | {' | '.join(hours)} | {_megabytes(stage.megabytes)} | "
-            f"{'–' if stage.mib is None else f'{stage.mib / 1024:.1f} GiB'} | {stage.source} |"
+            f"| `{row['stage']}` | {row['cases']} | {seconds:.3g} s | {hours} | {processor_s:.3g} s | "
+            f"{size / 1e6:.2g} MB | {row['gib']:.2g} GiB |"
         )
     return "\n".join(lines)
 
@@ -108,16 +73,13 @@ def rest_table(found: dict[int, dict[str, str]]) -> str:
     return "\n".join(lines) + f"\n\n{_note()}"
 
 
-def _megabytes(size: float) -> str:
-    return f"{size:.0f} MB" if size >= 1 else f"{size:.2g} MB"
-
-
 def _note() -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     return origin({"command": "benchmarks/scale.py", "machine": machine(), "date": today}) + "; processor seconds"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds in the unit in which they are short."""
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.3g} {unit}"
@@ -130,12 +92,12 @@ def _measured(number: int, template: pd.DataFrame) -> dict[str, str]:
     (rows, seconds), mib = _alone(statistics_of, number, template)
     sizes = shard_sizes(number)
     return {
-        "split by patient, five folds": _duration(split_s),
+        "split by patient, five folds": duration(split_s),
         "`predictions.json` of all cases": f"{size / 1e6:.2g} MB",
-        "one writing of it": _duration(write_s),
+        "one writing of it": duration(write_s),
         f"largest and smallest of {SHARDS} shards": f"{max(sizes)}, {min(sizes)}",
         "rows of `scores.csv`, three methods": f"{rows:,}".replace(",", " "),
-        "statistics of three methods": _duration(seconds),
+        "statistics of three methods": duration(seconds),
         "peak memory of the scores and their statistics": f"{mib / 1024:.2g} GiB",
     }
 

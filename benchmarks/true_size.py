@@ -140,7 +140,7 @@ def measure(way: str, ct: Path, models: Sequence[SourceModel], output: Path, *, 
         events = Path(name) / "events.jsonl"
         events.touch()
         environment |= {EVENTS: str(events), PROGRAM: program}
-        measured = _watched([sys.executable, "-P", str(PROBE), *arguments], environment, Path(name))
+        measured = watch([sys.executable, "-P", str(PROBE), *arguments], environment, Path(name))
         found = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     return _summary(measured, found, output)
 
@@ -171,28 +171,38 @@ def _prepared(
         yield ["nnfemur", "predict", *arguments, *OPTIONS_OF_ALL[way]], environment
 
 
-def _watched(command: Sequence[str], environment: dict[str, str], work: Path) -> dict[str, Any]:
-    """Run a command, and return its times and memory."""
+def watch(command: Sequence[str], environment: dict[str, str], work: Path) -> dict[str, Any]:
+    """Run a command, and return its start, wall and processor seconds, and peak memory in GiB with its children's.
+
+    Args:
+        command: The program and its arguments.
+        environment: Its environment variables.
+        work: Folder for its output.
+
+    Raises:
+        RuntimeError: The command failed.
+    """
     before, began, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.time(), time.perf_counter()
     peak = 0
     with (work / "output.txt").open("w+", encoding="utf-8") as printed:
         process = psutil.Popen(command, env=environment, stdout=printed, stderr=subprocess.STDOUT)
         try:
             while process.poll() is None:
-                peak = max(peak, _memory_of(process))
+                peak = max(peak, memory_of(process))
                 time.sleep(INTERVAL_S)
         finally:
             if process.poll() is None:
                 process.kill()
         wall_s = time.perf_counter() - start
         printed.seek(0)
-        assert process.returncode == 0, printed.read()
+        if process.returncode:
+            raise RuntimeError(printed.read())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"began": began, "wall_s": wall_s, "processor_s": processor_s, "gib": peak / 2**30}
 
 
-def _memory_of(process: psutil.Process) -> int:
+def memory_of(process: psutil.Process) -> int:
     """Return the memory of a process and its children in bytes, on Linux with shared pages counted once (PSS)."""
     total = 0
     with suppress(psutil.Error):
