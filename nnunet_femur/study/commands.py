@@ -37,7 +37,8 @@ class Job:
         once: Names of jobs that must be done before it, but may run again without making it due.
         partial: Folder that the command writes to; renamed to `made` when the command has ended well.
         resumes: Pattern of files beside `made` of an earlier run that ``--c`` continues.
-        model: Folder of a network of these settings; moved aside when they change.
+        model: Folder of a network of these settings; moved aside when they change, unless its training can continue.
+        trainer: Class name of the trainer, which determines the part of a recipe that the network depends on.
         reads: Files that the user may edit; the job is due again when one is newer than its result. Unlike `settings`,
             they may be written by the job itself.
     """
@@ -52,6 +53,7 @@ class Job:
     partial: Path | None = None
     resumes: str | None = None
     model: Path | None = None
+    trainer: str | None = None
     reads: tuple[Path, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -24,6 +25,7 @@ from nnunet_femur.study.commands import ON_GPU
 from nnunet_femur.study.job_records import Records, Status
 from nnunet_femur.study.jobs import jobs_of
 from nnunet_femur.study.study_file import read_study
+from nnunet_femur.study.training_settings import can_continue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -249,9 +251,11 @@ def _gpu_settings(threads: int) -> dict[str, str]:
 
 
 def _move_model_of_other_settings(job: Job, records: Records) -> None:
-    """Move a network that was trained with other settings to ``replaced``, since the new one starts from scratch."""
+    """Move a network that was trained with other settings to ``replaced``, unless its training can continue."""
     earlier = records.status(job)
     if job.model is None or not job.model.exists() or earlier is None or dict(earlier.settings) == dict(job.settings):
+        return
+    if job.trainer is not None and can_continue(earlier.settings, json.loads(json.dumps(job.settings)), job.trainer):
         return
     replaced = records.folder / "replaced" / f"{job.label}-{time.strftime('%Y%m%d-%H%M%S')}"
     replaced.parent.mkdir(parents=True, exist_ok=True)

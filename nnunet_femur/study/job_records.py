@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nnunet_femur.atomic_files import write_json
 from nnunet_femur.records import Provenance, read_json
+from nnunet_femur.study.training_settings import settings_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -131,10 +132,12 @@ class Records:
             return ""
         if not job.made.exists():
             return f"{job.made.name} is missing"
-        now = json.loads(json.dumps(job.settings))
-        if Provenance(settings=done["settings"]).is_current(settings=now):
+        then, now = done["settings"], json.loads(json.dumps(job.settings))
+        if job.trainer is not None:
+            then, now = (settings_read(each, job.trainer) for each in (then, now))
+        if Provenance(settings=then).is_current(settings=now):
             return ""
-        return "; ".join(_changes(done["settings"], now))
+        return "; ".join(_changes(then, now))
 
 
 def _changes(old: Any, new: Any, place: str = "") -> Iterator[str]:

@@ -135,6 +135,7 @@ class _Builder:
             once=(f"plan-{method.plans}",),
             resumes="checkpoint_*.pth",
             model=model,
+            trainer=method.trainer,
         )
 
     def _predict(self, method: Method) -> Iterator[Job]:

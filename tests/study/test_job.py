@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,6 +129,27 @@ class TestResults:
         assert (model / "checkpoint_final.pth").read_text() == "", "starts from scratch"
         aside = list((study.records / "replaced").glob("x-*/checkpoint_final.pth"))
         assert [file.read_text() for file in aside] == ["--c"]
+
+    def test_a_training_with_more_epochs_continues(self, study: Study, run, tmp_path: Path) -> None:
+        model = tmp_path / "fold_0"
+        code = (
+            f"import pathlib, sys; p = pathlib.Path({str(model)!r}); p.mkdir(exist_ok=True); "
+            "(p / 'checkpoint_final.pth').write_text(' '.join(sys.argv[1:]))"
+        )
+        changes = {"made": model / "checkpoint_final.pth", "model": model, "resumes": "checkpoint_*.pth"}
+        changes["trainer"] = "FemurUnetResNet34Trainer"
+        job, _ = run(code, **changes, settings={"recipe": {"epochs": 3}})
+        longer = replace(job, settings={"recipe": {"epochs": 4}})
+        assert Records(study.records).outdated([longer]) == {job.name: "recipe.epochs was 3, is 4"}
+        run(code, **changes, settings=longer.settings)
+        assert (model / "checkpoint_final.pth").read_text() == "--c"
+        assert not (study.records / "replaced").exists()
+
+    def test_a_training_is_done_if_only_others_have_another_recipe(self, study: Study, run, tmp_path: Path) -> None:
+        made, trainer = tmp_path / "made", "FemurScratchTrainer"
+        job, _ = run(MAKE.format(str(made)), made=made, trainer=trainer, settings={"shared recipe": {}})
+        changed = replace(job, settings={"shared recipe": {"slice": {"epochs": 4}}})
+        assert Records(study.records).outdated([changed]) == {}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
