@@ -66,7 +66,13 @@ class Entry:
     @cached_property
     def of_predictions(self) -> pd.DataFrame:
         """Scores with a row per case and fold, and a column per :class:`Measure`."""
-        return pivot_scores(self.rows, ["case", "fold"])
+        import pandas as pd
+
+        if len(self.folds) != 1:
+            return pivot_scores(self.rows, ["case", "fold"])
+        # The same numbers, which take most of an entry's memory.
+        cases_and_fold = pd.MultiIndex.from_product([self.wide.index, self.folds], names=["case", "fold"])
+        return self.wide.set_axis(cases_and_fold)
 
     @cached_property
     def defined(self) -> pd.DataFrame:
@@ -126,7 +132,9 @@ def pivot_scores(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     counts = np.bincount(cell, minlength=number).reshape(shape)
     means = np.divide(sums, counts, out=np.full(shape, np.nan), where=counts > 0)
     names = [level[code] for level, code in zip(levels, np.unravel_index(used, sizes), strict=True)]
-    return pd.DataFrame(means, index=index, columns=pd.MultiIndex.from_arrays(names, names=Measure._fields))
+    columns = pd.MultiIndex.from_arrays(names, names=Measure._fields)
+    # pandas copies arrays by default, which doubles the memory for a moment.
+    return pd.DataFrame(means, index=index, columns=columns, copy=False)
 
 
 def values_by_measure(rows: pd.DataFrame) -> dict[Measure, float]:
