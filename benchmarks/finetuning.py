@@ -59,6 +59,8 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "encoder frozen": ("FemurFinetuneTrainer", {"trained_layers": "decoder"}),
     "adapters": ("FemurFinetuneTrainer", {"trained_layers": "adapters", "learning_rate": 1e-3}),
     "mirroring": ("FemurFinetuneTrainer", {"mirror": True}),
+    "learning rate 0.001": ("FemurFinetuneTrainer", {"learning_rate": 1e-3}),
+    "learning rate 0.003": ("FemurFinetuneTrainer", {"learning_rate": 3e-3}),
     "average of the weights": ("FemurFinetuneTrainer", {"average_decay": 0.99}),
     "new head (the study's)": ("FemurFinetunePaperTrainer", {}),
     "from random weights": ("FemurScratchTrainer", {}),
