@@ -9,6 +9,7 @@ import pandas as pd
 from marked_tables import table, write_results
 
 from nnunet_femur.atomic_files import write_text
+from nnunet_femur.comparison.report.tables.model import p_value
 from nnunet_femur.comparison.statistics.claims import Claim, claim_better
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _of_claim(claim: Claim) -> tuple[str, str, str]:
     if claim.interval is None or claim.false is None:
         return _signed(claim.gain), "–", "–"
     interval = f"{_signed(claim.interval.low)} to {_signed(claim.interval.high)}"
-    return _signed(claim.gain), interval, "< 0.001" if claim.false < 0.001 else f"{claim.false:.3f}"
+    return _signed(claim.gain), interval, str(p_value(claim.false))
 
 
 _four: Callable[[float], str] = "{:.4f}".format

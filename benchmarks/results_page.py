@@ -22,6 +22,7 @@ from marked_tables import replace_table, table
 
 import nnunet_femur as nf
 from nnunet_femur.comparison.predictions import method_names
+from nnunet_femur.comparison.report.tables.model import p_value
 from nnunet_femur.comparison.statistics.claims import claim_better
 from nnunet_femur.dataset.environment import variables
 
@@ -119,7 +120,7 @@ def _gain(scores: pd.DataFrame, first: str, second: str, *, ideal: float, digits
     claim = claim_better(scores[first], scores[second], ideal=ideal)
     low, high = claim.interval
     gain = f"{claim.gain:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    return gain, "< 0.001" if claim.false < 1e-3 else f"{claim.false:.3f}"
+    return gain, str(p_value(claim.false))
 
 
 def trained_minutes(results: Path, entries: Container[str]) -> float:

@@ -1,4 +1,4 @@
-"""What grows with the number of CTs besides the time of each: the second table of docs/scale.md.
+"""Costs that grow with the number of CTs, besides the time of each CT: the second table of docs/scale.md.
 
 Run: uv run python benchmarks/scale.py [--cases 40 1000 20000] [--write]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from marked_tables import table
 
+from nnunet_femur.comparison.report.tables.model import p_value
 from nnunet_femur.comparison.statistics.claims import Claim, claim_better
 
 if TYPE_CHECKING:
@@ -82,6 +83,6 @@ def gains_table(runs: Sequence[dict[str, Any]], *, against: str) -> str:
 def _cells(gain: Gain) -> tuple[str, ...]:
     claim = gain.claim
     interval = "–" if claim.interval is None else f"{claim.interval.low:+.4f} to {claim.interval.high:+.4f}"
-    false = "–" if claim.false is None else ("< 0.001" if claim.false < 0.001 else f"{claim.false:.3f}")
+    false = str(p_value(claim.false))
     by_seed = ", ".join(f"{each:+.4f}" for each in gain.by_seed)
     return f"{claim.gain:+.4f}", interval, false, by_seed, "yes" if gain.is_kept else "no"

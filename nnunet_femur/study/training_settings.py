@@ -36,19 +36,21 @@ def can_continue(earlier: Mapping[str, Any], now: Mapping[str, Any], trainer: st
     """Return True if a training with the earlier settings is the first part of a training with those of now.
 
     It is if its trainer reads the same of both, or only more epochs at a constant learning rate. A learning rate that
-    falls depends on the number of epochs from the first step on.
+    falls depends on the number of epochs from the first step on. The defaults of a user's trainer are unknown here, so
+    both must be written in its recipe.
 
     Args:
         earlier: Settings of the training that was run.
         now: Settings of the training to run.
         trainer: Class name of the trainer.
     """
-    from nnunet_femur.recipe.recipe_checks import recipe_of_trainer
+    from nnunet_femur.recipe.recipe_checks import AnyRecipe, recipe_of_trainer
 
     recipe = recipe_of_trainer(trainer)
     first, second = (settings_read(each, trainer) for each in (earlier, now))
     if first == second or isinstance(recipe, str):
         return first == second
-    epochs, schedule = (recipe.model_fields[name].default for name in ("epochs", "schedule"))
-    lengths = [each[OWN].pop("epochs", epochs) for each in (first, second)]
-    return first == second and lengths[0] < lengths[1] and second[OWN].get("schedule", schedule) == "constant"
+    defaults = {} if recipe is AnyRecipe else {name: of.default for name, of in recipe.model_fields.items()}
+    lengths = [each[OWN].pop("epochs", defaults.get("epochs")) for each in (first, second)]
+    constant = second[OWN].get("schedule", defaults.get("schedule")) == "constant"
+    return first == second and constant and None not in lengths and lengths[0] < lengths[1]

@@ -93,6 +93,15 @@ class TestRun:
         assert log.index("first") < log.index("second")
 
 
+def training_in(model: Path) -> tuple[str, dict[str, Any]]:
+    """Return code that writes its options into a final checkpoint, and the fields of its job."""
+    code = (
+        f"import pathlib, sys; p = pathlib.Path({str(model)!r}); p.mkdir(exist_ok=True); "
+        "(p / 'checkpoint_final.pth').write_text(' '.join(sys.argv[1:]))"
+    )
+    return code, {"made": model / "checkpoint_final.pth", "model": model, "resumes": "checkpoint_*.pth"}
+
+
 class TestResults:
     def test_appear_whole(self, run, tmp_path: Path) -> None:
         partial, made = tmp_path / "part", tmp_path / "made"
@@ -117,11 +126,7 @@ class TestResults:
 
     def test_a_network_of_other_settings_is_moved_to_replaced(self, study: Study, run, tmp_path: Path) -> None:
         model = tmp_path / "fold_0"
-        code = (
-            f"import pathlib, sys; p = pathlib.Path({str(model)!r}); p.mkdir(exist_ok=True); "
-            "(p / 'checkpoint_final.pth').write_text(' '.join(sys.argv[1:]))"
-        )
-        changes = {"made": model / "checkpoint_final.pth", "model": model, "resumes": "checkpoint_*.pth"}
+        code, changes = training_in(model)
         run(code, **changes, settings={"epochs": 3})
         run(code, **changes, settings={"epochs": 3})
         assert (model / "checkpoint_final.pth").read_text() == "--c"
@@ -132,11 +137,7 @@ class TestResults:
 
     def test_a_training_with_more_epochs_continues(self, study: Study, run, tmp_path: Path) -> None:
         model = tmp_path / "fold_0"
-        code = (
-            f"import pathlib, sys; p = pathlib.Path({str(model)!r}); p.mkdir(exist_ok=True); "
-            "(p / 'checkpoint_final.pth').write_text(' '.join(sys.argv[1:]))"
-        )
-        changes = {"made": model / "checkpoint_final.pth", "model": model, "resumes": "checkpoint_*.pth"}
+        code, changes = training_in(model)
         changes["trainer"] = "FemurUnetResNet34Trainer"
         job, _ = run(code, **changes, settings={"recipe": {"epochs": 3}})
         longer = replace(job, settings={"recipe": {"epochs": 4}})

@@ -1,10 +1,15 @@
-"""What a training reads of a study's recipe, and when it continues."""
+"""The part of a study's recipe that a trainer reads, and changes after which a training continues."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nnunet_femur.study.training_settings import OWN, SHARED, can_continue, settings_read
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SLICES, FINETUNE, STOCK = "FemurUnetResNet34Trainer", "FemurFinetuneTrainer", "nnUNetTrainer"
 
@@ -60,3 +65,13 @@ def test_a_training_continues_after(trainer: str, earlier: dict, now: dict, cont
 
 def test_no_training_continues_on_other_data() -> None:
     assert not can_continue(settings(files=[1]), settings(files=[2], shared={"epochs": 100}), SLICES)
+
+
+def test_the_defaults_of_a_users_trainer_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text("class MyTrainer:\n    pass\n")
+    monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path))
+    shorter, longer = {"epochs": 10}, {"epochs": 15}
+    assert not can_continue(settings(shared=shorter), settings(shared=longer), "MyTrainer")
+    constant = {"schedule": "constant"}
+    assert can_continue(settings(shared=shorter | constant), settings(shared=longer | constant), "MyTrainer")
+    assert not can_continue(settings(shared=constant), settings(shared=longer | constant), "MyTrainer")
